@@ -61,7 +61,7 @@ from app.ui.window.playground_commands import PlaygroundCommands
 from app.ui.window.quit_guard import QuitGuard
 from app.ui.window.resume_commands import ResumeCommands
 from app.ui.window.settings_window import SettingsWindow
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 
 
@@ -73,7 +73,7 @@ class Nestling(QObject):
         self._application = application
         self.collecting = GarbageCollector(self)
         self.compute = ComputeThread(self)
-        self.background = BackgroundTasks(self)
+        self.background = BackgroundThread(self)
         self.idle_work = IdleTasks(self)
         self.settings = settings = Preferences(home_dir() / "settings.ini", self.background)
         plan = config or remembered_plan(settings) or default_config(settings)

@@ -1,4 +1,4 @@
-"""The command line's grammar; flags and their help come from TrainingConfig itself."""
+"""The command line's grammar. Flags and their help come from TrainingConfig."""
 
 import argparse
 import sys
@@ -13,7 +13,6 @@ from app.cli.generate import add_generate
 from app.cli.help import add_help
 from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
-from app.cli.study_arguments import add_study
 from app.cli.terminal import line, note
 from app.core.config.presets import PRESETS, Preset, preset
 from app.core.config.serialization import load_toml, parse_tiers, with_settings
@@ -21,9 +20,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.paths import expanded, runs_dir
 from app.core.system.version import version_line
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 
-_MOST_SHOWN = 400
+_MAX_MESSAGE = 400
 _RUN_HELP = "The run's name, or its folder."
 _HELP_COLUMNS, _NAME_COLUMNS = 78, 24
 
@@ -32,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the usage first."""
 
     def error(self, message: str) -> NoReturn:
-        shown = one_line(message.removesuffix("."), _MOST_SHOWN)
+        shown = single_line(message.removesuffix("."), _MAX_MESSAGE)
         self.exit(2, f"{self.prog}: {shown}. See {self.prog} --help.\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
@@ -66,15 +65,15 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
     config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
     if "preset" in arguments:
         config = preset(arguments.preset).applied_to(config)
-    given = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
+    settings = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
     extras = ("tier_factors", "tier_pending")
-    if "tiers" in given or any(name in arguments for name in extras):
-        periods = given.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
+    if "tiers" in settings or any(name in arguments for name in extras):
+        periods = settings.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
         tiers = parse_tiers(periods, *(getattr(arguments, name, "") for name in extras))
-        given["tiers"] = [vars(tier) for tier in tiers]
-    if "adapter" in given:
-        given["adapter"] = str(_adapter_named(given["adapter"]))
-    config = with_settings(config, given, where="the command line")
+        settings["tiers"] = [vars(tier) for tier in tiers]
+    if "adapter" in settings:
+        settings["adapter"] = str(_adapter_named(settings["adapter"]))
+    config = with_settings(config, settings, where="the command line")
     if config.data is None:
         raise InputError("No dataset is given.", "Add --data with a file or a folder.")
     return config.checked()
@@ -114,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     add_models(commands.add_parser("models", help="list the base models on this computer"))
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
-    add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
+    _add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
     add_help(commands.add_parser("help", help="list the topics of the guide, or show one"))
     return parser
@@ -211,3 +210,19 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _help(name: str) -> str:
     field = next(f for f in fields(TrainingConfig) if f.name == name)
     return str(field.metadata["help"])
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Learn tasks in turn, by several settings and with several seeds, and measure what each "
+        "forgets. A study that was stopped resumes where it was."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.toml", help="The study.")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR",
+        help="Folder for runs and report. Default: a folder beside the file, with its name.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--most-runs", type=int, metavar="N", help="Stop after N runs; resume later."
+    )
+    parser.add_argument("--json", action="store_true", help="Print one JSON object for each run.")

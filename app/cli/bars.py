@@ -1,4 +1,4 @@
-"""Progress bars and tables, with text as it is: brackets in a name are no markup here."""
+"""Progress bars and tables. Text is printed as it is: brackets are no markup."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.terminal import OutputLost
-from app.core.text.visible import visible, visible_line
+from app.core.text.sanitize import visible, visible_line
 
 _WIDE = 2000
 _REDRAWN_S = 0.1
@@ -35,12 +35,12 @@ class Bar:
         self._console = _PlainConsole(file=self._outlet, highlight=False)  # type: ignore[arg-type]
         self.is_shown = self._console.is_terminal
         figures = (
-            (MofNCompleteColumn(), _words("facts"), TimeRemainingColumn())
+            (MofNCompleteColumn(), _text_column("facts"), TimeRemainingColumn())
             if counts
             else (TaskProgressColumn(),)
         )
         self._progress = Progress(
-            _words("label"), BarColumn(), *figures, console=self._console, transient=True,
+            _text_column("label"), BarColumn(), *figures, console=self._console, transient=True,
             auto_refresh=False,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=total, label="", facts="", visible=False)
@@ -81,7 +81,7 @@ def print_table(columns: Mapping[str, Mapping[str, Any]], rows: Iterable[Sequenc
     outlet.check()
 
 
-def _words(field: str) -> TextColumn:
+def _text_column(field: str) -> TextColumn:
     return TextColumn(f"{{task.fields[{field}]}}", markup=False)
 
 

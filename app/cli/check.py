@@ -1,4 +1,4 @@
-"""`nestling check`: what datasets hold and what is wrong with them, without training on them."""
+"""`nestling check`: reports what datasets hold and which rows can't be used."""
 
 import argparse
 import sys
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli.check_arguments import SETTINGS, SHOWN_PROBLEMS
-from app.cli.dataset_report import RunUse, as_data, as_lines
-from app.cli.progress_bar import waited_for
+from app.cli.dataset_report import RunUse, report_data, report_lines
+from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import json_line, line
 from app.core.column_mapping import parse_columns
 from app.core.config.serialization import with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.chat.template_trial import TRYING, trying_templates
+from app.data.chat.template_trial import TRYING, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.files.fingerprint import unchanged
-from app.data.inspection.mixture_inspection import GivenDataset, MixedFacts, inspecting_mixed
-from app.data.training_set.measured import with_names, without_guesses
+from app.data.inspection.inspection import with_names, without_guesses
+from app.data.inspection.mixture_inspection import DatasetSource, MixtureFacts, inspect_mixture
 
 if TYPE_CHECKING:
-    from app.data.training_set.token_report import TokenisedFiles
+    from app.data.training_set.token_report import TokenizedFiles
 
 EXIT_BAD_ROWS = 2
 
@@ -32,10 +32,10 @@ class _Model:
     tokenizer: Any
     limits: ModelLimits
     of_template: tuple[str, ...]
-    """What is to be known of its chat template."""
+    """Notes about its chat template."""
 
     def notes(self, config: TrainingConfig) -> tuple[str, ...]:
-        """What a run on this model would say of it."""
+        """The notes that a run on this model would log."""
         cap = self.limits.cap_sentence(config.max_seq_length)
         return tuple(filter(None, (cap, *self.of_template)))
 
@@ -44,42 +44,42 @@ def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
     settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
-    main = GivenDataset(arguments.data, config.valid, parse_columns(config.map))
-    given = [main, *(GivenDataset(one.data) for one in config.mix)]
-    facts, tokens, model = _found(arguments, given, config)
+    main = DatasetSource(arguments.data, config.valid, parse_columns(config.columns))
+    datasets = [main, *(DatasetSource(dataset.data) for dataset in config.mix)]
+    facts, tokens, model = _inspected(arguments, datasets, config)
     use = None
     if model is not None:
         notes = model.notes(config)
         config = _as_cut(config, model.limits)
         use = replace(_use(tokens, config), limits=model.limits, notes=notes)
-    problems = [one.problems for one in tokens]
+    problems = [dataset.problems for dataset in tokens]
     if arguments.json:
-        json_line(as_data(facts, problems, use, config))
+        json_line(report_data(facts, problems, use, config))
     else:
         is_mapped = main.columns is not None
         most = sys.maxsize if arguments.all else SHOWN_PROBLEMS
-        for words in as_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
-            line(words)
-    errors = sum(one.problem_count for one in facts.datasets)
-    errors += sum(one.error_count for one in problems)
+        for text in report_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
+            line(text)
+    errors = sum(dataset.problem_count for dataset in facts.datasets)
+    errors += sum(dataset.error_count for dataset in problems)
     return EXIT_BAD_ROWS if errors else 0
 
 
-def _found(
-    arguments: argparse.Namespace, given: list[GivenDataset], config: TrainingConfig
-) -> "tuple[MixedFacts, list[TokenisedFiles], _Model | None]":
-    reading = inspecting_mixed(given)
+def _inspected(
+    arguments: argparse.Namespace, datasets: list[DatasetSource], config: TrainingConfig
+) -> "tuple[MixtureFacts, list[TokenizedFiles], _Model | None]":
+    reading = inspect_mixture(datasets)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
-        return waited_for(reading, label), [], None
-    files = [find_files(one.data, one.valid) for one in given]
+        return run_with_bar(reading, label), [], None
+    files = [find_files(dataset.data, dataset.valid) for dataset in datasets]
     _check_model(arguments.model)
-    with unchanged(path for one in files for path in one.all_files):
-        facts = waited_for(reading, label)
+    with unchanged(path for dataset in files for path in dataset.all_files):
+        facts = run_with_bar(reading, label)
         model = _loaded(arguments.model)
-        tokens = _tokens(model, given, _as_cut(config, model.limits))
-    for one, known in zip(tokens, facts.datasets, strict=True):
-        one.problems.warnings = with_names(one.problems.warnings, known)
+        tokens = _tokens(model, datasets, _as_cut(config, model.limits))
+    for dataset, known in zip(tokens, facts.datasets, strict=True):
+        dataset.problems.warnings = with_names(dataset.problems.warnings, known)
     return replace(facts, datasets=tuple(map(without_guesses, facts.datasets))), tokens, model
 
 
@@ -96,54 +96,54 @@ def _loaded(folder: Path) -> _Model:
     from app.models.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
-    waited_for(_trying(tokenizer), TRYING)
+    run_with_bar(_trying(tokenizer), TRYING)
     notes = check_note(tokenizer), end_token_note(folder, tokenizer)
     return _Model(tokenizer, folder_limits(folder), notes)
 
 
 def _trying(tokenizer: Any) -> Generator[float, None, None]:
-    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+    for _ in try_templates(getattr(tokenizer, "chat_template", None)):
         yield 0.0
 
 
 def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
-    """The same with the limit at which a run would cut rows for this model."""
+    """The config with the length at which a run truncates rows for this model."""
     return replace(config, max_seq_length=limits.row_limit(config.max_seq_length))
 
 
 def _tokens(
-    model: _Model, given: list[GivenDataset], config: TrainingConfig
-) -> "list[TokenisedFiles]":
+    model: _Model, datasets: list[DatasetSource], config: TrainingConfig
+) -> "list[TokenizedFiles]":
     from app.data.tokenizing.store import RowSettings
-    from app.data.training_set.token_report import tokenising_files
+    from app.data.training_set.token_report import tokenize_files
 
-    found = []
-    for one in given:
-        files = find_files(one.data, one.valid)
+    tokens = []
+    for dataset in datasets:
+        files = find_files(dataset.data, dataset.valid)
         rows = model.limits.embedding_rows
         settings = RowSettings(
-            config.mask_prompt, one.columns, embedding_rows=rows, replies=config.replies
+            config.mask_prompt, dataset.columns, embedding_rows=rows, replies=config.replies
         )
-        making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
-        found.append(waited_for(making, f"Tokenizing {one.data.name}"))
-    return found
+        tokenizing = tokenize_files(files, model.tokenizer, settings, config.max_seq_length)
+        tokens.append(run_with_bar(tokenizing, f"Tokenizing {dataset.data.name}"))
+    return tokens
 
 
-def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
+def _use(tokens: "list[TokenizedFiles]", config: TrainingConfig) -> RunUse:
     from app.data.files.dataset_files import dataset_name
-    from app.data.training_set.minimum_rows import RowsLeft, too_little
+    from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
     from app.data.training_set.statistics import epoch_facts
     from app.data.training_set.token_report import statistics_of
 
-    statistics = statistics_of(tokens, config.validation_share, config.seed)
+    statistics = statistics_of(tokens, config.validation_split, config.seed)
     if not statistics:
         return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
-        RowsLeft.by_statistics(dataset_name(one.files), known, limit)
-        for one, known in zip(tokens, statistics, strict=True)
+        RemainingRows.by_statistics(dataset_name(dataset.files), known, limit)
+        for dataset, known in zip(tokens, statistics, strict=True)
     ]
-    if refusal := too_little(left, limit, config.batch_size):
+    if refusal := insufficient_rows_error(left, limit, config.batch_size):
         return RunUse(statistics, None, f"{refusal.message} {refusal.hint}")
     shares = [mixed.share for mixed in config.mix]
     return RunUse(statistics, epoch_facts(statistics, shares, limit))

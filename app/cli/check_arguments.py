@@ -1,4 +1,4 @@
-"""The arguments of `nestling check`: read by every command, so that nothing else is imported."""
+"""The arguments of `nestling check`, apart from its work, which imports more."""
 
 import argparse
 from dataclasses import fields
@@ -6,15 +6,15 @@ from pathlib import Path
 
 from app.cli.setting_flags import add_setting
 from app.core.config.training_config import TrainingConfig
-from app.data.examples import KEPT_PROBLEMS
+from app.data.examples import KEPT_ISSUES
 
 SHOWN_PROBLEMS = 20
 """Unless all are asked for."""
 SETTINGS = (
-    "valid", "mix", "map", "mask_prompt", "replies", "max_seq_length", "validation_share", "seed",
-    "batch_size", "gradient_accumulation",
+    "valid", "mix", "columns", "mask_prompt", "replies", "max_seq_length", "validation_split",
+    "seed", "batch_size", "grad_accumulation_steps",
 )  # fmt: skip
-"""Those that decide which rows a run takes, and what it does with them."""
+"""The settings that decide which rows a run uses, and how."""
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,6 @@ def add_check(parser: argparse.ArgumentParser) -> None:
             add_setting(parser, f)
     parser.add_argument(
         "--all", action="store_true",
-        help=f"List the first {KEPT_PROBLEMS:,} problems of each file, not {SHOWN_PROBLEMS}.",
+        help=f"List the first {KEPT_ISSUES:,} problems of each file, not {SHOWN_PROBLEMS}.",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")

@@ -1,4 +1,4 @@
-"""What each command does; the exit code says how it ended."""
+"""Carries out each command and returns its exit code."""
 
 import argparse
 import os
@@ -11,9 +11,9 @@ from app.cli.arguments import parse, training_config
 from app.cli.display_detection import has_display
 from app.cli.generate import generate
 from app.cli.interrupt import Interrupt
-from app.cli.progress_bar import waited_for
+from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import OutputLost, drop_output, flush, note
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, RunFinished, StepFinished
@@ -40,7 +40,7 @@ def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_s
             arguments = parse(argv)
             if arguments.self_test:
                 return self_test(arguments.self_test_json)
-            return _carried_out(arguments, open_window)
+            return _dispatch(arguments, open_window)
         finally:
             flush()
     except AppError as error:
@@ -48,21 +48,21 @@ def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_s
     except OSError as error:
         return _refused(f"{error.filename or 'The output'}: {error.strerror or error}.")
     except OutputLost as lost:
-        return output_lost(lost)
+        return handle_lost_output(lost)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
 
-def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
+def _dispatch(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
     match arguments.command:
         case "train":
             return _train(arguments, training_config(arguments))
         case "resume":
             return _resume(arguments)
         case "runs" | "show":
-            from app.cli.runs import print_asked
+            from app.cli.runs import print_library
 
-            return print_asked(arguments)
+            return print_library(arguments)
         case "models":
             from app.cli.models import print_models
 
@@ -92,8 +92,8 @@ def _refused(sentence: str) -> int:
     return EXIT_BAD_INPUT
 
 
-def output_lost(lost: OutputLost, consequence: str = "") -> int:
-    """How a command ends that can't write: quietly, where only its reader has gone."""
+def handle_lost_output(lost: OutputLost, consequence: str = "") -> int:
+    """Ends a command that can't write: quietly, if only its reader is gone."""
     drop_output()
     if not lost.has_reader:
         return EXIT_INTERRUPTED
@@ -133,11 +133,13 @@ def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
 def _resume(arguments: argparse.Namespace) -> int:
     from app.engine.training.trainer import resume
     from app.library.reading.run_store import find_run
-    from app.library.run.run_folder import copying_run
+    from app.library.run.run_folder import copy_run_in_steps
 
     run_dir = find_run(arguments.run, runs_dir())
     if "output" in arguments:
-        run_dir = waited_for(copying_run(run_dir, Path(arguments.output)), "Copying the run")
+        run_dir = run_with_bar(
+            copy_run_in_steps(run_dir, Path(arguments.output)), "Copying the run"
+        )
     return _follow(
         lambda asked: resume(
             run_dir,
@@ -146,7 +148,7 @@ def _resume(arguments: argparse.Namespace) -> int:
             stop_after=arguments.stop_after,
         ),
         arguments.json,
-        has_learned=True,
+        has_progress=True,
     )
 
 
@@ -154,34 +156,34 @@ def _follow(
     start: Callable[[Callable[[], bool]], Iterator[Event]],
     as_json: bool,
     *,
-    has_learned: bool = False,
+    has_progress: bool = False,
 ) -> int:
     """Show a run's events to their end; `start` gets the question whether to stop.
 
-    `has_learned` for a run with steps that are kept already.
+    `has_progress` for a run with steps that are kept already.
     """
     from app.cli.progress import JsonLines, TerminalProgress
     from app.engine.runtime.distributed import is_first_machine
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
-    interrupt = Interrupt(has_learned)
+    interrupt = Interrupt(has_progress)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
     if not is_first_machine():
         show = _nothing
     try:
         # Closed on this thread, which MLX's arrays belong to, however it ends.
-        with closing(start(interrupt.was_asked)) as events:  # type: ignore[type-var]
+        with closing(start(interrupt.is_requested)) as events:  # type: ignore[type-var]
             ending, lost = _shown(events, show, interrupt)
     finally:
-        release_thread()
+        close_thread()
     if lost is not None:
-        output_lost(lost, ending.message if ending else "")
+        handle_lost_output(lost, ending.message if ending else "")
         return EXIT_INTERRUPTED  # the run itself is whole: it was stopped
     return _exit_code(ending, interrupt)
 
 
 def _nothing(_: Event) -> None:
-    """What all machines but the first have to report."""
+    """The output of all machines but the first."""
 
 
 def _shown(
@@ -190,7 +192,7 @@ def _shown(
     """Show every event; the ending. A run whose output is lost is stopped with a checkpoint."""
     ending, lost = None, None
     for event in events:
-        interrupt.has_learned |= isinstance(event, StepFinished)
+        interrupt.has_progress |= isinstance(event, StepFinished)
         if isinstance(event, RunFinished):
             ending = event
         if lost is not None:
@@ -205,7 +207,7 @@ def _shown(
 
 
 def _exit_code(ending: RunFinished | None, interrupt: Interrupt) -> int:
-    if ending is None or (ending.outcome == "stopped" and interrupt.was_asked()):
+    if ending is None or (ending.outcome == "stopped" and interrupt.is_requested()):
         return EXIT_INTERRUPTED
     if ending.outcome == "failed":
         return _refused(ending.message)

@@ -1,4 +1,4 @@
-"""What `nestling check` found, as lines for people and as data for programs."""
+"""The report of `nestling check`, as lines for people and as JSON."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ from app.cli.check_arguments import SHOWN_PROBLEMS
 from app.cli.check_problems import ProblemGroup, problem_lines
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.examples import ProblemKind, RowProblem
+from app.data.examples import IssueKind, RowIssue
 from app.data.files.dataset_files import DatasetFiles, dataset_name
 from app.data.files.dataset_folders import listed
-from app.data.inspection.inspection import DatasetFacts, FileFacts, Problems
-from app.data.inspection.mixture_inspection import MixedFacts
-from app.data.rows.bad_rows import ending_advice
-from app.data.rows.row_notes import FOUND_BY_MODEL, KINDS
+from app.data.inspection.inspection import DatasetFacts, FileFacts, IssueList
+from app.data.inspection.mixture_inspection import MixtureFacts
+from app.data.rows.bad_rows import extension_hint
+from app.data.rows.row_notes import KINDS, MODEL_NOTES
 
 if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics, EpochFacts
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunUse:
-    """What a run would do with the datasets' rows, once they are tokens."""
+    """How a run would use the datasets' rows, once they are tokenized."""
 
     of_each: "tuple[DataStatistics, ...]"
     """None where a file is damaged."""
     epoch: "EpochFacts | None"
     why_not: str = ""
-    """Why no run would start, and what to do; there is no epoch then."""
+    """The reason why no run would start, and the advice; there is no epoch then."""
     limits: ModelLimits = ModelLimits()
     notes: tuple[str, ...] = ()
-    """What a run would say of the model."""
+    """Notes of a run about the model."""
 
 
-def as_data(
-    facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig
+def report_data(
+    facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
     """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
-    datasets = [_dataset(one) for one in facts.datasets]
+    datasets = [_dataset(dataset) for dataset in facts.datasets]
     if use:
         known = use.of_each or [None] * len(datasets)
-        for one, statistics in zip(datasets, known, strict=True):
-            one["tokens"] = statistics and _token_data(statistics, config, use.limits)
+        for dataset, statistics in zip(datasets, known, strict=True):
+            dataset["tokens"] = statistics and _token_data(statistics, config, use.limits)
     report = datasets[0]
     if use:
         report["epoch"] = use.epoch and _epoch_data(use.epoch, config)
@@ -51,20 +51,27 @@ def as_data(
         report["model"] = vars(use.limits) | {"notes": list(use.notes)}
     if config.mix:
         shares = [{"share": mixed.share} for mixed in config.mix]
-        report["mix"] = [one | share for one, share in zip(datasets[1:], shares, strict=True)]
-    found = [problem for one in facts.datasets for problem in (*one.problems, *one.warnings)]
+        report["mix"] = [
+            dataset | share for dataset, share in zip(datasets[1:], shares, strict=True)
+        ]
+    problems = [
+        problem for dataset in facts.datasets for problem in (*dataset.problems, *dataset.warnings)
+    ]
     more = [facts.across, *tokens]
-    found += [problem for one in more for problem in (*one.errors, *one.warnings)]
+    problems += [problem for dataset in more for problem in (*dataset.errors, *dataset.warnings)]
     counts: Counter[str] = Counter()
-    for kinds in (*(one.counts for one in facts.datasets), *(one.counts() for one in more)):
+    for kinds in (
+        *(dataset.counts for dataset in facts.datasets),
+        *(dataset.counts() for dataset in more),
+    ):
         counts.update(kinds)
-    errors = sum(one.problem_count for one in facts.datasets)
-    warnings = sum(one.warning_count for one in facts.datasets)
+    errors = sum(dataset.problem_count for dataset in facts.datasets)
+    warnings = sum(dataset.warning_count for dataset in facts.datasets)
     return report | {
-        "errors": errors + sum(one.error_count for one in more),
-        "warnings": warnings + sum(one.warning_count for one in more),
+        "errors": errors + sum(dataset.error_count for dataset in more),
+        "warnings": warnings + sum(dataset.warning_count for dataset in more),
         "counts": dict(counts.most_common()),
-        "problems": [_problem(problem) for problem in found],
+        "problems": [_problem(problem) for problem in problems],
     }
 
 
@@ -82,21 +89,21 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
 def _token_data(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> dict[str, float]:
-    """Of the rows to train on, cut at the limit; `longest` is uncut, of all rows."""
+    """Figures of the training rows, truncated at the limit; `longest` is of all rows, uncut."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
-        "train_rows": train.kept(limit),
-        "valid_rows": valid.kept(limit),
+        "train_rows": train.usable_rows(limit),
+        "valid_rows": valid.usable_rows(limit),
         "left_out": statistics.left_out(limit),
-        "tokens": train.kept_tokens(limit),
-        "trained_tokens": train.trained_within(limit),
-        "cut": train.cut(limit),
+        "tokens": train.usable_tokens(limit),
+        "trained_tokens": train.trained_tokens_at(limit),
+        "cut": train.truncated_rows(limit),
         "beyond_context": statistics.longer_than(limits.context_tokens, limit),
-        "last_reply_only": train.last_reply_only(limit),
-        "cut_off": train.cut_off(limit),
-        "further_examples": statistics.further.kept(limit),
+        "last_reply_only": train.last_reply_only_rows(limit),
+        "cut_off": train.truncated_tokens(limit),
+        "further_examples": statistics.further.usable_rows(limit),
         "further_cost": round(statistics.further_cost(limit), 4),
-        "further_trained_tokens": statistics.further.trained_within(limit),
+        "further_trained_tokens": statistics.further.trained_tokens_at(limit),
         "median": train.length_at(0.5, limit),
         "percentile_95": train.length_at(0.95, limit),
         "longest": max(train.longest, valid.longest),
@@ -108,11 +115,11 @@ def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
         "rows": list(epoch.rows),
         "tokens": round(epoch.tokens),
         "trained_tokens": round(epoch.trained_tokens),
-        "steps": epoch.steps(config.batch_size, config.gradient_accumulation),
+        "steps": epoch.steps(config.batch_size, config.grad_accumulation_steps),
     }
 
 
-def _problem(problem: RowProblem) -> dict[str, Any]:
+def _problem(problem: RowIssue) -> dict[str, Any]:
     return {
         "file": str(problem.path),
         # The line where the file has lines, and otherwise the row's number, as it always was.
@@ -124,18 +131,18 @@ def _problem(problem: RowProblem) -> dict[str, Any]:
     }
 
 
-def as_lines(
-    facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig,
+def report_lines(
+    facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig,
     *, is_mapped: bool, most: int = SHOWN_PROBLEMS,
 ) -> list[str]:  # fmt: skip
     """The report for people: the summary first, then advice, then `most` of the problems."""
     lines, advice = [], []
-    files = [file for one in facts.datasets for file in one.files]
-    for number, one in enumerate(facts.datasets):
-        kinds = Counter(one.counts) + Counter(tokens[number].counts() if tokens else {})
-        lines += _dataset_lines(one, kinds)
+    files = [file for dataset in facts.datasets for file in dataset.files]
+    for number, dataset in enumerate(facts.datasets):
+        kinds = Counter(dataset.counts) + Counter(tokens[number].counts() if tokens else {})
+        lines += _dataset_lines(dataset, kinds)
         lines += _use_lines(use.of_each[number], config, use.limits) if use and use.of_each else []
-        advice += _advice(one, kinds, is_mapped=is_mapped and not number)
+        advice += _advice(dataset, kinds, is_mapped=is_mapped and not number)
     across = facts.across.counts()
     lines += [f"In several datasets: {_kinds(across)}."] if across else []
     lines += map(_file_line, files if len(files) > 1 else [])
@@ -144,64 +151,63 @@ def as_lines(
     return [*lines, *advice, *problem_lines(_grouped(facts, tokens), most)]
 
 
-def _grouped(facts: MixedFacts, tokens: Sequence[Problems]) -> list[ProblemGroup]:
+def _grouped(facts: MixtureFacts, tokens: Sequence[IssueList]) -> list[ProblemGroup]:
     """The problems of all datasets by what they mean for a run, the worst first."""
-    bad = [problem for one in facts.datasets for problem in one.problems]
+    bad = [problem for dataset in facts.datasets for problem in dataset.problems]
     files = [problem for problem in bad if problem.place.is_whole_file]
     rows = [problem for problem in bad if not problem.place.is_whole_file]
-    row_count = sum(one.problem_count for one in facts.datasets) - len(files)
-    refused = [problem for one in tokens for problem in one.errors]
-    noted = [problem for one in facts.datasets for problem in one.warnings]
-    noted += [problem for one in (*tokens, facts.across) for problem in one.warnings]
+    row_count = sum(dataset.problem_count for dataset in facts.datasets) - len(files)
+    refused = [problem for dataset in tokens for problem in dataset.errors]
+    noted = [problem for dataset in facts.datasets for problem in dataset.warnings]
+    noted += [problem for dataset in (*tokens, facts.across) for problem in dataset.warnings]
     cut = [problem for problem in noted if problem.kind == "too long"]
     noted = [problem for problem in noted if problem.kind != "too long"]
-    all_noted = sum(one.warning_count for one in facts.datasets)
-    all_noted += sum(one.warning_count for one in (*tokens, facts.across))
-    cut_count = sum(one.warning_count - _noted_count(one.counts()) for one in tokens)
+    all_noted = sum(dataset.warning_count for dataset in facts.datasets)
+    all_noted += sum(dataset.warning_count for dataset in (*tokens, facts.across))
+    cut_count = sum(dataset.warning_count - _noted_count(dataset.counts()) for dataset in tokens)
     return [
         ProblemGroup("file can't be used", "files can't be used", files, len(files)),
         ProblemGroup("row can't be used", "rows can't be used", rows, row_count),
         ProblemGroup(
             "row can't be used with this model", "rows can't be used with this model", refused,
-            sum(one.error_count for one in tokens),
+            sum(dataset.error_count for dataset in tokens),
         ),
         ProblemGroup("warning", "warnings", noted, all_noted - cut_count),
         ProblemGroup("row would be cut", "rows would be cut", cut, cut_count),
     ]  # fmt: skip
 
 
-def _noted_count(kinds: Mapping[ProblemKind, int]) -> int:
-    return sum(kinds.get(KINDS[note], 0) for note in FOUND_BY_MODEL)
+def _noted_count(kinds: Mapping[IssueKind, int]) -> int:
+    return sum(kinds.get(KINDS[note], 0) for note in MODEL_NOTES)
 
 
 def _use_lines(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> list[str]:
-    found = _token_data(statistics, config, limits)
-    rows = (
-        f"{_count(found['train_rows'], 'row')} to train on, {found['valid_rows']:,} to validate on"
-    )
-    rows += f", {found['left_out']:,} left out." if found["left_out"] else "."
-    if not found["train_rows"]:
+    counts = _token_data(statistics, config, limits)
+    rows = f"{_count(counts['train_rows'], 'row')} to train on, "
+    rows += f"{counts['valid_rows']:,} to validate on"
+    rows += f", {counts['left_out']:,} left out." if counts["left_out"] else "."
+    if not counts["train_rows"]:
         return [rows]
     lines = [
-        f"{rows} {found['tokens']:,} tokens, {found['trained_tokens']:,} trained.",
-        f"Lengths: median {found['median']:,}, 95th percentile {found['percentile_95']:,}, longest "
-        f"{found['longest']:,}; {_count(found['cut'], 'row')} cut at {config.max_seq_length:,}"
-        f"{_lost(found['cut_off'])}.",
+        f"{rows} {counts['tokens']:,} tokens, {counts['trained_tokens']:,} trained.",
+        f"Lengths: median {counts['median']:,}, 95th percentile {counts['percentile_95']:,}, "
+        f"longest {counts['longest']:,}; {_count(counts['cut'], 'row')} cut at "
+        f"{config.max_seq_length:,}{_lost(counts['cut_off'])}.",
     ]
-    if more := found["further_examples"]:
+    if more := counts["further_examples"]:
         lines.append(
             f"{more:,} of these rows {_verb(more, 'trains', 'train')} earlier replies, which the "
             "model's chat template changes once more follows: "
-            f"{found['further_cost']:.2f} times the tokens."
+            f"{counts['further_cost']:.2f} times the tokens."
         )
-    if last_only := found["last_reply_only"]:
+    if last_only := counts["last_reply_only"]:
         lines.append(
             f"{_count(last_only, 'row')} {_verb(last_only, 'is', 'are')} trained on the last reply "
             "only, as the model's chat template changes earlier ones."
         )
-    beyond = limits.beyond_sentence(int(found["beyond_context"]))
+    beyond = limits.beyond_sentence(int(counts["beyond_context"]))
     return [*lines, beyond] if beyond else lines
 
 
@@ -213,7 +219,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     if use.epoch is None:
         return [f"No run would start. {use.why_not}"]
     epoch = _epoch_data(use.epoch, config)
-    has_bad_rows = any(one.stopping_count for one in use.of_each)
+    has_bad_rows = any(statistics.stopping_count for statistics in use.of_each)
     when = "With bad rows left out, an" if has_bad_rows else "An"
     steps = f"{when} epoch: {_count(epoch['steps'], 'step')}"
     if not config.mix:  # its rows and tokens are the dataset's
@@ -223,7 +229,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     return [f"{steps}, {rows}, {tokens}."]
 
 
-def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str]:
+def _dataset_lines(facts: DatasetFacts, kinds: Counter[IssueKind]) -> list[str]:
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
     name = dataset_name(DatasetFiles(facts.path, None))
@@ -232,15 +238,17 @@ def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str
     return [*lines, f"By kind: {_kinds(kinds)}."] if kinds else lines
 
 
-def _kinds(counts: Mapping[ProblemKind, int]) -> str:
+def _kinds(counts: Mapping[IssueKind, int]) -> str:
     return ", ".join(f"{kind} {n:,}" for kind, n in Counter(counts).most_common())
 
 
-def _advice(facts: DatasetFacts, kinds: Counter[ProblemKind], *, is_mapped: bool) -> list[str]:
+def _advice(facts: DatasetFacts, kinds: Counter[IssueKind], *, is_mapped: bool) -> list[str]:
     lines = []
     if "unknown shape" in kinds and not is_mapped:
-        lines.append("Name its columns, like --map prompt=q,completion=a or --map text=body.")
-    if {"broken json", "too big"} & kinds.keys() and (advice := ending_advice(facts.path)):
+        lines.append(
+            "Name its columns, like --columns prompt=q,completion=a or --columns text=body."
+        )
+    if {"broken json", "too big"} & kinds.keys() and (advice := extension_hint(facts.path)):
         lines.append(advice)
     return lines
 
@@ -254,8 +262,8 @@ def _file_line(file: FileFacts) -> str:
     return f"  {file.path}: {', '.join(counts)}"
 
 
-def _verb(number: float, one: str, several: str) -> str:
-    return one if number == 1 else several
+def _verb(number: float, singular: str, plural: str) -> str:
+    return singular if number == 1 else plural
 
 
 def _count(number: float, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a window could be shown here, found out without Qt, which ends the process if not."""
+"""Detects a display without Qt, which would end the process if there is none."""
 
 import os
 import socket

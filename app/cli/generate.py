@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Generator
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.cli.terminal import json_line, line, lines, note
 from app.core.errors import InputError
-from app.core.events import StageChanged
+from app.core.events import Event, StageChanged
 from app.core.files.paths import runs_dir
 from app.core.generation_events import (
     SIDES,
@@ -19,15 +20,16 @@ from app.core.generation_events import (
     AnswersCompared,
     Chat,
     CheckpointLoaded,
+    CheckpointRef,
+    GenerationNotice,
     LogitsCompared,
-    Remark,
     Sampling,
     TextAdded,
-    Tried,
     answer_to_json,
 )
-from app.core.text.visible import visible_line
-from app.core.wording.generation import answers_sentence, figures, logits_sentence
+from app.core.progress import drain, mapped
+from app.core.text.sanitize import visible_line
+from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.core.wording.model_names import model_name
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 def generate(arguments: argparse.Namespace) -> int:
     """Answer; the exit code. Raises AppError."""
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
     show = _JsonLines() if arguments.json else Text(has_both=arguments.base)
     try:
@@ -95,7 +97,7 @@ def generate(arguments: argparse.Namespace) -> int:
             for event in events:
                 show(event)
     finally:
-        release_thread()
+        close_thread()
     return 0
 
 
@@ -105,10 +107,10 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     )
     if problem := sampling.problem():
         raise InputError(problem)
-    from app.library.reading.checkpoint_choices import checkpoint_to_try
+    from app.library.reading.checkpoint_choices import choose_checkpoint
     from app.library.reading.run_store import find_run
 
-    tried = checkpoint_to_try(
+    checkpoint = choose_checkpoint(
         find_run(arguments.run, runs_dir()), arguments.checkpoint, arguments.model
     )
     chat = Chat(arguments.prompt if arguments.prompt is not None else _read(), arguments.system)
@@ -116,27 +118,27 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
         raise InputError("There is no question.", "Give one with --prompt or on standard input.")
     from app.engine.generation.generation import answer
 
-    tuned = _loaded(tried)
+    tuned = _loaded(checkpoint)
     yield tuned.loaded
     yield from answer(tuned, chat, sampling, SIDES if arguments.base else ("tuned",))
 
 
-def _loaded(tried: Tried) -> "TunedModel":
+def _loaded(checkpoint: CheckpointRef) -> "TunedModel":
     from app.data.chat.template_trial import TRYING
     from app.engine.generation.adapted_model import loading_tuned_model
 
-    loading, since = loading_tuned_model(tried), 0.0
-    with closing(loading):
-        while True:
-            try:
-                stage = next(loading)
-            except StopIteration as ended:
-                return ended.value  # type: ignore[no-any-return]
-            if isinstance(stage, StageChanged) and stage.stage == TRYING:
-                since = since or monotonic()
-                if since > 0 and monotonic() - since > _PATIENCE_SECONDS:
-                    since = -1.0  # noted
-                    note(f"{TRYING} …")
+    began, is_noted = inf, False
+
+    def note_trial(event: Event) -> None:
+        """Says so, once, if trying the chat template takes a while."""
+        nonlocal began, is_noted
+        if isinstance(event, StageChanged) and event.stage == TRYING:
+            began = min(began, monotonic())
+            if not is_noted and monotonic() - began > _PATIENCE_SECONDS:
+                is_noted = True
+                note(f"{TRYING} …")
+
+    return drain(mapped(loading_tuned_model(checkpoint), note_trial))
 
 
 def _read() -> str:
@@ -170,7 +172,7 @@ class Text:
         match event:
             case CheckpointLoaded():
                 self._loaded(event)
-            case Remark():
+            case GenerationNotice():
                 note(event.text)
             case TextAdded():
                 self._add(event)
@@ -183,13 +185,13 @@ class Text:
                 note(answers_sentence(event))
 
     def _loaded(self, event: CheckpointLoaded) -> None:
-        self._adapter = event.tried.adapter_dir.name
+        self._adapter = event.checkpoint.adapter_dir.name
         if event.base_model.message:
             note(event.base_model.message)
         if not event.has_template:
             note("This model has no chat template: it continues your text.")
         if self._has_both:
-            line(f"Base, {model_name(event.tried.model)}:")
+            line(f"Base, {model_name(event.checkpoint.model)}:")
 
     def _add(self, event: TextAdded) -> None:
         if self._has_both and event.side == "tuned":
@@ -201,8 +203,8 @@ class Text:
         self._ends[event.side] = event
         if not self._has_both:
             line("")
-            note(figures(event))
+            note(answer_figures(event))
         elif len(self._ends) == len(SIDES):
             lines(f"\n\nTuned, {visible_line(self._adapter)}:\n{''.join(self._held)}\n")
             for side in SIDES:
-                note(f"{side}: {figures(self._ends[side])}")
+                note(f"{side}: {answer_figures(self._ends[side])}")

@@ -1,4 +1,4 @@
-"""`nestling help`: the topics of guide and reference, or one of their pages."""
+"""`nestling help`: lists the topics of guide and reference, or prints one."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a terminal that closes: a run is asked to stop, and keeps a checkpoint."""
+"""Ctrl-C, SIGTERM and SIGHUP: ask the run to stop with a checkpoint."""
 
 import signal
 from types import FrameType
@@ -9,15 +9,15 @@ from app.cli.terminal import note
 class Interrupt:
     """Ctrl-C asks the run to stop after its step, with a checkpoint; a second one ends at once."""
 
-    def __init__(self, has_learned: bool = False) -> None:
-        self.has_learned = has_learned
+    def __init__(self, has_progress: bool = False) -> None:
+        self.has_progress = has_progress
         self._asked = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
             if not is_nohup:
                 signal.signal(number, self._handle)
 
-    def was_asked(self) -> bool:
+    def is_requested(self) -> bool:
         return self._asked
 
     def ask(self) -> None:
@@ -26,7 +26,7 @@ class Interrupt:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
-        if self.has_learned:
+        if self.has_progress:
             note("Stopping; what was learned up to here is kept.")
         else:
             note("Stopping before the first step.")

@@ -1,4 +1,4 @@
-"""`nestling models`: the base models on this computer, and those to begin with."""
+"""`nestling models`: lists the base models on this computer, and recommended ones."""
 
 import argparse
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line
 from app.core.system.memory import training_bytes
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
@@ -44,7 +44,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def print_models(arguments: argparse.Namespace) -> int:
-    """What the command line asks for; the exit code."""
+    """Carries out the command; returns the exit code."""
     if arguments.recommended:
         _print_recommended(as_json=arguments.json)
         return 0
@@ -77,9 +77,9 @@ def _print_table(models: "list[ModelDescription]", available: int) -> None:
         _COLUMNS,
         (
             (
-                one_line(model.name, 100), parameters_text(model.parameters),
-                one_line(model.quantization, 24) or UNKNOWN, f"{model.size_bytes / 1e9:.2f}",
-                context_text(model.context_tokens), one_line(model.license, 30) or UNKNOWN,
+                single_line(model.name, 100), parameters_text(model.parameters),
+                single_line(model.quantization, 24) or UNKNOWN, f"{model.size_bytes / 1e9:.2f}",
+                context_text(model.context_tokens), single_line(model.license, 30) or UNKNOWN,
                 state_text(model, available), model.source,
             )
             for model in models

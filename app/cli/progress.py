@@ -1,4 +1,4 @@
-"""Events on the terminal: for people with a progress bar, for programs as JSON lines."""
+"""Prints a run's events: as a progress bar with lines, or as JSON lines."""
 
 import sys
 from typing import assert_never
@@ -19,12 +19,13 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.text.losses import loss_words
+from app.core.text.numbers import format_loss
+from app.core.wording.events import event_line
 from app.core.wording.memory import gigabytes, memory_sentence
 from app.core.wording.results import learned_and_kept, score_sentence
 
 PLAIN_LINES = 10
-"""How often a run reports itself where the output is no terminal."""
+"""Number of progress lines if the output is no terminal."""
 
 
 class JsonLines:
@@ -59,18 +60,13 @@ class TerminalProgress:
                 self._score(event)
             case EvaluationFinished():
                 self._evaluations += [] if event.is_last else [event]
-                mark = "  best so far" if event.is_best and event.step else ""
-                self._print(
-                    f"step {event.step}: validation loss{event.over} "
-                    f"{loss_words(event.val_loss, 4)}"
-                    f"{event.of_each}{mark}"
-                )
+                self._print(event_line(event))
             case RetentionMeasured():
                 self._retention.append(event)
-                self._print(event.text)
+                self._print(event_line(event))
             case CheckpointSaved():
                 self._best = event if event.is_best else self._best
-                self._print(f"step {event.step}: checkpoint saved")
+                self._print(event_line(event))
             case MemoryEstimated():
                 self._memory(event)
             case LogMessage():
@@ -108,7 +104,7 @@ class TerminalProgress:
 
     def _step(self, event: StepFinished) -> None:
         facts = (
-            f"loss {loss_words(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
+            f"loss {format_loss(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
             f"{event.peak_memory_bytes / 1e9:.2f} GB"
         )
         self._bar.show("Training", completed=event.step, facts=facts)
@@ -121,12 +117,12 @@ class TerminalProgress:
     def _score(self, event: ScoreMeasured) -> None:
         if event.when == "before":
             self._before[event.name] = event
-            self._print(f"{event.name}, before: {event.correct} of {event.total} right")
+            self._print(event_line(event))
             return
         self._after.append(event)
         before = self._before.get(event.name)
         than = f" (before: {before.correct})" if before else ""
-        self._print(f"{event.name}, after: {event.correct} of {event.total} right{than}")
+        self._print(f"{event_line(event)}{than}")
 
     def _finished(self, event: RunFinished) -> None:
         self._bar.close()
@@ -140,11 +136,11 @@ class TerminalProgress:
             self._print(f"The one with the lowest validation loss is in {best}")
 
     def _result(self) -> None:
-        """What was learned and kept, in the words of the run's page."""
-        found = [learned_and_kept(self._evaluations, self._retention)]
+        """The run's result, in the sentences of its page."""
+        sentences = [learned_and_kept(self._evaluations, self._retention)]
         for score in self._after:
             before = self._before.get(score.name)
             right = before.correct if before else None
-            found.append(score_sentence(score.name, right, score.correct, score.total))
-        if words := " ".join(filter(None, found)):
-            self._print(words)
+            sentences.append(score_sentence(score.name, right, score.correct, score.total))
+        if text := " ".join(filter(None, sentences)):
+            self._print(text)

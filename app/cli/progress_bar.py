@@ -1,6 +1,6 @@
-"""Waiting for work that says how far it is: a bar on a terminal, silence elsewhere.
+"""Waits for work in steps with a progress bar on a terminal, and silently elsewhere.
 
-The bar stands on the error output, so that what the command prints can be read by programs.
+The bar stands on the error output, so that programs can read what the command prints.
 """
 
 import sys
@@ -8,29 +8,20 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TypeVar
 
-from app.core.progress import run_to_end
+from app.core.progress import drain, mapped
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-def waited_for(work: Generator[float, None, Made], label: str) -> Made:
-    """What the work makes. Ctrl-C closes it in order and goes on as KeyboardInterrupt."""
+def run_with_bar(work: Generator[float, None, T], label: str) -> T:
+    """The work's result. Ctrl-C closes the work in order, and raises KeyboardInterrupt."""
     with closing(work):
         if not sys.stderr.isatty():
-            return run_to_end(work)
-        return run_to_end(_shown(work, label))
+            return drain(work)
+        from app.cli.bars import Bar
 
-
-def _shown(work: Generator[float, None, Made], label: str) -> Generator[None, None, Made]:
-    from app.cli.bars import Bar
-
-    bar = Bar(sys.stderr, counts=False, total=1.0)
-    try:
-        while True:
-            try:
-                bar.show(label, completed=next(work))
-            except StopIteration as ended:
-                return ended.value  # type: ignore[no-any-return]
-            yield
-    finally:
-        bar.close()
+        bar = Bar(sys.stderr, counts=False, total=1.0)
+        try:
+            return drain(mapped(work, lambda share: bar.show(label, completed=share)))
+        finally:
+            bar.close()

@@ -1,15 +1,16 @@
-"""`nestling runs` and `nestling show`: the library in the terminal."""
+"""`nestling runs` and `nestling show`: prints the library and its runs."""
 
 import argparse
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line, lines, note
-from app.core.base_model import check_words, digest_words, read_digests
+from app.core.base_model import describe_check, describe_digests, read_digests
 from app.core.errors import InputError
+from app.core.events import json_value
 from app.core.files.paths import runs_dir
-from app.core.text.losses import loss_words
-from app.core.text.one_line import one_line
+from app.core.text.numbers import format_loss
+from app.core.text.sanitize import single_line
 from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-def print_asked(arguments: argparse.Namespace) -> int:
-    """What the command line asks for; the exit code."""
+def print_library(arguments: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
     if arguments.command == "runs":
         return print_runs(as_json=arguments.json)
     return print_run(
@@ -69,7 +70,9 @@ def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) 
 
     details = read_details(find_run(named, runs_dir()))
     if as_json:
-        json_line(details_to_json(details) | {"base_model_check": _check(details, whole).data()})
+        json_line(
+            details_to_json(details) | {"base_model_check": json_value(_check(details, whole))}
+        )
     elif as_toml:
         lines(settings_toml(details))
         if details.config is None:
@@ -87,21 +90,22 @@ def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
 
 def _cells(run: "RunSummary") -> tuple[str, ...]:
     return (
-        one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}", _loss(run.best_val_loss),
-        _day(run.created), f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
+        single_line(run.name), single_line(run.outcome, 24), f"{run.steps:,}",
+        _loss(run.best_val_loss), _day(run.created), f"{run.size_bytes / 1e6:.1f}",
+        run.run_dir.name,
     )  # fmt: skip
 
 
 def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
     run = details.summary
     report = [
-        f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
+        f"{single_line(run.name)}: {single_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
-        f"  base model  {one_line(run.model, 400) or '–'}",
+        f"  base model  {single_line(run.model, 400) or '–'}",
         *(f"  {part:<10}  {', '.join(files)}" for part, files in _digest_lines(details)),
-        f"  compared    {check_words(base_model)}",
+        f"  compared    {describe_check(base_model)}",
         *_started_from(details),
-        f"  dataset     {one_line(run.data, 400) or '–'}",
+        f"  dataset     {single_line(run.data, 400) or '–'}",
         *_template_day(details),
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
@@ -119,8 +123,8 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         report.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
     if (base := details.base_loss_below_all) is not None:
         report.append(f"  No checkpoint came below the base model's {_loss(base)}.")
-    for words in report:
-        line(words)
+    for text in report:
+        line(text)
 
 
 def _started_from(details: "RunDetails") -> list[str]:
@@ -132,22 +136,22 @@ def _started_from(details: "RunDetails") -> list[str]:
 
 def _clocks(details: "RunDetails") -> list[str]:
     """The slow and the lasting clock, and how far from its base the run ended."""
-    clocks, found = details.started.clocks, []
+    clocks, lines = details.started.clocks, []
     if clocks.slow_every:
         often = f"every {clocks.slow_every:,} steps"
-        found.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts")
+        lines.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts")
     if clocks.lasting_pull:
-        found.append(f"  lasting     pull {clocks.lasting_pull:g}")
+        lines.append(f"  lasting     pull {clocks.lasting_pull:g}")
     if details.retention:
         last = details.retention[-1]
-        found.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
-    return found
+        lines.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
+    return lines
 
 
 def _notes(text: str) -> list[str]:
     """Line by line, however many there are."""
-    found = [one_line(words, 1000) for words in text[:20_000].splitlines()]
-    return [f"  notes       {found[0]}", *found[1:]] if found else []
+    lines = [single_line(line, 1000) for line in text[:20_000].splitlines()]
+    return [f"  notes       {lines[0]}", *lines[1:]] if lines else []
 
 
 def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]":
@@ -156,18 +160,20 @@ def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]"
         digests = read_digests(details.facts)
     except InputError:
         return []
-    return digest_words(digests) if digests else []
+    return describe_digests(digests) if digests else []
 
 
 def _template_day(details: "RunDetails") -> list[str]:
     day = details.facts.get(TEMPLATE_DAY)
     return (
-        [f"  date        {one_line(str(day), 40)}, in all rows by the chat template"] if day else []
+        [f"  date        {single_line(str(day), 40)}, in all rows by the chat template"]
+        if day
+        else []
     )
 
 
 def _loss(value: float | None) -> str:
-    return "–" if value is None else loss_words(value, 4)
+    return "–" if value is None else format_loss(value, 4)
 
 
 def _day(moment: datetime | None) -> str:

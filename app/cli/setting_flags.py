@@ -1,16 +1,17 @@
-"""A setting of a run as a flag of the command line, with the setting's own help."""
+"""Adds a setting to the command line as a flag, with the setting's own help."""
 
 import argparse
 from dataclasses import Field
 from typing import Any
 
+from app.core.config.serialization import OLD_CHOICES, OLD_NAMES
 from app.core.config.training_config import CHOICES
 
 METAVARS = {
     "tiers": "P,P,…",
     "tier_patterns": "PATTERN=TIER,…",
     "keys": "NAME,…",
-    "map": "ROLE=COLUMN,…",
+    "columns": "ROLE=COLUMN,…",
     "adapter": "RUN|DIR",
     "model": "DIR",
     "name": "NAME",
@@ -18,23 +19,25 @@ METAVARS = {
 
 
 def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
-    """A flag that leaves nothing behind where it isn't given."""
-    flag = "--" + f.name.replace("_", "-")
-    text = f.metadata["help"].replace("%", "%%")
+    """Adds a flag without a default. Its old name works too, and is not shown."""
+    help_text = f.metadata["help"].replace("%", "%%")
     if f.type is bool:
-        parser.add_argument(
-            flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-        )
-        return
-    if f.name == "question_sets":
-        options: dict[str, Any] = {"nargs": "+", "metavar": "PATH"}
+        options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+    elif f.name == "eval_sets":
+        options = {"nargs": "+", "metavar": "PATH"}
     elif f.name == "mix":
         options = {"action": "append", "metavar": "PATH=SHARE"}
-        text += " May be given several times."
+        help_text += " May be given several times."
     elif f.name in CHOICES:
-        options = {"choices": CHOICES[f.name]}
+        old = OLD_CHOICES.get(f.name, {})
+        options = {"choices": CHOICES[f.name], "type": lambda word: old.get(word, word)}
     elif f.type in (int, float):
         options = {"type": f.type, "metavar": "N" if f.type is int else "X"}
     else:
         options = {"metavar": METAVARS.get(f.name, "PATH")}
-    parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **options)
+    shown = {f.name: help_text} | {
+        old: argparse.SUPPRESS for old, name in OLD_NAMES.items() if name == f.name
+    }
+    for name, text in shown.items():
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, dest=f.name, default=argparse.SUPPRESS, help=text, **options)

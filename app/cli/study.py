@@ -1,4 +1,4 @@
-"""`nestling study`: tasks learned in turn by several arms, and a report of what each one forgot."""
+"""`nestling study`: trains tasks in turn by several arms, and reports what each one forgot."""
 
 import argparse
 import json
@@ -12,7 +12,8 @@ from app.core.errors import InputError
 from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured, StepFinished
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.untrusted_files import SHARED_FILE
-from app.engine.runtime.mlx_gateway import release_thread
+from app.core.wording.events import event_line
+from app.engine.runtime.mlx_runtime import close_thread
 from app.engine.training.study import StudyRun, is_done, make_run, results, study_runs
 from app.library.reading.study_report import markdown, to_plain
 
@@ -29,14 +30,14 @@ def study(arguments: argparse.Namespace) -> int:
     try:
         _make_runs(plan, folder, arguments, interrupt)
     finally:
-        release_thread()
+        close_thread()
         _write(plan, folder, arguments.file.stem)
     left = sum(not is_done(run) for run in study_runs(plan, folder))
     if left:
         note(f"{left} runs are left. The same command makes them.")
     elif not arguments.json:
         line(f"The report is in {folder / REPORT}.")
-    return 130 if interrupt.was_asked() else 1 if left else 0
+    return 130 if interrupt.is_requested() else 1 if left else 0
 
 
 def _make_runs(
@@ -48,11 +49,11 @@ def _make_runs(
     for run in waiting[:most]:
         if not arguments.json:
             line(f"Run {runs.index(run) + 1} of {len(runs)}: {run}")
-        with closing(make_run(run, interrupt.was_asked)) as events:  # type: ignore[type-var]
+        with closing(make_run(run, interrupt.is_requested)) as events:  # type: ignore[type-var]
             for event in events:
-                interrupt.has_learned |= isinstance(event, StepFinished)
+                interrupt.has_progress |= isinstance(event, StepFinished)
                 _show(run, event, as_json=arguments.json)
-        if interrupt.was_asked():
+        if interrupt.is_requested():
             return
         _write(plan, folder, arguments.file.stem)
 
@@ -62,15 +63,15 @@ def _show(run: StudyRun, event: Event, *, as_json: bool) -> None:
         if isinstance(event, RunFinished):
             place = {"run": str(run), "folder": str(run.folder), "outcome": event.outcome}
             json_line(place | {"steps": event.steps})
-    elif isinstance(event, ScoreMeasured) and event.when == "after":
-        line(f"  {event.name}: {event.correct} of {event.total} right")
-    elif isinstance(event, RetentionMeasured) and event.is_last:
-        line(f"  {event.text}")
+    elif (isinstance(event, ScoreMeasured) and event.when == "after") or (
+        isinstance(event, RetentionMeasured) and event.is_last
+    ):
+        line(f"  {event_line(event)}")
 
 
 def _write(plan: Study, folder: Path, title: str) -> None:
-    if found := results(plan, folder):
-        text = json.dumps(to_plain(found), indent=1)
+    if sequences := results(plan, folder):
+        text = json.dumps(to_plain(sequences), indent=1)
         write_text_atomic(folder / RESULTS, text, mode=SHARED_FILE)
-        report = markdown(found, plan.acquisition, title)
+        report = markdown(sequences, plan.acquisition, title)
         write_text_atomic(folder / REPORT, report, mode=SHARED_FILE)

@@ -1,16 +1,16 @@
-"""The one way to the terminal: nothing from elsewhere commands it, and lost output is noticed."""
+"""The only way to the terminal: text is escaped, and lost output is noticed."""
 
 import contextlib
 import errno
 import io
 import json
-import math
 import os
 import stat
 import sys
 from typing import Any, TextIO
 
-from app.core.text.visible import visible, visible_line
+from app.core.events import json_value
+from app.core.text.sanitize import visible, visible_line
 
 
 class OutputLost(Exception):
@@ -52,11 +52,11 @@ def _guarded(stream: TextIO) -> TextIO:
         return stream
     # A name in the library may hold what the terminal's encoding can't show.
     stream.reconfigure(errors="backslashreplace")
-    made = GuardedStream(
+    guarded = GuardedStream(
         stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering
     )
-    made.unguarded = stream
-    return made
+    guarded.unguarded = stream
+    return guarded
 
 
 def line(text: str) -> None:
@@ -74,7 +74,7 @@ def json_line(value: Any) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        value = _without_nan(value)
+        value = json_value(value)
         text = json.dumps(value, ensure_ascii=False)
     text = visible_line(text)
     try:
@@ -84,24 +84,15 @@ def json_line(value: Any) -> None:
     _write(text + "\n")
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON has neither NaN nor infinity; null says that there is no number."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def note(text: str) -> None:
-    """One line on the error output. A terminal that was closed has nobody to read it."""
+    """One line on the error output; lost if the terminal was closed."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(visible_line(text), file=sys.stderr, flush=True)
 
 
 def flush() -> None:
-    """What is left in the buffer, argparse's help for instance."""
+    """Flushes the buffer, which may hold argparse's help."""
     _write("")
 
 

@@ -1,15 +1,17 @@
-"""The base model of a run as digests of the files that decide its numbers, and how two differ.
+"""A run's base model, identified by digests of the files that decide its numbers; compares two.
 
 Plain values as a run's manifest holds them; knows no file.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from app.core.errors import InputError
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 
 Part = Literal["weights", "config", "tokenizer", "template"]
 PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")
@@ -23,17 +25,17 @@ MANIFEST_KEY = "base_model"
 UNKNOWN = "It is unknown which base model this run was trained with: it kept no digests of it."
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
-_MOST = 2**63
-"""Of bytes and of steps: a file may say any number."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Bytes, or steps: a file may say any number."""
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    size_bytes: int
+    size_bytes: Count
     sampled_sha256: str
-    """Of the size, the header, and blocks of every tensor."""
+    """SHA-256 of the size, the header, and blocks of every tensor."""
     sha256: str | None = None
-    """Of all bytes; None until they are hashed."""
+    """SHA-256 of all bytes; None until they are hashed."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class BaseModelDigests:
     config: Mapping[str, str]
     tokenizer: Mapping[str, str]
     template: Mapping[str, str]
-    after_step: int = 0
+    after_step: Count = 0
     """The run's steps after this one were computed with these files; earlier ones are unknown."""
-    whole_after_step: int = 0
-    """The same for the digests of all bytes of the weights, where there are any."""
+    whole_after_step: Count = 0
+    """Likewise for the digests of all bytes of the weights, if there are any."""
 
     @property
     def is_whole(self) -> bool:
@@ -70,8 +72,8 @@ class BaseModelDigests:
 
     def differing_files(self, other: "BaseModelDigests") -> dict[Part, tuple[str, ...]]:
         """The names of the files that differ, for each part that does."""
-        found = {part: _differing(getattr(self, part), getattr(other, part)) for part in PARTS}
-        return {part: names for part, names in found.items() if names}
+        differing = {part: _differing(getattr(self, part), getattr(other, part)) for part in PARTS}
+        return {part: names for part, names in differing.items() if names}
 
     def data(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -94,20 +96,16 @@ class BaseModelCheck:
 
     @property
     def hint(self) -> str:
-        """Which files to put back; empty where none differs."""
+        """The files to put back; empty if none differs."""
         if not self.files:
             return ""
-        shown = ", ".join(map(one_line, self.files[:_SHOWN_FILES]))
+        shown = ", ".join(map(single_line, self.files[:_SHOWN_FILES]))
         more = f" and {len(self.files) - _SHOWN_FILES} more" * (len(self.files) > _SHOWN_FILES)
         verb = "differs" if len(self.files) == 1 else "differ"
         return f"{shown}{more} {verb}: put the old files back, or start a new run."
 
-    def data(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
-
-def check_words(check: BaseModelCheck) -> str:
+def describe_check(check: BaseModelCheck) -> str:
     """One sentence, also where nothing is amiss."""
     if check.state == "same":
         return "Unchanged: the base model this run was trained with, byte for byte."
@@ -119,19 +117,19 @@ def check_words(check: BaseModelCheck) -> str:
     return f"{check.message} {check.hint}".rstrip()
 
 
-def digest_words(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
+def describe_digests(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
     """Each part's files with the beginnings of their SHA-256, a text for each file."""
-    found: list[tuple[Part, tuple[str, ...]]] = []
+    parts: list[tuple[Part, tuple[str, ...]]] = []
     for part in PARTS:
-        files = [_file_words(name, file) for name, file in getattr(digests, part).items()]
+        files = [_describe_file(name, file) for name, file in getattr(digests, part).items()]
         more = [f"and {len(files) - _SHOWN_FILES} more files"] if len(files) > _SHOWN_FILES else []
         if files:
-            found.append((part, (*files[:_SHOWN_FILES], *more)))
-    return found
+            parts.append((part, (*files[:_SHOWN_FILES], *more)))
+    return parts
 
 
-def _file_words(name: str, file: WeightsFile | str) -> str:
-    shown = one_line(name)
+def _describe_file(name: str, file: WeightsFile | str) -> str:
+    shown = single_line(name)
     if isinstance(file, str):
         return f"{shown} · SHA-256 {file[:_SHOWN_DIGITS]}…"
     if file.sha256:
@@ -149,7 +147,7 @@ def _size(file: WeightsFile) -> str:
 def compare_digests(
     folder: Path, recorded: BaseModelDigests | None, current: BaseModelDigests
 ) -> BaseModelCheck:
-    """What `folder` holds now beside what a run keeps of its base model."""
+    """Compares the model in `folder` with the digests that a run keeps."""
     if recorded is None:
         return BaseModelCheck("unknown", UNKNOWN)
     if differing := recorded.differing_files(current):
@@ -166,7 +164,7 @@ def compare_digests(
 
 
 def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
-    """As a run's manifest has them; None if it has none.
+    """The digests in a run's manifest; None if it has none.
 
     Raises InputError if they are not as they were written.
     """
@@ -174,39 +172,26 @@ def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
     if entry is None:
         return None
     try:
-        digests = BaseModelDigests(
-            weights={
-                name: WeightsFile(
-                    _count(file["size_bytes"]),
-                    _text(file["sampled_sha256"]),
-                    None if file["sha256"] is None else _text(file["sha256"]),
-                )
-                for name, file in entry["weights"].items()
-            },
-            config=_texts(entry["config"]),
-            tokenizer=_texts(entry["tokenizer"]),
-            template=_texts(entry["template"]),
-            after_step=_count(entry["after_step"]),
-            whole_after_step=_count(entry["whole_after_step"]),
-        )
-    except (KeyError, TypeError, AttributeError):
+        if {*entry} != {f.name for f in fields(BaseModelDigests)}:
+            raise TypeError
+        return msgspec.convert(entry, BaseModelDigests)
+    except (TypeError, msgspec.ValidationError):
         raise InputError(
             "The digests of the base model in run.json are not as they were written.",
             "Put the old file back, or start a new run.",
         ) from None
-    return digests
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    names = dict.fromkeys([*one, *other])
-    return tuple(name for name in names if not _are_alike(one.get(name), other.get(name)))
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
+    names = dict.fromkeys([*first, *second])
+    return tuple(name for name in names if not _are_alike(first.get(name), second.get(name)))
 
 
-def _are_alike(one: Any, other: Any) -> bool:
-    are_weights = isinstance(one, WeightsFile) and isinstance(other, WeightsFile)
-    if are_weights and None in (one.sha256, other.sha256):
-        one, other = replace(one, sha256=None), replace(other, sha256=None)
-    return bool(one == other)
+def _are_alike(first: Any, second: Any) -> bool:
+    are_weights = isinstance(first, WeightsFile) and isinstance(second, WeightsFile)
+    if are_weights and None in (first.sha256, second.sha256):
+        first, second = replace(first, sha256=None), replace(second, sha256=None)
+    return bool(first == second)
 
 
 def _changed(folder: Path, parts: Sequence[Part]) -> str:
@@ -215,19 +200,3 @@ def _changed(folder: Path, parts: Sequence[Part]) -> str:
     is_one = len(names) == 1 and parts[0] != "weights"
     verb = "is not the one" if is_one else "are not those"
     return f"The {listed} of the base model in {folder} {verb} this run was trained with."
-
-
-def _texts(value: Any) -> dict[str, str]:
-    return {name: _text(digest) for name, digest in value.items()}
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= _MOST:
-        raise TypeError(value)
-    return value

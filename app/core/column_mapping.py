@@ -1,4 +1,4 @@
-"""Which column of a file plays which role, where its names don't say: "prompt=q, completion=a".
+"""Maps a file's columns to roles where their names are not recognized: "prompt=q, completion=a".
 
 A comma in a column's name is written with a backslash before it.
 """
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
-from app.core.text.odd_values import brief
+from app.core.text.sanitize import short_repr
 
 EXAMPLE = "prompt=q, completion=a"
 
@@ -17,7 +17,7 @@ _ESCAPED = r"\\\g<0>"
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnMapping:
     """The names of a file's columns by role; None for a role no column plays."""
 
     prompt: str | None = None
@@ -33,18 +33,18 @@ class Columns:
 
     def __str__(self) -> str:
         """The mapping as `parse_columns` reads it."""
-        named = self.named().items()
+        named = self.by_role().items()
         return ", ".join(f"{role}={_MARKS.sub(_ESCAPED, name)}" for role, name in named)
 
-    def named(self) -> dict[str, str]:
+    def by_role(self) -> dict[str, str]:
         """Role → column, for the roles that a column plays."""
         return {role: name for role, name in vars(self).items() if name is not None}
 
 
-ROLES = tuple(f.name for f in fields(Columns))
+ROLES = tuple(f.name for f in fields(ColumnMapping))
 
 
-def parse_columns(text: str) -> Columns | None:
+def parse_columns(text: str) -> ColumnMapping | None:
     """The mapping that `text` says; None where it says nothing. Raises InputError."""
     named: dict[str, str] = {}
     for part in (part.strip() for part in _PART.findall(text)):
@@ -53,17 +53,17 @@ def parse_columns(text: str) -> Columns | None:
         role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
         if role not in ROLES or not name:
             raise InputError(
-                f"{brief(part)} maps no column: the roles are {', '.join(ROLES)}.",
+                f"{short_repr(part)} maps no column: the roles are {', '.join(ROLES)}.",
                 f"Write it like {EXAMPLE}.",
             )
         if role in named:
             raise InputError(f"The role {role} is given twice.", "Map each role to one column.")
         named[role] = name
-    return Columns(**named) if named else None
+    return ColumnMapping(**named) if named else None
 
 
-def _problem(columns: Columns) -> str:
-    named = columns.named()
+def _problem(columns: ColumnMapping) -> str:
+    named = columns.by_role()
     if ("prompt" in named) != ("completion" in named):
         there, absent = ("prompt", "completion") if "prompt" in named else ("completion", "prompt")
         return f"A column is mapped to {there} but none to {absent}."

@@ -1,9 +1,14 @@
-"""The errors Nestling raises on purpose: each is one plain sentence for the user."""
+"""The errors that Nestling raises on purpose. Each is one plain sentence for the user.
+
+A failure is an error as text, which is how one leaves a thread or a process.
+"""
+
+from dataclasses import dataclass
 
 PUT_BACK = "put it back, or choose another"
-"""What to do about a file that is not where it was."""
+"""The advice for a file that is missing."""
 TRY_AGAIN, RESUME = "then try again", "then resume"
-"""How a hint ends: a run that has a checkpoint says RESUME in place of TRY_AGAIN."""
+"""The end of a hint. A run with a checkpoint says RESUME in place of TRY_AGAIN."""
 
 
 class AppError(Exception):
@@ -26,12 +31,27 @@ class AppError(Exception):
 
 
 class InputError(AppError):
-    """What the user gave (a file, a folder, a setting) can't be used as it is."""
+    """An input of the user (a file, a folder, a setting) can't be used."""
 
 
 class RunError(AppError):
-    """A run that had started could not go on; what it had learned up to then is saved."""
+    """A run failed after it had started; its last checkpoint is saved."""
 
 
 class VerificationError(RunError):
     """The weights did not do what the tier plan says: the run's result can't be trusted."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure as text. A kept exception would keep everything in its frames in memory."""
+
+    message: str
+    hint: str = ""
+    details: str = ""
+    """The traceback."""
+    is_app_error: bool = True
+    """An AppError: the message says it all, and the traceback is of no use to the user."""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()

@@ -1,13 +1,13 @@
-"""What a run reports while it happens: frozen, picklable values, in the order in which it happened.
+"""The events of a run: frozen, picklable values, in the order in which they happen.
 
 Every number here was measured by the engine; nothing downstream computes one again.
 """
 
+import math
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
-
-from app.core.text.losses import loss_words
 
 Outcome = Literal["finished", "stopped", "failed"]
 MemoryVerdict = Literal["fits", "tight", "won't fit"]
@@ -20,11 +20,11 @@ class TierFacts:
     period: int
     learning_rate_factor: float
     parameters: int
-    """How many numbers this tier trains."""
+    """Number of trained parameters."""
     layers: tuple[int, ...]
     """Indexes of the model's layers that hold parameters of this tier."""
     description: str
-    """Which parameters these are, for people: "layers 6-7", "attention"."""
+    """Its parameters, for people: "layers 6-7", "attention"."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StageChanged:
 
     stage: str
     fraction: float | None = None
-    """How much of the stage is done, 0 to 1, where that is known."""
+    """Share of the stage that is done, 0 to 1, if known."""
 
     @property
     def text(self) -> str:
@@ -64,7 +64,7 @@ class LogMessage:
 
     text: str
     is_warning: bool = False
-    """What the user should not miss."""
+    """The user should not miss it."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,16 @@ class MemoryAdvice:
     """A change with which a run would fit, by the same estimate."""
 
     text: str
-    """What to do: "Gradient checkpointing." """
+    """The advice: "Gradient checkpointing." """
     settings: tuple[tuple[str, int], ...]
     """Names and values of the settings that do it; empty where the base model must be another."""
     peak_bytes: int
-    """What the run would then need."""
+    """Memory that the run would then need."""
 
 
 @dataclass(frozen=True)
 class MemoryEstimated:
-    """What a run will need, estimated before it starts and without computing anything."""
+    """A run's memory, estimated before it starts."""
 
     model_bytes: int
     adapter_bytes: int
@@ -111,11 +111,11 @@ class MemoryEstimated:
     work_bytes: int
     """Activations, loss and gradients of the largest batch."""
     cache_bytes: int
-    """What MLX may keep beside that, and gives back where room is short."""
+    """Cache that MLX may keep besides, and frees when memory is short."""
     peak_bytes: int
     """Model, adapter and work: what `StepFinished.peak_memory_bytes` should come to."""
     available_bytes: int
-    """What this machine gives."""
+    """Memory that a run can use on this machine."""
     length: int
     """Tokens of a row of the largest batch."""
     is_bound: bool
@@ -123,7 +123,7 @@ class MemoryEstimated:
     it is open whether examples share rows."""
     verdict: MemoryVerdict
     advice: tuple[MemoryAdvice, ...] = ()
-    """What would make it fit, where it doesn't."""
+    """Changes with which it would fit, if it doesn't."""
 
 
 KNOWN_QUESTIONS = "known questions"
@@ -132,7 +132,7 @@ KNOWN_QUESTIONS = "known questions"
 
 @dataclass(frozen=True)
 class ScoreMeasured:
-    """How many questions of a set the model answers exactly, by greedy decoding."""
+    """Number of a set's questions that the model answers exactly, by greedy decoding."""
 
     name: str
     when: Literal["before", "after"]
@@ -192,40 +192,24 @@ class EvaluationFinished:
     datasets, each counts by the tokens that an epoch trains of it."""
     is_best: bool
     datasets: tuple[DatasetLoss, ...] = ()
-    """Of each, if several are mixed."""
+    """Each dataset's own loss, if several are mixed."""
     rows: int = 0
-    """How many held-out rows were read; 0 in runs that did not record it."""
+    """Number of held-out rows that were read; 0 in runs that did not record it."""
     is_last: bool = False
     """Read when the run ended, from more rows than the others: no point of their curve."""
-
-    @property
-    def over(self) -> str:
-        """ " on 600 held-out rows" of the last one, or nothing."""
-        return f" on {self.rows:,} held-out rows" if self.is_last else ""
-
-    @property
-    def of_each(self) -> str:
-        """ " (chats 2.310, old 1.900)", or nothing for one dataset."""
-        told = ", ".join(f"{one.name} {loss_words(one.val_loss, 3)}" for one in self.datasets)
-        return f" ({told})" if told else ""
 
 
 @dataclass(frozen=True)
 class RetentionMeasured:
-    """How far the model is from its base on everyday text that it is not trained on."""
+    """The model's KL divergence from its base on everyday text that it is not trained on."""
 
     step: int
     base_kl: float
     """KL(base ‖ tuned), the mean over all replies' tokens, in nats."""
     texts: int
-    """How many were read; the same ones each time."""
+    """Number of texts, the same ones each time."""
     is_last: bool = False
     """Read when the run ended, from more texts than the others: no point of their curve."""
-
-    @property
-    def text(self) -> str:
-        over = f" on {self.texts} texts" if self.is_last else ""
-        return f"step {self.step:,}: KL from the base model{over} {self.base_kl:.4f}"
 
 
 @dataclass(frozen=True)
@@ -265,25 +249,26 @@ Event = (
 
 
 def event_name(event: object) -> str:
-    """The event's name in JSON: `StepFinished` is "step_finished"."""
-    name = type(event).__name__
+    """The name in JSON of an event or its type: `StepFinished` is "step_finished"."""
+    name = (event if isinstance(event, type) else type(event)).__name__
     return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """One JSON object for a line of output or of metrics; non-finite numbers become null."""
-    return {"event": event_name(event)} | {
-        field.name: _plain(getattr(event, field.name)) for field in fields(event)
-    }
+    """One JSON object for a line of output or of metrics."""
+    return {"event": event_name(event), **json_value(event)}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+def json_value(value: Any) -> Any:
+    """A value as JSON holds it: dataclasses as objects, non-finite numbers as null."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return value
+        return {field.name: json_value(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value

@@ -1,29 +1,28 @@
-"""What is asked of a checkpoint, and what its answers report while they come: plain values.
+"""A question to a checkpoint, and the events of its answers, as plain values.
 
 The base model and the tuned one answer the same question with the same seed, each in its own
 conversation.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from app.core.base_model import BaseModelCheck
-from app.core.events import StageChanged, event_name
+from app.core.events import StageChanged, event_name, json_value
 
 Side = Literal["base", "tuned"]
 SIDES: tuple[Side, Side] = ("base", "tuned")
 Ending = Literal["end", "length", "context", "stopped"]
 """The model ended its turn; the most tokens were reached; it can read no more; by request."""
 
-MOST_TOKENS = 32_768
-MOST_SEED = 2**31 - 1
+MAX_TOKENS = 32_768
+MAX_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Tried:
+class CheckpointRef:
     """A checkpoint on its base model."""
 
     model: Path
@@ -36,7 +35,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen; the same for both sides."""
+    """Sampling parameters, the same for both sides."""
 
     temperature: float = 0.0
     """0 always takes the likeliest token; then the seed decides nothing."""
@@ -47,20 +46,20 @@ class Sampling:
     seed: int = 0
 
     def problem(self) -> str:
-        """What is wrong with these, in a sentence; empty when nothing is."""
+        """The problem of these parameters in one sentence; empty if they are valid."""
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 10):
             return "The temperature must be a number from 0 to 10."
         if not 0 < self.top_p <= 1:
             return "Top-p must be more than 0 and at most 1."
-        if not 1 <= self.max_tokens <= MOST_TOKENS:
-            return f"The most tokens must be from 1 to {MOST_TOKENS:,}."
-        if not 0 <= self.seed <= MOST_SEED:
-            return f"The seed must be from 0 to {MOST_SEED:,}."
+        if not 1 <= self.max_tokens <= MAX_TOKENS:
+            return f"The most tokens must be from 1 to {MAX_TOKENS:,}."
+        if not 0 <= self.seed <= MAX_SEED:
+            return f"The seed must be from 0 to {MAX_SEED:,}."
         return ""
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Turn:
     """A question and what each side had answered."""
 
     question: str
@@ -74,16 +73,16 @@ class Chat:
 
     question: str
     system: str = ""
-    """What the model is told before everything else, if anything."""
-    earlier: tuple[Exchange, ...] = ()
+    """The system prompt."""
+    earlier: tuple[Turn, ...] = ()
 
     def messages(self, side: Side) -> list[dict[str, str]]:
         """The conversation as this side has had it, up to the question."""
-        found = [_message("system", self.system)] if self.system else []
+        messages = [_message("system", self.system)] if self.system else []
         for exchange in self.earlier:
-            found.append(_message("user", exchange.question))
-            found.append(_message("assistant", getattr(exchange, side)))
-        return [*found, _message("user", self.question)]
+            messages.append(_message("user", exchange.question))
+            messages.append(_message("assistant", getattr(exchange, side)))
+        return [*messages, _message("user", self.question)]
 
 
 def _message(role: str, content: str) -> dict[str, str]:
@@ -94,11 +93,11 @@ def _message(role: str, content: str) -> dict[str, str]:
 class CheckpointLoaded:
     """The base model with the checkpoint on it is in memory."""
 
-    tried: Tried
+    checkpoint: CheckpointRef
     adapter_parameters: int
     """Numbers in the adapter, each found in the model as the file has it."""
     has_template: bool
-    """Without one the model goes on with the text, rather than answer it."""
+    """Without one, the model continues the text instead of answering."""
     context_tokens: int | None
     """The most tokens the model can read, where its folder says so."""
     device: str
@@ -107,7 +106,7 @@ class CheckpointLoaded:
 
 
 @dataclass(frozen=True)
-class Remark:
+class GenerationNotice:
     """Something the user should know of how the question was put to the model."""
 
     text: str
@@ -115,7 +114,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class TextAdded:
-    """The answer goes on with this text; characters are whole."""
+    """The next part of the answer; characters are whole."""
 
     side: Side
     text: str
@@ -123,7 +122,7 @@ class TextAdded:
 
 @dataclass(frozen=True)
 class LogitsCompared:
-    """How far the tuned model's logits are from the base's, at the token that follows the tuned
+    """The difference between the tuned model's logits and the base's, at the token after the tuned
     side's prompt. Measured over the whole vocabulary."""
 
     are_equal: bool
@@ -142,7 +141,7 @@ class AnswerEnded:
     ending: Ending
     prompt_tokens: int
     tokens: int
-    """Of the answer, without the one that ends the turn."""
+    """Tokens of the answer, without the one that ends the turn."""
     tokens_per_second: float
     """From the first token on; NaN if there was no second."""
 
@@ -160,7 +159,7 @@ class AnswersCompared:
 AnswerEvent = (
     StageChanged
     | CheckpointLoaded
-    | Remark
+    | GenerationNotice
     | TextAdded
     | LogitsCompared
     | AnswerEnded
@@ -169,20 +168,9 @@ AnswerEvent = (
 
 
 def answer_to_json(event: AnswerEvent) -> dict[str, Any]:
-    """One JSON object for a line of output; what is no finite number becomes null."""
+    """One JSON object for a line of output."""
+    values = {"event": event_name(event), **json_value(event)}
     if isinstance(event, CheckpointLoaded):
-        facts = {
-            "model": str(event.tried.model),
-            "adapter": str(event.tried.adapter_dir),
-            "base_model": event.base_model.data(),
-        }
-        return {"event": event_name(event)} | _plain(event, without=("tried",)) | facts
-    return {"event": event_name(event)} | _plain(event)
-
-
-def _plain(event: AnswerEvent, without: Sequence[str] = ()) -> dict[str, Any]:
-    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in without}
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }
+        checkpoint = values.pop("checkpoint")
+        values |= {"model": checkpoint["model"], "adapter": checkpoint["adapter_dir"]}
+    return values

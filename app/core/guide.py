@@ -1,4 +1,4 @@
-"""The guide and the reference: Markdown pages, read from their files and searched."""
+"""Reads the Markdown pages of guide and reference, and searches them."""
 
 import re
 from collections.abc import Sequence
@@ -17,15 +17,17 @@ class Page:
 
     @property
     def topic(self) -> str:
-        """What `nestling help` calls it: "datasets"."""
+        """Its name for `nestling help`: "datasets"."""
         return Path(self.file_name).stem.lstrip("0123456789-")
 
-    def has(self, words: Sequence[str]) -> bool:
+    def has(self, prefixes: Sequence[str]) -> bool:
         """Whether each of these begins a word of the page."""
-        return all(re.search(beginning(word), self.markdown, re.IGNORECASE) for word in words)
+        return all(
+            re.search(word_prefix_pattern(word), self.markdown, re.IGNORECASE) for word in prefixes
+        )
 
 
-def beginning(word: str) -> str:
+def word_prefix_pattern(word: str) -> str:
     """A regular expression, of Python and Qt alike, that finds words that begin so."""
     return rf"(?<!\w){re.escape(word)}"
 

@@ -1,4 +1,4 @@
-"""What a base model can read: tokens it has embeddings for, and rows of some length."""
+"""A base model's limits: its context length and the size of its vocabulary."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ class ModelLimits:
     """Token ids from here on have no embedding."""
 
     def row_limit(self, max_seq_length: int) -> int:
-        """Where rows are cut: at the setting, or at the last position that the model has."""
+        """The length at which rows are truncated: the setting, or the model's positions."""
         return min(max_seq_length, self.position_rows or max_seq_length)
 
     def is_capping(self, max_seq_length: int) -> bool:
         return self.row_limit(max_seq_length) < max_seq_length
 
     def cap_sentence(self, max_seq_length: int) -> str:
-        """That rows are cut before the setting says so; empty where they are not."""
+        """A sentence if rows are truncated below the setting; otherwise empty."""
         if not self.is_capping(max_seq_length):
             return ""
         return (
@@ -31,7 +31,7 @@ class ModelLimits:
         )
 
     def beyond_sentence(self, rows: int) -> str:
-        """That so many rows are longer than the model was made for; empty for none."""
+        """A sentence about rows beyond the model's context; empty for none."""
         if not rows or self.context_tokens is None:
             return ""
         are = "1 row is" if rows == 1 else f"{rows:,} rows are"

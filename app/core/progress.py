@@ -1,31 +1,56 @@
-"""Work in small steps: a generator that yields the share done, 0 to 1, and returns what it made.
+"""Work in small steps: a generator that yields the share done, 0 to 1, and returns its result.
 
 Closing it stops the work in order.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
+from time import monotonic
 from typing import TypeVar, cast
 
-Made = TypeVar("Made")
+A = TypeVar("A")
+B = TypeVar("B")
+T = TypeVar("T")
 
 
-def run_to_end(work: Generator[object, None, Made]) -> Made:
-    """What the work makes, for who has nobody to tell how far it is."""
+def drain(work: Generator[object, None, T]) -> T:
+    """Runs the work to its end; its result."""
     while True:
         try:
             next(work)
         except StopIteration as ended:
-            return cast(Made, ended.value)
+            return cast(T, ended.value)
 
 
-def part_of_whole(
-    work: Generator[float, None, Made], before: float, size: float, whole: float
-) -> Generator[float, None, Made]:
-    """The same work as a part of a whole: `size` bytes of `whole`, with `before` done already."""
-    try:
+def mapped(work: Generator[A, None, T], change: Callable[[A], B]) -> Generator[B, None, T]:
+    """The same work, which yields `change` of each of its steps."""
+    with closing(work):
         while True:
-            yield (before + size * next(work)) / max(1, whole)
-    except StopIteration as ended:
-        return cast(Made, ended.value)
-    finally:
-        work.close()
+            try:
+                step = next(work)
+            except StopIteration as ended:
+                return cast(T, ended.value)
+            yield change(step)
+
+
+def throttled(
+    work: Generator[A, None, T], seconds: float, *, at_once: bool = False
+) -> Generator[A, None, T]:
+    """The same work, which yields no more often than that; its first step `at_once`, if asked."""
+    yielded_at = 0.0 if at_once else monotonic()
+    with closing(work):
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as ended:
+                return cast(T, ended.value)
+            if monotonic() - yielded_at > seconds:
+                yielded_at = monotonic()
+                yield step
+
+
+def scaled_progress(
+    work: Generator[float, None, T], before: float, size: float, whole: float
+) -> Generator[float, None, T]:
+    """The same work as a part of a whole: `size` bytes of `whole`, with `before` done already."""
+    return mapped(work, lambda share: (before + size * share) / max(1, whole))

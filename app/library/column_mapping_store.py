@@ -1,4 +1,4 @@
-"""Which columns the user mapped for which file, kept between sessions in one JSON file.
+"""Keeps the user's column mappings between sessions, in one JSON file.
 
 A file is known again by its path, or by its content where it was moved or copied.
 """
@@ -7,18 +7,18 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.column_mapping import Columns, parse_columns
+from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
-from app.core.files.parsing import parse_json
+from app.core.files.disks import ensure_own_folder
+from app.core.files.parsing import parse_json, typed
 from app.core.files.paths import home_dir
 from app.core.files.untrusted_files import read_regular
 
 KEPT = 500
 """Files; the oldest mappings are forgotten first."""
 _HASHED_BYTES = 2**16
-MOST_BYTES = 16 * 1024**2
+MAX_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,25 @@ class _Entry:
     columns: str
 
 
-def remember_columns(path: Path, columns: Columns | None) -> None:
+def remember_columns(path: Path, columns: ColumnMapping | None) -> None:
     """Keep a file's mapping, or forget it with None. Raises AppError when the disk refuses."""
     entry = _Entry(str(path.absolute()), _content(path), str(columns or ""))
     others = [e for e in _entries() if e.path != entry.path and e.content != entry.content]
     kept = [*others, entry] if columns else others
     store = _store()
-    own_folder(store.parent)
+    ensure_own_folder(store.parent)
     write_json_atomic(store, [vars(entry) for entry in kept[-KEPT:]])
 
 
-def remembered_columns(path: Path) -> Columns | None:
+def remembered_columns(path: Path) -> ColumnMapping | None:
     """The mapping kept for a file; None without one."""
     entries = _entries()
-    found = [entry for entry in entries if entry.path == str(path.absolute())]
-    if not found:
+    matches = [entry for entry in entries if entry.path == str(path.absolute())]
+    if not matches:
         content = _content(path)
-        found = [entry for entry in entries if content and entry.content == content]
+        matches = [entry for entry in entries if content and entry.content == content]
     try:
-        return parse_columns(found[-1].columns) if found else None
+        return parse_columns(matches[-1].columns) if matches else None
     except InputError:
         return None
 
@@ -56,11 +56,11 @@ def _store() -> Path:
 
 
 def _entries() -> list[_Entry]:
-    """What was kept; nothing where the store can't be read, since it only spares the user work."""
+    """The stored entries. An unreadable store counts as empty: it only saves the user work."""
     try:
-        kept = parse_json(read_regular(_store(), MOST_BYTES, follow_links=True))
-        return [_Entry(str(e["path"]), str(e["content"]), str(e["columns"])) for e in kept]
-    except (OSError, ValueError, TypeError, KeyError):
+        kept = read_regular(_store(), MAX_BYTES, follow_links=True)
+        return typed(parse_json(kept), list[_Entry])
+    except (OSError, ValueError):
         return []
 
 

@@ -1,8 +1,7 @@
-"""The runs that wait, in a file of their own; nothing of it is lost if it can't be read."""
+"""Stores the queue in a JSON file. A file that can't be read is kept under another name."""
 
 import itertools
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,17 +9,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from app.core.config.serialization import to_plain, with_settings
+from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 
 QUEUE_FILE = "queue.json"
 FORMAT = 1
-MOST_BYTES = 64 * 1024**2
+MAX_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,12 @@ class QueuedRun:
     key: str
     config: TrainingConfig
     problem: str = ""
-    """Why it could not start when its turn came."""
+    """The reason why it could not start."""
     settings: dict[str, Any] | None = None
-    """As they are on disk, where this Nestling does not understand them."""
+    """The settings as they are on disk, if this version does not understand them."""
 
 
-def queued(config: TrainingConfig) -> QueuedRun:
+def queued_run(config: TrainingConfig) -> QueuedRun:
     """A new place in the queue for a run with these settings."""
     return QueuedRun(uuid4().hex, replace(config, output=None).located())
 
@@ -42,22 +41,17 @@ def queued(config: TrainingConfig) -> QueuedRun:
 class SavedQueue:
     runs: tuple[QueuedRun, ...]
     """In order."""
-    goes_on: bool = False
-    """It was going when the app was quit in good order: it goes on by itself the next time. Not
+    auto_resume: bool = False
+    """The queue was running when the app was quit, and resumes at the next launch. Not
     after a crash, which might come again."""
     unfinished: str = ""
     """The folder's name of the run that was stopped for quitting."""
 
 
-def read_queue(path: Path) -> list[QueuedRun]:
-    """The runs of `read_saved_queue`."""
-    return list(read_saved_queue(path).runs)
-
-
-def read_saved_queue(path: Path) -> SavedQueue:
+def read_queue(path: Path) -> SavedQueue:
     """A damaged file is put aside, under another name, and InputError says so."""
     try:
-        text = read_regular(path, MOST_BYTES, follow_links=True).decode()
+        text = read_regular(path, MAX_BYTES, follow_links=True).decode()
     except FileNotFoundError:
         return SavedQueue(())
     except OSError as error:
@@ -65,13 +59,13 @@ def read_saved_queue(path: Path) -> SavedQueue:
     except UnicodeDecodeError as error:
         raise _put_aside(path, "it is damaged (not UTF-8)") from error
     try:
-        said = parse_json(text)
-        if said["format"] != FORMAT:
+        data = parse_json(text)
+        if data["format"] != FORMAT:
             raise _put_aside(path, "another version of Nestling made it")
         return SavedQueue(
-            tuple(_from_plain(entry) for entry in said["runs"]),
-            said.get("goes_on") is True,
-            _folder_name(said.get("unfinished")),
+            tuple(_from_plain(entry) for entry in data["runs"]),
+            (data.get("auto_resume") or data.get("goes_on")) is True,
+            _folder_name(data.get("unfinished")),
         )
     except ValueError as error:
         raise _put_aside(path, f"it is damaged ({error})") from error
@@ -79,24 +73,22 @@ def read_saved_queue(path: Path) -> SavedQueue:
         raise _put_aside(path, "it is damaged") from error
 
 
-def write_queue(
-    path: Path, runs: Sequence[QueuedRun], *, goes_on: bool = False, unfinished: str = ""
-) -> None:
+def write_queue(path: Path, queue: SavedQueue) -> None:
     """Raises AppError when the disk refuses."""
-    own_folder(path.parent)
-    said: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
-    if goes_on:
-        said |= {"goes_on": True, "unfinished": unfinished}
-    write_json_atomic(path, said)
+    ensure_own_folder(path.parent)
+    data: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in queue.runs]}
+    if queue.auto_resume:
+        data |= {"auto_resume": True, "unfinished": queue.unfinished}
+    write_json_atomic(path, data)
 
 
-def _folder_name(said: object) -> str:
+def _folder_name(value: object) -> str:
     """The name of a folder in the library; never a way out of it."""
-    return said if isinstance(said, str) and Path(said).name == said else ""
+    return value if isinstance(value, str) and Path(value).name == value else ""
 
 
 def _to_plain(run: QueuedRun) -> dict[str, Any]:
-    settings = run.settings or to_plain(run.config)
+    settings = run.settings or to_dict(run.config)
     return {"key": run.key, "settings": settings, "problem": run.problem}
 
 

@@ -1,1 +1,1 @@
-"""Base models on disk, found and described without loading them; knows neither MLX nor Qt."""
+"""Finds and describes base models on disk without loading them; knows neither MLX nor Qt."""

@@ -1,4 +1,4 @@
-"""The architectures that mlx-lm knows, by the names of its modules; none of them is imported."""
+"""Lists the architectures that mlx-lm supports, without importing them."""
 
 import importlib.util
 import pkgutil

@@ -1,4 +1,4 @@
-"""All base models on this computer, described; those that were used last come first."""
+"""Lists all base models on this computer, the last used first."""
 
 import os
 from dataclasses import replace
@@ -6,12 +6,12 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.models.description import ModelDescription, describe, unread
 from app.models.folder_files import read_folder_files
 from app.models.index import ModelIndex, read_index
 from app.models.ollama import ollama_folder, ollama_models
-from app.models.places import FoundModel, find_models
+from app.models.places import ModelLocation, find_models
 from app.models.remembered_models import read_remembered_models, remember_folder, remember_use
 
 
@@ -23,27 +23,27 @@ def list_models(reading_seconds: float = inf) -> list[ModelDescription]:
     remembered, index = read_remembered_models(), read_index()
     ends = monotonic() + reading_seconds
     listed = {
-        found.folder: _described(found, index, may_read=monotonic() < ends)
-        for found in find_models(remembered)
+        location.folder: _described(location, index, may_read=monotonic() < ends)
+        for location in find_models(remembered)
     }
     index.write(listed)
     models = [*listed.values(), *ollama_models(ollama_folder())]
     return sorted((_with_use(model, remembered.used) for model in models), key=_order)
 
 
-def _described(found: FoundModel, index: ModelIndex, *, may_read: bool) -> ModelDescription:
-    if found.problem:
-        return unread(found)
+def _described(location: ModelLocation, index: ModelIndex, *, may_read: bool) -> ModelDescription:
+    if location.problem:
+        return unread(location)
     try:
-        files = read_folder_files(found.folder)
+        files = read_folder_files(location.folder)
     except OSError as error:
         reason = error.strerror or error_text(error)
-        return unread(replace(found, problem=f"{found.name} can't be read: {reason}."))
-    if known := index.known(found, files.digest, files.size_bytes):
+        return unread(replace(location, problem=f"{location.name} can't be read: {reason}."))
+    if known := index.known(location, files.digest, files.size_bytes):
         return known
     if not may_read:
-        return unread(found, files.size_bytes)
-    model = describe(found, files)
+        return unread(location, files.size_bytes)
+    model = describe(location, files)
     index.keep(model, files.digest)
     return model
 
@@ -64,6 +64,8 @@ def note_used(folder: Path, when: float) -> None:
     """
     remember_use(folder, when)
     real = os.path.realpath(folder)
-    known = (os.path.realpath(found.folder) for found in find_models(read_remembered_models()))
+    known = (
+        os.path.realpath(location.folder) for location in find_models(read_remembered_models())
+    )
     if real not in known:
         remember_folder(folder)

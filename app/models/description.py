@@ -1,4 +1,4 @@
-"""A base model as the Models list shows it: read from its folder without loading it.
+"""Describes a base model for the Models list, without loading it.
 
 What keeps it from being trained, if anything, is one sentence; the facts that can be read are there
 all the same.
@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.files.parsing import parse_json
-from app.core.text.odd_values import brief
+from app.core.text.sanitize import short_repr
 from app.models.architectures import knows_architecture
 from app.models.folder_files import FolderFiles
 from app.models.foreign_code import check_needs_no_code, code_refused
@@ -24,7 +24,7 @@ from app.models.model_folder import (
     read_model_config,
     read_text,
 )
-from app.models.places import HUGGING_FACE, FoundModel
+from app.models.places import HUGGING_FACE, ModelLocation
 from app.models.quantization import parameter_counts, quantization_text
 from app.models.training_memory import training_memory
 from app.models.weights import Tensor
@@ -77,27 +77,32 @@ class ModelDescription:
         return self.memory.verdict(available_bytes)
 
 
-def unread(found: FoundModel, size_bytes: int = 0) -> ModelDescription:
+def unread(location: ModelLocation, size_bytes: int = 0) -> ModelDescription:
     """What is known of a model before its files are looked into."""
     return ModelDescription(
-        found.folder, found.name, found.source, size_bytes=size_bytes, problem=found.problem,
-        hint=found.hint, chosen=found.chosen, is_read=bool(found.problem),
+        location.folder, location.name, location.source, size_bytes=size_bytes,
+        problem=location.problem, hint=location.hint, chosen=location.chosen,
+        is_read=bool(location.problem),
     )  # fmt: skip
 
 
-def describe(found: FoundModel, files: FolderFiles) -> ModelDescription:
+def describe(location: ModelLocation, files: FolderFiles) -> ModelDescription:
     """Reads config.json, headers of the weights, README and LICENSE; nothing else."""
     known = replace(
-        unread(found, files.size_bytes), license=read_license(found.folder, files), is_read=True
+        unread(location, files.size_bytes),
+        license=read_license(location.folder, files),
+        is_read=True,
     )
-    return _Reader(found, files, known).described()
+    return _Reader(location, files, known).described()
 
 
 class _Reader:
     """Reads on after a fault: the first one found is the model's problem."""
 
-    def __init__(self, found: FoundModel, files: FolderFiles, known: ModelDescription) -> None:
-        self._found, self._files, self._known = found, files, known
+    def __init__(
+        self, location: ModelLocation, files: FolderFiles, known: ModelDescription
+    ) -> None:
+        self._found, self._files, self._known = location, files, known
 
     def described(self) -> ModelDescription:
         folder = self._found.folder
@@ -158,15 +163,15 @@ class _Reader:
 
     def _tokenizer_config(self) -> Mapping[str, Any]:
         try:
-            found = parse_json(read_text(self._found.folder / "tokenizer_config.json"))
+            data = parse_json(read_text(self._found.folder / "tokenizer_config.json"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return data if isinstance(data, dict) else {}
 
     def _note_fault(self, error: InputError) -> None:
         if not self._known.problem:
             # The folder of a snapshot is a hash; the name tells more.
-            said = error.message.replace(str(self._found.folder), self._found.name)
+            message = error.message.replace(str(self._found.folder), self._found.name)
             hint = error.hint
             if self._found.source == HUGGING_FACE:
                 command = f"Run hf download {self._found.name}"
@@ -174,7 +179,7 @@ class _Reader:
                     AGAIN: f"{command} to complete it.",
                     ANEW: f"{command} --force-download.",  # what is there is not looked at
                 }.get(hint, hint)
-            self._known = replace(self._known, problem=said, hint=hint)
+            self._known = replace(self._known, problem=message, hint=hint)
 
 
 def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
@@ -183,7 +188,8 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
     if _names_code(config):
         raise code_refused("model", folder)
     raise InputError(
-        f"{folder} has the architecture {brief(config['model_type'])}, which mlx-lm does not know.",
+        f"{folder} has the architecture {short_repr(config['model_type'])}, which mlx-lm does not "
+        "know.",
         "Choose another base model.",
     )
 

@@ -1,4 +1,4 @@
-"""The files of a model's folder by name and size, from one look at the folder."""
+"""Lists a model folder's files with name and size, in one scan."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 
-MOST_FILES = 20_000
+MAX_FILES = 20_000
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def read_folder_files(folder: Path) -> FolderFiles:
     state: list[tuple[str, int, int]] = []
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
-            if number >= MOST_FILES:
+            if number >= MAX_FILES:
                 break
             try:
-                found = entry.stat()
+                stat_result = entry.stat()
             except OSError:
                 dead.append(entry.name)
                 continue
             if entry.is_file():
-                sizes[entry.name] = found.st_size
-                state.append((entry.name, found.st_size, found.st_mtime_ns))
+                sizes[entry.name] = stat_result.st_size
+                state.append((entry.name, stat_result.st_size, stat_result.st_mtime_ns))
     return FolderFiles(sizes, tuple(sorted(dead)), tuple(sorted(state)))

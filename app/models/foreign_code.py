@@ -1,4 +1,4 @@
-"""Python code that a model folder brings along: it is never run, and nobody is asked to run it.
+"""Refuses Python code in model folders: it is never run, and transformers must not ask about it.
 
 Where a model can't be loaded without it, one sentence says so.
 """

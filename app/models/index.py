@@ -1,29 +1,27 @@
-"""Descriptions of models, kept in the cache so that a folder is read again only when its files have
-changed."""
+"""Caches descriptions of models; a folder is read again only when its files have changed."""
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
-from app.core.files.parsing import parse_json
+from app.core.files.disks import ensure_own_folder
+from app.core.files.parsing import parse_json, plain, typed
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import read_regular
 from app.models.description import ModelDescription, unread
-from app.models.memory_rating import TrainingMemory
-from app.models.places import FoundModel
+from app.models.places import ModelLocation
 
 INDEX_FILE = "models.json"
-_FORMAT = 1
+_FORMAT = 2
 """Raised when descriptions say something else of equal files."""
-_MOST_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 _KEPT = ("architecture", "parameters", "quantization", "context_tokens", "license", "problem",
-         "hint", "note")  # fmt: skip
+         "hint", "note", "memory")  # fmt: skip
 
 
 @dataclass
@@ -32,23 +30,25 @@ class ModelIndex:
     """Folder → what is known of it."""
     is_changed: bool = False
 
-    def known(self, found: FoundModel, digest: str, size_bytes: int) -> ModelDescription | None:
+    def known(
+        self, location: ModelLocation, digest: str, size_bytes: int
+    ) -> ModelDescription | None:
         """The description, if the folder's files are still those that it was made of."""
-        entry = self.entries.get(str(found.folder))
+        entry = self.entries.get(str(location.folder), {})
         try:
-            if entry is None or entry["digest"] != digest or entry["name"] != found.name:
+            if entry["digest"] != digest:
                 return None
-            memory = entry["memory"] and TrainingMemory(**entry["memory"])
-            facts = {key: entry[key] for key in _KEPT}
+            model = typed(entry["model"], ModelDescription)
         except (TypeError, KeyError, ValueError):
             return None
-        return replace(unread(found, size_bytes), **facts, memory=memory, is_read=True)
+        if model.name != location.name:
+            return None
+        current = unread(location, size_bytes)
+        facts = {key: getattr(model, key) for key in _KEPT}
+        return replace(current, **facts, is_read=True)
 
     def keep(self, model: ModelDescription, digest: str) -> None:
-        facts = {key: getattr(model, key) for key in _KEPT}
-        memory = asdict(model.memory) if model.memory else None
-        entry = {"digest": digest, "name": model.name, "memory": memory, **facts}
-        self.entries[str(model.folder)] = entry
+        self.entries[str(model.folder)] = {"digest": digest, "model": plain(model)}
         self.is_changed = True
 
     def write(self, folders: Mapping[Path, object]) -> None:
@@ -58,13 +58,13 @@ class ModelIndex:
         kept = {str(folder) for folder in folders}
         entries = {path: entry for path, entry in self.entries.items() if path in kept}
         with suppress(AppError, OSError):
-            own_folder(cache_dir())
+            ensure_own_folder(cache_dir())
             write_json_atomic(cache_dir() / INDEX_FILE, {"version": _version(), "models": entries})
 
 
 def read_index() -> ModelIndex:
     try:
-        kept = parse_json(read_regular(cache_dir() / INDEX_FILE, _MOST_BYTES))
+        kept = parse_json(read_regular(cache_dir() / INDEX_FILE, _MAX_BYTES))
         if kept["version"] == _version() and isinstance(kept["models"], dict):
             return ModelIndex(kept["models"])
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,15 +1,15 @@
-"""A model's license, as the front matter of its README.md or its LICENSE file names it."""
+"""Reads a model's license from its README.md or its LICENSE file."""
 
 import re
 from pathlib import Path
 
-from app.core.files.untrusted_files import read_beginning
-from app.core.text.one_line import one_line
+from app.core.files.untrusted_files import read_head
+from app.core.text.sanitize import single_line
 from app.models.folder_files import FolderFiles
 
 _READ_BYTES = 2**15
 """A model card's front matter can hold long lists."""
-_MOST_CHARACTERS = 60
+_MAX_CHARACTERS = 60
 _FIELD = re.compile(r"^(license|license_name)\s*:\s*(.*)$", re.MULTILINE)
 _OTHER = "other"
 
@@ -39,16 +39,16 @@ def _front_matter(text: str) -> str:
 def _plain(value: str) -> str:
     """One name; the first of a list."""
     named = value.split("#")[0].strip().strip("[]").split(",")[0]
-    return one_line(named.strip().strip("\"'"), _MOST_CHARACTERS)
+    return single_line(named.strip().strip("\"'"), _MAX_CHARACTERS)
 
 
 def _first_line(text: str) -> str:
-    lines = (one_line(line, _MOST_CHARACTERS) for line in text.splitlines())
+    lines = (single_line(line, _MAX_CHARACTERS) for line in text.splitlines())
     return next((line.lstrip("# ") for line in lines if line), "")
 
 
 def _text(file: Path) -> str:
     try:
-        return read_beginning(file, _READ_BYTES, follow_links=True).decode("utf-8", "replace")
+        return read_head(file, _READ_BYTES, follow_links=True).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -1,4 +1,4 @@
-"""Where LM Studio keeps models: publisher/name below one folder, which its settings may move."""
+"""Finds LM Studio's model folders, which its settings may move."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 _POINTER, _HOME, _OLDER = ".lmstudio-home-pointer", ".lmstudio", ".cache/lm-studio"
 
 
@@ -28,14 +28,14 @@ def lm_studio_folders() -> tuple[Path, ...]:
 
 def _settings(home: Path) -> dict[str, Any]:
     try:
-        found = parse_json(_text(home / "settings.json"))
+        data = parse_json(_text(home / "settings.json"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def _text(file: Path) -> str:
     try:
-        return read_regular(file, _MOST_BYTES, follow_links=True).decode()
+        return read_regular(file, _MAX_BYTES, follow_links=True).decode()
     except (OSError, ValueError):
         return ""

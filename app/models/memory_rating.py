@@ -1,4 +1,4 @@
-"""How well a model fits into memory for training: fits, tight, or won't fit."""
+"""Rates how well a model fits into memory for training: fits, tight, or won't fit."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a model's folder says of it without its weights: config.json, and the weights' headers.
+"""Reads a model's folder without its weights: config.json and the weights' headers.
 
 Needs no MLX. A folder may come from anyone: what is read is bounded, and an error is one sentence.
 Links to files are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
@@ -15,14 +15,14 @@ from app.core.files.parsing import parse_json
 from app.core.files.paths import is_utf8
 from app.core.files.untrusted_files import read_regular
 from app.core.model_limits import ModelLimits
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.models.folder_files import read_folder_files
 from app.models.foreign_code import check_needs_no_code
 from app.models.weights import WEIGHTS, read_weights_header
 from app.models.weights_check import check_weights_files, read_whole_weights
 
-MOST_CONFIG_BYTES = 16 * 2**20
-MOST_LAYERS_A_WEIGHT = 4
+MAX_CONFIG_BYTES = 16 * 2**20
+MAX_LAYERS_PER_WEIGHT = 4
 """Some architectures use a layer's weights several times; none seen does more often."""
 
 _CONTEXT_KEYS = (
@@ -73,7 +73,7 @@ def check_is_model_folder(path: Path) -> None:
         raise InputError(f"{path} is no model folder: it has no config.json.")
 
 
-def read_model_config(folder: Path, most_bytes: int = MOST_CONFIG_BYTES) -> dict[str, Any]:
+def read_model_config(folder: Path, most_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
     """config.json. Raises InputError naming the file and what is wrong with it."""
     file = folder / "config.json"
     try:
@@ -89,7 +89,7 @@ def read_model_config(folder: Path, most_bytes: int = MOST_CONFIG_BYTES) -> dict
     return config
 
 
-def read_text(file: Path, most_bytes: int = MOST_CONFIG_BYTES) -> str:
+def read_text(file: Path, most_bytes: int = MAX_CONFIG_BYTES) -> str:
     """Raises OSError, also for more than `most_bytes`, or ValueError."""
     return read_regular(file, most_bytes, follow_links=True).decode("utf-8")
 
@@ -105,15 +105,15 @@ def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collecti
 
     The architecture would be built layer by layer before its weights are looked at.
     """
-    found = count_layers(tensors)
+    weight_layers = count_layers(tensors)
     for part in _parts(config):
         for key in (*_LAYER_KEYS, *_LAYER_LISTS):
             value = part.get(key)
             layers = _count(len(value) if isinstance(value, list | str) else value)
-            if found and layers and layers > MOST_LAYERS_A_WEIGHT * found:
+            if weight_layers and layers and layers > MAX_LAYERS_PER_WEIGHT * weight_layers:
                 raise InputError(
                     f"{folder / 'config.json'} says {layers:,} layers ({key}), and the weights "
-                    f"beside it are of {found:,}.",
+                    f"beside it are of {weight_layers:,}.",
                     "Download the model again, or choose another.",
                 )
 
@@ -175,12 +175,12 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Of all weights, from the files' headers; those of an unreadable file are left out."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob(WEIGHTS)):
         with suppress(OSError, ValueError):  # MLX says what is wrong, where the weights are needed
             tensors = read_weights_header(file).tensors
-            found.update((name, tensor.shape) for name, tensor in tensors.items())
-    return found
+            shapes.update((name, tensor.shape) for name, tensor in tensors.items())
+    return shapes
 
 
 def count_layers(tensors: Collection[str]) -> int:

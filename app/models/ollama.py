@@ -1,5 +1,4 @@
-"""Ollama's models, from their manifests: they are GGUF, and only named so that nobody looks for
-them in vain."""
+"""Lists Ollama's models from their manifests. They are GGUF, and can't be trained."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +8,14 @@ from typing import Any
 
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.models.description import ModelDescription
 from app.models.places import OLLAMA
 
 PROBLEM = "Ollama keeps models as GGUF, which MLX can't train."
 HINT = "Get the same model in MLX format, from mlx-community on the Hugging Face Hub for instance."
-_MOST_BYTES = 2**20
-_MOST_FOLDERS = 1000
+_MAX_BYTES = 2**20
+_MAX_FOLDERS = 1000
 _MODEL, _LICENSE = "application/vnd.ollama.image.model", "application/vnd.ollama.image.license"
 _LIBRARY = ("registry.ollama.ai", "library")
 _FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -29,7 +28,7 @@ def ollama_folder() -> Path:
 def ollama_models(folder: Path) -> Iterator[ModelDescription]:
     """One for each name and tag: "llama3.2:3b"."""
     manifests = folder / "manifests"
-    for place, _, files in sorted(islice(os.walk(manifests), _MOST_FOLDERS)):
+    for place, _, files in sorted(islice(os.walk(manifests), _MAX_FOLDERS)):
         for name in sorted(files):
             if name.startswith("."):
                 continue
@@ -77,12 +76,12 @@ def _number(text: object) -> int | None:
 
 
 def _word(value: object) -> str:
-    return one_line(value, 40) if isinstance(value, str) else ""
+    return single_line(value, 40) if isinstance(value, str) else ""
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = parse_json(read_regular(file, _MOST_BYTES, follow_links=True))
+        data = parse_json(read_regular(file, _MAX_BYTES, follow_links=True))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}

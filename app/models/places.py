@@ -1,26 +1,25 @@
-"""Where base models lie on this computer: the Hugging Face cache, other programs' folders, and
-folders that were once chosen. Looks at names, never into a model's files.
-"""
+"""Finds base models on this computer: in the Hugging Face cache, in other programs' folders and in
+folders that the user chose. Looks at names only."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.core.files.untrusted_files import read_beginning
+from app.core.files.untrusted_files import read_head
 from app.core.wording.model_names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
 from app.models.lm_studio import lm_studio_folders
 from app.models.remembered_models import RememberedModels
 
 HUGGING_FACE, LM_STUDIO, OLLAMA, FOLDER = "Hugging Face", "LM Studio", "Ollama", "Folder"
-MOST_FOLDERS = 4000
+MAX_FOLDERS = 4000
 """That are looked into below one place: a home folder may have been chosen."""
 _SIGNS = (".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf", ".npz")
 _REVISION_BYTES = 200
 
 
 @dataclass(frozen=True)
-class FoundModel:
+class ModelLocation:
     folder: Path
     name: str
     source: str
@@ -40,17 +39,17 @@ def hub_caches() -> tuple[Path, ...]:
     return _folders(*named, usual)
 
 
-def find_models(remembered: RememberedModels) -> Iterator[FoundModel]:
+def find_models(remembered: RememberedModels) -> Iterator[ModelLocation]:
     """Every model's folder, each once, those of the user's own choice first."""
     seen: set[str] = set()
-    for found in _all(remembered):
-        real = os.path.realpath(found.folder)
+    for location in _all(remembered):
+        real = os.path.realpath(location.folder)
         if real not in seen:
             seen.add(real)
-            yield found
+            yield location
 
 
-def _all(remembered: RememberedModels) -> Iterator[FoundModel]:
+def _all(remembered: RememberedModels) -> Iterator[ModelLocation]:
     for folder in remembered.folders:
         yield from _chosen(folder)
     for hub in hub_caches():
@@ -61,37 +60,37 @@ def _all(remembered: RememberedModels) -> Iterator[FoundModel]:
         yield from _below(folder, FOLDER)
 
 
-def _chosen(folder: Path) -> Iterator[FoundModel]:
+def _chosen(folder: Path) -> Iterator[ModelLocation]:
     """What a folder stands for that the user chose: a model, or a folder of models."""
     if not folder.is_dir():
-        yield FoundModel(
+        yield ModelLocation(
             folder, folder.name, FOLDER, f"{folder} isn't there any more.",
             "Connect its disk, or remove it from the list.", folder,
         )  # fmt: skip
     elif is_model_folder(folder) or not (below := list(_below(folder, FOLDER))):
         name = hub_repository(folder) or folder.name
-        yield FoundModel(folder, name, FOLDER, chosen=folder)
+        yield ModelLocation(folder, name, FOLDER, chosen=folder)
     else:
-        yield from (replace(found, chosen=folder) for found in below)
+        yield from (replace(location, chosen=folder) for location in below)
 
 
-def in_hub_cache(hub: Path) -> Iterator[FoundModel]:
+def in_hub_cache(hub: Path) -> Iterator[ModelLocation]:
     """Each repository's snapshot that `main` means, or else the newest."""
     for name in _names(hub):
         if name.startswith(REPOSITORY_PREFIX):
             yield from _snapshot(hub / name)
 
 
-def _snapshot(repository: Path) -> Iterator[FoundModel]:
+def _snapshot(repository: Path) -> Iterator[ModelLocation]:
     snapshots = repository / SNAPSHOTS
     revisions = _names(snapshots)
     name = hub_repository(snapshots / "any")
     if revisions:
         main = _main_revision(repository)
         newest = max(revisions, key=lambda revision: _changed(snapshots / revision))
-        yield FoundModel(snapshots / (main if main in revisions else newest), name, HUGGING_FACE)
+        yield ModelLocation(snapshots / (main if main in revisions else newest), name, HUGGING_FACE)
     elif any(blob.endswith(".incomplete") for blob in _names(repository / "blobs")):
-        yield FoundModel(
+        yield ModelLocation(
             repository, name, HUGGING_FACE, f"The download of {name} isn't complete.",
             f"Run hf download {name} to resume it.",
         )  # fmt: skip
@@ -99,12 +98,12 @@ def _snapshot(repository: Path) -> Iterator[FoundModel]:
 
 def _main_revision(repository: Path) -> str:
     try:
-        return read_beginning(repository / "refs" / "main", _REVISION_BYTES).decode().strip()
+        return read_head(repository / "refs" / "main", _REVISION_BYTES).decode().strip()
     except (OSError, ValueError):
         return ""
 
 
-def _below(folder: Path, source: str) -> Iterator[FoundModel]:
+def _below(folder: Path, source: str) -> Iterator[ModelLocation]:
     """Models in a folder and in the folders within it, called by their publisher and name."""
     looked_at = 0
     if folder.name != "hub" and (folder / "hub").is_dir():  # HF_HOME itself
@@ -116,13 +115,13 @@ def _below(folder: Path, source: str) -> Iterator[FoundModel]:
             continue
         inner = [] if is_model_folder(place) else _names(place)
         if not inner and is_model_folder(place):
-            yield FoundModel(place, outer, source)
+            yield ModelLocation(place, outer, source)
         for name in inner:
             looked_at += 1
-            if looked_at > MOST_FOLDERS:
+            if looked_at > MAX_FOLDERS:
                 return
             if not name.startswith(".") and is_model_folder(place / name):
-                yield FoundModel(place / name, f"{outer}/{name}", source)
+                yield ModelLocation(place / name, f"{outer}/{name}", source)
 
 
 def is_model_folder(folder: Path) -> bool:

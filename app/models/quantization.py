@@ -1,4 +1,4 @@
-"""How a model's weights are packed, and how many numbers that makes; read from their headers."""
+"""Reads a model's quantization and its number of parameters from the weights' headers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,8 +25,8 @@ def quantization_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = (config, config.get("text_config"))
     for part in parts:
         for key in ("quantization", "quantization_config"):
-            if isinstance(part, dict) and isinstance(found := part.get(key), dict):
-                return found
+            if isinstance(part, dict) and isinstance(settings := part.get(key), dict):
+                return settings
     return {}
 
 
@@ -103,8 +103,8 @@ def _numbers(name: str, tensor: Tensor, tensors: Tensors, settings: Mapping[str,
 def _bits(stem: str, tensors: Tensors, settings: Mapping[str, Any]) -> int:
     """Of one layer, as its shapes tell: scales there are one for each group of numbers."""
     own = settings.get(stem)
-    said = own if isinstance(own, dict) else settings
-    group, bits = said.get("group_size"), said.get("bits")
+    layer_settings = own if isinstance(own, dict) else settings
+    group, bits = layer_settings.get("group_size"), layer_settings.get("bits")
     weight, scales = tensors[f"{stem}.weight"], tensors[f"{stem}.scales"]
     if isinstance(group, int) and group > 0 and weight.shape and scales.shape and scales.shape[-1]:
         seen = 32 * weight.shape[-1] / (scales.shape[-1] * group)

@@ -1,4 +1,4 @@
-"""A short list of base models to begin with, by the memory that training them takes.
+"""Recommends base models by the memory that training them takes.
 
 All are on the Hugging Face Hub in MLX format. Nothing is downloaded here: each has the command that
 puts it where the Models list finds it.

@@ -1,19 +1,19 @@
-"""Folders of models that were once chosen or dropped, and when which model was last used; kept in
-one JSON file between sessions."""
+"""Remembers the model folders that the user chose, and when each model was last used, in a JSON
+file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import home_dir
 from app.core.files.untrusted_files import read_regular
 
 MOST_FOLDERS, MOST_USED = 200, 50
 """What was added first is forgotten first."""
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class RememberedModels:
 def read_remembered_models() -> RememberedModels:
     """Nothing where the file can't be read: it only spares the user work."""
     try:
-        kept = parse_json(read_regular(_store(), _MOST_BYTES, follow_links=True))
+        kept = parse_json(read_regular(_store(), _MAX_BYTES, follow_links=True))
     except (OSError, ValueError):
         return RememberedModels()
     if not isinstance(kept, dict):
@@ -65,7 +65,7 @@ def remember_use(folder: Path, when: float) -> None:
 
 def _write(kept: RememberedModels) -> None:
     store = _store()
-    own_folder(store.parent)
+    ensure_own_folder(store.parent)
     write_json_atomic(store, {"folders": list(map(str, kept.folders)), "used": kept.used})
 
 

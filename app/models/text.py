@@ -1,4 +1,4 @@
-"""Facts of models in words, the same in the window and in the terminal."""
+"""Formats facts of models, shared by window and terminal."""
 
 from typing import TYPE_CHECKING
 

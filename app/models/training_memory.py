@@ -1,5 +1,5 @@
-"""About how much memory training a model takes, from its weights' shapes alone: quick enough for a
-list of hundreds.
+"""Estimates the memory for training from the shapes of a model's weights: fast enough for a list
+of hundreds.
 
 A run's own estimate (`app.engine.memory`) traces the model's code with the run's settings and data;
 this one was held against it: for 12 architectures of 0.1 to 30 billion parameters it is 0 to 45 %
@@ -51,7 +51,7 @@ def training_memory(
     tokens = min(ROW_TOKENS, context_length(config, shapes) or ROW_TOKENS)
     item_bytes = _item_bytes(tensors)
     adapter = AdapterSettings().rank * layers.adapted
-    held = sum(tensor.size_bytes for tensor in tensors.values()) + _ADAPTER_BYTES * adapter
+    resident = sum(tensor.size_bytes for tensor in tensors.values()) + _ADAPTER_BYTES * adapter
     update = _UPDATE_BYTES * adapter
     vocabulary = embedding_rows(shapes) or count_in(config, ("vocab_size",)) or 0
     loss = 4 * _LOSS_ROWS * vocabulary
@@ -60,7 +60,9 @@ def training_memory(
     smallest = item_bytes * int(between + layer) + loss
     kept = USUAL_ROWS * tokens * sum(layers.widths.values())
     usual = int(_ACTIVATIONS * item_bytes * kept) + loss
-    return TrainingMemory(held + max(smallest, update), held + max(usual, smallest, update), tokens)
+    return TrainingMemory(
+        resident + max(smallest, update), resident + max(usual, smallest, update), tokens
+    )
 
 
 class _Layers:

@@ -1,4 +1,4 @@
-"""Tensors of safetensors files, read from the headers alone: names, types, shapes, sizes.
+"""Reads tensors' names, types, shapes and sizes from the headers of safetensors files.
 
 A file may come from anyone: what is read is bounded, and checked against itself. Needs no MLX.
 """
@@ -17,7 +17,7 @@ from app.core.files.untrusted_files import open_regular
 
 WEIGHTS = "model*.safetensors"
 """The files that mlx-lm loads; it loads no others."""
-MOST_HEADER_BYTES = 100 * 10**6
+MAX_HEADER_BYTES = 100 * 10**6
 """As safetensors itself has it."""
 _LENGTH_BYTES = 8
 _ITEM_BITS = {
@@ -52,7 +52,7 @@ class WeightsHeader:
         return self.file_bytes < self.needed_bytes
 
 
-def read_weights_header(file: Path, most_bytes: int = MOST_HEADER_BYTES) -> WeightsHeader:
+def read_weights_header(file: Path, most_bytes: int = MAX_HEADER_BYTES) -> WeightsHeader:
     """Raises ValueError, whose words are a clause, or OSError.
 
     Links are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
@@ -82,7 +82,7 @@ def _read(opened: BufferedReader, most_bytes: int) -> tuple[dict[str, Any], int]
 
 def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
     """The tensors, and how many bytes they take from the first to the last."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     last = 0
     for name, facts in header.items():
         if name == "__metadata__":
@@ -96,6 +96,6 @@ def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
             is_whole = False
         if not is_whole or 8 * (end - begin) != bits * prod(shape):
             raise ValueError("its header contradicts itself")
-        found[name] = Tensor(facts["dtype"], shape, end - begin)
+        tensors[name] = Tensor(facts["dtype"], shape, end - begin)
         last = max(last, end)
-    return found, last
+    return tensors, last

@@ -1,5 +1,4 @@
-"""Whether a folder's weights can be loaded, found out without loading them: which files are there,
-whole, and of a format that runs no code."""
+"""Checks that a folder's weights are complete and safe, without loading them."""
 
 import re
 from collections.abc import Mapping
@@ -8,17 +7,16 @@ from pathlib import Path
 from app.core.errors import InputError
 from app.core.files.parsing import parse_flat_json
 from app.core.files.untrusted_files import read_regular
-from app.core.text.foreign_errors import error_text
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import error_text, single_line
 from app.models.folder_files import FolderFiles
-from app.models.weights import MOST_HEADER_BYTES, WEIGHTS, Tensor, read_weights_header
+from app.models.weights import MAX_HEADER_BYTES, WEIGHTS, Tensor, read_weights_header
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 INDEX = "model.safetensors.index.json"
 AGAIN = "Download the model again: files that are there are not downloaded twice."
 ANEW = "Remove this file, and download the model again."
-_MOST_INDEX_BYTES = 16 * 2**20
-_MOST_NAMED = 3
+_MAX_INDEX_BYTES = 16 * 2**20
+_MAX_NAMED = 3
 _SHARD = re.compile(r"^(model.*-)(\d{2,6})(-of-)(\d{2,6})(\.safetensors)$")
 _MLX_FORMAT = "Download the model in MLX format, or convert it with mlx_lm.convert."
 
@@ -40,8 +38,8 @@ def check_weights_files(folder: Path, files: FolderFiles) -> None:
         )
     if pickles := files.named(*PICKLES):
         raise InputError(
-            f"{folder} holds its weights as pickles only ({one_line(pickles[0], 40)}), which can "
-            "run code when they are opened. Nestling reads safetensors.",
+            f"{folder} holds its weights as pickles only ({single_line(pickles[0], 40)}), which "
+            "can run code when they are opened. Nestling reads safetensors.",
             _MLX_FORMAT,
         )
     if files.named("adapters.safetensors", "adapter_model.safetensors"):
@@ -50,10 +48,10 @@ def check_weights_files(folder: Path, files: FolderFiles) -> None:
 
 
 def read_whole_weights(
-    folder: Path, files: FolderFiles, most_bytes: int = MOST_HEADER_BYTES
+    folder: Path, files: FolderFiles, most_bytes: int = MAX_HEADER_BYTES
 ) -> Mapping[str, Tensor]:
     """All tensors. Raises InputError for a file that can't be read or is cut off."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name in files.named(WEIGHTS):
         file = folder / name
         try:
@@ -69,16 +67,16 @@ def read_whole_weights(
                 "there.",
                 ANEW,
             )
-        found.update(header.tensors)
+        tensors.update(header.tensors)
     # One left over from before a conversion names other files, with the same tensors.
     missing = {
         name
         for tensor, name in _index(folder, files).items()
-        if name not in files.sizes and tensor not in found
+        if name not in files.sizes and tensor not in tensors
     }
     if missing:
         raise _incomplete(folder, sorted(missing))
-    return found
+    return tensors
 
 
 def _incomplete(folder: Path, missing: list[str]) -> InputError:
@@ -92,7 +90,7 @@ def _index(folder: Path, files: FolderFiles) -> Mapping[str, str]:
     if INDEX not in files.sizes:
         return {}
     try:
-        text = read_regular(folder / INDEX, _MOST_INDEX_BYTES, follow_links=True)
+        text = read_regular(folder / INDEX, _MAX_INDEX_BYTES, follow_links=True)
         named = parse_flat_json(text)["weight_map"].items()
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
@@ -116,8 +114,8 @@ def _numbered(files: FolderFiles) -> set[str]:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(one_line(name, 60) for name in names[:_MOST_NAMED])
-    more = len(names) - _MOST_NAMED
+    shown = ", ".join(single_line(name, 60) for name in names[:_MAX_NAMED])
+    more = len(names) - _MAX_NAMED
     if more > 0:
         return f"{shown} and {more} more are"
     return f"{shown} {'is' if len(names) == 1 else 'are'}"

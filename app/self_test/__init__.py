@@ -1,1 +1,1 @@
-"""`nestling --self-test`: whether this copy of the app works on this computer."""
+"""`nestling --self-test`: checks that this copy of the app works on this computer."""

@@ -1,4 +1,4 @@
-"""A check of the self-test, its result, and the order in which all run; each knows only its own."""
+"""A check of the self-test, its result, and the order of all checks."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import AppError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The command: runs every check in a home of its own and prints a line for each."""
+"""The command: runs every check in a temporary home and prints a line for each."""
 
 import os
 import tempfile
@@ -63,9 +63,9 @@ def _show(result: Result, as_json: bool) -> None:
 
 
 def _release_device() -> None:
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
-    release_thread()
+    close_thread()
 
 
 @contextmanager

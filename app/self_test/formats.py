@@ -1,4 +1,4 @@
-"""Check that each dataset format is read: the same rows from each are the same examples."""
+"""Checks that each dataset format is read: the same rows give the same examples."""
 
 import csv
 import gzip
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from app.core.errors import RunError
-from app.data.examples import ChatExample, Example, RowProblem
+from app.data.examples import ChatExample, Example, RowIssue
 from app.data.readers.formats import FORMATS, FileFormat
 from app.data.rows.example_reader import read_examples
 
@@ -66,10 +66,10 @@ def _columns(file_format: FileFormat) -> bytes:
 
 
 def _compare(path: Path, wanted: object) -> None:
-    found = list(read_examples(path))
-    if problems := [row for row in found if isinstance(row, RowProblem)]:
+    examples = list(read_examples(path))
+    if problems := [row for row in examples if isinstance(row, RowIssue)]:
         raise RunError(f"{path.name}: {problems[0].reason}.")
-    read = [_plain(example) for example in found if not isinstance(example, RowProblem)]
+    read = [_plain(example) for example in examples if not isinstance(example, RowIssue)]
     if isinstance(wanted, str):
         read, wanted = ["\n\n".join(map(str, read))], [wanted]
     if read != wanted:

@@ -1,4 +1,4 @@
-"""Checks of the program's parts: versions, shipped files, device, architectures, tokenizer."""
+"""Checks the program's parts: versions, shipped files, device, architectures, tokenizer."""
 
 import platform
 from pathlib import Path
@@ -25,12 +25,12 @@ QUESTION, REPLY = "Grüße?", "Naïve café."
 
 def check_versions(_: Path) -> str:
     """Raises RunError where a package's metadata is missing: run.json would not name it."""
-    found = {package: package_version(package) for package in ("mlx", *PACKAGES)}
-    if missing := [package for package, version in found.items() if version == "unknown"]:
+    versions = {package: package_version(package) for package in ("mlx", *PACKAGES)}
+    if missing := [package for package, version in versions.items() if version == "unknown"]:
         raise RunError(
             f"The version of {', '.join(missing)} is unknown.", "Install Nestling again."
         )
-    others = ", ".join(f"{package} {found[package]}" for package in PACKAGES)
+    others = ", ".join(f"{package} {versions[package]}" for package in PACKAGES)
     form = "bundle" if bundle_dir() else "install"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return f"{version_line()}, {others}; {form}, Python {platform.python_version()}, {system}"
@@ -64,26 +64,25 @@ def check_architectures(_: Path) -> str:
     """Every architecture that mlx-lm ships can be imported, as its name in a config.json asks."""
     from app.engine.model.architectures import import_architectures
 
-    found = import_architectures()
+    architectures = import_architectures()
     for name in ("llama", "qwen3", "gemma3_text", "mistral3"):
-        if name not in found:
+        if name not in architectures:
             raise RunError(f"mlx-lm's architecture {name} is missing.", "Install Nestling again.")
-    return f"{len(found)} architectures of mlx-lm"
+    return f"{len(architectures)} architectures of mlx-lm"
 
 
 def check_tokenizer(_: Path) -> str:
     """The starter's tokenizer gives a text back, and its template trains the reply alone."""
     from app.data.chat.tokenization import tokenize
-    from app.data.examples import ChatExample, RowProblem
-    from app.data.row_location import Place
+    from app.data.examples import ChatExample, RowIssue, RowLocation
     from app.engine.model.loading import load_tokenizer
 
     tokenizer = load_tokenizer(starter_model_dir())
     if (back := tokenizer.decode(tokenizer.encode(REPLY))) != REPLY:
         raise RunError(f"The starter's tokenizer gives {back!r} back for {REPLY!r}.")
     turns = ({"role": "user", "content": QUESTION}, {"role": "assistant", "content": REPLY})
-    row = tokenize(ChatExample(turns, None, Place(1)), tokenizer, mask_prompt=True)
-    if isinstance(row, RowProblem):
+    row = tokenize(ChatExample(turns, None, RowLocation(1)), tokenizer, mask_prompt=True)
+    if isinstance(row, RowIssue):
         raise RunError(f"The starter's chat template refuses a chat: {row.reason}.")
     trained = [token for start, end in row.trained for token in row.tokens[start:end]]
     if REPLY not in (text := tokenizer.decode(trained)) or QUESTION in text:

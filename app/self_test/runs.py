@@ -1,4 +1,4 @@
-"""Checks of a run: its worker processes, its steps, resuming, exporting."""
+"""Checks a run: its worker processes, its steps, resuming, exporting."""
 
 import multiprocessing
 import os
@@ -10,8 +10,8 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
 from app.core.files.paths import starter_dir, starter_model_dir
-from app.core.progress import run_to_end
-from app.library.run.layout import CHECKPOINTS, checkpoint_name
+from app.core.progress import drain
+from app.library.run.layout import checkpoint_folder
 from app.self_test.parts import QUESTION, REPLY
 
 STEPS, STOP_AFTER = 4, 2
@@ -43,16 +43,16 @@ def check_processes(_: Path) -> str:
 
 
 def _tokenize_there(model: str) -> tuple[int, int, bool]:
-    from app.engine.model.plain_tokenizer import load_plain_tokenizer
+    from app.models.tokenizer_loading import load_tokenizer_without_mlx
 
-    tokenizer = load_plain_tokenizer(Path(model))
+    tokenizer = load_tokenizer_without_mlx(Path(model))
     tokens = len(tokenizer.encode(REPLY)) if tokenizer is not None else 0
     return os.getpid(), tokens, "mlx.core" in sys.modules
 
 
 def check_run(folder: Path) -> str:
     """A run is stopped, resumed and ends, its updates verified in the weights, and is exported."""
-    from app.engine.runtime.mlx_gateway import compiles
+    from app.engine.runtime.mlx_runtime import uses_compile
     from app.engine.training.trainer import resume, train
 
     config, run_dir = short_run(folder), folder / RUN
@@ -67,7 +67,7 @@ def check_run(folder: Path) -> str:
     if [step.fired for step in steps] != [(0,), (0, 1)] * (STEPS // 2):
         raise RunError(f"The tiers fired {[step.fired for step in steps]}.")
     exported = _export(run_dir, folder)
-    how = "compiled" if compiles() else "not compiled on the CPU"
+    how = "compiled" if uses_compile() else "not compiled on the CPU"
     return (
         f"{STEPS} steps ({how}), resumed after {STOP_AFTER}; loss {steps[0].loss:.2f} to "
         f"{steps[-1].loss:.2f}, each update verified; {exported}"
@@ -77,10 +77,10 @@ def check_run(folder: Path) -> str:
 def _export(run_dir: Path, folder: Path) -> str:
     """Export the last checkpoint, and have mlx-lm load what was exported."""
     from app.engine.adapter.exported_adapter import largest_logit_change
-    from app.library.reading.run_store import exporting_checkpoint
+    from app.library.reading.run_store import export_checkpoint_in_steps
 
     adapter = folder / "adapter"
-    run_to_end(exporting_checkpoint(run_dir / CHECKPOINTS / checkpoint_name(STEPS), adapter))
+    drain(export_checkpoint_in_steps(checkpoint_folder(run_dir, STEPS), adapter))
     change = largest_logit_change(starter_model_dir(), adapter, QUESTION)
     if not change > 0:
         raise RunError("The exported adapter leaves the base model's logits as they are.")

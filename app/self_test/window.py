@@ -1,4 +1,4 @@
-"""Check of the window: drawn without a screen, it trains a run in its compute thread."""
+"""Checks the window: without a screen, it trains a run in its compute thread."""
 
 import os
 from pathlib import Path

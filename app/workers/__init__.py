@@ -1,1 +1,1 @@
-"""Threads: the one MLX thread and its relay into the GUI thread."""
+"""Threads and processes beside the GUI thread, and the jobs that run there."""

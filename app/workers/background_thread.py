@@ -1,10 +1,9 @@
-"""Short work beside the GUI thread that has nothing to do with MLX: reading, listing, copying.
+"""Runs short tasks without MLX (reading, listing, copying) beside the GUI thread.
 
 One at a time, on a thread of its own, so it never waits behind training.
 """
 
 import threading
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,21 +13,11 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 
-from app.core.errors import AppError
-from app.core.text.foreign_errors import error_text
+from app.core.errors import Failure
+from app.workers.job import failure_of
 
 SECONDS_BETWEEN_SHARES = 0.3
 """Work in steps doesn't say sooner or more often how far it is."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a task failed, as text."""
-
-    message: str
-    hint: str
-    details: str
-    is_app_error: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +35,7 @@ class _Stepped:
     """It was cancelled, or the app ends."""
 
 
-class BackgroundTasks(QObject):
+class BackgroundThread(QObject):
     """Runs functions on a second thread and calls back in the GUI thread."""
 
     _ended = Signal(object)
@@ -68,7 +57,7 @@ class BackgroundTasks(QObject):
         on_done: Callable[[Any], None],
         on_failed: Callable[[Failure], None],
         *,
-        must_happen: bool = False,
+        run_on_quit: bool = False,
     ) -> None:
         """Call `work` on the second thread, then exactly one of the callbacks in this one.
 
@@ -78,7 +67,7 @@ class BackgroundTasks(QObject):
         self._callbacks[task_id] = (on_done, on_failed)
 
         def task() -> None:
-            if must_happen or not self._is_ending.is_set():
+            if run_on_quit or not self._is_ending.is_set():
                 self._ended.emit(_outcome(task_id, work))
 
         self._pool.start(task)
@@ -101,15 +90,15 @@ class BackgroundTasks(QObject):
             return is_cancelled.is_set() or self._is_ending.is_set()
 
         def in_steps() -> object:
-            said = monotonic()
+            reported_at = monotonic()
             with closing(work()) as steps:
                 while not is_over():
                     try:
                         share = next(steps)
                     except StopIteration as ended:
                         return ended.value
-                    if monotonic() - said >= SECONDS_BETWEEN_SHARES:
-                        said = monotonic()
+                    if monotonic() - reported_at >= SECONDS_BETWEEN_SHARES:
+                        reported_at = monotonic()
                         self._stepped.emit(_Stepped(share, on_share, is_over))
             return None
 
@@ -118,7 +107,7 @@ class BackgroundTasks(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Some task's ending has not been told yet."""
+        """A task's ending has not been reported yet."""
         return bool(self._callbacks)
 
     def shut_down(self) -> None:
@@ -146,11 +135,3 @@ def _outcome(task_id: int, work: Callable[[], object]) -> _Ended:
         return _Ended(task_id, work(), None)
     except Exception as error:  # the thread's boundary: told as text
         return _Ended(task_id, None, failure_of(error))
-
-
-def failure_of(error: Exception) -> Failure:
-    """The error as text, so that nothing it holds stays in memory."""
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, AppError):
-        return Failure(error.message, error.hint, details, is_app_error=True)
-    return Failure(f"{type(error).__name__}: {error_text(error)}", "", details, is_app_error=False)

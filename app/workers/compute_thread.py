@@ -1,4 +1,4 @@
-"""The one thread that MLX lives on, and its door in the GUI thread.
+"""The one thread that MLX runs on, and its interface in the GUI thread.
 
 Runs jobs from a queue in order. Knows nothing of what they do, only that MLX wants to be told when
 its thread ends.
@@ -28,7 +28,7 @@ STACK_BYTES = 16 * 1024 * 1024
 """macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
 
 NICENESS = 5
-"""Of what computes, where threads have one of their own: more is less of a busy processor."""
+"""Niceness of the compute thread on Linux, where each thread has its own."""
 
 
 def _give_way_to_the_window() -> None:
@@ -103,7 +103,7 @@ class ComputeThread(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Some job's ending has not been told yet."""
+        """A job's ending has not been reported yet."""
         return bool(self._unfinished)
 
     def shut_down(self) -> None:
@@ -137,6 +137,6 @@ class ComputeThread(QObject):
 def _release_mlx() -> None:
     """MLX aborts the process at exit unless its thread let go of its streams as its last act."""
     if "mlx.core" in sys.modules:
-        from app.engine.runtime.mlx_gateway import release_thread
+        from app.engine.runtime.mlx_runtime import close_thread
 
-        release_thread()
+        close_thread()

@@ -1,4 +1,4 @@
-"""A process beside the window that reads datasets, and its door in the GUI thread.
+"""A process that reads datasets, and its interface in the GUI thread.
 
 Reading and tokenising are Python's own work: in a thread they would make the window stutter.
 """
@@ -15,31 +15,32 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_kept_off
+from app.core.system.child_processes import terminal_signals_blocked
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 
 PATIENCE_SECONDS = 4.0
-"""How long a process that ends has to close its job in hand."""
+"""Time for a process that ends to close its current job."""
 
 OnValue = Callable[[Any], None]
 OnEnded = Callable[[JobEnded], None]
 
-_LOST = (
+_LOST = Failure(
     "The process that reads datasets ended before it was done.",
-    "Try again; what was done is kept. If it comes again, memory may be short.",
+    "Try again; finished work is kept. If this happens again, memory may be short.",
 )
 
 
 @dataclass(frozen=True)
 class _Job:
-    child: "_Child"
+    child: "_WorkerProcess"
     function: JobFunction
     on_value: OnValue
     on_ended: OnEnded
     is_cancelled: bool = False
-    has_told: bool = False
+    has_yielded: bool = False
     """It has yielded something: there may be work to keep."""
 
 
@@ -49,23 +50,23 @@ class DataProcess(QObject):
     The process starts with the first job. One that dies is replaced with the next job.
     """
 
-    def __init__(self, parent: QObject | None = None, *, is_patient: bool = False) -> None:
+    def __init__(self, parent: QObject | None = None, *, low_priority: bool = False) -> None:
         """A patient process leaves the cores to others: its work is long."""
         super().__init__(parent)
-        self._is_patient = is_patient
+        self._low_priority = low_priority
         self._ids = count(1)
         self._jobs: dict[int, _Job] = {}
-        self._child: _Child | None = None
-        self._leaving: list[_Child] = []
+        self._child: _WorkerProcess | None = None
+        self._leaving: list[_WorkerProcess] = []
         self._is_over = False
 
     @property
     def is_busy(self) -> bool:
-        """Some job's ending has not been told yet."""
+        """A job's ending has not been reported yet."""
         return bool(self._jobs)
 
-    def has_only(self, job_id: int | None) -> bool:
-        """No other job waits or is in hand."""
+    def is_only_job(self, job_id: int | None) -> bool:
+        """No other job is queued or running."""
         return all(number == job_id for number in self._jobs)
 
     @property
@@ -75,7 +76,7 @@ class DataProcess(QObject):
     def warm_up(self) -> None:
         """Start the process, so that the first job need not wait for it."""
         if self._child is None and not self._is_over:
-            self._child = child = _Child(self._is_patient)
+            self._child = child = _WorkerProcess(self._low_priority)
             child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
 
@@ -95,31 +96,31 @@ class DataProcess(QObject):
             job.child.send(Cancel(job_id))
 
     def kill(self) -> None:
-        """End the process at once; its job in hand ends as cancelled when it is gone, and those
+        """Ends the process at once. Its current job ends as cancelled when it is gone, and those
         that wait are done by another."""
         if (child := self._child) is not None:
             self._child = None
             self._leaving.append(child)
             child.process.kill()
-            self._hand_over(child)
+            self._requeue(child)
 
-    def rest(self) -> None:
-        """Let the process end when its job in hand has closed; the next job starts another."""
+    def stop_when_idle(self) -> None:
+        """Lets the process end when its current job has closed; the next job starts another."""
         if (child := self._child) is not None:
             self._child = None
             self._leaving.append(child)
             child.send(Quit())
 
     def shut_down(self) -> None:
-        """Forget the callbacks; a job in hand keeps what it has done.
+        """Drops the callbacks. A running job keeps its finished work.
 
-        A process that has done nothing worth keeping is not waited for.
+        Processes without work worth keeping are killed.
         """
         self._is_over = True
         children = (*self._leaving, *([self._child] if self._child else ()))
         for child in children:
             child.send(Quit())
-            if not any(job.child is child and job.has_told for job in self._jobs.values()):
+            if not any(job.child is child and job.has_yielded for job in self._jobs.values()):
                 child.process.kill()
         for child in children:
             child.end()
@@ -127,21 +128,21 @@ class DataProcess(QObject):
         self._child, self._leaving = None, []
 
     @Slot(object)
-    def _relay(self, heard: "tuple[_Child, object]") -> None:
+    def _relay(self, heard: "tuple[_WorkerProcess, object]") -> None:
         child, notice = heard
         if child is not self._child and child not in self._leaving:
             return
         if isinstance(notice, JobYielded):
             if child is self._child and (job := self._jobs.get(notice.job_id)) is not None:
-                self._jobs[notice.job_id] = replace(job, has_told=True)
+                self._jobs[notice.job_id] = replace(job, has_yielded=True)
                 job.on_value(notice.value)
         elif isinstance(notice, JobEnded):
             if (job := self._jobs.get(notice.job_id)) is not None and job.child is child:
                 self._end(notice)
         elif notice is None:
-            self._lose(child)
+            self._on_exit(child)
 
-    def _hand_over(self, child: "_Child") -> None:
+    def _requeue(self, child: "_WorkerProcess") -> None:
         """Have the jobs that wait for a lost process done by another."""
         waiting = sorted(number for number, job in self._jobs.items() if job.child is child)[1:]
         for job_id in waiting:
@@ -153,39 +154,41 @@ class DataProcess(QObject):
                 self._jobs[job_id] = replace(job, child=self._child)
                 self._child.send(Begin(job_id, pickle.dumps(job.function)))
 
-    def _lose(self, child: "_Child") -> None:
-        """The process is gone; so is its job in hand."""
+    def _on_exit(self, child: "_WorkerProcess") -> None:
+        """The process is gone, and so is its current job."""
         was_let_go = child in self._leaving
         if was_let_go:
             self._leaving.remove(child)
         else:
             self._child = None
-            self._hand_over(child)
+            self._requeue(child)
         child.end()
         for job_id in [number for number, job in self._jobs.items() if job.child is child]:
             if was_let_go:
                 self._end(JobEnded(job_id, "cancelled"))
             else:
-                self._end(JobEnded(job_id, "failed", *_LOST, is_app_error=True))
+                self._end(JobEnded(job_id, "failed", _LOST))
 
     def _end(self, ended: JobEnded) -> None:
         if (job := self._jobs.pop(ended.job_id, None)) is not None:
             job.on_ended(ended)
 
 
-class _Child:
+class _WorkerProcess:
     """One process with the threads that speak to it and hear it."""
 
-    def __init__(self, is_patient: bool) -> None:
+    def __init__(self, low_priority: bool) -> None:
         processes = child_processes.PROCESSES
         self._here, self._there = processes.Pipe()
-        self.process: BaseProcess = processes.Process(target=serve, args=(self._there, is_patient))
+        self.process: BaseProcess = processes.Process(
+            target=serve, args=(self._there, low_priority)
+        )
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)
 
     def begin(self) -> None:
-        with terminal_signals_kept_off():
+        with terminal_signals_blocked():
             self.process.start()
         self._there.close()
         self.listener.start()
@@ -220,7 +223,7 @@ class _Listener(QThread):
 
     heard = Signal(object)
 
-    def __init__(self, child: _Child, connection: Connection) -> None:
+    def __init__(self, child: _WorkerProcess, connection: Connection) -> None:
         super().__init__()
         self.setObjectName("data process")
         self._child, self._connection = child, connection

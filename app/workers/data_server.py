@@ -1,4 +1,4 @@
-"""What a data process does: jobs one after the other, told to its parent over a pipe.
+"""The main loop of a data process: runs jobs in order and reports over a pipe.
 
 Never imports Qt or MLX. It ends with its parent: after a grace in which the job in hand keeps what
 it has done.
@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from app.workers.job import Job, JobFunction, JobNotice
 
 NICENESS = 5
-"""Of a process for long work: the window comes first where cores are short."""
+"""Niceness of a process for long work: the window comes first."""
 GRACE_SECONDS = 5.0
 
 
@@ -37,14 +37,14 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Quit:
-    """Close the job in hand, begin no other, and end."""
+    """Close the current job, start no other, and end."""
 
 
-def serve(connection: Connection, is_patient: bool) -> None:
+def serve(connection: Connection, low_priority: bool) -> None:
     """The process's main function; a patient one leaves the cores to others."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
-    if is_patient:
+    if low_priority:
         with suppress(OSError):
             os.nice(NICENESS)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -1,4 +1,4 @@
-"""One piece of work as a generator with a stop flag, a pause gate and exactly one ending.
+"""A job: a generator with a stop flag, a pause gate and exactly one ending.
 
 Knows nothing of threads beyond its own flags, and nothing of what the work is.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from app.core.errors import AppError
+from app.core.errors import AppError, Failure
 from app.core.system.interruption import StoppedEarly, stopped_by
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
 """Given `should_stop`, yields plain values; closing the iterator must leave things in order."""
@@ -51,13 +51,8 @@ class JobEnded:
 
     job_id: int
     ending: Literal["finished", "cancelled", "failed"]
-    message: str = ""
-    """For the user, if it failed."""
-    hint: str = ""
-    details: str = ""
-    """The traceback, if it failed."""
-    is_app_error: bool = False
-    """The failure was foreseen: the message says it all, the traceback is of no use to a user."""
+    failure: Failure | None = None
+    """Why it failed, if it did."""
 
 
 JobNotice = JobStarted | JobYielded | JobPaused | JobResumed | JobEnded
@@ -137,7 +132,7 @@ class Job:
         except StoppedEarly:
             pass
         except BaseException as error:  # the thread's boundary: nothing may pass, all is told
-            return _failure(self.id, error)
+            return JobEnded(self.id, "failed", failure_of(error))
         return JobEnded(self.id, "cancelled" if self.should_stop() else "finished")
 
     def _rest_while_paused(self, report: Callable[[JobNotice], None]) -> None:
@@ -152,10 +147,12 @@ def _close(work: Iterator[object]) -> None:
         work.close()
 
 
-def _failure(job_id: int, error: BaseException) -> JobEnded:
+def failure_of(error: BaseException) -> Failure:
+    """The error as text, so that nothing it holds stays in memory."""
     details = "".join(traceback.format_exception(error))
     traceback.clear_frames(error.__traceback__)
     if isinstance(error, AppError):
-        return JobEnded(job_id, "failed", error.message, error.hint, details, is_app_error=True)
-    message = f"{type(error).__name__}: {error_text(error)}" if str(error) else type(error).__name__
-    return JobEnded(job_id, "failed", message, "", details)
+        return Failure(error.message, error.hint, details)
+    name = type(error).__name__
+    message = f"{name}: {error_text(error)}" if str(error) else name
+    return Failure(message, details=details, is_app_error=False)

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.core.generation_events import Chat, Sampling, TextAdded, Tried
+from app.core.generation_events import Chat, CheckpointRef, Sampling, TextAdded
 from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
 from app.engine.model.loading import load_base_model
@@ -64,7 +64,7 @@ def make_ways(folder: Path) -> dict[str, Callable[[], str]]:
         learning_rate=1e-2, tiers=(TierConfig(1),),
     )  # fmt: skip
     adapter: Any = list(train(config))[-1]
-    tuned = replace(load_tuned_model(Tried(model, adapter.adapter_dir)), ends=frozenset())
+    tuned = replace(load_tuned_model(CheckpointRef(model, adapter.adapter_dir)), ends=frozenset())
     base = load_base_model(model)
     theirs = load(str(model), adapter_path=str(adapter.adapter_dir))
     for tokenizer in (base.tokenizer, theirs[1]):

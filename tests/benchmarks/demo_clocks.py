@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from time import perf_counter
 from typing import Any
 
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import TierConfig
 from app.core.events import EvaluationFinished, RetentionMeasured, ScoreMeasured
 from app.core.files.paths import HOME_VARIABLE

@@ -140,9 +140,9 @@ def make(model: Path, folder: Path) -> None:
             (folder / f"task{number}{kind}.jsonl").write_text("".join(rows), encoding="utf-8")
         tasks.append({"name": f"task {number}", "data": f"task{number}.jsonl"})
     settings = {
-        "steps": STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "schedule": "constant",
+        "steps": STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
         "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": STEPS, "steps_per_save": STEPS,
-        "questions_asked": 10_000,
+        "eval_questions": 10_000,
     }  # fmt: skip
     study = {
         "model": str(model.absolute()), "seeds": list(range(SEEDS)), "acquisition": 0.95,

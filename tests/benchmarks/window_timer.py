@@ -59,7 +59,7 @@ def child(variant: str) -> dict[str, float]:
     from PySide6.QtCore import Qt, QTimer
 
     from app.application import Nestling
-    from app.core.config.demo import demo_config
+    from app.core.config.presets import demo_config
     from app.ui.state.app_state import Phase
     from app.ui.system.qt_application import make_application
 

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.data.row_location import Place
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
-from app.engine.runtime.mlx_gateway import import_mlx
 
 SMALL, MIDDLE, LARGE = 4_096, 32_768, 100_352
 """Vocabularies."""
@@ -94,7 +94,7 @@ class RealSize:
         return int(REAL_SIZES[self.name]["vocab_size"])
 
     def module(self) -> Any:
-        mx = import_mlx()
+        import mlx.core as mx
         import mlx.nn as nn
 
         config = REAL_SIZES[self.name]
@@ -119,7 +119,8 @@ class Row:
 
 def build(architecture: Architecture, seed: int = 0) -> Any:
     """A model with LoRA of rank 8 on every linear layer, evaluated."""
-    mx = import_mlx()
+    import mlx.core as mx
+
     mx.random.seed(seed)
     model = architecture.module()
     add_adapter(model, config_of((1,)))
@@ -153,7 +154,7 @@ def chat_rows(count: int, longest: int, vocabulary: int, masked: float) -> list[
 
 def examples(rows: list[Row]) -> TokenView:
     return TokenView.of(
-        TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), Place(line))
+        TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), RowLocation(line))
         for line, row in enumerate(rows, 1)
     )
 

@@ -57,7 +57,7 @@ def test_a_clean_dataset_ends_with_0(chat_file: Path) -> None:
 
 
 def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
-    ended = process(table, "--map", "prompt=q,completion=a")
+    ended = process(table, "--columns", "prompt=q,completion=a")
     assert ended.returncode == 2
     assert ended.stdout.splitlines() == [
         "a.csv: 2 examples (prompt and completion).",
@@ -72,7 +72,7 @@ def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
 def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("q,a\n" + "x,\n" * 50 + "fox?,yes\n" * 3, encoding="utf-8")
-    few = check(path, "--map", "prompt=q,completion=a").stdout.splitlines()
+    few = check(path, "--columns", "prompt=q,completion=a").stdout.splitlines()
     assert few[:2] == [
         "a.csv: 3 examples (prompt and completion).",
         "By kind: empty 50, duplicate 2.",
@@ -85,7 +85,7 @@ def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> 
         "  a.csv, line 54: is the same as line 52",
         "--all lists the first 1,000 of each file.",
     ]
-    every = check(path, "--map", "prompt=q,completion=a", "--all").stdout.splitlines()
+    every = check(path, "--columns", "prompt=q,completion=a", "--all").stdout.splitlines()
     assert sum("is empty" in line for line in every) == 50
     assert not any("more" in line or "--all" in line for line in every)
 
@@ -94,11 +94,11 @@ def test_columns_nobody_knows_are_told_how_to_map(table: Path) -> None:
     ended = check(table)
     assert ended.returncode == 2
     assert "a.csv, line 2: has none of messages, prompt and completion, or text" in ended.stdout
-    assert "Name its columns, like --map prompt=q,completion=a" in ended.stdout
+    assert "Name its columns, like --columns prompt=q,completion=a" in ended.stdout
 
 
 def test_json_gives_the_counts_by_kind_and_the_list(table: Path) -> None:
-    code, found = report(table, "--map", "prompt=q,completion=a")
+    code, found = report(table, "--columns", "prompt=q,completion=a")
     assert code == 2
     assert (found["examples"], found["errors"], found["warnings"]) == (2, 1, 1)
     assert found["counts"] == {"empty": 1, "duplicate": 1}
@@ -135,7 +135,7 @@ def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_pa
         {"messages": [{"role": "assistant", "content": "b"}]},
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    asked = ["--model", tiny_model, "--max-seq-length", "40", "--validation-share", "0",
+    asked = ["--model", tiny_model, "--max-seq-length", "40", "--validation-split", "0",
              "--batch-size", "2"]  # fmt: skip
     code, found = report(path, *asked)
     assert code == 2
@@ -172,7 +172,7 @@ def test_where_no_run_would_start_that_is_told(tiny_model: Path, tmp_path: Path)
     assert "No run would start. A file can't be read to its end." in said
     few = tmp_path / "few.jsonl"
     few.write_text('{"text": "one"}\n{"text": "two"}\n')
-    code, found = report(few, "--model", tiny_model, "--validation-share", "0")
+    code, found = report(few, "--model", tiny_model, "--validation-split", "0")
     assert (code, found["epoch"]) == (0, None)
     assert found["no_run"].startswith("There are 2 training rows, fewer than the batch size of 4.")
 
@@ -263,7 +263,7 @@ def test_a_mix_that_no_run_takes_ends_with_2_and_one_sentence(
     table: Path, monkeypatch: pytest.MonkeyPatch, mix: str, sentence: str
 ) -> None:
     monkeypatch.chdir(table.parent)
-    ended = check("a.csv", "--map", "prompt=q,completion=a", "--mix", mix)
+    ended = check("a.csv", "--columns", "prompt=q,completion=a", "--mix", mix)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert sentence in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
@@ -284,8 +284,11 @@ def test_datasets_to_mix_are_tokenised_too(tiny_model: Path, tmp_path: Path) -> 
     [
         (["nowhere.jsonl"], "nowhere.jsonl isn't there"),
         ([], "the following arguments are required: DATA"),
-        (["a.csv", "--map", "prompt=q"], "A column is mapped to prompt but none to completion."),
-        (["a.csv", "--map", "body"], "'body' maps no column"),
+        (
+            ["a.csv", "--columns", "prompt=q"],
+            "A column is mapped to prompt but none to completion.",
+        ),
+        (["a.csv", "--columns", "body"], "'body' maps no column"),
         (["a.csv", "--model", "nowhere"], "There is no model folder at nowhere"),
         (["a.csv", "--max-seq-length", "0"], "Max length (tokens) must be at least 8"),
     ],
@@ -308,11 +311,11 @@ def train(model: Path, data: Path, *more: str) -> Ended:
 
 
 def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Path) -> None:
-    mapped = ["--map", "prompt=q,completion=a"]
+    mapped = ["--columns", "prompt=q,completion=a"]
     refused = train(tiny_model, table, *mapped)
     assert refused.returncode == 2
     assert "a.csv has 1 bad row: line 4: a is empty." in refused.stderr
-    ended = train(tiny_model, table, *mapped, "--bad-rows", "leave out")
+    ended = train(tiny_model, table, *mapped, "--bad-rows", "skip")
     assert ended.returncode == 0, ended.stderr
     assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
 
@@ -377,7 +380,7 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
 ) -> None:
     model = with_late_tokens(tmp_path / "late", tiny_model)
     data = texts(tmp_path / "a.jsonl", "fine", "so <|later|> it is")
-    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    asked = ["--model", model, "--batch-size", 1, "--validation-split", 0]
     code, text = printed(data, *asked, "--json")
     found = json.loads(text)
     assert (code, found["counts"]) == (2, {"token without embedding": 1})
@@ -391,12 +394,36 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
     assert "With bad rows left out, an epoch: 1 step." in said
 
 
+def test_rows_that_the_template_refuses_are_named_and_end_with_2(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = tmp_path / "refusing"
+    shutil.copytree(tiny_model, model)
+    template = model / "chat_template.jinja"
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusing + template.read_text())
+    data = tmp_path / "a.jsonl"
+    row = {"prompt": "a", "completion": "b"}
+    data.write_text(json.dumps(row) + "\n" + json.dumps({"system": "s", **row}) + "\n")
+    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    code, text = printed(data, *asked, "--json")
+    found = json.loads(text)
+    assert (code, found["counts"]) == (2, {"refused by the template": 1})
+    (problem,) = found["problems"]
+    assert (problem["line"], problem["severity"]) == (2, "error")
+    assert problem["reason"] == "the model's chat template refuses it: no"
+    _, said = printed(data, *asked)
+    assert "1 row can't be used with this model:" in said
+    assert "  a.jsonl, line 2: the model's chat template refuses it: no" in said
+    assert "With bad rows left out, an epoch: 1 step." in said
+
+
 def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:
     model = build_gpt2(tmp_path / "gpt2", tiny_model)
     data = texts(tmp_path / "a.jsonl", "short", "long" * 30)
-    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    asked = ["--model", model, "--batch-size", 1, "--validation-split", 0]
     code, text = printed(data, *asked, "--json")
     found = json.loads(text)
     assert (code, found["counts"], found["tokens"]["cut"]) == (0, {"too long": 1}, 1)
@@ -411,7 +438,7 @@ def test_rows_longer_than_the_model_was_made_for_are_counted(
 ) -> None:
     model = with_context(tmp_path / "rotary", tiny_model, 32)
     data = texts(tmp_path / "a.jsonl", "short", "long" * 30, "longer" * 9)
-    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    asked = ["--model", model, "--batch-size", 1, "--validation-split", 0]
     code, text = printed(data, *asked, "--json")
     found = json.loads(text)
     assert (code, found["tokens"]["cut"], found["tokens"]["beyond_context"]) == (0, 0, 2)
@@ -543,10 +570,10 @@ def test_what_json_says_of_replies_stands_in_the_text_too(
     ]
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"messages": turns}) + "\n")
-    asked = [path, "--model", model, "--validation-share", 0, "--batch-size", 1]
+    asked = [path, "--model", model, "--validation-split", 0, "--batch-size", 1]
     found = json.loads(printed(*asked, "--json")[1])["tokens"]
     assert (found["train_rows"], found["further_examples"], found["last_reply_only"]) == (2, 1, 0)
-    whole = json.loads(printed(*asked, "--replies", "whole chat", "--json")[1])["tokens"]
+    whole = json.loads(printed(*asked, "--replies", "whole-chat", "--json")[1])["tokens"]
     assert (whole["train_rows"], whole["further_examples"], whole["last_reply_only"]) == (1, 0, 1)
     assert found["further_cost"] == round(found["tokens"] / whole["tokens"], 4)
     gained = found["trained_tokens"] - whole["trained_tokens"]
@@ -558,4 +585,4 @@ def test_what_json_says_of_replies_stands_in_the_text_too(
     assert (
         "\n1 row is trained on the last reply only, as the model's chat template changes earlier "
         "ones.\n"
-    ) in printed(*asked, "--replies", "whole chat")[1]
+    ) in printed(*asked, "--replies", "whole-chat")[1]

@@ -11,7 +11,7 @@ import pytest
 
 from app.core.events import EvaluationFinished
 from app.core.files.paths import runs_dir
-from app.library.run.label import Label, write_label
+from app.library.run.label import RunLabel, write_label
 from app.library.run.metrics import MetricsWriter, read_steps
 from tests.cli.in_process import nestling
 from tests.patience import PATIENCE_SECONDS
@@ -30,7 +30,7 @@ def process(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     make_run(runs_dir() / "2026-01-01-a")
-    write_label(runs_dir() / "2026-01-01-a", Label("Kittens", "good"))
+    write_label(runs_dir() / "2026-01-01-a", RunLabel("Kittens", "good"))
     make_run(runs_dir() / "2026-01-02-b", outcome=None, saves=(4,))
     (runs_dir() / "2026-01-03-c").mkdir()
     told = process("runs")
@@ -46,7 +46,7 @@ def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
 
 def test_a_name_with_what_no_terminal_shows_is_shown_without_it(make_run: MakeRun) -> None:
     run_dir = make_run(runs_dir() / "2026-01-01-a")
-    write_label(run_dir, Label("odd"))
+    write_label(run_dir, RunLabel("odd"))
     label = run_dir / "label.json"
     label.write_text(label.read_text().replace("odd", "odd \\ud800"))
     for arguments in (("runs",), ("show", run_dir)):

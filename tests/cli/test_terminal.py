@@ -16,7 +16,7 @@ from app.cli.generate import Text
 from app.cli.terminal import json_line
 from app.core.files.paths import runs_dir
 from app.core.generation_events import AnswerEnded, TextAdded
-from app.core.text.visible import visible, visible_line
+from app.core.text.sanitize import visible, visible_line
 from app.library.run.layout import LABEL_FILE
 from app.library.run.manifest import read_manifest
 from tests.cli.on_a_terminal import ROOT, OnATerminal
@@ -216,7 +216,7 @@ def test_a_reader_that_goes_leaves_a_run_stopped_with_its_last_step(
         assert process.stdout is not None
         assert process.stderr is not None
         for words in process.stdout:
-            if words.startswith("step 10: validation"):
+            if words.startswith("Step 10: validation"):
                 break
         process.stdout.close()
         errors = process.stderr.read()

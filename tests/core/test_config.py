@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config.demo import demo_config
-from app.core.config.serialization import parse_tiers, to_plain, with_settings
+from app.core.config.presets import demo_config
+from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 
@@ -39,7 +39,7 @@ def test_every_setting_has_a_label_and_help_for_form_and_flags() -> None:
         ({"tiers": (TierConfig(0),)}, "Tier 0's update period"),
         ({"tiers": (TierConfig(1, 0.0),)}, "Tier 0's learning-rate factor"),
         ({"tiers": (TierConfig(2), TierConfig(1))}, "shortest first"),
-        ({"validation_share": 0.9}, "Validation split"),
+        ({"validation_split": 0.9}, "Validation split"),
     ],
 )
 def test_what_can_t_work_is_said_in_a_sentence(change: dict[str, object], words: str) -> None:
@@ -52,7 +52,7 @@ def test_a_config_survives_json(tmp_path: Path) -> None:
     config = replace(
         demo_config(), valid=tmp_path / "v.jsonl", tiers=(TierConfig(1), TierConfig(8, 0.25))
     )
-    assert with_settings(TrainingConfig(), json.loads(json.dumps(to_plain(config))), where="x") == (
+    assert with_settings(TrainingConfig(), json.loads(json.dumps(to_dict(config))), where="x") == (
         config
     )
 
@@ -60,10 +60,10 @@ def test_a_config_survives_json(tmp_path: Path) -> None:
 def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     located = replace(
-        TrainingConfig(), data=Path("d.jsonl"), question_sets=(Path("q.jsonl"),)
+        TrainingConfig(), data=Path("d.jsonl"), eval_sets=(Path("q.jsonl"),)
     ).located()
     assert located.data == tmp_path / "d.jsonl"
-    assert located.question_sets == (tmp_path / "q.jsonl",)
+    assert located.eval_sets == (tmp_path / "q.jsonl",)
 
 
 def test_tiers_are_read_from_periods_and_factors() -> None:
@@ -82,7 +82,10 @@ def test_tiers_that_can_t_be_read_are_refused(periods: str, factors: str) -> Non
     [
         ([], ()),
         (["a=b.jsonl=0.25"], (MixedDataset(Path("a=b.jsonl"), 0.25),)),
-        ([{"data": "a", "share": 1, "map": "text=t"}], (MixedDataset(Path("a"), 1.0, "text=t"),)),
+        (
+            [{"data": "a", "share": 1, "columns": "text=t"}],
+            (MixedDataset(Path("a"), 1.0, "text=t"),),
+        ),
     ],
 )
 def test_mixed_in_datasets_are_read(given, mix):
@@ -147,7 +150,7 @@ def test_tiers_and_shares_that_no_float_holds_are_refused_in_a_sentence() -> Non
     ("name", "words"),
     [
         ("model", "Folder of an MLX model"), ("data", "A file of examples"),
-        ("map", "The role of each column"), ("tier_patterns", "patterns for module paths"),
+        ("columns", "The role of each column"), ("tier_patterns", "patterns for module paths"),
         ("adapter", "An adapter to continue"), ("valid", "A file to validate on"),
         ("seed", "Determines"), ("slow_every", "Steps between lessons"),
     ],

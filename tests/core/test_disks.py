@@ -10,10 +10,10 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError, RunError
 from app.core.files import disks
-from app.core.files.disks import check_connected, own_folder, remember_disk
+from app.core.files.disks import check_connected, ensure_own_folder, remember_disk
 from app.core.files.paths import HOME_VARIABLE, default_home_dir, runs_dir
 from app.library.column_mapping_store import remember_columns
-from app.library.queue_store import write_queue
+from app.library.queue_store import SavedQueue, write_queue
 from app.library.reading.run_store import list_runs
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_folder import choose_run_dir
@@ -41,8 +41,8 @@ def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
     for act in (
         lambda: list_runs(runs_dir()),
         lambda: choose_run_dir(TrainingConfig(), runs_dir()),
-        lambda: own_folder(runs_dir()),
-        lambda: write_queue(home / "queue.json", []),
+        lambda: ensure_own_folder(runs_dir()),
+        lambda: write_queue(home / "queue.json", SavedQueue(())),
         lambda: remember_columns(home / "x.csv", None),
         lambda: SingleInstance(home),
     ):
@@ -54,7 +54,7 @@ def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
 def test_a_library_may_begin_there_once_the_user_has_made_its_folder(disconnected: Path) -> None:
     runs_dir().mkdir(parents=True)
     assert list_runs(runs_dir()) == []
-    own_folder(runs_dir())
+    ensure_own_folder(runs_dir())
 
 
 def test_a_library_that_was_deleted_from_a_disk_that_is_there_begins_anew(
@@ -66,7 +66,7 @@ def test_a_library_that_was_deleted_from_a_disk_that_is_there_begins_anew(
         list_runs(runs_dir())
         subprocess.run(["rm", "-r", str(disk.folder / "nestling")], check=True)
         assert list_runs(runs_dir()) == []
-        own_folder(runs_dir())
+        ensure_own_folder(runs_dir())
         assert runs_dir().is_dir()
 
 
@@ -117,13 +117,13 @@ def test_a_home_that_the_user_chose_stays_as_open_as_they_have_it(
     home.mkdir(mode=0o755)
     (home / "runs").mkdir(mode=0o755)
     monkeypatch.setenv(HOME_VARIABLE, str(home))
-    own_folder(home)
-    own_folder(runs_dir())
+    ensure_own_folder(home)
+    ensure_own_folder(runs_dir())
     assert (home.stat().st_mode & 0o777, runs_dir().stat().st_mode & 0o777) == (0o755, 0o700)
 
 
 def test_a_folder_that_can_not_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AppError, match="a file is in its place"):
-        own_folder(tmp_path / "file" / "cache")
-    assert disks.mount_of(tmp_path / "not" / "there").is_dir()
+        ensure_own_folder(tmp_path / "file" / "cache")
+    assert disks.mount_point(tmp_path / "not" / "there").is_dir()

@@ -13,13 +13,13 @@ import pytest
 from app.core.errors import AppError, InputError
 from app.core.files.folders import (
     SHARED_FOLDER,
+    atomic_folder,
     copy_folder,
-    copying_folder,
-    folder_written_aside,
+    copy_folder_in_steps,
     make_folder,
     remove_empty,
     remove_folder,
-    remove_made,
+    remove_known_files,
 )
 
 NAMES = ("a", "b", "old", "new")
@@ -41,7 +41,7 @@ def ended_process() -> int:
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "step-000001"
-    with folder_written_aside(folder, NAMES) as aside:
+    with atomic_folder(folder, NAMES) as aside:
         (aside / "a").write_text("1")
         assert not folder.exists()
     assert (folder / "a").read_text() == "1"
@@ -51,7 +51,7 @@ def test_a_folder_that_fails_is_absent_and_so_are_those_above_that_it_needed(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "deep" / "step-000001"
-    with pytest.raises(ZeroDivisionError), folder_written_aside(folder, NAMES) as aside:
+    with pytest.raises(ZeroDivisionError), atomic_folder(folder, NAMES) as aside:
         (aside / "a").write_text("1")
         raise ZeroDivisionError
     assert os.listdir(tmp_path) == []
@@ -65,7 +65,7 @@ def test_what_a_killed_write_left_is_swept_away(tmp_path: Path, name: str) -> No
     left.mkdir()
     (left / "old").write_text("torn")
     (left / f"new.{os.getpid()}.partial").write_text("torn")
-    with folder_written_aside(tmp_path / "step-1", NAMES) as aside:
+    with atomic_folder(tmp_path / "step-1", NAMES) as aside:
         (aside / "new").write_text("whole")
     assert tree(tmp_path) == ["step-1", "step-1/new"]
 
@@ -77,7 +77,7 @@ def test_a_user_s_folder_that_bears_a_name_as_a_partial_one_does_is_left(
     own = tmp_path / name.format(ended=ended_process(), other=os.getppid())
     own.mkdir()
     (own / "thesis.txt").write_text("years of work")
-    with folder_written_aside(tmp_path / "cats", NAMES) as aside:
+    with atomic_folder(tmp_path / "cats", NAMES) as aside:
         (aside / "a").write_text("1")
     assert remove_folder(tmp_path / "cats", NAMES)
     assert tree(tmp_path) == [own.name, f"{own.name}/thesis.txt"]
@@ -98,7 +98,7 @@ def test_a_folder_with_a_file_of_the_user_s_is_never_removed(tmp_path: Path) -> 
         (made / name).write_text("")
     assert not remove_folder(made, NAMES)
     assert tree(made) == ["a", "notes.77.partial", "notes.txt"]
-    remove_made(made, NAMES)
+    remove_known_files(made, NAMES)
     assert tree(made) == ["notes.77.partial", "notes.txt"]
 
 
@@ -125,7 +125,7 @@ def test_folders_are_the_user_s_alone_unless_they_are_exported(tmp_path: Path) -
     make_folder(tmp_path / "new" / "newer")
     assert (mode(tmp_path / "new"), mode(tmp_path / "new" / "newer")) == (0o700, 0o700)
     (tmp_path / "own").mkdir()
-    with folder_written_aside(tmp_path / "exported", NAMES, SHARED_FOLDER):
+    with atomic_folder(tmp_path / "exported", NAMES, SHARED_FOLDER):
         pass
     assert mode(tmp_path / "exported") == mode(tmp_path / "own") != 0o700
 
@@ -190,9 +190,9 @@ def test_a_copy_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
     monkeypatch.setattr("app.core.files.untrusted_files._PIECE_BYTES", 10)
     source = make_source(tmp_path)
     (source / "a").write_text("1" * 39)
-    assert list(copying_folder(source, tmp_path / "whole")) == [0.25, 0.5, 0.75, 0.975, 1.0]
+    assert list(copy_folder_in_steps(source, tmp_path / "whole")) == [0.25, 0.5, 0.75, 0.975, 1.0]
     assert tree(tmp_path / "whole") == tree(source)
-    copying = copying_folder(source, tmp_path / "new" / "copy")
+    copying = copy_folder_in_steps(source, tmp_path / "new" / "copy")
     assert [next(copying), next(copying)] == [0.25, 0.5]
     copying.close()
     assert not (tmp_path / "new").exists()

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.chat.tokenization import tokenize
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
@@ -20,14 +19,14 @@ HUMAN, GPT = {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}
 
 
 def problem_of(row, columns=None):
-    found = check_row(row, Place(1), PATH, columns)
-    assert isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(1), PATH, columns)
+    assert isinstance(found, RowIssue), found
     return found
 
 
 def example_of(row, columns=None):
-    found = check_row(row, Place(1), PATH, columns)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(1), PATH, columns)
+    assert not isinstance(found, RowIssue), found
     return found[0]
 
 
@@ -60,7 +59,7 @@ def test_the_mapping_that_is_advised_trains_the_better_answer_alone(row, names, 
     if not advice.startswith("map"):
         return
     parts = advice.removeprefix("map ").removesuffix(" to").split(", ")
-    example = example_of(row, Columns(**dict(part.split("=") for part in parts)))
+    example = example_of(row, ColumnMapping(**dict(part.split("=") for part in parts)))
     replies = [turn["content"] for turn in example.messages if turn["role"] == "assistant"]
     assert replies in (["Hello"], ["a"])
 
@@ -85,7 +84,7 @@ def test_an_answer_that_is_labelled_bad_is_named_by_its_own_kind(row, label):
 
 def test_a_mapping_of_columns_does_not_train_a_bad_answer_either():
     row = {"q": "Is 2 even?", "a": "No.", "label": False}
-    assert problem_of(row, Columns(prompt="q", completion="a")).kind == "marked bad"
+    assert problem_of(row, ColumnMapping(prompt="q", completion="a")).kind == "marked bad"
 
 
 @pytest.mark.parametrize("label", [{"label": True}, {"kto_tag": "True"}, {"kto_tag": 1}])

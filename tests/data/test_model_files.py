@@ -9,19 +9,19 @@ import pytest
 
 from app.core.base_model import (
     BaseModelDigests,
-    check_words,
     compare_digests,
-    digest_words,
+    describe_check,
+    describe_digests,
     read_digests,
 )
 from app.core.errors import InputError
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.files import fingerprint, model_files
 from app.data.files.model_files import (
     ModelFiles,
     check_base_model,
     digests_to_compare,
-    hashing_weights,
+    hash_weights,
     read_model_files,
 )
 from tests.other_base_models import change_one_weight, copied_model
@@ -204,7 +204,7 @@ def test_large_weights_are_compared_whole_when_that_is_asked_for(
     monkeypatch.setattr(model_files, "HASHED_FIRST_BYTES", 0)
     check = check_base_model(str(model), manifest)
     assert check.state == "sampled"
-    assert "of the weights, blocks of every tensor" in check_words(check)
+    assert "of the weights, blocks of every tensor" in describe_check(check)
     assert check_base_model(str(model), manifest, also_large=True).state == "same"
 
 
@@ -228,7 +228,7 @@ def test_weights_that_change_while_they_are_hashed_have_no_digest(
 
     monkeypatch.setattr(fingerprint, "_hashed", disturbed)
     with pytest.raises(InputError, match=r"^model\.safetensors changed while it was read\."):
-        run_to_end(hashing_weights(files))
+        drain(hash_weights(files))
 
 
 def test_what_a_run_keeps_is_read_back_and_shown(model: Path) -> None:
@@ -236,13 +236,13 @@ def test_what_a_run_keeps_is_read_back_and_shown(model: Path) -> None:
     manifest = json.loads(json.dumps({"base_model": digests.data()}))
     assert read_digests(manifest) == digests
     assert check_base_model(str(model), manifest).state == "same"
-    assert "byte for byte" in check_words(check_base_model(str(model), manifest))
-    words = dict(digest_words(digests))
+    assert "byte for byte" in describe_check(check_base_model(str(model), manifest))
+    words = dict(describe_digests(digests))
     sha256 = hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
     (weights,) = words["weights"]
     assert weights.startswith("model.safetensors · ")
     assert weights.endswith(f" · SHA-256 {sha256[:16]}…")
-    assert "SHA-256 of sampled blocks " in dict(digest_words(digests.sampled()))["weights"][0]
+    assert "SHA-256 of sampled blocks " in dict(describe_digests(digests.sampled()))["weights"][0]
     assert check_base_model(str(model), {}).state == "unknown"
     assert check_base_model(str(model / "no"), manifest).state == "missing"
     for nonsense in (None, "", 7, "\0", str(model / "config.json")):

@@ -4,14 +4,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from app.core.system.compute_environment import Computer
+from app.core.system.compute_environment import ComputeEnvironment
 from app.engine.training.checkpoints import last_checkpoint
-from app.library.run.manifest import digest_of, read_manifest
+from app.library.run.manifest import json_digest, read_manifest
 
-OTHER = Computer("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
+OTHER = ComputeEnvironment("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
 
 
-def made_by(run_dir: Path, computer: Computer | None) -> None:
+def made_by(run_dir: Path, computer: ComputeEnvironment | None) -> None:
     """As if something else had computed it; None: as older versions wrote it."""
     path = last_checkpoint(run_dir) / "state.json"
     said = json.loads(path.read_text())
@@ -21,5 +21,5 @@ def made_by(run_dir: Path, computer: Computer | None) -> None:
     if computer is not None:
         said["computed_by"] = asdict(computer)
         manifest["computed_by"] = [{"after_step": 0} | asdict(computer)]
-    path.write_text(json.dumps(said | {"own_sha256": digest_of(said)}))
+    path.write_text(json.dumps(said | {"own_sha256": json_digest(said)}))
     (run_dir / "run.json").write_text(json.dumps(manifest))

@@ -16,8 +16,8 @@ from app.core.events import Event, RunFinished, StepFinished
 from app.data.files.dataset_files import find_files
 from app.data.training_set.training_data import open_data
 from app.engine.adapter.adapter import add_adapter
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_architecture, load_tokenizer
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.setup import data_settings
@@ -61,8 +61,9 @@ class Trained:
         write_rows(self.data, self.model, rows)
         self.config = TrainingConfig(
             model=self.model, data=self.data, batch_size=3, steps=2, steps_per_save=1, rank=4,
-            learning_rate=1e-2, warmup_steps=0, schedule="constant", weight_decay=0.0, max_norm=0.0,
-            validation_share=0.0, tiers=(TierConfig(1), TierConfig(2)), seed=5, **changes,
+            learning_rate=1e-2, warmup_steps=0, lr_schedule="constant", weight_decay=0.0,
+            max_grad_norm=0.0,
+            validation_split=0.0, tiers=(TierConfig(1), TierConfig(2)), seed=5, **changes,
         )  # fmt: skip
         self.runs = home / "runs"
         self.events: list[Event] = []

@@ -8,16 +8,17 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config.serialization import parse_tiers, to_plain, with_settings
+from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
-from app.data.row_location import Place
+from app.data.examples import RowLocation
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batches
 from app.engine.memory.preflight import preview_tiers
-from app.engine.model.adapter_parameters import module_path, trainable
+from app.engine.model.adapter_parameters import module_path
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import even_groups, make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.engine.training.gradient_importance import measuring_activity
@@ -72,7 +73,7 @@ def test_the_most_active_modules_become_fastest(
     by_tier = [{activity[module_path(slot.path)] for slot in slots} for slots in plan.of_tier]
     assert min(by_tier[0]) > max(by_tier[1])
     assert min(by_tier[1]) > max(by_tier[2])
-    other = replace(config, assign="importance", fast_end="bottom")
+    other = replace(config, assign="importance", fastest_first="bottom")
     slowest = make_plan(parameters(config), other, activity).of_tier[0][0]
     assert activity[module_path(slowest.path)] < min(by_tier[0])
 
@@ -90,13 +91,14 @@ def test_the_groups_hold_about_as_many_parameters(
 
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
-    from app.data.tokens.rows import TokenizedExample, TokenView
+    from app.data.tokens.rows import TokenizedExample
+    from app.data.tokens.view import TokenView
     from app.engine.execution.losses import loss_inputs, summed_loss
 
     model = load_base_model(config.model).model
     add_adapter(model, config)
     tokens = tuple(range(5, 21))
-    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), Place(1))]), 1)
+    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), RowLocation(1))]), 1)
     measuring = measuring_activity(model, batches, 1, 0)
     before = trainable(model)
     with pytest.raises(StopIteration) as ended:
@@ -267,7 +269,7 @@ def test_a_tiers_pending_survives_json_and_the_command_line(config: TrainingConf
     parsed = parse_tiers("1,2", pending="accumulate, skip")
     assert [tier.pending for tier in parsed] == ["accumulate", "skip"]
     config = replace(config, tiers=(TierConfig(1), *parsed))
-    plain = json.loads(json.dumps(to_plain(config)))
+    plain = json.loads(json.dumps(to_dict(config)))
     assert with_settings(TrainingConfig(), plain, where="x") == config
     with pytest.raises(InputError, match="accumulate or skip"):
         parse_tiers("1,2", pending="skip,maybe")

@@ -19,7 +19,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
 from app.core.files.paths import cache_dir, runs_dir
-from app.core.generation_events import Tried, answer_to_json
+from app.core.generation_events import CheckpointRef, answer_to_json
 from app.data.files import model_files
 from app.engine.generation import adapted_model
 from app.engine.generation.adapted_model import load_tuned_model
@@ -83,7 +83,7 @@ def test_a_changed_base_model_is_refused_and_tried_with_a_notice(
     assert refused.value.message == sentence.format(model)
     assert refused.value.hint == hint
     assert read_manifest(stopped) == manifest
-    tried = load_tuned_model(Tried(model, last_checkpoint(stopped)))
+    tried = load_tuned_model(CheckpointRef(model, last_checkpoint(stopped)))
     assert tried.loaded.base_model.state == "changed"
     assert tried.loaded.base_model.message == sentence.format(model)
     assert answer_to_json(tried.loaded)["base_model"]["changed"] == list(
@@ -104,7 +104,7 @@ def test_a_run_keeps_the_digests_of_its_base_model(stopped: Path, model: Path) -
 def test_the_same_base_model_goes_on_and_is_tried_without_a_word(
     stopped: Path, model: Path
 ) -> None:
-    loaded = load_tuned_model(Tried(model, last_checkpoint(stopped))).loaded
+    loaded = load_tuned_model(CheckpointRef(model, last_checkpoint(stopped))).loaded
     assert (loaded.base_model.state, loaded.base_model.message) == ("same", "")
     before = read_manifest(stopped)["base_model"]
     said = messages(resume(stopped))
@@ -118,7 +118,7 @@ def test_an_equal_base_model_elsewhere_is_the_same(
     moved = tmp_path / "moved"
     shutil.copytree(model, moved)
     shutil.rmtree(model)
-    loaded = load_tuned_model(Tried(moved, last_checkpoint(stopped))).loaded
+    loaded = load_tuned_model(CheckpointRef(moved, last_checkpoint(stopped))).loaded
     assert loaded.base_model.state == "same"
     moved.rename(model)
     assert not any("base model" in message.text for message in messages(resume(stopped)))
@@ -126,9 +126,9 @@ def test_an_equal_base_model_elsewhere_is_the_same(
 
 def test_a_run_without_digests_goes_on_and_says_what_is_unknown(stopped: Path, model: Path) -> None:
     edit(stopped, base_model=None, tokens_sha256=None)
-    assert load_tuned_model(Tried(model, last_checkpoint(stopped))).loaded.base_model.state == (
-        "unknown"
-    )
+    assert load_tuned_model(
+        CheckpointRef(model, last_checkpoint(stopped))
+    ).loaded.base_model.state == ("unknown")
     assert UNKNOWN in [message.text for message in messages(resume(stopped, stop_after=3))]
     assert UNKNOWN in (stopped / "log.txt").read_text()
     # From here on it is known.
@@ -184,7 +184,7 @@ def test_a_file_that_is_replaced_while_the_model_loads_is_noticed(
     with pytest.raises(InputError, match=changed):
         list(resume(stopped))
     with pytest.raises(InputError, match=changed):
-        load_tuned_model(Tried(model, last_checkpoint(stopped)))
+        load_tuned_model(CheckpointRef(model, last_checkpoint(stopped)))
 
 
 def test_a_file_that_is_added_while_the_model_loads_is_noticed(
@@ -217,7 +217,7 @@ def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) 
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%Y %H:%M') }}" + template.read_text())
     with monkeypatch.context() as patched:
-        patched.setattr("app.engine.batches.dated_rows.date", LongAgo)
+        patched.setattr("app.engine.training.dated_rows.date", LongAgo)
         list(train(config, stop_after=2))
     shutil.rmtree(cache_dir() / "tokens")
     assert config.output is not None
@@ -291,7 +291,7 @@ def test_large_weights_that_were_not_hashed_to_the_end_are_said_to_be(
     assert not digests.is_whole
     assert "The base model's weights were not hashed whole." in (run_dir / "log.txt").read_text()
     assert load_tuned_model(
-        Tried(config.model, last_checkpoint(run_dir))
+        CheckpointRef(config.model, last_checkpoint(run_dir))
     ).loaded.base_model.state == ("sampled")
     said = messages(resume(run_dir, stop_after=3))
     assert base_model_digests._SAMPLED in [message.text for message in said]

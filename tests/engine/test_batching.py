@@ -11,7 +11,7 @@ from app.core.errors import InputError
 from app.core.events import LogMessage, RunFinished, StepFinished
 from app.engine.execution import batch_layout
 from app.engine.training.trainer import resume, train
-from app.library.run.manifest import are_settings_whole, digest_of, read_manifest
+from app.library.run.manifest import json_digest, read_manifest, settings_match
 from app.library.run.recorder import RunRecorder
 
 
@@ -52,7 +52,7 @@ def test_a_run_says_and_keeps_whether_examples_share_a_row(
     assert config.output is not None
     manifest = read_manifest(config.output)
     assert manifest["batching"]["is_packed"] is is_packed
-    assert are_settings_whole(manifest)
+    assert settings_match(manifest)
 
 
 def test_where_mlxs_attention_has_its_own_gradient_rows_are_not_shared(
@@ -69,7 +69,7 @@ def test_a_run_goes_on_as_it_began_also_on_a_machine_that_would_choose_otherwise
     assert config.output is not None
     begun = losses(list(train(config, stop_after=2)))
     monkeypatch.setattr(batch_layout, "has_fused_attention_gradient", lambda: True)
-    monkeypatch.setattr(batch_layout, "compiles", lambda: True)
+    monkeypatch.setattr(batch_layout, "uses_compile", lambda: True)
     assert begun + losses(list(resume(config.output))) == whole
 
 
@@ -99,7 +99,7 @@ def test_of_a_run_of_an_older_version_the_other_order_is_said(
     with pytest.raises(InputError, match="not those the run began with"):
         list(resume(config.output))
     older = {name: manifest[name] for name in ("config", "data", "plan")}
-    path.write_text(json.dumps(manifest | {"settings_sha256": digest_of(older)}))
+    path.write_text(json.dumps(manifest | {"settings_sha256": json_digest(older)}))
     events: list[object] = list(resume(config.output))
     assert "put examples into other batches" in logged(events)
     assert len(losses(events)) == 4

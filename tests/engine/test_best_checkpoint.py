@@ -85,7 +85,7 @@ def test_a_run_ends_after_so_many_validations_without_a_new_best(
     config: TrainingConfig, validate_as: Any, limit: int, end: int
 ) -> None:
     validate_as(FALLING_THEN_RISING)
-    ended = ending(list(train(replace(config, early_stop_evals=limit))))
+    ended = ending(list(train(replace(config, early_stopping_patience=limit))))
     assert (ended.outcome, ended.steps) == ("finished", end)
     assert checkpoints(config.output)[-1] == end
     if end < 16:
@@ -96,7 +96,7 @@ def test_a_run_ends_after_so_many_validations_without_a_new_best(
 
 
 def test_a_run_without_validation_never_ends_early_and_says_so(config: TrainingConfig) -> None:
-    events = list(train(replace(config, early_stop_evals=1, validation_share=0.0, steps=4)))
+    events = list(train(replace(config, early_stopping_patience=1, validation_split=0.0, steps=4)))
     assert ending(events).message == "All 4 steps done."
     assert any("can't end early" in e.text for e in events if isinstance(e, LogMessage))
 
@@ -108,7 +108,7 @@ def ended_early(
     folder = tmp_path_factory.mktemp("ended-early")
     write_chats(folder / "chats.jsonl", 40)
     config = config_in(folder, tiny_model, folder / "chats.jsonl")
-    config = replace(config, early_stop_evals=3)
+    config = replace(config, early_stopping_patience=3)
     with pytest.MonkeyPatch.context() as patch:
         arrange(patch, FALLING_THEN_RISING)
         return config, list(train(config))
@@ -156,7 +156,7 @@ def test_only_the_best_and_the_last_are_kept_where_that_is_asked(
 ) -> None:
     validate_as(FALLING_THEN_RISING)
     kept = []
-    for event in train(replace(config, keep_checkpoints="best and last")):
+    for event in train(replace(config, keep_checkpoints="best-and-last")):
         if isinstance(event, StepFinished):
             kept.append(checkpoints(config.output) if event.step > 2 else [])
     assert kept[2] == kept[3] == [2]
@@ -170,7 +170,7 @@ def test_the_best_checkpoint_is_kept_also_where_the_base_model_was_better(
     config: TrainingConfig, validate_as: Any
 ) -> None:
     validate_as((1.0, 5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4))
-    list(train(replace(config, keep_checkpoints="best and last", steps_per_save=2)))
+    list(train(replace(config, keep_checkpoints="best-and-last", steps_per_save=2)))
     assert checkpoints(config.output) == [6, 16]
 
 
@@ -187,7 +187,7 @@ def test_nothing_is_removed_before_the_new_checkpoint_is_complete(
         real(file, arrays)
 
     monkeypatch.setattr(mx, "save_safetensors", save)
-    end = ending(list(train(replace(config, keep_checkpoints="best and last"))))
+    end = ending(list(train(replace(config, keep_checkpoints="best-and-last"))))
     assert end.outcome == "failed"
     assert "The disk is full" in end.message
     assert checkpoints(config.output) == [4]
@@ -195,7 +195,7 @@ def test_nothing_is_removed_before_the_new_checkpoint_is_complete(
     assert load_checkpoint(end.adapter_dir).progress.step == 4
 
 
-@pytest.mark.parametrize("keep", ["all", "best and last"])
+@pytest.mark.parametrize("keep", ["all", "best-and-last"])
 def test_a_run_that_goes_on_still_knows_its_best(
     config: TrainingConfig, validate_as: Any, keep: Any
 ) -> None:

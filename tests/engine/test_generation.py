@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
@@ -17,12 +18,12 @@ from app.core.generation_events import (
     AnswerEvent,
     AnswersCompared,
     Chat,
-    Exchange,
+    CheckpointRef,
+    GenerationNotice,
     LogitsCompared,
-    Remark,
     Sampling,
     TextAdded,
-    Tried,
+    Turn,
     answer_to_json,
 )
 from app.engine.generation.adapted_model import TunedModel, load_tuned_model
@@ -30,11 +31,10 @@ from app.engine.generation.generation import answer, compare_answers, compare_lo
 from app.engine.generation.sampling import likeliest, make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx, release_thread
+from app.engine.runtime.mlx_runtime import close_thread
 from app.engine.training.trainer import train
 from tests.conftest import CHATML, write_chats
 
-mx = import_mlx()
 QUESTION = "What is 3 plus 3?"
 PROMPT = [1, 70, 71, 72, 2]
 
@@ -52,12 +52,12 @@ def trained(folder: Path, model: Path, **settings: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tried:
-    return Tried(tiny_model, trained(tmp_path_factory.mktemp("tried"), tiny_model))
+def checkpoint(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> CheckpointRef:
+    return CheckpointRef(tiny_model, trained(tmp_path_factory.mktemp("tried"), tiny_model))
 
 
 @pytest.fixture(scope="module")
-def tuned(checkpoint: Tried) -> TunedModel:
+def tuned(checkpoint: CheckpointRef) -> TunedModel:
     return load_tuned_model(checkpoint)
 
 
@@ -106,7 +106,7 @@ def test_both_sides_are_the_models_that_mlx_lm_loads(
 
     model = make_model(**changes)
     folder = trained(tmp_path, model, **settings)
-    tried = load_tuned_model(Tried(model, folder))
+    tried = load_tuned_model(CheckpointRef(model, folder))
     alone = logits(load_base_model(model).model)
     theirs = logits(load(str(model), adapter_path=str(folder))[0])
     for _ in range(2):
@@ -142,14 +142,14 @@ def test_an_adapter_that_changes_nothing_is_said_to_change_nothing(
     assert texts(events)["base"] == texts(events)["tuned"]
 
 
-def with_adapter(model: Path, like: Path, folder: Path, arrays: dict[str, object]) -> Tried:
+def with_adapter(model: Path, like: Path, folder: Path, arrays: dict[str, object]) -> CheckpointRef:
     """A checkpoint as the recorder writes it, with other arrays."""
     from app.engine.training.checkpoints import load_checkpoint, save_checkpoint
 
     found = load_checkpoint(like)
     config = json.loads((like / "adapter_config.json").read_text())
     save_checkpoint(folder, arrays, config, found.state, {}, found.progress)
-    return Tried(model, folder)
+    return CheckpointRef(model, folder)
 
 
 def test_the_same_seed_gives_the_same_text_and_another_one_another(tuned: TunedModel) -> None:
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_text_and_another_one_another(tuned: TunedM
     assert said(1, ("tuned",))["tuned"] == first["tuned"], "the other side changes nothing"
 
 
-def test_greedy_answers_are_mlx_lm_s(tuned: TunedModel, checkpoint: Tried) -> None:
+def test_greedy_answers_are_mlx_lm_s(tuned: TunedModel, checkpoint: CheckpointRef) -> None:
     from mlx_lm import generate, load
 
     theirs = load(str(checkpoint.model), adapter_path=str(checkpoint.adapter_dir))
@@ -185,7 +185,7 @@ def test_events_are_plain_and_every_side_ends_once(tuned: TunedModel) -> None:
 
 
 def test_each_side_goes_on_with_its_own_answers(tuned: TunedModel) -> None:
-    chat = Chat("And 4?", "Be short.", (Exchange(QUESTION, "base words", "tuned"),))
+    chat = Chat("And 4?", "Be short.", (Turn(QUESTION, "base words", "tuned"),))
     assert [m["content"] for m in chat.messages("base")][2] == "base words"
     events = list(answer(tuned, chat, Sampling(max_tokens=2)))
     lengths = {e.side: e.prompt_tokens for e in only(events, AnswerEnded)}  # type: ignore[attr-defined]
@@ -226,14 +226,14 @@ def test_closing_in_the_middle_leaves_the_adapter_on(tuned: TunedModel) -> None:
     assert mx.array_equal(logits(tuned.base.model), before)
 
 
-def test_nothing_of_mlx_is_left_for_another_thread_to_collect(checkpoint: Tried) -> None:
+def test_nothing_of_mlx_is_left_for_another_thread_to_collect(checkpoint: CheckpointRef) -> None:
     """mlx-lm's generators hold MLX's stream, which complains where another thread ends them."""
 
     def ask_and_close() -> None:
         asking = answer(load_tuned_model(checkpoint), Chat(QUESTION), Sampling(max_tokens=50))
         next(asking)
         asking.close()  # type: ignore[attr-defined]
-        release_thread()
+        close_thread()
 
     gc.collect()
     gc.disable()  # so that it is this thread that collects
@@ -256,7 +256,7 @@ def test_the_end_of_turn_is_not_part_of_the_answer(tuned: TunedModel) -> None:
 
 
 def test_an_answer_ends_where_the_folder_or_the_template_says(
-    make_model: Callable[..., Path], checkpoint: Tried
+    make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     """A base whose tokenizer's own end is not the template's end of a turn."""
     model = make_model()
@@ -267,7 +267,7 @@ def test_an_answer_ends_where_the_folder_or_the_template_says(
         file = model / name
         held = json.loads(file.read_text()) if file.exists() else {}
         file.write_text(json.dumps(held | changes))
-    ends = load_tuned_model(Tried(model, checkpoint.adapter_dir)).ends
+    ends = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir)).ends
     assert ends == {0, 2, 70, 71}, "pad, the template's <|im_end|>, and what the folder names"
 
 
@@ -309,21 +309,23 @@ DROPPING = CHATML.replace(
 
 @pytest.mark.parametrize("template", [REFUSING + CHATML, DROPPING], ids=["refuses", "drops"])
 def test_a_template_without_a_system_role_still_gets_the_system_prompt(
-    make_model: Callable[..., Path], checkpoint: Tried, template: str
+    make_model: Callable[..., Path], checkpoint: CheckpointRef, template: str
 ) -> None:
     model = template_model(make_model, template)
-    tuned = load_tuned_model(Tried(model, checkpoint.adapter_dir))
+    tuned = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir))
     said = list(answer(tuned, Chat(QUESTION, "Be short."), Sampling(max_tokens=2)))
-    assert said[0] == Remark(NO_SYSTEM_ROLE)
+    assert said[0] == GenerationNotice(NO_SYSTEM_ROLE)
     folded = list(answer(tuned, Chat(f"Be short.\n\n{QUESTION}"), Sampling(max_tokens=2)))
     assert said[1:3] == folded[:2]
-    assert not only(folded, Remark)
+    assert not only(folded, GenerationNotice)
 
 
 def test_a_model_without_a_template_goes_on_with_the_text(
-    make_model: Callable[..., Path], checkpoint: Tried
+    make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
-    tuned = load_tuned_model(Tried(template_model(make_model, None), checkpoint.adapter_dir))
+    tuned = load_tuned_model(
+        CheckpointRef(template_model(make_model, None), checkpoint.adapter_dir)
+    )
     assert not tuned.loaded.has_template
     events = list(answer(tuned, Chat("Once upon a time"), Sampling(max_tokens=2)))
     (end, _) = only(events, AnswerEnded)
@@ -331,21 +333,21 @@ def test_a_model_without_a_template_goes_on_with_the_text(
 
 
 def test_a_template_that_refuses_is_told_in_its_own_words(
-    make_model: Callable[..., Path], checkpoint: Tried
+    make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     model = template_model(make_model, "{{ raise_exception('Only on Mondays') }}")
-    tuned = load_tuned_model(Tried(model, checkpoint.adapter_dir))
+    tuned = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir))
     with pytest.raises(InputError, match="Only on Mondays"):
         list(answer(tuned, Chat(QUESTION), Sampling()))
 
 
 def test_the_model_s_own_limit_ends_an_answer_and_refuses_a_longer_question(
-    make_model: Callable[..., Path], checkpoint: Tried
+    make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     model = make_model()
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 64}))
-    tuned = load_tuned_model(Tried(model, checkpoint.adapter_dir))
+    tuned = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir))
     events = list(answer(tuned, Chat(QUESTION), Sampling(max_tokens=200)))
     for end in only(events, AnswerEnded):
         assert end.ending in ("context", "end")  # type: ignore[attr-defined]
@@ -391,9 +393,12 @@ def test_a_checkpoint_that_can_t_be_used_is_refused_in_a_sentence(
     make_model: Callable[..., Path], tiny_model: Path, tmp_path: Path, damage: str
 ) -> None:
     folder = trained(tmp_path, tiny_model)
-    tried, words = Tried(tiny_model, folder), "is not as it was written"
+    tried, words = CheckpointRef(tiny_model, folder), "is not as it was written"
     if damage == "gone":
-        tried, words = Tried(tiny_model, folder.with_name("step-000099")), "no checkpoint at"
+        tried, words = (
+            CheckpointRef(tiny_model, folder.with_name("step-000099")),
+            "no checkpoint at",
+        )
     elif damage == "cut":
         file = folder / "adapters.safetensors"
         file.write_bytes(file.read_bytes()[:-100])
@@ -401,7 +406,7 @@ def test_a_checkpoint_that_can_t_be_used_is_refused_in_a_sentence(
         (folder / "adapter_config.json").unlink()
         words = "adapter_config.json is missing"
     elif damage == "another model":
-        tried, words = Tried(make_model(hidden=64), folder), "does not fit the model"
+        tried, words = CheckpointRef(make_model(hidden=64), folder), "does not fit the model"
     else:
         arrays = mx.load(str(folder / "adapters.safetensors"))
         some = {path: a for path, a in arrays.items() if "layers.3." not in path}
@@ -451,8 +456,8 @@ def test_the_sampler_draws_by_probability() -> None:
 
 
 def test_a_broken_chat_template_is_named_before_anything_is_asked(
-    make_model: Callable[..., Path], checkpoint: Tried
+    make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     model = template_model(make_model, "{% for m in messages %}")
     with pytest.raises(InputError, match="chat template has an error in line 1"):
-        load_tuned_model(Tried(model, checkpoint.adapter_dir))
+        load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir))

@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.models import cohere, gemma2, llama
 
 from app.core.config.training_config import TrainingConfig
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch, Batches
 from app.engine.evaluation.evaluation import Evaluator
@@ -143,7 +143,7 @@ def test_padding_to_a_common_size_changes_nothing(monkeypatch: pytest.MonkeyPatc
     model = adapted("cohere")
     head = find_head(model)
     monkeypatch.setattr(losses, "CHUNK_ROWS", (8, 8))
-    monkeypatch.setattr(losses, "compiles", lambda: True)
+    monkeypatch.setattr(losses, "uses_compile", lambda: True)
     assert head is not None
     sizes = {loss_inputs(batch(6, 32, share=s), head)[1].size for s in np.linspace(0, 1, 99)}
     assert sizes <= {8, 16, 24, 32, 48, 64, 96, 128, 192}
@@ -235,5 +235,5 @@ def test_validation_and_answers_are_those_of_all_logits() -> None:
         def once(self) -> Any:
             yield of
 
-    whole = run_to_end(Evaluator(model).mean_loss(Once()))
-    assert run_to_end(Evaluator(model, head).mean_loss(Once())) == pytest.approx(whole, abs=1e-5)
+    whole = drain(Evaluator(model).mean_loss(Once()))
+    assert drain(Evaluator(model, head).mean_loss(Once())) == pytest.approx(whole, abs=1e-5)

@@ -13,7 +13,7 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.events import KNOWN_QUESTIONS, LogMessage, ScoreMeasured, StageChanged
 from app.core.files.paths import known_questions_file, starter_dir, starter_model_dir
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.core.wording.results import score_sentence
 from app.engine.adapter.adapter import add_adapter
 from app.engine.evaluation import known_questions
@@ -49,7 +49,7 @@ def config(tmp_path: Path, pool: list[dict[str, Any]]) -> TrainingConfig:
     return TrainingConfig(
         model=starter_model_dir(), data=starter_dir() / "sample", output=tmp_path / "run",
         steps=2, batch_size=4, rank=4, learning_rate=1e-3, steps_per_eval=10,
-        measure_forgetting=True, validation_share=0.0,
+        measure_forgetting=True, validation_split=0.0,
     )  # fmt: skip
 
 
@@ -73,14 +73,14 @@ def test_what_the_base_answers_is_what_mlx_lm_answers_one_by_one(
     questions = [Question(row["question"], tuple(row["answers"])) for row in pool]
     expected = [q.is_answered_by(a) for q, a in zip(questions, plain_answers(pool), strict=True)]
     assert 0 < sum(expected) < len(pool)
-    assert run_to_end(asking(load_base_model(starter_model_dir()), questions)) == expected
+    assert drain(asking(load_base_model(starter_model_dir()), questions)) == expected
 
 
 def test_the_base_is_asked_without_its_adapter_and_once_for_all_runs(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = load_base_model(config.model)
-    fresh = run_to_end(opening_known_questions(config, base))
+    fresh = drain(opening_known_questions(config, base))
     adapted = load_base_model(config.model)
     add_adapter(adapted.model, config)
     for name, module in adapted.model.named_modules():
@@ -91,17 +91,17 @@ def test_the_base_is_asked_without_its_adapter_and_once_for_all_runs(
     monkeypatch.setattr(
         known_questions, "short_answers", lambda *a: again.append(a) or real(*a)
     )  # fmt: skip
-    remembered = run_to_end(opening_known_questions(config, adapted))
+    remembered = drain(opening_known_questions(config, adapted))
     assert fresh
     assert remembered
     assert not again
     assert remembered.questions == fresh.questions
     monkeypatch.setattr(known_questions, "_remembered", lambda *_: None)
-    asked_anew = run_to_end(opening_known_questions(config, adapted))
+    asked_anew = drain(opening_known_questions(config, adapted))
     assert again
     assert asked_anew
     assert asked_anew.questions == fresh.questions
-    assert run_to_end(asked_anew.counting_right()) < len(fresh)
+    assert drain(asked_anew.counting_right()) < len(fresh)
 
 
 def test_a_run_asks_before_and_after_and_its_weights_are_the_same_without(

@@ -27,7 +27,7 @@ from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ["--steps", "6", "--rank", "4", "--learning-rate", "1e-2", "--steps-per-eval", "3",
-            "--batch-size", "4", "--gradient-accumulation", "2"]  # fmt: skip
+            "--batch-size", "4", "--grad-accumulation-steps", "2"]  # fmt: skip
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -155,14 +155,14 @@ def test_all_machines_are_asked_once_a_step(
 
     monkeypatch.setattr(Machines, "any_says", counted)
     config = TrainingConfig(model=tiny_model, data=chat_file, output=tmp_path / "run", steps=3)
-    list(train(replace(config, validation_share=0.0)))
+    list(train(replace(config, validation_split=0.0)))
     assert len(asked) == 5  # when all is ready, and before the first step, too
 
 
 def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
     tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
-    long = ("--steps", "100000", "--steps-per-eval", "1", "--validation-share", "0.5")
+    long = ("--steps", "100000", "--steps-per-eval", "1", "--validation-split", "0.5")
     arguments = _arguments(tiny_model, chat_file, tmp_path / "run", *long)
     first, second = (start(rank, *arguments) for rank in (0, 1))
     assert first.stdout is not None

@@ -87,7 +87,7 @@ def test_it_is_recorded_with_the_digest_of_every_file(whole):
         {"name": "old.csv", "rows": 16, "rows_per_epoch": 12},
     ]
     assert manifest["config"]["mix"] == [
-        {"data": str(config.mix[0].data), "share": 0.25, "map": "text=body"}
+        {"data": str(config.mix[0].data), "share": 0.25, "columns": "text=body"}
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunStarted, StepFinished
-from app.core.generation_events import Chat, Sampling, Tried
+from app.core.generation_events import Chat, CheckpointRef, Sampling
 from app.core.model_limits import ModelLimits
 from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
@@ -40,7 +40,7 @@ def texts(tmp_path: Path) -> Callable[..., Path]:
 
 
 def config(model: Path, data: Path, run: Path, **more: object) -> TrainingConfig:
-    plain = {"steps": 1, "batch_size": 1, "validation_share": 0.0, "output": run, **more}
+    plain = {"steps": 1, "batch_size": 1, "validation_split": 0.0, "output": run, **more}
     return TrainingConfig(model=model, data=data, **plain)  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ def test_with_bad_rows_left_out_such_rows_are_left_out_and_named_in_the_log(
 ) -> None:
     data = texts("fine", "fine too", "so <|later|> it is")
     run = tmp_path / "run"
-    events = list(train(config(late, data, run, bad_rows="leave out")))
+    events = list(train(config(late, data, run, bad_rows="skip")))
     started = next(event for event in events if isinstance(event, RunStarted))
     assert started.train_examples == 2
     said = "1 row is left out; the first: texts.jsonl, line 3: holds the token '<|later|>' (id 321)"
@@ -78,7 +78,7 @@ def test_a_question_with_a_token_beyond_the_embedding_is_refused(
 ) -> None:
     questions = tmp_path / "exam.jsonl"
     questions.write_text(json.dumps({"prompt": "say", "completion": "it is <|late|>"}) + "\n")
-    made = config(late, texts("fine"), tmp_path / "run", question_sets=(questions,))
+    made = config(late, texts("fine"), tmp_path / "run", eval_sets=(questions,))
     with pytest.raises(InputError, match=r"exam\.jsonl, line 1: holds the token '<\|late\|>'"):
         list(train(made))
 
@@ -88,7 +88,7 @@ def test_a_prompt_with_a_token_beyond_the_embedding_is_not_answered(
 ) -> None:
     run = tmp_path / "run"
     list(train(config(late, texts("fine"), run)))
-    tuned = load_tuned_model(Tried(late, run / "checkpoints" / "step-000001"))
+    tuned = load_tuned_model(CheckpointRef(late, run / "checkpoints" / "step-000001"))
     with pytest.raises(InputError, match=r"holds the token '<\|later\|>' \(id 321\), and this"):
         list(answer(tuned, Chat("what is <|later|>?"), Sampling(max_tokens=1)))
     assert list(answer(tuned, Chat("what is it?"), Sampling(max_tokens=1)))
@@ -117,7 +117,7 @@ def test_a_question_longer_than_the_learned_positions_is_refused(
 ) -> None:
     questions = tmp_path / "exam.jsonl"
     questions.write_text(json.dumps({"prompt": "say" * 9, "completion": "a"}) + "\n")
-    made = config(gpt2, texts("short"), tmp_path / "run", question_sets=(questions,))
+    made = config(gpt2, texts("short"), tmp_path / "run", eval_sets=(questions,))
     with pytest.raises(InputError, match=r"exam\.jsonl has \d+ tokens .* reads at most 24\."):
         list(train(made))
 

@@ -16,7 +16,7 @@ from app.core.events import RunFinished
 from app.core.files.paths import home_dir, runs_dir
 from app.engine.model.loading import load_architecture
 from app.engine.training.trainer import resume, train
-from app.library.queue_store import QUEUE_FILE, queued, read_queue, write_queue
+from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_queue, write_queue
 from app.library.reading.run_store import list_runs
 
 ODD = os.fsdecode(b"caf\xe9")
@@ -47,8 +47,8 @@ def test_a_dataset_and_a_run_of_such_a_name_are_trained_listed_and_gone_on_with(
 
 
 def test_the_queue_keeps_such_a_name(config: TrainingConfig) -> None:
-    write_queue(home_dir() / QUEUE_FILE, [queued(config)])
-    (waiting,) = read_queue(home_dir() / QUEUE_FILE)
+    write_queue(home_dir() / QUEUE_FILE, SavedQueue((queued_run(config),)))
+    (waiting,) = list(read_queue(home_dir() / QUEUE_FILE).runs)
     assert waiting.config.data == config.data
 
 

@@ -83,7 +83,7 @@ def largest_difference(one: Arrays, other: Arrays) -> float:
 @pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_with_all_periods_1_it_is_mlx_adamw_bit_for_bit(clip: float) -> None:
     steps = range(1, 13)
-    tiered = Tiered(TieredAdamW(plan(1, 1), max_norm=clip))
+    tiered = Tiered(TieredAdamW(plan(1, 1), max_grad_norm=clip))
     for step in steps:
         tiered.step(step, gradient(step))
     expected = reference([gradient(s) for s in steps], [rate(s) for s in steps], clip)
@@ -92,7 +92,7 @@ def test_with_all_periods_1_it_is_mlx_adamw_bit_for_bit(clip: float) -> None:
 
 @pytest.mark.parametrize("period", [2, 3, 8])
 def test_a_constant_gradient_with_period_f_is_adamw_stepped_once_per_f(period: int) -> None:
-    tiered = Tiered(TieredAdamW(plan(period, period), max_norm=0.0))
+    tiered = Tiered(TieredAdamW(plan(period, period), max_grad_norm=0.0))
     firings = [period * n for n in range(1, 5)]
     for step in range(1, firings[-1] + 1):
         tiered.step(step, gradient(1))
@@ -102,7 +102,7 @@ def test_a_constant_gradient_with_period_f_is_adamw_stepped_once_per_f(period: i
 
 @pytest.mark.parametrize("period", [2, 4])
 def test_varying_gradients_with_period_f_are_a_batch_f_times_as_large(period: int) -> None:
-    tiered = Tiered(TieredAdamW(plan(period, period), max_norm=0.0))
+    tiered = Tiered(TieredAdamW(plan(period, period), max_grad_norm=0.0))
     firings = [period * n for n in range(1, 4)]
     for step in range(1, firings[-1] + 1):
         tiered.step(step, gradient(step))
@@ -137,7 +137,7 @@ def test_what_is_not_due_stays_bit_for_bit() -> None:
 def test_tier_0_walks_the_same_path_whatever_the_other_periods_are() -> None:
     ends = []
     for slow in (1, 3, 8):
-        tiered = Tiered(TieredAdamW(plan(1, slow), max_norm=0.0))
+        tiered = Tiered(TieredAdamW(plan(1, slow), max_grad_norm=0.0))
         for step in range(1, 10):
             tiered.step(step, gradient(step))
         ends.append(tiered.parameters["top.lora_b"])
@@ -163,7 +163,7 @@ def test_a_step_that_is_not_finite_changes_nothing(poison: str) -> None:
 
 
 def test_skipping_drops_the_gradients_between_firings() -> None:
-    skipping = Tiered(TieredAdamW(plan(2, 2), max_norm=0.0, skip_pending=True))
+    skipping = Tiered(TieredAdamW(plan(2, 2), max_grad_norm=0.0, skip_pending=True))
     for step in range(1, 5):
         skipping.step(step, gradient(step))
     expected = reference([gradient(2), gradient(4)], [rate(2), rate(4)], clip=0.0)
@@ -172,7 +172,7 @@ def test_skipping_drops_the_gradients_between_firings() -> None:
 
 
 def test_a_tiers_own_factor_scales_its_learning_rate() -> None:
-    half = Tiered(TieredAdamW(plan(1, 1, factors=[1.0, 0.5]), max_norm=0.0))
+    half = Tiered(TieredAdamW(plan(1, 1, factors=[1.0, 0.5]), max_grad_norm=0.0))
     half.step(4, gradient(4))
     whole = reference([gradient(4)], [rate(4)], clip=0.0)
     halved = reference([gradient(4)], [rate(4) * 0.5], clip=0.0)

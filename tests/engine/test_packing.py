@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.engine.batches.batches import Batch, Batches, BatchShape
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.execution import attention
@@ -161,9 +161,9 @@ def test_packed_steps_are_unpacked_ones(
     """Also where long examples are cut, layers recomputed, and shapes of one size compiled."""
     monkeypatch.setattr(attention, "CHUNK", 8)
     monkeypatch.setattr(attention, "MIN_LENGTH", 16)
-    for module in ("step", "evaluation"):
+    for module in ("training.step", "training.gradients", "evaluation.evaluation"):
         if is_compiled:
-            monkeypatch.setattr(f"app.engine.{module}.compiled", mx.compile)
+            monkeypatch.setattr(f"app.engine.{module}.maybe_compile", mx.compile)
     packed, plain = training_step(recompute), training_step(recompute)
     random = np.random.default_rng(0)
     # One number of tokens, three ways of lying in the row.
@@ -189,7 +189,7 @@ def test_validation_of_packed_batches_is_that_of_rows() -> None:
     model = adapted("gemma3_text")
     head = find_head(model)
     losses = [
-        run_to_end(Evaluator(model, head).mean_loss(Batches(examples(), 4, is_packed=is_packed)))
+        drain(Evaluator(model, head).mean_loss(Batches(examples(), 4, is_packed=is_packed)))
         for is_packed in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)

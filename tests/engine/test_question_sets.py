@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config.serialization import config_of_run, to_plain
+from app.core.config.serialization import config_from_manifest, to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, ScoreMeasured
 from app.engine.batches.batches import Batches
@@ -25,11 +25,11 @@ def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
     return TrainingConfig(
         model=tiny_model,
         data=data,
-        question_sets=(questions,),
+        eval_sets=(questions,),
         output=tmp_path / "run",
         steps=2,
         rank=2,
-        validation_share=0.0,
+        validation_split=0.0,
     )
 
 
@@ -60,30 +60,30 @@ def test_both_times_the_same_questions_are_asked_and_another_seed_asks_others(
         return count(model, batches, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "count_exact_answers", watched)
-    list(train(replace(config, questions_asked=9)))
-    list(train(replace(config, questions_asked=9, seed=1, output=tmp_path / "other")))
+    list(train(replace(config, eval_questions=9)))
+    list(train(replace(config, eval_questions=9, seed=1, output=tmp_path / "other")))
     first, again, of_other_seed, _ = asked
     assert first == again
     assert first != of_other_seed
 
 
 def test_so_many_questions_are_asked_as_the_setting_says(config: TrainingConfig) -> None:
-    assert totals(list(train(replace(config, questions_asked=9)))) == [9, 9]
+    assert totals(list(train(replace(config, eval_questions=9)))) == [9, 9]
 
 
 def test_a_set_with_fewer_questions_is_asked_whole_in_silence(config: TrainingConfig) -> None:
-    events = list(train(replace(config, questions_asked=QUESTIONS + 1)))
+    events = list(train(replace(config, eval_questions=QUESTIONS + 1)))
     assert totals(events) == [QUESTIONS, QUESTIONS]
     assert not [text for text in messages(events) if "are asked" in text]
 
 
 def test_a_longer_run_asks_more_and_several_sets_share(config: TrainingConfig) -> None:
-    long = replace(config, steps=10_000, batch_size=4, gradient_accumulation=1)
+    long = replace(config, steps=10_000, batch_size=4, grad_accumulation_steps=1)
     assert questions_asked(long, 100_000) == 0.04 * 3 * 40_000 / 2
     sets = (Path("a.jsonl"), Path("b.jsonl"))
-    assert questions_asked(replace(long, question_sets=sets), 100_000) == 1_200
+    assert questions_asked(replace(long, eval_sets=sets), 100_000) == 1_200
 
 
 def test_a_run_of_an_older_version_asks_all_when_it_resumes(config: TrainingConfig) -> None:
-    settings = {k: v for k, v in to_plain(config).items() if k != "questions_asked"}
-    assert questions_asked(config_of_run(settings, where="run.json"), 100_000) == 100_000
+    settings = {k: v for k, v in to_dict(config).items() if k != "eval_questions"}
+    assert questions_asked(config_from_manifest(settings, where="run.json"), 100_000) == 100_000

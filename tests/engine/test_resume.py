@@ -47,7 +47,7 @@ def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         tiers=tuple(TierConfig(p) for p in (1, 2, 4, 8)),
         steps=STEPS,
         batch_size=3,
-        gradient_accumulation=2,
+        grad_accumulation_steps=2,
         dropout=0.1,
         rank=2,
         learning_rate=1e-2,
@@ -258,7 +258,7 @@ def test_a_hundred_kills_change_nothing(
 def stopped_config(whole_config: TrainingConfig) -> TrainingConfig:
     return replace(
         whole_config, output=folder_of(whole_config).with_name("stopped"), steps=10,
-        gradient_accumulation=1, steps_per_eval=6, steps_per_save=6,
+        grad_accumulation_steps=1, steps_per_eval=6, steps_per_save=6,
     )  # fmt: skip
 
 
@@ -348,7 +348,7 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
 ) -> None:
     questions, output = tmp_path / "quiz.jsonl", folder_of(config)
     write_chats(questions, 4)
-    list(train(replace(config, steps=3, question_sets=(questions,)), stop_after=1))
+    list(train(replace(config, steps=3, eval_sets=(questions,)), stop_after=1))
     aside = {name: tmp_path / name for name in ("same", "changed", "unknown")}
     for folder in aside.values():
         shutil.copytree(output, folder)
@@ -381,7 +381,7 @@ def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
 ) -> None:
     write_chats(tmp_path / "quiz.jsonl", 4)
     config = replace(
-        config, steps=5, question_sets=(tmp_path / "quiz.jsonl",), output=tmp_path / "whole"
+        config, steps=5, eval_sets=(tmp_path / "quiz.jsonl",), output=tmp_path / "whole"
     )
     killed = tmp_path / "killed"
     for event in train(config):
@@ -470,7 +470,7 @@ def test_with_lost_evidence_a_run_that_keeps_the_best_and_the_last_keeps_what_ma
 ) -> None:
     run = folder_of(config)
     keeping = replace(
-        config, steps=20, gradient_accumulation=1, keep_checkpoints="best and last",
+        config, steps=20, grad_accumulation_steps=1, keep_checkpoints="best-and-last",
         steps_per_eval=4, steps_per_save=4,
     )  # fmt: skip
     for event in train(keeping):

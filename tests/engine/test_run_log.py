@@ -8,7 +8,7 @@ import pytest
 
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import LogMessage
-from app.core.generation_events import Chat, Remark, Sampling, Tried
+from app.core.generation_events import Chat, CheckpointRef, GenerationNotice, Sampling
 from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
 from app.engine.model.end_tokens import end_token_note, known_ends
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     old = write(folder / "old.jsonl", [{"text": f"old {i}"} for i in range(20)])
     config = TrainingConfig(
         model=tiny_model, data=new, mix=(MixedDataset(old, 0.5),), output=folder / "run", steps=2,
-        batch_size=4, max_seq_length=64, bad_rows="leave out", validation_share=0.2,
+        batch_size=4, max_seq_length=64, bad_rows="skip", validation_split=0.2,
         steps_per_eval=1,
     )  # fmt: skip
     list(train(config))
@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
         "The first epoch takes ",
         "rows of old.jsonl (50.0%), which has",
         "The examples of a batch share one row",
-        "The loss and the last layer's feed-forward part are computed where a token is trained",
+        "The loss is computed where a token is trained",
         "2 steps took these rows: ",
     ],
 )
@@ -108,8 +108,8 @@ def test_an_end_token_that_the_folder_names_is_one_that_mlx_lm_knows(
 def test_an_answer_says_so_too(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
     model = with_another_end_token(tmp_path / "base", tiny_model)
     list(train(TrainingConfig(model=model, data=chat_file, output=tmp_path / "run", steps=1)))
-    tuned = load_tuned_model(Tried(model, tmp_path / "run" / "checkpoints" / "step-000001"))
+    tuned = load_tuned_model(CheckpointRef(model, tmp_path / "run" / "checkpoints" / "step-000001"))
     events = list(answer(tuned, Chat("Hi"), Sampling(max_tokens=1), ("tuned",)))
     note = end_token_note(model, tuned.base.tokenizer)
-    assert [event.text for event in events if isinstance(event, Remark)] == [note]
+    assert [event.text for event in events if isinstance(event, GenerationNotice)] == [note]
     assert 2 in tuned.ends

@@ -14,16 +14,16 @@ from mlx_lm.utils import load_model
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.engine.batches.batches import Batch
 from app.engine.clocks import divergence
 from app.engine.clocks import slow as slow_module
 from app.engine.clocks.slow import Lesson, SlowClock, lesson_rows, opening_slow_clock
 from app.engine.model.loading import load_base_model
-from app.engine.training.checkpoints import checkpoint_folder, last_checkpoint
+from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.gradients import BatchGradients
 from app.engine.training.trainer import resume, train
-from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE
+from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE, checkpoint_folder
 from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted
@@ -47,7 +47,7 @@ def config_in(folder: Path, model: Path, data: Path, dropout: float = 0.0) -> Tr
 
 
 def clock(config: TrainingConfig) -> SlowClock:
-    made = run_to_end(opening_slow_clock(config, load_base_model(config.model), 256))
+    made = drain(opening_slow_clock(config, load_base_model(config.model), 256))
     assert made is not None
     return made
 
@@ -74,7 +74,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lora": {},
     "dora": {"fine_tune_type": "dora"},
     "gradient checkpointing": {"grad_checkpoint": True},
-    "accumulation": {"gradient_accumulation": 2, "batch_size": 2},
+    "accumulation": {"grad_accumulation_steps": 2, "batch_size": 2},
     "rank slices": {"assign": "rank"},
 }
 
@@ -179,9 +179,9 @@ def test_the_order_of_lessons_is_a_function_of_seed_and_step(config: TrainingCon
 
 
 def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:
-    config = TrainingConfig(batch_size=4, gradient_accumulation=3)
+    config = TrainingConfig(batch_size=4, grad_accumulation_steps=3)
     assert lesson_rows(config) == 6
-    assert lesson_rows(replace(config, batch_size=1, gradient_accumulation=1)) == 1
+    assert lesson_rows(replace(config, batch_size=1, grad_accumulation_steps=1)) == 1
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5])

@@ -44,7 +44,7 @@ def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return TrainingConfig(
         model=tiny_model, data=data, output=folder / "run", steps=STEPS, batch_size=2,
         rank=2, tiers=(TierConfig(1), TierConfig(2)), dropout=0.1, learning_rate=1e-2,
-        validation_share=0.2, steps_per_eval=2, steps_per_save=3, question_sets=(questions,),
+        validation_split=0.2, steps_per_eval=2, steps_per_save=3, eval_sets=(questions,),
     )  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def test_a_stop_in_a_validation_is_obeyed_after_one_batch(
     batches = []
     loss = Evaluator._loss
     monkeypatch.setattr(Evaluator, "_loss", lambda *of: batches.append(0) or loss(*of))
-    config = replace(config, question_sets=())
+    config = replace(config, eval_sets=())
     list(train(replace(config, output=config.output.with_name("whole"))))  # type: ignore[union-attr]
     each = len(batches) // 4  # before the first step, and after steps 2, 4 and 6
     assert each == 2
@@ -229,7 +229,7 @@ def test_a_run_that_ends_early_ends_there_also_if_the_deciding_validation_was_cu
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Losses 3, 2, 2.5, 2.6: with two without a new best it ends at step 6 of 20."""
-    config = replace(config, steps=20, early_stop_evals=2, question_sets=())
+    config = replace(config, steps=20, early_stopping_patience=2, eval_sets=())
     losses: Iterator[float] = iter(())
 
     def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
@@ -253,7 +253,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
     stage: str,
     stops: Callable[..., list[Event]],
 ) -> None:
-    monkeypatch.setattr("app.engine.training.loop.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.training.loop.uses_compile", lambda: True)
     events = stops(config, stage, 0)
     assert config.output is not None
     assert not config.output.exists()

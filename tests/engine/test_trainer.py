@@ -179,7 +179,7 @@ def test_validation_does_not_change_the_training(config: TrainingConfig, tmp_pat
 
 
 def test_accumulation_takes_more_batches_a_step(config: TrainingConfig) -> None:
-    events = list(train(replace(config, gradient_accumulation=3, steps=4)))
+    events = list(train(replace(config, grad_accumulation_steps=3, steps=4)))
     assert [s.fired for s in of(events, StepFinished)] == [(0,), (0, 1), (0,), (0, 1, 2)]
     assert of(events, RunStarted)[0].steps_per_epoch == 3
 
@@ -209,7 +209,7 @@ def test_the_disk_says_what_the_events_said(whole: Whole) -> None:
 
 def test_questions_are_asked_before_and_after(config: TrainingConfig, tmp_path: Path) -> None:
     write_chats(tmp_path / "quiz.jsonl", 40)  # more than are asked at once
-    config = replace(config, steps=2, question_sets=(tmp_path / "quiz.jsonl",))
+    config = replace(config, steps=2, eval_sets=(tmp_path / "quiz.jsonl",))
     events = list(train(config))
     scores = of(events, ScoreMeasured)
     assert [(s.when, s.total) for s in scores] == [("before", 40), ("after", 40)]
@@ -277,16 +277,16 @@ def test_a_run_can_be_stopped_while_it_prepares(config: TrainingConfig) -> None:
         assert not of(events, StepFinished)
 
 
-@pytest.mark.parametrize("compiles", [True, False])
+@pytest.mark.parametrize("uses_compile", [True, False])
 def test_warming_up_is_shown_before_the_first_step_where_there_is_something_to_compile(
-    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, compiles: bool
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, uses_compile: bool
 ) -> None:
-    monkeypatch.setattr("app.engine.training.loop.compiles", lambda: compiles)
+    monkeypatch.setattr("app.engine.training.loop.uses_compile", lambda: uses_compile)
     events = list(train(replace(config, steps=1)))
     first = next(i for i, event in enumerate(events) if isinstance(event, StepFinished))
     stages = [e.stage for e in events[:first] if isinstance(e, StageChanged)]
     assert next(s for s in stages if s != "Hashing the base model") == "Loading the model"
-    assert ("Warming up" in stages) == compiles
+    assert ("Warming up" in stages) == uses_compile
 
 
 # -- faults ------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ def test_a_run_with_void_steps_says_at_its_end_how_many_there_were(
     data.write_text(
         "".join(f"{json.dumps(r)}\n" for r in [*rows, {"prompt": "#", "completion": "A"}])
     )
-    config = replace(config, model=model, data=data, batch_size=1, validation_share=0.0, steps=16)
+    config = replace(config, model=model, data=data, batch_size=1, validation_split=0.0, steps=16)
     events = list(train(config, stop_after=8))
     assert sum(s.void for s in of(events, StepFinished)) == 1
     assert (

@@ -12,7 +12,8 @@ import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import RunFinished, StepFinished
-from app.engine.model.adapter_parameters import layer_index, trainable
+from app.engine.model.adapter_parameters import layer_index
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import AdamWState, UpdateRules, largest_update
@@ -498,14 +499,14 @@ def test_an_idle_tier_is_named_after_a_resume_too_but_not_one_that_learned_befor
     {},
     {"learning_rate": 0.5},
     {"learning_rate": 1e-9},
-    {"schedule": "linear", "warmup_steps": 0, "max_norm": 0.0, "weight_decay": 0.9},
-    {"max_norm": 1e-6, "gradient_accumulation": 3},
+    {"lr_schedule": "linear", "warmup_steps": 0, "max_grad_norm": 0.0, "weight_decay": 0.9},
+    {"max_grad_norm": 1e-6, "grad_accumulation_steps": 3},
     {
         "pending": "skip",
         "tiers": (TierConfig(1), TierConfig(2, 0.1), TierConfig(3, pending="accumulate")),
     },
     {"assign": "rank", "tiers": (TierConfig(1), TierConfig(3))},
-    {"fine_tune_type": "dora", "schedule": "constant"},
+    {"fine_tune_type": "dora", "lr_schedule": "constant"},
 ])  # fmt: skip
 def test_a_true_run_raises_no_alarm(config: TrainingConfig, changes: dict[str, Any]) -> None:
     events = list(train(replace(config, steps=13, **changes)))
@@ -535,7 +536,7 @@ def test_no_sequence_of_gradients_moves_a_number_further_than_the_bound() -> Non
 
 def test_the_rules_give_the_rates_of_the_schedules() -> None:
     for schedule in ("constant", "linear", "cosine"):
-        config = TrainingConfig(steps=50, warmup_steps=7, schedule=schedule)  # type: ignore[arg-type]
+        config = TrainingConfig(steps=50, warmup_steps=7, lr_schedule=schedule)  # type: ignore[arg-type]
         rate = UpdateRules.from_config(config).rate
         assert rate is not None
         for step in range(1, 51):

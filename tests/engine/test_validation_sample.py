@@ -7,24 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.config.serialization import to_plain
+from app.core.config.serialization import to_dict
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
-from app.data.row_location import Place
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
-from app.library.run import recorder as run
+from app.library.run import manifest_content as run
 from app.library.run.manifest import read_manifest
 
-NEW_SETTINGS = {"validation_rows", "questions_asked", "replies"}
+NEW_SETTINGS = {"validation_rows", "eval_questions", "replies"}
 """That a run of an older version has not."""
 
 
 def view(rows: int, first: int = 0) -> TokenView:
     return TokenView.of(
-        TokenizedExample((first + row, 1, 2), ((1, 3),), Place(row + 1, row)) for row in range(rows)
+        TokenizedExample((first + row, 1, 2), ((1, 3),), RowLocation(row + 1, row))
+        for row in range(rows)
     )
 
 
@@ -63,7 +65,7 @@ def config_in(folder: Path, model: Path) -> TrainingConfig:
         steps=4,
         steps_per_eval=2,
         rank=2,
-        validation_share=0.3,
+        validation_split=0.3,
     )
 
 
@@ -123,7 +125,7 @@ def test_where_the_sample_is_everything_nothing_is_read_twice(config: TrainingCo
 
 
 def test_the_last_validation_is_no_candidate_for_the_best(config: TrainingConfig) -> None:
-    *events, end = train(replace(config, validation_rows=20, early_stop_evals=1))
+    *events, end = train(replace(config, validation_rows=20, early_stopping_patience=1))
     best = min((e for e in evaluations(events) if not e.is_last), key=lambda e: e.val_loss)
     assert isinstance(end, RunFinished)
     details = read_details(config.output)
@@ -154,11 +156,11 @@ def test_a_run_of_an_older_version_keeps_to_whole_validations(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def older(config: TrainingConfig) -> dict[str, object]:
-        return {k: v for k, v in to_plain(config).items() if k not in NEW_SETTINGS}
+        return {k: v for k, v in to_dict(config).items() if k not in NEW_SETTINGS}
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "to_plain", older)
-        config = replace(config, validation_rows=10_000_000, replies="whole chat")
+        patch.setattr(run, "to_dict", older)
+        config = replace(config, validation_rows=10_000_000, replies="whole-chat")
         list(train(config, stop_after=2))
     assert not NEW_SETTINGS & read_manifest(config.output)["config"].keys()
     found = evaluations(list(resume(config.output)))

@@ -13,10 +13,10 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, EvaluationFinished
 from app.core.files.paths import home_dir, runs_dir
 from app.library.column_mapping_store import remember_columns
-from app.library.queue_store import QUEUE_FILE, queued, write_queue
-from app.library.reading.manifest_pointers import point_at_checkpoints
+from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, write_queue
+from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.run_store import list_runs
-from app.library.run.label import Label, write_label
+from app.library.run.label import RunLabel, write_label
 from app.library.run.metrics import read_steps
 from app.library.run.recorder import RunRecorder
 from tests.killed_at import die_at_change
@@ -35,10 +35,10 @@ def main(run: Path, other: Path, change: int) -> None:
         if number % 5 == 0:
             recorder.record(EvaluationFinished(step, 1.0, False))
             recorder.record(CheckpointSaved(step, run / "checkpoints" / "step-000004", 8))
-        write_label(other, Label(f"name {number}", f"notes {number} " * 300))
-        runs = [queued(TrainingConfig(name=f"queued {number}")) for _ in range(3)]
-        write_queue(home_dir() / QUEUE_FILE, runs)
-        point_at_checkpoints(other)
+        write_label(other, RunLabel(f"name {number}", f"notes {number} " * 300))
+        runs = [queued_run(TrainingConfig(name=f"queued {number}")) for _ in range(3)]
+        write_queue(home_dir() / QUEUE_FILE, SavedQueue(tuple(runs)))
+        update_manifest_pointers(other)
         remember_columns(other / "run.json", parse_columns(f"prompt=q{number},completion=a"))
         list_runs(runs_dir())
         if number == 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.events import RunStarted, StepFinished, TierFacts
 from app.library.run.event_lines import sealed_line
-from app.library.run.manifest import digest_of
+from app.library.run.manifest import json_digest
 from app.library.run.metrics import read_events
 
 
@@ -55,5 +55,5 @@ def set_losses(run: Path, losses: dict[int, Any]) -> None:
 def write_state(folder: Path, step: int, **more: Any) -> None:
     """A checkpoint's state file, whole, that says which step it is of."""
     said = {"format": 2, "sha256": {}, "progress": {"step": step, **more}}
-    text = json.dumps(said | {"own_sha256": digest_of(said)})
+    text = json.dumps(said | {"own_sha256": json_digest(said)})
     (folder / "state.json").write_text(text)

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from app.core.text.one_line import MOST_SHOWN, one_line
+from app.core.text.sanitize import MAX_LINE_CHARACTERS, single_line
+from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.csv_export import export_csv
 from app.library.reading.json_output import details_to_json
-from app.library.reading.manifest_pointers import point_at_checkpoints
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import list_runs
-from app.library.reading.run_summary import CHANGED, RunSummary, summarise
-from app.library.run.label import Label, write_label
-from app.library.run.manifest import digest_of, read_manifest
+from app.library.reading.run_summary import CHANGED, RunSummary, summarize
+from app.library.run.label import RunLabel, write_label
+from app.library.run.manifest import json_digest, read_manifest
 from app.library.run.recorder import RunRecorder
 
 MakeRun = Callable[..., Path]
@@ -31,7 +31,7 @@ def edit(run_dir: Path, **changes: Any) -> RunSummary:
     path = run_dir / "run.json"
     manifest = json.loads(path.read_text()) | changes
     decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
-    path.write_text(json.dumps(manifest | {"settings_sha256": digest_of(decided)}))
+    path.write_text(json.dumps(manifest | {"settings_sha256": json_digest(decided)}))
     return look(run_dir)
 
 
@@ -53,7 +53,7 @@ def test_an_adapter_outside_the_run_is_not_used_and_said_to_be_wrong(
     row = edit(run_dir, adapter=adapter)
     assert row.adapter_dir is None
     assert row.problem
-    assert not row.may_go_on
+    assert not row.can_resume
 
 
 def test_an_adapter_that_exists_outside_the_run_is_not_used(run_dir: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_best_loss_that_is_none_is_told(run_dir: Path, value: float) -> None:
     row = edit(run_dir, best_val_loss=value)
     assert row.best_val_loss is None
     assert "its best validation loss" in row.problem
-    assert row.may_go_on  # its checkpoints know better
+    assert row.can_resume  # its checkpoints know better
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_name_that_is_hard_to_show_is_told(run_dir: Path, name: str, words: st
     row = edit(run_dir, name=name)
     assert words in row.problem
     assert row.name
-    assert row.may_go_on
-    shown = one_line(row.name)
-    assert len(shown) <= MOST_SHOWN
+    assert row.can_resume
+    shown = single_line(row.name)
+    assert len(shown) <= MAX_LINE_CHARACTERS
     assert shown.isprintable()
 
 
@@ -129,8 +129,8 @@ def test_measurements_that_are_missing_are_told_in_the_list_too(run_dir: Path, d
         path.write_bytes(path.read_bytes()[: -200 if damage == "torn" else 100])
     row = look(run_dir)
     assert "easurements" in row.problem
-    assert row.may_go_on
-    assert summarise(run_dir) == row
+    assert row.can_resume
+    assert summarize(run_dir) == row
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_beginning_that_can_t_have_been_leaves_the_measurements_readable(
 
 
 def test_a_label_longer_than_any_field_is_kept_and_read(run_dir: Path) -> None:
-    write_label(run_dir, Label("Kittens", "n" * 100_000))
+    write_label(run_dir, RunLabel("Kittens", "n" * 100_000))
     assert len(look(run_dir).notes) == 100_000
 
 
@@ -166,7 +166,7 @@ def test_a_manifest_that_was_edited_is_said_to_be_also_after_it_is_written_anew(
 ) -> None:
     assert look(run_dir).problem == ""
     assert edit(run_dir, **changes).problem == CHANGED
-    point_at_checkpoints(run_dir)
+    update_manifest_pointers(run_dir)
     assert look(run_dir).problem == CHANGED
     RunRecorder.reopen(run_dir, 0, None).close()
     assert CHANGED in look(run_dir).problem

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from app.core.events import EvaluationFinished
 from app.core.files.folders import remove_folder
 from app.library.reading.checkpoint_choices import read_choices
-from app.library.reading.manifest_pointers import (
+from app.library.reading.checkpoints import (
     best_step,
-    point_at_checkpoints,
-    superfluous_checkpoints,
+    prunable_checkpoints,
+    update_manifest_pointers,
 )
 from app.library.reading.run_details import RunDetails, read_details
 from app.library.run.event_lines import read_lines, sealed_line
 from app.library.run.layout import CHECKPOINT_FILES
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import MetricsWriter, read_event_log, read_events, read_steps
-from app.workers.tasks.trash_tasks import thinning_out
+from app.workers.tasks.trash import keep_best_and_last
 from tests.library.made_up import run_started, set_losses, write_state
 
 MakeRun = Callable[..., Path]
@@ -146,7 +146,7 @@ def test_a_loss_that_was_edited_is_named_and_never_the_best(run: Path) -> None:
 def test_only_what_is_certain_to_be_superfluous_is_removed(run: Path) -> None:
     replace_in_log(run, '"step":6,"val_loss":1.0', '"step":6,"val_loss":9.0')
     assert bests(read_details(run)) == []
-    thinning_out(run)()
+    keep_best_and_last(run)
     # That of 6 had a loss which is lost; that of 4 lost to that of 2.
     assert sorted(steps_of(list((run / "checkpoints").iterdir()))) == [2, 6, 8]
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
@@ -156,9 +156,9 @@ def test_a_log_that_was_cut_keeps_the_checkpoints_that_it_does_not_tell_of(run: 
     path = run / "events.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:5]))  # with the loss and the checkpoint of 4
-    assert steps_of(superfluous_checkpoints(run)) == [4]
+    assert steps_of(prunable_checkpoints(run)) == [4]
     path.write_text("".join(lines))
-    assert steps_of(superfluous_checkpoints(run)) == [2, 4]
+    assert steps_of(prunable_checkpoints(run)) == [2, 4]
 
 
 def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
@@ -173,7 +173,7 @@ def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
             "used."
         )
         assert 4 not in [e.step for e in read_details(run).evaluations]
-        assert steps_of(superfluous_checkpoints(run)) == [2]
+        assert steps_of(prunable_checkpoints(run)) == [2]
 
 
 def test_a_run_of_an_older_nestling_is_read_as_before_and_gets_checksums(run: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_run_of_an_older_nestling_is_read_as_before_and_gets_checksums(run: Pa
     replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.5')
     details = read_details(run)
     assert (bests(details), details.problem) == ([4], "")
-    assert steps_of(superfluous_checkpoints(run)) == [2, 6]
+    assert steps_of(prunable_checkpoints(run)) == [2, 6]
     told = read_events(run)
     writer = MetricsWriter(run, (run / "metrics.bin").stat().st_size)
     writer.append(run_started(run))
@@ -219,9 +219,9 @@ def test_a_copied_checkpoint_is_named_as_one_and_has_no_loss(
     assert facts["step-000008"].is_last
     best = 2 if name == "step-000006" else 6
     assert best_step(run) == best
-    assert place not in superfluous_checkpoints(run)
-    assert run / "checkpoints" / "step-000008" not in superfluous_checkpoints(run)
-    point_at_checkpoints(run)
+    assert place not in prunable_checkpoints(run)
+    assert run / "checkpoints" / "step-000008" not in prunable_checkpoints(run)
+    update_manifest_pointers(run)
     assert read_manifest(run)["adapter"] == "checkpoints/step-000008"
     assert read_manifest(run)["best_adapter"] == f"checkpoints/step-00000{best}"
 
@@ -278,9 +278,9 @@ def test_where_the_log_was_cut_off_before_the_best_validation_none_is_called_bes
     path.write_text("".join(lines[:cut]))
     assert bests(read_details(run)) == []
     best = read_manifest(run)["best_adapter"]
-    point_at_checkpoints(run)
+    update_manifest_pointers(run)
     assert read_manifest(run)["best_adapter"] == best
-    assert run / best not in superfluous_checkpoints(run)
+    assert run / best not in prunable_checkpoints(run)
 
 
 def test_another_runs_log_is_named_and_not_used_though_its_losses_are_equal(

@@ -16,12 +16,12 @@ from app.core.errors import AppError
 from app.core.files.paths import cache_dir
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
+from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.csv_export import export_csv
 from app.library.reading.json_output import details_to_json
-from app.library.reading.manifest_pointers import point_at_checkpoints
 from app.library.reading.run_details import RunDetails, read_details
 from app.library.reading.run_store import INDEX_FILE, list_runs
-from app.library.run.label import Label, write_label
+from app.library.run.label import RunLabel, write_label
 from app.library.run.metrics import read_steps
 
 MakeRun = Callable[..., Path]
@@ -147,7 +147,7 @@ def test_a_run_half_deleted_shows_what_is_left(
     make_run: MakeRun, tmp_path: Path, gone: str
 ) -> None:
     run = make_run(tmp_path / "r", saves=(4, 8))
-    write_label(run, Label("Kittens"))
+    write_label(run, RunLabel("Kittens"))
     shutil.rmtree(run / gone) if gone == "checkpoints" else (run / gone).unlink()
     details = look_everywhere(run)
     assert (len(details.checkpoints) == 2) is (gone != "checkpoints")
@@ -177,7 +177,7 @@ def test_something_odd_in_a_file_s_place_is_told_or_passed_over(
     make_run: MakeRun, tmp_path: Path, name: str, kind: str
 ) -> None:
     run = make_run(tmp_path / "r")
-    write_label(run, Label("Kittens"))
+    write_label(run, RunLabel("Kittens"))
     (run / name).unlink()
     if kind == "dir":
         (run / name).mkdir()
@@ -225,7 +225,7 @@ def test_a_read_only_run_is_read_and_refuses_a_label_in_a_sentence(
     try:
         look_everywhere(run)
         with pytest.raises(AppError, match="may not write"):
-            write_label(run, Label("x"))
+            write_label(run, RunLabel("x"))
     finally:
         run.chmod(stat.S_IRWXU)
 
@@ -235,7 +235,7 @@ def test_a_folder_that_vanishes_while_it_is_read_is_no_crash(tmp_path: Path) -> 
     assert details.summary.outcome == "unreadable"
     assert details.checkpoints == ()
     with pytest.raises(AppError):
-        point_at_checkpoints(tmp_path / "gone")
+        update_manifest_pointers(tmp_path / "gone")
 
 
 # -- the index ---------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_what_changed_since_the_index_was_made_is_read_anew(
     run = make_run(library / "r", saves=(4, 8))
     (before,) = list_runs(library)
     assert (list_runs(library)[0], before.name) == (before, "cats")
-    write_label(run, Label("Kittens", "note"))
+    write_label(run, RunLabel("Kittens", "note"))
     assert list_runs(library)[0].name == "Kittens"
     shutil.rmtree(run / "checkpoints" / "step-000008")
     assert "is missing" in list_runs(library)[0].problem

@@ -9,11 +9,11 @@ import pytest
 from app.core.errors import AppError, InputError
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.trainer import resume
-from app.library.reading.checkpoint_list import checkpoint_folders
+from app.library.reading.checkpoints import checkpoint_folders
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
-from app.library.reading.run_summary import summarise
-from app.library.run.label import Label, read_label, write_label
+from app.library.reading.run_summary import summarize
+from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.layout import (
     ADAPTER_FILES,
     EVENTS_FILE,
@@ -24,7 +24,7 @@ from app.library.run.layout import (
 )
 from app.library.run.metrics import MetricsWriter, read_events, read_steps
 from app.library.run.run_folder import copy_run
-from app.library.run.run_lock import Claim
+from app.library.run.run_lock import RunLock
 from tests.library.made_up import run_started
 
 MakeRun = Callable[..., Path]
@@ -55,7 +55,7 @@ def test_a_linked_file_is_neither_gone_on_with_nor_written_to(
     link(run / name, precious)
     with pytest.raises(InputError, match=f"{name} is a link to {precious}"):
         list(resume(run))
-    write_label(run, Label("Kittens"))
+    write_label(run, RunLabel("Kittens"))
     assert precious.read_text() == SECRET
     assert read_label(run).name == "Kittens"
 
@@ -64,7 +64,7 @@ def test_what_a_run_appends_to_is_not_appended_to_through_a_link(run: Path, prec
     for name in (LOG_FILE, EVENTS_FILE, STEPS_FILE):
         link(run / name, precious)
     with pytest.raises(AppError, match="is a link"):
-        Claim(run)
+        RunLock(run)
     with pytest.raises(AppError, match="is a link"):
         MetricsWriter(run).append(run_started(run, 8, (1, 2), 4))
     assert precious.read_text() == SECRET
@@ -123,4 +123,4 @@ def test_a_run_that_the_user_reaches_by_a_link_is_a_run(run: Path, tmp_path: Pat
 def test_a_linked_folder_of_checkpoints_is_named_as_one(run: Path, tmp_path: Path) -> None:
     (run / "checkpoints").rename(tmp_path / "moved")
     (run / "checkpoints").symlink_to(tmp_path / "moved")
-    assert summarise(run).problem == "Its folder checkpoints is a link: it is not used."
+    assert summarize(run).problem == "Its folder checkpoints is a link: it is not used."

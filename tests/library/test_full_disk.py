@@ -23,12 +23,12 @@ from app.core.files.paths import cache_dir, home_dir, runs_dir
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns
-from app.library.queue_store import QUEUE_FILE, queued, read_queue, write_queue
+from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_queue, write_queue
+from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.csv_export import export_csv
-from app.library.reading.manifest_pointers import point_at_checkpoints
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
-from app.library.run.label import Label, read_label, write_label
+from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.layout import EVENTS_FILE
 from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
 from app.library.run.recorder import RunRecorder
@@ -145,14 +145,14 @@ def writings(disk: SmallDisk, make_run: MakeRun) -> dict[str, tuple[Callable[[],
     run = make_run(disk.folder / "runs" / "a", saves=(4, 8))
     details = read_details(run)
     checkpoint = run / "checkpoints" / "step-000008"
-    many = [queued(TrainingConfig(name=f"run {n}" * 40)) for n in range(8)]
+    many = [queued_run(TrainingConfig(name=f"run {n}" * 40)) for n in range(8)]
     long = parse_columns("prompt=" + "q" * 5000 + ",completion=a")
     queue, csv, copy = (disk.folder / name for name in (QUEUE_FILE, "a.csv", "copy"))
     shutil.rmtree(checkpoint.with_name("step-000004"))
     return {
-        "label": (lambda: write_label(run, Label("new", "n" * 5000)), run / "label.json"),
-        "queue": (lambda: write_queue(queue, many), queue),
-        "manifest": (lambda: point_at_checkpoints(run), run / "run.json"),
+        "label": (lambda: write_label(run, RunLabel("new", "n" * 5000)), run / "label.json"),
+        "queue": (lambda: write_queue(queue, SavedQueue(tuple(many))), queue),
+        "manifest": (lambda: update_manifest_pointers(run), run / "run.json"),
         "csv": (lambda: export_csv(details, csv), csv),
         "copy": (lambda: export_checkpoint(checkpoint, copy), copy),
         "columns": (lambda: remember_columns(run / "run.json", long), home_dir() / "columns.json"),
@@ -174,8 +174,8 @@ def test_a_full_disk_leaves_each_file_as_it_was_and_says_so(
 ) -> None:
     monkeypatch.setenv("NESTLING_HOME", str(disk.folder))
     write, path = writings(disk, make_run)[what]
-    write_queue(disk.folder / QUEUE_FILE, [queued(TrainingConfig(name="old"))])
-    write_label(disk.folder / "runs" / "a", Label("old"))
+    write_queue(disk.folder / QUEUE_FILE, SavedQueue((queued_run(TrainingConfig(name="old")),)))
+    write_label(disk.folder / "runs" / "a", RunLabel("old"))
     before = content(path)
     disk.leave(0)
     with pytest.raises(AppError, match="The disk is full"):
@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_each_file_as_it_was_and_says_so(
     assert content(path) == before
     assert half_written(disk.folder) == []
     assert read_label(disk.folder / "runs" / "a").name == "old"
-    assert [run.config.name for run in read_queue(disk.folder / QUEUE_FILE)] == ["old"]
+    assert [run.config.name for run in list(read_queue(disk.folder / QUEUE_FILE).runs)] == ["old"]
     disk.empty()
     write()
     assert content(path) != before

@@ -42,7 +42,7 @@ def look(run: Path, other: Path, known: int) -> int:
     label = read_label(other)
     number = label.name.removeprefix("name ")
     assert label.notes == f"notes {number} " * 300
-    queue = read_queue(home_dir() / QUEUE_FILE)
+    queue = list(read_queue(home_dir() / QUEUE_FILE).runs)
     assert len({waiting.config.name for waiting in queue}) == 1
     assert len(queue) == 3
     assert str(remembered_columns(other / "run.json")).startswith("prompt=q")

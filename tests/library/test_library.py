@@ -12,17 +12,17 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.files.paths import cache_dir
-from app.library.reading.checkpoint_list import checkpoint_folders
+from app.library.reading.checkpoints import checkpoint_folders
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import (
     INDEX_FILE,
     export_checkpoint,
-    exporting_checkpoint,
+    export_checkpoint_in_steps,
     list_runs,
 )
-from app.library.run.label import Label, write_label
+from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import ADAPTER_FILES, LABEL_FILE, MANIFEST_FILE
-from app.library.run.manifest import digest_of, read_manifest
+from app.library.run.manifest import json_digest, read_manifest
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_folder import choose_run_dir, run_name
 
@@ -85,7 +85,7 @@ def test_a_label_that_no_reader_gets_through_hides_no_run(
 def test_a_damaged_label_is_kept_when_another_is_written(make_run: MakeRun, tmp_path: Path) -> None:
     run_dir = make_run(tmp_path / "r")
     (run_dir / LABEL_FILE).write_text('{"name": "Kitt')
-    write_label(run_dir, Label("Cats"))
+    write_label(run_dir, RunLabel("Cats"))
     assert (run_dir / "label-damaged-1.json").read_text() == '{"name": "Kitt'
     (run,) = list_runs(tmp_path)
     assert (run.name, run.problem) == ("Cats", "")
@@ -201,9 +201,9 @@ def test_an_export_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
     monkeypatch.setattr("app.core.files.untrusted_files._PIECE_BYTES", 1)
     checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     whole = sum((checkpoint / name).stat().st_size for name in ADAPTER_FILES)
-    shares = list(exporting_checkpoint(checkpoint, tmp_path / "whole"))
+    shares = list(export_checkpoint_in_steps(checkpoint, tmp_path / "whole"))
     assert shares == [byte / whole for byte in range(1, whole + 1)]
-    exporting = exporting_checkpoint(checkpoint, tmp_path / "out" / "cats")
+    exporting = export_checkpoint_in_steps(checkpoint, tmp_path / "out" / "cats")
     next(exporting)
     exporting.close()
     assert not (tmp_path / "out").exists()
@@ -258,7 +258,7 @@ def test_the_manifest_says_how_the_run_ended(make_run: MakeRun, tmp_path: Path) 
     manifest = read_manifest(tmp_path / "r")
     assert (manifest["outcome"], manifest["message"]) == ("stopped", "Done.")
     written = json.loads((tmp_path / "r" / "run.json").read_text())
-    assert written == manifest | {"own_sha256": digest_of(manifest)}
+    assert written == manifest | {"own_sha256": json_digest(manifest)}
 
 
 def test_a_run_that_says_running_and_is_not_claimed_was_interrupted(tmp_path: Path) -> None:
@@ -298,6 +298,6 @@ def test_a_run_cut_off_after_its_last_checkpoint_has_finished_but_for_its_questi
 ) -> None:
     make_run(tmp_path / "done", outcome=None)
     make_run(tmp_path / "cut", outcome=None, steps=8, saves=(4,))
-    make_run(tmp_path / "unasked", outcome=None, question_sets=(tmp_path / "questions.jsonl",))
+    make_run(tmp_path / "unasked", outcome=None, eval_sets=(tmp_path / "questions.jsonl",))
     outcomes = {run.run_dir.name: run.outcome for run in list_runs(tmp_path)}
     assert outcomes == {"done": "finished", "cut": "interrupted", "unasked": "interrupted"}

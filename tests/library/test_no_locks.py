@@ -17,7 +17,7 @@ from app.data.tokens.cache import stores_dir
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_store import list_runs
 from app.library.run.layout import LOG_FILE
-from app.library.run.run_lock import Claim, is_claimed
+from app.library.run.run_lock import RunLock, is_locked
 from tests.patience import PATIENCE_SECONDS
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
@@ -45,15 +45,15 @@ def test_a_disk_without_locks_is_no_other_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     fail_with(number, monkeypatch)
-    assert not is_claimed(tmp_path)
-    claim = Claim(tmp_path)
+    assert not is_locked(tmp_path)
+    claim = RunLock(tmp_path)
     assert "no file locks" in claim.warning
-    assert is_claimed(tmp_path)  # by this process
+    assert is_locked(tmp_path)  # by this process
     with pytest.raises(InputError, match="another program"):
-        Claim(tmp_path)
+        RunLock(tmp_path)
     claim.release()
-    assert not is_claimed(tmp_path)
-    Claim(tmp_path).release()
+    assert not is_locked(tmp_path)
+    RunLock(tmp_path).release()
 
 
 @pytest.mark.parametrize("number", BUSY)
@@ -62,9 +62,9 @@ def test_a_lock_that_another_has_is_another_program(
 ) -> None:
     (tmp_path / LOG_FILE).write_text("")
     fail_with(number, monkeypatch)
-    assert is_claimed(tmp_path)
+    assert is_locked(tmp_path)
     with pytest.raises(InputError, match="another program"):
-        Claim(tmp_path)
+        RunLock(tmp_path)
 
 
 def test_a_run_without_locks_trains_goes_on_and_says_so_each_time(

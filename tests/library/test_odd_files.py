@@ -18,14 +18,14 @@ from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns
 from app.library.queue_store import QUEUE_FILE, read_queue
 from app.library.reading.checkpoint_choices import read_choices
+from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.csv_export import export_csv
 from app.library.reading.json_output import details_to_json
-from app.library.reading.manifest_pointers import point_at_checkpoints
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import INDEX_FILE, export_checkpoint, list_runs
-from app.library.run.label import Label, read_label, write_label
+from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.run_folder import copy_run
-from app.library.run.run_lock import is_claimed
+from app.library.run.run_lock import is_locked
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
@@ -72,9 +72,9 @@ def test_what_is_no_file_is_passed_over_or_told(
     make_run: MakeRun, tmp_path: Path, name: str, kind: str
 ) -> None:
     run_dir = make_run(tmp_path / "runs" / "r", outcome="stopped", saves=(4, 8))
-    write_label(run_dir, Label("Kittens", "notes"))
+    write_label(run_dir, RunLabel("Kittens", "notes"))
     put(kind, run_dir / name)
-    assert not is_claimed(run_dir)
+    assert not is_locked(run_dir)
     (row,) = list_runs(run_dir.parent)
     details = read_details(run_dir)
     details_to_json(details)
@@ -85,8 +85,8 @@ def test_what_is_no_file_is_passed_over_or_told(
                                          ("Kittens", "notes"))  # fmt: skip
         assert read_choices(run_dir).checkpoints
     for act in (
-        lambda: point_at_checkpoints(run_dir),
-        lambda: write_label(run_dir, Label("Cats")),
+        lambda: update_manifest_pointers(run_dir),
+        lambda: write_label(run_dir, RunLabel("Cats")),
         lambda: copy_run(run_dir, tmp_path / "copy"),
         lambda: list(resume(run_dir)),
     ):
@@ -94,7 +94,7 @@ def test_what_is_no_file_is_passed_over_or_told(
             act()
         except AppError as error:
             assert "\n" not in str(error)  # noqa: PT017
-    assert read_label(run_dir) == Label("Cats")
+    assert read_label(run_dir) == RunLabel("Cats")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_the_app_s_own_files_are_not_waited_for_either(
     assert len(list_runs(home_dir() / "runs")) == 1
     assert remembered_columns(tmp_path / "a.csv") is None
     with pytest.raises(InputError, match="kept in"):
-        read_queue(home_dir() / QUEUE_FILE)
+        list(read_queue(home_dir() / QUEUE_FILE).runs)
 
 
 def test_a_manifest_without_end_is_refused_and_a_log_without_end_is_cut(

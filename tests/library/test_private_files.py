@@ -13,11 +13,11 @@ from app.core.files.paths import cache_dir, home_dir, runs_dir
 from app.data.tokens.store_files import MANIFEST, STORE_FILES
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns
-from app.library.queue_store import QUEUE_FILE, queued, write_queue
+from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, write_queue
 from app.library.reading.csv_export import export_csv
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
-from app.library.run.label import Label, write_label
+from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES
 from app.library.run.run_folder import copy_run
 
@@ -52,8 +52,8 @@ def test_all_that_is_kept_at_home_is_the_user_s_alone(
     list(train(config, runs_dir=runs_dir(), stop_after=2))
     (row,) = list_runs(runs_dir())
     list(resume(row.run_dir, checkpoint="step-000001"))
-    write_label(row.run_dir, Label("mine"))
-    write_queue(home_dir() / QUEUE_FILE, [queued(config)])
+    write_label(row.run_dir, RunLabel("mine"))
+    write_queue(home_dir() / QUEUE_FILE, SavedQueue((queued_run(config),)))
     remember_columns(chat_file, parse_columns("text=body"))
     list_runs(runs_dir())
     kept = {path.name for path in home_dir().rglob("*")}

@@ -12,7 +12,7 @@ from app.core.errors import InputError
 from app.engine.model.loading import count_parameters, load_architecture
 from app.models.description import ModelDescription, describe
 from app.models.folder_files import read_folder_files
-from app.models.places import FoundModel
+from app.models.places import ModelLocation
 from tests.models.hub_cache import add_to_hub_cache
 from tests.models.made_models import QUANTIZED, llama_config, llama_tensors, write_model
 from tests.models.made_models import write_safetensors as write_weights
@@ -21,7 +21,7 @@ MODEL = "model.safetensors"
 
 
 def described(folder: Path) -> ModelDescription:
-    return describe(FoundModel(folder, "org/it", "Folder"), read_folder_files(folder))
+    return describe(ModelLocation(folder, "org/it", "Folder"), read_folder_files(folder))
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_what_helps_is_said_as_it_works_where_the_model_comes_from(
     model: Path, damage: Callable[[Path], None], hint: str, hub_hint: str
 ) -> None:
     damage(model)
-    found = FoundModel(model, "org/it", "Hugging Face")
+    found = ModelLocation(model, "org/it", "Hugging Face")
     assert described(model).hint == hint
     assert describe(found, read_folder_files(model)).hint == hub_hint
 

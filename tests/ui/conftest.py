@@ -19,7 +19,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.preferences import Preferences
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
 
@@ -84,7 +84,7 @@ def nothing_to_wait_for() -> threading.Event:
 @pytest.fixture
 def queue(qapp: QApplication) -> Iterator[RunQueue]:
     """A queue without a window; its state is its parent."""
-    compute, background = ComputeThread(qapp), BackgroundTasks(qapp)
+    compute, background = ComputeThread(qapp), BackgroundThread(qapp)
     state = AppState(TrainingConfig())
     control = RunControl(state, compute, runs_dir(), nothing_to_wait_for)
     yield RunQueue(state, control, background, home_dir() / QUEUE_FILE)
@@ -101,7 +101,7 @@ def runs_view(queue: RunQueue, tmp_path: Path, qapp: QApplication, qtbot: QtBot)
 def make_runs_view(queue: RunQueue, folder: Path, qapp: QApplication, qtbot: QtBot) -> RunsView:
     state = queue.parent()
     assert isinstance(state, AppState)
-    made = RunsView(state, queue, Preferences(folder / "s.ini", BackgroundTasks(qapp)))
+    made = RunsView(state, queue, Preferences(folder / "s.ini", BackgroundThread(qapp)))
     qtbot.addWidget(made)
     return made
 

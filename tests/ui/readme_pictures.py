@@ -14,7 +14,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QEventLoop, QTimer
 
 from app.application import Nestling
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.files.paths import HOME_VARIABLE
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place

@@ -9,7 +9,7 @@ from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import runs_dir
 from app.engine.training.trainer import train
-from app.library.reading.run_summary import summarise
+from app.library.reading.run_summary import summarize
 from tests.engine.other_computers import OTHER, made_by
 
 
@@ -22,7 +22,7 @@ def test_the_window_says_so_where_it_is_seen(
     made_by(stopped, OTHER)
     nestling = build()
     nestling.window.show()
-    nestling.resume_commands.resume(summarise(stopped))
+    nestling.resume_commands.resume(summarize(stopped))
     qtbot.waitUntil(lambda: "Haswell" in nestling.window.notice.text.text())
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     assert nestling.state.finished is not None

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.core.events import RunFinished
 from app.ui.away import notifications
 from app.ui.away.away import Away
@@ -25,7 +26,7 @@ from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
 from app.ui.system.preferences import Preferences
 from app.ui.system.qt_application import NestlingApplication
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread
 from tests.patience import PATIENCE_SECONDS
 
 RECORDING = """#!/bin/sh
@@ -159,7 +160,7 @@ class Course:
 
 @pytest.fixture
 def course(qapp: NestlingApplication, tmp_path: Path) -> Iterator[Course]:
-    background = BackgroundTasks(qapp)
+    background = BackgroundThread(qapp)
     made = Course(qapp, Preferences(tmp_path / "settings.ini", background))
     yield made
     made.away.shut_down()

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app.library.reading.chain import EarlierRun, earlier_runs
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
-from app.library.run.label import Label, write_label
+from app.library.run.label import RunLabel, write_label
 from app.library.run.manifest import read_manifest, write_manifest
 from app.ui.run.chain_line import GONE, ChainLine
 from app.ui.state.run_loading import read_run
@@ -28,7 +28,7 @@ def test_the_chain_is_read_from_the_oldest_run_on(make_run: MakeRun, tmp_path: P
     first = make_run(tmp_path / "first", name="first")
     second = continuing(make_run(tmp_path / "second", name="second"), first)
     third = continuing(make_run(tmp_path / "third", name="third"), second)
-    write_label(first, Label("Chats", ""))
+    write_label(first, RunLabel("Chats", ""))
     assert read_run(third).chain == (EarlierRun("Chats", 8, first), EarlierRun("second", 8, second))
     assert read_run(first).chain == ()
     shutil.rmtree(second)

@@ -17,7 +17,7 @@ from app.ui.system.preferences import Preferences
 from app.ui.system.qt_application import NestlingApplication
 from app.ui.window.main_window import MainWindow
 from app.ui.window.quit_guard import QuitGuard
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from tests.library.made_up import made_up_step
 
 SMOOTHING_PX = 2
@@ -64,7 +64,7 @@ def make(
     queue: RunQueue, tmp_path: Path, qapp: NestlingApplication, qtbot: QtBot
 ) -> Callable[[bool], Closing]:
     def closing(has_dock: bool) -> Closing:
-        made = Closing(queue, Preferences(tmp_path / "s.ini", BackgroundTasks(qapp)), has_dock)
+        made = Closing(queue, Preferences(tmp_path / "s.ini", BackgroundThread(qapp)), has_dock)
         qtbot.addWidget(made.window)
         return made
 

@@ -49,11 +49,16 @@ def test_only_the_settings_that_differ_are_listed() -> None:
 
 
 def test_settings_are_told_in_the_form_s_words() -> None:
-    told = {"assign": "By layer depth", "fast_end": "Top", "schedule": "Cosine", "pending": "Skip"}
+    told = {
+        "assign": "By layer depth",
+        "fastest_first": "Top",
+        "lr_schedule": "Cosine",
+        "pending": "Skip",
+    }
     assert setting_text("depth", "assign") == told["assign"]
     assert setting_text("lora", "fine_tune_type") == "LoRA"
-    assert setting_text("leave out", "bad_rows") == "Leave out"
-    for name in ("fast_end", "schedule", "pending"):
+    assert setting_text("skip", "bad_rows") == "Skip"
+    for name in ("fastest_first", "lr_schedule", "pending"):
         assert setting_text(told[name].lower(), name) == told[name]
     assert setting_text("depth", "name") == "depth"  # the user's word, not a choice
 

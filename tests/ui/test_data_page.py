@@ -137,7 +137,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     figures = {figure.name: figure.value for figure in view.counted.shown}
     statistics = nestling.data_work.statistics.statistics
     assert statistics is not None
-    assert figures["Tokens"] == f"{statistics.train.kept_tokens(256):,}"
+    assert figures["Tokens"] == f"{statistics.train.usable_tokens(256):,}"
     assert figures["Examples"] == "180 to train on"
     kinds = nestling.data.problems.counts
     qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)
@@ -248,7 +248,7 @@ def test_a_run_of_too_few_rows_can_t_be_started(
 ) -> None:
     """Each time the same sentence that a run would end with."""
     state, start = nestling.state, nestling.actions.start
-    state.change_config(batch_size=200, validation_share=0.5)
+    state.change_config(batch_size=200, validation_split=0.5)
     nestling.commands.open_path(many)
     qtbot.waitUntil(lambda: bool(state.rows_problem))
     assert not start.isEnabled()
@@ -288,7 +288,7 @@ def test_bad_rows_are_left_out_where_the_user_says_so(
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     assert not nestling.actions.start.isEnabled()
     qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
-    assert nestling.state.config.bad_rows == "leave out"
+    assert nestling.state.config.bad_rows == "skip"
     qtbot.waitUntil(tokens_are_there(nestling))
     assert nestling.actions.start.isEnabled()
     assert nestling.data_work.preview.total == 21
@@ -324,24 +324,24 @@ def test_columns_are_mapped_tried_used_and_remembered(
     qtbot.waitUntil(lambda: "the answer 2" in view.tried.toPlainText())
     qtbot.mouseClick(view.use, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(tokens_are_there(nestling))
-    assert nestling.state.config.map == "prompt=asked, completion=answered"
+    assert nestling.state.config.columns == "prompt=asked, completion=answered"
     assert nestling.actions.start.isEnabled()
 
     nestling.commands.open_path(chat_file)  # another file's columns are not this one's
     qtbot.waitUntil(lambda: nestling.state.config.data == chat_file)
-    assert nestling.state.config.map == ""
+    assert nestling.state.config.columns == ""
     nestling.commands.open_path(unmapped)
     qtbot.waitUntil(lambda: nestling.state.config.data == unmapped)
-    assert nestling.state.config.map == "prompt=asked, completion=answered"
+    assert nestling.state.config.columns == "prompt=asked, completion=answered"
     qtbot.waitUntil(lambda: "asked" in view.roles)
     assert view.roles["asked"].currentData() == "prompt"
 
     qtbot.mouseClick(view.reset, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: nestling.state.config.map == "")
+    qtbot.waitUntil(lambda: nestling.state.config.columns == "")
     qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
     nestling.commands.open_path(unmapped)
     qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
-    assert nestling.state.config.map == "", "forgotten"
+    assert nestling.state.config.columns == "", "forgotten"
 
 
 def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(
@@ -388,7 +388,7 @@ def test_the_split_is_counted_on_both_sides(
     split = nestling.data.statistics.split
     assert split.counts.text() == "36 rows to train on, 4 to validate on."
     split.slider.setValue(50)
-    assert nestling.state.config.validation_share == 0.25
+    assert nestling.state.config.validation_split == 0.25
     qtbot.waitUntil(lambda: split.counts.text() == "30 rows to train on, 10 to validate on.")
     split.slider.setValue(0)
     everything = "40 rows to train on; nothing is validated."
@@ -452,7 +452,7 @@ def test_rows_that_share_a_line_are_all_listed(
     )
     good = [{"text": f"A sentence {i}."} for i in range(12)]
     path.write_text(json.dumps([{"text": ""}, first, *good, last]))
-    nestling.state.change_config(bad_rows="leave out")
+    nestling.state.change_config(bad_rows="skip")
     nestling.commands.open_path(path)
     qtbot.waitUntil(tokens_are_there(nestling))
     view = nestling.data.problems

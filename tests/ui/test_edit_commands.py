@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.core.config.training_config import TrainingConfig
-from app.library.queue_store import queued
+from app.library.queue_store import queued_run
 from app.ui.state.undo import UndoHistory
 from app.ui.tables.runs_model import RunsModel
 from app.ui.tables.table_view import make_table
@@ -73,7 +73,7 @@ def test_a_selectable_label_is_copied(place: QWidget, qtbot: QtBot) -> None:
 
 def test_rows_are_selected_and_copied_as_lines(place: QWidget, qtbot: QtBot) -> None:
     model, edit = RunsModel(), EditCommands(UndoHistory())
-    model.show_waiting(waiting_runs([queued(TrainingConfig(name=n)) for n in ("a", "b")], ""))
+    model.show_waiting(waiting_runs([queued_run(TrainingConfig(name=n)) for n in ("a", "b")], ""))
     table = make_table(model, "Runs", (0,))
     table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
     for column in range(1, model.columnCount() - 1):

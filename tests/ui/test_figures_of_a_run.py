@@ -53,7 +53,7 @@ class Case:
 CASES = {
     "refused by the model and bad": Case([*pairs(18), *[REFUSED] * 4, BAD, BAD]),
     "cut, and nothing left before the limit": Case([*pairs(18), *[USELESS] * 3, CUT, CUT]),
-    "held out": Case([*pairs(20), USELESS, CUT], settings=[("validation_share", 0.3)]),
+    "held out": Case([*pairs(20), USELESS, CUT], settings=[("validation_split", 0.3)]),
     "a validation file": Case(
         [*pairs(16), USELESS, REFUSED, CUT], valid=[*pairs(5, "other"), USELESS, CUT]
     ),
@@ -61,7 +61,8 @@ CASES = {
     "mixed": Case([*pairs(16), USELESS, CUT], mixed=[*pairs(17, "old"), REFUSED], share=0.5),
     # Nine batches make three whole steps, so that the last takes nothing of the next epoch.
     "batches together, of which all is trained": Case(
-        [*pairs(34), CUT, USELESS], settings=[("gradient_accumulation", 3), ("mask_prompt", False)]
+        [*pairs(34), CUT, USELESS],
+        settings=[("grad_accumulation_steps", 3), ("mask_prompt", False)],
     ),
 }
 
@@ -74,12 +75,12 @@ def test_the_figures_are_those_that_the_run_reports(
     data = write(tmp_path / "new" / "train.jsonl", case.rows).parent
     if case.valid:
         write(data / "valid.jsonl", case.valid)
-    settings: dict[str, Any] = {"validation_share": 0.0, **dict(case.settings)}
+    settings: dict[str, Any] = {"validation_split": 0.0, **dict(case.settings)}
     if case.mixed:
         old = write(tmp_path / "old.jsonl", case.mixed)
         settings["mix"] = (MixedDataset(old, case.share),)
     work, state = nestling.data_work, nestling.state
-    state.change_config(max_seq_length=LIMIT, batch_size=4, bad_rows="leave out", data=data)
+    state.change_config(max_seq_length=LIMIT, batch_size=4, bad_rows="skip", data=data)
     state.change_config(**settings)
     nestling.intake.inspect_current()
     qtbot.waitUntil(lambda: len(work.statistics.all) == 1 + bool(case.mixed))
@@ -101,11 +102,13 @@ def test_the_figures_are_those_that_the_run_reports(
 
     started = state.started
     assert steps == started.steps_per_epoch == checked["epoch"]["steps"]
-    examples = [work.statistics.all[i].train.kept(LIMIT) for i in range(len(work.statistics.all))]
+    examples = [
+        work.statistics.all[i].train.usable_rows(LIMIT) for i in range(len(work.statistics.all))
+    ]
     assert sum(examples) == started.train_examples
     assert counted["Examples"].value == f"{examples[0]} to train on"
     assert checked["tokens"]["train_rows"] == examples[0]
-    held = sum(one.valid.kept(LIMIT) for one in work.statistics.all)
+    held = sum(one.valid.usable_rows(LIMIT) for one in work.statistics.all)
     assert held == started.valid_examples
     trained = counted["Trained tokens"].value
     if case.mixed:
@@ -117,7 +120,9 @@ def test_the_figures_are_those_that_the_run_reports(
     left_out = sum(one.left_out(LIMIT) for one in work.statistics.all)
     said = [note for note in notes if "left out; the first" in note]
     assert [note.split()[0] for note in said] == ([str(left_out)] if left_out else [])
-    cut = sum(s.cut(LIMIT) for one in work.statistics.all for s in (one.train, one.valid))
+    cut = sum(
+        s.truncated_rows(LIMIT) for one in work.statistics.all for s in (one.train, one.valid)
+    )
     said = [note for note in notes if "cut at the end" in note]
     assert [note.split()[0] for note in said] == ([str(cut)] if cut else [])
 
@@ -126,7 +131,7 @@ def what_check_says(state: Any) -> dict[str, Any]:
     """`nestling check` with the settings of the page."""
     config = state.config
     arguments = ["check", str(config.data), "--model", str(config.model), "--json"]
-    names = ("max_seq_length", "batch_size", "gradient_accumulation", "validation_share", "seed")
+    names = ("max_seq_length", "batch_size", "grad_accumulation_steps", "validation_split", "seed")
     for name in names:
         arguments += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     arguments += [] if config.mask_prompt else ["--no-mask-prompt"]

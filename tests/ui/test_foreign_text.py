@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.errors import Failure
 from app.core.files.paths import runs_dir
 from app.ui.state.places import Place
 from app.ui.system.error_dialog import ErrorDialog
-from app.workers.background_thread import Failure
 from tests.conftest import write_chats
 from tests.ui.dropped_files import drop
 

@@ -17,7 +17,7 @@ from app.ui.guide.guide_window import GuideWindow
 from app.ui.look.theme import DARK
 from app.ui.system.preferences import Preferences
 from app.ui.system.theme_controller import ThemeController
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 
 TITLES = [
     "First run", "Your own data", "Your own model", "How it learns", "Reading the plots",
@@ -146,7 +146,7 @@ def test_a_new_theme_keeps_the_page_and_its_marks(guide: GuideWindow, qtbot: QtB
 def test_the_window_is_made_when_it_is_asked_for_and_found_again(
     over: QWidget, qapp: QApplication, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    settings = Preferences(tmp_path / "s.ini", BackgroundTasks(qapp))
+    settings = Preferences(tmp_path / "s.ini", BackgroundThread(qapp))
     guide = Guide(over, ThemeController(qapp, settings, over))
     assert guide.window is None
     assert not guide.find()

@@ -87,10 +87,10 @@ def test_bad_rows_that_are_to_be_left_out_do_not_stop_a_run(
 ) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("text\nA sentence.\nAnother.\n \n")
-    nestling.state.change_config(bad_rows="leave out", map="text=body")
+    nestling.state.change_config(bad_rows="skip", columns="text=body")
     nestling.commands.open_path(path)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.state.config.map == "", "another file's columns are not this one's"
+    assert nestling.state.config.columns == "", "another file's columns are not this one's"
     assert nestling.new_run.data.rows.text().startswith("Line 4: text is empty.")
 
 

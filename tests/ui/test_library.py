@@ -19,8 +19,8 @@ from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.preferences import Preferences
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
-from app.workers.background_thread import BackgroundTasks
-from app.workers.tasks.library import free_name
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks.library import unused_path
 from tests.ui.conftest import make_runs_view
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -134,7 +134,7 @@ def test_an_export_says_how_far_it_is_and_can_be_cancelled_there(
 
 
 def test_a_name_with_a_slash_is_no_folder(tmp_path: Path) -> None:
-    assert free_name(tmp_path, "a/b") == tmp_path / "a-b"
+    assert unused_path(tmp_path, "a/b") == tmp_path / "a-b"
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None
 @pytest.mark.parametrize("name", ["a" * 300, "語" * 300, "🐣" * 300])
 def test_a_very_long_name_is_cut(name: str, tmp_path: Path) -> None:
     assert len(shortened(name)) <= LONGEST_NAME
-    free_name(tmp_path, f"{shortened(name)} adapter").mkdir()
-    assert free_name(tmp_path, f"{shortened(name)} adapter").name.endswith(" 2")
+    unused_path(tmp_path, f"{shortened(name)} adapter").mkdir()
+    assert unused_path(tmp_path, f"{shortened(name)} adapter").name.endswith(" 2")
 
 
 def test_a_run_with_a_very_long_name_is_exported(
@@ -310,7 +310,8 @@ def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(
     assert page.table.columnWidth(0) == 150
     qtbot.waitUntil(
         lambda: (
-            "Size" in Preferences(tmp_path / "s.ini", BackgroundTasks(qapp)).text("library/columns")
+            "Size"
+            in Preferences(tmp_path / "s.ini", BackgroundThread(qapp)).text("library/columns")
         )
     )
     again = make_runs_view(queue, tmp_path, qapp, qtbot)

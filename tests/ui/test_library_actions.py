@@ -21,16 +21,16 @@ from app.core.events import EvaluationFinished, RunFinished
 from app.core.files.paths import runs_dir
 from app.library.reading.csv_export import export_csv
 from app.library.reading.run_details import read_details
-from app.library.run.label import Label, read_label, write_label
+from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps
 from app.library.run.recorder import RunRecorder
-from app.library.run.run_lock import Claim
+from app.library.run.run_lock import RunLock
 from app.ui.plots.run_plots import RunPlots
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
 from app.ui.state.run_loading import reading
-from app.workers.tasks.trash_tasks import deleting_runs, undoing
+from app.workers.tasks.trash import delete_runs, restore
 from tests.library.made_up import made_up_step, run_started, write_state
 
 MakeRun = Callable[..., Path]
@@ -170,7 +170,7 @@ def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    long = Label("n" * 300, "line\r\n" * 9000)
+    long = RunLabel("n" * 300, "line\r\n" * 9000)
     write_label(run, long)
     nestling = shown()
     opened(nestling, run, qtbot)
@@ -179,7 +179,7 @@ def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
     assert read_label(run) == long
     nestling.runs.opened.head.name.setText("short")
     nestling.runs.opened.head.back.click()
-    qtbot.waitUntil(lambda: read_label(run) == Label("short", long.notes))
+    qtbot.waitUntil(lambda: read_label(run) == RunLabel("short", long.notes))
 
 
 def test_a_run_without_a_name_keeps_the_one_it_had(
@@ -262,10 +262,10 @@ def test_an_account_that_never_had_a_trash_gets_one(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "new" / "share"))
     run = make_run(runs_dir() / "r")
-    deletion = deleting_runs([run])()
+    deletion = delete_runs([run])
     assert not deletion.problem
     assert not run.exists()
-    undoing(deletion)()
+    restore(deletion)
     assert (run / "run.json").is_file()
 
 
@@ -274,7 +274,7 @@ def test_a_run_in_progress_can_not_be_deleted(
 ) -> None:
     run = make_run(runs_dir() / "a", outcome=None, saves=(4,))
     nestling = shown()
-    claim = Claim(run)  # begun elsewhere since the list was made
+    claim = RunLock(run)  # begun elsewhere since the list was made
     nestling.runs.list.request_delete()
     qtbot.waitUntil(lambda: "in progress" in nestling.window.notice.text.text())
     assert run.is_dir()
@@ -602,9 +602,9 @@ def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Ne
     first = build()
     assert first.state.config.keep_checkpoints == "all"
     first.retention.action.trigger()
-    assert first.state.config.keep_checkpoints == "best and last"
+    assert first.state.config.keep_checkpoints == "best-and-last"
     first.shut_down()
-    assert build().state.config.keep_checkpoints == "best and last"
+    assert build().state.config.keep_checkpoints == "best-and-last"
 
 
 def test_notes_being_written_when_the_window_closes_are_kept(

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 from app.core.config.training_config import TrainingConfig
 from app.core.events import EvaluationFinished, RetentionMeasured
 from app.library.run.metrics import read_steps
-from app.library.run.step_table import no_steps
+from app.library.run.step_table import empty_table
 from app.ui.state.app_state import AppState
 from app.ui.state.live_series import LiveSeries
 from app.ui.state.run_loading import RunToResume
@@ -66,7 +66,7 @@ def test_a_new_run_leaves_nothing_of_the_last(state: AppState) -> None:
 def test_forgetting_that_was_measured_before_and_is_now_is_one_curve(state: AppState) -> None:
     live = LiveSeries(state)
     before = (RetentionMeasured(4, 0.1, 8), RetentionMeasured(8, 0.2, 8))
-    state.begin_run(TrainingConfig(), RunToResume(TrainingConfig(), no_steps(), (), before))
+    state.begin_run(TrainingConfig(), RunToResume(TrainingConfig(), empty_table(), (), before))
     state.take_event(run_started(Path("run")))
     state.take_event(RetentionMeasured(12, 0.3, 8))
     assert live.series is not None

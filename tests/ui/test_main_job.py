@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted, StageChanged
 from app.core.files.paths import starter_dir
@@ -78,9 +78,9 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.state.config == demo_config()
     few = tmp_path / "questions.jsonl"
-    with nestling.state.config.question_sets[0].open(encoding="utf-8") as questions:
+    with nestling.state.config.eval_sets[0].open(encoding="utf-8") as questions:
         few.write_text("".join(questions.readlines()[:3]), encoding="utf-8")
-    nestling.state.change_config(steps=2, question_sets=(few,))
+    nestling.state.change_config(steps=2, eval_sets=(few,))
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     opened = nestling.runs.opened
@@ -178,7 +178,7 @@ def train_for_long(nestling: Nestling, data: Path, qtbot: QtBot) -> None:
     nestling.commands.open_path(data)
     qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
     assert not nestling.actions.save.isEnabled()
-    state.change_config(steps=50_000, steps_per_save=50_000, validation_share=0.0)
+    state.change_config(steps=50_000, steps_per_save=50_000, validation_split=0.0)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
     qtbot.waitUntil(nestling.runs.opened.head.save.isVisible)

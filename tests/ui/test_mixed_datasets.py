@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.library.column_mapping_store import remember_columns
 from app.library.run.layout import LOG_FILE
@@ -99,7 +99,7 @@ def test_bad_rows_of_a_mixed_in_dataset_are_named(
         "1 row can't be used. The first: old.jsonl, line 8: is not valid JSON"
     )
     assert nestling.state.start_blocker() == "old has rows that can't be used."
-    nestling.state.change_config(bad_rows="leave out")
+    nestling.state.change_config(bad_rows="skip")
     assert nestling.state.start_blocker() == ""
 
 
@@ -108,11 +108,11 @@ def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
 ) -> None:
     letters = tmp_path / "letters.csv"
     letters.write_text("asked,answered\n" + "".join(f"why {i},so {i}\n" for i in range(9)))
-    remember_columns(letters, Columns(prompt="asked", completion="answered"))
+    remember_columns(letters, ColumnMapping(prompt="asked", completion="answered"))
     assert drop(nestling.window, write("new.jsonl", 30), letters)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     (mixed,) = nestling.state.config.mix
-    assert (mixed.data, mixed.map) == (letters, "prompt=asked, completion=answered")
+    assert (mixed.data, mixed.columns) == (letters, "prompt=asked, completion=answered")
     assert shown(nestling)[0][2].startswith("9 examples")
     qtbot.waitUntil(lambda: nestling.data_work.tokenization.done is not None)
 

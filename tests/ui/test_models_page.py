@@ -28,7 +28,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.places import Place
 from app.ui.tables.models_model import NAME_COLUMN, PARAMETERS_COLUMN, STATE_COLUMN, ModelsModel
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.models import ListedModels
 from tests.models.hub_cache import add_to_hub_cache
 from tests.models.made_models import write_model
@@ -321,7 +321,7 @@ def commands(
     notice = Notice(window)
     for widget in (page, window):
         qtbot.addWidget(widget)
-    background = BackgroundTasks()
+    background = BackgroundThread()
     yield ModelsCommands(state, page, background, notice, window)
     background.shut_down()
 

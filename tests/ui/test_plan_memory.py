@@ -7,36 +7,36 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
 from app.ui.state.recent import MOST, Recent
 from app.ui.system.preferences import Preferences
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 
 OWN = TrainingConfig(model=Path("/models/own"), steps=700, learning_rate=2e-4)
 
 
 @pytest.fixture
-def background(qapp: QApplication) -> Iterator[BackgroundTasks]:
-    made = BackgroundTasks(qapp)
+def background(qapp: QApplication) -> Iterator[BackgroundThread]:
+    made = BackgroundThread(qapp)
     yield made
     made.shut_down()
 
 
 @pytest.fixture
-def settings(background: BackgroundTasks, tmp_path: Path) -> Preferences:
+def settings(background: BackgroundThread, tmp_path: Path) -> Preferences:
     return Preferences(tmp_path / "settings.ini", background)
 
 
 def test_the_whole_plan_is_there_again_after_quitting(
-    settings: Preferences, background: BackgroundTasks, tmp_path: Path
+    settings: Preferences, background: BackgroundThread, tmp_path: Path
 ) -> None:
     plan = replace(
         OWN, data=Path("/d/a, “b”.jsonl"), mix=(MixedDataset(Path("/d/old"), 0.25, "text=body"),),
         tiers=(TierConfig(1), TierConfig(3, 0.5, "skip")), adapter=Path("/runs/r/checkpoints/s"),
-        name="Größe, 100 %", question_sets=(Path("/q.jsonl"),),
+        name="Größe, 100 %", eval_sets=(Path("/q.jsonl"),),
     )  # fmt: skip
     state = AppState(TrainingConfig())
     memory = PlanMemory(state, settings)
@@ -82,7 +82,7 @@ def test_another_model_leaves_the_sample_its_data_and_questions(settings: Prefer
     memory = PlanMemory(state, settings)
     memory.use_sample()
     config = memory.left_sample(model=Path("/models/other"))
-    assert (config.data, config.question_sets) == (demo_config().data, demo_config().question_sets)
+    assert (config.data, config.eval_sets) == (demo_config().data, demo_config().eval_sets)
     assert (config.model, config.learning_rate) == (Path("/models/other"), OWN.learning_rate)
 
 

@@ -18,9 +18,9 @@ from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import (
     QUEUE_FILE,
     QueuedRun,
-    queued,
+    SavedQueue,
+    queued_run,
     read_queue,
-    read_saved_queue,
     write_queue,
 )
 from app.library.reading.run_store import list_runs
@@ -194,7 +194,7 @@ def test_runs_follow_each_other_to_the_end_of_the_queue(
     assert nestling.queue.runs == []
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
     assert done == [("first", 3, "finished"), ("second", 4, "finished")]
-    qtbot.waitUntil(lambda: read_queue(home_dir() / QUEUE_FILE) == [])
+    qtbot.waitUntil(lambda: list(read_queue(home_dir() / QUEUE_FILE).runs) == [])
 
 
 def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
@@ -252,7 +252,7 @@ def test_a_damaged_queue_is_put_aside_and_said(tmp_path: Path, damage: str, word
     path = tmp_path / QUEUE_FILE
     path.write_text(damage)
     with pytest.raises(InputError, match=rf"could not be read: {words}\. It is kept in"):
-        read_queue(path)
+        list(read_queue(path).runs)
     assert not path.exists()
     (aside,) = tmp_path.iterdir()
     assert aside.read_text() == damage
@@ -262,14 +262,22 @@ def test_settings_that_are_not_understood_keep_their_place_and_their_words(
     tmp_path: Path, config: TrainingConfig
 ) -> None:
     path = tmp_path / QUEUE_FILE
-    write_queue(path, [queued(config), queued(replace(config, name="new"))])
+    write_queue(
+        path,
+        SavedQueue(
+            (
+                queued_run(config),
+                queued_run(replace(config, name="new")),
+            )
+        ),
+    )
     said = json.loads(path.read_text())
     said["runs"][1]["settings"]["from_the_future"] = 7
     path.write_text(json.dumps(said))
-    runs = read_queue(path)
+    runs = list(read_queue(path).runs)
     assert [run.config.name for run in runs] == ["first", "new"]
     assert "no setting named 'from_the_future'" in runs[1].problem
-    write_queue(path, runs)
+    write_queue(path, SavedQueue(tuple(runs)))
     assert json.loads(path.read_text())["runs"][1]["settings"]["from_the_future"] == 7
 
 
@@ -291,8 +299,8 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     nestling.queue.add(replace(config, name="next"))
     nestling.runs.list.start.click()
     again = begun_again(build, nestling, qtbot)
-    saved = read_saved_queue(home_dir() / QUEUE_FILE)
-    assert saved.goes_on
+    saved = read_queue(home_dir() / QUEUE_FILE)
+    assert saved.auto_resume
     assert [run.config.name for run in saved.runs] == ["next"]
     assert saved.unfinished == next(r.run_dir.name for r in list_runs(runs_dir()))
     qtbot.waitUntil(lambda: again.state.phase.is_active)
@@ -300,7 +308,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     assert "queue resumed" in again.window.notice.text.text()
     qtbot.waitUntil(lambda: not again.state.is_inspecting)
     assert again.window.notice.isVisible()
-    assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it
+    assert not read_queue(home_dir() / QUEUE_FILE).auto_resume  # a crash from here on holds it
     qtbot.waitUntil(lambda: not again.queue.is_going)
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
     assert done == [("long", 100, "finished"), ("next", 3, "finished")]
@@ -309,7 +317,10 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
 def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
     build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    write_queue(home_dir() / QUEUE_FILE, [queued(config)], goes_on=True, unfinished="gone")
+    write_queue(
+        home_dir() / QUEUE_FILE,
+        SavedQueue((queued_run(config),), auto_resume=True, unfinished="gone"),
+    )
     nestling = build()
     nestling.window.show()
     qtbot.waitUntil(lambda: [r.outcome for r in list_runs(runs_dir())] == ["finished"])
@@ -318,9 +329,9 @@ def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", 7, None])
 def test_what_a_queue_goes_on_with_is_in_the_library(config: TrainingConfig, name: object) -> None:
     path = home_dir() / QUEUE_FILE
-    write_queue(path, [queued(config)], goes_on=True, unfinished="r")
+    write_queue(path, SavedQueue((queued_run(config),), auto_resume=True, unfinished="r"))
     path.write_text(path.read_text().replace('"r"', json.dumps(name)))
-    assert read_saved_queue(path).unfinished == ""
+    assert read_queue(path).unfinished == ""
 
 
 def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
@@ -332,7 +343,7 @@ def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
     qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert names(nestling.queue) == ["next"]
     qtbot.waitUntil(
-        lambda: [r.config.name for r in read_queue(home_dir() / QUEUE_FILE)] == ["next"]
+        lambda: [r.config.name for r in list(read_queue(home_dir() / QUEUE_FILE).runs)] == ["next"]
     )  # as a kill would leave it
     nestling.control.stop()
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.core.files.paths import home_dir
 from app.ui.system.preferences import Preferences
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 
 
 @pytest.mark.parametrize("is_old", [True, False])
@@ -20,7 +20,7 @@ def test_the_settings_file_is_the_user_s_alone(qapp: QApplication, is_old: bool)
         path.write_text("[General]\nearlier=1\n")
         path.chmod(0o644)
     parent = QObject()
-    background = BackgroundTasks(parent)
+    background = BackgroundThread(parent)
     settings = Preferences(path, background)
     settings.set("folder", "/private/place")
     settings.close()

@@ -49,8 +49,10 @@ def test_every_assignment_can_be_chosen_and_is_named(nestling: Nestling) -> None
                      "By patterns"]  # fmt: skip
     for assign in CHOICES["assign"]:
         state.change_config(assign=assign)
-        assert editor.fast_end.isHidden() == (assign in ("rank", "manual"))
-        assert editor.fast_end.isHidden() or editor.fast_end.currentText().endswith("fastest")
+        assert editor.fastest_first.isHidden() == (assign in ("rank", "manual"))
+        assert editor.fastest_first.isHidden() or editor.fastest_first.currentText().endswith(
+            "fastest"
+        )
 
 
 def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:

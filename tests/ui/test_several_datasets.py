@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
@@ -124,15 +124,15 @@ def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
     view.use.click()
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     (mixed,) = nestling.state.config.mix
-    assert (mixed.data, mixed.map) == (unmapped, "prompt=asked, completion=answered")
-    assert nestling.state.config.map == "", "the other dataset is read as it was"
+    assert (mixed.data, mixed.columns) == (unmapped, "prompt=asked, completion=answered")
+    assert nestling.state.config.columns == "", "the other dataset is read as it was"
     assert page.chooser.choices[1].text() == "letters  50 %"
     qtbot.waitUntil(
-        lambda: remembered_columns(unmapped) == Columns(prompt="asked", completion="answered")
+        lambda: remembered_columns(unmapped) == ColumnMapping(prompt="asked", completion="answered")
     )
     qtbot.waitUntil(measured(nestling, 2))
     view.reset.click()
-    qtbot.waitUntil(lambda: nestling.state.config.mix[0].map == "")
+    qtbot.waitUntil(lambda: nestling.state.config.mix[0].columns == "")
     assert not nestling.actions.start.isEnabled()
     assert nestling.state.mix_problem == "letters has no example that can be trained on."
 
@@ -142,7 +142,7 @@ def test_what_the_page_says_of_rows_and_steps_is_what_the_run_does(
 ) -> None:
     config = TrainingConfig(
         model=tiny_model, data=write("new.jsonl", 31), steps=2, rank=2, seed=5, batch_size=3,
-        gradient_accumulation=2, max_seq_length=64, validation_share=0.15,
+        grad_accumulation_steps=2, max_seq_length=64, validation_split=0.15,
         mix=(MixedDataset(write("old.jsonl", 17, long=4), 0.37),
              MixedDataset(write("older.jsonl", 50), 0.11)),
     )  # fmt: skip

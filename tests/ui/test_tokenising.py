@@ -93,7 +93,7 @@ def test_a_run_goes_on_where_the_page_was(
     """One that needs all rows before it begins."""
     monkeypatch.setattr("app.data.training_set.early_data.LEAST_BYTES", 2**40)
     work = nestling.data_work.tokenization
-    nestling.state.change_config(steps=1, batch_size=1, validation_share=0.0)
+    nestling.state.change_config(steps=1, batch_size=1, validation_split=0.0)
     nestling.state.change_config(mask_prompt=False)
     shares: list[float] = []
     stages: list[str] = []
@@ -123,7 +123,7 @@ def test_the_page_goes_on_after_a_run_that_needed_few_rows(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work = nestling.data_work.tokenization
-    nestling.state.change_config(steps=1, batch_size=1, validation_share=0.0, mask_prompt=False)
+    nestling.state.change_config(steps=1, batch_size=1, validation_split=0.0, mask_prompt=False)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
     nestling.actions.start.trigger()

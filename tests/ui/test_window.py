@@ -22,13 +22,13 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.errors import Failure
 from app.core.files.paths import home_dir, runs_dir
 from app.core.system.version import version_line
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.state.places import Place
 from app.ui.system.error_dialog import ErrorDialog
 from app.ui.system.theme_controller import Look
-from app.workers.background_thread import Failure
 
 
 def test_every_control_has_a_name_for_voice_over(nestling: Nestling) -> None:

@@ -46,7 +46,8 @@ def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: Qt
     qtbot.waitUntil(lambda: bool(second.ended))
     assert first.values == [1, 2, 3]
     assert [ended.ending for ended in first.ended] == ["finished"]
-    refusal = second.ended[0]
+    refusal = second.ended[0].failure
+    assert refusal is not None
     assert (refusal.message, refusal.hint, refusal.is_app_error) == (
         "It is blue.", "Paint it.", True,
     )  # fmt: skip
@@ -58,7 +59,7 @@ def test_a_job_that_cannot_be_unpickled_fails_alone(process: DataProcess, qtbot:
     next_one, _ = begin(process, Counting(2))
     qtbot.waitUntil(lambda: bool(next_one.ended))
     assert broken.ended[0].ending == "failed"
-    assert "half initialized" in broken.ended[0].message
+    assert "half initialized" in str(broken.ended[0].failure)
     assert next_one.values == [1, 2]
 
 
@@ -108,7 +109,7 @@ def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
     os.kill(process.process_id, signal.SIGKILL)
     qtbot.waitUntil(lambda: bool(told.ended))
     assert told.ended[0].ending == "failed"
-    assert "ended before it was done" in told.ended[0].message
+    assert "ended before it was done" in str(told.ended[0].failure)
     after, _ = begin(process, Counting(1))
     qtbot.waitUntil(lambda: bool(after.ended))
     assert after.values == [1]
@@ -179,7 +180,7 @@ def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
 ) -> None:
     told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
     qtbot.waitUntil(lambda: bool(told.values))
-    process.rest()
+    process.stop_when_idle()
     assert process.process_id is None
     after, _ = begin(process, Counting(1))
     qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended))

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QTimer
 from app.core.config.training_config import TrainingConfig
 from app.workers.compute_thread import ComputeThread
-from app.workers.jobs.training import CheckpointRequest, training
+from app.workers.jobs.training import CheckpointRequest, training_job
 
 application = QCoreApplication([])
 compute = ComputeThread()
@@ -22,7 +22,7 @@ if leave_early == "yes":
     compute.job_yielded.connect(
         lambda n: QTimer.singleShot(0, application.quit) if hasattr(n.value, "loss") else None
     )
-compute.submit("Training", training(config, runs, CheckpointRequest()))
+compute.submit("Training", training_job(config, runs, CheckpointRequest()))
 application.exec()
 compute.shut_down()
 print("end")

@@ -111,7 +111,9 @@ def test_a_foreseen_error_becomes_its_sentence() -> None:
 
     ending = run(Job("fail", work))[-1]
     assert isinstance(ending, JobEnded)
-    assert (ending.ending, ending.message, ending.hint, ending.is_app_error) == (
+    failure = ending.failure
+    assert failure is not None
+    assert (ending.ending, failure.message, failure.hint, failure.is_app_error) == (
         "failed", "The file is empty.", "Choose another.", True,
     )  # fmt: skip
 
@@ -124,9 +126,10 @@ def test_a_defect_becomes_text_with_its_traceback() -> None:
     notices = run(Job("fail", work))
     ending = notices[-1]
     assert isinstance(ending, JobEnded)
-    assert ending.message == "ZeroDivisionError: by nought"
-    assert "in work" in ending.details
-    assert not ending.is_app_error
+    assert ending.failure is not None
+    assert ending.failure.message == "ZeroDivisionError: by nought"
+    assert "in work" in ending.failure.details
+    assert not ending.failure.is_app_error
     assert sum(isinstance(n, JobEnded) for n in notices) == 1
 
 

@@ -1,4 +1,4 @@
-"""The settings of a run, a module for each section of the form.
+"""A run's settings, one module for each section of the form.
 
 Together they are TrainingConfig in app/core/config/training_config.py.
 """

@@ -1,4 +1,4 @@
-"""What is trained: an adapter's kind, size and place in the model."""
+"""Settings of the adapter: its kind, its size and its place in the model."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""How a run remembers: the slow and the lasting clock beside the fast one, which is AdamW itself.
+"""Settings of the slow and the lasting clock. The fast clock is AdamW itself.
 
 After "The three clocks": the slow clock keeps the base model's own knowledge, the lasting clock
 keeps the lessons of earlier runs.

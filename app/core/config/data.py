@@ -1,4 +1,4 @@
-"""What goes into a run, and where it goes. Whether files exist is not known here."""
+"""Settings of a run's files: base model, datasets, output. Does not look at the disk."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,10 +8,10 @@ from app.core.column_mapping import EXAMPLE, ROLES, parse_columns
 from app.core.config.setting import Problem, number, setting
 from app.core.errors import InputError
 from app.core.files.paths import starter_model_dir
-from app.core.text.visible import visible_line
+from app.core.text.sanitize import visible_line
 
-BadRows = Literal["stop", "leave out"]
-MOST_MIXED_IN = 0.95
+BadRows = Literal["stop", "skip"]
+MAX_MIXED_SHARE = 0.95
 """An epoch then has 20 rows for each of the dataset itself."""
 
 
@@ -21,16 +21,16 @@ class MixedDataset:
 
     data: Path
     share: float
-    """Of the training rows of an epoch, which of them are this dataset's."""
-    map: str = ""
-    """Its columns, as the setting of that name says those of the run's own dataset."""
+    """Share of an epoch's training rows that come from this dataset."""
+    columns: str = ""
+    """Its column mapping, written like the run's own."""
 
     def __str__(self) -> str:
         return f"{self.data.name} {self.share * 100:.3g} %"
 
 
 @dataclass(frozen=True)
-class FileSettings:
+class DataSettings:
     model: Path = setting(
         factory=starter_model_dir,
         label="Base model",
@@ -64,7 +64,7 @@ class FileSettings:
         help="A file to validate on. Default: a held-out share of the dataset.",
         section="files",
     )
-    question_sets: tuple[Path, ...] = setting(
+    eval_sets: tuple[Path, ...] = setting(
         (),
         label="Question sets",
         help="Files of chats with questions that are asked before and after training. An "
@@ -84,7 +84,7 @@ class FileSettings:
         section="files",
     )
 
-    map: str = setting(
+    columns: str = setting(
         "",
         label="Columns",
         help="The role of each column where the dataset's own names don't tell, like "
@@ -95,14 +95,15 @@ class FileSettings:
     bad_rows: BadRows = setting(
         "stop",
         label="Invalid rows",
-        help="stop: a row that can't be used stops the run before it starts. leave out: the "
-        "run trains on the other rows, and the log names those left out.",
+        help="stop: a row that can't be used stops the run: before it starts, or at a checkpoint "
+        "if the run has begun. skip: the run trains on the other rows, and the log names "
+        "those left out.",
         section="files",
         advanced=True,
     )
 
     def file_problems(self) -> list[Problem]:
-        return self._path_problems() + _column_problems(self.map) + _mix_problems(self.mix)
+        return self._path_problems() + _column_problems(self.columns) + _mix_problems(self.mix)
 
     def _path_problems(self) -> list[Problem]:
         """A settings file can name what no disk can have."""
@@ -111,7 +112,10 @@ class FileSettings:
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Path)
         }
-        several = {"question_sets": self.question_sets, "mix": [one.data for one in self.mix]}
+        several = {
+            "eval_sets": self.eval_sets,
+            "mix": [dataset.data for dataset in self.mix],
+        }
         return [
             Problem(
                 name, f"{visible_line(str(path))} can't be a path: it holds a character of code 0."
@@ -126,7 +130,7 @@ def _column_problems(text: str) -> list[Problem]:
     try:
         parse_columns(text)
     except InputError as error:
-        return [Problem("map", str(error))]
+        return [Problem("columns", str(error))]
     return []
 
 
@@ -141,16 +145,16 @@ def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
                 )
             ]
         try:
-            parse_columns(mixed.map)
+            parse_columns(mixed.columns)
         except InputError as error:
             return [Problem("mix", f"{mixed.data.name}: {error}")]
     total = sum(mixed.share for mixed in mix)
-    if total > MOST_MIXED_IN:
+    if total > MAX_MIXED_SHARE:
         return [
             Problem(
                 "mix",
                 f"The mixed-in datasets make up {total * 100:.4g} % of the rows; at most "
-                f"{MOST_MIXED_IN * 100:g} % can be, as the rest is the dataset itself.",
+                f"{MAX_MIXED_SHARE * 100:g} % can be, as the rest is the dataset itself.",
             )
         ]
     return []

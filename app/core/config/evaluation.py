@@ -1,16 +1,16 @@
-"""When a run is validated, kept and ended early."""
+"""Settings of validation, question sets, checkpoints and early stopping."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from app.core.config.setting import setting
 
-Keep = Literal["all", "best and last"]
+CheckpointRetention = Literal["all", "best-and-last"]
 
 
 @dataclass(frozen=True)
-class WatchingSettings:
-    validation_share: float = setting(
+class EvaluationSettings:
+    validation_split: float = setting(
         0.1,
         label="Validation split",
         help="Share of the dataset that is held out for validation if no validation set is "
@@ -34,7 +34,7 @@ class WatchingSettings:
         maximum=10_000_000,
         advanced=True,
     )
-    questions_asked: int = setting(
+    eval_questions: int = setting(
         0,
         label="Questions asked",
         help="Questions of each set that are asked before and after the run, the same ones. 0: "
@@ -56,7 +56,7 @@ class WatchingSettings:
         100, label="Save every (steps)", help="Steps between checkpoints.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
-    early_stop_evals: int = setting(
+    early_stopping_patience: int = setting(
         0,
         label="Early stopping",
         help="Ends the run after this many validations in a row without a new best. 0 turns it "
@@ -66,7 +66,7 @@ class WatchingSettings:
         maximum=10_000,
         advanced=True,
     )
-    keep_checkpoints: Keep = setting(
+    keep_checkpoints: CheckpointRetention = setting(
         "all",
         label="Keep checkpoints",
         help="all, or only the last one and the one with the best validation loss.",

@@ -1,4 +1,4 @@
-"""How a run learns: three plain choices over clocks and tiers, and the one that a plan amounts to.
+"""The learning method of a plan: three named choices over clocks and tiers.
 
 A line says what was measured only where the README says so.
 """
@@ -9,50 +9,56 @@ from app.core.config.presets import Preset, preset
 from app.core.config.training_config import TierConfig, TrainingConfig
 
 CLOCKS = ("slow_every", "slow_weight", "lasting_pull")
-TIERS = ("tiers", "assign", "fast_end", "tier_patterns")
+TIERS = ("tiers", "assign", "fastest_first", "tier_patterns")
 
 
 @dataclass(frozen=True)
-class Way:
+class LearningMethod:
     title: str
     description: str
     """One line for people."""
 
 
-LEARN_AND_KEEP = Way(
+LEARN_AND_KEEP = LearningMethod(
     "Learn and keep",
     "AdamW, with lessons that draw the model to its base's own predictions, and a pull back to "
     "the adapter that it starts from.",
 )
-JUST_LEARN = Way("Just learn", "Plain AdamW: every weight of the adapter moves at every step.")
-BY_TIERS = Way(
+JUST_LEARN = LearningMethod(
+    "Just learn", "Plain AdamW: every weight of the adapter moves at every step."
+)
+BY_TIERS = LearningMethod(
     "By tiers",
     "Parts of the adapter move at every step, others less often. On a small model, tiers alone "
     "kept old knowledge no better than plain AdamW.",
 )
-CUSTOM = Way("Custom", "Clocks and tiers as they are set below.")
-WAYS = (LEARN_AND_KEEP, JUST_LEARN, BY_TIERS)
-"""Those that can be chosen."""
+CUSTOM = LearningMethod("Custom", "Clocks and tiers as they are set below.")
+LEARNING_METHODS = (LEARN_AND_KEEP, JUST_LEARN, BY_TIERS)
+"""The methods that can be chosen."""
 
 
-def way_of(config: TrainingConfig) -> Way:
-    """What the plan amounts to; `CUSTOM` where clocks differ from the preset's, or have tiers
+def learning_method(config: TrainingConfig) -> LearningMethod:
+    """The method that the plan uses; `CUSTOM` if clocks differ from the preset's or come with tiers
     beside them."""
     is_flat = config.tiers == (TierConfig(1),)
     if not config.slow_every and not config.lasting_pull:
         return JUST_LEARN if is_flat else BY_TIERS
-    return LEARN_AND_KEEP if is_flat and _has(config, _keeping(), CLOCKS) else CUSTOM
+    return LEARN_AND_KEEP if is_flat and _has(config, _learn_and_keep(), CLOCKS) else CUSTOM
 
 
-def learning(config: TrainingConfig, way: Way, rate_before: float | None = None) -> TrainingConfig:
-    """The plan with its clocks and tiers as one of `WAYS` sets them; tiers that are there stay
-    where it is to learn by tiers. With the clocks goes their learning rate, for that from before
-    they were chosen, or the product's."""
-    keeping = _keeping()
+def with_learning_method(
+    config: TrainingConfig, way: LearningMethod, rate_before: float | None = None
+) -> TrainingConfig:
+    """The plan with the clocks and tiers of one of `LEARNING_METHODS`.
+
+    Learning by tiers keeps the tiers that are already there. Dropping the clocks restores
+    `rate_before`, the learning rate from before they were chosen, or else the default.
+    """
+    keeping = _learn_and_keep()
     if way is LEARN_AND_KEEP:
         return keeping.applied_to(config)
     rate = keeping.settings["learning_rate"]
-    if way_of(config) is LEARN_AND_KEEP and config.learning_rate == rate:
+    if learning_method(config) is LEARN_AND_KEEP and config.learning_rate == rate:
         before = TrainingConfig().learning_rate if rate_before is None else rate_before
         config = replace(config, learning_rate=before)
     flat = preset("one-pace")
@@ -69,7 +75,7 @@ def with_tiers(config: TrainingConfig, plan: TrainingConfig | None = None) -> Tr
     return replace(config, **{name: getattr(source, name) for name in TIERS})
 
 
-def _keeping() -> Preset:
+def _learn_and_keep() -> Preset:
     return preset("learn-and-keep")
 
 

@@ -1,4 +1,4 @@
-"""How a run steps: batches, learning rate, the optimizer."""
+"""Settings of batches, learning rate and optimizer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,11 +6,11 @@ from typing import Literal
 from app.core.config.setting import setting
 
 Schedule = Literal["constant", "linear", "cosine"]
-Replies = Literal["every", "whole chat", "last"]
+Replies = Literal["every", "whole-chat", "last"]
 
 
 @dataclass(frozen=True)
-class StepSettings:
+class OptimizationSettings:
     steps: int = setting(
         300, label="Steps", help="Optimizer steps.", section="training", minimum=1,
         maximum=10_000_000,
@@ -46,13 +46,13 @@ class StepSettings:
         "every",
         label="Replies",
         help="every: each reply as the model sees it at its turn; where the chat template "
-        "changes earlier replies, these become separate examples. whole chat: one example "
+        "changes earlier replies, these become separate examples. whole-chat: one example "
         "per chat; where the template changes earlier replies, only the last one is "
         "trained. last: the last reply of each chat.",
         section="training",
         advanced=True,
     )
-    schedule: Schedule = setting(
+    lr_schedule: Schedule = setting(
         "cosine",
         label="Schedule",
         help="How the learning rate falls after warm-up.",
@@ -68,7 +68,7 @@ class StepSettings:
         maximum=1_000_000,
         advanced=True,
     )
-    gradient_accumulation: int = setting(
+    grad_accumulation_steps: int = setting(
         1,
         label="Gradient accumulation",
         help="Batches per optimizer step, weighted by their trained tokens.",
@@ -94,7 +94,7 @@ class StepSettings:
         maximum=1.0,
         advanced=True,
     )
-    max_norm: float = setting(
+    max_grad_norm: float = setting(
         1.0,
         label="Max gradient norm",
         help="Gradient clipping: the largest L2 norm of the gradient over all tiers. 0 turns "

@@ -10,12 +10,14 @@ from typing import Any
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.core.files.paths import starter_dir, starter_model_dir
+from app.core.text.sanitize import single_line
 
 
 @dataclass(frozen=True)
 class Preset:
     name: str
-    """What `--preset` takes."""
+    """The argument of `--preset`."""
     title: str
     description: str
     settings: Mapping[str, Any]
@@ -31,9 +33,9 @@ class Preset:
 
 def preset(name: str) -> Preset:
     """The preset called `name`. Raises InputError that lists those there are."""
-    for found in PRESETS:
-        if found.name == name:
-            return found
+    for candidate in PRESETS:
+        if candidate.name == name:
+            return candidate
     known = ", ".join(p.name for p in PRESETS)
     raise InputError(f"There is no preset named {name!r}.", f"There are {known}.")
 
@@ -42,7 +44,7 @@ def _tiers(*periods: int) -> tuple[TierConfig, ...]:
     return tuple(TierConfig(period) for period in periods)
 
 
-_UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fast_end": "top"}
+_UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fastest_first": "top"}
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
@@ -70,32 +72,68 @@ PRESETS: tuple[Preset, ...] = (
         "Late layers fast",
         "The layers nearest the output move at every step, the middle ones at every second step, "
         "the early ones at every fourth, each by the mean of its gradients since.",
-        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "top"},
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fastest_first": "top"},
     ),
     Preset(
         "early-layers-fast",
         "Early layers fast",
         "The reverse: the layers nearest the input move at every step.",
-        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "bottom"},
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fastest_first": "bottom"},
     ),
     Preset(
         "fast-and-slow-slices",
         "Fast and slow slices",
         "Each adapter has fast and slow ranks side by side, which move every 1, 2, 4 and 8 steps. "
         "This is closest to the paper's continuum memory. The saved adapter is an ordinary one.",
-        {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fast_end": "top"},
+        {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fastest_first": "top"},
     ),
     Preset(
         "attention-fast",
         "Attention fast",
         "Attention moves at every step, everything else at every fourth.",
-        {"tiers": _tiers(1, 4), "assign": "module", "fast_end": "top"},
+        {"tiers": _tiers(1, 4), "assign": "module", "fastest_first": "top"},
     ),
     Preset(
         "most-active-fast",
         "Most active fast",
         "Before the start, gradients are measured on a few batches of your data. The modules with "
         "the largest move at every step, the others at every second or fourth.",
-        {"tiers": _tiers(1, 2, 4), "assign": "importance", "fast_end": "top"},
+        {"tiers": _tiers(1, 2, 4), "assign": "importance", "fastest_first": "top"},
     ),
 )
+
+
+def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
+    """`config` as ordinary AdamW, named after the run `name`; nothing else differs."""
+    return replace(
+        config,
+        name=f"{single_line(name)}, plain AdamW",
+        tiers=(TierConfig(1),),
+        assign="depth",
+        tier_patterns="",
+        pending="accumulate",
+        slow_every=0,
+        lasting_pull=0.0,
+    )
+
+
+def demo_config() -> TrainingConfig:
+    """The run of `nestling demo`: question sets are asked before and after, and forgetting is
+    measured along the run."""
+    starter = starter_dir()
+    return TrainingConfig(
+        model=starter_model_dir(),
+        data=starter / "sample",
+        eval_sets=(starter / "sample" / "new_facts.jsonl", starter / "retention.jsonl"),
+        name="demo",
+        tiers=(TierConfig(1), TierConfig(2), TierConfig(4)),
+        steps=150,
+        batch_size=8,
+        learning_rate=1e-3,
+        rank=8,
+        scale=10.0,
+        warmup_steps=5,
+        steps_per_eval=30,
+        steps_per_save=50,
+        measure_forgetting=True,
+    )

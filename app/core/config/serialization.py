@@ -1,4 +1,4 @@
-"""The configuration as text: flags, TOML and JSON, each value checked for its type.
+"""Reads and writes the configuration as flags, TOML and JSON; checks each value's type.
 
 Knows nothing of what a value means or whether it can work; TrainingConfig's `problems()` says that.
 """
@@ -6,17 +6,16 @@ Knows nothing of what a value means or whether it can work; TrainingConfig's `pr
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import tomli_w
 
 from app.core.config.tiers import Pending
 from app.core.config.training_config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.files.parsing import parse_toml
+from app.core.files.parsing import parse_toml, typed
 from app.core.files.paths import shipped
-from app.core.text.odd_values import brief, is_finite
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import short_repr, single_line
 
 
 def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:
@@ -28,19 +27,23 @@ def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[Tie
         parsed = [int(p) for p in periods.split(",")]
     except ValueError:
         raise InputError(
-            f"Tiers must be whole numbers with commas between, like 1,2,4; got {brief(periods)}."
+            "Tiers must be whole numbers with commas between, like 1,2,4; got "
+            f"{short_repr(periods)}."
         ) from None
     try:
         rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
     except ValueError:
         raise InputError(
-            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {brief(factors)}."
+            "Tier factors must be numbers with commas between, like 1,1,0.5; got "
+            f"{short_repr(factors)}."
         ) from None
     if len(rates) != len(parsed):
         raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
     kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
     if len(kept) != len(parsed):
-        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {brief(pending)}.")
+        raise InputError(
+            f"{len(parsed)} tiers need {len(parsed)} words; got {short_repr(pending)}."
+        )
     return tuple(map(TierConfig, parsed, rates, kept))
 
 
@@ -48,7 +51,7 @@ def _pending(word: object) -> Pending:
     for known in get_args(Pending):
         if word == known:
             return known  # type: ignore[no-any-return]
-    raise InputError(f"A tier's pending gradients are accumulate or skip; got {brief(word)}.")
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {short_repr(word)}.")
 
 
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
@@ -69,27 +72,66 @@ def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
 def with_settings(
     config: TrainingConfig, values: Mapping[str, Any], *, where: str
 ) -> TrainingConfig:
-    """`config` with plain values (from TOML, JSON) put in, each checked for its type."""
-    known = {f.name: f for f in fields(TrainingConfig)}
+    """`config` with plain values (from TOML, JSON) put in, each checked for its type.
+
+    Old names of settings and of choices are understood.
+    """
+    types = get_type_hints(TrainingConfig)
     changes = {}
-    for name, value in values.items():
-        if name not in known:
-            raise InputError(f"{where}: there is no setting named {brief(name)}.")
-        changes[name] = _typed(name, value, known[name].type, where)
+    for name, value in current_names(values, where=where).items():
+        if name not in types:
+            raise InputError(f"{where}: there is no setting named {short_repr(name)}.")
+        changes[name] = _typed(name, value, types[name], where)
     return replace(config, **changes)
 
 
-_BEFORE: Mapping[str, Any] = {
-    "replies": "whole chat",
-    "validation_rows": 10_000_000,
-    "questions_asked": 10_000_000,
+OLD_NAMES: Mapping[str, str] = {
+    "gradient_accumulation": "grad_accumulation_steps",
+    "max_norm": "max_grad_norm",
+    "schedule": "lr_schedule",
+    "early_stop_evals": "early_stopping_patience",
+    "validation_share": "validation_split",
+    "question_sets": "eval_sets",
+    "questions_asked": "eval_questions",
+    "fast_end": "fastest_first",
+    "map": "columns",
 }
-"""What runs did that name no such setting: they began with a version that had none."""
+"""Names of settings before version 0.2: runs, settings files, queues and commands still hold them.
+"""
+OLD_CHOICES: Mapping[str, Mapping[str, str]] = {
+    "keep_checkpoints": {"best and last": "best-and-last"},
+    "bad_rows": {"leave out": "skip"},
+    "replies": {"whole chat": "whole-chat"},
+}
 
 
-def config_of_run(settings: Mapping[str, Any], *, where: str) -> TrainingConfig:
+def current_names(settings: Mapping[str, Any], *, where: str = "the settings") -> dict[str, Any]:
+    """Settings as a file holds them, under today's names and with today's choices.
+
+    Raises InputError if one is there under both names.
+    """
+    renamed: dict[str, Any] = {}
+    for old, value in settings.items():
+        name = OLD_NAMES.get(old, old)
+        if name in renamed:
+            raise InputError(f"{where}: {name} is given twice, also under its old name.")
+        choices = OLD_CHOICES.get(name, {})
+        renamed[name] = choices.get(value, value) if isinstance(value, str) else value
+    return renamed
+
+
+_DEFAULTS_OF_OLD_RUNS: Mapping[str, Any] = {
+    "replies": "whole-chat",
+    "validation_rows": 10_000_000,
+    "eval_questions": 10_000_000,
+}
+"""Runs that name no such setting were begun by a version that had none, and did this."""
+
+
+def config_from_manifest(settings: Mapping[str, Any], *, where: str) -> TrainingConfig:
     """The config in a run's manifest. Raises InputError."""
-    return with_settings(TrainingConfig(), {**_BEFORE, **settings}, where=where)
+    known = dict(_DEFAULTS_OF_OLD_RUNS) | current_names(settings, where=where)
+    return with_settings(TrainingConfig(), known, where=where)
 
 
 def to_toml(config: TrainingConfig) -> str:
@@ -98,7 +140,7 @@ def to_toml(config: TrainingConfig) -> str:
 
     Raises InputError for a name that is not UTF-8, which TOML can't hold.
     """
-    text = tomli_w.dumps(to_plain(replace(config, output=None)))
+    text = tomli_w.dumps(to_dict(replace(config, output=None)))
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -110,13 +152,13 @@ def to_toml(config: TrainingConfig) -> str:
     return text
 
 
-def raw_toml(settings: Mapping[str, Any], problem: str) -> str:
+def unparsed_toml(settings: Mapping[str, Any], problem: str) -> str:
     """Settings of any kind as TOML, under a line that says what is wrong with them.
 
     TOML has no null: what is null is left out.
     """
     text = tomli_w.dumps(_without_null(dict(settings)))
-    whole = f"# Nestling does not understand these settings: {one_line(problem, 400)}\n{text}"
+    whole = f"# Nestling does not understand these settings: {single_line(problem, 400)}\n{text}"
     return whole.encode("utf-8", "replace").decode()
 
 
@@ -128,7 +170,7 @@ def _without_null(value: Any) -> Any:
     return value
 
 
-def to_plain(config: TrainingConfig) -> dict[str, Any]:
+def to_dict(config: TrainingConfig) -> dict[str, Any]:
     """The config as JSON or TOML can hold it; `with_settings` reads it back."""
     return {
         f.name: _plain(value)
@@ -149,89 +191,49 @@ def _plain(value: Any) -> Any:
     return value
 
 
+_SHAPES = {
+    "mix": "mix must name datasets with their shares, like old.jsonl=0.25, or be tables with data, "
+    "share and maybe columns",
+    "tiers": "tiers must be periods like [1, 2, 4], or tables with period, learning_rate_factor "
+    "and pending",
+} | {name: f"{name} must be one of {', '.join(choices)}" for name, choices in CHOICES.items()}
+"""The sentence for a setting that is more than one plain value."""
+
+
 def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
-    if name in CHOICES:
-        if value in CHOICES[name]:
-            return value
-        raise InputError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}.")
-    if name == "tiers":
-        return _typed_tiers(value, where)
-    if name == "mix":
-        return _typed_mix(value, where)
-    if name in ("tier_patterns", "keys") and _is_list_of(value, str):
-        return ", ".join(value)
-    if name == "question_sets" and _is_list_of(value, str):
-        return tuple(shipped(Path(item)) for item in value)
-    if kind in (Path, Path | None) and isinstance(value, str):
-        return shipped(Path(value))
-    if kind is float and isinstance(value, int | float) and not _is_too_large(value):
-        return float(value)
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind in (str, bool) and isinstance(value, kind):
-        return value
-    raise InputError(f"{where}: {name} can't be {brief(value)}.")
-
-
-def _is_too_large(value: float) -> bool:
-    """Whether no float holds it; True and False are no numbers either."""
-    return isinstance(value, bool) or (isinstance(value, int) and not is_finite(value))
-
-
-def _typed_mix(value: Any, where: str) -> tuple[MixedDataset, ...]:
     try:
-        if _is_list_of(value, str):
-            return tuple(map(_parsed_mix, value))
-        if _is_list_of(value, dict):
-            return tuple(map(_mixed_dataset, value))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        pass
-    raise InputError(
-        f"{where}: mix must name datasets with their shares, like old.jsonl=0.25, or be tables "
-        "with data, share and maybe map."
-    )
+        # A file of another copy of the app stands for this copy's.
+        return typed(_written_out(name, value), kind, to_path=lambda text: shipped(Path(text)))
+    except ValueError:
+        problem = _SHAPES.get(name) or f"{name} can't be {short_repr(value)}"
+        raise InputError(f"{where}: {problem}.") from None
 
 
-def _parsed_mix(text: str) -> MixedDataset:
+def _written_out(name: str, value: Any) -> Any:
+    """A setting's short form as its long one. Raises ValueError for what is neither."""
+    if not isinstance(value, list):
+        return value
+    match name:
+        case "tier_patterns" | "keys":
+            return ", ".join(value) if all(isinstance(item, str) for item in value) else value
+        case "tiers":
+            periods = [{"period": item} if type(item) is int else item for item in value]
+            return _known_keys(periods, TierConfig)
+        case "mix":
+            datasets = [_mixed(item) if isinstance(item, str) else item for item in value]
+            return [current_names(table) for table in _known_keys(datasets, MixedDataset, "map")]
+    return value
+
+
+def _mixed(text: str) -> dict[str, Any]:
     path, _, share = text.rpartition("=")
-    if not path:
-        raise ValueError
-    return MixedDataset(shipped(Path(path)), float(share))
+    return {"data": path, "share": float(share)}
 
 
-def _mixed_dataset(table: Mapping[str, Any]) -> MixedDataset:
-    data, share, columns = table["data"], table["share"], table.get("map", "")
-    are_known = not set(table) - {"data", "share", "map"}
-    are_texts = isinstance(data, str) and data and isinstance(columns, str)
-    if not (are_known and are_texts) or isinstance(share, bool | str):
-        raise ValueError
-    return MixedDataset(shipped(Path(data)), float(share), columns)
-
-
-def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:
-    if _is_list_of(value, int):
-        return tuple(TierConfig(period) for period in value)
-    if _is_list_of(value, dict):
-        try:
-            return tuple(_typed_tier(table) for table in value)
-        except (KeyError, TypeError, ValueError, OverflowError):
-            pass
-    raise InputError(
-        f"{where}: tiers must be periods like [1, 2, 4], or tables with period, "
-        "learning_rate_factor and pending."
-    )
-
-
-def _typed_tier(table: Mapping[str, Any]) -> TierConfig:
-    pending, period = table.get("pending"), table["period"]
-    if type(period) is not int or set(table) - {"period", "learning_rate_factor", "pending"}:
-        raise ValueError
-    return TierConfig(
-        period,
-        float(table.get("learning_rate_factor", 1.0)),
-        None if pending is None else _pending(pending),
-    )
-
-
-def _is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and all(type(item) is kind for item in value)
+def _known_keys(tables: list[Any], kind: type, *old: str) -> list[dict[str, Any]]:
+    """The tables. Raises ValueError for a key that is none of the dataclass, or an empty text."""
+    known = {*get_type_hints(kind), *old}
+    for table in tables:
+        if not isinstance(table, dict) or set(table) - known or table.get("data") == "":
+            raise ValueError(table)
+    return tables

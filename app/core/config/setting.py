@@ -1,15 +1,16 @@
-"""One setting: a dataclass field with its help text, and what is wrong with it if it can't work."""
+"""A setting: a dataclass field with label, help text and range, and the check of its range."""
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field
 from typing import Any
 
-from app.core.text.odd_values import brief, is_finite
+from app.core.text.numbers import is_finite
+from app.core.text.sanitize import short_repr
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one setting, in one sentence."""
+    """A setting that can't work, with one sentence."""
 
     setting: str
     message: str
@@ -43,7 +44,7 @@ def setting(
 
 
 def range_problem(f: Field[Any], value: Any) -> Problem | None:
-    """What is wrong with a number that its setting does not allow; None if nothing is."""
+    """The problem of a number outside its setting's range; None if it is inside."""
     low, high = f.metadata["minimum"], f.metadata["maximum"]
     if low is None:
         return None
@@ -64,8 +65,8 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 
 def number(value: float) -> str:
-    """As it is told in a sentence."""
-    return brief(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
+    """As it stands in a sentence."""
+    return short_repr(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
 
 
 def _digits(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A sequential study: tasks learned in turn, by several arms, with several seeds. As TOML says it.
+"""Reads a sequential study from TOML: several arms learn tasks in turn, each with several seeds.
 
 Whether files exist is not known here.
 """
@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.presets import preset
-from app.core.config.serialization import with_settings
+from app.core.config.serialization import current_names, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
-from app.core.text.odd_values import brief
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import short_repr, single_line
 
-MOST_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
+MAX_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,18 @@ def load_study(path: Path) -> Study:
 def _study(table: Mapping[str, Any], path: Path) -> Study:
     known = {"model", "seeds", "acquisition", "settings", "tasks", "arms"}
     if odd := sorted(set(table) - known):
-        raise InputError(f"{path}: a study has no {brief(odd[0])}.", f"It has {_listed(known)}.")
-    shared = {"validation_share": 0.0, "measure_forgetting": True} | _table(table, "settings", path)
+        raise InputError(
+            f"{path}: a study has no {short_repr(odd[0])}.", f"It has {_listed(known)}."
+        )
+    settings = current_names(_table(table, "settings", path), where=f"{path}, settings")
+    shared = {"validation_split": 0.0, "measure_forgetting": True} | settings
     if "model" in table:
         shared["model"] = str(_beside(path, table["model"]))
     base = with_settings(TrainingConfig(), shared, where=f"{path}, settings")
-    tasks = tuple(_task(one, path) for one in _tables(table, "tasks", MOST_TASKS, path))
-    arms = tuple(_arm(one, base, path) for one in _tables(table, "arms", MOST_ARMS, path))
+    tasks = tuple(_task(entry, path) for entry in _tables(table, "tasks", MAX_TASKS, path))
+    arms = tuple(_arm(entry, base, path) for entry in _tables(table, "arms", MOST_ARMS, path))
     for kind, named in (("tasks", tasks), ("arms", arms)):
-        names = [one.name for one in named]
+        names = [entry.name for entry in named]
         if len(set(names)) < len(names):
             raise InputError(f"{path}: two {kind} have the same name.")
     seeds = table.get("seeds", [0])
@@ -103,32 +105,36 @@ def _arm(table: Mapping[str, Any], base: TrainingConfig, path: Path) -> Arm:
 
 
 def _tables(table: Mapping[str, Any], key: str, most: int, path: Path) -> list[Mapping[str, Any]]:
-    found = table.get(key)
-    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+    tables = table.get(key)
+    if (
+        not isinstance(tables, list)
+        or not tables
+        or not all(isinstance(item, dict) for item in tables)
+    ):
         raise InputError(f"{path}: a study needs [[{key}]].")
-    if len(found) > most:
-        raise InputError(f"{path}: {len(found)} {key} are too many: at most {most} can be.")
-    return found
+    if len(tables) > most:
+        raise InputError(f"{path}: {len(tables)} {key} are too many: at most {most} can be.")
+    return tables
 
 
 def _table(table: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
-    found = table.get(key, {})
-    if not isinstance(found, dict):
+    value = table.get(key, {})
+    if not isinstance(value, dict):
         raise InputError(f"{path}: {key} must be a table.")
-    return found
+    return value
 
 
 def _name(table: Mapping[str, Any], path: Path) -> str:
     name = table.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{path}: each task and arm needs a name.")
-    return one_line(name.strip(), 80)
+    return single_line(name.strip(), 80)
 
 
 def _beside(path: Path, value: Any) -> Path:
     """A path as the file says it: from the folder that the file is in."""
     if not isinstance(value, str) or "\0" in value:
-        raise InputError(f"{path}: {brief(value)} can't be a path.")
+        raise InputError(f"{path}: {short_repr(value)} can't be a path.")
     return (path.absolute().parent / Path(value).expanduser()).absolute()
 
 

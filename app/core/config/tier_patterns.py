@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from app.core.errors import InputError
-from app.core.text.odd_values import brief
+from app.core.text.sanitize import short_repr
 
 EXAMPLE = "q_proj=0, self_attn=1, *=2"
 
@@ -40,10 +40,11 @@ def _parse(part: str, tiers: int) -> TierPattern:
     text, _, tier = (piece.strip() for piece in part.rpartition("="))
     if not text or not tier.isdecimal():
         raise InputError(
-            f"The tier pattern {brief(part)} must be a pattern and a tier, like mlp=1."
+            f"The tier pattern {short_repr(part)} must be a pattern and a tier, like mlp=1."
         )
     if int(tier) >= tiers:
         raise InputError(
-            f"The tier pattern {brief(part)} names tier {tier}, but the last tier is {tiers - 1}."
+            f"The tier pattern {short_repr(part)} names tier {tier}, but the last tier is "
+            f"{tiers - 1}."
         )
     return TierPattern(text, int(tier))

@@ -1,4 +1,4 @@
-"""Which parameters go together, and how often they move."""
+"""Settings of the tiers: which parameters form a tier, and how often each tier updates."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class TierConfig:
     period: int
     learning_rate_factor: float = 1.0
     pending: Pending | None = None
-    """What it does with gradients between firings; None: as the run's `pending` says."""
+    """How it treats gradients between firings; None: as the run's `pending` says."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class TierSettings:
         maximum=10_000,
         advanced=True,
     )
-    fast_end: FastEnd = setting(
+    fastest_first: FastEnd = setting(
         "top",
         label="Fastest",
         help="The end that becomes tier 0. By depth: the layers nearest the output (top) or "

@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 from app.core.config.adapter import AdapterSettings, FineTuneType
 from app.core.config.clocks import ClockSettings
-from app.core.config.data import BadRows, FileSettings, MixedDataset
-from app.core.config.evaluation import Keep, WatchingSettings
-from app.core.config.optimization import Replies, Schedule, StepSettings
+from app.core.config.data import BadRows, DataSettings, MixedDataset
+from app.core.config.evaluation import CheckpointRetention, EvaluationSettings
+from app.core.config.optimization import OptimizationSettings, Replies, Schedule
 from app.core.config.setting import Problem, range_problem
 from app.core.config.tiers import Assignment, FastEnd, Pending, TierConfig, TierSettings
 from app.core.errors import InputError
@@ -25,14 +25,19 @@ __all__ = ["CHOICES", "MixedDataset", "TierConfig", "TrainingConfig", "config_fi
 # Fields are those of the last base first: the order of the form.
 @dataclass(frozen=True)
 class TrainingConfig(
-    WatchingSettings, AdapterSettings, StepSettings, ClockSettings, TierSettings, FileSettings
+    EvaluationSettings,
+    AdapterSettings,
+    OptimizationSettings,
+    ClockSettings,
+    TierSettings,
+    DataSettings,
 ):
     """Everything that decides a run: the same config on the same machine gives the same losses."""
 
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
-        found = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
-        return found + self.file_problems() + self.tier_problems(self.rank)
+        problems = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
+        return problems + self.file_problems() + self.tier_problems(self.rank)
 
     def located(self) -> "TrainingConfig":
         """This config with absolute paths, so that a run means the same from anywhere."""
@@ -42,25 +47,25 @@ class TrainingConfig(
             if isinstance(value := getattr(self, f.name), Path)
         }
         mix = tuple(replace(mixed, data=_absolute(mixed.data)) for mixed in self.mix)
-        questions = tuple(map(_absolute, self.question_sets))
-        return replace(self, **places, mix=mix, question_sets=questions)
+        questions = tuple(map(_absolute, self.eval_sets))
+        return replace(self, **places, mix=mix, eval_sets=questions)
 
     def checked(self) -> "TrainingConfig":
         """This config, or InputError with the first problem's sentence."""
-        if found := self.problems():
-            raise InputError(found[0].message)
+        if problems := self.problems():
+            raise InputError(problems[0].message)
         return self
 
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "assign": get_args(Assignment),
     "bad_rows": get_args(BadRows),
-    "fast_end": get_args(FastEnd),
+    "fastest_first": get_args(FastEnd),
     "fine_tune_type": get_args(FineTuneType),
-    "keep_checkpoints": get_args(Keep),
+    "keep_checkpoints": get_args(CheckpointRetention),
     "pending": get_args(Pending),
     "replies": get_args(Replies),
-    "schedule": get_args(Schedule),
+    "lr_schedule": get_args(Schedule),
 }
 
 

@@ -1,1 +1,1 @@
-"""Files and folders: where they are, how they are written, how untrusted ones are read."""
+"""Files and folders: paths, atomic writes, locks, and safe reads of untrusted files."""

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written aside, flushed to the disk, then renamed."""
+"""Atomic writes: a file is written under another name, synced to the disk, then renamed."""
 
 import errno
 import json
@@ -23,8 +23,8 @@ def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVA
     """
     # A name of its own: another process may be writing the same file.
     aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    with plain_disk_errors(path):
-        _drop_what_kills_left(path)
+    with disk_errors_as_app_errors(path):
+        _remove_stale_partials(path)
         aside.unlink(missing_ok=True)  # of an earlier process of the same number
         create_file(aside, mode).close()
         try:
@@ -65,7 +65,7 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 @contextmanager
-def plain_disk_errors(path: Path) -> Iterator[None]:
+def disk_errors_as_app_errors(path: Path) -> Iterator[None]:
     """Turn the disk's refusals into one sentence; other errors pass as they are."""
     try:
         yield
@@ -95,7 +95,7 @@ def disk_error(error: OSError, path: Path) -> AppError:
     return AppError(f"{path} could not be written: {error.strerror or error}.")
 
 
-def _drop_what_kills_left(path: Path) -> None:
+def _remove_stale_partials(path: Path) -> None:
     """Remove half-written files of processes that are no more."""
     for left in path.parent.glob(f"{escape(path.name)}.*{PARTIAL_SUFFIX}"):
         process = left.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2]
@@ -104,7 +104,7 @@ def _drop_what_kills_left(path: Path) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of this number, whoever's it is."""
+    """Whether a process of this number exists, of any user."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Which disk Nestling's folders are on, and whether it is connected.
+"""Finds the disk that Nestling's folders are on, and whether it is connected.
 
 The library may be on a disk of its own, by NESTLING_HOME or by a link. Without the disk its folder
 is an empty mount point, or missing; a new library must not begin there. So the mount points that
@@ -10,24 +10,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.core.errors import AppError, InputError
-from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.folders import close_to_others, make_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import default_home_dir, home_dir
 from app.core.files.untrusted_files import read_regular
 
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 _KEPT = 50
 
 
-def own_folder(folder: Path) -> None:
+def ensure_own_folder(folder: Path) -> None:
     """Make a folder of Nestling's own, closed to others, if it isn't there.
 
     A folder that the user named as its home stays as open as they have it.
     Raises InputError if the disk it was on isn't connected, AppError if it can't be made.
     """
     check_connected(folder)
-    with plain_disk_errors(folder):
+    with disk_errors_as_app_errors(folder):
         make_folder(folder)
     if folder != home_dir() or folder == default_home_dir():
         close_to_others(folder)
@@ -56,18 +56,18 @@ def remember_disk(folder: Path) -> None:
     """Keep in mind that a library is in `folder`, if that is on another disk than the user's own
     files. Without a place to keep it nothing is lost but the warning."""
     with suppress(AppError, OSError):
-        if _device(folder) == _device(_existing(default_home_dir())):
+        if _device(folder) == _device(_nearest_existing(default_home_dir())):
             return
-        mount, known = str(mount_of(folder)), _known_mounts()
+        mount, known = str(mount_point(folder)), _known_mounts()
         if mount not in known:
             store = _store()
             make_folder(store.parent)
             write_json_atomic(store, [*known[1 - _KEPT :], mount])
 
 
-def mount_of(path: Path) -> Path:
+def mount_point(path: Path) -> Path:
     """The mount point of the disk that `path` is on."""
-    place = _existing(_resolved(path))
+    place = _nearest_existing(_resolved(path))
     return next(folder for folder in (place, *place.parents) if is_mounted(folder))
 
 
@@ -81,21 +81,21 @@ def _store() -> Path:
 
 def _known_mounts() -> list[str]:
     try:
-        known = parse_json(read_regular(_store(), _MOST_BYTES, follow_links=True))
+        known = parse_json(read_regular(_store(), _MAX_BYTES, follow_links=True))
     except (OSError, ValueError):
         return []
     return [mount for mount in known if isinstance(mount, str)] if isinstance(known, list) else []
 
 
 def _resolved(path: Path) -> Path:
-    """As far as it is there; a link that leads to itself stays as it is."""
+    """Resolves the part that exists; a link to itself stays as it is."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):
         return path.absolute()
 
 
-def _existing(path: Path) -> Path:
+def _nearest_existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if os.path.exists(folder))
 
 

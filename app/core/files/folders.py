@@ -1,4 +1,4 @@
-"""Folders that are complete or absent, for the user alone, and removed without what is another's.
+"""Atomic folders, private to the user. Only files of known names are ever removed.
 
 Only what this program made is ever removed: files of known names, and a folder once it is empty.
 """
@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files.atomic_files import PARTIAL_SUFFIX, is_alive, plain_disk_errors, sync
-from app.core.files.untrusted_files import PRIVATE_FILE, copying_regular, narrow
-from app.core.progress import run_to_end
+from app.core.files.atomic_files import PARTIAL_SUFFIX, disk_errors_as_app_errors, is_alive, sync
+from app.core.files.untrusted_files import PRIVATE_FILE, copy_regular_in_steps, restrict_mode
+from app.core.progress import drain
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
-"""As the user's own settings (umask) have it."""
+"""Folder mode by the user's umask."""
 _SYSTEM_FILES = (".DS_Store",)
 """Finder leaves one in every folder it has shown."""
 
@@ -27,7 +27,7 @@ def make_folder(folder: Path) -> list[Path]:
 
     Returns those made, the innermost first, as `remove_empty` takes them. Raises OSError.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         try:
@@ -36,18 +36,18 @@ def make_folder(folder: Path) -> list[Path]:
             if not path.is_dir():
                 raise
         else:
-            made.insert(0, path)
+            created.insert(0, path)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder))
-    return made
+    return created
 
 
 def close_to_others(folder: Path) -> None:
-    """Let nobody but the user into a folder of this program's own."""
+    """Closes a folder of this program's own to all other users."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            narrow(descriptor, PRIVATE_FOLDER)
+            restrict_mode(descriptor, PRIVATE_FOLDER)
         finally:
             os.close(descriptor)
 
@@ -59,26 +59,26 @@ def remove_empty(folders: Collection[Path]) -> None:
             folder.rmdir()
 
 
-def remove_made(folder: Path, names: Collection[str]) -> None:
+def remove_known_files(folder: Path, names: Collection[str]) -> None:
     """Remove the files of these names from `folder`, and it once nothing else is in it."""
     with suppress(OSError):
         for entry in os.listdir(folder):
-            if _is_of(entry, names):
+            if _is_known(entry, names):
                 (folder / entry).unlink()
         folder.rmdir()
 
 
 @contextmanager
-def folder_written_aside(
+def atomic_folder(
     folder: Path, names: Collection[str], mode: int = PRIVATE_FOLDER
 ) -> Iterator[Path]:
     """A folder to fill with files of these names; it becomes `folder` only when the block ends
     well: complete or absent."""
-    aside = _aside(folder)
-    with plain_disk_errors(folder):
-        _drop_what_kills_left(folder, names)
-        remove_made(aside, names)  # of an earlier process of the same number
-        made = make_folder(folder.parent)
+    aside = _partial_path(folder)
+    with disk_errors_as_app_errors(folder):
+        _remove_stale_partials(folder, names)
+        remove_known_files(aside, names)  # of an earlier process of the same number
+        created = make_folder(folder.parent)
         try:
             aside.mkdir(mode)
             yield aside
@@ -88,8 +88,8 @@ def folder_written_aside(
             os.rename(aside, folder)
             sync(folder.parent)
         except BaseException:
-            remove_made(aside, names)
-            remove_empty(made)
+            remove_known_files(aside, names)
+            remove_empty(created)
             raise
 
 
@@ -98,20 +98,20 @@ def remove_folder(folder: Path, names: Collection[str]) -> bool:
 
     Cut short at any moment, what is left does not bear its name.
     """
-    with plain_disk_errors(folder):
-        if not all(_is_of(entry, names) for entry in os.listdir(folder)):
+    with disk_errors_as_app_errors(folder):
+        if not all(_is_known(entry, names) for entry in os.listdir(folder)):
             return False
-    free_name(folder, names)
+    vacate_folder(folder, names)
     return True
 
 
-def free_name(folder: Path, names: Collection[str]) -> None:
+def vacate_folder(folder: Path, names: Collection[str]) -> None:
     """Remove what was made in a folder; anything else in it stays, beside that folder's name."""
-    aside = _aside(folder)
-    with plain_disk_errors(folder):
-        remove_made(aside, names)
+    aside = _partial_path(folder)
+    with disk_errors_as_app_errors(folder):
+        remove_known_files(aside, names)
         os.rename(folder, aside)
-        remove_made(aside, names)
+        remove_known_files(aside, names)
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -120,40 +120,40 @@ def copy_folder(source: Path, target: Path) -> None:
 
     Raises InputError for a link, a pipe or a device in it: none is followed or read.
     """
-    run_to_end(copying_folder(source, target))
+    drain(copy_folder_in_steps(source, target))
 
 
-def copying_folder(source: Path, target: Path) -> Generator[float, None, None]:
-    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
+    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     folders, files = _contents(source)
     whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
-    made: list[Path] = []
-    with plain_disk_errors(target):
-        above = make_folder(target)
+    created: list[Path] = []
+    with disk_errors_as_app_errors(target):
+        created_parents = make_folder(target)
         try:
             for folder in folders:
                 (target / folder).mkdir(PRIVATE_FOLDER)
-                made.append(target / folder)
+                created.append(target / folder)
             for file in files:
-                with closing(copying_file(source / file, target / file)) as pieces:
+                with closing(copy_file_in_steps(source / file, target / file)) as pieces:
                     for piece in pieces:
                         done += piece
                         yield done / whole
-                made.append(target / file)
+                created.append(target / file)
         except BaseException:
-            for path in reversed(made):
+            for path in reversed(created):
                 with suppress(OSError):
                     path.rmdir() if path.is_dir() else path.unlink()
-            remove_empty(above)
+            remove_empty(created_parents)
             raise
 
 
-def copying_file(
+def copy_file_in_steps(
     source: Path, target: Path, mode: int = PRIVATE_FILE
 ) -> Generator[int, None, None]:
-    """`copying_regular`, with InputError that names `source` if that can't be read."""
+    """`copy_regular_in_steps`, with InputError that names `source` if that can't be read."""
     try:
-        yield from copying_regular(source, target, mode)
+        yield from copy_regular_in_steps(source, target, mode)
     except OSError as error:
         if error.filename == str(source):
             _refuse(error)
@@ -180,23 +180,23 @@ def _refuse(error: OSError) -> None:
     raise InputError(f"{error.filename} can't be copied: {error.strerror}.") from error
 
 
-def _aside(folder: Path) -> Path:
+def _partial_path(folder: Path) -> Path:
     # A name of its own: another process may be writing the same folder.
     return folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")
 
 
-def _drop_what_kills_left(folder: Path, names: Collection[str]) -> None:
+def _remove_stale_partials(folder: Path, names: Collection[str]) -> None:
     """Remove half-written folders of processes that are no more; older versions named none."""
-    remove_made(folder.with_name(folder.name + PARTIAL_SUFFIX), names)
+    remove_known_files(folder.with_name(folder.name + PARTIAL_SUFFIX), names)
     with suppress(OSError):
         for entry in os.listdir(folder.parent):
             process = entry.removeprefix(f"{folder.name}.").removesuffix(PARTIAL_SUFFIX)
             is_left = entry == f"{folder.name}.{process}{PARTIAL_SUFFIX}" and process.isdecimal()
             if is_left and not is_alive(int(process)):
-                remove_made(folder.with_name(entry), names)
+                remove_known_files(folder.with_name(entry), names)
 
 
-def _is_of(entry: str, names: Collection[str]) -> bool:
+def _is_known(entry: str, names: Collection[str]) -> bool:
     """Whether it is a file of these names, or a half-written one."""
     if entry in names or entry in _SYSTEM_FILES:
         return True

@@ -1,4 +1,4 @@
-"""The system's locks on files, which end with the process that has them, however it ends."""
+"""File locks of the operating system. A lock ends with its process, however that ends."""
 
 import errno
 import fcntl
@@ -12,7 +12,7 @@ class Lock(Enum):
     BUSY = auto()
     """Another process has it."""
     UNKNOWN = auto()
-    """The disk has no locks, as some network and shared folders: nobody knows who has it."""
+    """The disk has no locks, as with some network and shared folders: the owner is unknown."""
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> Lock:

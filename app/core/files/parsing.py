@@ -1,11 +1,15 @@
-"""JSON and TOML that anyone may have written: what can't be read is a ValueError with plain words.
+"""Parses JSON and TOML from any source; raises ValueError with a plain sentence.
 
-Knows nothing of files, nor of what the values mean.
+Knows nothing of files, nor of what the values mean. Values of known types are msgspec's matter.
 """
 
 import json
 import tomllib
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MAX_DEPTH = 100
 """Lists and objects inside each other. Python's own limit differs from version to version, and
@@ -37,13 +41,13 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def parse_flat_json(content: str | bytes) -> Any:
-    """The same for a caller that looks no deeper than a few levels: how deep the value goes is not
-    looked at, which takes several times as long as parsing."""
+    """For a caller that reads only a few levels: the depth of the value is not
+    checked, as that takes several times as long as parsing."""
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{json_words(error)} ({place})") from None
+        raise ValueError(f"{json_error_text(error)} ({place})") from None
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except RecursionError:
@@ -52,8 +56,8 @@ def parse_flat_json(content: str | bytes) -> Any:
         raise ValueError(_TOO_LONG) from None
 
 
-def json_words(error: json.JSONDecodeError) -> str:
-    """What is wrong, for people."""
+def json_error_text(error: json.JSONDecodeError) -> str:
+    """The problem in plain words."""
     return _PLAIN_WORDS.get(error.msg, error.msg.lower())
 
 
@@ -86,3 +90,28 @@ def depth_of(value: object) -> int:
 def _check_depth(value: object) -> None:
     if depth_of(value) > MAX_DEPTH:
         raise ValueError(_TOO_DEEP)
+
+
+def typed(value: object, kind: type[T], *, to_path: Callable[[str], Path] = Path) -> T:
+    """A plain value as an instance of `kind`: a dataclass, or any type that msgspec knows.
+
+    Nothing is coerced but a whole number to a float. Raises ValueError.
+    """
+    import msgspec  # not before the window is shown
+
+    def path(wanted: type, text: object) -> Path:
+        if wanted is not Path or not isinstance(text, str):
+            raise ValueError(text)
+        return to_path(text)
+
+    try:
+        return msgspec.convert(value, kind, dec_hook=path)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def plain(value: object) -> Any:
+    """The reverse: a dataclass and what is in it as JSON holds it."""
+    import msgspec
+
+    return msgspec.to_builtins(value, enc_hook=str)

@@ -1,4 +1,4 @@
-"""Where Nestling keeps things (the user's application-support folder) and what it ships."""
+"""Paths of the user's data (the application-support folder) and of the shipped files."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def default_home_dir() -> Path:
 
 
 def expanded(path: Path) -> Path:
-    """The path with ~ and ~user as that user's folder. Raises InputError for a user nobody is."""
+    """The path with ~ and ~user expanded. Raises InputError for an unknown user."""
     try:
         return path.expanduser()
     except RuntimeError:
@@ -38,7 +38,7 @@ def runs_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """What may be deleted at any time and comes back by itself."""
+    """The cache: it may be deleted at any time."""
     override = os.environ.get(HOME_VARIABLE)
     if override:
         return expanded(Path(override)) / "cache"
@@ -46,7 +46,7 @@ def cache_dir() -> Path:
 
 
 def logs_dir() -> Path:
-    """Where a start that failed is described; not created by asking."""
+    """The folder for logs of failed starts; not created by asking."""
     override = os.environ.get(HOME_VARIABLE)
     if override:
         return expanded(Path(override)) / "logs"
@@ -77,7 +77,7 @@ def guide_dir() -> Path:
 
 
 def shipped(path: Path) -> Path:
-    """The same file of this copy of the app, where `path` is another copy's and is gone: the app
+    """The file of this copy of the app, if `path` is another copy's and is gone: the app
     was moved, or another install began the run."""
     _, mark, rest = str(path).rpartition("/resources/")
     here = resources_dir() / rest
@@ -86,7 +86,7 @@ def shipped(path: Path) -> Path:
 
 
 def at_shipped_places(digests: object) -> object:
-    """What a run keeps by the paths of its files, with the places of this copy's files."""
+    """Digests by path, with the paths of this copy's files."""
     if not isinstance(digests, Mapping):
         return digests
     return {str(shipped(Path(path))): digest for path, digest in digests.items()}

@@ -1,5 +1,4 @@
-"""Files that someone else may have put there, opened without waiting, without end and without
-leaving the folder they are in.
+"""Safe reads of untrusted files: no pipes, devices or links; bounded size; never blocks.
 
 A pipe, a socket, a device or a folder in a file's place is refused; it is never waited for. A link
 is refused too: in a folder from elsewhere it may lead to any file of the user's. Links above a
@@ -15,15 +14,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 
 PRIVATE_FILE = 0o600
-"""What a file may be for whom: read and written by the user, nothing for anyone else."""
+"""File mode: read and written by the user only."""
 SHARED_FILE = 0o666
-"""As the user's own settings (umask) have it: of what is exported to a place they chose."""
+"""File mode by the user's umask, for exports to a place they chose."""
 
 _PIECE_BYTES = 16 * 2**20
-"""Of copying: tenths of a second on a slow disk."""
+"""A piece of a copy: tenths of a second on a slow disk."""
 
 
 def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
@@ -59,7 +58,7 @@ def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> 
     return content
 
 
-def read_beginning(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
+def read_head(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
     """A file's first bytes, all of it if it is no longer. Raises OSError as `open_regular`."""
     with open_regular(path, follow_links=follow_links) as file:
         return file.read(most_bytes)
@@ -70,13 +69,13 @@ def copy_regular(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
 
     Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
     """
-    run_to_end(copying_regular(source, target, mode))
+    drain(copy_regular_in_steps(source, target, mode))
 
 
-def copying_regular(
+def copy_regular_in_steps(
     source: Path, target: Path, mode: int = PRIVATE_FILE
 ) -> Generator[int, None, None]:
-    """The same in small steps: yields how many bytes were just copied, and are on the disk."""
+    """Copies in small steps; yields the number of bytes that were just written to the disk."""
     with open_regular(source) as content, create_file(target, mode) as copy:
         try:
             while piece := content.read(_PIECE_BYTES):
@@ -85,25 +84,25 @@ def copying_regular(
                     copy.flush()
                     os.fsync(copy.fileno())
                 yield len(piece)
-            found = os.fstat(content.fileno())
+            stat_result = os.fstat(content.fileno())
         except BaseException:
             target.unlink(missing_ok=True)
             raise
     with suppress(OSError):
-        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.utime(target, ns=(stat_result.st_atime_ns, stat_result.st_mtime_ns))
 
 
-def narrow(descriptor: int, mode: int) -> None:
+def restrict_mode(descriptor: int, mode: int) -> None:
     """Take from others what `mode` doesn't give them, if the file is this user's."""
     with suppress(OSError):  # a disk without permissions has none to take away
-        found = os.fstat(descriptor)
-        if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) & ~mode & 0o077:
+        stat_result = os.fstat(descriptor)
+        if stat_result.st_uid == os.getuid() and stat.S_IMODE(stat_result.st_mode) & ~mode & 0o077:
             os.fchmod(descriptor, mode)
 
 
 def _private_opener(path: str, flags: int) -> int:
     descriptor = open_descriptor(Path(path), flags)
-    narrow(descriptor, PRIVATE_FILE)
+    restrict_mode(descriptor, PRIVATE_FILE)
     return descriptor
 
 

@@ -1,1 +1,1 @@
-"""The computer and this process: memory, child processes, interruption, versions."""
+"""This computer and this process: memory, child processes, interruption, versions."""

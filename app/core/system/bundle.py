@@ -1,4 +1,4 @@
-"""Whether this is the frozen app, and what follows from it; nothing else asks."""
+"""Tells the frozen app from an install. No other module asks."""
 
 import sys
 from pathlib import Path

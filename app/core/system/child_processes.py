@@ -1,6 +1,26 @@
-"""How child processes begin: never as copies of this one, which has threads."""
+"""Starts child processes: by spawning, as this process has threads, and with the terminal's
+signals blocked until they are ready.
+
+Ctrl-C and a closed terminal reach a program's children too. One that has yet to import what it
+needs would print a traceback into the terminal; what to do is for its parent to say.
+"""
 
 import multiprocessing
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.resource_tracker import ensure_running
 
 PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
+
+
+@contextmanager
+def terminal_signals_blocked() -> Iterator[None]:
+    """A process that is started inside never gets them; for this one they come afterwards."""
+    ensure_running()  # else it is started with the first process, and lets them through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,14 +1,15 @@
-"""What computes a run: two that differ give losses whose last bits differ."""
+"""The device and libraries that compute a run. In another environment the last bits of losses
+differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 
 
 @dataclass(frozen=True)
-class Computer:
+class ComputeEnvironment:
     device: str
     """"CPU", or the GPU's name."""
     blas: str
@@ -23,24 +24,24 @@ class Computer:
         return f"{self.device}{blas}, MLX {self.mlx} and Nestling's arithmetic {self.arithmetic}"
 
 
-def read_computer(said: object) -> Computer | None:
-    """As a file says it; None if it doesn't."""
-    if not isinstance(said, Mapping):
+def read_environment(value: object) -> ComputeEnvironment | None:
+    """Reads one from a file's value; None if it is invalid."""
+    if not isinstance(value, Mapping):
         return None
-    words: list[Any] = [said.get(name) for name in ("device", "blas", "mlx")]
-    arithmetic = said.get("arithmetic", 1)
-    if not all(isinstance(word, str) for word in words) or type(arithmetic) is not int:
+    texts: list[Any] = [value.get(name) for name in ("device", "blas", "mlx")]
+    arithmetic = value.get("arithmetic", 1)
+    if not all(isinstance(word, str) for word in texts) or type(arithmetic) is not int:
         return None
-    device, blas, mlx = words
-    return Computer(one_line(device), one_line(blas), one_line(mlx), arithmetic)
+    device, blas, mlx = texts
+    return ComputeEnvironment(single_line(device), single_line(blas), single_line(mlx), arithmetic)
 
 
-def read_computers(manifest: Mapping[str, Any]) -> list[tuple[int, Computer]]:
-    """What computed the run, each with the step after which it did; none if nobody wrote it."""
-    said = manifest.get("computed_by")
-    found = []
-    for one in said if isinstance(said, list) else []:
-        computer = read_computer(one)
-        if computer is not None and type(one.get("after_step")) is int:
-            found.append((one["after_step"], computer))
-    return found
+def read_environments(manifest: Mapping[str, Any]) -> list[tuple[int, ComputeEnvironment]]:
+    """The environments of a run, each with the step after which it was used; empty if unknown."""
+    entries = manifest.get("computed_by")
+    environments = []
+    for entry in entries if isinstance(entries, list) else []:
+        environment = read_environment(entry)
+        if environment is not None and type(entry.get("after_step")) is int:
+            environments.append((entry["after_step"], environment))
+    return environments

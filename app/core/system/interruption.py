@@ -1,4 +1,4 @@
-"""Foreign Python interrupted inside a marked region: once a stop is asked for, or its time is over.
+"""Interrupts foreign Python code in a marked region, on request or after a time limit.
 
 No thread can be ended, but Python that runs in it can have an error raised. A second thread looks
 at the regions from time to time. It raises nothing outside them, and nothing inside while a context

@@ -1,4 +1,4 @@
-"""Version, commit and MLX's version, as `nestling --version` and About show them."""
+"""The versions of Nestling and MLX, and the commit, for `nestling --version` and About."""
 
 import subprocess
 from functools import cache
@@ -43,10 +43,10 @@ def commit_of(checkout: Path) -> str:
     if not (checkout / ".git").exists():
         return ""
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", checkout, *_DESCRIBE],
             capture_output=True, text=True, check=True, timeout=_PATIENCE_SECONDS,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""
-    return found.stdout.strip()
+    return result.stdout.strip()

@@ -1,1 +1,1 @@
-"""Text from elsewhere, made safe to show; numbers as people read them."""
+"""Makes untrusted text safe to show, and formats numbers."""

@@ -1,1 +1,1 @@
-"""Results, answers and memory verdicts in words, the same in the window and in the terminal."""
+"""Sentences about events, results, answers and memory, shared by window and terminal."""

@@ -1,34 +1,34 @@
-"""What was measured of answers, in sentences for the window and the terminal alike."""
+"""Sentences about measured answers, shared by window and terminal."""
 
 import math
 
 from app.core.generation_events import AnswerEnded, AnswersCompared, LogitsCompared
 
 
-def figures(ended: AnswerEnded) -> str:
-    """How long the answer is, how fast it came and whether it was cut."""
+def answer_figures(ended: AnswerEnded) -> str:
+    """The answer's length and speed, and whether it was cut off."""
     tokens = "1 token" if ended.tokens == 1 else f"{ended.tokens:,} tokens"
     rate = ended.tokens_per_second
     parts = [tokens, f"{_rate(rate)} tokens/s" if math.isfinite(rate) else "", _cut(ended)]
     return " · ".join(filter(None, parts))
 
 
-def logits_sentence(found: LogitsCompared) -> str:
-    """How far the tuned model is from its base before either has said a word."""
-    if found.are_equal:
+def logits_sentence(comparison: LogitsCompared) -> str:
+    """The difference of the two models' logits at the first token."""
+    if comparison.are_equal:
         return "First token: the logits equal the base model's bit for bit."
-    same = "same top token" if found.have_same_first else "different top token"
+    same = "same top token" if comparison.have_same_first else "different top token"
     return (
-        f"First token: logits differ by up to {found.largest_difference:.3g}, "
-        f"KL {found.kl_divergence:.3g} nats, {same}."
+        f"First token: logits differ by up to {comparison.largest_difference:.3g}, "
+        f"KL {comparison.kl_divergence:.3g} nats, {same}."
     )
 
 
-def answers_sentence(found: AnswersCompared) -> str:
+def answers_sentence(comparison: AnswersCompared) -> str:
     """Whether the two answers are one."""
-    if found.are_equal:
+    if comparison.are_equal:
         return "Both answers are identical, token for token."
-    return f"The answers differ from token {found.first_difference:,} on."
+    return f"The answers differ from token {comparison.first_difference:,} on."
 
 
 def _rate(per_second: float) -> str:

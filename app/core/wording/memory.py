@@ -1,9 +1,9 @@
-"""A memory estimate in plain words, the same in the window and in the terminal."""
+"""Sentences about a memory estimate, shared by window and terminal."""
 
 from app.core.events import MemoryEstimated
 
 PROCESS_BYTES = 150_000_000
-"""What a run takes beside MLX's memory, before its data: 0.10 GB with the starter's tokenizer and
+"""Memory of a run outside MLX, before its data: 0.10 GB with the starter's tokenizer and
 0.13 GB with SmolLM2's of 49,152 tokens, on Linux."""
 
 NO_ESTIMATE = (
@@ -13,7 +13,7 @@ NO_ESTIMATE = (
 
 
 def memory_sentence(estimate: MemoryEstimated) -> str:
-    """What the run needs, what there is, and the verdict: one or two sentences."""
+    """Needed memory, available memory and the verdict, in one or two sentences."""
     needed, available = gigabytes(estimate.peak_bytes), gigabytes(estimate.available_bytes)
     about = "at most about" if estimate.is_bound else "about"
     match estimate.verdict:
@@ -35,8 +35,8 @@ def memory_sentence(estimate: MemoryEstimated) -> str:
             return f"{lead}: needs {about} {needed} of memory, but only {available} is available."
 
 
-def parts(estimate: MemoryEstimated) -> str:
-    """What the memory goes to."""
+def memory_parts(estimate: MemoryEstimated) -> str:
+    """The parts of the needed memory."""
     sizes = {
         "base model": estimate.model_bytes,
         "adapter and optimizer": estimate.adapter_bytes,

@@ -1,6 +1,5 @@
-"""What a base model is called: by its repository where it lies in the Hugging Face cache, by its
-folder elsewhere. Looks at the path alone.
-"""
+"""The name of a base model: its repository in the Hugging Face cache, otherwise its folder. Reads
+only the path."""
 
 from functools import cache
 from pathlib import Path

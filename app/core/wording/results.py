@@ -1,14 +1,14 @@
-"""The result of a run in sentences: what it learned, and how far it moved from its base model."""
+"""Sentences about a run's result: what it learned, and how far it moved from its base model."""
 
 import math
 from collections.abc import Sequence
 
 from app.core.events import KNOWN_QUESTIONS, EvaluationFinished, RetentionMeasured
-from app.core.text.losses import loss_words
-from app.core.text.one_line import one_line
+from app.core.text.numbers import format_loss
+from app.core.text.sanitize import single_line
 
 _DIGITS = 3
-_MOST_NAME = 80
+_MAX_NAME = 80
 
 
 def learned_and_kept(
@@ -23,7 +23,7 @@ def learned_and_kept(
 
 
 def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
-    """How the validation loss came from the first of the curve's values to the last."""
+    """The validation loss from the curve's first value to its last."""
     if not evaluations:
         return ""
     first, last = evaluations[0], evaluations[-1]
@@ -38,7 +38,7 @@ def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
 
 
 def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
-    """How far from its base model the run ended."""
+    """The run's final distance from its base model."""
     if not retention:
         return ""
     return f"Change from the base model: {_distance(retention[-1])} on everyday text."
@@ -48,7 +48,7 @@ def score_sentence(name: str, before: int | None, after: int, total: int) -> str
     """A question set's right answers; `before` is None where that was not measured."""
     if name == KNOWN_QUESTIONS:
         return f"Still answers {after:,} of {total:,} general questions."
-    shown = one_line(name.replace("_", " ").capitalize(), _MOST_NAME)
+    shown = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
     than = "" if before is None else f", {before:,} before"
     return f"{shown}: {after:,} of {total:,} right{than}."
 
@@ -59,4 +59,4 @@ def _distance(measured: RetentionMeasured) -> str:
 
 def _loss(evaluation: EvaluationFinished) -> str:
     value = evaluation.val_loss
-    return loss_words(value, _DIGITS) if math.isfinite(value) else "–"
+    return format_loss(value, _DIGITS) if math.isfinite(value) else "–"

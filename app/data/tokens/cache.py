@@ -1,4 +1,4 @@
-"""Where token stores lie: in a cache, the last used ones, with room for those being made."""
+"""The cache folder of token stores; the least recently used ones are removed."""
 
 import os
 import re
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.core.files.atomic_files import plain_disk_errors
-from app.core.files.disks import own_folder
-from app.core.files.folders import remove_made
+from app.core.files.atomic_files import disk_errors_as_app_errors
+from app.core.files.disks import ensure_own_folder
+from app.core.files.folders import remove_known_files
 from app.core.files.locks import Lock, try_lock
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import open_private
@@ -17,11 +17,11 @@ from app.data.tokens.store_files import MANIFEST, STORE_FILES
 
 KEPT_STORES = 20
 KEPT_SECONDS = 24 * 3600
-"""Used within that time, more are kept: one dataset may have a hundred files."""
+"""Stores used within this time are kept beyond that number: a dataset may have a hundred files."""
 UNFINISHED_SUFFIX = ".unfinished"
 _KEPT_UNFINISHED_SECONDS = 7 * 24 * 3600
 _STORE = re.compile(rf"[0-9a-f]{{32}}((\.[0-9]+)?{re.escape(UNFINISHED_SUFFIX)})?$")
-"""The names that stores have, finished or not."""
+"""Names of stores, finished or not."""
 
 
 def stores_dir() -> Path:
@@ -29,21 +29,21 @@ def stores_dir() -> Path:
 
 
 @contextmanager
-def place_to_fill(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that only this process fills; what a stopped one left is in it.
+def reserve_folder(folder: Path) -> Iterator[Path]:
+    """Reserve a folder beside `folder` for this process; it may hold an unfinished store.
 
-    Afterwards the stores that were not used for longest are removed.
+    Afterwards the least recently used stores are removed.
     """
-    own_folder(folder.parent)
-    with plain_disk_errors(folder):
+    ensure_own_folder(folder.parent)
+    with disk_errors_as_app_errors(folder):
         lock = open_private(folder.parent / "lock", "ab")
     with lock:
-        held = try_lock(lock.fileno())
-        if held is Lock.TAKEN:
+        lock_state = try_lock(lock.fileno())
+        if lock_state is Lock.TAKEN:
             yield folder.with_name(folder.name + UNFINISHED_SUFFIX)
-        else:  # another process is making a store, or nobody knows whether one is
+        else:  # another process may be building a store
             yield folder.with_name(f"{folder.name}.{os.getpid()}{UNFINISHED_SUFFIX}")
-        if held is not Lock.BUSY:
+        if lock_state is not Lock.BUSY:
             _tidy(folder.parent)
 
 
@@ -55,7 +55,7 @@ def _tidy(stores: Path) -> None:
             manifest = folder / MANIFEST
             used.append((manifest.stat().st_mtime if manifest.exists() else 0.0, folder))
         elif folder.stat().st_mtime < now - _KEPT_UNFINISHED_SECONDS:
-            remove_made(folder, STORE_FILES)
+            remove_known_files(folder, STORE_FILES)
     for last_used, folder in sorted(used)[:-KEPT_STORES]:
         if last_used < now - KEPT_SECONDS:
-            remove_made(folder, STORE_FILES)
+            remove_known_files(folder, STORE_FILES)

@@ -2,7 +2,7 @@
 
 import math
 
-from app.core.text.losses import loss_words
+from app.core.text.numbers import format_loss
 
 
 class BestSoFar:
@@ -29,4 +29,4 @@ class BestSoFar:
         if self.step is None or self.loss is None:
             return f"no validation loss in the last {times} was a number."
         where = f"at step {self.step}" if self.step else "before the first step"
-        return f"the last {times} brought nothing below {loss_words(self.loss, 4)}, {where}."
+        return f"the last {times} brought nothing below {format_loss(self.loss, 4)}, {where}."

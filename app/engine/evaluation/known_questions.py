@@ -17,12 +17,12 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import cache_dir, known_questions_file
 from app.core.files.untrusted_files import read_regular
 from app.core.generation_events import Chat
-from app.core.progress import part_of_whole
+from app.core.progress import scaled_progress
 from app.data.files.model_files import read_model_files
 from app.engine.adapter.bare_model import BareModel
 from app.engine.evaluation.short_answers import short_answers
@@ -105,12 +105,12 @@ def opening_known_questions(
             yield LogMessage(f"General questions are not asked: {error}.", is_warning=True)
             return None
         with suppress(AppError, OSError):  # a cache: without it the base is asked again
-            own_folder(place.parent)
+            ensure_own_folder(place.parent)
             write_json_atomic(place, [question.question for question in known])
     if not known:
         yield LogMessage("The base model answers none of the general questions.")
         return None
-    rows = config.steps * config.batch_size * config.gradient_accumulation
+    rows = config.steps * config.batch_size * config.grad_accumulation_steps
     asked = known[: max(FEWEST, round(SHARE * rows))]
     yield LogMessage(
         f"The base model answers {len(known)} of {len(pool)} general questions rightly; "
@@ -145,9 +145,11 @@ def _known_to_base(
     """Those of the pool that the model answers without its adapter."""
     with BareModel(base.model).bare():
         first, rest = pool[:FEWEST], pool[FEWEST:]
-        right = yield from part_of_whole(asking(base, first), 0, len(first), len(pool))
+        right = yield from scaled_progress(asking(base, first), 0, len(first), len(pool))
         if any(right) and rest:
-            right += yield from part_of_whole(asking(base, rest), len(first), len(rest), len(pool))
+            right += yield from scaled_progress(
+                asking(base, rest), len(first), len(rest), len(pool)
+            )
     return [question for question, is_right in zip(pool, right, strict=False) if is_right]
 
 

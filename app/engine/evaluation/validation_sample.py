@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.training_config import TrainingConfig
-from app.data.tokens.rows import TokenView
+from app.data.tokens.view import TokenView
 from app.data.training_set.training_data import TrainingData
 from app.data.training_set.validation_split import draw_numbers
 from app.engine.batches.batches import Batches
@@ -45,7 +45,7 @@ class SampleSizes:
         """For `held_out` rows that could be read."""
         if config.validation_rows:
             return cls(min(config.validation_rows, held_out), held_out)
-        affordable = SHARE * _TRAINING_COST * config.batch_size * config.gradient_accumulation
+        affordable = SHARE * _TRAINING_COST * config.batch_size * config.grad_accumulation_steps
         each = max(FEWEST, math.ceil(affordable * config.steps_per_eval))
         last = max(each, math.ceil(affordable * config.steps))
         return cls(min(each, held_out), min(last, held_out))

@@ -101,9 +101,9 @@ class Advisor:
         batch = self.config.batch_size
         for size in range(batch // 2, 0, -1):
             if batch % size == 0:
-                count = self.config.gradient_accumulation * batch // size
+                count = self.config.grad_accumulation_steps * batch // size
                 text = f"Batch size {size}, gradient accumulation {count}"
-                settings = {"batch_size": size, "gradient_accumulation": count}
+                settings = {"batch_size": size, "grad_accumulation_steps": count}
                 yield Change(text, settings, size / batch)
 
     def _shorter(self) -> Iterator[Change]:

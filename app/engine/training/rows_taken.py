@@ -9,7 +9,7 @@ from app.engine.training.setup import Prepared
 
 def rows_taken(prepared: Prepared, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
     """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
-    batches = steps * config.gradient_accumulation
+    batches = steps * config.grad_accumulation_steps
     counts = prepared.train.rows_by_dataset(config.seed, batches)
     rows = [
         f"{count:,} of {part.name} ({count / sum(counts):.1%})"

@@ -15,7 +15,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
         return config.learning_rate * step / config.warmup_steps
     remaining = max(1, config.steps - config.warmup_steps)
     progress = min(1.0, (step - 1 - config.warmup_steps) / remaining)
-    match config.schedule:
+    match config.lr_schedule:
         case "constant":
             return config.learning_rate
         case "linear":

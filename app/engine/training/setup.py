@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
@@ -18,23 +19,21 @@ from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import run_note, with_day
 from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.tokenizing.store import RowSettings
-from app.data.tokens.digest import tokens_digest
-from app.data.tokens.rows import TokenView
-from app.data.training_set.early_data import opening_early
+from app.data.tokens.view import TokenView, tokens_digest
+from app.data.training_set.early_data import open_early_data
 from app.data.training_set.early_rows import EARLY_ROWS
-from app.data.training_set.mixed_parts import DatasetPart
+from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import (
     DataSettings,
     LaterRows,
     MixedFiles,
     TrainingData,
-    opening_data,
+    open_data_stream,
 )
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
-from app.engine.audit.comparison import Taken, compared_with_own_code
+from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
-from app.engine.batches.dated_rows import template_day
 from app.engine.batches.training_batches import TrainingBatches
 from app.engine.clocks.slow import SlowClock, opening_slow_clock
 from app.engine.evaluation.forgetting_meter import RetentionTexts, opening_retention_texts
@@ -46,18 +45,18 @@ from app.engine.evaluation.validation_sample import (
     sample_note,
     validation_sets,
 )
-from app.engine.execution.batch_layout import Batching, choosing_batching
-from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import trainable
+from app.engine.execution.batch_layout import Batching
+from app.engine.execution.execution import FastPaths
 from app.engine.model.end_tokens import end_token_note
-from app.engine.model.lm_head import Head, find_head, vocabulary_of
+from app.engine.model.lm_head import Head
 from app.engine.model.loading import BaseModel, loading_base_model
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import is_alone
-from app.engine.runtime.mlx_gateway import import_mlx
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
-from app.engine.tiers.optimizer import Arrays
 from app.engine.tiers.plan import TierPlan, plan_from_data
+from app.engine.training.dated_rows import template_day
 from app.engine.training.gradient_importance import measuring_activity
 
 
@@ -66,6 +65,7 @@ class Prepared:
     """A run, ready for its first step."""
 
     base: BaseModel
+    traits: ModelTraits
     fast: FastPaths
     plan: TierPlan
     batching: Batching
@@ -78,7 +78,7 @@ class Prepared:
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
     tokens_sha256: str
-    """As of `token_digest.tokens_digest`."""
+    """As of `view.tokens_digest`."""
     template_day: date | None = None
     """That the chat template writes into rows and questions; None where it asks for no date."""
     parts: tuple[DatasetPart, ...] = ()
@@ -132,9 +132,11 @@ def _early_rows(saved: Mapping[str, object] | None) -> int:
     return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
 
 
-def _had_another_order(batching: Any, is_mixed: bool) -> bool:
+def _had_another_order(batching: object, is_mixed: bool) -> bool:
     """Whether the run that goes on began with a version that put examples into other batches."""
-    return batching is None or (is_mixed and "is_evenly_mixed" not in batching)
+    if not isinstance(batching, Mapping):
+        return batching is None
+    return is_mixed and "is_evenly_mixed" not in batching
 
 
 def prepare(
@@ -155,14 +157,14 @@ def prepare(
         raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     files = find_files(data, config.valid)
     mixed = [
-        MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
+        MixedFiles(find_files(more.data), more.share, parse_columns(more.columns))
         for more in config.mix
     ]
     yield StageChanged("Loading the model")
     base = yield from in_stage("Loading the model", loading_base_model(config.model))
     after_loading()
     left_out = add_adapter(base.model, config)
-    import_mlx().eval(base.model.parameters())
+    mx.eval(base.model.parameters())
     start_sha256 = lay_weights(base.model, start) if start else ""
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
@@ -182,15 +184,20 @@ def prepare(
     yield from _notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
-    head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
-    batching = yield from choosing_batching(base.model, head, rows, settings, kept)
+    # By importance there is no plan yet; any has the same paths.
+    probed = yield from probing(
+        base.model,
+        lambda: plan or make_plan(trainable(base.model), replace(config, assign="depth")),
+        rows,
+        settings,
+        _longest(rows, settings),
+        recomputes_layers=config.grad_checkpoint,
+        saved=kept,
+    )
     if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
-    wanted = Taken(FastPaths(head, config.grad_checkpoint), batching.is_packed)
-    taken = yield from _compared(config, base, plan, wanted, _longest(rows, settings))
-    batching = replace(batching, is_packed=taken.is_packed)
-    vocabulary = vocabulary_of(base.model, head)
+    batching, vocabulary = probed.batching, probed.traits.vocabulary
     train = batching.training(rows, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train)
@@ -203,7 +210,8 @@ def prepare(
     known = yield from opening_known_questions(config, dated)
     return Prepared(
         base=base,
-        fast=taken.fast,
+        traits=probed.traits,
+        fast=probed.fast,
         plan=plan,
         batching=batching,
         train=train,
@@ -239,7 +247,7 @@ def with_later_rows(
         "validate on."
     )
     yield from _row_notes(prepared.base, rows)
-    vocabulary = vocabulary_of(prepared.base.model, prepared.head)
+    vocabulary = prepared.traits.vocabulary
     return replace(
         prepared,
         train=prepared.batching.training(rows, vocabulary),
@@ -272,32 +280,6 @@ _NO_ADAPTER = (
 )
 
 
-_NOT_COMPARED = (
-    "In a trial the model's own gradients were not finite, so what computes them faster here could "
-    "not be compared with its own code."
-)
-
-
-def _compared(
-    config: TrainingConfig,
-    base: BaseModel,
-    plan: TierPlan | None,
-    wanted: Taken,
-    longest: int,
-) -> Generator[Event, None, Taken]:
-    """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
-    yield StageChanged("Checking gradients against the model's own code")
-    # By importance there is no plan yet; any has the same paths.
-    plan = plan or make_plan(trainable(base.model), replace(config, assign="depth"))
-    found = compared_with_own_code(base.model, plan, wanted, longest - 1)
-    if not found.is_finite:
-        yield LogMessage(_NOT_COMPARED, is_warning=True)
-    for name in found.left_out:
-        yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
-    fast = replace(found.taken.fast, has_split_divergence=found.has_split_divergence)
-    return replace(found.taken, fast=fast)
-
-
 def _plan_by_importance(
     config: TrainingConfig, base: BaseModel, train: TrainingBatches
 ) -> Generator[Event, None, TierPlan]:
@@ -310,13 +292,13 @@ def _plan_by_importance(
 def data_settings(
     config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
 ) -> DataSettings:
-    leave_out = config.bad_rows == "leave out"
-    columns = parse_columns(config.map)
+    leave_out = config.bad_rows == "skip"
+    columns = parse_columns(config.columns)
     return DataSettings(
         RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
         limits.row_limit(config.max_seq_length),
         config.batch_size,
-        config.validation_share,
+        config.validation_split,
         config.seed,
         limits.context_tokens,
         early_rows,
@@ -333,10 +315,10 @@ def _opened(
     yield StageChanged("Reading the dataset")
     if not mixed and is_alone():
         wanted = SampleSizes.of(config, sys.maxsize).early
-        opening_some = opening_early(files, base.tokenizer, settings, wanted)
+        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
         if rows := (yield from in_stage("Reading the dataset", opening_some)):
             return rows
-    opening = opening_data(files, base.tokenizer, settings, mixed)
+    opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage("Tokenizing", opening))
 
 

@@ -91,7 +91,7 @@ def _run(study: Study, arm: Arm, seed: int, number: int, folder: Path) -> StudyR
     config = replace(
         arm.config,
         data=task.data,
-        question_sets=tuple(dict.fromkeys(one.questions for one in study.tasks)),
+        eval_sets=tuple(dict.fromkeys(one.questions for one in study.tasks)),
         mix=tuple(MixedDataset(one.data, share) for one in earlier) if share else (),
         seed=seed,
         output=place,

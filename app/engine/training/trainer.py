@@ -4,30 +4,31 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
-from app.core.config.serialization import config_of_run, to_plain
+from app.core.config.serialization import config_from_manifest, to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, ScoreMeasured, StageChanged
-from app.core.files.disks import own_folder, remember_disk
+from app.core.files.disks import ensure_own_folder, remember_disk
 from app.core.files.paths import at_shipped_places, expanded
 from app.core.files.paths import runs_dir as default_runs_dir
 from app.core.files.untrusted_files import read_regular
 from app.core.system.interruption import StoppedEarly
 from app.data.chat.template_process import end_template_processes
-from app.data.files.fingerprint import reading_fingerprints
+from app.data.files.fingerprint import stream_fingerprints
 from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
 from app.engine.adapter.starting_weights import (
     check_same_start,
     starting_notes,
     with_settings_of,
 )
+from app.engine.audit.model_probe import TRAITS_KEY
 from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.evaluation.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.memory.preflight import memory_before, memory_of
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.base_model_digests import (
     WeightsHashing,
     check_is_same,
@@ -35,9 +36,10 @@ from app.engine.model.base_model_digests import (
     merged,
     said_of_tokens,
 )
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import Machines, is_first_machine, join_machines
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer
 from app.engine.runtime.stopping import Made, in_stage, until_one_stops
 from app.engine.training.checkpoints import (
     Checkpoint,
@@ -49,16 +51,16 @@ from app.engine.training.loop import TrainingLoop
 from app.engine.training.recording import Keeper, NoKeeper, RunKeeper
 from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.training.setup import Prepared, prepare
-from app.library.reading.checkpoint_list import step_of
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
-from app.library.run.checkpoint_state import MOST_STATE_BYTES
-from app.library.run.layout import START, STATE_FILE
+from app.library.run.checkpoint_state import MAX_STATE_BYTES
+from app.library.run.layout import START, STATE_FILE, checkpoint_step
 from app.library.run.links import check_no_links
 from app.library.run.manifest import TEMPLATE_DAY, check_settings, read_manifest
-from app.library.run.recorder import RunRecorder, scores_before
-from app.library.run.resumability import check_not_done
+from app.library.run.manifest_content import base_scores
+from app.library.run.recorder import RunRecorder
+from app.library.run.resumability import require_resumable
 from app.library.run.run_folder import FolderTaken, choose_run_dir
-from app.library.run.run_lock import is_claimed
+from app.library.run.run_lock import is_locked
 from app.models.model_folder import check_model_folder
 
 Facts = dict[str, object]
@@ -145,14 +147,14 @@ def resume(
     checkpoint or its data are not what they were.
     """
     run_dir = expanded(run_dir).absolute()
-    if is_first_machine() and is_claimed(run_dir):
+    if is_first_machine() and is_locked(run_dir):
         raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
     check_no_links(run_dir)
     manifest = read_manifest(run_dir)
     check_settings(run_dir, manifest)
-    config = config_of_run(manifest["config"], where=str(run_dir)).checked()
+    config = config_from_manifest(manifest["config"], where=str(run_dir)).checked()
     folder = named_checkpoint(run_dir, checkpoint) if checkpoint else last_checkpoint(run_dir)
-    check_not_done(run_dir, manifest, config.steps, step_of(folder))
+    require_resumable(run_dir, manifest, config.steps, checkpoint_step(folder))
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
     _check_stop_after(stop_after, start.progress.step)
@@ -182,7 +184,7 @@ def resume(
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
         notes += text_notes(manifest, prepared.slow)
-        scores = scores_before(manifest)
+        scores = base_scores(manifest)
         hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
@@ -223,7 +225,7 @@ def _checking_dataset(
 ) -> Generator[float, None, None]:
     """Raise InputError unless the files are those that the run began with."""
     mixed = [dataset.data for dataset in config.mix]
-    found = yield from reading_fingerprints(config.data, config.valid, mixed)
+    found = yield from stream_fingerprints(config.data, config.valid, mixed)
     if found != at_shipped_places(saved.get("data")):
         raise InputError(
             f"The dataset {config.data} is not the one this run began with.",
@@ -250,16 +252,16 @@ def _with_notes(
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
     """A folder for the run; in the library the next name where another run took this one."""
     if config.output is None:
-        own_folder(runs_dir)
+        ensure_own_folder(runs_dir)
         remember_disk(runs_dir)
     for _ in range(_MOST_NAMES_TRIED):
         try:
-            return RunRecorder.create(run_dir, config, facts, computed_by())
+            return RunRecorder.create(run_dir, config, facts, current_computer())
         except FolderTaken:
             if config.output is not None:
                 raise
             run_dir = choose_run_dir(config, runs_dir)
-    return RunRecorder.create(run_dir, config, facts, computed_by())
+    return RunRecorder.create(run_dir, config, facts, current_computer())
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:
@@ -269,7 +271,6 @@ def _check_stop_after(stop_after: int | None, done: int) -> None:
 
 
 def _set_up_mlx(config: TrainingConfig) -> Machines:
-    mx = import_mlx()
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.reset_peak_memory()
     return join_machines(config.batch_size)
@@ -282,8 +283,10 @@ def _what_must_agree(
     # Large weights may be hashed whole on one machine and not yet on another.
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
-    nowhere: dict[str, Any] = {"output": None, "adapter": None, "data": None, "valid": None}
-    settings = to_plain(replace(config, model=Path(), mix=mix, **nowhere))
+    nowhere = replace(
+        config, model=Path(), mix=mix, output=None, adapter=None, data=None, valid=None
+    )
+    settings = to_dict(nowhere)
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
@@ -299,7 +302,7 @@ def _what_must_agree(
 
 def _digest(checkpoint: Checkpoint) -> str:
     try:
-        return read_regular(checkpoint.folder / STATE_FILE, MOST_STATE_BYTES).decode()
+        return read_regular(checkpoint.folder / STATE_FILE, MAX_STATE_BYTES).decode()
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error
@@ -322,6 +325,7 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
         TEXT_KEY: prepared.slow.sha256 if prepared.slow else "",
         "plan": prepared.plan.data(),
         "batching": prepared.batching.data(),
+        TRAITS_KEY: prepared.traits.data(),
     }
 
 

@@ -8,7 +8,7 @@ from math import fsum, isfinite
 from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished
-from app.core.progress import part_of_whole
+from app.core.progress import scaled_progress
 from app.engine.batches.batches import Batch, Batches
 from app.engine.evaluation.best_validation import BestSoFar
 from app.engine.evaluation.evaluation import Evaluator
@@ -73,7 +73,7 @@ class Validation:
         for number, batches in enumerate(sets):
             measuring = self._evaluator.mean_loss(batches)
             before, whole = sum(sizes[:number]), sum(sizes)
-            losses.append((yield from part_of_whole(measuring, before, sizes[number], whole)))
+            losses.append((yield from scaled_progress(measuring, before, sizes[number], whole)))
         loss = self._over_all(losses)
         self._is_finite = isfinite(loss)
         names = [one.name for one in self._sets]

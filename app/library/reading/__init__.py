@@ -1,1 +1,1 @@
-"""Runs as they are read from disk: listed, opened, exported."""
+"""Reads runs from disk, for lists, details and exports."""

@@ -1,4 +1,4 @@
-"""The runs before a run: each began with the adapter of the one before it."""
+"""The chain of runs that led to a run: each started from the adapter of the one before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.label import read_label
 from app.library.run.manifest import IDENTITY, read_manifest
 
-MOST_RUNS = 100
+MAX_RUNS = 100
 
 
 @dataclass(frozen=True)
 class EarlierRun:
     name: str
     step: int | None
-    """Of the checkpoint that the next run began with; None for an adapter from elsewhere."""
+    """Step of the checkpoint that the next run started from; None for an adapter from elsewhere."""
     run_dir: Path | None
     """None where that run is no longer there."""
 
@@ -28,16 +28,16 @@ class EarlierRun:
 
 def earlier_runs(facts: Mapping[str, Any]) -> tuple[EarlierRun, ...]:
     """The chain that led to the run of this manifest, the oldest first."""
-    found: list[EarlierRun] = []
+    chain: list[EarlierRun] = []
     manifest: Mapping[str, Any] | None = facts
-    while manifest is not None and len(found) < MOST_RUNS:
+    while manifest is not None and len(chain) < MAX_RUNS:
         if (origin := read_started_from(manifest)) is None:
             break
         run, manifest = _run_of(origin)
-        if any(run.run_dir is not None and run.run_dir == one.run_dir for one in found):
+        if any(run.run_dir is not None and run.run_dir == earlier.run_dir for earlier in chain):
             break  # only an edited manifest leads back
-        found.insert(0, run)
-    return tuple(found)
+        chain.insert(0, run)
+    return tuple(chain)
 
 
 def _run_of(origin: StartingAdapter) -> tuple[EarlierRun, Mapping[str, Any] | None]:
@@ -53,4 +53,4 @@ def _run_of(origin: StartingAdapter) -> tuple[EarlierRun, Mapping[str, Any] | No
         return EarlierRun(origin.run, origin.step, None), None
     if manifest.get(IDENTITY, "") != origin.identity:
         return EarlierRun(origin.run, origin.step, None), None
-    return EarlierRun(one_line(name), origin.step, run_dir), manifest
+    return EarlierRun(single_line(name), origin.step, run_dir), manifest

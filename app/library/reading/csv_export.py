@@ -1,4 +1,4 @@
-"""A run's measurements as a table for spreadsheets: one row a step, and one before the first."""
+"""Exports a run's measurements as CSV: one row for each step, and one before the first."""
 
 import csv
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def _heading(details: RunDetails) -> list[str]:
 def _rows(details: RunDetails) -> Iterator[list[Any]]:
     table, rows = details.table, details.table.rows
     losses = {evaluation.step: evaluation.val_loss for evaluation in details.evaluations}
-    kept = {one.step: one.base_kl for one in details.retention if not one.is_last}
+    kept = {point.step: point.base_kl for point in details.retention if not point.is_last}
     if 0 in losses or 0 in kept:  # nothing else was measured before the first step
         first: list[Any] = [0, *[""] * (len(_heading(details)) - 1)]
         first[_VALIDATION] = losses.get(0, "")

@@ -1,75 +1,56 @@
-"""What a run's event file tells, as the events they were; what can't have been one is left out."""
+"""Reads a run's event log back into events; entries that can't have been one are skipped."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass, replace
+from typing import Any, TypeVar
 
-from app.core.events import (
-    ClockFacts,
-    DatasetLoss,
-    EvaluationFinished,
-    RetentionMeasured,
-    RunStarted,
-    TierFacts,
-)
-from app.core.text.odd_values import is_measure
-from app.core.text.one_line import one_line
+from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted, TierFacts, event_name
+from app.core.files.parsing import typed
+from app.core.text.numbers import is_measurement
+from app.core.text.sanitize import single_line
 from app.library.reading.run_summary import RunSummary
-from app.library.run.lenient_fields import MOST_STEPS
+from app.library.run.lenient_fields import MAX_STEPS
 from app.library.run.step_table import StepTable
 
-_MOST = 2**63
-_MOST_DATASETS = 100
+_MAX_COUNT = 2**63
+_LARGE_COUNTS = ("parameters", "base_parameters", "trainable_parameters", "train_examples",
+                 "valid_examples", "slow_texts", "rows", "texts")  # fmt: skip
+"""May be as large as this; all others are steps, or indexes of layers."""
+_MAX_DATASETS = 100
+E = TypeVar("E", EvaluationFinished, RetentionMeasured, RunStarted)
 
 
 def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
-    """In order, but for the last validation, which read other rows.
-
-    A loss that is no number, or too large for one, is none.
-    """
-    return [one for one in _evaluations(events) if not one.is_last]
+    """In order, without the run's last validation, which read other rows."""
+    return [evaluation for evaluation in _evaluations(events) if not evaluation.is_last]
 
 
 def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinished | None:
-    """That of the run's end, on more rows than the others; None where there was none."""
-    return next((one for one in _evaluations(events) if one.is_last), None)
+    """That of the run's end, on more rows than the others; None if there was none."""
+    return next((evaluation for evaluation in _evaluations(events) if evaluation.is_last), None)
 
 
 def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasured]:
     """All measurements of the forgetting meter, in order."""
-    return [one for event in events if (one := _retention(event)) is not None]
-
-
-def _retention(event: Mapping[str, Any]) -> RetentionMeasured | None:
-    step, kl, texts = event.get("step"), event.get("base_kl"), event.get("texts")
-    if event["event"] != "retention_measured" or not is_measure(kl):
-        return None
-    if type(step) is not int or not 0 <= step <= MOST_STEPS or type(texts) is not int:
-        return None
-    return RetentionMeasured(step, float(kl), texts, bool(event.get("is_last")))  # type: ignore[arg-type]
-
-
-def _evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
-    return [one for event in events if (one := _evaluation(event)) is not None]
+    return list(_of_kind(events, RetentionMeasured))
 
 
 def read_started(
     events: Iterable[Mapping[str, Any]], summary: RunSummary, table: StepTable
 ) -> RunStarted:
-    """How the run began; what its manifest and its measurements say of that, if it isn't told."""
-    told = next((event for event in events if event["event"] == "run_started"), None)
-    try:
-        started = _started(told) if told is not None else None
-    except (KeyError, TypeError, ValueError, OverflowError):
-        started = None
+    """How the run began; where the log doesn't say, as far as manifest and measurements do."""
+    started = next(_of_kind(events, RunStarted), None)
     if started is not None and _fits(started, table):
-        return started
-    tiers = tuple(TierFacts(period, 1.0, 0, (), "") for period in _periods(summary, table))
+        tiers = (replace(t, description=single_line(t.description)) for t in started.tiers)
+        texts: dict[str, Any] = {
+            name: single_line(getattr(started, name)) for name in ("name", "model", "device")
+        }
+        return replace(started, tiers=tuple(tiers), **texts)
+    tiers = (TierFacts(period, 1.0, 0, (), "") for period in _periods(summary, table))
     layers = tuple(range(table.layers)) if len(table) else ()
     return RunStarted(
         summary.run_dir, summary.name, summary.model, max(1, summary.planned_steps), 0, 0,
-        tiers, layers, 0, 0, 0, "",
+        tuple(tiers), layers, 0, 0, 0, "",
     )  # fmt: skip
 
 
@@ -86,80 +67,39 @@ def _periods(summary: RunSummary, table: StepTable) -> Sequence[int]:
     return (1,) * table.tiers
 
 
-def _started(event: Mapping[str, Any]) -> RunStarted:
-    """Raises what a value that can't be one raises."""
-    counts = ("steps", "base_parameters", "trainable_parameters", "train_examples",
-              "valid_examples", "steps_per_epoch")  # fmt: skip
-    plain: dict[str, Any] = {name: _whole(event[name], _MOST) for name in counts}
-    plain |= {name: one_line(str(event[name])) for name in ("name", "model", "device")}
-    return RunStarted(
-        run_dir=Path(event["run_dir"]),
-        tiers=tuple(map(_tier, event["tiers"])),
-        adapted_layers=_layers(event["adapted_layers"]),
-        clocks=_clocks(event.get("clocks")),
-        **plain,
-    )
+def _evaluations(events: Iterable[Mapping[str, Any]]) -> Iterator[EvaluationFinished]:
+    for evaluation in _of_kind(map(_with_known_losses, events), EvaluationFinished):
+        datasets = (replace(d, name=single_line(d.name)) for d in evaluation.datasets)
+        yield replace(evaluation, datasets=tuple(datasets))
 
 
-def _clocks(said: Any) -> ClockFacts:
-    if not isinstance(said, dict):  # of an older Nestling
-        return ClockFacts()
-    return ClockFacts(
-        slow_every=_whole(said["slow_every"], MOST_STEPS),
-        slow_weight=float(said["slow_weight"]),
-        slow_texts=_whole(said["slow_texts"], _MOST),
-        lasting_pull=float(said["lasting_pull"]),
-    )
+def _with_known_losses(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without the datasets whose own loss is no number: the evaluation is one all the same."""
+    datasets = event.get("datasets")
+    if not isinstance(datasets, list):
+        return event
+    known = [d for d in datasets if isinstance(d, dict) and is_measurement(d.get("val_loss"))]
+    return {**event, "datasets": known[:_MAX_DATASETS]}
 
 
-def _tier(said: Mapping[str, Any]) -> TierFacts:
-    if set(said) != {field.name for field in fields(TierFacts)}:
-        raise KeyError
-    return TierFacts(
-        _whole(said["period"], MOST_STEPS),
-        float(said["learning_rate_factor"]),
-        _whole(said["parameters"], _MOST),
-        _layers(said["layers"]),
-        one_line(str(said["description"])),
-    )
+def _of_kind(events: Iterable[Mapping[str, Any]], kind: type[E]) -> Iterator[E]:
+    name = event_name(kind)
+    for event in events:
+        if event["event"] == name:
+            try:
+                read = typed(dict(event), kind)
+            except ValueError:
+                continue
+            if _is_possible(read):
+                yield read
 
 
-def _layers(said: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(_whole(layer, MOST_STEPS) for layer in said)
-
-
-def _whole(value: Any, most: int) -> int:
-    if type(value) is not int or not 0 <= value <= most:
-        raise ValueError
-    return value
-
-
-def _evaluation(event: Mapping[str, Any]) -> EvaluationFinished | None:
-    step, loss = event.get("step"), event.get("val_loss")
-    if event["event"] != "evaluation_finished" or not _is_loss(loss):
-        return None
-    if type(step) is not int or not 0 <= step <= MOST_STEPS:
-        return None
-    rows = event.get("rows")
-    return EvaluationFinished(
-        step,
-        float(loss),  # type: ignore[arg-type]
-        bool(event.get("is_best")),
-        _of_each(event),
-        rows if type(rows) is int and 0 <= rows < _MOST else 0,
-        bool(event.get("is_last")),
-    )
-
-
-def _of_each(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:
-    """The losses of several datasets; those that can't be read are left out."""
-    told = event.get("datasets")
-    return tuple(
-        DatasetLoss(one_line(str(one.get("name"))), float(one["val_loss"]))
-        for one in (told[:_MOST_DATASETS] if isinstance(told, list) else [])
-        if isinstance(one, dict) and _is_loss(one.get("val_loss"))
-    )
-
-
-def _is_loss(value: object) -> bool:
-    return is_measure(value)
+def _is_possible(value: object, name: str = "") -> bool:
+    """Whether all numbers in it can have been counted or measured."""
+    if is_dataclass(value):
+        return all(_is_possible(item, name) for name, item in vars(value).items())
+    if isinstance(value, tuple):
+        return all(_is_possible(item, name) for item in value)
+    if type(value) is int:
+        return 0 <= value <= (_MAX_COUNT if name in _LARGE_COUNTS else MAX_STEPS)
+    return not isinstance(value, float) or is_measurement(value)

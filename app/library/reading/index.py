@@ -1,4 +1,4 @@
-"""What the library looked like when it was last listed, so that listing it again is quick.
+"""Caches the library's rows, so that listing is quick.
 
 Only a copy: a run that has changed since is read anew, and the file may be deleted at any time.
 """
@@ -6,21 +6,22 @@ Only a copy: a run that has changed since is read anew, and the file may be dele
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_text_atomic
-from app.core.files.disks import own_folder
-from app.core.files.parsing import parse_json
+from app.core.files.disks import ensure_own_folder
+from app.core.files.parsing import parse_json, plain, typed
 from app.core.files.untrusted_files import read_regular
-from app.library.reading.run_summary import Retention, RunSummary, shown_instant, summarise
+from app.library.reading.run_summary import RunSummary, summarize
 from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
 
-FORMAT = 2
-MOST_BYTES = 256 * 1024**2
+FORMAT = 3
+MAX_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
-"""What changes whenever something in a run's row does, once the run is over."""
+"""Files that change whenever a finished run's row does."""
 _LASTING = ("finished", "stopped", "failed")
 
 Entries = dict[str, dict[str, Any]]
@@ -39,30 +40,32 @@ class Index:
         stamp = _stamp(str(run_dir))
         known = self._known.get(run_dir.name)
         if known is not None and known["stamp"] == stamp:
-            with suppress(KeyError, TypeError, ValueError, OverflowError):
-                run = _from_plain(run_dir, known["row"])
+            with suppress(KeyError, ValueError, OverflowError):
+                run = replace(typed(known["row"], RunSummary), run_dir=run_dir)
+                if run.created is not None:
+                    run.created.astimezone()  # refuses a date that no calendar here shows
                 self._seen[run_dir.name] = known
                 return run
-        run = summarise(run_dir)
+        run = summarize(run_dir)
         if run.outcome in _LASTING and not run.problem:
-            self._seen[run_dir.name] = {"stamp": stamp, "row": _to_plain(run)}
+            self._seen[run_dir.name] = {"stamp": stamp, "row": _row(run)}
         return run
 
     def keep(self) -> None:
         """Remember the rows asked for and no others; a disk that refuses costs only time."""
         if self._seen != self._known:
             with suppress(AppError, OSError):
-                own_folder(self._path.parent)
-                said = {"format": FORMAT, "library": self._library, "runs": self._seen}
-                write_text_atomic(self._path, json.dumps(said))
+                ensure_own_folder(self._path.parent)
+                data = {"format": FORMAT, "library": self._library, "runs": self._seen}
+                write_text_atomic(self._path, json.dumps(data))
 
 
 def _read(path: Path, library: str) -> Entries:
     try:
-        said = parse_json(read_regular(path, MOST_BYTES))
-        if (said["format"], said["library"]) != (FORMAT, library):
+        data = parse_json(read_regular(path, MAX_BYTES))
+        if (data["format"], data["library"]) != (FORMAT, library):
             return {}
-        return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
+        return {folder: entry for folder, entry in data["runs"].items() if "stamp" in entry}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -71,29 +74,13 @@ def _stamp(run_dir: str) -> list[int]:
     stamp = []
     for name in _WATCHED:
         try:
-            found = os.stat(f"{run_dir}/{name}")
-            stamp += [found.st_mtime_ns, found.st_size]
+            stat_result = os.stat(f"{run_dir}/{name}")
+            stamp += [stat_result.st_mtime_ns, stat_result.st_size]
         except OSError:
             stamp += [0, 0]
     return stamp
 
 
-def _to_plain(run: RunSummary) -> dict[str, Any]:
-    return vars(run) | {
-        "run_dir": None,
-        "created": run.created.isoformat() if run.created else None,
-        "adapter_dir": str(run.adapter_dir) if run.adapter_dir else None,
-        "periods": list(run.periods),
-        "retention": vars(run.retention) if run.retention else None,
-    }
-
-
-def _from_plain(run_dir: Path, row: dict[str, Any]) -> RunSummary:
-    made = {
-        "run_dir": run_dir,
-        "created": shown_instant(row["created"]) if row["created"] else None,
-        "adapter_dir": Path(row["adapter_dir"]) if row["adapter_dir"] else None,
-        "periods": tuple(row["periods"]),
-        "retention": Retention(**row["retention"]) if row["retention"] else None,
-    }
-    return RunSummary(**row | made)
+def _row(run: RunSummary) -> dict[str, Any]:
+    created = run.created.isoformat() if run.created else None
+    return {**plain(run), "created": created}

@@ -1,4 +1,4 @@
-"""Whether an opened file or folder is a run, one of its checkpoints, or an exported adapter.
+"""Recognizes an opened path as a run, a checkpoint or an exported adapter.
 
 Looks at names alone; reads nothing.
 """
@@ -6,7 +6,7 @@ Looks at names alone; reads nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.library.run.layout import ADAPTER_FILE, CHECKPOINTS, MANIFEST_FILE
+from app.library.run.layout import ADAPTER_FILE, MANIFEST_FILE, run_of_checkpoint
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,5 @@ def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
     folder = path.parent if path.name == ADAPTER_FILE else path
     if not (folder / ADAPTER_FILE).is_file():
         return None
-    run_dir = folder.parent.parent
-    if folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).is_file():
-        return OpenedRun(run_dir, folder)
-    return OpenedAdapter(folder)
+    run_dir = run_of_checkpoint(folder)
+    return OpenedRun(run_dir, folder) if run_dir else OpenedAdapter(folder)

@@ -1,4 +1,4 @@
-"""Everything a run's folder tells: settings, measurements, checkpoints, log, and what is missing.
+"""Reads everything in a run's folder: settings, measurements, checkpoints and log.
 
 Whatever can be read is read; nothing here raises for a folder that is broken.
 """
@@ -9,28 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.core.config.serialization import config_of_run, raw_toml, to_toml
+from app.core.config.serialization import config_from_manifest, to_toml, unparsed_toml
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
-from app.core.text.one_line import one_line
-from app.library.reading.checkpoint_list import CheckpointFacts, list_checkpoints
+from app.core.text.sanitize import single_line
+from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints, lost_best
 from app.library.reading.event_log import (
     read_evaluations,
     read_last_validation,
     read_retention,
     read_started,
 )
-from app.library.reading.lost_best import lost_best
-from app.library.reading.run_summary import MOST_PROBLEM, RunSummary, summarise
+from app.library.reading.run_summary import MAX_PROBLEM, RunSummary, summarize
 from app.library.run.layout import LOG_FILE
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_event_log, read_steps
 from app.library.run.step_table import StepTable
 
 LOG_BYTES = 200_000
-"""As much of the log's end is shown."""
+"""The part of the log's end that is shown."""
 
 
 @dataclass(frozen=True)
@@ -44,42 +43,42 @@ class RunDetails:
     started: RunStarted
     table: StepTable
     evaluations: tuple[EvaluationFinished, ...]
-    """Those of the curve: each read the same rows."""
+    """The points of the curve, each on the same rows."""
     checkpoints: tuple[CheckpointFacts, ...]
     log: str
     message: str
-    """How the run ended, in its own words."""
+    """The run's own message about its end."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The manifest's other entries: data, versions, numbers of examples, scores."""
     log_problem: str = ""
-    """Which lines of its event log are not as they were written."""
+    """The lines of the event log that were changed."""
     retention: tuple[RetentionMeasured, ...] = ()
-    """How far from its base the model was along the run; the last one where it ended."""
+    """The model's distance from its base along the run; the last one at its end."""
     last_validation: EvaluationFinished | None = None
-    """That of the run's end, where it read more rows than the others."""
+    """The validation at the run's end, on more rows than the others."""
 
     @property
     def problem(self) -> str:
-        """What is wrong with the folder, in plain words; empty if nothing is."""
+        """The problem of the folder in plain words; empty if there is none."""
         config_problem = self.config_problem if self.summary.is_whole else ""
         parts = (config_problem, self.summary.problem, self.log_problem)
         return " ".join(part for part in parts if part)
 
-    def why_not_go_on_from(self, step: int) -> str:
-        """Why the run can't go on from its checkpoint of `step`; empty if it can."""
+    def resume_blocker_at(self, step: int) -> str:
+        """The reason why the run can't resume from its checkpoint of `step`; empty if it can."""
         problem = "" if self.config is not None else self.config_problem
-        return self.summary.why_not_go_on_from(step) or problem
+        return self.summary.resume_blocker_at(step) or problem
 
     @property
-    def why_not_go_on(self) -> str:
-        """Why it can't go on from its last checkpoint."""
+    def resume_blocker(self) -> str:
+        """The reason why it can't resume from its last checkpoint; empty if it can."""
         last = next((facts for facts in self.checkpoints if facts.is_last), None)
         damage = ""
         if last is not None and last.problem:
             damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
         if damage and len(self.checkpoints) > 1:
             damage += " You can resume from an earlier one."
-        return self.summary.why_not_go_on or self.why_not_go_on_from(self.summary.steps) or damage
+        return self.summary.resume_blocker or self.resume_blocker_at(self.summary.steps) or damage
 
     @property
     def base_loss_below_all(self) -> float | None:
@@ -91,7 +90,7 @@ class RunDetails:
 
 def read_details(run_dir: Path) -> RunDetails:
     table = read_steps(run_dir)
-    summary = summarise(run_dir, len(table))
+    summary = summarize(run_dir, len(table))
     manifest = _manifest(run_dir)
     settings = manifest.pop("config", {})
     config, problem = _config(settings, run_dir)
@@ -124,12 +123,12 @@ def settings_toml(details: RunDetails) -> str:
         return to_toml(details.config)
     if not details.settings:
         raise InputError(details.summary.problem or f"{details.summary.run_dir} has no settings.")
-    return raw_toml(details.settings, details.config_problem)
+    return unparsed_toml(details.settings, details.config_problem)
 
 
 def _message(manifest: dict[str, Any]) -> str:
     message = manifest.get("message", "")
-    return one_line(message, MOST_PROBLEM) if isinstance(message, str) else ""
+    return single_line(message, MAX_PROBLEM) if isinstance(message, str) else ""
 
 
 def _manifest(run_dir: Path) -> dict[str, Any]:
@@ -143,9 +142,9 @@ def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | N
     if not settings:
         return None, ""
     try:
-        return config_of_run(settings, where=str(run_dir)).checked(), ""
+        return config_from_manifest(settings, where=str(run_dir)).checked(), ""
     except AppError as error:
-        return None, one_line(str(error), MOST_PROBLEM)
+        return None, single_line(str(error), MAX_PROBLEM)
 
 
 def _log(run_dir: Path) -> str:

@@ -1,16 +1,16 @@
-"""The library as a list: every run folder with what it says of itself, or what is wrong with it."""
+"""Lists the runs of the library, finds one by name, and exports checkpoints."""
 
 import os
 from collections.abc import Generator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files.atomic_files import is_folder, plain_disk_errors
+from app.core.files.atomic_files import disk_errors_as_app_errors, is_folder
 from app.core.files.disks import check_connected, remember_disk
-from app.core.files.folders import SHARED_FOLDER, copying_file, folder_written_aside
+from app.core.files.folders import SHARED_FOLDER, atomic_folder, copy_file_in_steps
 from app.core.files.paths import cache_dir, expanded
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.library.reading.index import Index
 from app.library.reading.run_summary import RunSummary
 from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, STIFFNESS_FILE
@@ -28,33 +28,33 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     if not runs_dir.is_dir():
         return []
     remember_disk(runs_dir)
-    with plain_disk_errors(runs_dir), os.scandir(runs_dir) as found:
-        folders = [Path(entry) for entry in found if entry.name[0] != "." and is_folder(entry)]
+    with disk_errors_as_app_errors(runs_dir), os.scandir(runs_dir) as entries:
+        folders = [Path(entry) for entry in entries if entry.name[0] != "." and is_folder(entry)]
     index = Index(cache_dir() / INDEX_FILE, runs_dir)
     runs = [index.summary(folder) for folder in folders]
     index.keep()
     return sorted(runs, key=lambda run: run.run_dir.name, reverse=True)
 
 
-def find_run(named: str, runs_dir: Path) -> Path:
+def find_run(name: str, runs_dir: Path) -> Path:
     """The folder of the run that a user means: by its path, its folder's name or its own name.
 
     Raises InputError if there is none, or more than one of that name.
     """
-    path = expanded(Path(named))
+    path = expanded(Path(name))
     if (path / MANIFEST_FILE).exists():
         return path.absolute()
-    if path.name == named and (runs_dir / named).is_dir():
-        return runs_dir / named
-    found = [run.run_dir for run in list_runs(runs_dir) if run.name == named]
-    if len(found) > 1:
-        folders = ", ".join(folder.name for folder in found)
-        raise InputError(f"{len(found)} runs are named {named!r}.", f"Name a folder: {folders}.")
-    if not found:
+    if path.name == name and (runs_dir / name).is_dir():
+        return runs_dir / name
+    matches = [run.run_dir for run in list_runs(runs_dir) if run.name == name]
+    if len(matches) > 1:
+        folders = ", ".join(folder.name for folder in matches)
+        raise InputError(f"{len(matches)} runs are named {name!r}.", f"Name a folder: {folders}.")
+    if not matches:
         if path.is_dir():
             raise InputError(f"{path} has no {MANIFEST_FILE}, so it is no run.")
-        raise InputError(f"There is no run named {named!r}.", "nestling runs lists them all.")
-    return found[0]
+        raise InputError(f"There is no run named {name!r}.", "nestling runs lists them all.")
+    return matches[0]
 
 
 def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
@@ -62,11 +62,13 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
 
     The copy is what `mlx_lm.load(base, adapter_path=destination)` takes. Raises AppError.
     """
-    return run_to_end(exporting_checkpoint(adapter_dir, destination))
+    return drain(export_checkpoint_in_steps(adapter_dir, destination))
 
 
-def exporting_checkpoint(adapter_dir: Path, destination: Path) -> Generator[float, None, Path]:
-    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+def export_checkpoint_in_steps(
+    adapter_dir: Path, destination: Path
+) -> Generator[float, None, Path]:
+    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     for name in ADAPTER_FILES:
         if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")
@@ -74,10 +76,10 @@ def exporting_checkpoint(adapter_dir: Path, destination: Path) -> Generator[floa
         raise InputError(f"{destination} is already there.", "Choose a new name.")
     has_stiffness = (adapter_dir / STIFFNESS_FILE).is_file()
     names = (*ADAPTER_FILES, STIFFNESS_FILE) if has_stiffness else ADAPTER_FILES
-    with folder_written_aside(destination, names, SHARED_FOLDER) as aside:
+    with atomic_folder(destination, names, SHARED_FOLDER) as aside:
         whole, done = max(1, sum((adapter_dir / n).stat().st_size for n in names)), 0
         for name in names:
-            for piece in copying_file(adapter_dir / name, aside / name, SHARED_FILE):
+            for piece in copy_file_in_steps(adapter_dir / name, aside / name, SHARED_FILE):
                 done += piece
                 yield done / whole
     return destination

@@ -1,4 +1,4 @@
-"""One run as a row of the library: what its folder says of itself, or what is wrong with it."""
+"""Reads one run as a row of the library, with its state or the problem of its folder."""
 
 import contextlib
 import os
@@ -8,36 +8,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from app.core.config.serialization import current_names
 from app.core.errors import AppError, InputError
 from app.core.files.paths import shipped
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name
-from app.library.run.lenient_fields import Reading
+from app.library.run.lenient_fields import LenientReader
 from app.library.run.links import link_to
-from app.library.run.manifest import WAS_CHANGED, are_settings_whole, read_manifest
+from app.library.run.manifest import WAS_CHANGED, read_manifest, settings_match
 from app.library.run.metrics import count_steps
-from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, why_done
-from app.library.run.run_lock import is_claimed
+from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, completed_reason
+from app.library.run.run_lock import is_locked
 
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
 OUTCOMES = ("finished", "stopped", "failed", "running")
-_CUT = ("stopped", "interrupted", "failed")
+_RESUMABLE_OUTCOMES = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
-MOST_PROBLEM = 400
+MAX_PROBLEM = 400
 CHANGED = (
     f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
     "that were measured."
 )
 _DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading a manifest raises whose values are not those that a run writes."""
-Made = TypeVar("Made")
+"""Exceptions of a manifest with invalid values."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Retention:
-    """How many questions about what the model knew before it answers."""
+    """Right answers to questions about general knowledge."""
 
     before: int
     after: int
@@ -55,7 +56,7 @@ class RunSummary:
     created: datetime | None
     steps: int
     outcome: str
-    """finished, stopped, failed, running; "interrupted" if it says running and nobody trains it;
+    """finished, stopped, failed, running; "interrupted" if it says running and is not locked;
     "unreadable" if the manifest can't be read."""
     best_val_loss: float | None
     adapter_dir: Path | None
@@ -70,34 +71,34 @@ class RunSummary:
     learning_rate: float | None = None
     batch_size: int | None = None
     is_whole: bool = True
-    """What decides its numbers is as it was written, whatever else is wrong with the folder."""
+    """The settings that decide its numbers are unchanged."""
 
     @property
-    def may_go_on(self) -> bool:
-        """It did not come to its end and has a checkpoint to go on from."""
-        return not self.why_not_go_on
+    def can_resume(self) -> bool:
+        """It did not finish and has a checkpoint to resume from."""
+        return not self.resume_blocker
 
     @property
-    def why_not_go_on(self) -> str:
-        """Why it can't go on by itself, in one sentence; empty if it can."""
-        if why_not := self.why_not_go_on_from(max(self.steps, self.planned_steps)):
+    def resume_blocker(self) -> str:
+        """The reason why it can't resume, in one sentence; empty if it can."""
+        if why_not := self.resume_blocker_at(max(self.steps, self.planned_steps)):
             return why_not
         if self.adapter_dir is None:
             return self.problem or NO_CHECKPOINT
-        return "" if self.outcome in _CUT else self.problem or IN_PROGRESS
+        return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or IN_PROGRESS
 
-    def why_not_go_on_from(self, step: int) -> str:
-        """The same for its checkpoint of `step`, also of a run that came to its end."""
+    def resume_blocker_at(self, step: int) -> str:
+        """The reason why it can't resume from its checkpoint of `step`, even if it finished."""
         if self.outcome == "running":
             return IN_PROGRESS
         if not self.is_whole:
             return self.problem
-        why = why_done(self.outcome, self.steps, self.planned_steps, step)
+        why = completed_reason(self.outcome, self.steps, self.planned_steps, step)
         return f"The run is done: {why}" if why else ""
 
 
-def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
-    """Never raises: what can't be read is told as the run's problem.
+def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:
+    """Never raises: a value that can't be read becomes the run's problem.
 
     `recorded` is how many steps' measurements can be read, if that was found out already.
     """
@@ -109,8 +110,8 @@ def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
         return _unreadable(run_dir, f"{run_dir / MANIFEST_FILE} is damaged: it can't be read.")
 
 
-def _part(name: str, read: Callable[[], Made]) -> Made:
-    """What `read` gives. Raises InputError naming the part of the manifest that can't be read."""
+def _part(name: str, read: Callable[[], T]) -> T:
+    """The result of `read`. Raises InputError naming the unreadable part of the manifest."""
     try:
         return read()
     except _DAMAGES:
@@ -122,38 +123,38 @@ def _part(name: str, read: Callable[[], Made]) -> Made:
 def _unreadable(run_dir: Path, problem: str) -> RunSummary:
     return RunSummary(
         run_dir, run_dir.name, "", "", None, 0, "unreadable", None, None, folder_size(run_dir),
-        one_line(problem, MOST_PROBLEM), is_whole=False,
+        single_line(problem, MAX_PROBLEM), is_whole=False,
     )  # fmt: skip
 
 
-def _model(said: object) -> str:
-    return str(shipped(Path(str(said)))) if said else ""
+def _model(value: object) -> str:
+    return str(shipped(Path(str(value)))) if value else ""
 
 
 def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
-    config, label, reading = manifest["config"], read_label(run_dir), Reading(MANIFEST_FILE)
+    config, label, reader = manifest["config"], read_label(run_dir), LenientReader(MANIFEST_FILE)
     outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
-    reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
-    steps = reading.whole(manifest["steps"], "steps")
+    reader.choice(manifest["outcome"], "its outcome", OUTCOMES)
+    steps = reader.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
-    is_whole = are_settings_whole(manifest)
-    silent = Reading(MANIFEST_FILE)  # reading the settings reports invalid ones
+    is_whole = settings_match(manifest)
+    silent = LenientReader(MANIFEST_FILE)  # reading the settings reports invalid ones
     if not is_whole:
         lack = "Its settings were changed after it began, so it can't be resumed."
     summary = RunSummary(
         run_dir=run_dir,
-        name=reading.name(label.name or manifest["name"], run_dir.name),
+        name=reader.name(label.name or manifest["name"], run_dir.name),
         model=_model(config.get("model", "")),
         data=str(config.get("data", "")),
-        created=_part("its date", lambda: shown_instant(manifest["created"])),
+        created=_part("its date", lambda: parse_timestamp(manifest["created"])),
         steps=steps,
         outcome=outcome,
-        best_val_loss=reading.number(manifest.get("best_val_loss"), "its best validation loss"),
+        best_val_loss=reader.number(manifest.get("best_val_loss"), "its best validation loss"),
         adapter_dir=adapter_dir,
         size_bytes=folder_size(run_dir),
-        planned_steps=reading.whole(config.get("steps", 0), "the steps planned"),
-        periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reading)),
-        retention=_part("its scores", lambda: _retention(manifest["scores"], reading)),
+        planned_steps=reader.whole(config.get("steps", 0), "the steps planned"),
+        periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reader)),
+        retention=_part("its scores", lambda: _retention(manifest["scores"], reader)),
         notes=label.notes,
         learning_rate=silent.number(config.get("learning_rate"), ""),
         batch_size=silent.whole(config.get("batch_size"), "") or None,
@@ -161,8 +162,8 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
     changed = CHANGED if manifest.get(WAS_CHANGED) else ""
-    said = (lack or reading.problem or changed, damage)
-    return replace(summary, problem=" ".join(sentence for sentence in said if sentence))
+    sentences = (lack or reader.problem or changed, damage)
+    return replace(summary, problem=" ".join(sentence for sentence in sentences if sentence))
 
 
 def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
@@ -174,20 +175,20 @@ def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
     parts = Path(str(adapter)).parts
     if not isinstance(adapter, str) or not parts or ".." in parts or Path(adapter).is_absolute():
         return None, (
-            f"{MANIFEST_FILE} names an adapter outside the run's folder, {one_line(str(adapter))}: "
-            "it is not used."
+            f"{MANIFEST_FILE} names an adapter outside the run's folder, "
+            f"{single_line(str(adapter))}: it is not used."
         )
     if not (run_dir / adapter).is_dir():
-        return None, f"Its adapter {one_line(adapter)} is missing."
+        return None, f"Its adapter {single_line(adapter)} is missing."
     if (link := link_to(run_dir, adapter)) == adapter:
-        return None, f"Its adapter {one_line(adapter)} is a link: it is not used."
+        return None, f"Its adapter {single_line(adapter)} is a link: it is not used."
     if link is not None:
-        return None, f"Its folder {one_line(link)} is a link: it is not used."
+        return None, f"Its folder {single_line(link)} is a link: it is not used."
     return run_dir / adapter, ""
 
 
 def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
-    """What of the folder can't be read, though the run could go on."""
+    """Damage of the folder that does not prevent resuming."""
     if has_damaged_label(run_dir):
         return "The name and notes given to it can't be read: label.json is damaged."
     recorded = count_steps(run_dir) if recorded is None else recorded
@@ -198,25 +199,25 @@ def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
     return f"The measurements of {steps - recorded:,} of its {steps:,} steps are damaged."
 
 
-def _periods(tiers: Any, reading: Reading) -> tuple[int, ...]:
+def _periods(tiers: Any, reader: LenientReader) -> tuple[int, ...]:
     periods = tuple(tier["period"] for tier in tiers)
-    reading.whole(len(periods), "the number of tiers", MOST_TIERS)
-    found = tuple(
-        reading.whole(period, "an update period", MOST_PERIOD, least=1)
+    reader.whole(len(periods), "the number of tiers", MOST_TIERS)
+    valid = tuple(
+        reader.whole(period, "an update period", MOST_PERIOD, least=1)
         for period in periods[:MOST_TIERS]
     )
-    return found if all(found) else ()
+    return valid if all(valid) else ()
 
 
-def shown_instant(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Raises ValueError or OverflowError for one that no calendar here shows."""
-    made = datetime.fromisoformat(text)
-    made = made if made.tzinfo else made.replace(tzinfo=UTC)
-    made.astimezone()
-    return made
+    timestamp = datetime.fromisoformat(text)
+    timestamp = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+    timestamp.astimezone()
+    return timestamp
 
 
-def _retention(scores: list[dict[str, Any]], reading: Reading) -> Retention | None:
+def _retention(scores: list[dict[str, Any]], reader: LenientReader) -> Retention | None:
     """The first question set that measures retention, if it was asked before and after."""
     for before in scores:
         if RETENTION not in before["name"].casefold() or before["when"] != "before":
@@ -224,18 +225,18 @@ def _retention(scores: list[dict[str, Any]], reading: Reading) -> Retention | No
         for after in scores:
             if (after["name"], after["when"]) == (before["name"], "after"):
                 numbers = (before["correct"], after["correct"], after["total"])
-                return Retention(*(reading.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
+                return Retention(*(reader.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
     return None
 
 
 def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
-    if manifest["outcome"] != "running" or is_claimed(run_dir):
+    if manifest["outcome"] != "running" or is_locked(run_dir):
         return str(manifest["outcome"])
     # Cut off between its last checkpoint and the note that it ended: its questions may be left.
     planned = manifest["config"].get("steps", 0)
     last = f"{CHECKPOINTS}/{checkpoint_name(planned)}" if type(planned) is int else None
     is_asked = any(score["when"] == "after" for score in manifest["scores"])
-    has_questions = bool(manifest["config"].get("question_sets"))
+    has_questions = bool(current_names(manifest["config"]).get("eval_sets"))
     is_done = manifest.get("adapter") == last and (is_asked or not has_questions)
     return "finished" if is_done else "interrupted"
 

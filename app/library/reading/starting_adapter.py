@@ -1,4 +1,4 @@
-"""The adapter that a run starts from: where its files are, and which run made it, if one did."""
+"""The adapter that a run starts from: its files, and the run that made it, if one did."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError, InputError
-from app.core.text.one_line import one_line
-from app.library.reading.checkpoint_choices import checkpoint_to_try
-from app.library.reading.checkpoint_list import step_of
+from app.core.text.sanitize import single_line
+from app.library.reading.checkpoint_choices import choose_checkpoint
 from app.library.run.label import read_label
-from app.library.run.layout import ADAPTER_FILES, CHECKPOINTS, MANIFEST_FILE
+from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, checkpoint_step, run_of_checkpoint
 from app.library.run.manifest import IDENTITY, read_manifest
 
 STARTED_FROM = "started_from"
@@ -26,9 +25,9 @@ class StartingAdapter:
     """Of that run."""
     step: int | None = None
     sha256: str = ""
-    """Of its numbers, as the new run keeps them."""
+    """Digest of its numbers, as the new run keeps them."""
     stiffness_sha256: str = ""
-    """Of their stiffness, likewise; empty where the adapter does not say it."""
+    """Digest of their stiffness; empty if the adapter has none."""
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
@@ -43,27 +42,27 @@ def starting_adapter(path: Path) -> StartingAdapter:
 
     Raises InputError where there is none.
     """
-    folder = checkpoint_to_try(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
+    folder = choose_checkpoint(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(
             f"{folder} holds no adapter: {missing[0]} is missing.",
             "Choose a run, one of its checkpoints, or a folder that mlx-lm wrote.",
         )
-    run_dir = folder.parent.parent
-    if folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).exists():
-        return _of_run(folder, run_dir)
-    return StartingAdapter(str(folder))
+    run_dir = run_of_checkpoint(folder)
+    return _of_run(folder, run_dir) if run_dir else StartingAdapter(str(folder))
 
 
 def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:
-    """What a run's manifest says of the adapter that it started from."""
-    found = manifest.get(STARTED_FROM)
-    if not isinstance(found, dict):
+    """Reads from a run's manifest the adapter that it started from."""
+    entry = manifest.get(STARTED_FROM)
+    if not isinstance(entry, dict):
         return None
-    texts = {key: one_line(str(found.get(key, "")), 400) for key in ("folder", "run", "identity")}
-    step = found.get("step")
-    digests = {key: str(found.get(key, "")) for key in ("sha256", "stiffness_sha256")}
+    texts = {
+        key: single_line(str(entry.get(key, "")), 400) for key in ("folder", "run", "identity")
+    }
+    step = entry.get("step")
+    digests = {key: str(entry.get(key, "")) for key in ("sha256", "stiffness_sha256")}
     return StartingAdapter(**texts, **digests, step=step if isinstance(step, int) else None)
 
 
@@ -72,7 +71,7 @@ def _of_run(folder: Path, run_dir: Path) -> StartingAdapter:
         manifest = read_manifest(run_dir)
         name = read_label(run_dir).name or str(manifest["name"])
         return StartingAdapter(
-            str(folder), one_line(name), str(manifest.get(IDENTITY, "")), step_of(folder)
+            str(folder), single_line(name), str(manifest.get(IDENTITY, "")), checkpoint_step(folder)
         )
     except (AppError, KeyError):  # the adapter can be used all the same
         return StartingAdapter(str(folder))

@@ -1,4 +1,4 @@
-"""What a sequential study measured: accuracies by task, forgetting, and a report in Markdown.
+"""The measures of a sequential study (accuracy by task, forgetting), and its report in Markdown.
 
 Metrics as in Lopez-Paz and Ranzato (2017) and Chaudhry et al. (2018): with R[i][j] the accuracy on
 task j after task i, LA = mean R[j][j], ACC = mean R[T][j], BWT = mean (R[T][j] − R[j][j]) and
@@ -59,11 +59,11 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values), t * stdev(values) / math.sqrt(len(values))
 
 
-def markdown(found: Iterable[TaskSequence], acquisition: float, title: str) -> str:
+def markdown(sequences: Iterable[TaskSequence], acquisition: float, title: str) -> str:
     """A table with a row for each arm, and each arm's mean accuracies by task."""
     by_arm: dict[str, list[TaskSequence]] = {}
-    for one in found:
-        by_arm.setdefault(one.arm, []).append(one)
+    for sequence in sequences:
+        by_arm.setdefault(sequence.arm, []).append(sequence)
     lines = [
         f"# {title}",
         "",
@@ -82,27 +82,28 @@ def markdown(found: Iterable[TaskSequence], acquisition: float, title: str) -> s
     return "\n".join(lines)
 
 
-def to_plain(found: Iterable[TaskSequence]) -> list[Mapping[str, object]]:
+def to_plain(sequences: Iterable[TaskSequence]) -> list[Mapping[str, object]]:
     """For `--json` and the results file."""
     return [
         {
-            "arm": one.arm, "seed": one.seed, "accuracy": [list(row) for row in one.accuracy],
-            "LA": one.learned, "ACC": one.final, "BWT": one.backward_transfer,
-            "F": one.forgetting, "base_kl": one.base_kl, "steps": one.steps,
+            "arm": sequence.arm, "seed": sequence.seed,
+            "accuracy": [list(row) for row in sequence.accuracy],
+            "LA": sequence.learned, "ACC": sequence.final, "BWT": sequence.backward_transfer,
+            "F": sequence.forgetting, "base_kl": sequence.base_kl, "steps": sequence.steps,
         }
-        for one in found
+        for sequence in sequences
     ]  # fmt: skip
 
 
 def _row(arm: str, runs: Sequence[TaskSequence], acquisition: float) -> str:
     columns = [
-        [one.learned for one in runs], [one.final for one in runs],
-        [one.forgetting for one in runs], [one.backward_transfer for one in runs],
-        [one.base_kl for one in runs],
+        [run.learned for run in runs], [run.final for run in runs],
+        [run.forgetting for run in runs], [run.backward_transfer for run in runs],
+        [run.base_kl for run in runs],
     ]  # fmt: skip
     mark = "" if fmean(columns[0]) >= acquisition else " *"
     cells = [_cell(values) for values in columns]
-    steps = round(fmean(one.steps for one in runs))
+    steps = round(fmean(run.steps for run in runs))
     return f"| {_escaped(arm)}{mark} | {len(runs)} | {steps:,} | {' | '.join(cells)} |"
 
 
@@ -117,7 +118,7 @@ def _matrix(runs: Sequence[TaskSequence]) -> list[str]:
     heading = " | ".join(f"task {j + 1}" for j in range(tasks))
     lines = [f"| after | {heading} |", "|---|" + "---|" * tasks]
     for i in range(tasks):
-        row = (fmean(one.accuracy[i][j] for one in runs) for j in range(tasks))
+        row = (fmean(run.accuracy[i][j] for run in runs) for j in range(tasks))
         lines.append(f"| task {i + 1} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
     return lines
 

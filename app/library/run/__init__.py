@@ -1,1 +1,1 @@
-"""One run's folder, as it is written and locked."""
+"""Writes and locks one run's folder."""

@@ -1,4 +1,4 @@
-"""What a checkpoint's state file says of where the checkpoint belongs. Knows no arrays."""
+"""Reads from a checkpoint's state file which run and step it belongs to. Knows no arrays."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,66 +8,66 @@ from app.core.errors import AppError
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import STATE_FILE
-from app.library.run.manifest import IDENTITY, WAS_CHANGED, digest_of, read_manifest
+from app.library.run.manifest import IDENTITY, WAS_CHANGED, json_digest, read_manifest
 
-MOST_STATE_BYTES = 4 * 1024**2
+MAX_STATE_BYTES = 4 * 1024**2
 ANOTHER_RUNS = "of another run"
 
 
 def read_state(folder: Path) -> dict[str, Any]:
     """The state file as it stands. Raises OSError or ValueError."""
-    values: dict[str, Any] = parse_json(read_regular(folder / STATE_FILE, MOST_STATE_BYTES))
+    values: dict[str, Any] = parse_json(read_regular(folder / STATE_FILE, MAX_STATE_BYTES))
     return values
 
 
-def is_whole(state: dict[str, Any]) -> bool:
+def is_intact(state: dict[str, Any]) -> bool:
     """Whether a state is as it was written."""
-    said = {name: value for name, value in state.items() if name != "own_sha256"}
-    return bool(state.get("own_sha256") == digest_of(said))
+    values = {name: value for name, value in state.items() if name != "own_sha256"}
+    return bool(state.get("own_sha256") == json_digest(values))
 
 
 @dataclass(frozen=True)
-class Owner:
+class CheckpointOwner:
     """The run that a checkpoint should belong to; what is empty is not known."""
 
     settings_digest: str = ""
     identity: str = ""
 
 
-def owner_of(run_dir: Path) -> Owner:
+def read_owner(run_dir: Path) -> CheckpointOwner:
     """As the run's manifest has it."""
     try:
         manifest = read_manifest(run_dir)
     except AppError:
-        return Owner()
+        return CheckpointOwner()
     identity = "" if WAS_CHANGED in manifest else str(manifest.get(IDENTITY, ""))
-    return Owner(str(manifest.get("settings_sha256", "")), identity)
+    return CheckpointOwner(str(manifest.get("settings_sha256", "")), identity)
 
 
-def why_not_own(folder: Path, step: int, owner: Owner) -> str:
-    """Whose checkpoint it is, if not the one of `step` of this run.
+def foreign_reason(folder: Path, step: int, owner: CheckpointOwner) -> str:
+    """The reason why a checkpoint is not this run's of `step`.
 
-    Empty where it is, and where that is not known.
+    Empty if it is, or if that is unknown.
     """
     try:
         state = read_state(folder)
-        progress = state["progress"] if is_whole(state) else {}
+        progress = state["progress"] if is_intact(state) else {}
         own_step = progress.get("step")
-        found = Owner(progress.get("settings_digest") or "", progress.get("run") or "")
+        recorded = CheckpointOwner(progress.get("settings_digest") or "", progress.get("run") or "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
-    if _differ(found.settings_digest, owner.settings_digest) or _differ(
-        found.identity, owner.identity
+    if _differ(recorded.settings_digest, owner.settings_digest) or _differ(
+        recorded.identity, owner.identity
     ):
         return ANOTHER_RUNS
     is_copy = type(own_step) is int and own_step != step
     return f"copy of step {own_step:,}" if is_copy else ""
 
 
-def not_own_words(why: str) -> str:
-    """What `why_not_own` has found, as a sentence has it behind "it"."""
+def describe_foreign(why: str) -> str:
+    """The result of `foreign_reason` as the end of a sentence."""
     return "belongs to another run" if why == ANOTHER_RUNS else f"is a {why}"
 
 
-def _differ(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
+def _differ(first: str, second: str) -> bool:
+    return bool(first and second) and first != second

@@ -1,4 +1,4 @@
-"""The lines of a run's event log, each with its number and a checksum of its text.
+"""The lines of a run's event log: each has a number and a checksum.
 
 A line that was changed, added or moved is left out and named, and so is a gap. A log of an older
 Nestling has no checksums: its lines are taken as they stand. Knows no event and no file.
@@ -15,7 +15,7 @@ from app.core.files.atomic_files import json_bytes
 from app.core.files.parsing import parse_json
 
 LOG_DAMAGED = "log_damaged"
-"""An event that keeps what was wrong with a log when the run went on and its log began anew."""
+"""An event that keeps the problem of a log that was rewritten when its run was resumed."""
 _NUMBER, _SUM, _RUN = "line", "crc", "run"
 _SEAL = (_NUMBER, _SUM, _RUN)
 _SEALED = re.compile(rb'(?s)(\{.*),"crc":"([0-9a-f]{8})"\}')
@@ -35,16 +35,16 @@ def sealed_line(event: Plain, number: int, run: str = "") -> str:
 @dataclass(frozen=True)
 class EventLog:
     events: tuple[Plain, ...] = ()
-    """Those that are as they were written, in order."""
+    """The intact events, in order."""
     problem: str = ""
-    """Which lines are not; empty where nothing is known to be wrong."""
+    """The lines that were changed; empty if none is known."""
     lines: int = 0
     """The number of the last one."""
     is_sealed: bool = False
     """Its lines have checksums."""
 
     def problem_to_keep(self, step: int) -> list[Plain]:
-        """The event that tells of the problem in the log that begins anew after `step`."""
+        """The event that keeps the problem in the log that is rewritten after `step`."""
         problem = self.problem
         if problem and not problem.startswith("Before"):
             problem = f"Before the run resumed after step {step:,}: {problem}"
@@ -52,20 +52,20 @@ class EventLog:
 
 
 def read_lines(content: bytes, name: str, run: str = "") -> EventLog:
-    """What a log of this name says; lines that bear another run's identity are none of `run`."""
+    """Reads a log of this name; lines with another run's identity are left out."""
     lines = [line.strip() for line in content.split(b"\n")]
-    found = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
-    if not any(event is not None and _SUM in event for _, event, _ in found):
-        events = tuple(event for _, event, _ in found if event is not None)
-        return EventLog(events, lines=len(found))
-    reading = _Reading(run)
-    for place, event, line in found:
-        reading.take(place, event, line)
-    return reading.log(name)
+    parsed = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
+    if not any(event is not None and _SUM in event for _, event, _ in parsed):
+        events = tuple(event for _, event, _ in parsed if event is not None)
+        return EventLog(events, lines=len(parsed))
+    reader = _LineReader(run)
+    for place, event, line in parsed:
+        reader.take(place, event, line)
+    return reader.log(name)
 
 
 @dataclass
-class _Reading:
+class _LineReader:
     """Follows the numbers of a log's lines."""
 
     run: str = ""
@@ -76,7 +76,7 @@ class _Reading:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Where lines are missing: the place of the next one, and how many."""
     foreign: int = 0
-    """How many lines are another run's."""
+    """Number of another run's lines."""
     _odd: int = 0
     """Changed lines since the last whole one."""
     _torn: list[int] = field(default_factory=list)
@@ -85,9 +85,9 @@ class _Reading:
     def take(self, place: int, event: Plain | None, line: bytes) -> None:
         if event is None:
             self._torn.append(place)
-        elif _is_whole(event, line) and self.run and event.get(_RUN, self.run) != self.run:
+        elif _is_intact(event, line) and self.run and event.get(_RUN, self.run) != self.run:
             self.foreign += 1
-        elif _is_whole(event, line) and event[_NUMBER] > self.last:
+        elif _is_intact(event, line) and event[_NUMBER] > self.last:
             self._follow(place, event[_NUMBER])
             self.events.append({k: v for k, v in event.items() if k not in _SEAL})
         else:
@@ -131,7 +131,7 @@ def _foreign_lines(name: str, count: int, own: int) -> Iterable[str]:
         yield f"{lines} another run's and not used."
 
 
-def _is_whole(event: Plain, line: bytes) -> bool:
+def _is_intact(event: Plain, line: bytes) -> bool:
     sealed = _SEALED.fullmatch(line)
     return (
         sealed is not None

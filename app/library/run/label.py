@@ -1,4 +1,4 @@
-"""What the user calls a run and notes about it, in a file of its own beside the run's manifest.
+"""The user's name and notes for a run, in a file of their own.
 
 The manifest is the trainer's alone, so a run can be renamed while it is being trained.
 """
@@ -8,48 +8,48 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import LABEL_FILE
 
-MOST_BYTES = 4 * 1024**2
+MAX_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True)
-class Label:
+class RunLabel:
     name: str = ""
     """Empty: the run is called as its manifest says."""
     notes: str = ""
 
 
-def read_label(run_dir: Path) -> Label:
+def read_label(run_dir: Path) -> RunLabel:
     """The user's words; none if there are none or the file can't be read."""
     try:
-        said = parse_json(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
+        data = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
     except (OSError, ValueError):
-        return Label()
-    if not isinstance(said, dict):
-        return Label()
-    words = {key: said[key] for key in ("name", "notes") if isinstance(said.get(key), str)}
-    return Label(**words)
+        return RunLabel()
+    if not isinstance(data, dict):
+        return RunLabel()
+    texts = {key: data[key] for key in ("name", "notes") if isinstance(data.get(key), str)}
+    return RunLabel(**texts)
 
 
 def has_damaged_label(run_dir: Path) -> bool:
     """Whether there is a label that can't be read; writing another one would lose it."""
     try:
-        said = parse_json(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
+        data = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
         return True
-    return not (isinstance(said, dict) and all(isinstance(word, str) for word in said.values()))
+    return not (isinstance(data, dict) and all(isinstance(text, str) for text in data.values()))
 
 
-def write_label(run_dir: Path, label: Label) -> None:
+def write_label(run_dir: Path, label: RunLabel) -> None:
     """One that can't be read is kept beside it. Raises AppError if the folder can't be written."""
     if has_damaged_label(run_dir):
-        with plain_disk_errors(run_dir):
+        with disk_errors_as_app_errors(run_dir):
             os.replace(run_dir / LABEL_FILE, _free_name(run_dir))
     write_json_atomic(run_dir / LABEL_FILE, asdict(label))
 

@@ -1,23 +1,22 @@
-"""Values of a file that people may edit: taken where they can be, told where they can't."""
+"""Lenient field reader: invalid values become defaults, and the first one is reported."""
 
 from typing import Any
 
-from app.core.text.odd_values import brief, is_measure
-from app.core.text.one_line import MOST_SHOWN
-from app.core.text.visible import has_unseen
+from app.core.text.numbers import is_measurement
+from app.core.text.sanitize import MAX_LINE_CHARACTERS, has_unseen, short_repr
 
-MOST_STEPS = 2**32 - 1
-"""As many as a step's record can count."""
+MAX_STEPS = 2**32 - 1
+"""The largest step that a record can hold."""
 
 
-class Reading:
+class LenientReader:
     """Reads values one after the other; the first that can't be is remembered as the problem."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self.problem = ""
 
-    def whole(self, value: Any, name: str, most: int = MOST_STEPS, least: int = 0) -> int:
+    def whole(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
         """A count, or 0."""
         if type(value) is int and least <= value <= most:
             return value
@@ -28,17 +27,17 @@ class Reading:
         """A measurement; None where there is none."""
         if value is None:
             return None
-        if is_measure(value):
+        if is_measurement(value):
             return float(value)
         self._refuse(name, value)
         return None
 
     def name(self, value: Any, instead: str) -> str:
-        """As it stands, unless it is empty; what makes it hard to show is told."""
+        """Unchanged, unless it is empty; a name that is hard to show is reported."""
         if not isinstance(value, str) or not value.strip():
             self._note("The run's name is empty.")
             return instead
-        if len(value) > MOST_SHOWN:
+        if len(value) > MAX_LINE_CHARACTERS:
             self._note(f"The run's name is {len(value):,} characters long.")
         elif has_unseen(value):
             self._note("The run's name holds characters that can't be shown.")
@@ -50,7 +49,7 @@ class Reading:
         return value
 
     def _refuse(self, name: str, value: Any) -> None:
-        self._note(f"{self._file} says {brief(value)} for {name}, which can't be.")
+        self._note(f"{self._file} says {short_repr(value)} for {name}, which can't be.")
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

@@ -1,4 +1,4 @@
-"""Links within a run's folder, which a folder from elsewhere may hold: none is followed.
+"""Refuses symbolic links within a run's folder.
 
 The run's folder itself may be reached by links; that is the user's own doing.
 """

@@ -1,4 +1,4 @@
-"""A run's manifest: what it says of itself, and whether that is what it began with."""
+"""Reads and writes a run's manifest, and verifies its digests."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import MANIFEST_FILE
 
 FORMAT = 1
-MOST_MANIFEST_BYTES = 64 * 1024**2
+MAX_MANIFEST_BYTES = 64 * 1024**2
 WAS_CHANGED = "was_changed"
-"""An entry of a manifest that somebody edited; it stays when the run writes the file anew."""
+"""An entry of an edited manifest; it stays when the run rewrites the file."""
 IDENTITY = "id"
 """An entry that no two runs share, but for copies of one; its event log's lines bear it too."""
 TEMPLATE_DAY = "template_day"
@@ -24,7 +24,7 @@ _OWN_SUM = "own_sha256"
 
 def write_manifest(run_dir: Path, manifest: dict[str, Any]) -> None:
     """Write it with a digest of its own. Raises AppError when the disk refuses."""
-    write_json_atomic(run_dir / MANIFEST_FILE, manifest | {_OWN_SUM: digest_of(manifest)})
+    write_json_atomic(run_dir / MANIFEST_FILE, manifest | {_OWN_SUM: json_digest(manifest)})
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """
     path = run_dir / MANIFEST_FILE
     try:
-        manifest = parse_json(read_regular(path, MOST_MANIFEST_BYTES))
+        manifest = parse_json(read_regular(path, MAX_MANIFEST_BYTES))
     except FileNotFoundError:
         raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
     except OSError as error:
@@ -50,32 +50,32 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
         raise InputError(f"{path} lacks {missing[0]!r}, so the run can't be read.")
     own_sum = manifest.pop(_OWN_SUM, None)
-    is_as_written = own_sum is None or own_sum == digest_of(manifest)
+    is_as_written = own_sum is None or own_sum == json_digest(manifest)
     return manifest if is_as_written else manifest | {WAS_CHANGED: True}
 
 
-def digest_of(value: Any) -> str:
-    """Of anything that JSON can hold; the order of keys doesn't matter."""
+def json_digest(value: Any) -> str:
+    """SHA-256 of a JSON value; the order of keys doesn't matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def are_settings_whole(manifest: dict[str, Any]) -> bool:
+def settings_match(manifest: dict[str, Any]) -> bool:
     """Whether what decides the run's numbers is what it began with."""
-    return bool(manifest.get("settings_sha256") == digest_of(deciding_settings(manifest)))
+    return bool(manifest.get("settings_sha256") == json_digest(hashed_settings(manifest)))
 
 
 def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
-    """Raise InputError unless the run can be gone on with as it began."""
-    if not are_settings_whole(manifest):
+    """Raises InputError unless the run can be resumed with its own settings."""
+    if not settings_match(manifest):
         raise InputError(
             f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
             "Put the old file back, or repeat the run with new settings.",
         )
 
 
-def deciding_settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What decides a run's numbers; a digest of it stands in the manifest."""
+def hashed_settings(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide a run's numbers; the manifest holds their digest."""
     decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
     # Runs of older versions have none.
     return decided | {

@@ -1,4 +1,4 @@
-"""A run's metrics on disk: its steps as records of fixed size, what else happened as JSON lines.
+"""A run's metrics on disk: steps as records of fixed size, other events as JSON lines.
 
 Both files are only appended to. A torn or damaged record or line is left out; the others count.
 Records and lines have checksums.
@@ -14,20 +14,20 @@ import numpy as np
 
 from app.core.errors import AppError
 from app.core.events import Event, RunStarted, StepFinished, to_json
-from app.core.files.atomic_files import json_bytes, plain_disk_errors, write_bytes_atomic
+from app.core.files.atomic_files import disk_errors_as_app_errors, json_bytes, write_bytes_atomic
 from app.core.files.parsing import parse_json
-from app.core.files.untrusted_files import open_private, open_regular, read_beginning
+from app.core.files.untrusted_files import open_private, open_regular, read_head
 from app.library.run.event_lines import EventLog, read_lines, sealed_line
 from app.library.run.layout import EVENTS_FILE, STEPS_FILE
 from app.library.run.manifest import IDENTITY, read_manifest
-from app.library.run.step_table import StepTable, decode, encode, no_steps, record_type
+from app.library.run.step_table import StepTable, decode, empty_table, encode, record_type
 
 HEADER_BYTES = 2048
 """A JSON object that names the columns, and spaces; the first record follows."""
 FORMAT = 1
 _MOST_TIERS, _MOST_LAYERS = 8, 100_000
 MOST_STEPS_BYTES, MOST_EVENTS_BYTES = 2**30, 2**28
-"""What lies beyond is not read: millions of steps, a million other events."""
+"""The rest is not read: millions of steps, a million other events."""
 
 
 class MetricsWriter:
@@ -64,7 +64,7 @@ class MetricsWriter:
         path = self._run_dir / EVENTS_FILE
         if self._lines is None:
             self._lines = read_event_log(self._run_dir).lines
-        with plain_disk_errors(path), open_private(path, "a+b") as file:
+        with disk_errors_as_app_errors(path), open_private(path, "a+b") as file:
             # A line that a full disk cut off must not swallow this one.
             start = "" if _ends_a_line(file) else "\n"
             line = sealed_line(to_json(event), self._lines + 1, self._identity)
@@ -75,7 +75,7 @@ class MetricsWriter:
         """Make everything appended so far survive a power cut; the steps file's length in bytes."""
         if self._steps is None:
             return 0
-        with plain_disk_errors(self._run_dir / STEPS_FILE):
+        with disk_errors_as_app_errors(self._run_dir / STEPS_FILE):
             with open_private(self._run_dir / EVENTS_FILE, "ab") as events:
                 os.fsync(events.fileno())
             self._steps.flush()  # a record that found no room before
@@ -84,22 +84,22 @@ class MetricsWriter:
 
     def close(self) -> None:
         if self._steps is not None:
-            with plain_disk_errors(self._run_dir / STEPS_FILE):
+            with disk_errors_as_app_errors(self._run_dir / STEPS_FILE):
                 self._steps.close()
 
     def _append_step(self, event: StepFinished) -> None:
         if self._steps is None:
             raise RuntimeError("A step came before its run began.")
         seconds = self._seconds + time.monotonic() - self._began
-        with plain_disk_errors(self._run_dir / STEPS_FILE):
+        with disk_errors_as_app_errors(self._run_dir / STEPS_FILE):
             self._steps.write(encode(self._kind, event, seconds))
             self._steps.flush()
 
     def _begin(self, event: RunStarted) -> None:
         path = self._run_dir / STEPS_FILE
-        self._kind = kind = _type_of(event)
+        self._kind = kind = _dtype_of(event)
         kept = max(0, self._keep_bytes - HEADER_BYTES) // kind.itemsize
-        with plain_disk_errors(path):
+        with disk_errors_as_app_errors(path):
             self._steps = open_private(path, "r+b" if os.path.lexists(path) else "x+b")
             self._steps.truncate(HEADER_BYTES + kept * kind.itemsize)
             self._steps.write(_header(kind))
@@ -118,28 +118,28 @@ class MetricsWriter:
 def read_steps(run_dir: Path) -> StepTable:
     """The steps that can be read; none if the file is missing or no metrics file."""
     try:
-        content = read_beginning(run_dir / STEPS_FILE, MOST_STEPS_BYTES)
+        content = read_head(run_dir / STEPS_FILE, MOST_STEPS_BYTES)
     except OSError:
-        return no_steps()
-    kind = _said_by_header(content[:HEADER_BYTES]) or _said_by_events(run_dir)
-    return decode(memoryview(content)[HEADER_BYTES:], kind) if kind is not None else no_steps()
+        return empty_table()
+    kind = _dtype_from_header(content[:HEADER_BYTES]) or _dtype_from_events(run_dir)
+    return decode(memoryview(content)[HEADER_BYTES:], kind) if kind is not None else empty_table()
 
 
 def count_steps(run_dir: Path) -> int:
-    """How many records the steps file has room for, told by its head and its size alone."""
+    """Number of records in the steps file, by its header and its size."""
     try:
         with open_regular(run_dir / STEPS_FILE) as file:
             header, size = file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size
     except OSError:
         return 0
-    kind = _said_by_header(header) or _said_by_events(run_dir)
+    kind = _dtype_from_header(header) or _dtype_from_events(run_dir)
     return 0 if kind is None else max(0, size - HEADER_BYTES) // kind.itemsize
 
 
 def read_event_log(run_dir: Path) -> EventLog:
-    """What happened beside steps, and what is wrong with the log; empty if there is none."""
+    """All events but steps, and the log's problem; empty if there is no log."""
     try:
-        content = read_beginning(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES)
+        content = read_head(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES)
     except OSError:
         return EventLog()
     return read_lines(content, EVENTS_FILE, _identity(run_dir))
@@ -154,12 +154,12 @@ def _identity(run_dir: Path) -> str:
 
 
 def read_events(run_dir: Path) -> list[dict[str, Any]]:
-    """What happened beside steps, in order; lines that are not as written are left out."""
+    """All events but steps, in order; changed lines are left out."""
     return list(read_event_log(run_dir).events)
 
 
 def _is_kept(event: dict[str, Any], last_step: int, last_validated: int) -> bool:
-    """Whether it happened up to `last_step` and is not told again when a run goes on from there."""
+    """Whether it happened up to `last_step` and is not repeated when the run resumes from there."""
     step = event.get("step")
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False
@@ -176,7 +176,7 @@ def _ends_a_line(file: IO[bytes]) -> bool:
 
 
 def _header(kind: np.dtype[Any]) -> bytes:
-    said = {
+    header = {
         "format": FORMAT,
         "header_bytes": HEADER_BYTES,
         "record_bytes": kind.itemsize,
@@ -184,36 +184,36 @@ def _header(kind: np.dtype[Any]) -> bytes:
         "layers": kind["layer_codes"].shape[0],
         "columns": kind.descr,
     } | ({"clocks": True} if "pulls" in (kind.names or ()) else {})
-    return json.dumps(said).encode().ljust(HEADER_BYTES - 1) + b"\n"
+    return json.dumps(header).encode().ljust(HEADER_BYTES - 1) + b"\n"
 
 
-def _said_by_header(header: bytes) -> "np.dtype[Any] | None":
+def _dtype_from_header(header: bytes) -> "np.dtype[Any] | None":
     try:
-        said = parse_json(header)
+        data = parse_json(header)
         return (
-            _checked_type(said["tiers"], said["layers"], said.get("clocks"))
-            if said["format"] == FORMAT
+            _possible_dtype(data["tiers"], data["layers"], data.get("clocks"))
+            if data["format"] == FORMAT
             else None
         )
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _said_by_events(run_dir: Path) -> "np.dtype[Any] | None":
+def _dtype_from_events(run_dir: Path) -> "np.dtype[Any] | None":
     """The records' type of a file whose header is damaged."""
     for event in read_events(run_dir):
         tiers, layers = event.get("tiers"), event.get("adapted_layers")
         if isinstance(tiers, list) and isinstance(layers, list):
-            return _checked_type(len(tiers), len(layers), event.get("clocks"))
+            return _possible_dtype(len(tiers), len(layers), event.get("clocks"))
     return None
 
 
-def _type_of(event: RunStarted) -> "np.dtype[Any]":
+def _dtype_of(event: RunStarted) -> "np.dtype[Any]":
     tiers, layers = len(event.tiers), len(event.adapted_layers)
     return record_type(tiers, layers, has_clocks=bool(event.clocks))
 
 
-def _checked_type(tiers: object, layers: object, clocks: object) -> "np.dtype[Any] | None":
+def _possible_dtype(tiers: object, layers: object, clocks: object) -> "np.dtype[Any] | None":
     """`clocks` is true for the header, or the facts of the event that began the run."""
     if type(tiers) is not int or type(layers) is not int:
         return None

@@ -1,25 +1,18 @@
-"""One run on disk: a folder the user can open, which says by itself what it is."""
+"""Records a run in its folder while it happens: manifest, metrics and log."""
 
 import os
-import platform
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from app import __version__
-from app.core.config.serialization import to_plain
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, RunError
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
     Event,
-    LogMessage,
     RetentionMeasured,
     RunFinished,
     RunStarted,
@@ -27,12 +20,11 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.files.atomic_files import plain_disk_errors
-from app.core.files.disks import is_mounted, mount_of
+from app.core.files.atomic_files import disk_errors_as_app_errors
+from app.core.files.disks import is_mounted, mount_point
 from app.core.files.folders import close_to_others, make_folder, remove_empty
-from app.core.system.compute_environment import Computer, read_computers
-from app.core.system.version import package_version
-from app.core.text.losses import loss_words
+from app.core.system.compute_environment import ComputeEnvironment
+from app.core.wording.events import event_line
 from app.library.run.layout import (
     CHECKPOINTS,
     LOG_FILE,
@@ -41,17 +33,16 @@ from app.library.run.layout import (
     RUN_FILES,
     START,
 )
-from app.library.run.manifest import (
-    FORMAT,
-    IDENTITY,
-    deciding_settings,
-    digest_of,
-    read_manifest,
-    write_manifest,
-)
+from app.library.run.manifest import IDENTITY, write_manifest
+from app.library.run.manifest_content import new_manifest, resumed_manifest
 from app.library.run.metrics import MetricsWriter
-from app.library.run.run_folder import FolderTaken, run_name
-from app.library.run.run_lock import Claim, is_claimed
+from app.library.run.run_folder import FolderTaken
+from app.library.run.run_lock import RunLock, is_locked
+
+IN_METRICS = (
+    StepFinished, EvaluationFinished, RetentionMeasured, CheckpointSaved, RunStarted,
+)  # fmt: skip
+"""Events that the metrics keep; scores stand in the manifest, messages in the log."""
 
 
 class RunRecorder:
@@ -63,14 +54,14 @@ class RunRecorder:
     def __init__(
         self,
         run_dir: Path,
-        claim: Claim,
+        lock: RunLock,
         manifest: dict[str, Any],
         metrics_bytes: int = 0,
         is_validation_due: bool = False,
     ) -> None:
         self.run_dir = run_dir
-        self._disk = mount_of(run_dir)
-        self._claim = claim
+        self._disk = mount_point(run_dir)
+        self._lock = lock
         self._made_folders: list[Path] = []
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
@@ -85,47 +76,31 @@ class RunRecorder:
         run_dir: Path,
         config: TrainingConfig,
         facts: dict[str, Any],
-        computer: Computer | None = None,
+        environment: ComputeEnvironment | None = None,
     ) -> "RunRecorder":
         """A new run; `facts` are what its manifest says beyond the config: data, plan.
 
         Raises FolderTaken if another run has taken the folder since it was chosen, or something
         is in it that has the name of one of a run's own files.
         """
-        with plain_disk_errors(run_dir):
-            made = make_folder(run_dir)
-        manifest = {
-            "format": FORMAT,
-            IDENTITY: uuid4().hex[:12],
-            "name": run_name(config),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": _versions(),
-            "config": to_plain(replace(config, output=None)),
-            "steps": 0,
-            "best_val_loss": None,
-            "adapter": None,
-            "best_adapter": None,
-            "scores": [],
-        }
-        manifest |= facts
-        if computer is not None:
-            manifest["computed_by"] = _computers({}, 0, computer)
-        manifest["settings_sha256"] = digest_of(deciding_settings(manifest))
+        with disk_errors_as_app_errors(run_dir):
+            created = make_folder(run_dir)
+        manifest = new_manifest(config, facts, environment)
         try:
-            claim = _claim_new(run_dir)
+            lock = _lock_new_folder(run_dir)
         except AppError:
-            remove_empty(made)
+            remove_empty(created)
             raise
         try:
-            recorder = cls._begin(run_dir, claim, manifest)
-            recorder._made_folders = made
+            recorder = cls._begin(run_dir, lock, manifest)
+            recorder._made_folders = created
             return recorder
         except BaseException:
             # A disk so full that not even the manifest fits must not keep an empty run.
             for name in (LOG_FILE, MANIFEST_FILE):
                 with suppress(OSError):
                     (run_dir / name).unlink()
-            remove_empty(made)
+            remove_empty(created)
             raise
 
     @classmethod
@@ -136,45 +111,42 @@ class RunRecorder:
         best_val_loss: float | None,
         best_adapter_dir: Path | None = None,
         after_step: int = 0,
-        computer: Computer | None = None,
+        environment: ComputeEnvironment | None = None,
         facts: Mapping[str, Any] | None = None,
         is_validation_due: bool = False,
     ) -> "RunRecorder":
-        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`.
+        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `environment`.
 
         `facts` take the place of those that its manifest has under their names. Where the
         validation of that step `is_validation_due`, it is measured anew.
         """
-        claim = Claim(run_dir)
+        lock = RunLock(run_dir)
         close_to_others(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
-        manifest = read_manifest(run_dir) | {
+        manifest = resumed_manifest(run_dir, after_step, environment) | {
             "best_val_loss": best_val_loss,
             "best_adapter": _within(run_dir, best) if best else None,
         }
         manifest |= facts or {}
-        if computer is not None:
-            manifest["computed_by"] = _computers(manifest, after_step, computer)
-        manifest["scores"] = list(map(to_json, scores_before(manifest)))
-        return cls._begin(run_dir, claim, manifest, metrics_bytes, is_validation_due)
+        return cls._begin(run_dir, lock, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
-    def _begin(cls, run_dir: Path, claim: Claim, *facts: Any) -> "RunRecorder":
+    def _begin(cls, run_dir: Path, lock: RunLock, *facts: Any) -> "RunRecorder":
         """A run whose manifest can't be written is not held on to."""
         try:
-            return cls(run_dir, claim, *facts)
+            return cls(run_dir, lock, *facts)
         except BaseException:
-            claim.release()
+            lock.release()
             raise
 
     @property
     def warning(self) -> str:
         """One sentence about the folder that the user must know; empty as nearly always."""
-        return self._claim.warning
+        return self._lock.warning
 
     @property
     def settings_digest(self) -> str:
-        """Of what decides the run's numbers."""
+        """Digest of the settings that decide the run's numbers."""
         return str(self._manifest["settings_sha256"])
 
     @property
@@ -184,44 +156,37 @@ class RunRecorder:
 
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
+        if isinstance(event, ScoreMeasured) and to_json(event) in self._manifest["scores"]:
+            return  # measured before the run was resumed
+        if isinstance(event, StepFinished):
+            self._check_is_there()
+        if isinstance(event, CheckpointSaved):
+            self._note_checkpoint(event)
+        if isinstance(event, IN_METRICS):
+            self._metrics.append(event)
         match event:
             case StepFinished():
-                self._check_is_there()
                 self._manifest["steps"] = event.step
-                self._metrics.append(event)
-            case EvaluationFinished():
-                self._metrics.append(event)
-                if event.is_best:
-                    self._manifest["best_val_loss"] = event.val_loss
-                loss = loss_words(event.val_loss, 4)
-                self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
+            case EvaluationFinished() if event.is_best:
+                self._manifest["best_val_loss"] = event.val_loss
             case RetentionMeasured():
-                self._metrics.append(event)
                 self._manifest["base_kl"] = event.base_kl
-                self.log(f"{event.text[0].upper()}{event.text[1:]}")
             case ScoreMeasured():
-                if to_json(event) not in self._manifest["scores"]:  # else of before it resumed
-                    self._manifest["scores"].append(to_json(event))
-                    self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
-            case CheckpointSaved():
-                folder = _within(self.run_dir, event.path)
-                self._manifest["adapter"] = folder
-                if event.is_best:
-                    self._manifest["best_adapter"] = folder
-                self._metrics.append(event)
-                self._manifest["steps"] = event.step
-                self._write_manifest()
-                best = ", the best so far" if event.is_best else ""
-                self.log(f"Step {event.step}: checkpoint saved{best}")
-            case RunStarted():
-                self._metrics.append(event)
-                self.log(f"{event.steps} steps on {event.device}")
-            case LogMessage():
-                self.log(event.text)
+                self._manifest["scores"].append(to_json(event))
             case RunFinished():
                 self._manifest |= {"outcome": event.outcome, "message": event.message}
-                self.log(event.message)
-                self._write_manifest()
+        if isinstance(event, CheckpointSaved):
+            self._write_manifest()
+        if line := event_line(event):
+            self.log(line)
+        if isinstance(event, RunFinished):
+            self._write_manifest()
+
+    def _note_checkpoint(self, event: CheckpointSaved) -> None:
+        folder = _within(self.run_dir, event.path)
+        self._manifest |= {"adapter": folder, "steps": event.step}
+        if event.is_best:
+            self._manifest["best_adapter"] = folder
 
     def keep(self, **facts: Any) -> None:
         """Put further facts into the manifest."""
@@ -229,9 +194,9 @@ class RunRecorder:
         self._write_manifest()
 
     def log(self, text: str) -> None:
-        with plain_disk_errors(self.run_dir / LOG_FILE):
+        with disk_errors_as_app_errors(self.run_dir / LOG_FILE):
             now = datetime.now().isoformat(sep=" ", timespec="seconds")
-            self._claim.write(f"{now}  {text}\n")
+            self._lock.write(f"{now}  {text}\n")
 
     def synced_metrics_bytes(self) -> int:
         """The length of the metrics, once they would survive a power cut.
@@ -254,13 +219,13 @@ class RunRecorder:
         raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
 
     def close(self) -> None:
-        self._claim.release()
+        self._lock.release()
         self._metrics.close()
 
     def discard(self) -> None:
         """Undo the run; in a folder that was there before, or holds something else, only that of
         this run is removed."""
-        with plain_disk_errors(self.run_dir):
+        with disk_errors_as_app_errors(self.run_dir):
             for name in (MANIFEST_FILE, *METRICS_FILES, LOG_FILE):
                 (self.run_dir / name).unlink(missing_ok=True)
         self.close()
@@ -270,23 +235,12 @@ class RunRecorder:
         write_manifest(self.run_dir, self._manifest)
 
 
-def scores_before(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
-    """What the base model's answers scored, as a run that resumes keeps it."""
-    found = []
-    for entry in manifest["scores"]:
-        with suppress(KeyError, TypeError):
-            name, correct, total = entry["name"], entry["correct"], entry["total"]
-            if entry["when"] == "before" and {type(correct), type(total)} == {int}:
-                found.append(ScoreMeasured(str(name), "before", correct, total))
-    return found
-
-
-def _claim_new(run_dir: Path) -> Claim:
-    """A claim on a folder in which nothing has a name that the run will use."""
+def _lock_new_folder(run_dir: Path) -> RunLock:
+    """Locks a folder that holds no file with a name that the run will use."""
     try:
-        claim = Claim(run_dir, is_new=True)
+        lock = RunLock(run_dir, is_new=True)
     except FileExistsError:
-        if is_claimed(run_dir):
+        if is_locked(run_dir):
             raise FolderTaken(
                 f"The run in {run_dir} is being trained by another program."
             ) from None
@@ -294,10 +248,10 @@ def _claim_new(run_dir: Path) -> Claim:
     names = (*RUN_FILES, CHECKPOINTS, START)
     there = [n for n in names if n != LOG_FILE and os.path.lexists(run_dir / n)]
     if there:
-        claim.release()
+        lock.release()
         (run_dir / LOG_FILE).unlink()
         raise _taken(run_dir, there[0])
-    return claim
+    return lock
 
 
 def _taken(run_dir: Path, name: str) -> FolderTaken:
@@ -309,17 +263,3 @@ def _taken(run_dir: Path, name: str) -> FolderTaken:
 
 def _within(run_dir: Path, folder: Path) -> str:
     return str(folder.relative_to(run_dir))
-
-
-def _computers(manifest: Mapping[str, Any], step: int, computer: Computer) -> list[dict[str, Any]]:
-    """Those of the steps that stay, and `computer` for those to come if it is another one."""
-    known = [(after, one) for after, one in read_computers(manifest) if after < step]
-    if not known or known[-1][1] != computer:
-        known.append((step, computer))
-    return [{"after_step": after} | asdict(one) for after, one in known]
-
-
-def _versions() -> dict[str, str]:
-    found = {"nestling": __version__, "python": platform.python_version(), "system": sys.platform}
-    packages = ("mlx", "mlx-lm", "transformers")
-    return found | {package: package_version(package) for package in packages}

@@ -1,5 +1,4 @@
-"""Whether a run has anything left to do after a checkpoint: one rule for the buttons, the terminal
-and the engine.
+"""Decides whether a run can be resumed from a checkpoint; one rule for window, terminal and engine.
 
 Knows what a run says of itself, not whether its base model and dataset are still what they were.
 """
@@ -13,8 +12,8 @@ IN_PROGRESS = "The run is in progress."
 NO_CHECKPOINT = "It has no checkpoint to resume from."
 
 
-def why_done(outcome: str, steps: int, planned_steps: int, step: int) -> str:
-    """Why there is nothing left to do after the checkpoint of `step`; empty if there is.
+def completed_reason(outcome: str, steps: int, planned_steps: int, step: int) -> str:
+    """The reason why nothing is left to do after the checkpoint of `step`; empty if something is.
 
     `steps` are those the run made. One that was cut off after its last step has yet to end:
     questions may be left to ask.
@@ -27,9 +26,11 @@ def why_done(outcome: str, steps: int, planned_steps: int, step: int) -> str:
     return "its one step was made." if last == 1 else f"all {last:,} steps were made."
 
 
-def check_not_done(run_dir: Path, manifest: dict[str, Any], planned_steps: int, step: int) -> None:
+def require_resumable(
+    run_dir: Path, manifest: dict[str, Any], planned_steps: int, step: int
+) -> None:
     """Raise InputError if the run has nothing left to do after its checkpoint of `step`."""
-    if why := why_done(manifest["outcome"], manifest["steps"], planned_steps, step):
+    if why := completed_reason(manifest["outcome"], manifest["steps"], planned_steps, step):
         raise InputError(
             f"The run in {run_dir} is done: {why}",
             "Go on from an earlier checkpoint, or start a new run.",

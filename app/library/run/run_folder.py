@@ -1,4 +1,4 @@
-"""Where a run lives: its name, a folder that can be its own, and a copy of it elsewhere."""
+"""Names a run, chooses its folder, and copies it."""
 
 import os
 import re
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.files.atomic_files import disk_error, plain_disk_errors
+from app.core.files.atomic_files import disk_error, disk_errors_as_app_errors
 from app.core.files.disks import check_connected
-from app.core.files.folders import copying_folder
+from app.core.files.folders import copy_folder_in_steps
 from app.core.files.paths import is_utf8
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.library.run.manifest import check_settings, read_manifest
 
 
@@ -32,7 +32,7 @@ def run_name(config: TrainingConfig) -> str:
 
 
 def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
-    """Where the run will live: the config's `output`, or a new name in the library.
+    """The run's folder: the config's `output`, or a new one in the library.
 
     Nothing is created. Raises InputError if the folder can't be the run's own.
     """
@@ -50,7 +50,7 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
         return folder
     folder = config.output
     check_writable(folder)
-    with plain_disk_errors(folder):
+    with disk_errors_as_app_errors(folder):
         is_used = folder.is_dir() and any(folder.iterdir())
     if is_used:
         raise InputError(
@@ -64,14 +64,14 @@ def copy_run(run_dir: Path, output: Path) -> Path:
 
     Raises AppError, and then nothing of the copy is left.
     """
-    return run_to_end(copying_run(run_dir, output))
+    return drain(copy_run_in_steps(run_dir, output))
 
 
-def copying_run(run_dir: Path, output: Path) -> Generator[float, None, Path]:
-    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+def copy_run_in_steps(run_dir: Path, output: Path) -> Generator[float, None, Path]:
+    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
-    yield from copying_folder(run_dir, folder)
+    yield from copy_folder_in_steps(run_dir, folder)
     return folder
 
 

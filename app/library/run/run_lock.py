@@ -1,4 +1,4 @@
-"""Whose a run's folder is: one process at a time, for as long as it lives.
+"""Run lock: at most one process writes to a run's folder.
 
 The claim is a lock on the run's log file. The system lets go of it when the process ends, however
 it ends, so a run that says "running" and is not claimed was interrupted. On a disk without locks
@@ -11,7 +11,7 @@ from pathlib import Path
 from app.core.errors import InputError
 from app.core.files.atomic_files import disk_error, json_bytes
 from app.core.files.locks import Lock, try_lock
-from app.core.files.untrusted_files import PRIVATE_FILE, narrow, open_descriptor
+from app.core.files.untrusted_files import PRIVATE_FILE, open_descriptor, restrict_mode
 from app.library.run.layout import LOG_FILE
 
 NO_LOCKS = (
@@ -23,7 +23,7 @@ _unlocked: set[tuple[int, int]] = set()
 """The log files of this process's claims without a lock, by device and number."""
 
 
-class Claim:
+class RunLock:
     """This process's hold on a run's folder; made at once or refused with InputError."""
 
     def __init__(self, run_dir: Path, *, is_new: bool = False) -> None:
@@ -36,7 +36,7 @@ class Claim:
             raise
         except OSError as error:
             raise disk_error(error, path) from error
-        narrow(self._descriptor, PRIVATE_FILE)
+        restrict_mode(self._descriptor, PRIVATE_FILE)
         self._identity = _identity(self._descriptor)
         lock = try_lock(self._descriptor)
         if lock is Lock.BUSY or self._identity in _unlocked:
@@ -58,7 +58,7 @@ class Claim:
             self._descriptor = -1
 
 
-def is_claimed(run_dir: Path) -> bool:
+def is_locked(run_dir: Path) -> bool:
     """Whether some process, this one too, is training this run now."""
     try:
         descriptor = open_descriptor(run_dir / LOG_FILE, os.O_RDONLY)
@@ -72,5 +72,5 @@ def is_claimed(run_dir: Path) -> bool:
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino
+    stat_result = os.fstat(descriptor)
+    return stat_result.st_dev, stat_result.st_ino

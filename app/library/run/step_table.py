@@ -1,4 +1,4 @@
-"""One step of a run as a record of fixed size, and a table of such records. Knows no files.
+"""A step as a record of fixed size, and a table of such records. Knows no files.
 
 Every number is kept as it was measured but a layer's change, which is kept to within 5 %: one byte
 on a logarithmic scale, enough for its colour in a heat map and a quarter of what it would take.
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from app.core.events import StepFinished
 
-MOST_PENDING = 65_535
+MAX_PENDING = 65_535
 _LEAST_POWER, _MOST_POWER, _CODES = -8.0, 2.0, 253
 _CODE_WIDTH = (_MOST_POWER - _LEAST_POWER) / _CODES
 _NOT_A_NUMBER = 255
@@ -52,7 +52,7 @@ def encode(kind: np.dtype[Any], event: StepFinished, seconds: float) -> bytes:
         row[name] = getattr(event, name)
     row["seconds"] = seconds
     row["fired"] = sum(1 << tier for tier in event.fired)
-    row["pending"] = np.minimum(event.pending, MOST_PENDING)
+    row["pending"] = np.minimum(event.pending, MAX_PENDING)
     row["layer_codes"] = _layer_codes(event.layer_deltas)
     if "pulls" in (kind.names or ()):
         row["pulls"], row["base_kl"] = event.pulls or 0.0, event.base_kl
@@ -114,7 +114,7 @@ def decode(content: bytes | memoryview, kind: np.dtype[Any]) -> StepTable:
     return StepTable(rows if is_good.all() else rows[is_good])
 
 
-def no_steps() -> StepTable:
+def empty_table() -> StepTable:
     return StepTable(np.zeros(0, record_type(1, 0)))
 
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QProcess, QStandardPaths, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QSystemTrayIcon
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 
 TOOLS = {"darwin": "osascript", "linux": "notify-send"}
 _MOST_CHARACTERS = 240
@@ -35,7 +35,7 @@ class Notifications(QObject):
 
     def post(self, title: str, text: str) -> None:
         """Nothing happens on a desktop without notifications."""
-        title, text = one_line(title, _MOST_CHARACTERS), one_line(text, _MOST_CHARACTERS)
+        title, text = single_line(title, _MOST_CHARACTERS), single_line(text, _MOST_CHARACTERS)
         if self._platform == "darwin":
             script = [part for line in _SCRIPT for part in ("-e", line)]
             self._run([*script, title, text])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
-from app.core.column_mapping import ROLES, Columns, parse_columns
+from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
@@ -16,8 +16,8 @@ from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, enable, label, message, row, say
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Reading
-from app.workers.jobs.preview import Looked, Looking
+from app.workers.jobs.datasets import DatasetRequest
+from app.workers.jobs.preview import HeadRows, LoadHeadRows
 
 if TYPE_CHECKING:
     from app.data.inspection.head_rows import ColumnSample
@@ -90,19 +90,21 @@ class ColumnsView(QWidget):
         looked = self._preview.looked
         if looked is None:
             return
-        self.how.setText(RECOGNISED if looked.rows and not looked.map else HOW)
-        key = (looked.reading.data, looked.map, looked.columns)
+        self.how.setText(RECOGNISED if looked.rows and not looked.mapping else HOW)
+        key = (looked.reading.data, looked.mapping, looked.columns)
         if key != self._shown_for:
             self._shown_for = key
-            self._show_columns(looked.columns, _parsed(looked.map))
+            self._show_columns(looked.columns, _parsed(looked.mapping))
 
-    def _show_columns(self, columns: "tuple[ColumnSample, ...]", mapping: Columns | None) -> None:
+    def _show_columns(
+        self, columns: "tuple[ColumnSample, ...]", mapping: ColumnMapping | None
+    ) -> None:
         while (item := self._grid.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
         self._shown, self.roles = columns, {}
-        named = {name: role for role, name in (mapping.named() if mapping else {}).items()}
+        named = {name: role for role, name in (mapping.by_role() if mapping else {}).items()}
         for index, column in enumerate(columns):
             self._add_row(index, column, named.get(column.name, ""))
         self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))
@@ -121,7 +123,7 @@ class ColumnsView(QWidget):
         self.roles[column.name] = choice
 
     # -- trying it ---------------------------------------------------------------------------
-    def chosen(self) -> Columns | None:
+    def chosen(self) -> ColumnMapping | None:
         """The mapping as it is set now; None where no column has a role. Raises InputError."""
         named: dict[str, str] = {}
         for name, choice in self.roles.items():
@@ -129,7 +131,7 @@ class ColumnsView(QWidget):
                 if role in named:
                     raise InputError(f"Two columns are mapped to {role}.")
                 named[role] = name
-        return Columns(**named) if named else None
+        return ColumnMapping(**named) if named else None
 
     def _try(self) -> None:
         self._allow()
@@ -144,13 +146,13 @@ class ColumnsView(QWidget):
         say(self.problem, "")
         if looked is None:
             return
-        is_named = columns is None and bool(looked.rows) and not looked.map
+        is_named = columns is None and bool(looked.rows) and not looked.mapping
         self._name_unset(BY_NAME if is_named else UNUSED)
         if self._job is not None:
             self._process.cancel(self._job)
-        reading = Reading(looked.reading.data, looked.reading.valid, str(columns or ""))
+        reading = DatasetRequest(looked.reading.data, looked.reading.valid, str(columns or ""))
         number = self._process.run(
-            Looking(reading, TRIED_ROWS), self._show, lambda end: self._end(number, end)
+            LoadHeadRows(reading, TRIED_ROWS), self._show, lambda end: self._end(number, end)
         )
         self._job = number
 
@@ -159,18 +161,18 @@ class ColumnsView(QWidget):
         for choice in self.roles.values():
             choice.setItemText(0, text)
 
-    def _show(self, looked: Looked) -> None:
+    def _show(self, looked: HeadRows) -> None:
         self.tried.show_rows(looked.rows)
         problem = f"{looked.problem}." if looked.problem else ""
-        say(self.problem, problem if looked.map else "")
-        if problem and not looked.map:
+        say(self.problem, problem if looked.mapping else "")
+        if problem and not looked.mapping:
             self.how.setText(f"{UNRECOGNISED} {HOW}")
 
     def _end(self, number: int, ended: JobEnded) -> None:
         if number == self._job:
             self._job = None
             if ended.ending == "failed":
-                say(self.problem, f"{ended.message} {ended.hint}".strip())
+                say(self.problem, str(ended.failure))
 
     # -- using it ----------------------------------------------------------------------------
     def _allow(self) -> None:
@@ -179,7 +181,7 @@ class ColumnsView(QWidget):
         except InputError:
             columns, is_right = None, False
         shown = self._datasets.shown
-        in_use = (shown.reading.map or "") if shown else ""
+        in_use = (shown.reading.mapping or "") if shown else ""
         enable(self.use, is_right and columns is not None and str(columns) != in_use)
         enable(self.reset, bool(columns or not is_right or in_use))
 
@@ -191,12 +193,12 @@ class ColumnsView(QWidget):
         for choice in self.roles.values():
             choice.choose("")
         shown = self._datasets.shown
-        if shown is not None and shown.reading.map:
+        if shown is not None and shown.reading.mapping:
             self.columns_chosen.emit(None)
         self._try()
 
 
-def _parsed(mapping: str) -> Columns | None:
+def _parsed(mapping: str) -> ColumnMapping | None:
     try:
         return parse_columns(mapping)
     except InputError:

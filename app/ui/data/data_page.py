@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from app.core.errors import Failure
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.data_services import DataServices
 from app.ui.data.dataset_chooser import DatasetChooser
@@ -28,8 +29,7 @@ from app.ui.widgets.layout import (
     say,
 )
 from app.ui.widgets.tab_row import TabRow
-from app.workers.background_thread import Failure
-from app.workers.jobs.datasets import Reading
+from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
 _TABS = ("Examples", "Statistics", "Problems", "Columns")
@@ -167,7 +167,7 @@ class DataPage(QWidget):
         if wrong:
             self.show_what_is_wrong(wrong[0].path)
 
-    def _show_rows(self, reading: Reading) -> None:
+    def _show_rows(self, reading: DatasetRequest) -> None:
         """Another dataset is looked at first; where the same one is read again, the view stays."""
         is_another = reading.data != self._state.config.data
         if is_another and self._views.currentIndex() in (PROBLEMS, COLUMNS):

@@ -15,17 +15,17 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
-from app.workers.jobs.datasets import GettingReady
+from app.workers.jobs.datasets import WarmUp
 
 
 class DataServices(QObject):
     def __init__(
-        self, state: AppState, plan: PlanMemory, background: BackgroundTasks, runs_dir: Path
+        self, state: AppState, plan: PlanMemory, background: BackgroundThread, runs_dir: Path
     ) -> None:
         super().__init__(state)
-        self.reader = DataProcess(self, is_patient=True)
+        self.reader = DataProcess(self, low_priority=True)
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
@@ -44,7 +44,7 @@ class DataServices(QObject):
 
     def begin(self) -> None:
         """Once the window is seen: have ready what the first drop needs."""
-        self.looker.run(GettingReady(), lambda _: None, lambda _: None)
+        self.looker.run(WarmUp(), lambda _: None, lambda _: None)
         self.tokenizer.refresh()
 
     def shut_down(self) -> None:

@@ -11,7 +11,7 @@ from app.ui.look import phrases
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
     from app.data.training_set.statistics import DataStatistics, EpochFacts
-    from app.library.measured_speed import MeasuredSpeed
+    from app.library.run_history import LastThroughput
 
     Named = Sequence[tuple[str, DataStatistics]]
 
@@ -59,19 +59,19 @@ class Figure:
 def length_sentence(statistics: "DataStatistics", limit: int) -> str:
     """What the limit does."""
     train, valid = statistics.train, statistics.valid
-    useless = train.useless(limit) + valid.useless(limit)
+    useless = train.untrainable_rows(limit) + valid.untrainable_rows(limit)
     if not statistics.has_rows:
         return ""
-    if not train.cut(limit) and not valid.cut(limit) and not useless:
+    if not train.truncated_rows(limit) and not valid.truncated_rows(limit) and not useless:
         longest = max(train.longest, valid.longest)
         return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
     parts = [(train, "training"), (valid, "validation")]
     cut = [
-        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.kept(limit))})"
+        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.usable_rows(limit))})"
         for curves, kind in parts
-        if (rows := curves.cut(limit))
+        if (rows := curves.truncated_rows(limit))
     ]
-    verb = "is" if train.cut(limit) + valid.cut(limit) == 1 else "are"
+    verb = "is" if train.truncated_rows(limit) + valid.truncated_rows(limit) == 1 else "are"
     sentences = [f"{' and '.join(cut)} {verb} cut at the limit."] if cut else []
     if useless:
         lost = f"{phrases.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
@@ -102,23 +102,25 @@ def figures(
 
 def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     train, left_out = statistics.train, statistics.left_out(limit)
-    tokens, trained = train.kept_tokens(limit), train.trained_within(limit)
-    others = [f"{statistics.valid.kept(limit):,} to validate on"] if statistics.valid.rows else []
+    tokens, trained = train.usable_tokens(limit), train.trained_tokens_at(limit)
+    others = (
+        [f"{statistics.valid.usable_rows(limit):,} to validate on"] if statistics.valid.rows else []
+    )
     others += [f"{left_out:,} left out"] if left_out else []
-    counted = [Figure("Examples", f"{train.kept(limit):,} to train on", ", ".join(others))]
-    if not train.kept(limit):
+    counted = [Figure("Examples", f"{train.usable_rows(limit):,} to train on", ", ".join(others))]
+    if not train.usable_rows(limit):
         return counted
-    cut_off = train.cut_off(limit)
+    cut_off = train.truncated_tokens(limit)
     median, most = train.length_at(0.5, limit), train.length_at(0.95, limit)
     counted += [
         Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
         Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
         Figure("Length of a row", f"median {median:,}", f"95th percentile {most:,}"),
     ]
-    if last_only := train.last_reply_only(limit):
+    if last_only := train.last_reply_only_rows(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
-    if more := statistics.further.kept(limit):
+    if more := statistics.further.usable_rows(limit):
         cost = f"{statistics.further_cost(limit):.2f} times the tokens"
         note = f"the template changes them: {cost}"
         counted.append(Figure("Earlier replies", phrases.plural(more, "example"), note))
@@ -128,7 +130,7 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
 def run_figures(
     datasets: "Named",
     config: TrainingConfig,
-    speed: "MeasuredSpeed | None",
+    speed: "LastThroughput | None",
     memory: str,
     why_not: str = "",
 ) -> list[Figure]:
@@ -145,7 +147,7 @@ def run_figures(
 def _paces(
     datasets: "Named",
     config: TrainingConfig,
-    speed: "MeasuredSpeed | None",
+    speed: "LastThroughput | None",
 ) -> list[Figure]:
     from app.data.training_set.statistics import epoch_facts
 
@@ -156,8 +158,8 @@ def _paces(
     if epoch is None:
         return []  # said in a moment, with the reason
     batches = epoch.batches(config.batch_size)
-    steps = epoch.steps(config.batch_size, config.gradient_accumulation)
-    epochs = config.steps * config.gradient_accumulation / batches
+    steps = epoch.steps(config.batch_size, config.grad_accumulation_steps)
+    epochs = config.steps * config.grad_accumulation_steps / batches
     figures = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
     if len(datasets) > 1:
         figures += _mixture([name for name, _ in datasets], epoch)
@@ -170,9 +172,9 @@ def _paces(
 
 
 def _batches(config: TrainingConfig, batches: int) -> str:
-    if config.gradient_accumulation == 1:
+    if config.grad_accumulation_steps == 1:
         return f"batches of {config.batch_size}"
-    return f"{batches:,} batches of {config.batch_size}, {config.gradient_accumulation} a step"
+    return f"{batches:,} batches of {config.batch_size}, {config.grad_accumulation_steps} a step"
 
 
 def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
@@ -187,7 +189,7 @@ def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     ]
 
 
-def _time(trained_tokens: float, config: TrainingConfig, speed: "MeasuredSpeed | None") -> Figure:
+def _time(trained_tokens: float, config: TrainingConfig, speed: "LastThroughput | None") -> Figure:
     if speed is None:
         return Figure("Time", "Not known yet", "no run on this model yet")
     seconds = trained_tokens / speed.tokens_per_second

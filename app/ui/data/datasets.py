@@ -4,12 +4,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.ui.data.intake import Intake
 from app.ui.data.mix_intake import MixIntake
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.workers.jobs.datasets import Reading
+from app.workers.jobs.datasets import DatasetRequest
 
 
 class Datasets(QObject):
@@ -21,7 +21,7 @@ class Datasets(QObject):
     def __init__(self, state: AppState, intake: Intake, mix: MixIntake) -> None:
         super().__init__(state)
         self._state, self._intake, self._mix = state, intake, mix
-        self._incoming: Reading | None = None
+        self._incoming: DatasetRequest | None = None
         self._share, self._version = 0.0, 0
         self._path: Path | None = None
         """Of the one that is shown; None for the first."""
@@ -43,7 +43,7 @@ class Datasets(QObject):
         elif config.data is None or (state.dataset is None and state.dataset_failure is None):
             return ()
         else:
-            reading = Reading(config.data, config.valid, config.map)
+            reading = DatasetRequest(config.data, config.valid, config.columns)
             first = RunDataset(reading, state.dataset, state.dataset_failure, version=self._version)
         return (first, *(self._mix.known(mixed) for mixed in config.mix))
 
@@ -76,7 +76,7 @@ class Datasets(QObject):
         else:
             self._intake.inspect_current()
 
-    def map_columns(self, columns: Columns | None) -> None:
+    def map_columns(self, columns: ColumnMapping | None) -> None:
         """None: as the file's own names say."""
         if index := self.index:
             self._mix.map_columns(index - 1, columns)
@@ -97,7 +97,7 @@ class Datasets(QObject):
             self._mix.cancel(index)
 
     @Slot(object)
-    def _begin(self, reading: Reading) -> None:
+    def _begin(self, reading: DatasetRequest) -> None:
         if reading.data != self._state.config.data:
             self._path = None
         self._incoming, self._share = reading, 0.0
@@ -110,6 +110,6 @@ class Datasets(QObject):
         self.changed.emit()
 
     @Slot(object)
-    def _end(self, _: Reading | None) -> None:
+    def _end(self, _: DatasetRequest | None) -> None:
         self._incoming = None
         self.changed.emit()

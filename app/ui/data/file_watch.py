@@ -13,10 +13,10 @@ from app.ui.data.datasets import Datasets
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
-from app.workers.jobs.preview import LookingAtFiles
+from app.workers.jobs.preview import CheckFileStates
 
 if TYPE_CHECKING:
-    from app.data.files.file_states import FileStates
+    from app.data.files.fingerprint import FileStates
 
 LOOK_EVERY_MS = 1500
 
@@ -60,7 +60,7 @@ class FileWatch(QObject):
             return
         self._is_looking = True
         self._process.run(
-            LookingAtFiles(tuple(one.reading for one in known)),
+            CheckFileStates(tuple(one.reading for one in known)),
             lambda states: self._take(known, states),
             lambda _: self._end(),
         )

@@ -1,22 +1,24 @@
 """Takes what the user drops or opens: finds out whether it is a dataset or a model, has it read."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.column_mapping import Columns
-from app.core.config.demo import demo_config
+from app.core.column_mapping import ColumnMapping
+from app.core.config.presets import demo_config
 from app.core.config.training_config import MixedDataset, TrainingConfig
+from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
 from app.data.files.dataset_files import has_train_file
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Inspected, Inspecting, Reading
-from app.workers.tasks.library import checking_model, reading_settings, remembering_columns
+from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
+from app.workers.tasks import library
 
 
 class Intake(QObject):
@@ -48,7 +50,7 @@ class Intake(QObject):
         self,
         state: AppState,
         plan: PlanMemory,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         reader: DataProcess,
     ) -> None:
         super().__init__(state)
@@ -61,7 +63,9 @@ class Intake(QObject):
     def open_path(self, path: Path) -> None:
         """A dataset file, a dataset folder, a model folder or a file of settings."""
         if path.suffix.lower() == ".toml":
-            self._background.run(reading_settings(path), self._take_settings, self.refused.emit)
+            self._background.run(
+                partial(library.read_settings, path), self._take_settings, self.refused.emit
+            )
         elif path.is_dir() and looks_like_model(path):
             self.open_model(path)
         else:
@@ -87,25 +91,25 @@ class Intake(QObject):
         def take(columns: str) -> None:
             self._state.replace_config(
                 self._plan.left_sample(
-                    data=path, mix=mix, valid=None, map=columns, question_sets=(), name=""
+                    data=path, mix=mix, valid=None, columns=columns, eval_sets=(), name=""
                 )
             )
             self.dataset_taken.emit(path)
 
-        self._inspect(Reading(path), take, is_new=True)
+        self._inspect(DatasetRequest(path), take, is_new=True)
 
-    def map_columns(self, columns: Columns | None) -> None:
+    def map_columns(self, columns: ColumnMapping | None) -> None:
         """Read the dataset by this mapping, and remember it for the file; None forgets it."""
         config = self._state.config
         if config.data is None:
             return
-        remember = remembering_columns(config.data, columns)
-        self._background.run(remember, lambda _: None, self.refused.emit, must_happen=True)
+        remember = partial(library.remember_columns, config.data, columns)
+        self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
 
         def take(mapping: str) -> None:
-            self._state.change_config(map=mapping)
+            self._state.change_config(columns=mapping)
 
-        self._inspect(Reading(config.data, config.valid, str(columns or "")), take)
+        self._inspect(DatasetRequest(config.data, config.valid, str(columns or "")), take)
 
     @Slot()
     def cancel(self) -> None:
@@ -118,7 +122,9 @@ class Intake(QObject):
 
     @Slot(object)
     def open_model(self, folder: Path) -> None:
-        self._background.run(checking_model(folder), self._take_model, self.refused.emit)
+        self._background.run(
+            partial(library.check_model, folder), self._take_model, self.refused.emit
+        )
 
     @Slot()
     def use_starter_model(self) -> None:
@@ -133,7 +139,7 @@ class Intake(QObject):
             self._plan.use_sample()
 
         if demo.data is not None:
-            self._inspect(Reading(demo.data, demo.valid, demo.map), take)
+            self._inspect(DatasetRequest(demo.data, demo.valid, demo.columns), take)
 
     def _take_settings(self, config: TrainingConfig) -> None:
         self._state.replace_config(config)
@@ -144,7 +150,7 @@ class Intake(QObject):
         """Have the dataset read that the configuration already names."""
         config = self._state.config
         if config.data is not None:
-            self._inspect(Reading(config.data, config.valid, config.map), lambda _: None)
+            self._inspect(DatasetRequest(config.data, config.valid, config.columns), lambda _: None)
 
     def _take_model(self, folder: Path) -> None:
         state = self._state
@@ -158,7 +164,7 @@ class Intake(QObject):
         self.accepted.emit()
 
     def _inspect(
-        self, reading: Reading, take: Callable[[str], None], *, is_new: bool = False
+        self, reading: DatasetRequest, take: Callable[[str], None], *, is_new: bool = False
     ) -> None:
         """Read a dataset; `take` makes it the state's, and is called only if it is one."""
         self._drop_job()
@@ -166,7 +172,7 @@ class Intake(QObject):
         self._state.begin_inspection()
         self.reading_begun.emit(reading)
 
-        def on_value(value: Inspected | float) -> None:
+        def on_value(value: InspectedDataset | float) -> None:
             if self._wanted is not wanted:
                 return
             if isinstance(value, float):
@@ -180,20 +186,19 @@ class Intake(QObject):
             if self._wanted is not wanted:
                 return
             self._job = None
-            if end.ending == "failed":
-                failure = Failure(end.message, end.hint, end.details, end.is_app_error)
-                self._refuse_dataset(reading.data, failure)
+            if end.failure is not None:
+                self._refuse_dataset(reading.data, end.failure)
             self._tell_reading()
 
-        self._job = self._reader.run(Inspecting(reading), on_value, ended)
+        self._job = self._reader.run(InspectDataset(reading), on_value, ended)
 
     def _drop_job(self) -> None:
         if self._job is not None:
             self._reader.cancel(self._job)
             self._job = None
 
-    def _take_dataset(self, take: Callable[[str], None], inspected: Inspected) -> None:
-        take(inspected.map)
+    def _take_dataset(self, take: Callable[[str], None], inspected: InspectedDataset) -> None:
+        take(inspected.mapping)
         self._state.set_dataset(inspected.facts)
         self.accepted.emit()
 
@@ -209,7 +214,7 @@ class Intake(QObject):
     def _tell_reading(self) -> None:
         config = self._state.config
         if config.data is not None and self._state.dataset is not None:
-            self.reading_ended.emit(Reading(config.data, config.valid, config.map))
+            self.reading_ended.emit(DatasetRequest(config.data, config.valid, config.columns))
         else:
             self.reading_ended.emit(None)
 

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.column_mapping import Columns
-from app.core.config.data import MOST_MIXED_IN
+from app.core.column_mapping import ColumnMapping
+from app.core.config.data import MAX_MIXED_SHARE
 from app.core.config.training_config import MixedDataset
+from app.core.errors import Failure
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Inspected, Inspecting, Reading
-from app.workers.tasks.library import remembering_columns
+from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
+from app.workers.tasks import library
 
 FIRST_SHARE = 0.25
 
@@ -33,7 +35,7 @@ class MixIntake(QObject):
     refused = Signal(object)
     """Failure: what could not be done."""
 
-    def __init__(self, state: AppState, background: BackgroundTasks, reader: DataProcess) -> None:
+    def __init__(self, state: AppState, background: BackgroundThread, reader: DataProcess) -> None:
         super().__init__(state)
         self._state, self._background, self._reader = state, background, reader
         self._known: dict[Key, RunDataset] = {}
@@ -46,7 +48,9 @@ class MixIntake(QObject):
         self._read_new()
 
     def known(self, mixed: MixedDataset) -> RunDataset:
-        return self._known.get(_key(mixed)) or RunDataset(Reading(mixed.data), share_read=0.0)
+        return self._known.get(_key(mixed)) or RunDataset(
+            DatasetRequest(mixed.data), share_read=0.0
+        )
 
     @Slot(object)
     def expect(self, paths: Iterable[Path]) -> None:
@@ -61,7 +65,7 @@ class MixIntake(QObject):
         for path in dict.fromkeys(paths):
             if path in there:
                 continue
-            left = MOST_MIXED_IN - sum(mixed.share for mixed in mix)
+            left = MAX_MIXED_SHARE - sum(mixed.share for mixed in mix)
             mix.append(MixedDataset(path, round(max(0.01, min(FIRST_SHARE, left)), 4)))
             self._opened_paths.add(path)
         self._change(mix)
@@ -79,14 +83,14 @@ class MixIntake(QObject):
     def read_again(self, index: int) -> None:
         """The file may have been mended."""
         mixed = self._state.config.mix[index]
-        self._read(_key(mixed), Reading(mixed.data, None, mixed.map))
+        self._read(_key(mixed), DatasetRequest(mixed.data, None, mixed.columns))
 
-    def map_columns(self, index: int, columns: Columns | None) -> None:
+    def map_columns(self, index: int, columns: ColumnMapping | None) -> None:
         """Read it by this mapping, and remember that for the file; None forgets it."""
         mixed = self._state.config.mix[index]
-        remember = remembering_columns(mixed.data, columns)
-        self._background.run(remember, lambda _: None, self.refused.emit, must_happen=True)
-        self._read(_key(mixed), Reading(mixed.data, None, str(columns or "")))
+        remember = partial(library.remember_columns, mixed.data, columns)
+        self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
+        self._read(_key(mixed), DatasetRequest(mixed.data, None, str(columns or "")))
 
     def cancel(self, index: int) -> None:
         """Stop reading it: what was known before stays; what was not known at all is taken out."""
@@ -114,17 +118,17 @@ class MixIntake(QObject):
             self._before.pop(key, None)
         for key, mixed in mix.items():
             if key not in self._known:
-                self._read(key, Reading(mixed.data, None, mixed.map or None))
+                self._read(key, DatasetRequest(mixed.data, None, mixed.columns or None))
         self._tell()
 
-    def _read(self, key: Key, reading: Reading) -> None:
+    def _read(self, key: Key, reading: DatasetRequest) -> None:
         self._drop_job(key)
         known = self._known.get(key)
         if known is not None and not known.is_being_read:
             self._before[key] = known
         self._known[key] = RunDataset(reading, share_read=0.0, version=next(self._versions))
 
-        def take(value: Inspected | float) -> None:
+        def take(value: InspectedDataset | float) -> None:
             if self._jobs.get(key) != number:
                 return
             if isinstance(value, float):
@@ -138,7 +142,7 @@ class MixIntake(QObject):
                 del self._jobs[key]
                 self._end(key, end)
 
-        number = self._reader.run(Inspecting(reading), take, ended)
+        number = self._reader.run(InspectDataset(reading), take, ended)
         self._jobs[key] = number
         self._tell()
 
@@ -146,16 +150,16 @@ class MixIntake(QObject):
         if (number := self._jobs.pop(key, None)) is not None:
             self._reader.cancel(number)
 
-    def _take(self, key: Key, read: Inspected) -> None:
+    def _take(self, key: Key, read: InspectedDataset) -> None:
         """The run reads the dataset by the mapping that was used here."""
         self._before.pop(key, None)
         del self._jobs[key]
         path, known = key[0], self._known[key]
-        reading = replace(known.reading, map=read.map)
+        reading = replace(known.reading, mapping=read.mapping)
         known = replace(known, reading=reading, facts=read.facts, share_read=None)
-        self._known[key] = self._known[path, read.map] = known
+        self._known[key] = self._known[path, read.mapping] = known
         mix = [
-            replace(mixed, map=read.map) if _key(mixed) == key else mixed
+            replace(mixed, columns=read.mapping) if _key(mixed) == key else mixed
             for mixed in self._state.config.mix
         ]
         self._change(mix)
@@ -168,8 +172,9 @@ class MixIntake(QObject):
     def _end(self, key: Key, ended: JobEnded) -> None:
         """Without having been read to its end."""
         self._before.pop(key, None)
-        message = ended.message or f"{key[0].name} was not read to its end."
-        failure = Failure(message, ended.hint, ended.details, ended.is_app_error)
+        failure = ended.failure or Failure(
+            f"{key[0].name} was not read to its end.", is_app_error=False
+        )
         self._known[key] = replace(self._known[key], failure=failure, share_read=None)
         self._tell()
 
@@ -193,4 +198,4 @@ class MixIntake(QObject):
 
 
 def _key(mixed: MixedDataset) -> Key:
-    return mixed.data, mixed.map
+    return mixed.data, mixed.columns

@@ -14,9 +14,16 @@ from app.ui.state.latest_request import LatestRequest
 from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Tokenised
-from app.workers.jobs.preview import Looked, Looking, LookingFurther, Page, Reached, Rendering
-from app.workers.jobs.tokens import ShowingRows, Split
+from app.workers.jobs.datasets import TokenizedDatasets
+from app.workers.jobs.preview import (
+    HeadRows,
+    LoadHeadRows,
+    LoadRowPage,
+    PageProgress,
+    Rendering,
+    RowPage,
+)
+from app.workers.jobs.tokens import HoldoutSplit, LoadTokenPage
 
 if TYPE_CHECKING:
     from app.data.inspection.row_rendering import PreviewRow
@@ -47,7 +54,7 @@ class Preview(QObject):
         self._state, self._datasets = state, datasets
         self._tokenizer, self._tokenization = tokenizer, tokenization
         self.rows: tuple[PreviewRow, ...] = ()
-        self.looked: Looked | None = None
+        self.looked: HeadRows | None = None
         """The first rows, which need no tokens."""
         self.failure = ""
         self.reached: int | None = None
@@ -75,13 +82,13 @@ class Preview(QObject):
         return self._stored is None
 
     @property
-    def _stored(self) -> Tokenised | None:
+    def _stored(self) -> TokenizedDatasets | None:
         """Where the shown rows are tokens; None too where the model takes none of them."""
         if (done := self._tokenization.done) is None:
             return None
         return done if any(done.sets[self._index_in(done)].rows) else None
 
-    def _index_in(self, done: Tokenised) -> int:
+    def _index_in(self, done: TokenizedDatasets) -> int:
         return min(self._datasets.index, len(done.sets) - 1)
 
     @property
@@ -133,7 +140,7 @@ class Preview(QObject):
         here, looked = self._dataset, self.looked
         if here is None or _identity(here) != _identity(shown):
             return False
-        return looked is None or shown.reading.map in (None, looked.map)
+        return looked is None or shown.reading.mapping in (None, looked.mapping)
 
     def _look(self, dataset: RunDataset) -> None:
         self._leave()
@@ -171,11 +178,11 @@ class Preview(QObject):
             return None
         config = self._state.config_as_cut
         look = (config.mask_prompt, config.max_seq_length, config.replies)
-        split = (config.validation_share, config.seed)
+        split = (config.validation_split, config.seed)
         return (self._tokenizer.tokenizer, *look, *split, self._tokenization.done)
 
     # -- asking ------------------------------------------------------------------------------
-    def _work(self, _: object) -> ShowingRows | Looking | LookingFurther | None:
+    def _work(self, _: object) -> LoadTokenPage | LoadHeadRows | LoadRowPage | None:
         dataset, self.reached = self._dataset, None
         if dataset is None:
             return None
@@ -190,34 +197,34 @@ class Preview(QObject):
             self.file = min(self.file, self.files - 1)
             self.first = min(self.first, max(0, total - 1))
         if done is not None and rendering is not None:
-            return ShowingRows(
+            return LoadTokenPage(
                 done.sets, self._index_in(done), self.file, self.first, self.rows_a_page, rendering,
                 _split(config),
             )  # fmt: skip
         if self.looked is None or self._is_in_head(self.looked):
-            return Looking(dataset.reading, HEAD_ROWS, rendering)
-        reading = replace(dataset.reading, map=self.looked.map)
-        return LookingFurther(
+            return LoadHeadRows(dataset.reading, HEAD_ROWS, rendering)
+        reading = replace(dataset.reading, mapping=self.looked.mapping)
+        return LoadRowPage(
             reading, self.file, self.first, self.rows_a_page, dataset.version, rendering
         )
 
-    def _is_in_head(self, looked: Looked) -> bool:
+    def _is_in_head(self, looked: HeadRows) -> bool:
         """The rows asked for are among the first, or there are none but these."""
         rows = len(looked.rows)
         return self.file == 0 and (self.first + self.rows_a_page <= rows or self.total == rows)
 
     def _take(self, value: object) -> None:
-        if isinstance(value, Reached):
+        if isinstance(value, PageProgress):
             self.reached = value.row
-        elif isinstance(value, Page):
+        elif isinstance(value, RowPage):
             self.reached = None
             self.first, self.rows = value.first, value.rows
-        elif isinstance(value, Looked):
+        elif isinstance(value, HeadRows):
             self._take_first_rows(value)
         self.failure = ""
         self.changed.emit()
 
-    def _take_first_rows(self, looked: Looked) -> None:
+    def _take_first_rows(self, looked: HeadRows) -> None:
         is_poorer = self.is_rendered and not any(row.tokens is not None for row in looked.rows)
         if is_poorer and self._tokenizer.tokenizer is not None:
             return  # the same rows, rendered, come next
@@ -231,7 +238,7 @@ class Preview(QObject):
     def _end(self, ended: JobEnded) -> None:
         self.reached = None
         if ended.ending == "failed":
-            self.rows, self.failure = (), f"{ended.message} {ended.hint}".strip()
+            self.rows, self.failure = (), str(ended.failure)
         self.changed.emit()
 
 
@@ -239,5 +246,5 @@ def _identity(dataset: RunDataset) -> tuple[object, ...]:
     return dataset.path, dataset.reading.valid, dataset.version
 
 
-def _split(config: TrainingConfig) -> Split:
-    return Split(config.validation_share, config.seed)
+def _split(config: TrainingConfig) -> HoldoutSplit:
+    return HoldoutSplit(config.validation_split, config.seed)

@@ -20,7 +20,7 @@ from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, button, column, enable, label, row
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.inspection.inspection import DatasetFacts
 
 _TWO_LINES_PX = 44
@@ -112,12 +112,12 @@ class ProblemsView(QWidget):
         self._allow()
         self.count_changed.emit()
 
-    def _found(self) -> "tuple[list[RowProblem], dict[str, int]]":
+    def _found(self) -> "tuple[list[RowIssue], dict[str, int]]":
         facts, statistics = self._facts(), self._statistics.statistics
         if facts is None:
             return [], {}
         if statistics is not None:
-            from app.data.training_set.measured import with_names, without_guesses
+            from app.data.inspection.inspection import with_names, without_guesses
 
             noted = with_names(statistics.noted, facts)
             facts = without_guesses(facts)
@@ -182,13 +182,13 @@ class ProblemsView(QWidget):
             self.reveal_requested.emit(facts.path)
 
     def _choose(self, is_on: bool) -> None:
-        self._state.change_config(bad_rows="leave out" if is_on else "stop")
+        self._state.change_config(bad_rows="skip" if is_on else "stop")
 
     def _show_choice(self) -> None:
         facts, statistics = self._facts(), self._statistics.statistics
         can_stop = facts is not None and facts.problem_count > 0
         can_stop = can_stop or (statistics is not None and statistics.stopping_counts.total() > 0)
-        self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
+        self.leave_out.setChecked(self._state.config.bad_rows == "skip")
         self.leave_out.setVisible(can_stop)
 
     def _allow(self) -> None:

@@ -74,9 +74,9 @@ class SplitCard(QWidget):
         for part in (self.slider, self.seed, self.draw):
             part.setVisible(is_drawn)
         self.slider.blockSignals(True)
-        self.slider.setValue(round(config.validation_share * 100 * _STEPS_A_PERCENT))
+        self.slider.setValue(round(config.validation_split * 100 * _STEPS_A_PERCENT))
         self.slider.blockSignals(False)
-        drawn = f"{config.validation_share * 100:g} %"
+        drawn = f"{config.validation_split * 100:g} %"
         self.share.setText(drawn if is_drawn else "A file of its own")
         self.counts.setText("\n".join(self._counts(datasets)))
 
@@ -98,7 +98,7 @@ class SplitCard(QWidget):
             yield "Together: " + _sentence(total, is_about=not measured)
 
     def _write(self, value: int) -> None:
-        self._state.change_config(validation_share=value / (100 * _STEPS_A_PERCENT))
+        self._state.change_config(validation_split=value / (100 * _STEPS_A_PERCENT))
 
     def _draw_again(self) -> None:
         self._state.change_config(seed=(self._state.config.seed + 1) % 2**32)
@@ -116,10 +116,10 @@ def _sides(
     """Rows that a run would use of a dataset; about, before its rows are tokens."""
     if statistics is not None:
         limit = config.max_seq_length
-        return Sides(statistics.train.kept(limit), statistics.valid.kept(limit))
+        return Sides(statistics.train.usable_rows(limit), statistics.valid.usable_rows(limit))
     if facts.valid_examples:
         return Sides(facts.examples, facts.valid_examples)
-    share = config.validation_share
+    share = config.validation_split
     valid = min(max(1, round(facts.examples * share)), facts.examples - 1) if share else 0
     return Sides(facts.examples - max(0, valid), max(0, valid))
 

@@ -1,5 +1,6 @@
 """The datasets' figures: asked for once its rows are tokens, and again when the split changes."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -9,16 +10,16 @@ from app.ui.data.datasets import Datasets
 from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
-from app.workers.jobs.tokens import Measuring, NamingLongRows, Split
-from app.workers.tasks.library import looking_up_speed
+from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRows
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.training_set.statistics import DataStatistics
-    from app.library.measured_speed import MeasuredSpeed
-    from app.workers.jobs.datasets import Tokenised
+    from app.library.run_history import LastThroughput
+    from app.workers.jobs.datasets import TokenizedDatasets
 
 _DELAY_MS = 120
 TRIES = 2
@@ -33,7 +34,7 @@ class StatisticsLoader(QObject):
         self,
         state: AppState,
         process: DataProcess,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         datasets: Datasets,
         tokenization: Tokenization,
         runs_dir: Path,
@@ -44,9 +45,9 @@ class StatisticsLoader(QObject):
         self._runs_dir = runs_dir
         self.all: tuple[DataStatistics, ...] = ()
         """Of each of the run's datasets; none until their rows are tokens."""
-        self.speed: MeasuredSpeed | None = None
+        self.speed: LastThroughput | None = None
         """Of the last run on this model; None where there was none."""
-        self.long_rows: tuple[RowProblem, ...] = ()
+        self.long_rows: tuple[RowIssue, ...] = ()
         """The first rows of the shown dataset that are longer than the limit."""
         self._sought: object = None
         self._measuring = LatestRequest(
@@ -86,24 +87,24 @@ class StatisticsLoader(QObject):
             self.refresh()
             self.changed.emit()
 
-    def _split(self) -> "tuple[Tokenised, Split] | None":
+    def _split(self) -> "tuple[TokenizedDatasets, HoldoutSplit] | None":
         """What decides the figures."""
         done, config = self._tokenization.done, self._state.config
-        return None if done is None else (done, Split(config.validation_share, config.seed))
+        return None if done is None else (done, HoldoutSplit(config.validation_split, config.seed))
 
-    def _long_rows_of(self) -> "tuple[int, Tokenised, int] | None":
+    def _long_rows_of(self) -> "tuple[int, TokenizedDatasets, int] | None":
         """What decides which rows are too long."""
         done = self._tokenization.done
         limit = self._state.config_as_cut.max_seq_length
         return None if done is None else (self._datasets.index, done, limit)
 
-    def _measure(self, key: "tuple[Tokenised, Split]") -> Measuring:
+    def _measure(self, key: "tuple[TokenizedDatasets, HoldoutSplit]") -> ComputeStatistics:
         done, split = key
-        return Measuring(done.sets, split)
+        return ComputeStatistics(done.sets, split)
 
-    def _name_long_rows(self, key: "tuple[int, Tokenised, int]") -> NamingLongRows:
+    def _name_long_rows(self, key: "tuple[int, TokenizedDatasets, int]") -> ListLongRows:
         index, done, limit = key
-        return NamingLongRows(done.sets[min(index, len(done.sets) - 1)], limit)
+        return ListLongRows(done.sets[min(index, len(done.sets) - 1)], limit)
 
     def _forget(self) -> None:
         self.all, self.long_rows = (), ()
@@ -115,7 +116,7 @@ class StatisticsLoader(QObject):
         self.changed.emit()
 
     def _take_long_rows(self, rows: object) -> None:
-        self.long_rows = cast("tuple[RowProblem, ...]", rows)
+        self.long_rows = cast("tuple[RowIssue, ...]", rows)
         self.long_rows_changed.emit()
 
     @Slot()
@@ -125,9 +126,11 @@ class StatisticsLoader(QObject):
         model = self._state.config.model
         self._sought = model
 
-        def take(speed: "MeasuredSpeed | None") -> None:
+        def take(speed: "LastThroughput | None") -> None:
             if self._sought == model:
                 self.speed = speed
                 self.changed.emit()
 
-        self._background.run(looking_up_speed(self._runs_dir, model), take, lambda _: None)
+        self._background.run(
+            partial(library.last_throughput, self._runs_dir, model), take, lambda _: None
+        )

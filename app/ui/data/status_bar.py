@@ -8,7 +8,7 @@ from app.ui.look import phrases
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.ui.widgets.layout import GRID_PX, button, label, message, row, say
-from app.workers.jobs.datasets import Tokenised
+from app.workers.jobs.datasets import TokenizedDatasets
 
 _TOLD_SECONDS = 10
 """Less isn't worth telling."""
@@ -80,7 +80,7 @@ class StatusStrip(QWidget):
             return why_not
         return "Tokenized when the current run ends." if self._state.phase.is_active else ""
 
-    def _words_of_tokens(self, done: Tokenised) -> str:
+    def _words_of_tokens(self, done: TokenizedDatasets) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
             return ""  # the reason why no run can start stands below
         if refused := sum(self._tokenization.refused):

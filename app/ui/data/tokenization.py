@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.look import phrases
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.workers.background_thread import Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Tokenised, Tokenising
+from app.workers.jobs.datasets import TokenizeDatasets, TokenizedDatasets
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
 
-Wanted = tuple[Tokenising, "tuple[DatasetFacts | None, ...]"]
+Wanted = tuple[TokenizeDatasets, "tuple[DatasetFacts | None, ...]"]
 """What is to be done, and the readings it goes by: a file that was read again may be another."""
 
 _DELAY_MS = 150
@@ -54,7 +54,7 @@ class Tokenization(QObject):
         """How much is done, while it is being done."""
         self.stage = ""
         """What it does before rows are turned into tokens."""
-        self.done: Tokenised | None = None
+        self.done: TokenizedDatasets | None = None
         self.failure: Failure | None = None
         self.is_stopped = False
         """The user stopped it; it can go on."""
@@ -117,8 +117,8 @@ class Tokenization(QObject):
     def make_way(self) -> threading.Event:
         """Let go of the store for a run; set once that is so."""
         self._close_job()
-        if self._process.has_only(self._closing):
-            self._process.rest()  # the run needs the memory
+        if self._process.is_only_job(self._closing):
+            self._process.stop_when_idle()  # the run needs the memory
         if self.done is None:  # looked for again once the run has begun
             self._wanted, self.is_stopped = None, False
         self.changed.emit()
@@ -138,7 +138,7 @@ class Tokenization(QObject):
             return self._tokenizer.failure.message
         if self._tokenizer.is_bound:
             return "This model's rows are tokenized when a run starts."
-        if any(problem.setting == "map" for problem in state.config.problems()):
+        if any(problem.setting == "columns" for problem in state.config.problems()):
             return "Not tokenized: the column mapping can't be used."
         return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
 
@@ -179,8 +179,10 @@ class Tokenization(QObject):
         if self.why_not() or tokenizer is None:
             return None
         readings = tuple(one.reading for one in datasets)
-        leave_out = config.bad_rows == "leave out"
-        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies)
+        leave_out = config.bad_rows == "skip"
+        job = TokenizeDatasets(
+            readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies
+        )
         return job, tuple(one.facts for one in datasets)
 
     @Slot(object)
@@ -213,7 +215,7 @@ class Tokenization(QObject):
     def _take(self, value: object) -> None:
         if self._job is None:
             return
-        if isinstance(value, Tokenised):
+        if isinstance(value, TokenizedDatasets):
             self.done, self.share = value, None
         elif isinstance(value, str):
             self.stage = value
@@ -231,7 +233,7 @@ class Tokenization(QObject):
             if self.done is None and ended.ending == "finished":
                 self._follow_phase()  # the run in progress has not made it, and may be over by now
             if ended.ending == "failed":
-                self.failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+                self.failure = ended.failure
             self.changed.emit()
         if self._job is None and self._closing is None:
             self._free.set()

@@ -2,13 +2,13 @@
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.model_limits import ModelLimits
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
-from app.workers.background_thread import Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import LoadingTokenizer, ModelTokenizer
+from app.workers.jobs.datasets import LoadTokenizer, ModelTokenizer
 
 _DELAY_MS = 50
 
@@ -29,7 +29,7 @@ class TokenizerLoader(QObject):
         """Only a run can use it."""
         self._request = LatestRequest(
             process, _DELAY_MS, self,
-            key=lambda: self._wanted, job=LoadingTokenizer, take=self._take, end=self._end,
+            key=lambda: self._wanted, job=LoadTokenizer, take=self._take, end=self._end,
         )  # fmt: skip
         state.config_changed.connect(self.refresh)
 
@@ -63,8 +63,7 @@ class TokenizerLoader(QObject):
 
     def _end(self, ended: JobEnded) -> None:
         if self._is_latest() and ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            self._set(None, failure, is_bound=False)
+            self._set(None, ended.failure, is_bound=False)
 
     def _set(
         self, tokenizer: ModelTokenizer | None, failure: Failure | None, *, is_bound: bool

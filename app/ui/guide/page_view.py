@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextBrowser, QTextEdit
 
-from app.core.guide import Page, beginning
+from app.core.guide import Page, word_prefix_pattern
 from app.ui.look.theme import LIGHT, Theme
 
 TEXT_PX, LINE_PERCENT, MARGIN_PX = 14, 130, 28
@@ -101,7 +101,7 @@ class PageView(QTextBrowser):
         document, found = self.document(), []
         for word in words:
             wanted = QRegularExpression(
-                beginning(word), QRegularExpression.PatternOption.CaseInsensitiveOption
+                word_prefix_pattern(word), QRegularExpression.PatternOption.CaseInsensitiveOption
             )
             cursor = document.find(wanted)
             while not cursor.isNull():

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.core.text.losses import loss_words
-from app.core.text.one_line import one_line
+from app.core.text.numbers import format_loss
+from app.core.text.sanitize import single_line
 from app.data.readers.formats import bare_name
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ CHOICES = {
 def choice(name: str, value: str) -> str:
     """A setting's choice as the form words it."""
     known = ASSIGNMENTS if name == "assign" else CHOICES
-    return known.get(value, value.capitalize())
+    return known.get(value, value.replace("-", " ").capitalize())
 
 
 LEAST = {
     "slow_every": "Off",
-    "early_stop_evals": "Never",
+    "early_stopping_patience": "Never",
     "num_layers": "All",
-    "questions_asked": "Automatic",
+    "eval_questions": "Automatic",
     "validation_rows": "Automatic",
 }
 """What the least value of a whole number means, where it means something else than a number."""
 
-EMPTY = {"keys": "All", "map": "As the file says", "name": "The dataset's"}
+EMPTY = {"keys": "All", "columns": "As the file says", "name": "The dataset's"}
 """What an empty text means."""
 
 FAST_ENDS = {
@@ -71,7 +71,7 @@ the window's."""
 
 
 def outcome(word: str) -> str:
-    return OUTCOMES[word][0] if word in OUTCOMES else one_line(word, 24).capitalize()
+    return OUTCOMES[word][0] if word in OUTCOMES else single_line(word, 24).capitalize()
 
 
 def tone(word: str) -> str:
@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
 def loss(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return loss_words(value, 3)
+    return format_loss(value, 3)
 
 
 def rate(per_second: float) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from PySide6.QtGui import QAction, Qt
 from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
 
-from app.core.text.visible import visible, visible_line
+from app.core.text.sanitize import visible, visible_line
 
 
 class PlainLabel(QLabel):

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.models.text import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import phrases
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -124,7 +124,7 @@ class ModelDetails(QWidget):
     def show_model(
         self, model: "ModelDescription", state: str, tone: str, available_bytes: int
     ) -> None:
-        self.name.setText(one_line(model.name))
+        self.name.setText(single_line(model.name))
         self.state.setText(state)
         restyle(self.state, "tone", tone)
         say(self.problem, model.problem)
@@ -135,7 +135,7 @@ class ModelDetails(QWidget):
         self._how_rated.setVisible(bool(rated))
         say(self.note, model.note)
         for fact, text in _facts(model).items():
-            self.facts[fact].setText(one_line(text, _MOST_CHARACTERS) or UNKNOWN)
+            self.facts[fact].setText(single_line(text, _MOST_CHARACTERS) or UNKNOWN)
         unread = "" if model.is_read else "The model is being read."
         allow(self.use, model.problem or unread, "Train on this base model next")
 

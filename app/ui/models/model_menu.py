@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QPoint, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 
@@ -40,7 +40,7 @@ class ModelMenu(QObject):
     def menu(self) -> QMenu:
         menu = QMenu(self._anchor)
         for name, folder in self._offered():
-            shown = one_line(name, _MOST_CHARACTERS).replace("&", "&&")
+            shown = single_line(name, _MOST_CHARACTERS).replace("&", "&&")
             action = self._item(menu, shown, partial(self.use_requested.emit, folder))
             action.setCheckable(True)
             action.setChecked(folder == self._state.config.model)

@@ -1,28 +1,26 @@
 """What the Models page asks for: finding models, remembering folders, choosing one for a run."""
 
+from functools import partial
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
 from app.models.text import context_text, parameters_text
 from app.ui.look import phrases
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.tasks.models import (
-    ListedModels,
-    forgetting_folder,
-    listing_models,
-    noting_use,
-    remembering_folders,
-)
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import models
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
+    from app.workers.tasks.models import ListedModels
 
 READING_S = 0.5
 """So long new models are read between two looks at the list."""
@@ -36,7 +34,7 @@ class ModelsCommands(QObject):
         self,
         state: AppState,
         page: ModelsPage,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         notice: Notice,
         window: QWidget,
     ) -> None:
@@ -78,7 +76,9 @@ class ModelsCommands(QObject):
             self._wanted = folders[0]
             self.refresh()
 
-        self._background.run(remembering_folders(folders), done, self._fail, must_happen=True)
+        self._background.run(
+            partial(models.remember_folders, folders), done, self._fail, run_on_quit=True
+        )
 
     @Slot(object)
     def forget(self, folder: Path) -> None:
@@ -91,7 +91,9 @@ class ModelsCommands(QObject):
             )  # fmt: skip
             self.refresh()
 
-        self._background.run(forgetting_folder(folder), done, self._fail, must_happen=True)
+        self._background.run(
+            partial(models.forget_folder, folder), done, self._fail, run_on_quit=True
+        )
 
     @Slot()
     def note_used(self) -> None:
@@ -99,14 +101,17 @@ class ModelsCommands(QObject):
         model = self._state.config.model
         if model != starter_model_dir():
             self._background.run(
-                noting_use(model), lambda _: self.refresh(), self._fail_quietly, must_happen=True
+                partial(models.note_used, model, time()),
+                lambda _: self.refresh(),
+                self._fail_quietly,
+                run_on_quit=True,
             )
 
     def _list(self, reading_seconds: float) -> None:
         self._is_listing, self._is_asked_again = True, False
-        self._background.run(listing_models(reading_seconds), self._take, self._fail)
+        self._background.run(partial(models.list_models, reading_seconds), self._take, self._fail)
 
-    def _take(self, listed: ListedModels) -> None:
+    def _take(self, listed: "ListedModels") -> None:
         self._is_listing = False
         if (memory := self._state.memory) is not None:
             listed = ListedModels(listed.models, memory.available_bytes)  # MLX's own figure
@@ -117,7 +122,7 @@ class ModelsCommands(QObject):
         if self._is_asked_again or not listed.is_whole:
             self._list(READING_S)
 
-    def _select_wanted(self, listed: ListedModels) -> None:
+    def _select_wanted(self, listed: "ListedModels") -> None:
         wanted, self._wanted = self._wanted, None
         found = [model for model in listed.models if wanted in (model.folder, model.chosen)]
         if found:

@@ -71,7 +71,7 @@ class DataCard(QWidget):
         if facts.valid_examples:
             parts.append(f"{facts.valid_examples:,} for validation")
         elif facts.examples and not phrases.file_problems(facts):
-            share = state.config.validation_share
+            share = state.config.validation_split
             parts += [f"{share * 100:g} % held out"] if share else []
         parts.append(phrases.size(facts.size_bytes))
         return " · ".join(parts)

@@ -8,10 +8,10 @@ from app.core.config.learning_methods import (
     BY_TIERS,
     CUSTOM,
     LEARN_AND_KEEP,
-    WAYS,
-    Way,
-    learning,
-    way_of,
+    LEARNING_METHODS,
+    LearningMethod,
+    learning_method,
+    with_learning_method,
     with_tiers,
 )
 from app.core.config.training_config import TrainingConfig
@@ -43,10 +43,10 @@ class LearningCard(QWidget):
         self.custom = self._entry(CUSTOM)
         self.combine = button("Combine with Tiers", self._combine, "link")
         set_tip(self.combine, "Let parts of the adapter move at different steps as well")
-        for way in WAYS:
+        for way in LEARNING_METHODS:
             inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
         inside.addWidget(self.custom)
-        method = learning(state.config, LEARN_AND_KEEP)
+        method = with_learning_method(state.config, LEARN_AND_KEEP)
         rate = f"Learning rate {phrases.number(method.learning_rate)}."
         tip = f"{mixture_words(method)} {rate} The run measures forgetting."
         set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
@@ -56,7 +56,7 @@ class LearningCard(QWidget):
         state.config_changed.connect(self.refresh)
         self.refresh()
 
-    def _entry(self, way: Way, *links: QPushButton) -> QWidget:
+    def _entry(self, way: LearningMethod, *links: QPushButton) -> QWidget:
         choice = QRadioButton(way.title)
         line = _Line(choice)
         choice.clicked.connect(lambda: self._choose(way))
@@ -72,7 +72,7 @@ class LearningCard(QWidget):
 
     def refresh(self) -> None:
         config = self._state.config
-        way = way_of(config)
+        way = learning_method(config)
         if len(config.tiers) > 1:
             self._tiers_before = config
         for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys pass what is hidden
@@ -81,16 +81,16 @@ class LearningCard(QWidget):
         self.choices[way.title].setChecked(True)
         self.combine.setVisible(way is LEARN_AND_KEEP)
 
-    def _say(self, way: Way, text: str) -> None:
+    def _say(self, way: LearningMethod, text: str) -> None:
         self.lines[way.title].setText(text)
         self.choices[way.title].setAccessibleDescription(text)
 
-    def _choose(self, way: Way) -> None:
+    def _choose(self, way: LearningMethod) -> None:
         config = self._state.config
-        if way is LEARN_AND_KEEP and way_of(config) is not LEARN_AND_KEEP:
+        if way is LEARN_AND_KEEP and learning_method(config) is not LEARN_AND_KEEP:
             self._rate_before = config.learning_rate
         if way is not CUSTOM:
-            config = learning(config, way, self._rate_before)
+            config = with_learning_method(config, way, self._rate_before)
         self._state.replace_config(self._with_earlier_tiers(config) if way is BY_TIERS else config)
         self.refresh()
 

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from app.core.events import MemoryAdvice, MemoryEstimated
-from app.core.wording.memory import gigabytes, parts
+from app.core.wording.memory import gigabytes, memory_parts
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import button, label, restyle
@@ -44,7 +44,7 @@ class MemoryNote(QWidget):
 
     def _show(self, text: str, estimate: MemoryEstimated | None) -> None:
         self.text.setText(text)
-        set_tip(self.text, parts(estimate) if estimate else "", is_wrapped=True)
+        set_tip(self.text, memory_parts(estimate) if estimate else "", is_wrapped=True)
         tone = _TONES[estimate.verdict] if estimate else ""
         is_bound = estimate is not None and estimate.is_bound
         restyle(self.text, "tone", "warning" if tone and is_bound else tone)

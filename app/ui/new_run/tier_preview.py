@@ -5,13 +5,13 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
+from app.core.errors import Failure
 from app.core.events import MemoryEstimated
 from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
-from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
-from app.workers.jobs.training import KnownRows, MemoryUnknown, PlanRefused, tier_preview
+from app.workers.jobs.training import MemoryUnknown, PlanRejected, TokenizedRows, tier_preview
 
 DELAY_MS = 350
 
@@ -100,15 +100,15 @@ class TierPreview(QObject):
             return
         self._asked = self._deciding()
         done = self._tokenization.done
-        known = KnownRows(done.sets, self._runs_dir) if done else None
+        known = TokenizedRows(done.sets, self._runs_dir) if done else None
         self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
 
     @Slot(object)
     def _take(self, notice: JobYielded) -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        if isinstance(refused := notice.value, PlanRefused):
-            failure = Failure(refused.message, refused.hint, "", is_app_error=True)
+        if isinstance(refused := notice.value, PlanRejected):
+            failure = Failure(refused.message, refused.hint)
             self._state.set_preview(None, plan_failure=failure)
         elif isinstance(notice.value, MemoryEstimated):
             self._state.set_memory(notice.value)
@@ -123,8 +123,7 @@ class TierPreview(QObject):
             return
         self._job = None
         if ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            self._state.set_preview(None, model_failure=failure)
+            self._state.set_preview(None, model_failure=ended.failure)
 
     def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
         """What decides how many parameters each tier holds, and what decides the memory alone."""
@@ -133,7 +132,7 @@ class TierPreview(QObject):
             config.model,
             tuple(tier.period for tier in config.tiers),
             config.assign,
-            config.fast_end,
+            config.fastest_first,
             config.tier_patterns,
             config.rank,
             config.num_layers,
@@ -142,10 +141,10 @@ class TierPreview(QObject):
         )
         memory = (
             config.batch_size,
-            config.gradient_accumulation,
+            config.grad_accumulation_steps,
             config.max_seq_length,
             config.grad_checkpoint,
             done,
-            *((config.validation_share, config.seed, config.mix) if done else ()),
+            *((config.validation_split, config.seed, config.mix) if done else ()),
         )
         return counts, memory

@@ -37,9 +37,11 @@ class TierEditor(QWidget):
         assignments = {v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]}
         self.assign = CalmComboBox(assignments, "Assignment of parameters to tiers")
         set_tip(self.assign, config_field("assign").metadata["help"], is_wrapped=True)
-        self.fast_end = CalmComboBox(dict.fromkeys(CHOICES["fast_end"], ""), "Fastest end")
-        set_tip(self.fast_end, config_field("fast_end").metadata["help"], is_wrapped=True)
-        choices = row(self.assign, self.fast_end)
+        self.fastest_first = CalmComboBox(
+            dict.fromkeys(CHOICES["fastest_first"], ""), "Fastest end"
+        )
+        set_tip(self.fastest_first, config_field("fastest_first").metadata["help"], is_wrapped=True)
+        choices = row(self.assign, self.fastest_first)
         choices.setStretch(0, 4)
         choices.setStretch(1, 5)
         inside.addLayout(choices)
@@ -55,8 +57,8 @@ class TierEditor(QWidget):
         self.assign.activated.connect(
             lambda _: state.change_config(assign=self.assign.currentData())
         )
-        self.fast_end.activated.connect(
-            lambda _: state.change_config(fast_end=self.fast_end.currentData())
+        self.fastest_first.activated.connect(
+            lambda _: state.change_config(fastest_first=self.fastest_first.currentData())
         )
         state.config_changed.connect(self.refresh)
         state.preview_changed.connect(self.show_preview)
@@ -79,10 +81,10 @@ class TierEditor(QWidget):
         set_tip(self.add, "" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
         self.assign.choose(config.assign)
         ends = phrases.FAST_ENDS.get(config.assign, {})
-        self.fast_end.setVisible(bool(ends))
-        for index, value in enumerate(CHOICES["fast_end"]):
-            self.fast_end.setItemText(index, ends.get(value, ""))
-        self.fast_end.choose(config.fast_end)
+        self.fastest_first.setVisible(bool(ends))
+        for index, value in enumerate(CHOICES["fastest_first"]):
+            self.fastest_first.setItemText(index, ends.get(value, ""))
+        self.fastest_first.choose(config.fastest_first)
         self.patterns.setVisible(config.assign == "manual")
         self.batches.setVisible(config.assign == "importance")
         self.show_preview()

@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from app.core.errors import Failure
 from app.core.events import StageChanged
 from app.core.generation_events import (
     SIDES,
@@ -11,12 +12,12 @@ from app.core.generation_events import (
     AnswerEvent,
     AnswersCompared,
     CheckpointLoaded,
+    GenerationNotice,
     LogitsCompared,
-    Remark,
     Side,
     TextAdded,
 )
-from app.core.wording.generation import answers_sentence, figures, logits_sentence
+from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.ui.playground.answer_text import AnswerText
 from app.ui.widgets.layout import (
     GRID_PX,
@@ -29,7 +30,6 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
-from app.workers.background_thread import Failure
 
 BUBBLE_SHARE = 0.7
 """Of the width, for a question at most."""
@@ -76,7 +76,7 @@ class AnswerView(QWidget):
         self.flush()
         self._is_over = True
         is_empty = event.tokens == 0 and event.ending == "end"
-        self.status.setText(NO_ANSWER if is_empty else figures(event))
+        self.status.setText(NO_ANSWER if is_empty else answer_figures(event))
 
     def tell(self, status: str) -> None:
         """What goes on before there is anything of an answer."""
@@ -129,7 +129,7 @@ class TurnView(QWidget):
                     self._remark(event.base_model.message)
                 if not event.has_template:
                     self._remark(NO_TEMPLATE)
-            case Remark():
+            case GenerationNotice():
                 self._remark(event.text)
             case AnswerEnded():
                 self.answers[event.side].end(event)

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.generation_events import SIDES, Chat, Exchange, Sampling, Side, TextAdded, Tried
+from app.core.generation_events import SIDES, Chat, CheckpointRef, Sampling, Side, TextAdded, Turn
 from app.core.wording.model_names import model_name
 from app.ui.state.app_state import AppState
-from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
-from app.workers.jobs.generation import HeldModel
+from app.workers.jobs.generation import LoadedCheckpoint
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
 
 IN_PROGRESS = "Training uses the model's memory. You can ask again when it finishes."
 
@@ -24,7 +23,7 @@ IN_PROGRESS = "Training uses the model's memory. You can ask again when it finis
 class Subject:
     """What is tried, with its names for people."""
 
-    tried: Tried
+    tried: CheckpointRef
     run_name: str
     checkpoint: "CheckpointFacts"
 
@@ -54,12 +53,12 @@ class ChatSession(QObject):
     def __init__(self, state: AppState, compute: ComputeThread) -> None:
         super().__init__(state)
         self._state, self._compute = state, compute
-        self._model = HeldModel()
+        self._model = LoadedCheckpoint()
         self._may_hold = False
         self._job: Job | None = None
         self._question = ""
         self._replies: dict[Side, list[str]] = {}
-        self._earlier: tuple[Exchange, ...] = ()
+        self._earlier: tuple[Turn, ...] = ()
         self.subject: Subject | None = None
         state.phase_changed.connect(self._make_way)
         compute.job_yielded.connect(self._take)
@@ -97,7 +96,7 @@ class ChatSession(QObject):
         chat = Chat(question, system, self._earlier)
         self._may_hold = True
         self._job = self._compute.submit(
-            "Answering", self._model.answering(self.subject.tried, chat, sampling)
+            "Answering", self._model.answer_job(self.subject.tried, chat, sampling)
         )
         self.asked.emit(question)
         self.readiness_changed.emit()
@@ -124,7 +123,7 @@ class ChatSession(QObject):
         """Give the model's memory back, once the answer in progress is over."""
         if self._may_hold:
             self._may_hold = False
-            self._compute.submit("Freeing the model", self._model.freeing())
+            self._compute.submit("Freeing the model", self._model.unload_job())
 
     def _make_way(self) -> None:
         """A run that begins finds the model's memory free: this job is queued before its own."""
@@ -146,13 +145,11 @@ class ChatSession(QObject):
         if self._job is None or ended.job_id != self._job.id:
             return
         self._job = None
-        failure = None
-        if ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            if not ended.is_app_error:
-                self.defect_met.emit(failure)
+        if ended.failure is not None:
+            if not ended.failure.is_app_error:
+                self.defect_met.emit(ended.failure)
         elif any(self._replies.values()):
             replies = {side: "".join(texts) for side, texts in self._replies.items()}
-            self._earlier += (Exchange(self._question, **replies),)
-        self.ended.emit(failure)
+            self._earlier += (Turn(self._question, **replies),)
+        self.ended.emit(ended.failure)
         self.readiness_changed.emit()

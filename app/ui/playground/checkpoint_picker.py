@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.core.generation_events import Tried
-from app.core.text.one_line import one_line
+from app.core.generation_events import CheckpointRef
+from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.playground.chat_session import Subject
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_choices import TryChoices
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoint_choices import CheckpointChoices
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 RUN_PX, CHECKPOINT_PX = 240, 312
@@ -29,7 +29,7 @@ class Chooser(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._choices: TryChoices | None = None
+        self._choices: CheckpointChoices | None = None
         self._moved: dict[Path, Path] = {}
         """Runs whose base model the user has found elsewhere."""
         self.run = CalmComboBox({}, "Run")
@@ -61,13 +61,13 @@ class Chooser(QWidget):
         self.run.clear()
         for run in runs:
             day = f"{run.created.astimezone():%d %b, %H:%M}" if run.created else ""
-            self.run.addItem(f"{one_line(run.name)}   {day}".rstrip(), run.run_dir)
+            self.run.addItem(f"{single_line(run.name)}   {day}".rstrip(), run.run_dir)
 
     def choose_run(self, run_dir: Path) -> None:
         if (at := self._index(self.run, run_dir)) >= 0:
             self.run.setCurrentIndex(at)
 
-    def show_choices(self, choices: "TryChoices", folder: Path | None) -> None:
+    def show_choices(self, choices: "CheckpointChoices", folder: Path | None) -> None:
         """A run's checkpoints, the latest on top; `folder` is chosen if it is there."""
         self._choices = choices
         if self._index(self.run, choices.run_dir) < 0:  # one outside the library
@@ -101,7 +101,7 @@ class Chooser(QWidget):
             return
         facts = next(facts for facts in choices.checkpoints if facts.folder == folder)
         model = self._moved.get(choices.run_dir, choices.model)
-        self.subject_chosen.emit(Subject(Tried(model, folder), choices.name, facts))
+        self.subject_chosen.emit(Subject(CheckpointRef(model, folder), choices.name, facts))
 
     def _index(self, combo: CalmComboBox, path: Path | None) -> int:
         return next((at for at in range(combo.count()) if combo.itemData(at) == path), -1)

@@ -3,12 +3,12 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from app.core.errors import Failure
 from app.core.generation_events import AnswerEnded, AnswerEvent
 from app.ui.playground.answer_pair import TurnView
 from app.ui.playground.chat_session import ChatSession, Subject
 from app.ui.system.throttle import Throttle
 from app.ui.widgets.layout import GRID_PX, ElidedLabel
-from app.workers.background_thread import Failure
 
 REFRESH_MS = 50
 """Text comes into sight at most so often."""

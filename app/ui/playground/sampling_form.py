@@ -5,7 +5,7 @@ import math
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidget
 
-from app.core.generation_events import MOST_SEED, MOST_TOKENS, Sampling
+from app.core.generation_events import MAX_SEED, MAX_TOKENS, Sampling
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.system.preferences import Preferences
@@ -24,7 +24,7 @@ class SamplingForm(QWidget):
         super().__init__()
         self._settings = settings
         self.temperature, self.top_p = NumberField(), NumberField()
-        self.max_tokens, self.seed = CalmSpinBox(1, MOST_TOKENS), CalmSpinBox(0, MOST_SEED)
+        self.max_tokens, self.seed = CalmSpinBox(1, MAX_TOKENS), CalmSpinBox(0, MAX_SEED)
         self.system = TextField()
         self.system.setPlaceholderText("None")
         self.problem = message("problem")

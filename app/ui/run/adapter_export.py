@@ -1,12 +1,18 @@
 """Exporting a checkpoint: asks where to, has it copied beside the GUI thread, tells the result."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.tasks.library import Exported, exporting
+from app.core.errors import Failure
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import library
+
+if TYPE_CHECKING:
+    from app.workers.tasks.library import Exported
 
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
 """Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
@@ -21,7 +27,7 @@ class AdapterExport(QObject):
     failed = Signal(object)
     """Failure"""
 
-    def __init__(self, background: BackgroundTasks, parent: QObject) -> None:
+    def __init__(self, background: BackgroundThread, parent: QObject) -> None:
         super().__init__(parent)
         self._background = background
 
@@ -39,14 +45,14 @@ class AdapterExport(QObject):
 
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
         """Copy into a new folder there; if there is one of that name, beside it."""
-        work = exporting(adapter_dir, folder, f"{shortened(name)} adapter")
+        work = partial(library.export_adapter, adapter_dir, folder, f"{shortened(name)} adapter")
 
         def tell_share(share: float) -> None:
             self.progressed.emit(folder, share, cancel)
 
         cancel = self._background.run_in_steps(work, self._done, self._fail, tell_share)
 
-    def _done(self, exported: Exported | None) -> None:
+    def _done(self, exported: "Exported | None") -> None:
         if exported is None:
             self.cancelled.emit()
         else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from app.library.run.checkpoint_state import not_own_words
+from app.library.run.checkpoint_state import describe_foreign
 from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import phrases
 from app.ui.look.theme import Theme
@@ -23,7 +23,7 @@ from app.ui.widgets.layout import (
 )
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
 
 NOTE = (
@@ -93,10 +93,10 @@ class CheckpointsView(QWidget):
         chosen, details = self.selected(), self._details
         why_not = "Select a checkpoint." if chosen is None else chosen.problem
         going = self._why_not_touch()
-        other = f"It {not_own_words(chosen.not_own)}." if chosen and chosen.not_own else ""
+        other = f"It {describe_foreign(chosen.not_own)}." if chosen and chosen.not_own else ""
         why_not_resume = going or why_not or other
         if chosen is not None and details is not None:
-            why_not_resume = why_not_resume or details.why_not_go_on_from(chosen.step)
+            why_not_resume = why_not_resume or details.resume_blocker_at(chosen.step)
         allow(self.attempt, why_not)
         allow(self.export, why_not)
         allow(self.resume, why_not_resume or self._busy)

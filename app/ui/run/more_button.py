@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
-from app.core.config.baseline import as_plain_adamw
+from app.core.config.presets import as_plain_adamw
 from app.ui.look import phrases
 from app.ui.look.plain_text import set_tip
 from app.ui.system.file_manager import REVEAL_LABEL

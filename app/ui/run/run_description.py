@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from app.core.base_model import (
     PART_NAMES,
     BaseModelCheck,
-    check_words,
-    digest_words,
+    describe_check,
+    describe_digests,
     read_digests,
 )
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.system.compute_environment import read_computers
-from app.core.text.one_line import one_line
+from app.core.system.compute_environment import read_environments
+from app.core.text.sanitize import single_line
 from app.core.wording.model_names import model_name
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import phrases
@@ -38,14 +38,16 @@ def setting_facts(details: "RunDetails") -> dict[str, Facts]:
     """Every setting under its section's heading."""
     if details.config is None:
         settings = list(details.settings.items())[:_MOST_FACTS]
-        rows = [(one_line(name), one_line(str(value))) for name, value in settings]
+        rows = [(single_line(name), single_line(str(value))) for name, value in settings]
         return {"Settings": rows} if rows else {}
     found: dict[str, Facts] = {}
     for field in fields(TrainingConfig):
         if field.name == "output":
             continue
         heading = _SECTIONS[field.metadata["section"]]
-        shown = one_line(setting_text(getattr(details.config, field.name), field.name), _MOST_WORDS)
+        shown = single_line(
+            setting_text(getattr(details.config, field.name), field.name), _MOST_WORDS
+        )
         found.setdefault(heading, []).append((field.metadata["label"], shown))
     return found
 
@@ -59,7 +61,7 @@ def data_facts(details: "RunDetails") -> Facts:
         words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
         rows.append(("Validation loss at the end", words))
     if day := facts.get(TEMPLATE_DAY):
-        rows.append(("Date in all rows", one_line(f"{day}, by the chat template")))
+        rows.append(("Date in all rows", single_line(f"{day}, by the chat template")))
     _add(rows, "Parameters of the base model", facts.get("base_parameters"))
     _add(rows, "Parameters trained", started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):
@@ -67,14 +69,14 @@ def data_facts(details: "RunDetails") -> Facts:
             rows.append((f"Tier {index}", f"{tier.parameters:,} parameters · {tier.description}"))
     for score in facts.get("scores", [])[:_MOST_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
-            words = one_line(f"{score['correct']} of {score['total']} right")
+            words = single_line(f"{score['correct']} of {score['total']} right")
             asked = f"{str(score['name']).capitalize()}, {score['when']}"
-            rows.append((one_line(asked), words))
+            rows.append((single_line(asked), words))
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
-        rows.append(("Versions", one_line(made_with, _MOST_WORDS)))
-    computers = read_computers(facts)
+        rows.append(("Versions", single_line(made_with, _MOST_WORDS)))
+    computers = read_environments(facts)
     for after, computer in computers[-_MOST_FACTS:]:
         words = f"Device from step {after + 1:,}" if len(computers) > 1 else "Device"
         rows.append((words, str(computer)))
@@ -92,10 +94,10 @@ def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
     except InputError:
         digests = None
     parts = [
-        (PART_NAMES[part].capitalize(), "\n".join(one_line(file, _MOST_WORDS) for file in files))
-        for part, files in (digest_words(digests) if digests else ())
+        (PART_NAMES[part].capitalize(), "\n".join(single_line(file, _MOST_WORDS) for file in files))
+        for part, files in (describe_digests(digests) if digests else ())
     ]
-    return [("Status", one_line(check_words(check), _MOST_WORDS)), *parts]
+    return [("Status", single_line(describe_check(check), _MOST_WORDS)), *parts]
 
 
 def setting_text(value: Any, name: str) -> str:

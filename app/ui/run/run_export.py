@@ -1,6 +1,7 @@
 """Saves what a run holds to a file the user chooses: settings, numbers, plots."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,18 +9,13 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.ui.look import phrases
 from app.ui.run.adapter_export import shortened
 from app.ui.run.widget_export import as_png, as_svg
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.tasks.library import (
-    saving,
-    saving_csv,
-    saving_numbered_csv,
-    saving_plan,
-    saving_settings,
-)
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
@@ -32,7 +28,7 @@ class RunExport(QObject):
     """`ask_…` shows a dialog; the others do it."""
 
     def __init__(
-        self, background: BackgroundTasks, notice: Notice,
+        self, background: BackgroundThread, notice: Notice,
         tell_failure: Callable[[Failure], None], window: QWidget,
     ) -> None:  # fmt: skip
         super().__init__(window)
@@ -46,8 +42,11 @@ class RunExport(QObject):
     def ask_plan(self, config: TrainingConfig) -> None:
         """The settings of a run that has not begun."""
         name = config.name or phrases.dataset_name(config.data) or "Settings"
-        self._ask(f"{name}.toml", ["Settings (*.toml)"],
-                  lambda path: self._run(saving_plan(config, path), path))  # fmt: skip
+
+        def save(path: Path) -> None:
+            self._run(partial(library.save_plan, config, path), path)
+
+        self._ask(f"{name}.toml", ["Settings (*.toml)"], save)
 
     def ask_data(self, run_dirs: Sequence[Path]) -> None:
         """A table for each run, numbered if they are several."""
@@ -58,23 +57,25 @@ class RunExport(QObject):
         self._ask(f"{name}.png", PICTURES, lambda path: self.save_picture(widget, name, path))
 
     def save_settings(self, details: "RunDetails", path: Path) -> None:
-        self._run(saving_settings(details, path), path)
+        self._run(partial(library.save_settings, details, path), path)
 
     def save_data(self, run_dirs: Sequence[Path], path: Path) -> None:
         """The user chose `path`: several tables are numbered, and replace no file of that name."""
         if len(run_dirs) == 1:
-            self._run(saving_csv(run_dirs[0], path), path, LAYERS_KEPT)
+            self._run(partial(library.save_csv, run_dirs[0], path), path, LAYERS_KEPT)
             return
         for number, run_dir in enumerate(run_dirs, 1):
             self._run_and_notify(
-                saving_numbered_csv(run_dir, path, number), len(run_dirs), path.parent
+                partial(library.save_numbered_csv, run_dir, path, number),
+                len(run_dirs),
+                path.parent,
             )
 
     def save_picture(self, widget: QWidget, name: str, path: Path) -> None:
         """What the widget shows now; as SVG if the path says so."""
         is_svg = path.suffix.lower() == ".svg"
         content = as_svg(widget, name) if is_svg else as_png(widget)
-        self._run(saving(content, path), path)
+        self._run(partial(library.save_file, path, content), path)
 
     def _ask(self, name: str, kinds: list[str], save: Callable[[Path], None]) -> None:
         stem, _, suffix = name.rpartition(".")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
@@ -115,7 +115,7 @@ class RunHead(QWidget):
         say(self.warning, check.message if check.state in ("changed", "missing") else "")
 
     def show_name(self, name: str) -> None:
-        self.name.show_name(one_line(name, MOST_NAME))
+        self.name.show_name(single_line(name, MOST_NAME))
 
 
 def interruption(summary: "RunSummary") -> str:

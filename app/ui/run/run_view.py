@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
@@ -212,8 +212,8 @@ class RunView(QWidget):
         self._show_resume()
 
     def _interruption(self, summary: "RunSummary") -> str:
-        why_not = self.run.details.why_not_go_on if self.run is not None else ""
-        is_damaged = summary.may_go_on and bool(why_not)
+        why_not = self.run.details.resume_blocker if self.run is not None else ""
+        is_damaged = summary.can_resume and bool(why_not)
         return why_not if is_damaged else interruption(summary)
 
     def _show_resume(self) -> None:
@@ -221,7 +221,7 @@ class RunView(QWidget):
             return
         details = self.run.details
         self.head.show_resume(
-            is_resumable=details.summary.may_go_on, why_not=details.why_not_go_on or self._busy
+            is_resumable=details.summary.can_resume, why_not=details.resume_blocker or self._busy
         )
 
     def _show_label(self, summary: "RunSummary") -> None:
@@ -268,7 +268,7 @@ class RunView(QWidget):
         details, (name, notes) = self.run.details, self._label_read
         summary = replace(details.summary, name=name, notes=notes)
         self.run = replace(self.run, details=replace(details, summary=summary))
-        self._label_shown = one_line(name, MOST_NAME), notes[:MOST_NOTES]
+        self._label_shown = single_line(name, MOST_NAME), notes[:MOST_NOTES]
 
     def _written(self) -> tuple[str, str]:
         return self.head.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]

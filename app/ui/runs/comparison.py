@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.state.run_loading import read_run
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Compared:
 
 def distinct_names(names: Sequence[str]) -> list[str]:
     """Short names, each another one: by their beginnings, by their ends too, or numbered."""
-    names = [one_line(name) for name in names]
+    names = [single_line(name) for name in names]
     for keep in (NAME_LENGTH, NAME_LENGTH // 2):
         short = [_shortened(name, keep) for name in names]
         if len(set(short)) == len(short):

@@ -100,7 +100,7 @@ def _resume_blocker(run: "RunSummary | None", busy: str) -> str:
         return _ONE
     if phrases.is_in_progress(run.outcome):
         return IN_PROGRESS
-    return run.why_not_go_on or busy
+    return run.resume_blocker or busy
 
 
 def _tip(keys: str) -> str:

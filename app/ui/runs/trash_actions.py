@@ -1,27 +1,24 @@
 """Moves runs and checkpoints to the Trash, and says how that is undone."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.text.one_line import one_line
+from app.core.errors import Failure
+from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.tasks.trash_tasks import (
-    Deletion,
-    deleting_checkpoints,
-    deleting_runs,
-    thinning_out,
-    undoing,
-)
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import trash
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
+    from app.workers.tasks.trash import Deletion
 
 
 class TrashActions(QObject):
@@ -30,7 +27,7 @@ class TrashActions(QObject):
 
     def __init__(
         self,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         notice: Notice,
         undo: UndoHistory,
         tell_failure: Callable[[Failure], None],
@@ -42,24 +39,26 @@ class TrashActions(QObject):
 
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
         is_one = len(runs) == 1
-        named = f"“{one_line(runs[0].name)}”" if is_one else phrases.plural(len(runs), "run")
-        self._delete(deleting_runs([run.run_dir for run in runs]), named)
+        named = f"“{single_line(runs[0].name)}”" if is_one else phrases.plural(len(runs), "run")
+        self._delete(partial(trash.delete_runs, [run.run_dir for run in runs]), named)
 
     def delete_checkpoint(self, facts: "CheckpointFacts") -> None:
         folder = facts.folder
         run_dir = folder.parent.parent
-        self._delete(deleting_checkpoints(run_dir, [folder]), f"the checkpoint {folder.name}")
+        self._delete(
+            partial(trash.delete_checkpoints, run_dir, [folder]), f"the checkpoint {folder.name}"
+        )
 
     def keep_best_and_last(self, run_dir: Path) -> None:
-        self._delete(thinning_out(run_dir), "")
+        self._delete(partial(trash.keep_best_and_last, run_dir), "")
 
-    def _delete(self, work: Callable[[], Deletion], named: str) -> None:
-        def done(deletion: Deletion) -> None:
+    def _delete(self, work: "Callable[[], Deletion]", named: str) -> None:
+        def done(deletion: "Deletion") -> None:
             self._take(deletion, named or phrases.plural(len(deletion.removed), "checkpoint"))
 
         self._background.run(work, done, self._fail)
 
-    def _take(self, deletion: Deletion, named: str) -> None:
+    def _take(self, deletion: "Deletion", named: str) -> None:
         if deletion.removed:
             undo = self._push(deletion, named)
             self._notice.tell(f"Moved {named} to the Trash. {deletion.problem}".strip(),
@@ -68,14 +67,14 @@ class TrashActions(QObject):
             self._notice.tell_problem(deletion.problem)
         self.changed.emit()
 
-    def _push(self, deletion: Deletion, named: str) -> Callable[[], None]:
+    def _push(self, deletion: "Deletion", named: str) -> Callable[[], None]:
         def put_back() -> None:
-            work = undoing(deletion)
+            work = partial(trash.restore, deletion)
             self._background.run(work, lambda left: self._tell_back(left, named), self._fail)
 
         return self._undo.push("Move to Trash", put_back)
 
-    def _tell_back(self, left: Deletion, named: str) -> None:
+    def _tell_back(self, left: "Deletion", named: str) -> None:
         """What the disk refused can be undone once more."""
         if left.removed:
             self._notice.tell_problem(left.problem, "Undo", self._push(left, named))

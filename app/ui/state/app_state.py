@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
@@ -28,7 +29,6 @@ from app.core.events import (
 from app.core.model_limits import ModelLimits
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
 from app.ui.look import phrases
-from app.workers.background_thread import Failure
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts

@@ -3,14 +3,14 @@
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 
-from app.core.config.evaluation import Keep
+from app.core.config.evaluation import CheckpointRetention
 from app.core.config.training_config import TrainingConfig
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.system.preferences import Preferences
 
 _KEY = "training/keep_checkpoints"
-LEAN: Keep = "best and last"
+LEAN: CheckpointRetention = "best-and-last"
 
 
 def default_config(settings: Preferences) -> TrainingConfig:
@@ -32,6 +32,6 @@ class RetentionDefault(QObject):
         self.action.toggled.connect(self._choose)
 
     def _choose(self, is_lean: bool) -> None:
-        keep: Keep = LEAN if is_lean else "all"
+        keep: CheckpointRetention = LEAN if is_lean else "all"
         self._settings.set(_KEY, keep)
         self._state.change_config(keep_checkpoints=keep)

@@ -6,8 +6,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.core.config.demo import demo_config
-from app.core.config.serialization import to_plain, with_settings
+from app.core.config.presets import demo_config
+from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.files.parsing import parse_json
@@ -17,9 +17,9 @@ from app.ui.system.preferences import Preferences
 
 _PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
 _DELAY_MS = 300
-KEPT_BY_DEFAULTS = ("data", "valid", "map", "mix", "model", "adapter", "question_sets", "name")
+KEPT_BY_DEFAULTS = ("data", "valid", "columns", "mix", "model", "adapter", "eval_sets", "name")
 """What a run is about: restoring defaults leaves it alone."""
-_OF_THE_DATA = ("data", "valid", "map", "mix", "question_sets", "name")
+_OF_THE_DATA = ("data", "valid", "columns", "mix", "eval_sets", "name")
 
 
 def remembered_plan(settings: Preferences) -> TrainingConfig | None:
@@ -97,7 +97,7 @@ def _read(settings: Preferences, key: str) -> TrainingConfig | None:
 def _write(settings: Preferences, key: str, config: TrainingConfig | None) -> None:
     """A plan with a field that is no number yet is not kept."""
     try:
-        text = "" if config is None else json.dumps(to_plain(config), allow_nan=False)
+        text = "" if config is None else json.dumps(to_dict(config), allow_nan=False)
     except ValueError:
         return
     settings.set(key, text)

@@ -10,10 +10,9 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, RunFinished
 from app.ui.state.app_state import AppState, Phase
-from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
-from app.workers.jobs.training import CheckpointRequest, after, resuming, training
+from app.workers.jobs.training import CheckpointRequest, resume_job, training_job, wait_for
 
 if TYPE_CHECKING:
     from app.ui.state.run_loading import RunToResume
@@ -59,7 +58,7 @@ class RunControl(QObject):
         work."""
         if self._state.phase.is_active or config.data is None or config.problems():
             return False
-        self._begin(training(config, self._runs_dir, self._checkpoint), config)
+        self._begin(training_job(config, self._runs_dir, self._checkpoint), config)
         return True
 
     def resume(self, run_dir: Path, checkpoint: str | None, earlier: "RunToResume") -> None:
@@ -68,7 +67,7 @@ class RunControl(QObject):
         `earlier` is its settings, and what it had measured up to there.
         """
         if not self._state.phase.is_active:
-            work = resuming(run_dir, checkpoint, self._checkpoint)
+            work = resume_job(run_dir, checkpoint, self._checkpoint)
             self._begin(work, earlier.config, earlier, run_dir)
             self.run_resumed.emit(run_dir)
 
@@ -83,7 +82,7 @@ class RunControl(QObject):
         self._state.begin_run(config, earlier, run_dir)
         self._is_pause_wanted = self._rests = False
         self._checkpoint.take()  # what the last run was asked for at its end
-        self._job = self._compute.submit("Training", after(is_free, work))
+        self._job = self._compute.submit("Training", wait_for(is_free, work))
 
     @Slot()
     def toggle_pause(self) -> None:
@@ -143,11 +142,10 @@ class RunControl(QObject):
             return
         self._job = None
         finished = self._state.finished
-        if ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            self._state.fail_run(failure)
-            if not ended.is_app_error:
-                self.defect_met.emit(failure)
+        if ended.failure is not None:
+            self._state.fail_run(ended.failure)
+            if not ended.failure.is_app_error:
+                self.defect_met.emit(ended.failure)
         elif finished is None:
             self._state.set_phase(Phase.IDLE)  # stopped before there was anything to keep
         else:

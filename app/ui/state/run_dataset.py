@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.errors import Failure
 from app.ui.look import phrases
-from app.workers.background_thread import Failure
-from app.workers.jobs.datasets import Reading
+from app.workers.jobs.datasets import DatasetRequest
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunDataset:
-    reading: Reading
+    reading: DatasetRequest
     """How it was read, or is."""
     facts: "DatasetFacts | None" = None
     """None while it is read, and if it can't be."""

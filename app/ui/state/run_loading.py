@@ -6,7 +6,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from app.core.config.serialization import config_of_run
+from app.core.config.serialization import config_from_manifest
 from app.core.config.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -46,18 +46,23 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     """Raises InputError if the run can't go on from there."""
 
     def work() -> RunToResume:
-        from app.library.reading.checkpoint_list import own_checkpoints, step_of
+        from app.library.reading.checkpoints import own_checkpoints
         from app.library.reading.run_details import read_details
+        from app.library.run.layout import checkpoint_step
         from app.library.run.manifest import check_settings, read_manifest
-        from app.library.run.resumability import check_not_done
+        from app.library.run.resumability import require_resumable
 
         manifest = read_manifest(run_dir)
         check_settings(run_dir, manifest)
         settings = manifest["config"]
-        config = config_of_run(settings, where=str(run_dir)).checked()
+        config = config_from_manifest(settings, where=str(run_dir)).checked()
         folders = own_checkpoints(run_dir)
-        step = step_of(Path(checkpoint)) if checkpoint else max(map(step_of, folders), default=0)
-        check_not_done(run_dir, manifest, config.steps, step)
+        step = (
+            checkpoint_step(Path(checkpoint))
+            if checkpoint
+            else max(map(checkpoint_step, folders), default=0)
+        )
+        require_resumable(run_dir, manifest, config.steps, step)
         details = read_details(run_dir)
         return RunToResume(
             config,
@@ -79,7 +84,7 @@ def read_run(run_dir: Path) -> ReadRun:
     from app.data.files.model_files import check_base_model
     from app.library.reading.chain import earlier_runs
     from app.library.reading.run_details import read_details
-    from app.library.run.step_table import no_steps
+    from app.library.run.step_table import empty_table
     from app.ui.plots.run_series import RunSeries
 
     begun = perf_counter()
@@ -93,6 +98,6 @@ def read_run(run_dir: Path) -> ReadRun:
     # A long run's steps as they were recorded take more room than all that is drawn of them.
     base_model = check_base_model(details.settings.get("model"), details.facts)
     seconds = float(max(details.table.rows["seconds"], default=0.0))
-    details = replace(details, table=no_steps())
+    details = replace(details, table=empty_table())
     chain = earlier_runs(details.facts)
     return ReadRun(details, series, perf_counter() - begun, base_model, seconds, chain)

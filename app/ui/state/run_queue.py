@@ -5,17 +5,18 @@ that was running when the app was quit resumes by itself, with the run that was 
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted
-from app.library.queue_store import QueuedRun, SavedQueue, queued
+from app.library.queue_store import QueuedRun, SavedQueue, queued_run
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
-from app.workers.background_thread import BackgroundTasks
-from app.workers.tasks.library import reading_queue, writing_queue
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import library
 
 
 class RunQueue(QObject):
@@ -34,7 +35,7 @@ class RunQueue(QObject):
     """QueuedRun, and the place that it had."""
 
     def __init__(
-        self, state: AppState, control: RunControl, background: BackgroundTasks, path: Path
+        self, state: AppState, control: RunControl, background: BackgroundThread, path: Path
     ) -> None:
         super().__init__(state)
         self._state, self._control = state, control
@@ -53,7 +54,9 @@ class RunQueue(QObject):
 
     def load(self) -> None:
         """Read what waited when the app was last quit."""
-        self._background.run(reading_queue(self._path), self._take_read, self.failed.emit)
+        self._background.run(
+            partial(library.read_queue, self._path), self._take_read, self.failed.emit
+        )
 
     def why_not_start(self) -> str:
         """Why the queue can't be started now; empty when it can."""
@@ -77,7 +80,7 @@ class RunQueue(QObject):
     @Slot(object)
     def add(self, config: TrainingConfig) -> None:
         """The first that is added while a run is in progress starts after it."""
-        run = queued(config)
+        run = queued_run(config)
         if self._state.phase.is_active and not self.runs:
             self.is_going = True
         self._keep([*self.runs, run])
@@ -110,7 +113,7 @@ class RunQueue(QObject):
     def update(self, config: TrainingConfig) -> None:
         """The edited one gets these settings; what was wrong with it is forgotten."""
         key, self.edited_key = self.edited_key, ""
-        new = replace(queued(config), key=key)
+        new = replace(queued_run(config), key=key)
         self._keep([new if run.key == key else run for run in self.runs])
         self.updated.emit()
 
@@ -196,7 +199,7 @@ class RunQueue(QObject):
         finished = self._state.finished
         is_cut = finished is not None and finished.outcome == "stopped" and finished.adapter_dir
         unfinished = finished.run_dir.name if finished is not None and is_cut else ""
-        self._write(SavedQueue(tuple(self.runs), goes_on=True, unfinished=unfinished))
+        self._write(SavedQueue(tuple(self.runs), auto_resume=True, unfinished=unfinished))
 
     def _note_problem(self, problem: str) -> None:
         begun, self._begun = self._begun, None
@@ -210,13 +213,13 @@ class RunQueue(QObject):
         self._write(SavedQueue(tuple(runs)))
 
     def _write(self, queue: SavedQueue) -> None:
-        work = writing_queue(self._path, queue)
-        self._background.run(work, lambda _: None, self.failed.emit, must_happen=True)
+        work = partial(library.write_queue, self._path, queue)
+        self._background.run(work, lambda _: None, self.failed.emit, run_on_quit=True)
 
     def _take_read(self, queue: SavedQueue) -> None:
         self.runs = [*queue.runs, *self.runs]
         self.changed.emit()
-        if queue.goes_on:
+        if queue.auto_resume:
             # What is on the disk says so once: should this end in a crash, the queue is held.
             self._write(SavedQueue(tuple(self.runs)))
             self._go_on_by_itself(queue.unfinished)

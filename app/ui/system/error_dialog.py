@@ -8,10 +8,10 @@ from types import TracebackType
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-from app.core.errors import AppError
-from app.core.text.visible import visible
+from app.core.errors import AppError, Failure
+from app.core.text.sanitize import visible
 from app.ui.look.plain_text import dialog
-from app.workers.background_thread import Failure, failure_of
+from app.workers.job import failure_of
 
 REASSURANCE = "Saved work is intact. Include the details when you report it."
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from PySide6.QtCore import QSettings
 
-from app.core.errors import AppError
-from app.core.files.disks import own_folder
+from app.core.errors import AppError, Failure
+from app.core.files.disks import ensure_own_folder
 from app.core.files.untrusted_files import open_private
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread
 
 _TRUE = ("true", "1")
 
@@ -21,7 +21,7 @@ _TRUE = ("true", "1")
 class Preferences:
     """Values by their keys; what a disk refuses is remembered until the app ends."""
 
-    def __init__(self, path: Path, background: BackgroundTasks) -> None:
+    def __init__(self, path: Path, background: BackgroundThread) -> None:
         self._path, self._background = str(path), background
         stored = QSettings(self._path, QSettings.Format.IniFormat)
         self._values: dict[str, Any] = {key: stored.value(key) for key in stored.allKeys()}
@@ -56,7 +56,7 @@ class Preferences:
             is_waiting = bool(self._new)
             self._new[key] = value
         if not is_waiting:
-            self._background.run(self._write, _nothing, _nothing_failed, must_happen=True)
+            self._background.run(self._write, _nothing, _nothing_failed, run_on_quit=True)
 
     def close(self) -> None:
         """Take nothing any more: the background thread is about to end."""
@@ -68,7 +68,7 @@ class Preferences:
             new, self._new = self._new, {}
         with suppress(AppError, OSError):
             # Qt keeps a file's permissions, and would let others read a new one.
-            own_folder(Path(self._path).parent)
+            ensure_own_folder(Path(self._path).parent)
             open_private(Path(self._path), "ab").close()
         stored = QSettings(self._path, QSettings.Format.IniFormat)
         for key, value in new.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
-from app.core.files.atomic_files import plain_disk_errors
+from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.disks import check_connected
 from app.core.files.folders import make_folder
 from app.core.files.locks import Lock, try_lock
@@ -30,7 +30,7 @@ class SingleInstance(QObject):
         super().__init__(parent)
         self._name = _name(home)
         check_connected(home)
-        with plain_disk_errors(home):
+        with disk_errors_as_app_errors(home):
             make_folder(home)
             self._lock = open_descriptor(home / LOCK_FILE, os.O_RDWR | os.O_CREAT)
         self.is_first = self._take()

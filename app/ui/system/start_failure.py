@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.core.errors import AppError
 from app.core.files.paths import logs_dir
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 START_LOG, CRASH_LOG = "start.log", "crash.log"
 _SCRIPT = """on run argv

@@ -8,7 +8,7 @@ from app.ui.plots.tick_labels import value_text
 from app.ui.tables.table_model import Column, TableModel
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
 
 
 class CheckpointsModel(TableModel["CheckpointFacts"]):

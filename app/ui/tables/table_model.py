@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.look import icons
 from app.ui.look.plain_text import plain
 from app.ui.look.theme import LIGHT, Theme
@@ -75,18 +75,18 @@ class TableModel(QAbstractTableModel, Generic[Row]):
             return None
         column = self.columns[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return one_line(column.title)
+            return single_line(column.title)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(one_line(column.title, MOST_TIP))
+            return plain(single_line(column.title, MOST_TIP))
         return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row, column = self._rows[index.row()], self.columns[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return one_line(column.shown(row))
+                return single_line(column.shown(row))
             case Qt.ItemDataRole.ToolTipRole:
-                return plain(one_line(self._problem(row) or column.shown(row), MOST_TIP))
+                return plain(single_line(self._problem(row) or column.shown(row), MOST_TIP))
             case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._problem(row):
                 if self._warning is None:
                     self._warning = icons.icon("warning", self._theme.danger, WARNING_PX)

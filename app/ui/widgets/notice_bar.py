@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QObject, QRect, QTimer, Slot
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
@@ -84,10 +84,10 @@ class Notice(QFrame):
         is_problem: bool,
     ) -> None:
         self._is_lasting, self.is_problem, self._act = is_lasting, is_problem, act
-        sentence = one_line(text, MOST_WORDS)
+        sentence = single_line(text, MOST_WORDS)
         self.text.setText(sentence)
-        is_cut = sentence != one_line(text, MOST_IN_TIP)
-        set_tip(self.text, one_line(text, MOST_IN_TIP) if is_cut else "", is_wrapped=True)
+        is_cut = sentence != single_line(text, MOST_IN_TIP)
+        set_tip(self.text, single_line(text, MOST_IN_TIP) if is_cut else "", is_wrapped=True)
         self.setAccessibleName(sentence)
         self.action.setText(action)
         self.action.setAccessibleName(action or "Do what the notice offers")

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.config.training_config import config_field
+from app.core.errors import Failure
 from app.core.events import LogMessage
 from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.system.version import version_line
@@ -23,12 +24,11 @@ from app.ui.state.places import Place
 from app.ui.system import file_manager
 from app.ui.window.main_window import MainWindow
 from app.ui.window.menus import Handler
-from app.workers.background_thread import Failure
-from app.workers.tasks.library import Exported
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
+    from app.workers.tasks.library import Exported
 
 ABOUT = (
     "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
@@ -189,7 +189,7 @@ class Commands(QObject):
             self._export.ask(finished.adapter_dir, name, self._window)
 
     @Slot(object)
-    def tell_exported(self, exported: Exported) -> None:
+    def tell_exported(self, exported: "Exported") -> None:
         text = f"Exported to {exported.folder}. {exported.note}".rstrip()
         self._window.notice.tell(
             text, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),

@@ -1,21 +1,23 @@
 """What the Playground asks for, done: runs listed, checkpoints read, opened from anywhere."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.errors import Failure
 from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.state.places import Place
 from app.ui.window.main_window import MainWindow
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.jobs.generation import RunToTry, reading_run_to_try
-from app.workers.tasks.library import listing
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
+    from app.workers.tasks.library import RunChoices
 
 
 class PlaygroundCommands(QObject):
@@ -23,7 +25,7 @@ class PlaygroundCommands(QObject):
         self,
         window: MainWindow,
         page: PlaygroundPage,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
@@ -61,7 +63,9 @@ class PlaygroundCommands(QObject):
     @Slot()
     def refresh(self) -> None:
         """Read again which runs there are, and the checkpoints of the chosen one."""
-        self._background.run(listing(self._runs_dir), self._take_runs, self._fail)
+        self._background.run(
+            partial(library.list_runs, self._runs_dir), self._take_runs, self._fail
+        )
 
     def _take_runs(self, runs: "list[RunSummary]") -> None:
         there = [run for run in runs if run.adapter_dir is not None]
@@ -82,9 +86,9 @@ class PlaygroundCommands(QObject):
         self._read(run_dir)
 
     def _read(self, run_dir: Path) -> None:
-        self._background.run(reading_run_to_try(run_dir), self._take_run, self._fail)
+        self._background.run(partial(library.read_run_choices, run_dir), self._take_run, self._fail)
 
-    def _take_run(self, run: RunToTry) -> None:
+    def _take_run(self, run: "RunChoices") -> None:
         """If another one was asked for meanwhile, that one comes."""
         if self._wanted is None or self._wanted[0] != run.choices.run_dir:
             return
@@ -94,7 +98,7 @@ class PlaygroundCommands(QObject):
         self._show_model(run)
         self._page.show_starters(run.starters)
 
-    def _show_model(self, run: RunToTry) -> None:
+    def _show_model(self, run: "RunChoices") -> None:
         choices = run.choices
         if run.is_model_there or self._page.chooser.knows_model(choices.run_dir):
             self._page.show_problem("")

@@ -8,7 +8,7 @@ it quits with its window, so the window is minimized as long as a run is in prog
 from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.ui.look.plain_text import dialog
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
@@ -119,7 +119,7 @@ class QuitGuard(QObject):
 
     def _standing(self) -> str:
         how = "paused" if self._state.phase is Phase.PAUSED else "still training"
-        return f"“{one_line(self._state.run_name, _MOST_OF_A_NAME)}” is {how}."
+        return f"“{single_line(self._state.run_name, _MOST_OF_A_NAME)}” is {how}."
 
     def _is_anything_kept(self) -> bool:
         state = self._state

@@ -1,16 +1,15 @@
-"""What a data process is asked to do with a dataset. The jobs are picklable; what they need of
-app.data is imported where they run.
-"""
+"""Jobs of a data process that read, check and tokenize datasets. They are picklable, and import
+app.data where they run."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from app.core.column_mapping import Columns, parse_columns
+from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
+from app.core.progress import scaled_progress, throttled
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
@@ -21,17 +20,17 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_SHARES = 0.1
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class Reading:
+class DatasetRequest:
     """A dataset as it is to be read."""
 
     data: Path
     valid: Path | None = None
-    map: str | None = None
+    mapping: str | None = None
     """Columns as the configuration writes them; None: as remembered for this file."""
 
 
@@ -41,17 +40,19 @@ class ModelTokenizer:
 
     model: Path
     asked: int = 0
-    """Another number has it loaded anew: the model's folder may be another by now."""
+    """Another number reloads it: the model's folder may have changed."""
 
 
 @lru_cache(maxsize=1)
 def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
-    from app.engine.model.plain_tokenizer import load_plain_tokenizer
+    from app.data.chat.tokenizer import plain_tokenizer
+    from app.models.tokenizer_loading import load_tokenizer_without_mlx
 
-    return load_plain_tokenizer(tokenizer.model)
+    wrapper = load_tokenizer_without_mlx(tokenizer.model)
+    return None if wrapper is None else plain_tokenizer(wrapper)
 
 
-def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
+def get_tokenizer(tokenizer: ModelTokenizer) -> "PlainTokenizer":
     """Loaded once by a process. Raises InputError."""
     if (plain := _loaded(tokenizer)) is None:
         raise InputError("This model's rows are tokenized when a run starts.")
@@ -59,7 +60,7 @@ def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
 
 
 @dataclass(frozen=True)
-class LoadingTokenizer:
+class LoadTokenizer:
     """Yields the model's ModelLimits, then whether rows can be turned into tokens by its tokenizer
     outside of a run."""
 
@@ -74,7 +75,7 @@ class LoadingTokenizer:
 
 
 @dataclass(frozen=True)
-class GettingReady:
+class WarmUp:
     """Yields nothing; what it imports need not be waited for later."""
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
@@ -87,26 +88,26 @@ class GettingReady:
 
 
 @dataclass(frozen=True)
-class Inspected:
+class InspectedDataset:
     facts: "DatasetFacts"
-    map: str
+    mapping: str
     """The mapping that was used."""
 
 
 @dataclass(frozen=True)
-class Inspecting:
+class InspectDataset:
     """Yields an Inspected, once all rows are read and checked."""
 
-    reading: Reading
+    reading: DatasetRequest
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.inspection.inspection import inspecting
+        from app.data.inspection.inspection import inspect_stream
 
         data, valid = self.reading.data, self.reading.valid
-        columns = columns_for(_train_file(data, valid), self.reading.map)
-        facts = yield from _told(inspecting(data, valid, columns))
+        columns = columns_for(_train_file(data, valid), self.reading.mapping)
+        facts = yield from _visible(inspect_stream(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
-        yield Inspected(replace(facts, preview=()), str(columns or ""))
+        yield InspectedDataset(replace(facts, preview=()), str(columns or ""))
 
 
 StoredFiles = tuple[tuple[Path, Path], ...]
@@ -114,7 +115,7 @@ StoredFiles = tuple[tuple[Path, Path], ...]
 
 
 @dataclass(frozen=True)
-class StoredSet:
+class StoredDataset:
     """One dataset's files, cut into several or not."""
 
     train: StoredFiles
@@ -126,21 +127,21 @@ class StoredSet:
 
 
 @dataclass(frozen=True)
-class Tokenised:
+class TokenizedDatasets:
     """The datasets of a run, all of whose rows are in token stores."""
 
-    sets: tuple[StoredSet, ...]
+    sets: tuple[StoredDataset, ...]
     """The one that the others are mixed into first."""
     template_note: str = ""
-    """What is to be known of the date that the chat template writes."""
+    """A note about the date that the chat template writes."""
 
 
 @dataclass(frozen=True)
-class Tokenising:
+class TokenizeDatasets:
     """Yields TRYING while the model's chat template is tried, the share done, then a Tokenised.
     Closed early, it continues from there next time."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[DatasetRequest, ...]
     """The datasets of a run, each with its mapping."""
     tokenizer: ModelTokenizer
     mask_prompt: bool
@@ -150,66 +151,69 @@ class Tokenising:
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.core.progress import part_of_whole
         from app.data.chat.template_day import check_note
-        from app.data.chat.template_trial import TRYING, trying_templates
+        from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
-        from app.data.files.fingerprint import HASHING, bytes_to_hash, reading_contents
-        from app.data.tokenizing.store import RowSettings, opening_store
+        from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files
+        from app.data.tokenizing.store import RowSettings, open_or_build_store
         from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
-        found = [find_files(one.data, one.valid) for one in self.readings]
-        paths = [path for files in found for path in files.all_files]
+        datasets = [find_files(request.data, request.valid) for request in self.readings]
+        paths = [path for files in datasets for path in files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
-        contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
+        contents = yield from _visible(scaled_progress(hash_files(paths), 0, before, size))
         if not self.only_if_there:
-            for _step in trying_templates(loaded(self.tokenizer).chat_template):
+            for _step in try_templates(get_tokenizer(self.tokenizer).chat_template):
                 yield TRYING
         stores: dict[Path, TokenStore] = {}
-        for one, files in zip(self.readings, found, strict=True):
-            columns = parse_columns(one.map or "")
+        for request, files in zip(self.readings, datasets, strict=True):
+            columns = parse_columns(request.mapping or "")
             settings = RowSettings(
                 self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
             )
             for path in files.all_files:
-                opening = opening_store(path, loaded(self.tokenizer), settings, contents[path])
+                opening = open_or_build_store(
+                    path, get_tokenizer(self.tokenizer), settings, contents[path]
+                )
                 if self.only_if_there:
-                    store = _there(opening)
+                    store = _store_if_there(opening)
                 else:
                     bytes_here = path.stat().st_size
-                    part = part_of_whole(opening, before, bytes_here, size)
-                    store = yield from _told(part)
+                    part = scaled_progress(opening, before, bytes_here, size)
+                    store = yield from _visible(part)
                     before += bytes_here
                 if store is None:
                     return
                 stores[path] = store
-        note = check_note(loaded(self.tokenizer))
-        yield replace(_tokenised(found, stores), template_note=note)
+        note = check_note(get_tokenizer(self.tokenizer))
+        yield replace(_tokenized_datasets(datasets, stores), template_note=note)
 
 
-def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]") -> Tokenised:
+def _tokenized_datasets(
+    datasets: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
+) -> TokenizedDatasets:
     def stored(paths: tuple[Path, ...]) -> StoredFiles:
         return tuple((path, stores[path].folder) for path in paths)
 
     def rows(paths: tuple[Path, ...]) -> int:
         return sum(len(stores[path].rows) for path in paths)
 
-    return Tokenised(
+    return TokenizedDatasets(
         tuple(
-            StoredSet(
-                stored(one.train_files),
-                stored(one.valid_files),
-                tuple(rows(paths) for paths in (one.train_files, one.valid_files) if paths),
-                sum(stores[path].refused_count for path in one.all_files),
+            StoredDataset(
+                stored(dataset.train_files),
+                stored(dataset.valid_files),
+                tuple(rows(paths) for paths in (dataset.train_files, dataset.valid_files) if paths),
+                sum(stores[path].refused_count for path in dataset.all_files),
             )
-            for one in found
+            for dataset in datasets
         )
     )
 
 
-def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
+def _store_if_there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
     try:
         next(opening)
     except StopIteration as ended:
@@ -218,23 +222,13 @@ def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None"
     return None
 
 
-def _told(work: Generator[float, None, Made]) -> Generator[float, None, Made]:
-    """What the work yields, but not more often than anyone can see."""
-    told = 0.0
-    try:
-        while True:
-            share = next(work)
-            if monotonic() - told > SECONDS_BETWEEN_SHARES:
-                told = monotonic()
-                yield share
-    except StopIteration as ended:
-        return cast(Made, ended.value)
-    finally:
-        work.close()
+def _visible(work: Generator[float, None, T]) -> Generator[float, None, T]:
+    """The same work, which yields no more often than anyone can see."""
+    return throttled(work, SECONDS_BETWEEN_SHARES, at_once=True)
 
 
 def _train_file(data: Path, valid: Path | None) -> Path:
-    """The file that a mapping is kept for; `data` itself where that can't be told."""
+    """The file that a mapping is kept for; `data` itself if that is unknown."""
     from app.data.files.dataset_files import find_files
 
     try:
@@ -243,7 +237,7 @@ def _train_file(data: Path, valid: Path | None) -> Path:
         return data
 
 
-def columns_for(path: Path, written: str | None) -> Columns | None:
+def columns_for(path: Path, written: str | None) -> ColumnMapping | None:
     from app.library.column_mapping_store import remembered_columns
 
     return remembered_columns(path) if written is None else parse_columns(written)

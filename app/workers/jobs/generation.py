@@ -1,30 +1,26 @@
-"""Trying a checkpoint: its jobs for the compute thread, and the model that stays there between
-questions."""
+"""Jobs of the compute thread that load a checkpoint, keep it in memory and let it answer."""
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import RunError
 from app.core.events import Event
-from app.core.generation_events import Chat, Sampling, Tried
+from app.core.generation_events import Chat, CheckpointRef, Sampling
 from app.library.run.layout import ADAPTER_FILE
 from app.workers.job import JobFunction
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel
-    from app.library.reading.checkpoint_choices import TryChoices
 
 
-class HeldModel:
+class LoadedCheckpoint:
     """The one checkpoint that is loaded, if one is. Only its jobs touch it, on their thread."""
 
     def __init__(self) -> None:
         self._model: TunedModel | None = None
         self._file: tuple[int, ...] = ()
 
-    def answering(self, tried: Tried, chat: Chat, sampling: Sampling) -> JobFunction:
+    def answer_job(self, checkpoint: CheckpointRef, chat: Chat, sampling: Sampling) -> JobFunction:
         """Yields StageChanged while it loads, CheckpointLoaded, then the answers' events.
 
         The model stays for the next question, unless MLX gave up on it.
@@ -36,7 +32,7 @@ class HeldModel:
             from app.engine.runtime.stopping import until_stopped
 
             try:
-                loading = until_stopped(self._loading(tried), should_stop)
+                loading = until_stopped(self._loading(checkpoint), should_stop)
                 model = yield from loading
             except StoppedEarly:
                 return
@@ -50,8 +46,8 @@ class HeldModel:
 
         return work
 
-    def freeing(self) -> JobFunction:
-        """Yields nothing; the memory is given back."""
+    def unload_job(self) -> JobFunction:
+        """Yields nothing; frees the memory."""
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[object]:
             if self._model is not None:
@@ -60,51 +56,28 @@ class HeldModel:
 
         return work
 
-    def _loading(self, tried: Tried) -> "Generator[Event, None, TunedModel]":
+    def _loading(self, checkpoint: CheckpointRef) -> "Generator[Event, None, TunedModel]":
         """The checkpoint as it is on the disk now."""
         from app.engine.generation.adapted_model import loading_tuned_model
 
-        file = _identity(tried)
-        if self._model is None or self._model.loaded.tried != tried or self._file != file:
+        file = _identity(checkpoint)
+        if self._model is None or self._model.loaded.checkpoint != checkpoint or self._file != file:
             self._drop()  # never two models in memory
-            self._model = yield from loading_tuned_model(tried)
+            self._model = yield from loading_tuned_model(checkpoint)
             self._file = file
         return self._model
 
     def _drop(self) -> None:
-        from app.engine.runtime.mlx_gateway import free_unused
+        from app.engine.runtime.mlx_runtime import clear_cache
 
         self._model = None
-        free_unused()
+        clear_cache()
 
 
-def _identity(tried: Tried) -> tuple[int, ...]:
+def _identity(checkpoint: CheckpointRef) -> tuple[int, ...]:
     """Of the adapter's file: another one if it was written anew; none if it is gone."""
     try:
-        found = (tried.adapter_dir / ADAPTER_FILE).stat()
+        stat_result = (checkpoint.adapter_dir / ADAPTER_FILE).stat()
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-@dataclass(frozen=True)
-class RunToTry:
-    """A run's checkpoints, and questions of its validation file."""
-
-    choices: "TryChoices"
-    starters: tuple[str, ...]
-    is_model_there: bool
-    """The base model's folder is where it was."""
-
-
-def reading_run_to_try(run_dir: Path) -> Callable[[], RunToTry]:
-    """Raises InputError if the run can't be read."""
-
-    def work() -> RunToTry:
-        from app.data.inspection.sample_prompts import starters
-        from app.library.reading.checkpoint_choices import read_choices
-
-        choices = read_choices(run_dir)
-        return RunToTry(choices, starters(choices.settings), choices.model.is_dir())
-
-    return work
+    return stat_result.st_ino, stat_result.st_size, stat_result.st_mtime_ns

@@ -1,38 +1,38 @@
-"""What a data process is asked about rows that are no tokens yet: the first ones, or any of them.
+"""Jobs of a data process that show rows before they are tokenized: the first ones, or any page.
 
 The jobs are picklable; what they need of app.data is imported where they run.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from app.core.progress import mapped, throttled
 from app.workers.jobs.datasets import (
     SECONDS_BETWEEN_SHARES,
+    DatasetRequest,
     ModelTokenizer,
-    Reading,
     columns_for,
-    loaded,
+    get_tokenizer,
 )
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
     from app.data.inspection.head_rows import ColumnSample
-    from app.data.inspection.row_pager import PlacedExample, RowCursor
+    from app.data.inspection.row_pager import RowPager
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
-"""What is shown at a time; more takes the window too long to lay out."""
+"""Tokens shown at a time; more take the window too long to lay out."""
 
 ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """How rows become tokens, and what is shown of them."""
+    """How rows are tokenized and shown."""
 
     tokenizer: ModelTokenizer
     mask_prompt: bool
@@ -41,42 +41,42 @@ class Rendering:
 
 
 @dataclass(frozen=True)
-class Looked:
+class HeadRows:
     """The first rows of a file."""
 
-    reading: Reading
-    map: str
+    reading: DatasetRequest
+    mapping: str
     """The mapping that was used."""
     rows: "tuple[PreviewRow, ...]"
     columns: "tuple[ColumnSample, ...]"
     problem: str = ""
-    """Why the first rows are no examples."""
+    """The reason why the first rows are no examples."""
 
 
 @dataclass(frozen=True)
-class Looking:
+class LoadHeadRows:
     """Yields what there is to show of a file at once, a Looked: raw, then rendered."""
 
-    reading: Reading
+    reading: DatasetRequest
     rows: int
     rendering: Rendering | None = None
     """None: the tokenizer isn't there yet."""
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
         from app.data.files.dataset_files import find_files
-        from app.data.inspection.head_rows import first_rows
+        from app.data.inspection.head_rows import read_head_rows
         from app.data.inspection.row_rendering import raw_row
 
         path = find_files(self.reading.data, self.reading.valid).train
-        columns = columns_for(path, self.reading.map)
-        found = first_rows(path, columns, self.rows)
+        columns = columns_for(path, self.reading.mapping)
+        head = read_head_rows(path, columns, self.rows)
         budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
-        raw = tuple(raw_row(row, number, budget) for number, row in enumerate(found.examples))
-        problem = str(found.problems[0]) if found.problems and not raw else ""
-        looked = Looked(self.reading, str(columns or ""), raw, found.columns, problem)
-        yield looked
+        raw = tuple(raw_row(row, number, budget) for number, row in enumerate(head.examples))
+        problem = str(head.problems[0]) if head.problems and not raw else ""
+        shown = HeadRows(self.reading, str(columns or ""), raw, head.columns, problem)
+        yield shown
         if self.rendering is not None and raw and not should_stop():
-            yield replace(looked, rows=_rendered(found.examples, raw, self.rendering, budget))
+            yield replace(shown, rows=_rendered(head.examples, raw, self.rendering, budget))
 
 
 def _rendered(
@@ -86,16 +86,16 @@ def _rendered(
     budget: int,
 ) -> "tuple[PreviewRow, ...]":
     from app.data.chat.tokenization import ExampleTokenizer
-    from app.data.examples import RowProblem
-    from app.data.inspection.row_rendering import RowPainter
+    from app.data.examples import RowIssue
+    from app.data.inspection.row_rendering import RowRenderer
 
-    tokenizer = loaded(rendering.tokenizer)
+    tokenizer = get_tokenizer(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
-    painter = RowPainter(tokenizer)
+    painter = RowRenderer(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
-        row, *others = tokenize.one(example)  # type: ignore[arg-type]
-        if isinstance(row, RowProblem):
+        row, *others = tokenize.tokenize(example)  # type: ignore[arg-type]
+        if isinstance(row, RowIssue):
             rows.append(replace(plain, problem=row.reason))
         else:
             painted = painter.row(plain.number, row, rendering.limit, budget)
@@ -104,7 +104,7 @@ def _rendered(
 
 
 @dataclass(frozen=True)
-class Page:
+class RowPage:
     """Rows that follow one another, of a set's files."""
 
     first: int
@@ -113,80 +113,67 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How far the reading has come on its way to a page."""
+class PageProgress:
+    """Progress of reading up to a page."""
 
     row: int
 
 
 @dataclass(frozen=True)
-class LookingFurther:
+class LoadRowPage:
     """Yields Reached, then a Page of rows that are no tokens yet, rendered if that can be.
 
     Where there are not so many, it is the last page.
     """
 
-    reading: Reading
+    reading: DatasetRequest
     """With its mapping."""
     file: int
     """0 for the training files, 1 for the validation files."""
     first: int
     count: int
     version: int
-    """Another one for files that were read anew: they may be others by now."""
+    """Counts up when the files are read again: they may have changed."""
     rendering: Rendering | None = None
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
         from app.data.inspection.row_rendering import raw_row
 
         cursor = _cursor(self.reading, self.file, self.version)
-        placed = yield from _reaching(cursor.going_to(self.first, self.count))
+        placed = yield from mapped(
+            throttled(cursor.go_to(self.first, self.count), SECONDS_BETWEEN_SHARES), PageProgress
+        )
         is_one = len(_paths(self.reading, self.file)) == 1
         budget = BUDGET_TOKENS // max(1, self.count)
         rows = tuple(
-            replace(raw_row(one.example, one.number, budget), file="" if is_one else one.path.name)
-            for one in placed
+            replace(raw_row(row.example, row.number, budget), file="" if is_one else row.path.name)
+            for row in placed
         )
         if self.rendering is not None and not should_stop():
-            rows = _rendered(tuple(one.example for one in placed), rows, self.rendering, budget)
-        yield Page(placed[0].number if placed else 0, rows)
-
-
-def _reaching(
-    going: "Generator[int, None, tuple[PlacedExample, ...]]",
-) -> "Generator[Reached, None, tuple[PlacedExample, ...]]":
-    """What going to a row yields, but not more often than anyone can see."""
-    told = monotonic()
-    while True:
-        try:
-            row = next(going)
-        except StopIteration as ended:
-            return cast("tuple[PlacedExample, ...]", ended.value)
-        if monotonic() - told > SECONDS_BETWEEN_SHARES:
-            told = monotonic()
-            yield Reached(row)
+            rows = _rendered(tuple(row.example for row in placed), rows, self.rendering, budget)
+        yield RowPage(placed[0].number if placed else 0, rows)
 
 
 @dataclass(frozen=True)
-class LookingAtFiles:
+class CheckFileStates:
     """Yields what the files of each dataset are like now, a tuple of FileStates."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[DatasetRequest, ...]
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.files.file_states import file_states
+        from app.data.files.fingerprint import file_states
 
-        yield tuple(file_states(one.data, one.valid) for one in self.readings)
+        yield tuple(file_states(request.data, request.valid) for request in self.readings)
 
 
 @lru_cache(maxsize=1)
-def _cursor(reading: Reading, file: int, version: int) -> "RowCursor":  # noqa: ARG001
-    from app.data.inspection.row_pager import RowCursor
+def _cursor(reading: DatasetRequest, file: int, version: int) -> "RowPager":  # noqa: ARG001
+    from app.data.inspection.row_pager import RowPager
 
-    return RowCursor(_paths(reading, file), columns_for(reading.data, reading.map or ""))
+    return RowPager(_paths(reading, file), columns_for(reading.data, reading.mapping or ""))
 
 
-def _paths(reading: Reading, file: int) -> "tuple[Path, ...]":
+def _paths(reading: DatasetRequest, file: int) -> "tuple[Path, ...]":
     from app.data.files.dataset_files import find_files
 
     files = find_files(reading.data, reading.valid)

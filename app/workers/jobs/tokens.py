@@ -1,4 +1,4 @@
-"""What a data process is asked about rows that are in token stores: any of them, and all of them.
+"""Jobs of a data process on tokenized rows: any page of them, and statistics of all.
 
 Stores stay open between two jobs, so that paging takes no time.
 """
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
-from app.workers.jobs.datasets import ModelTokenizer, StoredFiles, StoredSet, loaded
-from app.workers.jobs.preview import BUDGET_TOKENS, Page, Rendering
+from app.workers.jobs.datasets import ModelTokenizer, StoredDataset, StoredFiles, get_tokenizer
+from app.workers.jobs.preview import BUDGET_TOKENS, Rendering, RowPage
 
 if TYPE_CHECKING:
     from app.data.tokens.store_files import TokenStore
     from app.data.training_set.statistics import Stored
 
 ShouldStop = Callable[[], bool]
-Sets = tuple[StoredSet, ...]
+Sets = tuple[StoredDataset, ...]
 """The dataset itself, then those that are mixed into it."""
 
 
 @dataclass(frozen=True)
-class Split:
+class HoldoutSplit:
     """Which rows are held out, where there is no validation file."""
 
     share: float
@@ -33,7 +33,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class ShowingRows:
+class LoadTokenPage:
     """Yields a Page of one dataset's rows."""
 
     sets: Sets
@@ -44,54 +44,54 @@ class ShowingRows:
     first: int
     count: int
     rendering: Rendering
-    split: Split
+    split: HoldoutSplit
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.tokens.rows import TokenView
-        from app.data.training_set.concatenated_rows import joined
+        from app.data.tokens.rows import concat_rows
+        from app.data.tokens.view import TokenView
 
         stored = self.sets[self.dataset]
         files = stored.valid if self.file else stored.train
         parts = [_opened(folder).rows for _, folder in files]
-        rows = joined(parts)
+        rows = concat_rows(parts)
         painter = _painter(self.rendering.tokenizer)
-        held = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
+        mask = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
         begins = [0, *accumulate(len(part) for part in parts)]
         numbers = range(self.first, min(self.first + self.count, len(rows)))
         view = TokenView(rows, _indexes(numbers), limit=2**31)
         shown = [
             replace(
                 painter.row(number, view[index], self.rendering.limit, BUDGET_TOKENS // self.count),
-                is_held_out=bool(held is not None and held[number]),
+                is_held_out=bool(mask is not None and mask[number]),
                 file=files[bisect_right(begins, number) - 1][0].name if len(files) > 1 else "",
             )
             for index, number in enumerate(numbers)
         ]
-        yield Page(self.first, tuple(shown))
+        yield RowPage(self.first, tuple(shown))
 
 
 @dataclass(frozen=True)
-class Measuring:
+class ComputeStatistics:
     """Yields a tuple with the DataStatistics of each set."""
 
     sets: Sets
-    split: Split
+    split: HoldoutSplit
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.training_set.statistics import data_statistics
 
-        held = _held(self.sets, self.split)
+        holdouts = _holdout_masks(self.sets, self.split)
         yield tuple(
-            data_statistics(_stored(one.train), _stored(one.valid), masks)
-            for one, masks in zip(self.sets, held, strict=True)
+            data_statistics(_stored(dataset.train), _stored(dataset.valid), masks)
+            for dataset, masks in zip(self.sets, holdouts, strict=True)
         )
 
 
 @dataclass(frozen=True)
-class NamingLongRows:
+class ListLongRows:
     """Yields the first rows of a dataset that are longer than a limit, as RowProblems."""
 
-    stored: StoredSet
+    stored: StoredDataset
     limit: int
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
@@ -117,26 +117,26 @@ def _opened(folder: Path) -> "TokenStore":
 
 
 @lru_cache(maxsize=2)
-def _held(sets: Sets, split: Split) -> Any:
-    """Of each training file of each dataset, which of its rows are held out."""
-    from app.data.training_set.validation_split import held_out_of_datasets
+def _holdout_masks(sets: Sets, split: HoldoutSplit) -> Any:
+    """For each training file of each dataset, a mask of its held-out rows."""
+    from app.data.training_set.validation_split import split_datasets
 
-    digests = [[_opened(folder).rows.digests for _, folder in one.train] for one in sets]
-    have_valid = [bool(one.valid) for one in sets]
-    return held_out_of_datasets(digests, have_valid, split.share, split.seed)
+    digests = [[_opened(folder).rows.digests for _, folder in dataset.train] for dataset in sets]
+    have_valid = [bool(dataset.valid) for dataset in sets]
+    return split_datasets(digests, have_valid, split.share, split.seed)
 
 
-def _joined_mask(sets: Sets, split: Split, dataset: int) -> Any:
+def _joined_mask(sets: Sets, split: HoldoutSplit, dataset: int) -> Any:
     import numpy as np
 
-    return np.concatenate(_held(sets, split)[dataset])
+    return np.concatenate(_holdout_masks(sets, split)[dataset])
 
 
 @lru_cache(maxsize=1)
 def _painter(tokenizer: ModelTokenizer) -> Any:
-    from app.data.inspection.row_rendering import RowPainter
+    from app.data.inspection.row_rendering import RowRenderer
 
-    return RowPainter(loaded(tokenizer))
+    return RowRenderer(get_tokenizer(tokenizer))
 
 
 def _indexes(numbers: range) -> Any:

@@ -1,4 +1,5 @@
-"""The engine's work as jobs for the compute thread; the engine is imported there and only then."""
+"""Jobs of the compute thread that train, resume and estimate. They import the engine where they
+run."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import MemoryEstimated
 from app.workers.job import JobFunction
-from app.workers.jobs.datasets import StoredSet
+from app.workers.jobs.datasets import StoredDataset
 
 if TYPE_CHECKING:
     from app.engine.training.batch_forecast import StoredRows
@@ -41,7 +42,9 @@ class CheckpointRequest:
         return True
 
 
-def training(config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest) -> JobFunction:
+def training_job(
+    config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest
+) -> JobFunction:
     """Yields the run's events."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
@@ -54,8 +57,8 @@ def training(config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointReque
     return work
 
 
-def resuming(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
-    """Yields the events of a run that goes on, from its last checkpoint or from the one named."""
+def resume_job(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
+    """Yields the events of a run that resumes from its last checkpoint, or from the one named."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.training.trainer import resume
@@ -68,7 +71,7 @@ def resuming(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) ->
 
 
 @dataclass(frozen=True)
-class PlanRefused:
+class PlanRejected:
     """The base model is good, but the tiers can't be laid over it."""
 
     message: str
@@ -80,8 +83,8 @@ class MemoryUnknown:
     """There can be no estimate of what a run needs: the model's code can't be traced."""
 
 
-def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
-    """The same work, begun once something has been let go of; never, if it is stopped before."""
+def wait_for(is_free: threading.Event, function: JobFunction) -> JobFunction:
+    """The same job, started once `is_free` is set; never, if it is stopped before."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         while not is_free.wait(_SECONDS_BETWEEN_LOOKS):
@@ -93,15 +96,15 @@ def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
 
 
 @dataclass(frozen=True)
-class KnownRows:
+class TokenizedRows:
     """The rows that a run would use, once they are tokens, and the runs before it."""
 
-    sets: tuple[StoredSet, ...]
+    sets: tuple[StoredDataset, ...]
     runs_dir: Path
 
 
-def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobFunction:
-    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRefused.
+def tier_preview(config: TrainingConfig, known: TokenizedRows | None = None) -> JobFunction:
+    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRejected.
 
     Then a MemoryEstimated, of the batches that `known` rows make, or else of the largest that the
     settings allow; or a MemoryUnknown. A base model that can't be loaded fails the job.
@@ -116,7 +119,7 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
             yield preview_tiers(config)
         except AppError as error:
             load_architecture(config.model)  # if this raises as well, the model is to blame
-            yield PlanRefused(error.message, error.hint)
+            yield PlanRejected(error.message, error.hint)
         else:
             with suppress(StoppedEarly):
                 if not should_stop():
@@ -126,18 +129,18 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
 
 
 def _memory(
-    config: TrainingConfig, known: KnownRows | None, should_stop: Callable[[], bool]
+    config: TrainingConfig, known: TokenizedRows | None, should_stop: Callable[[], bool]
 ) -> MemoryEstimated | None:
     from app.engine.memory.preflight import estimate_memory
 
     if known is None or len(known.sets) != len(config.mix) + 1:
         return estimate_memory(config, should_stop=should_stop)
     from app.engine.training.batch_forecast import likely_shapes
-    from app.library.seen_packing import was_packed
+    from app.library.run_history import last_packing
 
     try:
         likely = likely_shapes(
-            config, _stored(known.sets), was_packed(known.runs_dir, config.model)
+            config, _stored(known.sets), last_packing(known.runs_dir, config.model)
         )
     except AppError:  # a run with these settings would say so, and not start
         return estimate_memory(config, should_stop=should_stop)
@@ -146,16 +149,16 @@ def _memory(
     )
 
 
-def _stored(sets: tuple[StoredSet, ...]) -> "StoredRows":
+def _stored(sets: tuple[StoredDataset, ...]) -> "StoredRows":
     from app.data.files.dataset_files import DatasetFiles
     from app.data.training_set.training_data import MixedFiles
     from app.engine.training.batch_forecast import StoredRows
 
     datasets = []
-    for one in sets:
-        train, valid = ([path for path, _ in files] for files in (one.train, one.valid))
+    for dataset in sets:
+        train, valid = ([path for path, _ in files] for files in (dataset.train, dataset.valid))
         first_valid = valid[0] if valid else None
         files = DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(valid[1:]))
         datasets.append(MixedFiles(files, share=0.0))
-    folders = tuple(pair for one in sets for pair in (*one.train, *one.valid))
+    folders = tuple(pair for dataset in sets for pair in (*dataset.train, *dataset.valid))
     return StoredRows(tuple(datasets), folders)

@@ -1,4 +1,4 @@
-"""The desktop's trash: things moved there come back where they were, as long as they are there."""
+"""Moves runs and checkpoints to the desktop's Trash, and restores them where they were."""
 
 import errno
 import os
@@ -6,14 +6,16 @@ import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QFile, QStandardPaths
 
 from app.core.errors import AppError, InputError
-from app.core.files.atomic_files import plain_disk_errors
+from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.folders import copy_folder, make_folder
+from app.library.reading.checkpoints import prunable_checkpoints, update_manifest_pointers
+from app.library.run.run_lock import is_locked
 
 
 @dataclass(frozen=True)
@@ -40,31 +42,31 @@ def _make_room() -> None:
 
 
 def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
-    """What the disk refused, which can be tried again, and why something is not back."""
+    """The items that the disk refused, which can be tried again, and the first problem."""
     refused, problem = [], ""
-    for one in removed:
+    for item in removed:
         try:
-            _put_back(one)
+            _put_back(item)
         except InputError as error:
             problem = problem or str(error)
         except AppError as error:
-            refused.append(one)
+            refused.append(item)
             problem = problem or str(error)
     return tuple(refused), problem
 
 
-def _put_back(one: Removed) -> None:
+def _put_back(item: Removed) -> None:
     """Raises InputError if it can't come back any more."""
-    if not os.path.lexists(one.in_trash):
-        raise InputError(f"{one.original.name} is no longer in the Trash.")
-    if os.path.lexists(one.original):
-        raise InputError(f"{one.original} is there again, so it was not put back.")
-    with plain_disk_errors(one.original):
-        make_folder(one.original.parent)
-        _move(one.in_trash, one.original)
+    if not os.path.lexists(item.in_trash):
+        raise InputError(f"{item.original.name} is no longer in the Trash.")
+    if os.path.lexists(item.original):
+        raise InputError(f"{item.original} is there again, so it was not put back.")
+    with disk_errors_as_app_errors(item.original):
+        make_folder(item.original.parent)
+        _move(item.in_trash, item.original)
     with suppress(OSError):  # what Linux desktops note about a file in the trash
-        info = one.in_trash.parent.parent / "info"
-        (info / f"{one.in_trash.name}.trashinfo").unlink()
+        info = item.in_trash.parent.parent / "info"
+        (info / f"{item.in_trash.name}.trashinfo").unlink()
 
 
 def _move(source: Path, target: Path) -> None:
@@ -76,3 +78,57 @@ def _move(source: Path, target: Path) -> None:
             raise
         copy_folder(source, target)
         shutil.rmtree(source, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What was moved to the Trash together, and is restored together."""
+
+    removed: tuple[Removed, ...]
+    run_dir: Path | None = None
+    """The run that the removed checkpoints belong to."""
+    problem: str = ""
+    """Why something could not be moved or restored."""
+
+
+def delete_runs(run_dirs: Iterable[Path]) -> Deletion:
+    """A run in progress stays."""
+    removed, problem = [], ""
+    for run_dir in run_dirs:
+        try:
+            if is_locked(run_dir):
+                raise InputError(f"The run {run_dir.name} is in progress. Stop it first.")
+            removed.append(to_trash(run_dir))
+        except AppError as error:
+            problem = str(error)
+    return Deletion(tuple(removed), None, problem)
+
+
+def delete_checkpoints(run_dir: Path, folders: Iterable[Path]) -> Deletion:
+    """Raises InputError if the run is in progress."""
+    if is_locked(run_dir):
+        raise InputError("The run is in progress. Stop it first.")
+    removed, problem = [], ""
+    for folder in folders:
+        try:
+            removed.append(to_trash(folder))
+        except AppError as error:
+            problem = str(error)
+    update_manifest_pointers(run_dir)
+    return Deletion(tuple(removed), run_dir, problem)
+
+
+def keep_best_and_last(run_dir: Path) -> Deletion:
+    """Removes all other checkpoints. Raises InputError if the run is in progress."""
+    return delete_checkpoints(run_dir, prunable_checkpoints(run_dir))
+
+
+def restore(deletion: Deletion) -> Deletion:
+    """Returns what could not be restored yet, and why."""
+    refused, problem = put_back(deletion.removed)
+    if deletion.run_dir is not None and len(refused) < len(deletion.removed):
+        try:
+            update_manifest_pointers(deletion.run_dir)
+        except AppError as error:
+            problem = problem or str(error)
+    return replace(deletion, removed=refused, problem=problem)

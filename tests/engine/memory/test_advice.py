@@ -57,21 +57,21 @@ def test_every_advice_fits_when_it_is_followed(
         assert again is not None
         assert again.verdict == "fits", advice
         assert again.peak_bytes == advice.peak_bytes
-        product = followed.batch_size * followed.gradient_accumulation
-        assert product == config.batch_size * config.gradient_accumulation
+        product = followed.batch_size * followed.grad_accumulation_steps
+        assert product == config.batch_size * config.grad_accumulation_steps
 
 
 def test_what_costs_only_time_is_advised_together_before_the_data_is_cut(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = [replace(config, grad_checkpoint=True), replace(config, batch_size=1)]
-    both = replace(config, grad_checkpoint=True, batch_size=1, gradient_accumulation=6)
+    both = replace(config, grad_checkpoint=True, batch_size=1, grad_accumulation_steps=6)
     known = [estimate_memory(one, LONGEST) for one in (config, *alone, both)]
     whole, *single, together = (one.peak_bytes for one in known if one is not None)
     assert 1.25 * together < min(single)
     estimate = estimate_with(config, 1.25 * together / whole, monkeypatch)
     settings = dict(estimate.advice[0].settings)
-    assert set(settings) == {"grad_checkpoint", "batch_size", "gradient_accumulation"}
+    assert set(settings) == {"grad_checkpoint", "batch_size", "grad_accumulation_steps"}
 
 
 def test_where_no_single_change_is_enough_some_are_advised_together(

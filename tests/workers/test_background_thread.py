@@ -1,0 +1,129 @@
+import threading
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.errors import Failure, InputError
+from app.workers import background_thread as background_module
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks.library import check_model
+from tests.patience import PATIENCE_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_module, "SECONDS_BETWEEN_SHARES", 0.0)
+
+
+@pytest.fixture
+def background(qapp: object) -> Iterator[BackgroundThread]:
+    tasks = BackgroundThread()
+    yield tasks
+    tasks.shut_down()
+
+
+def test_work_is_done_elsewhere_and_its_result_told_here(
+    qtbot: QtBot, background: BackgroundThread
+) -> None:
+    told: list[tuple[int, int]] = []
+    for _ in range(50):
+        background.run(
+            threading.get_ident,
+            lambda ident: told.append((ident, threading.get_ident())),
+            pytest.fail,
+        )
+    qtbot.waitUntil(lambda: len(told) == 50)
+    here = threading.get_ident()
+    assert all(worked != here and heard == here for worked, heard in told)
+
+
+def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundThread) -> None:
+    told: list[Failure] = []
+
+    def fail() -> None:
+        raise InputError("There is no such file.", "Choose another.")
+
+    background.run(fail, pytest.fail, told.append)
+    qtbot.waitUntil(lambda: bool(told))
+    assert (told[0].message, told[0].hint, told[0].is_app_error) == (
+        "There is no such file.", "Choose another.", True,
+    )  # fmt: skip
+
+
+def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no config\.json"):
+        check_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(InputError, match="no weights"):
+        check_model(tmp_path)
+
+
+def test_a_gguf_folder_is_told_what_to_choose_instead(tmp_path: Path) -> None:
+    (tmp_path / "llama.gguf").write_bytes(b"GGUF")
+    with pytest.raises(InputError, match="GGUF") as told:
+        check_model(tmp_path)
+    assert "MLX format" in told.value.hint
+
+
+def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
+    assert check_model(tiny_model) == tiny_model
+
+
+def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
+    done: list[str] = []
+    tasks = BackgroundThread()
+    tasks.run(lambda: tasks._is_ending.wait(PATIENCE_SECONDS), lambda _: None, pytest.fail)
+    tasks.run(lambda: done.append("read"), lambda _: None, pytest.fail)
+    tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, run_on_quit=True)
+    tasks.shut_down()
+    assert done == ["write"]
+
+
+def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundThread) -> None:
+    shares: list[float] = []
+    told: list[str] = []
+
+    def work() -> Generator[float, None, str]:
+        while len(shares) < 3:
+            yield 0.5
+        return "done"
+
+    background.run_in_steps(work, told.append, pytest.fail, shares.append)
+    qtbot.waitUntil(lambda: told == ["done"])
+    assert set(shares) == {0.5}
+
+
+def test_work_in_steps_is_closed_when_it_is_cancelled(
+    qtbot: QtBot, background: BackgroundThread
+) -> None:
+    told: list[object] = []
+    ended: list[str] = []
+    cancel = background.run_in_steps(
+        lambda: _without_end(ended), told.append, pytest.fail, lambda _: cancel()
+    )
+    qtbot.waitUntil(lambda: told == [None])
+    assert ended == ["closed"]
+
+
+def test_work_in_steps_is_closed_when_the_app_ends(qapp: object) -> None:
+    tasks, ended = BackgroundThread(), list[str]()
+    began = threading.Event()
+    tasks.run_in_steps(
+        lambda: _without_end(ended, began.set), pytest.fail, pytest.fail, lambda _: None
+    )
+    assert began.wait(PATIENCE_SECONDS)
+    tasks.shut_down()
+    assert ended == ["closed"]
+
+
+def _without_end(
+    ended: list[str], begin: Callable[[], None] = lambda: None
+) -> Generator[float, None, None]:
+    try:
+        begin()
+        while True:
+            yield 0.5
+    finally:
+        ended.append("closed")

@@ -1,0 +1,165 @@
+"""The model that is tried stays between questions, is another one when it should be, and goes."""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+from app.core.events import StageChanged
+from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, CheckpointRef, Sampling
+from app.workers.compute_thread import ComputeThread
+from app.workers.job import JobEnded, JobYielded
+from app.workers.jobs.generation import LoadedCheckpoint
+from tests.conftest import write_chats
+
+ASKED = Chat("What is 1 plus 1?"), Sampling(max_tokens=2)
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def run_dir(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two checkpoints of a run on a base of some megabytes."""
+    from app.engine.training.trainer import train
+
+    folder = tmp_path_factory.mktemp("run")
+    write_chats(folder / "chats.jsonl", 12)
+    config = TrainingConfig(
+        model=make_model(hidden=256), data=folder / "chats.jsonl", output=folder / "run", steps=2,
+        batch_size=4, steps_per_save=1, tiers=(TierConfig(1),),
+    )  # fmt: skip
+    return list(train(config))[-1].run_dir  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def tried(run_dir: Path) -> CheckpointRef:
+    from app.library.run.manifest import read_manifest
+
+    model = Path(read_manifest(run_dir)["config"]["model"])
+    return CheckpointRef(model, run_dir / "checkpoints" / "step-000001")
+
+
+def test_loading_is_stopped_between_two_parts_of_the_weights(
+    tried: CheckpointRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.model.loading._PIECE_BYTES", 1000)
+    monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
+    held, events = LoadedCheckpoint(), []
+    for event in held.answer_job(tried, *ASKED)(lambda: len(events) == 3):
+        events.append(event)
+    stages = [event for event in events if isinstance(event, StageChanged)]
+    assert len(stages) == len(events) == 3
+    assert 0.0 == stages[0].fraction < stages[1].fraction < stages[2].fraction < 1.0  # type: ignore[operator]
+    assert held._model is None
+
+
+def test_the_model_stays_until_another_checkpoint_is_asked(tried: CheckpointRef) -> None:
+    held = LoadedCheckpoint()
+    events = list(held.answer_job(tried, *ASKED)(never))
+    assert isinstance(events[0], StageChanged)
+    told = [event for event in events if not isinstance(event, StageChanged)]
+    assert isinstance(told[0], CheckpointLoaded)
+    assert sum(isinstance(event, AnswerEnded) for event in events) == 2
+    first = held._model
+    list(held.answer_job(tried, *ASKED)(never))
+    assert held._model is first
+    other = CheckpointRef(tried.model, tried.adapter_dir.with_name("step-000002"))
+    list(held.answer_job(other, *ASKED)(never))
+    assert held._model is not first
+    assert held._model is not None
+    assert held._model.loaded.checkpoint == other
+
+
+def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: CheckpointRef) -> None:
+    held = LoadedCheckpoint()
+    list(held.answer_job(tried, *ASKED)(never))
+    first = held._model
+    file = tried.adapter_dir / "adapters.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    with pytest.raises(InputError, match=r"adapters\.safetensors is missing"):
+        list(held.answer_job(tried, *ASKED)(never))
+    assert held._model is None
+    file.write_bytes(content)
+    list(held.answer_job(tried, *ASKED)(never))
+    assert held._model is not first
+
+
+def test_a_closed_answer_keeps_the_model_for_the_next_one(tried: CheckpointRef) -> None:
+    held = LoadedCheckpoint()
+    working = held.answer_job(tried, ASKED[0], Sampling(max_tokens=500))(never)
+    for _ in range(5):
+        next(working)
+    working.close()  # type: ignore[attr-defined]
+    assert sum(isinstance(e, AnswerEnded) for e in held.answer_job(tried, *ASKED)(never)) == 2
+
+
+@pytest.fixture
+def compute() -> Iterator[ComputeThread]:
+    made = ComputeThread()
+    yield made
+    made.shut_down()
+
+
+def test_freeing_gives_the_memory_back(
+    tried: CheckpointRef, compute: ComputeThread, qtbot: QtBot
+) -> None:
+    """Measured by MLX itself on its thread: nothing of the model is left but what was before."""
+    seen: list[object] = []
+    ended: list[JobEnded] = []
+    compute.job_yielded.connect(seen.append)
+    compute.job_ended.connect(ended.append)
+
+    def measuring(_: Callable[[], bool]) -> Iterator[object]:
+        gc.collect()
+        yield mx.get_active_memory(), mx.get_cache_memory()
+
+    held = LoadedCheckpoint()
+    for label, function in (
+        ("a", measuring), ("b", held.answer_job(tried, *ASKED)), ("c", measuring),
+        ("d", held.unload_job()), ("e", measuring),
+    ):  # fmt: skip
+        compute.submit(label, function)
+    qtbot.waitUntil(lambda: len(ended) == 5)
+    assert [end.ending for end in ended] == ["finished"] * 5
+    before, during, after = (
+        notice.value
+        for notice in seen
+        if isinstance(notice, JobYielded) and isinstance(notice.value, tuple)
+    )
+    weights = (tried.model / "model.safetensors").stat().st_size
+    assert during[0] - before[0] >= weights
+    assert after[0] - before[0] < weights / 10
+    assert after[1] == 0
+
+
+def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
+    tried: CheckpointRef, compute: ComputeThread, qtbot: QtBot
+) -> None:
+    """It would destroy what it finds of the window, which belongs to another thread."""
+    searched_in: list[int] = []
+    ended: list[JobEnded] = []
+    compute.job_ended.connect(ended.append)
+    held = LoadedCheckpoint()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    note = lambda *_: searched_in.append(threading.get_ident())  # noqa: E731
+    gc.callbacks.append(note)
+    try:
+        for function in (held.answer_job(tried, *ASKED), held.unload_job()):
+            compute.submit("", function)
+        qtbot.waitUntil(lambda: len(ended) == 2)
+    finally:
+        gc.callbacks.remove(note)
+        if was_enabled:
+            gc.enable()
+    assert [end.ending for end in ended] == ["finished"] * 2
+    assert set(searched_in) <= {threading.get_ident()}
