@@ -41,7 +41,7 @@ def check_connected(folder: Path) -> None:
     for mount in map(Path, _known_mounts()):
         if place.is_relative_to(mount) and not is_mounted(mount):
             raise InputError(
-                f"The disk with the library isn't connected: {mount} is no mounted disk now, and "
+                f"The disk with the library isn't connected: {mount} is not mounted, and "
                 f"there is no {folder}.",
                 f"Connect it; or make the folder {place} for a new library.",
             )

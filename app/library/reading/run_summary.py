@@ -28,8 +28,7 @@ _RESUMABLE_OUTCOMES = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
 MAX_PROBLEM = 400
 CHANGED = (
-    f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
-    "that were measured."
+    f"{MANIFEST_FILE} was edited: its steps, losses and scores may differ from the measured ones."
 )
 _DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """Exceptions of a manifest with invalid values."""

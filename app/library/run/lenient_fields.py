@@ -49,7 +49,7 @@ class LenientReader:
         return value
 
     def _refuse(self, name: str, value: Any) -> None:
-        self._note(f"{self._file} says {short_repr(value)} for {name}, which can't be.")
+        self._note(f"{self._file} has an invalid value for {name}: {short_repr(value)}.")
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

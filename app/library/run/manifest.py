@@ -37,14 +37,14 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     try:
         manifest = parse_json(read_regular(path, MAX_MANIFEST_BYTES))
     except FileNotFoundError:
-        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
+        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is not a run.") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise InputError(f"{path} can't be read: {error}.") from error
     needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise InputError(f"{path} is no run's manifest.")
+        raise InputError(f"{path} is not a run's manifest.")
     if manifest["format"] > FORMAT:
         raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
     if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
