@@ -15,7 +15,7 @@ from app.core.files.untrusted_files import PRIVATE_FILE, create_file
 PARTIAL_SUFFIX = ".partial"
 
 
-def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVATE_FILE) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object], *, mode: int = PRIVATE_FILE) -> None:
     """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
 
     An existing file stays whole until the new one is complete; `mode` is the new one's. Raises
@@ -38,7 +38,7 @@ def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVA
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
-    write_atomic(path, lambda aside: _write_bytes(aside, content), mode=mode)
+    write_atomic(path, lambda aside: aside.write_bytes(content), mode=mode)
 
 
 def write_text_atomic(path: Path, text: str, *, mode: int = PRIVATE_FILE) -> None:
@@ -112,10 +112,6 @@ def is_alive(process: int) -> bool:
     except (OSError, OverflowError):
         pass
     return True
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def sync(path: Path) -> None:

@@ -16,7 +16,7 @@ class LenientReader:
         self._file = file
         self.problem = ""
 
-    def whole(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
+    def integer(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
         """A count, or 0."""
         if type(value) is int and least <= value <= most:
             return value
