@@ -15,14 +15,14 @@ from app.core.column_mapping import parse_columns
 from app.core.config.serialization import with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.chat.template_trial import TRYING, trying_templates
+from app.data.chat.template_trial import TRYING, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.files.fingerprint import unchanged
-from app.data.inspection.mixture_inspection import GivenDataset, MixedFacts, inspecting_mixed
-from app.data.training_set.measured import with_names, without_guesses
+from app.data.inspection.inspection import with_names, without_guesses
+from app.data.inspection.mixture_inspection import DatasetSource, MixtureFacts, inspect_mixture
 
 if TYPE_CHECKING:
-    from app.data.training_set.token_report import TokenisedFiles
+    from app.data.training_set.token_report import TokenizedFiles
 
 EXIT_BAD_ROWS = 2
 
@@ -44,8 +44,8 @@ def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
     settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
-    main = GivenDataset(arguments.data, config.valid, parse_columns(config.columns))
-    datasets = [main, *(GivenDataset(dataset.data) for dataset in config.mix)]
+    main = DatasetSource(arguments.data, config.valid, parse_columns(config.columns))
+    datasets = [main, *(DatasetSource(dataset.data) for dataset in config.mix)]
     facts, tokens, model = _inspected(arguments, datasets, config)
     use = None
     if model is not None:
@@ -66,9 +66,9 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _inspected(
-    arguments: argparse.Namespace, datasets: list[GivenDataset], config: TrainingConfig
-) -> "tuple[MixedFacts, list[TokenisedFiles], _Model | None]":
-    reading = inspecting_mixed(datasets)
+    arguments: argparse.Namespace, datasets: list[DatasetSource], config: TrainingConfig
+) -> "tuple[MixtureFacts, list[TokenizedFiles], _Model | None]":
+    reading = inspect_mixture(datasets)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
         return run_with_bar(reading, label), [], None
@@ -102,7 +102,7 @@ def _loaded(folder: Path) -> _Model:
 
 
 def _trying(tokenizer: Any) -> Generator[float, None, None]:
-    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+    for _ in try_templates(getattr(tokenizer, "chat_template", None)):
         yield 0.0
 
 
@@ -112,10 +112,10 @@ def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
 
 
 def _tokens(
-    model: _Model, datasets: list[GivenDataset], config: TrainingConfig
-) -> "list[TokenisedFiles]":
+    model: _Model, datasets: list[DatasetSource], config: TrainingConfig
+) -> "list[TokenizedFiles]":
     from app.data.tokenizing.store import RowSettings
-    from app.data.training_set.token_report import tokenising_files
+    from app.data.training_set.token_report import tokenize_files
 
     tokens = []
     for dataset in datasets:
@@ -124,14 +124,14 @@ def _tokens(
         settings = RowSettings(
             config.mask_prompt, dataset.columns, embedding_rows=rows, replies=config.replies
         )
-        tokenizing = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
+        tokenizing = tokenize_files(files, model.tokenizer, settings, config.max_seq_length)
         tokens.append(run_with_bar(tokenizing, f"Tokenizing {dataset.data.name}"))
     return tokens
 
 
-def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
+def _use(tokens: "list[TokenizedFiles]", config: TrainingConfig) -> RunUse:
     from app.data.files.dataset_files import dataset_name
-    from app.data.training_set.minimum_rows import RowsLeft, too_little
+    from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
     from app.data.training_set.statistics import epoch_facts
     from app.data.training_set.token_report import statistics_of
 
@@ -140,10 +140,10 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
         return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
-        RowsLeft.by_statistics(dataset_name(dataset.files), known, limit)
+        RemainingRows.by_statistics(dataset_name(dataset.files), known, limit)
         for dataset, known in zip(tokens, statistics, strict=True)
     ]
-    if refusal := too_little(left, limit, config.batch_size):
+    if refusal := insufficient_rows_error(left, limit, config.batch_size):
         return RunUse(statistics, None, f"{refusal.message} {refusal.hint}")
     shares = [mixed.share for mixed in config.mix]
     return RunUse(statistics, epoch_facts(statistics, shares, limit))

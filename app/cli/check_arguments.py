@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.cli.setting_flags import add_setting
 from app.core.config.training_config import TrainingConfig
-from app.data.examples import KEPT_PROBLEMS
+from app.data.examples import KEPT_ISSUES
 
 SHOWN_PROBLEMS = 20
 """Unless all are asked for."""
@@ -35,6 +35,6 @@ def add_check(parser: argparse.ArgumentParser) -> None:
             add_setting(parser, f)
     parser.add_argument(
         "--all", action="store_true",
-        help=f"List the first {KEPT_PROBLEMS:,} problems of each file, not {SHOWN_PROBLEMS}.",
+        help=f"List the first {KEPT_ISSUES:,} problems of each file, not {SHOWN_PROBLEMS}.",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")

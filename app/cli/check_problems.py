@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.data.examples import KEPT_PROBLEMS, RowProblem
+from app.data.examples import KEPT_ISSUES, RowIssue
 from app.data.files.dataset_files import distinct_names
 
 
@@ -15,7 +15,7 @@ class ProblemGroup:
     singular: str
     """The rest of a heading that begins with 1."""
     plural: str
-    listed: Sequence[RowProblem]
+    listed: Sequence[RowIssue]
     count: int
     """Of all, those that aren't listed too."""
 
@@ -44,10 +44,10 @@ def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
         if more := group.count - shown:
             yield f"  … and {more:,} more"
     if is_shortened:
-        yield f"--all lists the first {KEPT_PROBLEMS:,} of each file."
+        yield f"--all lists the first {KEPT_ISSUES:,} of each file."
 
 
-def _chosen(problems: Sequence[RowProblem], most: int) -> Iterable[int]:
+def _chosen(problems: Sequence[RowIssue], most: int) -> Iterable[int]:
     """The numbers of the first of each kind, then of the second of each, and so on."""
     ranks: Counter[tuple[str, bool]] = Counter()
     order = []

@@ -9,13 +9,13 @@ from app.cli.check_arguments import SHOWN_PROBLEMS
 from app.cli.check_problems import ProblemGroup, problem_lines
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.examples import ProblemKind, RowProblem
+from app.data.examples import IssueKind, RowIssue
 from app.data.files.dataset_files import DatasetFiles, dataset_name
 from app.data.files.dataset_folders import listed
-from app.data.inspection.inspection import DatasetFacts, FileFacts, Problems
-from app.data.inspection.mixture_inspection import MixedFacts
-from app.data.rows.bad_rows import ending_advice
-from app.data.rows.row_notes import FOUND_BY_MODEL, KINDS
+from app.data.inspection.inspection import DatasetFacts, FileFacts, IssueList
+from app.data.inspection.mixture_inspection import MixtureFacts
+from app.data.rows.bad_rows import extension_hint
+from app.data.rows.row_notes import KINDS, MODEL_NOTES
 
 if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics, EpochFacts
@@ -36,7 +36,7 @@ class RunUse:
 
 
 def report_data(
-    facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig
+    facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
     """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
     datasets = [_dataset(dataset) for dataset in facts.datasets]
@@ -92,18 +92,18 @@ def _token_data(
     """Figures of the training rows, truncated at the limit; `longest` is of all rows, uncut."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
-        "train_rows": train.kept(limit),
-        "valid_rows": valid.kept(limit),
+        "train_rows": train.usable_rows(limit),
+        "valid_rows": valid.usable_rows(limit),
         "left_out": statistics.left_out(limit),
-        "tokens": train.kept_tokens(limit),
-        "trained_tokens": train.trained_within(limit),
-        "cut": train.cut(limit),
+        "tokens": train.usable_tokens(limit),
+        "trained_tokens": train.trained_tokens_at(limit),
+        "cut": train.truncated_rows(limit),
         "beyond_context": statistics.longer_than(limits.context_tokens, limit),
-        "last_reply_only": train.last_reply_only(limit),
-        "cut_off": train.cut_off(limit),
-        "further_examples": statistics.further.kept(limit),
+        "last_reply_only": train.last_reply_only_rows(limit),
+        "cut_off": train.truncated_tokens(limit),
+        "further_examples": statistics.further.usable_rows(limit),
         "further_cost": round(statistics.further_cost(limit), 4),
-        "further_trained_tokens": statistics.further.trained_within(limit),
+        "further_trained_tokens": statistics.further.trained_tokens_at(limit),
         "median": train.length_at(0.5, limit),
         "percentile_95": train.length_at(0.95, limit),
         "longest": max(train.longest, valid.longest),
@@ -119,7 +119,7 @@ def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def _problem(problem: RowProblem) -> dict[str, Any]:
+def _problem(problem: RowIssue) -> dict[str, Any]:
     return {
         "file": str(problem.path),
         # The line where the file has lines, and otherwise the row's number, as it always was.
@@ -132,7 +132,7 @@ def _problem(problem: RowProblem) -> dict[str, Any]:
 
 
 def report_lines(
-    facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig,
+    facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig,
     *, is_mapped: bool, most: int = SHOWN_PROBLEMS,
 ) -> list[str]:  # fmt: skip
     """The report for people: the summary first, then advice, then `most` of the problems."""
@@ -151,7 +151,7 @@ def report_lines(
     return [*lines, *advice, *problem_lines(_grouped(facts, tokens), most)]
 
 
-def _grouped(facts: MixedFacts, tokens: Sequence[Problems]) -> list[ProblemGroup]:
+def _grouped(facts: MixtureFacts, tokens: Sequence[IssueList]) -> list[ProblemGroup]:
     """The problems of all datasets by what they mean for a run, the worst first."""
     bad = [problem for dataset in facts.datasets for problem in dataset.problems]
     files = [problem for problem in bad if problem.place.is_whole_file]
@@ -177,8 +177,8 @@ def _grouped(facts: MixedFacts, tokens: Sequence[Problems]) -> list[ProblemGroup
     ]  # fmt: skip
 
 
-def _noted_count(kinds: Mapping[ProblemKind, int]) -> int:
-    return sum(kinds.get(KINDS[note], 0) for note in FOUND_BY_MODEL)
+def _noted_count(kinds: Mapping[IssueKind, int]) -> int:
+    return sum(kinds.get(KINDS[note], 0) for note in MODEL_NOTES)
 
 
 def _use_lines(
@@ -229,7 +229,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     return [f"{steps}, {rows}, {tokens}."]
 
 
-def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str]:
+def _dataset_lines(facts: DatasetFacts, kinds: Counter[IssueKind]) -> list[str]:
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
     name = dataset_name(DatasetFiles(facts.path, None))
@@ -238,17 +238,17 @@ def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str
     return [*lines, f"By kind: {_kinds(kinds)}."] if kinds else lines
 
 
-def _kinds(counts: Mapping[ProblemKind, int]) -> str:
+def _kinds(counts: Mapping[IssueKind, int]) -> str:
     return ", ".join(f"{kind} {n:,}" for kind, n in Counter(counts).most_common())
 
 
-def _advice(facts: DatasetFacts, kinds: Counter[ProblemKind], *, is_mapped: bool) -> list[str]:
+def _advice(facts: DatasetFacts, kinds: Counter[IssueKind], *, is_mapped: bool) -> list[str]:
     lines = []
     if "unknown shape" in kinds and not is_mapped:
         lines.append(
             "Name its columns, like --columns prompt=q,completion=a or --columns text=body."
         )
-    if {"broken json", "too big"} & kinds.keys() and (advice := ending_advice(facts.path)):
+    if {"broken json", "too big"} & kinds.keys() and (advice := extension_hint(facts.path)):
         lines.append(advice)
     return lines
 

@@ -1,1 +1,1 @@
-"""Datasets: from files on disk to tokenised examples. Knows no Qt and no MLX."""
+"""Datasets: from files on disk to tokenized examples. Knows no Qt and no MLX."""

@@ -1,7 +1,6 @@
-"""The names under which files keep the parts of a row. Knows no row."""
+"""The names under which files keep the parts of a row."""
 
 from collections.abc import Mapping
-from typing import Any
 
 PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "user", "human")
 COMPLETIONS = (
@@ -11,6 +10,6 @@ CONVERSATIONS = ("conversations", "conversation")
 SYSTEMS = ("system", "system_prompt")
 
 
-def is_turn(value: Mapping[str, Any]) -> bool:
-    """Whether an object is a turn of a chat, rather than a row."""
+def is_turn(value: Mapping[str, object]) -> bool:
+    """Whether an object is a turn of a chat rather than a row."""
     return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()

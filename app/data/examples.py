@@ -1,20 +1,57 @@
-"""What one usable row is, and what one unusable row is. Knows no file format and no tokenizer."""
+"""The values that describe rows: examples, issues and locations. Knows no file format and no
+tokenizer.
+"""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from app.core.errors import InputError
-from app.data.row_location import Place
 
+
+class RowLocation(NamedTuple):
+    """The location of a row in its file, set by the format's reader; sorts in file order."""
+
+    line: int = 0
+    """1-based line on which the row begins; 0 in a file without lines."""
+    row: int = 0
+    """1-based number of the row; 0 in formats with one row per line."""
+
+    @property
+    def is_whole_file(self) -> bool:
+        """The location stands for the whole file."""
+        return not (self.line or self.row)
+
+    def __format__(self, spec: str) -> str:
+        """ "line 7"; "row 7", or "row 7 (line 12)" in a list on several lines; empty for the whole
+        file.
+
+        `spec` formats the numbers.
+        """
+        if not self.row:
+            return f"line {self.line:{spec}}" if self.line else ""
+        where = f" (line {self.line:{spec}})" if self.line > 1 else ""
+        return f"row {self.row:{spec}}{where}"
+
+    def __str__(self) -> str:
+        return format(self, "")
+
+
+WHOLE_FILE = RowLocation()
+
+
+RawRow = tuple[RowLocation, object]
+"""A row as its file has it, not validated yet, with its location."""
 Message = dict[str, Any]
-"""One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
+"""One turn: `role`, `content` (always text), and the row's further keys, such as `tool_calls`."""
 
-KEPT_PROBLEMS = 1000
-"""Of each file, so that a broken one does not fill the memory."""
+KEPT_ISSUES = 1000
+"""Per file, so that a broken one does not fill the memory."""
 
 
-ProblemKind = Literal[
+IssueKind = Literal[
     "unreadable",
     "encoding",
     "broken json",
@@ -31,6 +68,7 @@ ProblemKind = Literal[
     "in two datasets",
     "too long",
     "refused by the model",
+    "refused by the template",
     "token without embedding",
     "too costly to render",
     "rows in an object",
@@ -51,21 +89,21 @@ ProblemKind = Literal[
     "opening reply left out",
     "other",
 ]
-"""By which problems are counted."""
+"""The kinds by which issues are counted."""
 
-Note = tuple[ProblemKind, str]
-"""What is to be known of a row that is trained on: its kind, and the rest of a sentence."""
+Note = tuple[IssueKind, str]
+"""A note about a row that is trained on: its kind, and the rest of a sentence."""
 
 
 @dataclass(frozen=True)
 class ChatExample:
-    """A conversation with at least one assistant turn; prompt and completion make two turns."""
+    """A conversation with at least one assistant turn; prompt and completion become two turns."""
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None
-    place: Place
+    place: RowLocation
     untrained: tuple[int, ...] = ()
-    """0-based numbers of the assistant turns that are read and not trained."""
+    """0-based numbers of assistant turns that are read but not trained."""
     notes: tuple[Note, ...] = field(default=(), compare=False)
 
 
@@ -74,50 +112,64 @@ class TextExample:
     """Plain text, trained from its first token to its last; never empty."""
 
     text: str
-    place: Place
+    place: RowLocation
 
 
 Example = ChatExample | TextExample
 
-REFUSED: ProblemKind = "refused by the model"
-"""An example, but none that this model can be trained on."""
-NO_EMBEDDING: ProblemKind = "token without embedding"
+REFUSED: IssueKind = "refused by the model"
+"""A valid example of which this model would train nothing."""
+REFUSED_BY_TEMPLATE: IssueKind = "refused by the template"
+"""An example for which this model's chat template raises an error."""
+NO_EMBEDDING: IssueKind = "token without embedding"
 """An example that this model would read out of bounds."""
-TOO_COSTLY: ProblemKind = "too costly to render"
-"""An example that this model's chat template takes too much time or memory for."""
-STOPPING_KINDS = (NO_EMBEDDING, TOO_COSTLY)
-"""The model's, and a run stops at them unless bad rows are left out."""
+TOO_COSTLY: IssueKind = "too costly to render"
+"""An example that takes this model's chat template too much time or memory."""
+STOPPING_KINDS = (REFUSED_BY_TEMPLATE, NO_EMBEDDING, TOO_COSTLY)
+"""Kinds found by the model at which a run stops unless invalid rows are left out."""
 MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
-"""The model's; all other kinds are bad rows."""
+"""Kinds found by the model; all others are found by the checks."""
 
 
 @dataclass(frozen=True)
-class RowProblem:
-    """Why one row can't be trained on, or what is odd about one that can."""
+class RowIssue:
+    """Why a row can't be trained on, or a warning about one that can."""
 
     path: Path
-    place: Place
-    """WHOLE_FILE when no row is meant."""
+    place: RowLocation
+    """WHOLE_FILE if no row is meant."""
     reason: str
     """The rest of a sentence that begins with file and line: "has an empty text"."""
-    kind: ProblemKind = "other"
+    kind: IssueKind = "other"
     is_warning: bool = False
-    """The row is trained on all the same."""
+    """The row is trained on anyway."""
 
     def __str__(self) -> str:
         return self.line(self.path.name)
 
     def line(self, name: str) -> str:
-        """The sentence with this name for its file."""
+        """The sentence, with this name for the file."""
         where = [part for part in (name, str(self.place)) if part]
         return f"{', '.join(where)}: {self.reason}"
 
 
-class BrokenFile(InputError):
-    """A file of which nothing more can be read from some row on; what came before was right."""
+class CorruptFileError(InputError):
+    """A file that can't be read beyond some row; the rows before it are valid."""
 
-    def __init__(self, problem: RowProblem, hint: str = "") -> None:
+    def __init__(self, problem: RowIssue, hint: str = "") -> None:
         name, place = problem.path.name, problem.place
         where = name if place.is_whole_file else f"{name}, {place},"
         super().__init__(f"{where} {problem.reason}.", hint)
         self.problem = problem
+
+
+def content_digest(example: Example) -> int:
+    """A 64-bit hash of a row's content; independent of its location."""
+    if isinstance(example, ChatExample):
+        content: object = [example.messages, example.tools]
+        if example.untrained:  # other rows keep the digests that decide the holdout
+            content = [example.messages, example.tools, example.untrained]
+    else:
+        content = example.text
+    text = json.dumps(content, sort_keys=True)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

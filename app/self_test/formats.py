@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from app.core.errors import RunError
-from app.data.examples import ChatExample, Example, RowProblem
+from app.data.examples import ChatExample, Example, RowIssue
 from app.data.readers.formats import FORMATS, FileFormat
 from app.data.rows.example_reader import read_examples
 
@@ -67,9 +67,9 @@ def _columns(file_format: FileFormat) -> bytes:
 
 def _compare(path: Path, wanted: object) -> None:
     examples = list(read_examples(path))
-    if problems := [row for row in examples if isinstance(row, RowProblem)]:
+    if problems := [row for row in examples if isinstance(row, RowIssue)]:
         raise RunError(f"{path.name}: {problems[0].reason}.")
-    read = [_plain(example) for example in examples if not isinstance(example, RowProblem)]
+    read = [_plain(example) for example in examples if not isinstance(example, RowIssue)]
     if isinstance(wanted, str):
         read, wanted = ["\n\n".join(map(str, read))], [wanted]
     if read != wanted:

@@ -74,16 +74,15 @@ def check_architectures(_: Path) -> str:
 def check_tokenizer(_: Path) -> str:
     """The starter's tokenizer gives a text back, and its template trains the reply alone."""
     from app.data.chat.tokenization import tokenize
-    from app.data.examples import ChatExample, RowProblem
-    from app.data.row_location import Place
+    from app.data.examples import ChatExample, RowIssue, RowLocation
     from app.engine.model.loading import load_tokenizer
 
     tokenizer = load_tokenizer(starter_model_dir())
     if (back := tokenizer.decode(tokenizer.encode(REPLY))) != REPLY:
         raise RunError(f"The starter's tokenizer gives {back!r} back for {REPLY!r}.")
     turns = ({"role": "user", "content": QUESTION}, {"role": "assistant", "content": REPLY})
-    row = tokenize(ChatExample(turns, None, Place(1)), tokenizer, mask_prompt=True)
-    if isinstance(row, RowProblem):
+    row = tokenize(ChatExample(turns, None, RowLocation(1)), tokenizer, mask_prompt=True)
+    if isinstance(row, RowIssue):
         raise RunError(f"The starter's chat template refuses a chat: {row.reason}.")
     trained = [token for start, end in row.trained for token in row.tokens[start:end]]
     if REPLY not in (text := tokenizer.decode(trained)) or QUESTION in text:

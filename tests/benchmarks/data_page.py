@@ -127,7 +127,7 @@ def _dragging(nestling: Any, application: Any) -> str:
     """Every drag until its consequences are written down and painted."""
     import numpy as np
 
-    from app.data.training_set.length_distribution import LengthCurves
+    from app.data.training_set.length_distribution import LengthDistribution
     from app.data.training_set.statistics import DataStatistics
 
     rows = _made_up_rows(DRAGGED_ROWS)
@@ -135,7 +135,7 @@ def _dragging(nestling: Any, application: Any) -> str:
     train = np.setdiff1d(np.arange(len(rows)), valid)
     figures = nestling.data_work.figures
     figures.refresh = lambda: None  # these are no figures of the dataset
-    curves = LengthCurves.of([(rows, train)]), LengthCurves.of([(rows, valid)])
+    curves = LengthDistribution.of([(rows, train)]), LengthDistribution.of([(rows, valid)])
     figures.all = (DataStatistics(*curves, (), 0, 0),)
     figures.changed.emit()
     application.processEvents()

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.data.row_location import Place
+from app.data.examples import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenizedExample, TokenRows, TokenView
+from app.data.tokens.rows import TokenizedExample, TokenRows
+from app.data.tokens.view import TokenView
 from app.engine.batches.batches import Batches
 
 COUNT = 20_000
@@ -26,14 +27,14 @@ def long_tailed() -> list[int]:
 
 def views() -> Iterator[tuple[str, TokenView]]:
     examples = [
-        TokenizedExample((1,) * length, ((1, length),), Place(line))
+        TokenizedExample((1,) * length, ((1, length),), RowLocation(line))
         for line, length in enumerate(long_tailed(), 1)
     ]
     rows, every = TokenRows.of(examples), np.arange(COUNT)
     yield "one dataset", TokenView(rows, every, 1024)
-    mixing = Mixing.by_shares([8_000, 12_000], [0.25])
+    mixing = Mixing.from_fractions([8_000, 12_000], [0.25])
     yield "two, the second's share a quarter", TokenView(rows, every, 1024, mixing)
-    mixing = Mixing.by_shares([15_000, 4_000, 1_000], [0.2, 0.1])
+    mixing = Mixing.from_fractions([15_000, 4_000, 1_000], [0.2, 0.1])
     yield "three, the third repeated", TokenView(rows, every, 1024, mixing)
 
 

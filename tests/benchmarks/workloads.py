@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.data.row_location import Place
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
 from app.engine.runtime.mlx_gateway import import_mlx
 
@@ -153,7 +154,7 @@ def chat_rows(count: int, longest: int, vocabulary: int, masked: float) -> list[
 
 def examples(rows: list[Row]) -> TokenView:
     return TokenView.of(
-        TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), Place(line))
+        TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), RowLocation(line))
         for line, row in enumerate(rows, 1)
     )
 

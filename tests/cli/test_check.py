@@ -394,6 +394,30 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
     assert "With bad rows left out, an epoch: 1 step." in said
 
 
+def test_rows_that_the_template_refuses_are_named_and_end_with_2(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = tmp_path / "refusing"
+    shutil.copytree(tiny_model, model)
+    template = model / "chat_template.jinja"
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusing + template.read_text())
+    data = tmp_path / "a.jsonl"
+    row = {"prompt": "a", "completion": "b"}
+    data.write_text(json.dumps(row) + "\n" + json.dumps({"system": "s", **row}) + "\n")
+    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    code, text = printed(data, *asked, "--json")
+    found = json.loads(text)
+    assert (code, found["counts"]) == (2, {"refused by the template": 1})
+    (problem,) = found["problems"]
+    assert (problem["line"], problem["severity"]) == (2, "error")
+    assert problem["reason"] == "the model's chat template refuses it: no"
+    _, said = printed(data, *asked)
+    assert "1 row can't be used with this model:" in said
+    assert "  a.jsonl, line 2: the model's chat template refuses it: no" in said
+    assert "With bad rows left out, an epoch: 1 step." in said
+
+
 def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:

@@ -6,10 +6,9 @@ import pytest
 
 from app.core.column_mapping import ColumnMapping
 from app.data.chat.tokenization import tokenize
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
@@ -20,14 +19,14 @@ HUMAN, GPT = {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}
 
 
 def problem_of(row, columns=None):
-    found = check_row(row, Place(1), PATH, columns)
-    assert isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(1), PATH, columns)
+    assert isinstance(found, RowIssue), found
     return found
 
 
 def example_of(row, columns=None):
-    found = check_row(row, Place(1), PATH, columns)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(1), PATH, columns)
+    assert not isinstance(found, RowIssue), found
     return found[0]
 
 

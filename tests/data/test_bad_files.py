@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.errors import InputError
-from app.data.examples import BrokenFile, RowProblem
+from app.data.examples import CorruptFileError, RowIssue
 from app.data.inspection.inspection import inspect
 from app.data.rows.example_reader import read_examples
 from tests.data.bad_files import BAD_FILES
@@ -30,8 +30,8 @@ def test_a_bad_file_is_named_with_place_and_reason(tmp_path, name, content, sent
 def first_problem(path):
     """What a run would be told first."""
     try:
-        return str(next(row for row in read_examples(path) if isinstance(row, RowProblem)))
-    except BrokenFile as broken:
+        return str(next(row for row in read_examples(path) if isinstance(row, RowIssue)))
+    except CorruptFileError as broken:
         return str(broken.problem)
     except InputError as error:
         return error.message

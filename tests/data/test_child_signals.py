@@ -30,7 +30,7 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> Iterator[TemplateProcess]:
 
 
 def asked(process: TemplateProcess) -> object:
-    trying = process.trying(Trial(1), 60.0)
+    trying = process.try_template(Trial(1), 60.0)
     while True:
         try:
             next(trying)

@@ -6,16 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.examples import ChatExample, TextExample
-from app.data.inspection.duplicates import Seen
+from app.data.examples import ChatExample, RowLocation, TextExample
+from app.data.inspection.duplicates import SeenRows
 from app.data.inspection.inspection import inspect
-from app.data.row_location import Place
 
 
 def seen(path, *texts):
-    found = Seen(path)
+    found = SeenRows(path)
     for line, text in enumerate(texts, start=1):
-        found.add(TextExample(text, Place(line)))
+        found.add(TextExample(text, RowLocation(line)))
     return found
 
 
@@ -38,10 +37,10 @@ def test_case_and_white_space_make_no_difference(tmp_path):
 
 
 def test_rows_of_a_list_are_named_by_their_numbers_and_where_they_begin(tmp_path):
-    rows = Seen(tmp_path / "train-0.json", tmp_path / "train-1.json")
-    rows.add(TextExample("a", Place(line=1, row=1)))
-    rows.add(TextExample("a", Place(line=1, row=2)))
-    rows.add(TextExample("A", Place(line=70_000, row=3)), file=1)
+    rows = SeenRows(tmp_path / "train-0.json", tmp_path / "train-1.json")
+    rows.add(TextExample("a", RowLocation(line=1, row=1)))
+    rows.add(TextExample("a", RowLocation(line=1, row=2)))
+    rows.add(TextExample("A", RowLocation(line=70_000, row=3)), file=1)
     assert list(map(str, rows.duplicates())) == [
         "train-0.json, row 2: is the same as row 1",
         "train-1.json, row 3 (line 70000): is the same as row 1 in train-0.json, but for case and "
@@ -60,12 +59,12 @@ def test_rows_of_the_validation_set_are_found_in_the_training_set(tmp_path):
 
 
 def test_who_says_it_makes_a_difference(tmp_path):
-    rows = Seen(tmp_path / "a.jsonl")
+    rows = SeenRows(tmp_path / "a.jsonl")
     for line, roles in enumerate([("user", "assistant"), ("assistant", "user")], start=1):
         turns = tuple({"role": role, "content": "a"} for role in roles)
-        rows.add(ChatExample(turns, None, Place(line)))
+        rows.add(ChatExample(turns, None, RowLocation(line)))
     turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "a"})
-    rows.add(ChatExample(turns, ({"name": "look"},), Place(3)))
+    rows.add(ChatExample(turns, ({"name": "look"},), RowLocation(3)))
     assert told(rows.duplicates()) == []
 
 
@@ -104,9 +103,9 @@ def test_a_lost_character_is_a_warning(write_rows):
 
 
 def test_rows_of_a_set_cut_into_files_are_named_with_theirs(tmp_path):
-    rows = Seen(tmp_path / "train-0.jsonl", tmp_path / "train-1.jsonl")
+    rows = SeenRows(tmp_path / "train-0.jsonl", tmp_path / "train-1.jsonl")
     for file, line, text in [(0, 1, "a"), (0, 2, "b"), (1, 1, "b"), (1, 2, "b")]:
-        rows.add(TextExample(text, Place(line)), file)
+        rows.add(TextExample(text, RowLocation(line)), file)
     assert list(map(str, rows.duplicates())) == [
         "train-1.jsonl, line 1: is the same as line 2 in train-0.jsonl",
         "train-1.jsonl, line 2: is the same as line 2 in train-0.jsonl",

@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.progress import drain
-from app.data.chat.assistant_mask import trained_turns
-from app.data.chat.tokenization import ExampleTokenizer, content_digest
-from app.data.examples import ChatExample, Message, RowProblem
+from app.data.chat.assistant_mask import trainable_turns
+from app.data.chat.tokenization import ExampleTokenizer
+from app.data.examples import ChatExample, Message, RowIssue, RowLocation, content_digest
 from app.data.files.dataset_files import find_files
-from app.data.row_location import Place
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.rows import TokenizedExample
-from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, RowSettings, open_data
 from tests.data.conftest import build_tokenizer
 
@@ -34,10 +33,10 @@ def chat(*turns: tuple[str, str]) -> tuple[Message, ...]:
 def made(
     messages: Sequence[Message], template: str, untrained: tuple[int, ...] = (), **options: Any
 ) -> list[TokenizedExample]:
-    example = ChatExample(tuple(messages), None, Place(1, 1), untrained)
+    example = ChatExample(tuple(messages), None, RowLocation(1, 1), untrained)
     options = {"replies": "every"} | options
-    found = ExampleTokenizer(build_tokenizer(template), True, **options).one(example)
-    assert not any(isinstance(one, RowProblem) for one in found)
+    found = ExampleTokenizer(build_tokenizer(template), True, **options).tokenize(example)
+    assert not any(isinstance(one, RowIssue) for one in found)
     return found  # type: ignore[return-value]
 
 
@@ -46,7 +45,7 @@ def turns_of(found: Sequence[TokenizedExample], messages: Any, template: str) ->
     render = build_tokenizer(template).apply_chat_template
     prompts = {
         tuple(render(list(messages[:turn]), add_generation_prompt=True, return_dict=False)): turn
-        for turn in trained_turns(messages)
+        for turn in trainable_turns(messages)
     }
     return [[prompts[one.tokens[:start]] for start, _ in one.trained] for one in found]
 
@@ -154,11 +153,11 @@ def check_each_reply(template: str, given_rounds: list[tuple[str, list[str]]]) -
     messages = messages_of(given_rounds)
     found = made(messages, template)
     trained = [turn for turns in turns_of(found, messages, template) for turn in turns]
-    assert sorted(trained) == trained_turns(messages)
+    assert sorted(trained) == trainable_turns(messages)
     assert not any(one.last_reply_only for one in found)
-    example = ChatExample(tuple(messages), None, Place(1, 1))
+    example = ChatExample(tuple(messages), None, RowLocation(1, 1))
     tokenizer = ExampleTokenizer(build_tokenizer(template), True, "every")
-    assert tokenizer.many([example]) == [found]
+    assert tokenizer.tokenize_batch([example]) == [found]
 
 
 OPENED = chat(
@@ -175,14 +174,14 @@ def test_a_reply_that_comes_first_is_left_out_where_the_template_refuses_it(
 ) -> None:
     """The rest is trained as a chat that never had it; the row stays the one of its file."""
     tokenizer = build_tokenizer("gemma3")
-    example = ChatExample((*before, *OPENED), None, Place(1, 1), (4 + len(before),))
-    rest = ChatExample((*before, *OPENED[1:]), None, Place(1, 1), (3 + len(before),))
+    example = ChatExample((*before, *OPENED), None, RowLocation(1, 1), (4 + len(before),))
+    rest = ChatExample((*before, *OPENED[1:]), None, RowLocation(1, 1), (3 + len(before),))
     maker = ExampleTokenizer(tokenizer, masked, "every")
-    found = maker.one(example)
-    assert maker.many([example]) == [found]
+    found = maker.tokenize(example)
+    assert maker.tokenize_batch([example]) == [found]
     assert found == [
         replace(one, notes=one.notes | RowNote.OPENING_LEFT_OUT, digest=content_digest(example))
-        for one in maker.one(rest)
+        for one in maker.tokenize(rest)
         if isinstance(one, TokenizedExample)
     ]
 
@@ -201,8 +200,8 @@ def test_a_chat_that_the_template_refuses_for_another_reason_stays_refused() -> 
     twice = chat(("assistant", "a"), ("user", "b"), ("user", "c"), ("assistant", "d"))
     alone = (SYSTEM, *chat(("assistant", "a"), ("user", "b")))
     for messages in (twice, alone):
-        (problem,) = maker.one(ChatExample(messages, None, Place(1, 1)))
-        assert isinstance(problem, RowProblem)
+        (problem,) = maker.tokenize(ChatExample(messages, None, RowLocation(1, 1)))
+        assert isinstance(problem, RowIssue)
         assert "roles must alternate" in problem.reason
 
 
@@ -216,8 +215,8 @@ def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     cost = (whole + first + found.train[2].length) / (whole + found.train[2].length)
     (note,) = found.notes
     assert note.startswith(f"2 rows became 3 examples, with {cost:.2f} times the tokens")
-    tokenised = drain(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
+    tokenised = drain(tokenize_files(files, build_tokenizer("thinking"), rows_of, 512))
     (statistics,) = statistics_of([tokenised], validation_split=0.0, seed=0)
-    assert (statistics.train.rows, statistics.further.kept(512)) == (3, 1)
+    assert (statistics.train.rows, statistics.further.usable_rows(512)) == (3, 1)
     one = open_data(files, build_tokenizer("thinking"), DataSettings(RowSettings(True), 512, 1))
     assert len(one.train) == 2

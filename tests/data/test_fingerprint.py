@@ -11,8 +11,8 @@ from app.core.progress import drain
 from app.data.files import fingerprint
 from app.data.files.fingerprint import (
     file_content,
-    reading_contents,
-    reading_fingerprints,
+    hash_files,
+    stream_fingerprints,
     unchanged,
 )
 
@@ -44,7 +44,7 @@ def test_an_untouched_file_is_hashed_once(write_rows, reads):
 
 def test_a_run_and_its_manifest_hash_a_file_once_between_them(write_rows, reads):
     path = write_rows({"text": "a"})
-    assert drain(reading_fingerprints(path, None)) == {str(path): file_content(path).digest}
+    assert drain(stream_fingerprints(path, None)) == {str(path): file_content(path).digest}
     assert len(reads) == 1
 
 
@@ -120,7 +120,7 @@ def test_hashing_many_bytes_says_how_far_it_is(
     one, other = tmp_path / "one.txt", tmp_path / "other.txt"
     one.write_bytes(b"1" * 60)
     other.write_bytes(b"2" * 20)
-    reading = reading_contents([one, other])
+    reading = hash_files([one, other])
     shares = []
     while True:
         try:

@@ -14,12 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.errors import InputError
-from app.data.examples import BrokenFile, RowProblem, TextExample
+from app.data.examples import CorruptFileError, RowIssue, RowLocation, TextExample
 from app.data.files.dataset_files import DatasetFiles, find_files, has_train_file
-from app.data.readers import read_rows, source
+from app.data.readers import byte_source, read_rows
 from app.data.readers.formats import FORMATS, bare_name
 from app.data.readers.passages import PASSAGE_CHARACTERS
-from app.data.row_location import Place
 from app.data.rows.example_reader import read_examples
 
 ROWS = [
@@ -246,8 +245,8 @@ def peak_bytes(read):
 def ending_of(path):
     """The last thing reading a file says."""
     try:
-        return [row for row in read_rows(path) if isinstance(row, RowProblem)][-1].reason
-    except BrokenFile as broken:
+        return [row for row in read_rows(path) if isinstance(row, RowIssue)][-1].reason
+    except CorruptFileError as broken:
         return broken.problem.reason
 
 
@@ -272,10 +271,10 @@ def test_a_line_of_100_megabytes_is_named_and_never_held(tmp_path, name, reason)
 
 
 def test_a_gzip_bomb_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "UNPACKED_IN_ANY_CASE", 2**20)
+    monkeypatch.setattr(byte_source, "UNPACKED_IN_ANY_CASE", 2**20)
     path = tmp_path / "bomb.jsonl.gz"
     path.write_bytes(gzip.compress(b"\n" * 50_000_000))
-    with pytest.raises(BrokenFile, match="unpacks to more than 100 times its size"):
+    with pytest.raises(CorruptFileError, match="unpacks to more than 100 times its size"):
         list(read_rows(path))
 
 
@@ -285,7 +284,7 @@ def test_a_value_that_a_dictionary_repeats_is_not_held_many_times(tmp_path):
     pq.write_table(pa.table({"text": values}), path, compression="zstd")
     rows = read_examples(path)
     before = pa.total_allocated_bytes()
-    assert next(rows) == TextExample("x" * 2**23, Place(row=1))
+    assert next(rows) == TextExample("x" * 2**23, RowLocation(row=1))
     assert pa.total_allocated_bytes() - before < 200 * 2**20
 
 
@@ -293,7 +292,7 @@ def test_a_parquet_file_that_unpacks_to_a_thousand_times_its_size_is_named(tmp_p
     path = tmp_path / "bomb.parquet"
     table = pa.table({"text": ["x" * 300 * 2**20]})
     pq.write_table(table, path, compression="zstd", use_dictionary=False)
-    with pytest.raises(BrokenFile, match="unpacks to more than 1,000 times its size"):
+    with pytest.raises(CorruptFileError, match="unpacks to more than 1,000 times its size"):
         list(read_rows(path))
 
 
@@ -316,7 +315,7 @@ def test_a_parquet_file_with_a_damaged_footer_ends_no_process(tmp_path, seed):
 def test_a_parquet_file_that_claims_too_many_rows_is_named(tmp_path):
     path = tmp_path / "bomb.parquet"
     pq.write_table(pa.table({"text": pa.nulls(5_000_000, pa.string())}), path)
-    with pytest.raises(BrokenFile, match="says it has 5,000,000 rows, far too many"):
+    with pytest.raises(CorruptFileError, match="says it has 5,000,000 rows, far too many"):
         list(read_rows(path))
 
 
@@ -349,7 +348,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(tmp_path, name, change):
     else:
         path.unlink()
     words = "disappeared while" if change == "disappears" else "changed while"
-    with pytest.raises(BrokenFile, match=words):
+    with pytest.raises(CorruptFileError, match=words):
         list(rows)
 
 
@@ -367,7 +366,7 @@ def test_a_file_that_grows_as_fast_as_it_is_read_has_an_end(tmp_path):
     writer = threading.Thread(target=grow)
     writer.start()
     try:
-        with pytest.raises(BrokenFile, match="changed while it was read"):
+        with pytest.raises(CorruptFileError, match="changed while it was read"):
             for _ in range(1000):
                 list(read_rows(path))
     finally:

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.examples import RowProblem, TextExample
+from app.data.examples import RowIssue, TextExample
 from app.data.inspection.inspection import inspect
 from app.data.readers.text import encoding_of
-from app.data.rows.example_reader import read_checked
-from app.data.rows.text_warnings import oddities
+from app.data.rows.example_reader import read_validated_rows
+from app.data.rows.row_notes import example_warnings
 from tests.patience import PATIENCE_SECONDS
 
 WORDS = st.text(
@@ -152,7 +152,7 @@ def read(path):
     """What a file gives: line → example or problem; and what ended it, if anything did."""
     found, ended = [], None
     try:
-        for row in read_checked(path):
+        for row in read_validated_rows(path):
             found.append(row)
     except InputError as error:
         ended = error
@@ -180,14 +180,14 @@ def check(tmp_path, name, rows, changes):
 
 
 def assert_every_row_has_its_place(found):
-    rows = [row if isinstance(row, RowProblem) else row[0] for row in found]
+    rows = [row if isinstance(row, RowIssue) else row[0] for row in found]
     places = [row.place for row in rows if not getattr(row, "is_warning", False)]
     assert not any(place.is_whole_file for place in places)
     assert places == sorted(set(places))
 
 
 def assert_sound(row):
-    if isinstance(row, RowProblem):
+    if isinstance(row, RowIssue):
         assert row.reason
         assert row.kind != "other"
         return
@@ -196,7 +196,7 @@ def assert_sound(row):
         assert example.text.strip()
     else:
         assert all(message["content"].strip() for message in example.messages)
-    list(oddities(example, None))
+    list(example_warnings(example, None))
 
 
 def is_wide(path):
@@ -206,7 +206,7 @@ def is_wide(path):
 
 
 def words_of(row):
-    if isinstance(row, RowProblem):
+    if isinstance(row, RowIssue):
         return None
     example = row[0]
     if isinstance(example, TextExample):
@@ -221,7 +221,7 @@ def assert_as_put_in(name, rows, found, ended):
         assert letters(read_out) == letters(put_in) or ended
         return
     assert ended is None
-    rows_read = [row for row in found if not (isinstance(row, RowProblem) and row.is_warning)]
+    rows_read = [row for row in found if not (isinstance(row, RowIssue) and row.is_warning)]
     assert [words_of(row) for row in rows_read] == rows
 
 
@@ -234,22 +234,22 @@ def assert_untouched_beginning(first, rows, found, name):
     closing = CLOSINGS.get(name, 0)
     ends = [len(WRITERS[name](rows[:count])) - closing for count in range(1, len(rows) + 1)]
     whole = sum(end <= first for end in ends)
-    rows_read = [row for row in found if not (isinstance(row, RowProblem) and row.is_warning)]
+    rows_read = [row for row in found if not (isinstance(row, RowIssue) and row.is_warning)]
     for put_in, row in zip(rows[: max(0, whole - 1)], rows_read, strict=False):
-        assert isinstance(row, RowProblem) or words_of(row) == put_in
+        assert isinstance(row, RowIssue) or words_of(row) == put_in
 
 
 def assert_untouched_lines(original, content, rows, found):
     known = dict(zip(original.split(b"\n"), rows, strict=True))
     by_line = {}
     for row in found:
-        line = row.place.line if isinstance(row, RowProblem) else row[0].place.line
+        line = row.place.line if isinstance(row, RowIssue) else row[0].place.line
         assert line == 0 or line not in by_line
         by_line[line] = row
     for number, raw in enumerate(content.split(b"\n"), start=1):
         if raw in known and not (number == 1 and raw.startswith(b"\xef\xbb\xbf")):
             row = by_line[number]
-            assert isinstance(row, RowProblem) or words_of(row) == known[raw]
+            assert isinstance(row, RowIssue) or words_of(row) == known[raw]
 
 
 @pytest.mark.parametrize("name", WRITERS)

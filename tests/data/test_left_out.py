@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 
 from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue, RowLocation
 from app.data.files.dataset_files import find_files
-from app.data.row_location import Place
 from app.data.rows.row_notes import RowNote
-from app.data.rows.row_validation import check_row
+from app.data.rows.row_validation import validate_row
 from app.data.tokenizing.store import RowSettings
 from app.data.tokens.rows import TokenizedExample
-from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data
 from tests.data.conftest import build_tokenizer
 
@@ -126,12 +125,12 @@ def tokenizer_of(template: str) -> Any:
 
 def made(row: dict[str, Any], template: str, replies: Any) -> list[TokenizedExample] | None:
     """The examples that a row becomes; None if the template refuses it, in a sentence."""
-    checked = check_row(row, Place(1, 1), Path("rows.jsonl"))
+    checked = validate_row(row, RowLocation(1, 1), Path("rows.jsonl"))
     assert isinstance(checked, tuple)
     maker = ExampleTokenizer(tokenizer_of(template), replies != "no mask", replies)
-    found = maker.one(checked[0])
-    assert maker.many([checked[0]]) == [found]
-    if isinstance(found[0], RowProblem):
+    found = maker.tokenize(checked[0])
+    assert maker.tokenize_batch([checked[0]]) == [found]
+    if isinstance(found[0], RowIssue):
         assert "template" in found[0].reason
         return None
     return [one for one in found if isinstance(one, TokenizedExample)]
@@ -234,7 +233,7 @@ def test_it_is_counted_by_kind_in_statistics_and_in_the_log(write_rows: Any) -> 
         {"messages": [asked, {"role": "assistant", "content": "well"}]},
     )
     files, tokenizer = find_files(path), tokenizer_of("chatml")
-    made = drain(tokenising_files(files, tokenizer, RowSettings(True), 1000))
+    made = drain(tokenize_files(files, tokenizer, RowSettings(True), 1000))
     (statistics,) = statistics_of([made], 0, 0)
     wanted = {"thoughts left out": 2, "no reply follows": 1}
     assert statistics.noted_counts == made.problems.counts() == wanted

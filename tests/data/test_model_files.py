@@ -21,7 +21,7 @@ from app.data.files.model_files import (
     ModelFiles,
     check_base_model,
     digests_to_compare,
-    hashing_weights,
+    hash_weights,
     read_model_files,
 )
 from tests.other_base_models import change_one_weight, copied_model
@@ -228,7 +228,7 @@ def test_weights_that_change_while_they_are_hashed_have_no_digest(
 
     monkeypatch.setattr(fingerprint, "_hashed", disturbed)
     with pytest.raises(InputError, match=r"^model\.safetensors changed while it was read\."):
-        drain(hashing_weights(files))
+        drain(hash_weights(files))
 
 
 def test_what_a_run_keeps_is_read_back_and_shown(model: Path) -> None:

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.progress import drain
-from app.data.examples import ChatExample, RowProblem
+from app.data.examples import ChatExample, RowIssue
 from app.data.files.dataset_files import find_files
 from app.data.inspection.inspection import inspect
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.store import RowSettings
-from app.data.training_set.token_report import tokenising_files
+from app.data.training_set.token_report import tokenize_files
 from tests.data.conftest import build_tokenizer
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def written(tmp_path, value, key="timestamp", **more):
 
 def tokenised(path, tmp_path, monkeypatch):
     monkeypatch.setenv("NESTLING_HOME", str(tmp_path / "home"))
-    made = tokenising_files(find_files(path), build_tokenizer(), RowSettings(True), 1000)
+    made = tokenize_files(find_files(path), build_tokenizer(), RowSettings(True), 1000)
     return drain(made)
 
 
@@ -55,7 +55,7 @@ def test_a_date_or_a_number_is_read_as_text(tmp_path, monkeypatch, value, text):
 def test_binary_data_beside_the_words_is_named(tmp_path, monkeypatch):
     path = written(tmp_path, b"\x89PNG", "image")
     (problem,) = read_examples(path)
-    assert isinstance(problem, RowProblem)
+    assert isinstance(problem, RowIssue)
     words = "message 2 (assistant) has under 'image' binary data, which no text can hold"
     assert (problem.reason, problem.kind) == (words, "wrong type")
     assert len(tokenised(path, tmp_path, monkeypatch).stores[path].rows) == 0

@@ -8,18 +8,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue, RowLocation
 from app.data.readers import read_rows, text
-from app.data.readers.source import GZIP_MAGIC
+from app.data.readers.byte_source import GZIP_MAGIC
 from app.data.readers.text import encoding_of
-from app.data.row_location import Place
 
 GOOD = b'{"text": "fox"}'
 
 
 def test_rows_come_with_their_line_numbers(write_rows):
     path = write_rows(GOOD, b'{"text": "dog"}')
-    assert list(read_rows(path)) == [(Place(1), {"text": "fox"}), (Place(2), {"text": "dog"})]
+    assert list(read_rows(path)) == [
+        (RowLocation(1), {"text": "fox"}),
+        (RowLocation(2), {"text": "dog"}),
+    ]
 
 
 def test_blank_lines_are_skipped_and_counted(write_rows):
@@ -29,7 +31,10 @@ def test_blank_lines_are_skipped_and_counted(write_rows):
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_problem(write_rows):
     path = write_rows(b"\xef\xbb\xbf" + GOOD + b"\r", GOOD + b"\r")
-    assert list(read_rows(path)) == [(Place(1), {"text": "fox"}), (Place(2), {"text": "fox"})]
+    assert list(read_rows(path)) == [
+        (RowLocation(1), {"text": "fox"}),
+        (RowLocation(2), {"text": "fox"}),
+    ]
 
 
 def test_a_last_line_without_a_line_break_is_read(tmp_path):
@@ -40,12 +45,12 @@ def test_a_last_line_without_a_line_break_is_read(tmp_path):
 
 def test_line_separators_inside_a_text_do_not_split_a_row(write_rows):
     path = write_rows('{"text": "a\u2028b\u0085c"}'.encode())
-    assert list(read_rows(path)) == [(Place(1), {"text": "a\u2028b\u0085c"})]
+    assert list(read_rows(path)) == [(RowLocation(1), {"text": "a\u2028b\u0085c"})]
 
 
 def test_reading_is_lazy(write_rows):
     rows = read_rows(write_rows(GOOD, b"broken"))
-    assert next(rows) == (Place(1), {"text": "fox"})
+    assert next(rows) == (RowLocation(1), {"text": "fox"})
 
 
 @pytest.mark.parametrize(
@@ -90,7 +95,7 @@ def test_a_broken_line_is_named_by_its_number_and_reason(write_rows, raw, reason
     utf8 = '{"text": "füchse, Füchse"}'.encode()
     path = write_rows(GOOD, raw, utf8)
     good, problem, _ = read_rows(path)
-    assert good == (Place(1), {"text": "fox"})
+    assert good == (RowLocation(1), {"text": "fox"})
     assert (problem.path, problem.place.line, problem.reason) == (path, 2, reason)
     assert problem.kind != "other"
 
@@ -104,7 +109,7 @@ def test_a_problem_reads_as_a_sentence_that_begins_with_file_and_line(write_rows
 
 def test_escaped_emoji_are_text(write_rows):
     path = write_rows(b'{"text": "\\ud83e\\udd8a"}')
-    assert list(read_rows(path)) == [(Place(1), {"text": "🦊"})]
+    assert list(read_rows(path)) == [(RowLocation(1), {"text": "🦊"})]
 
 
 def test_a_line_that_is_too_long_is_named_and_the_next_is_read(write_rows, monkeypatch):
@@ -113,9 +118,9 @@ def test_a_line_that_is_too_long_is_named_and_the_next_is_read(write_rows, monke
     path = write_rows(GOOD, long, GOOD)
     reason = "is longer than 16 million characters; split it into several rows"
     assert list(read_rows(path)) == [
-        (Place(1), {"text": "fox"}),
-        RowProblem(path, Place(2), reason, "too big"),
-        (Place(3), {"text": "fox"}),
+        (RowLocation(1), {"text": "fox"}),
+        RowIssue(path, RowLocation(2), reason, "too big"),
+        (RowLocation(3), {"text": "fox"}),
     ]
 
 
@@ -133,14 +138,20 @@ def test_a_file_without_rows_is_empty(tmp_path, content):
 def test_every_unicode_encoding_is_read_as_it_is(tmp_path, encoding):
     path = tmp_path / "train.jsonl"
     path.write_text('{"text": "Füchse 🦊"}\n{"text": "b"}\n', encoding=encoding)
-    assert list(read_rows(path)) == [(Place(1), {"text": "Füchse 🦊"}), (Place(2), {"text": "b"})]
+    assert list(read_rows(path)) == [
+        (RowLocation(1), {"text": "Füchse 🦊"}),
+        (RowLocation(2), {"text": "b"}),
+    ]
 
 
 def test_latin_1_is_read_with_a_warning(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('{"text": "a"}\n{"text": "Füchse für “alle”"}\n', encoding="cp1252")
     warning, *rows = read_rows(path)
-    assert rows == [(Place(1), {"text": "a"}), (Place(2), {"text": "Füchse für “alle”"})]
+    assert rows == [
+        (RowLocation(1), {"text": "a"}),
+        (RowLocation(2), {"text": "Füchse für “alle”"}),
+    ]
     assert (warning.place.line, warning.kind, warning.is_warning) == (0, "encoding", True)
     assert str(warning).startswith("train.jsonl: is not UTF-8 text; it is read as Windows-1252")
 
@@ -214,7 +225,7 @@ def test_any_bytes_give_rows_or_problems_for_exactly_the_lines_that_are_not_blan
         # What begins like gzip is unpacked, whatever its name.
         assert content.startswith(GZIP_MAGIC) or not filled or _is_wide(path)
         return
-    lines_seen = [row.place.line if isinstance(row, RowProblem) else row[0].line for row in rows]
+    lines_seen = [row.place.line if isinstance(row, RowIssue) else row[0].line for row in rows]
     assert _is_wide(path) or [line for line in lines_seen if line] == filled
 
 

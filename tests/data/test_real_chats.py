@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.examples import ChatExample, RowLocation
+from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from app.engine.model.loading import load_tokenizer
 
@@ -104,10 +103,12 @@ def replies_of(tokenizer: Any, row: Row) -> Iterator[Reply]:
 
 # -- the program's ---------------------------------------------------------------------------------
 def examples_of(maker: ExampleTokenizer, rows: list[Row]) -> list[list[TokenizedExample]]:
-    checked = [check_row(row, Place(n, n), Path("rows.jsonl")) for n, row in enumerate(rows, 1)]
+    checked = [
+        validate_row(row, RowLocation(n, n), Path("rows.jsonl")) for n, row in enumerate(rows, 1)
+    ]
     examples: list[Any] = [found[0] for found in checked]  # type: ignore[index]
     assert all(isinstance(example, ChatExample) for example in examples)
-    return maker.many(examples)  # type: ignore[return-value]
+    return maker.tokenize_batch(examples)  # type: ignore[return-value]
 
 
 def measured(files: Path, rows: list[Row]) -> Counter[str]:

@@ -13,9 +13,8 @@ import pytest
 from app.core.errors import InputError
 from app.core.generation_events import Chat
 from app.core.system import interruption
-from app.data.chat import render_limit, template_process, template_server
-from app.data.chat.render_limit import RenderingTooCostly, limited
-from app.data.chat.template_process import end_template_processes
+from app.data.chat import template_process, template_server
+from app.data.chat.template_process import RenderingTooCostly, end_template_processes, limited
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.training_set.training_data import DataSettings, TrainingData, open_data
@@ -49,7 +48,7 @@ COSTLY = {
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(render_limit, "SECONDS", 1.0)
+    monkeypatch.setattr(template_process, "RENDER_SECONDS", 1.0)
     yield
     end_template_processes()
     assert not multiprocessing.active_children()
@@ -90,7 +89,7 @@ def test_a_costly_row_is_named_or_left_out(
 ) -> None:
     costly, excess = COSTLY[name]
     if excess is not TIME:  # a gigabyte takes a busy machine more than a second
-        monkeypatch.setattr(render_limit, "SECONDS", 60.0)
+        monkeypatch.setattr(template_process, "RENDER_SECONDS", 60.0)
     rows = chats(tmp_path, "one", "two", "the costly one", "four", "five", "six")
     with_template(model, costly)
     with pytest.raises(InputError) as refusal:
@@ -130,7 +129,7 @@ def test_memory_is_bounded_where_the_system_bounds_none(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on macOS: the process that waits looks at how much the other one takes."""
-    monkeypatch.setattr(render_limit, "SECONDS", 60.0)
+    monkeypatch.setattr(template_process, "RENDER_SECONDS", 60.0)
     monkeypatch.setattr(template_process, "MEMORY_BYTES", 200 * 2**20)
     assert template_server.MEMORY_BYTES == 2**30  # the limit that the process has itself
     growing = (

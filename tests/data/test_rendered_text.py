@@ -8,12 +8,11 @@ from tokenizers.processors import TemplateProcessing
 
 from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample, TextExample
+from app.data.examples import ChatExample, RowLocation, TextExample
 from app.data.files.dataset_files import find_files
-from app.data.row_location import Place
 from app.data.rows.row_notes import RowNote
 from app.data.tokenizing.store import RowSettings
-from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data
 from tests.data.conftest import build_tokenizer
 
@@ -33,9 +32,9 @@ def tokenizer_that_adds(*, bos, eos):
 
 def made(text, tokenizer):
     maker = ExampleTokenizer(tokenizer, mask_prompt=True)
-    example = TextExample(text, Place(1))
-    (found,) = maker.one(example)
-    assert maker.many([example]) == [[found]]
+    example = TextExample(text, RowLocation(1))
+    (found,) = maker.tokenize(example)
+    assert maker.tokenize_batch([example]) == [[found]]
     assert found.trained == ((1, found.length),)
     return tokenizer.decode(list(found.tokens)), RowNote(found.notes)
 
@@ -83,7 +82,7 @@ def mixed(tmp_path, monkeypatch):
 
 
 def test_it_is_counted_where_rows_are_checked(mixed):
-    made = drain(tokenising_files(find_files(mixed), build_tokenizer(), RowSettings(True), 1000))
+    made = drain(tokenize_files(find_files(mixed), build_tokenizer(), RowSettings(True), 1000))
     assert made.problems.counts() == {"special tokens": 3, "unused key": 1}
     assert [problem.place.line for problem in made.problems.warnings] == [1, 3, 4, 5]
     (statistics,) = statistics_of([made], 0, 0)
@@ -104,9 +103,9 @@ def test_a_chat_that_becomes_several_examples_is_counted_once():
     turns = [{"role": role, "content": text} for role, text in
              (("user", "how?"), ("assistant", "hello"), ("user", "<|im_end|>?"),
               ("assistant", "fox"))]  # fmt: skip
-    example = ChatExample(tuple(turns), None, Place(1), notes=(("unused key", "has mood"),))
+    example = ChatExample(tuple(turns), None, RowLocation(1), notes=(("unused key", "has mood"),))
     maker = ExampleTokenizer(build_tokenizer("thinking"), True, "every")
-    first, second = maker.one(example)
-    assert maker.many([example]) == [[first, second]]
+    first, second = maker.tokenize(example)
+    assert maker.tokenize_batch([example]) == [[first, second]]
     assert first.notes == RowNote.SPECIAL_TOKENS | RowNote.UNUSED_KEY
     assert second.notes == 0

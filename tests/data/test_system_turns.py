@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import RowProblem
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.examples import RowIssue, RowLocation
+from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Answer like a pirate."}
@@ -18,8 +17,8 @@ WORDS = SYSTEM["content"]
 
 
 def messages_of(row, columns=None):
-    found = check_row(row, Place(1), PATH, columns)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(1), PATH, columns)
+    assert not isinstance(found, RowIssue), found
     return list(found[0].messages)
 
 
@@ -73,13 +72,13 @@ def test_an_empty_system_turn_of_sharegpt_is_none():
     ],
 )
 def test_other_words_in_column_and_turn_are_named(row):
-    found = check_row({"system": "Be kind.", **row}, Place(1), PATH)
-    assert isinstance(found, RowProblem)
+    found = validate_row({"system": "Be kind.", **row}, RowLocation(1), PATH)
+    assert isinstance(found, RowIssue)
     assert "a system column ('Be kind.')" in found.reason
     assert "'Answer like a pirate.'" in found.reason
 
 
 def test_a_message_is_named_by_its_number_in_the_row():
     turns = [{"role": "system", "content": ""}, {"role": "user", "content": ""}, REPLY]
-    found = check_row({"system": WORDS, "messages": turns}, Place(1), PATH)
+    found = validate_row({"system": WORDS, "messages": turns}, RowLocation(1), PATH)
     assert found.reason == "message 2 (user) has content that is empty"

@@ -15,10 +15,10 @@ from app.core.errors import InputError
 from app.core.progress import drain
 from app.data.chat import template_trial
 from app.data.chat.template_process import end_template_processes
-from app.data.chat.template_trial import template_problem, trying_templates
+from app.data.chat.template_trial import template_problem, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
-from app.data.training_set.training_data import DataSettings, open_data, opening_data
+from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
 from app.engine.model.loading import load_tokenizer
 from tests.patience import PATIENCE_SECONDS
 
@@ -72,7 +72,7 @@ def test_a_template_that_takes_all_memory_is_named(
 
 def test_a_template_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert template_problem("{{ messages }}") == ""
-    monkeypatch.setattr(template_trial, "_trying", lambda _: pytest.fail("tried again"))
+    monkeypatch.setattr(template_trial, "_try", lambda _: pytest.fail("tried again"))
     assert template_problem("{{ messages }}") == ""
 
 
@@ -92,7 +92,7 @@ def test_what_a_template_refuses_is_no_fault_of_it() -> None:
 
 
 def test_trying_can_be_stopped() -> None:
-    trying = trying_templates(ENDLESS)
+    trying = try_templates(ENDLESS)
     next(trying)
     assert multiprocessing.active_children()
     trying.close()
@@ -113,7 +113,7 @@ def test_a_dataset_is_refused_in_a_sentence_and_can_be_left_before_that(
     with_template: Callable[[str], Path], chat_file: Path
 ) -> None:
     tokenizer = load_tokenizer(with_template(ENDLESS))
-    opening = opening_data(find_files(chat_file), tokenizer, SETTINGS)
+    opening = open_data_stream(find_files(chat_file), tokenizer, SETTINGS)
     next(opening)
     opening.close()
     with pytest.raises(InputError, match="takes longer than 1 seconds"):
@@ -126,7 +126,7 @@ def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
     rows = tmp_path / "texts.jsonl"
     rows.write_text("".join(f'{{"text": "Line {n}."}}\n' for n in range(20)), encoding="utf-8")
     tokenizer = load_tokenizer(with_template("{% broken"))
-    assert len(drain(opening_data(find_files(rows), tokenizer, SETTINGS)).train) == 20
+    assert len(drain(open_data_stream(find_files(rows), tokenizer, SETTINGS)).train) == 20
 
 
 AFTER_A_LARGE_MODEL = """

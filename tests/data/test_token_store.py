@@ -18,14 +18,14 @@ from app.core.column_mapping import ColumnMapping
 from app.core.errors import AppError, InputError, RunError
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
-from app.data.examples import RowProblem
-from app.data.readers import source
+from app.data.examples import RowIssue
+from app.data.readers import byte_source
 from app.data.tokenizing import parallel, store
-from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens import cache, store_files
 from app.data.tokens.block_file import BLOCK_BYTES
 from app.data.tokens.cache import stores_dir
-from app.data.tokens.rows import TokenView
+from app.data.tokens.view import TokenView
 from tests.patience import PATIENCE_SECONDS
 
 MASKED = RowSettings(mask_prompt=True)
@@ -40,7 +40,7 @@ def chats(count, start=0):
 
 
 def made(path, tokenizer, settings=MASKED):
-    making = opening_store(path, tokenizer, settings)
+    making = open_or_build_store(path, tokenizer, settings)
     while True:
         try:
             next(making)
@@ -57,7 +57,9 @@ def expected(path, tokenizer):
     from app.data.rows.example_reader import read_examples
 
     return [
-        made for row in read_examples(path) for made in ExampleTokenizer(tokenizer, True).one(row)
+        made
+        for row in read_examples(path)
+        for made in ExampleTokenizer(tokenizer, True).tokenize(row)
     ]
 
 
@@ -70,14 +72,14 @@ def tokenizer(tokenizer_with):
 def counted(monkeypatch):
     """How many rows were tokenised, as a list of lots."""
     lots = []
-    many = ExampleTokenizer.many
+    tokenize_batch = ExampleTokenizer.tokenize_batch
 
     def counting(self, examples):
         lots.append(len(examples))
-        return many(self, examples)
+        return tokenize_batch(self, examples)
 
-    monkeypatch.setattr(ExampleTokenizer, "many", counting)
-    monkeypatch.setattr(store, "_LOT_ROWS", 10)
+    monkeypatch.setattr(ExampleTokenizer, "tokenize_batch", counting)
+    monkeypatch.setattr(store, "_CHUNK_ROWS", 10)
     return lots
 
 
@@ -158,7 +160,7 @@ def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
     path = write_rows(chats(1)[0], b"{", *chats(1, 5))
     store = made(path, tokenizer, RowSettings(True, leave_out_bad_rows=True))
     assert store.rows.places.tolist() == [[1, 0], [3, 0]]
-    assert [type(problem) for problem in store.problems(path)] == [RowProblem]
+    assert [type(problem) for problem in store.problems(path)] == [RowIssue]
     with pytest.raises(InputError, match="1 bad row: line 2"):
         made(path, tokenizer)
 
@@ -207,7 +209,7 @@ def test_a_store_in_which_another_version_has_files_is_made_anew(write_rows, tok
 
 def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
     path = write_rows(*chats(30))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     next(making), next(making)
     with path.open("ab") as file:
         file.write(json.dumps(chats(1)[0]).encode() + b"\n")
@@ -218,7 +220,7 @@ def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokeni
 
 def test_a_file_that_disappears_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
     path = write_rows(*chats(30))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     next(making), next(making)
     path.unlink()
     with pytest.raises(InputError, match=r"train\.jsonl disappeared while it was read"):
@@ -246,7 +248,7 @@ def test_a_disk_that_fills_is_said_so_and_leaves_no_store(write_rows, tokenizer,
 
 def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(write_rows, tokenizer, small_disk):
     path = write_rows(*chats(600))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     next(making), next(making)
     other = (stores_dir() / "another program's").open("wb", buffering=0)
     with other, suppress(OSError):
@@ -311,7 +313,7 @@ def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user
 @pytest.mark.parametrize("lots", [1, 2, 4])
 def test_a_stopped_tokenisation_goes_on_where_it_was(write_rows, tokenizer, counted, lots):
     path = write_rows(*chats(45))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(lots + 1):
         next(making)
     making.close()
@@ -328,7 +330,7 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
     append = store_files.StoreWriter.append
 
     def dies(self, *given):
-        if self.taken == 30:
+        if self.rows_read == 30:
             self._write("tokens", b"half a lot")
             self._files["tokens"].flush()
             raise SystemError("killed")
@@ -345,7 +347,7 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
 
 def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
     path = write_rows(*chats(45))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     next(making), next(making)
     making.close()
     (aside,) = [entry for entry in stores_dir().iterdir() if entry.is_dir()]
@@ -355,7 +357,7 @@ def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
 
 def test_two_that_make_the_same_store_at_a_time_both_get_it(write_rows, tokenizer, counted):
     path = write_rows(*chats(25))
-    first, second = (opening_store(path, tokenizer, MASKED) for _ in range(2))
+    first, second = (open_or_build_store(path, tokenizer, MASKED) for _ in range(2))
     next(first), next(second)
     with pytest.raises(StopIteration) as ended:
         while True:
@@ -374,7 +376,7 @@ def test_two_that_make_the_same_store_at_a_time_both_get_it(write_rows, tokenize
 @pytest.fixture
 def large(monkeypatch):
     monkeypatch.setattr(store, "_LARGE_BYTES", 0)
-    monkeypatch.setattr(store, "_LOT_ROWS", 10)
+    monkeypatch.setattr(store, "_CHUNK_ROWS", 10)
     monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
 
 
@@ -402,13 +404,13 @@ def test_processes_give_what_one_gives_in_the_same_order(
 
 def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokenizer, large):
     path = write_rows(*chats(195))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(4):
         next(making)
     making.close()
     assert not list(stores_dir().rglob(store_files.MANIFEST)), "it was stopped on its way"
     assert not multiprocessing.active_children()
-    assert next(opening_store(path, tokenizer, MASKED)) == 0.0
+    assert next(open_or_build_store(path, tokenizer, MASKED)) == 0.0
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
 
@@ -437,7 +439,7 @@ def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
     tokenizer.chat_template = slow + tokenizer.chat_template
     endless = [{"role": "user", "content": "slow"}, {"role": "assistant", "content": "hello"}]
     path = write_rows(*chats(10), {"messages": endless}, *chats(95, start=10))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     while next(making) == 0.0:
         pass
     making.close()
@@ -448,7 +450,7 @@ def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
 
 def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tokenizer, large):
     path = write_rows(*chats(195))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     next(making), next(making)
     for child in multiprocessing.active_children():
         child.kill()
@@ -461,7 +463,7 @@ def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tok
 def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(
     tmp_path, tokenizer, large, monkeypatch, name
 ):
-    monkeypatch.setattr(source, "READ_BYTES", 2**16)
+    monkeypatch.setattr(byte_source, "READ_BYTES", 2**16)
     path = tmp_path / name
     # Long random words, so that packing leaves several blocks to read.
     rows = [{"text": os.urandom(2000).hex()} for _ in range(400)]
@@ -469,7 +471,7 @@ def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(
         path.write_text(json.dumps(rows))
     else:
         path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode(), 1))
-    shares = list(opening_store(path, tokenizer, MASKED))
+    shares = list(open_or_build_store(path, tokenizer, MASKED))
     between = [share for share in shares if 0 < share < 0.9]
     assert len(set(between)) >= 3, shares
     assert shares == sorted(shares)
@@ -510,7 +512,7 @@ def test_what_a_stopped_writing_left_is_not_gone_on_with_once_it_is_damaged(
     write_rows, tokenizer, counted
 ):
     path = write_rows(*chats(45))
-    making = opening_store(path, tokenizer, MASKED)
+    making = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(3):
         next(making)
     making.close()
@@ -525,6 +527,6 @@ def test_of_a_row_that_is_cut_only_what_is_left_is_read(write_rows, tokenizer, m
     read = []
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda *given: read.append(given[1]) or pread(*given))
-    tokens, _ = TokenView(store.rows, np.arange(1), 10).arrays(0)
+    tokens, _ = TokenView(store.rows, np.arange(1), 10).row_arrays(0)
     assert len(tokens) == 10
     assert read == [min(BLOCK_BYTES, 4 * len(store.rows.tokens))]

@@ -7,12 +7,11 @@ import pytest
 
 from app.core.errors import InputError
 from app.data.chat.tokenization import tokenize
-from app.data.examples import ChatExample, TextExample
+from app.data.examples import ChatExample, RowLocation, TextExample
 from app.data.files.dataset_files import DatasetFiles
-from app.data.row_location import Place
 from app.data.tokenizing.store import RowSettings
 from app.data.tokens.rows import TokenizedExample
-from app.data.training_set.training_data import DataSettings, open_data, opening_data
+from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
 
 
 def chat(*contents, system=None, line=1):
@@ -21,7 +20,7 @@ def chat(*contents, system=None, line=1):
     messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(contents)]
     if system:
         messages.insert(0, {"role": "system", "content": system})
-    return ChatExample(tuple(messages), None, Place(line))
+    return ChatExample(tuple(messages), None, RowLocation(line))
 
 
 def tokenized(example, tokenizer):
@@ -44,15 +43,18 @@ def written(path, examples):
 
 @pytest.fixture
 def tokenize_all(tmp_path):
-    def tokenize_all(train, tokenizer, valid=(), *, max_seq_length=64, batch_size=1):
-        return open_data(*given(train, tokenizer, valid, max_seq_length, batch_size))
+    def tokenize_all(train, tokenizer, valid=(), **settings):
+        return open_data(*given(train, tokenizer, valid, **settings))
 
-    def given(train, tokenizer, valid=(), max_seq_length=64, batch_size=1):
+    def given(
+        train, tokenizer, valid=(), *, max_seq_length=64, batch_size=1, leave_out_bad_rows=False
+    ):
         files = DatasetFiles(
             written(tmp_path / "train.jsonl", train),
             written(tmp_path / "valid.jsonl", valid) if valid else None,
         )
-        return files, tokenizer, DataSettings(RowSettings(True), max_seq_length, batch_size)
+        rows = RowSettings(True, leave_out_bad_rows=leave_out_bad_rows)
+        return files, tokenizer, DataSettings(rows, max_seq_length, batch_size)
 
     tokenize_all.given = given
     return tokenize_all
@@ -60,7 +62,7 @@ def tokenize_all(tmp_path):
 
 def test_long_rows_are_cut_at_the_end_and_counted(tokenizer_with, tokenize_all):
     tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * 40, Place(1)), TextExample("hello", Place(2))]
+    rows = [TextExample("hello world " * 40, RowLocation(1)), TextExample("hello", RowLocation(2))]
     result = tokenize_all(rows, tokenizer, max_seq_length=16)
     assert [row.length <= 16 for row in result.train] == [True, True]
     assert result.train[0].trained == ((1, 16),)
@@ -82,7 +84,7 @@ def test_rows_that_are_all_too_long_stop_the_run_with_the_shortest_length(
     tokenizer_with, tokenize_all
 ):
     tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * n, Place(n)) for n in (30, 20)]
+    rows = [TextExample("hello world " * n, RowLocation(n)) for n in (30, 20)]
     shortest = tokenized(rows[1], tokenizer).length
     with pytest.raises(InputError) as error:
         tokenize_all(rows, tokenizer, max_seq_length=8)
@@ -110,6 +112,22 @@ def test_a_dataset_of_which_nothing_can_be_used_stops_the_run_with_the_first_rea
     )
 
 
+def test_a_row_that_the_template_refuses_stops_the_run_unless_such_rows_are_left_out(
+    tokenizer_with, tokenize_all
+):
+    rows = [chat("a", "b", line=1), *(chat("a", "b", system="c", line=n) for n in (2, 3))]
+    tokenizer = tokenizer_with("alternating")
+    refusal = "train.jsonl, line 2: the model's chat template refuses it: Conversation roles"
+    with pytest.raises(InputError) as error:
+        tokenize_all(rows, tokenizer)
+    assert error.value.message.startswith(
+        f"2 rows are refused by the model's chat template; the first is {refusal}"
+    )
+    result = tokenize_all(rows, tokenizer, leave_out_bad_rows=True)
+    assert (len(result.train), result.left_out_count) == (1, 2)
+    assert result.notes[0].startswith(f"2 rows are left out; the first: {refusal}")
+
+
 def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_with, tokenize_all):
     rows = [chat("a", "b", "c", "d"), chat("a", "b")]
     result = tokenize_all(rows, tokenizer_with("thinking"))
@@ -122,7 +140,7 @@ def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_wit
 def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
     tokenizer_with, tokenize_all
 ):
-    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, Place(2))
+    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, RowLocation(2))
     result = tokenize_all([chat("a", "b")], tokenizer_with("chatml"), valid=[bad])
     assert len(result.valid) == 0
     assert [str(problem) for problem in result.left_out] == [
@@ -133,7 +151,7 @@ def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
 
 def test_progress_rises_to_one(tokenizer_with, tokenize_all):
     given = tokenize_all.given([chat("a", "b")] * 2000, tokenizer_with("chatml"))
-    seen = list(opening_data(*given))
+    seen = list(open_data_stream(*given))
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[0] == 0
@@ -153,7 +171,7 @@ def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with, tokenize_
 
 
 def test_a_file_that_is_gone_before_it_is_opened_is_named(tmp_path, tokenizer_with):
-    path = written(tmp_path / "train.jsonl", [TextExample("the fox", Place(1))])
+    path = written(tmp_path / "train.jsonl", [TextExample("the fox", RowLocation(1))])
     settings = DataSettings(RowSettings(mask_prompt=False), 64, 1)
     path.unlink()
     with pytest.raises(InputError, match=r"train\.jsonl can't be read: No such file"):

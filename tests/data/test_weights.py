@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
-from app.data.examples import ChatExample, RowProblem
-from app.data.inspection.duplicates import Seen
-from app.data.inspection.row_rendering import RowPainter, raw_row
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.examples import ChatExample, RowIssue, RowLocation
+from app.data.inspection.duplicates import SeenRows
+from app.data.inspection.row_rendering import RowRenderer, raw_row
+from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
@@ -31,8 +30,8 @@ def row(*weights, turns=SPOKEN):
 
 
 def example_of(*weights, **more):
-    found = check_row(row(*weights, **more), Place(3), PATH)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row(*weights, **more), RowLocation(3), PATH)
+    assert not isinstance(found, RowIssue), found
     assert isinstance(found[0], ChatExample)
     return found[0]
 
@@ -40,7 +39,7 @@ def example_of(*weights, **more):
 def trained_words(example, tokenizer, mask_prompt=True):
     made = tokenize(example, tokenizer, mask_prompt)
     assert isinstance(made, TokenizedExample), made
-    ((fast,),) = ExampleTokenizer(tokenizer, mask_prompt).many([example])
+    ((fast,),) = ExampleTokenizer(tokenizer, mask_prompt).tokenize_batch([example])
     assert fast == made
     return [tokenizer.decode(list(made.tokens[start:end])) for start, end in made.trained]
 
@@ -84,8 +83,8 @@ def test_an_opening_turn_of_weight_0_is_not_trained_where_whole_chats_are():
 def test_a_chat_whose_turn_of_weight_0_a_template_hides_is_refused():
     tokenizer = build_tokenizer("rewrites_question")
     made = tokenize(example_of(0, 1), tokenizer, mask_prompt=False)
-    assert isinstance(made, RowProblem)
-    assert made.place == Place(3)
+    assert isinstance(made, RowIssue)
+    assert made.place == RowLocation(3)
     assert "message 2" in made.reason
 
 
@@ -105,15 +104,15 @@ def test_weight_1_is_as_if_there_were_none():
     ],
 )
 def test_another_weight_is_named(weight, told):
-    found = check_row(row(weight), Place(7), PATH)
-    assert isinstance(found, RowProblem)
+    found = validate_row(row(weight), RowLocation(7), PATH)
+    assert isinstance(found, RowIssue)
     reason = f"message 2 (assistant) has a weight {told}; it must be 0 or 1"
-    assert (found.place, found.reason, found.kind) == (Place(7), reason, "wrong type")
+    assert (found.place, found.reason, found.kind) == (RowLocation(7), reason, "wrong type")
 
 
 def test_a_chat_without_a_turn_to_train_is_named():
-    found = check_row(row(0, 0), Place(7), PATH)
-    assert isinstance(found, RowProblem)
+    found = validate_row(row(0, 0), RowLocation(7), PATH)
+    assert isinstance(found, RowIssue)
     assert found.kind == "no reply"
     assert found.reason == "gives every assistant turn the weight 0, so there is nothing to learn"
 
@@ -121,31 +120,31 @@ def test_a_chat_without_a_turn_to_train_is_named():
 def test_a_chat_whose_only_trained_turn_answers_nothing_is_refused():
     turns = (("assistant", "good day"), ("user", "hello"), ("assistant", "fox"))
     made = tokenize(example_of(1, 0, turns=turns), build_tokenizer(), True)
-    assert isinstance(made, RowProblem)
+    assert isinstance(made, RowIssue)
     assert made.reason.endswith("comes first and answers nothing")
 
 
 def test_turns_of_sharegpt_keep_their_weights():
     turns = [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "no", "weight": 0},
              {"from": "human", "value": "again"}, {"from": "gpt", "value": "fox"}]  # fmt: skip
-    found = check_row({"conversations": turns}, Place(1), PATH)
-    assert not isinstance(found, RowProblem)
+    found = validate_row({"conversations": turns}, RowLocation(1), PATH)
+    assert not isinstance(found, RowIssue)
     assert found[0].untrained == (1,)
 
 
 def test_it_is_shown_as_not_trained():
     tokenizer = build_tokenizer()
     raw = raw_row(example_of(0, 1), 0, 100)
-    roles = [piece.text for piece in raw.pieces if piece.kind == "role"]
+    roles = [piece.text for piece in raw.spans if piece.kind == "role"]
     assert roles == ["user", "assistant (not trained)", "user", "assistant"]
     made = tokenize(example_of(0, 1), tokenizer, True)
-    shown = RowPainter(tokenizer).row(0, made, 1000, 1000)
-    assert "".join(piece.text for piece in shown.pieces if piece.is_trained) == "fox<|im_end|>"
-    assert any("wrong answer" in piece.text for piece in shown.pieces if not piece.is_trained)
+    shown = RowRenderer(tokenizer).row(0, made, 1000, 1000)
+    assert "".join(piece.text for piece in shown.spans if piece.is_trained) == "fox<|im_end|>"
+    assert any("wrong answer" in piece.text for piece in shown.spans if not piece.is_trained)
 
 
 def test_chats_that_differ_in_weights_are_no_duplicates_and_may_be_on_two_sides():
-    seen = Seen(PATH)
+    seen = SeenRows(PATH)
     seen.add(example_of(0, 1))
     seen.add(example_of(1, 1))
     assert list(seen.duplicates()) == []
@@ -155,6 +154,6 @@ def test_chats_that_differ_in_weights_are_no_duplicates_and_may_be_on_two_sides(
 
 
 def test_lists_that_stand_in_tables_as_text_have_weights_too():
-    found = check_row({"messages": json.dumps(row(0)["messages"])}, Place(1), PATH)
-    assert not isinstance(found, RowProblem)
+    found = validate_row({"messages": json.dumps(row(0)["messages"])}, RowLocation(1), PATH)
+    assert not isinstance(found, RowIssue)
     assert found[0].untrained == (1,)

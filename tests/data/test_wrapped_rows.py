@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from app.data.examples import BrokenFile, RowProblem
+from app.data.examples import CorruptFileError, RowIssue
 from app.data.inspection.inspection import inspect
+from app.data.readers.json_stream import _READ_CHARACTERS
 from app.data.readers.json_values import LIST_NAMES
-from app.data.readers.json_window import _READ_CHARACTERS
 from app.data.readers.text import MAX_ROW
-from app.data.rows.example_reader import read_checked, read_examples
+from app.data.rows.example_reader import read_examples, read_validated_rows
 
 ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}]
 CHAT = [{"role": "user", "content": "fox?"}, {"role": "assistant", "content": "yes"}]
@@ -31,13 +31,13 @@ def test_rows_are_read_from_the_list_and_numbered_in_it(tmp_path, name, indent):
     assert str(facts.problems[0]) == f"a.json, {place}: text is empty"
     note = f"a.json: is one object; its rows are read from the list {name!r} in it"
     assert [str(warning) for warning in facts.warnings] == [note]
-    assert [row.text for row in read_examples(path) if not isinstance(row, RowProblem)] == [
+    assert [row.text for row in read_examples(path) if not isinstance(row, RowIssue)] == [
         "a fox", "an ox",
     ]  # fmt: skip
 
 
 def test_a_list_longer_than_any_row_may_be_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("app.data.readers.json_window.MAX_ROW", _READ_CHARACTERS)
+    monkeypatch.setattr("app.data.readers.json_stream.MAX_ROW", _READ_CHARACTERS)
     texts = [f"{number} {'word ' * 200}" for number in range(2000)]
     path = written(tmp_path, {"test": ROWS * 9000, "train": [{"text": text} for text in texts]})
     assert path.stat().st_size > 4 * _READ_CHARACTERS
@@ -54,8 +54,8 @@ def test_lists_to_validate_and_test_on_are_left_alone_and_told(tmp_path):
 
 def test_two_lists_that_could_be_meant_stop_the_run(tmp_path):
     path = written(tmp_path, {"data": ROWS, "more": ROWS})
-    with pytest.raises(BrokenFile, match="holds the list 'more' beside 'data': save the one"):
-        list(read_checked(path))
+    with pytest.raises(CorruptFileError, match="holds the list 'more' beside 'data': save the one"):
+        list(read_validated_rows(path))
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_two_lists_that_could_be_meant_stop_the_run(tmp_path):
 def test_an_object_that_breaks_off_is_broken(tmp_path, content, reason):
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(BrokenFile, match=reason):
-        list(read_checked(path))
+    with pytest.raises(CorruptFileError, match=reason):
+        list(read_validated_rows(path))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_object_that_breaks_off_is_broken(tmp_path, content, reason):
 )
 def test_a_row_is_not_taken_for_an_object_with_rows_in_it(tmp_path, row):
     (example,) = read_examples(written(tmp_path, row))
-    assert not isinstance(example, RowProblem)
+    assert not isinstance(example, RowIssue)
 
 
 def test_a_list_of_messages_under_such_a_name_is_no_list_of_rows(tmp_path):

@@ -7,8 +7,9 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.data.row_location import Place
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
@@ -90,7 +91,7 @@ def examples(lengths: list[int] = LENGTHS) -> TokenView:
     random = np.random.default_rng(0)
     return TokenView.of(
         TokenizedExample(
-            tuple(random.integers(3, 250, n).tolist()), ((max(1, n // 3), n),), Place(line)
+            tuple(random.integers(3, 250, n).tolist()), ((max(1, n // 3), n),), RowLocation(line)
         )
         for line, n in enumerate(lengths)
     )

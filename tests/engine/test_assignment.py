@@ -12,7 +12,7 @@ from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
-from app.data.row_location import Place
+from app.data.examples import RowLocation
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batches
 from app.engine.memory.preflight import preview_tiers
@@ -90,13 +90,14 @@ def test_the_groups_hold_about_as_many_parameters(
 
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
-    from app.data.tokens.rows import TokenizedExample, TokenView
+    from app.data.tokens.rows import TokenizedExample
+    from app.data.tokens.view import TokenView
     from app.engine.execution.losses import loss_inputs, summed_loss
 
     model = load_base_model(config.model).model
     add_adapter(model, config)
     tokens = tuple(range(5, 21))
-    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), Place(1))]), 1)
+    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), RowLocation(1))]), 1)
     measuring = measuring_activity(model, batches, 1, 0)
     before = trainable(model)
     with pytest.raises(StopIteration) as ended:

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import RunError
-from app.data.row_location import Place
+from app.data.examples import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenizedExample, TokenRows, TokenView
+from app.data.tokens.rows import TokenizedExample, TokenRows
+from app.data.tokens.view import TokenView
 from app.engine.batches.batches import MAX_SHAPES, Batch, Batches, BatchShape
 
 LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)
@@ -19,7 +20,8 @@ both_ways = pytest.mark.parametrize("is_packed", [False, True])
 def examples(lengths: list[int], mixing: Mixing | None = None) -> TokenView:
     """Example i consists of the token i + 1."""
     rows = [
-        TokenizedExample(tuple([i + 1] * n), ((1, n),), Place(i)) for i, n in enumerate(lengths)
+        TokenizedExample(tuple([i + 1] * n), ((1, n),), RowLocation(i))
+        for i, n in enumerate(lengths)
     ]
     return TokenView(TokenRows.of(rows), np.arange(len(rows)), 2**31, mixing)
 
@@ -118,7 +120,7 @@ def test_packed_the_padding_of_long_tailed_lengths_is_small(batch_size: int, mos
 @both_ways
 def test_every_epoch_of_mixed_datasets_has_the_same_shapes(is_packed: bool) -> None:
     lengths = [int(n) for n in np.random.default_rng(1).permutation(long_tailed(900))]
-    mixing = Mixing.by_shares([200, 400, 300], [0.3, 0.2])
+    mixing = Mixing.from_fractions([200, 400, 300], [0.3, 0.2])
     batches = Batches(examples(lengths, mixing), 4, is_packed=is_packed)
     assert len(batches.shapes) <= MAX_SHAPES
     sizes = {shape.size for shape in batches.shapes}
@@ -135,7 +137,7 @@ def test_every_epoch_of_mixed_datasets_has_the_same_shapes(is_packed: bool) -> N
 
 def test_mixed_datasets_are_packed_with_as_little_padding() -> None:
     lengths = long_tailed(8_000)
-    mixing = Mixing.by_shares([3_000, 5_000], [0.25])
+    mixing = Mixing.from_fractions([3_000, 5_000], [0.25])
     batches = Batches(examples(lengths, mixing), 4, is_packed=True)
     for epoch in range(3):
         taken = sum(lengths[i] for indexes in batches.epoch(0, epoch) for i in indexes)
@@ -199,7 +201,7 @@ def test_a_short_batch_is_filled_with_examples_that_train_nothing(is_packed: boo
 
 
 def test_only_the_named_spans_are_trained() -> None:
-    example = TokenizedExample((9, 8, 7, 6, 5, 4), ((2, 3), (4, 6)), Place(1))
+    example = TokenizedExample((9, 8, 7, 6, 5, 4), ((2, 3), (4, 6)), RowLocation(1))
     batch = next(Batches(TokenView.of([example]), 1).once())
     assert batch.trained[0, :6].tolist() == [0, 0, 1, 0, 1, 1]
     assert batch.tokens[0, :6].tolist() == [9, 8, 7, 6, 5, 4]

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged, StepFinished
 from app.core.files.paths import HOME_VARIABLE
 from app.core.system import child_processes
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import stores_dir
 from app.data.training_set import early_data, early_reading
+from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.training_data import open_data
 from app.engine.execution.batch_layout import Batching
 from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
@@ -195,7 +197,7 @@ def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
 def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coming_rows.StoresInMaking, "are_made", lambda *_: False)
+    monkeypatch.setattr(coming_rows.StoreBuilder, "are_ready", lambda *_: False)
     events: list[Event] = []
 
     def is_waiting() -> bool:
@@ -240,15 +242,54 @@ def test_a_file_that_changes_while_the_run_trains_ends_it_with_a_sentence(
     assert "changed while it was read" in ending(events).message
 
 
-def test_rows_that_the_template_refuses_are_left_out_and_counted_once_all_are_tokens(
-    make_model: Any, config: TrainingConfig, tmp_path: Path
-) -> None:
+@pytest.fixture
+def refusing_config(make_model: Any, config: TrainingConfig, tmp_path: Path) -> TrainingConfig:
+    """A run whose template refuses the last row, which is not one that the run begins with."""
     model = make_model()
     template = model / "chat_template.jinja"
     refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
     template.write_text(refusing + template.read_text())
     data = write_chats(tmp_path / "odd.jsonl", odd=ROWS - 1)
-    config = replace(config, model=model, data=data, steps=12)  # of which some 6 are early
+    return replace(config, model=model, data=data, steps=12)  # of which some 6 are early
+
+
+def test_a_row_that_the_template_refuses_ends_a_run_that_trains_with_its_line_and_a_checkpoint(
+    refusing_config: TrainingConfig, tmp_path: Path
+) -> None:
+    events = list(train(refusing_config))
+    assert ending(events).outcome == "failed"
+    assert ending(events).message == (
+        f"odd.jsonl, line {ROWS}: the model's chat template refuses it: no. Correct or remove "
+        "such rows, choose another base model, or start a run with invalid rows left out."
+    )
+    assert 0 < ending(events).steps < 12
+    kept = load_checkpoint(last_checkpoint(refusing_config.output))
+    assert kept.progress.step == ending(events).steps
+    assert not multiprocessing.active_children()
+    with pytest.raises(InputError, match=f"line {ROWS}: the model's chat template refuses it"):
+        list(train(replace(refusing_config, output=tmp_path / "again")))  # its tokens are there now
+
+
+def test_a_row_that_the_template_refuses_stops_a_run_that_begins_with_it(
+    refusing_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = EarlyRows.keys
+
+    def with_the_last_row(rule: EarlyRows, digests: Any, places: Any, file: int) -> Any:
+        is_last = places[:, 0] == ROWS
+        return np.where(is_last, np.uint64(2**64 - 1), keys(rule, digests, places, file))
+
+    monkeypatch.setattr(EarlyRows, "keys", with_the_last_row)
+    with pytest.raises(InputError, match=f"line {ROWS}: the model's chat template refuses it"):
+        list(train(refusing_config))
+    assert refusing_config.output is not None
+    assert not refusing_config.output.exists()
+
+
+def test_rows_that_the_template_refuses_are_left_out_and_counted_where_that_is_chosen(
+    refusing_config: TrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(refusing_config, bad_rows="leave out")
     first = list(train(config))
     assert f"1 row is left out; the first: odd.jsonl, line {ROWS}" in log(first)
     second = list(train(replace(config, output=tmp_path / "again")))

@@ -14,7 +14,7 @@ import pytest
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import Event, RunFinished, StageChanged
 from app.core.system import interruption
-from app.data.chat import render_limit
+from app.data.chat import template_process
 from app.data.tokenizing import store
 from app.data.tokens.cache import stores_dir
 from app.data.tokens.store_files import JOURNAL
@@ -99,8 +99,8 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was tokenised before that chat is kept for the next time."""
-    monkeypatch.setattr(render_limit, "SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(store, "_LOT_ROWS", 1)
+    monkeypatch.setattr(template_process, "RENDER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(store, "_CHUNK_ROWS", 1)
     model, rows = tmp_path / "model", tmp_path / "rows.jsonl"
     shutil.copytree(config.model, model)
     loop = "{% for i in range(99999) %}"

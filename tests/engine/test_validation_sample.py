@@ -10,8 +10,9 @@ import pytest
 from app.core.config.serialization import to_dict
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
-from app.data.row_location import Place
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
@@ -24,7 +25,8 @@ NEW_SETTINGS = {"validation_rows", "eval_questions", "replies"}
 
 def view(rows: int, first: int = 0) -> TokenView:
     return TokenView.of(
-        TokenizedExample((first + row, 1, 2), ((1, 3),), Place(row + 1, row)) for row in range(rows)
+        TokenizedExample((first + row, 1, 2), ((1, 3),), RowLocation(row + 1, row))
+        for row in range(rows)
     )
 
 

@@ -137,7 +137,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     figures = {figure.name: figure.value for figure in view.counted.shown}
     statistics = nestling.data_work.figures.statistics
     assert statistics is not None
-    assert figures["Tokens"] == f"{statistics.train.kept_tokens(256):,}"
+    assert figures["Tokens"] == f"{statistics.train.usable_tokens(256):,}"
     assert figures["Examples"] == "180 to train on"
     kinds = nestling.data.problems.counts
     qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)

@@ -102,11 +102,11 @@ def test_the_figures_are_those_that_the_run_reports(
 
     started = state.started
     assert steps == started.steps_per_epoch == checked["epoch"]["steps"]
-    examples = [work.figures.all[i].train.kept(LIMIT) for i in range(len(work.figures.all))]
+    examples = [work.figures.all[i].train.usable_rows(LIMIT) for i in range(len(work.figures.all))]
     assert sum(examples) == started.train_examples
     assert counted["Examples"].value == f"{examples[0]} to train on"
     assert checked["tokens"]["train_rows"] == examples[0]
-    held = sum(one.valid.kept(LIMIT) for one in work.figures.all)
+    held = sum(one.valid.usable_rows(LIMIT) for one in work.figures.all)
     assert held == started.valid_examples
     trained = counted["Trained tokens"].value
     if case.mixed:
@@ -118,7 +118,7 @@ def test_the_figures_are_those_that_the_run_reports(
     left_out = sum(one.left_out(LIMIT) for one in work.figures.all)
     said = [note for note in notes if "left out; the first" in note]
     assert [note.split()[0] for note in said] == ([str(left_out)] if left_out else [])
-    cut = sum(s.cut(LIMIT) for one in work.figures.all for s in (one.train, one.valid))
+    cut = sum(s.truncated_rows(LIMIT) for one in work.figures.all for s in (one.train, one.valid))
     said = [note for note in notes if "cut at the end" in note]
     assert [note.split()[0] for note in said] == ([str(cut)] if cut else [])
 

@@ -1,6 +1,7 @@
 """What the window says of rows that the base model can't read, before a run starts."""
 
 import json
+import shutil
 from pathlib import Path
 
 from pytestqt.qtbot import QtBot
@@ -9,9 +10,12 @@ from app.application import Nestling
 from tests.limited_models import build_gpt2, with_context, with_late_tokens
 
 
-def show(nestling: Nestling, qtbot: QtBot, model: Path, data: Path, *rows: str) -> None:
-    """The Data page with these texts, once they are tokens."""
-    data.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+def show(
+    nestling: Nestling, qtbot: QtBot, model: Path, data: Path, *rows: str | dict[str, str]
+) -> None:
+    """The Data page with these rows or texts, once they are tokens."""
+    values = [{"text": row} if isinstance(row, str) else row for row in rows]
+    data.write_text("".join(json.dumps(value) + "\n" for value in values))
     nestling.state.change_config(model=model, data=data, batch_size=1, validation_split=0.0)
     nestling.intake.inspect_current()
     figures, tokenisation = nestling.data_work.figures, nestling.data_work.tokenisation
@@ -32,6 +36,26 @@ def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(
     problems.leave_out.click()
     qtbot.waitUntil(lambda: not state.rows_problem)
     assert state.config.bad_rows == "skip"
+
+
+def test_a_row_that_the_template_refuses_is_named_and_start_waits_for_a_choice(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = tmp_path / "refusing"
+    shutil.copytree(tiny_model, model)
+    template = model / "chat_template.jinja"
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusing + template.read_text())
+    pair = {"prompt": "a", "completion": "b"}
+    show(nestling, qtbot, model, tmp_path / "a.jsonl", pair, {"system": "s", **pair})
+    problems, state = nestling.data.problems, nestling.state
+    assert problems.counts == {"refused by the template": 1}
+    reason = "the model's chat template refuses it: no"
+    assert problems.model.at(0).reason == reason
+    assert state.start_blocker().startswith(f"a.jsonl, line 2: {reason}.")
+    problems.leave_out.click()
+    qtbot.waitUntil(lambda: not state.rows_problem)
+    assert state.config.bad_rows == "leave out"
 
 
 def test_rows_are_shown_cut_at_the_last_learned_position(

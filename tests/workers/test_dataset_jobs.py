@@ -85,7 +85,7 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
     held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
     assert len(held) == measured.valid.rows == 4  # type: ignore[attr-defined]
     both = (measured.train, measured.valid)  # type: ignore[attr-defined]
-    assert sum(one.kept_tokens(2**31) for one in both) == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
+    assert sum(one.usable_tokens(2**31) for one in both) == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
     (long,) = ListLongRows(done.sets[0], 60)(never)
     cut = [row.place.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
     assert [problem.place.line for problem in long] == cut  # type: ignore[attr-defined]
@@ -96,12 +96,12 @@ def test_a_run_finds_the_store_that_was_made(
 ) -> None:
     from app.data.files.dataset_files import find_files
     from app.data.tokenizing.store import RowSettings
-    from app.data.training_set.training_data import DataSettings, opening_data
+    from app.data.training_set.training_data import DataSettings, open_data_stream
 
     tokenised(chat_file, key)
     rows = RowSettings(mask_prompt=True, replies="every")
     settings = DataSettings(rows, 2048, 4, 0.1)
-    opening = opening_data(find_files(chat_file), load_tokenizer(tiny_model), settings)
+    opening = open_data_stream(find_files(chat_file), load_tokenizer(tiny_model), settings)
     assert list(opening) == [], "a share would tell that rows are turned into tokens"
 
 
@@ -111,7 +111,7 @@ def test_a_run_finds_the_store_of_rows_with_today_s_date(
     from app.data.chat.template_day import with_day
     from app.data.files.dataset_files import find_files
     from app.data.tokenizing.store import RowSettings
-    from app.data.training_set.training_data import DataSettings, opening_data
+    from app.data.training_set.training_data import DataSettings, open_data_stream
 
     model = copied_model(tiny_model, tmp_path / "base")
     template = model / "chat_template.jinja"
@@ -125,10 +125,10 @@ def test_a_run_finds_the_store_of_rows_with_today_s_date(
     assert "asks for the date" in made.template_note
     settings = DataSettings(RowSettings(mask_prompt=True, replies="every"), 2048, 4, 0.1)
     tokenizer = load_tokenizer(model)
-    opening = opening_data(find_files(chat_file), with_day(tokenizer, today), settings)
+    opening = open_data_stream(find_files(chat_file), with_day(tokenizer, today), settings)
     assert list(opening) == []
     another = with_day(tokenizer, today - timedelta(1))
-    assert list(opening_data(find_files(chat_file), another, settings)) != []
+    assert list(open_data_stream(find_files(chat_file), another, settings)) != []
 
 
 def test_no_store_is_made_where_one_is_only_looked_for(

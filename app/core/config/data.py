@@ -95,8 +95,9 @@ class DataSettings:
     bad_rows: BadRows = setting(
         "stop",
         label="Invalid rows",
-        help="stop: a row that can't be used stops the run before it starts. skip: the "
-        "run trains on the other rows, and the log names those left out.",
+        help="stop: a row that can't be used stops the run: before it starts, or at a checkpoint "
+        "if the run has begun. skip: the run trains on the other rows, and the log names "
+        "those left out.",
         section="files",
         advanced=True,
     )

@@ -1,7 +1,7 @@
-"""Which tokens of a rendered chat are the assistant's own, shown by rendering its beginnings too.
+"""Finds the assistant's tokens in a rendered chat by rendering its prefixes too.
 
-Knows no template by name: a reply counts as the assistant's where the rendering up to it is a
-beginning of the whole, and is left alone elsewhere. How a chat is rendered isn't known here.
+Knows no template by name. A reply counts as the assistant's where the rendering up to it is a
+prefix of the whole rendering; elsewhere it is not trained. Does not know how a chat is rendered.
 """
 
 import re
@@ -15,17 +15,16 @@ from app.data.examples import Message
 
 Span = tuple[int, int]
 Render = Callable[[int, bool], list[int]]
-"""The tokens of a chat's first messages, so many, with or without the prompt for a reply."""
+"""Renders the first `count` messages of a chat as tokens, with or without the generation prompt."""
 
-# How many tokens a seam between prompt and reply may take: one merged token, or the bytes of one
-# character.
+# A seam between prompt and reply is one merged token, or the bytes of one character.
 _SEAM_TOKENS = 8
 
 _THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
 
 
-def trained_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
-    """The turns that are replies to be trained; one that opens the chat answers nothing."""
+def trainable_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
+    """The turns that are replies to be trained; a reply that opens the chat answers nothing."""
     return [
         turn
         for turn, message in enumerate(messages)
@@ -33,21 +32,21 @@ def trained_turns(messages: Sequence[Message], untrained: Collection[int] = ()) 
     ]
 
 
-def through_last_reply(
+def cut_after_last_reply(
     messages: Sequence[Message], untrained: Collection[int] = ()
 ) -> Sequence[Message]:
-    """The chat up to its last trained reply: what follows can teach nothing, as it is no target.
+    """Cut a chat after its last trained reply: later messages are no targets.
 
-    Raises TemplateError if there is none.
+    Raises TemplateError if no reply is trained.
     """
-    if turns := trained_turns(messages, untrained):
+    if turns := trainable_turns(messages, untrained):
         return messages[: turns[-1] + 1]
     which = "only assistant turn to be trained" if untrained else "only assistant turn"
     raise TemplateError(f"its {which} comes first and answers nothing")
 
 
 def opening_replies(messages: Sequence[Message]) -> range:
-    """The replies that stand before anything but a system text."""
+    """The replies that come before anything but a system message."""
     start = next((n for n, turn in enumerate(messages) if turn["role"] != "system"), 0)
     ends = (n for n, turn in enumerate(messages) if n > start and turn["role"] != "assistant")
     is_reply = messages[start]["role"] == "assistant"
@@ -55,14 +54,14 @@ def opening_replies(messages: Sequence[Message]) -> range:
 
 
 class Rendering(NamedTuple):
-    """A chat's first turns, so many, as tokens, with the spans that are trained."""
+    """The first `turns` messages of a chat as tokens, with the trained spans."""
 
     turns: int
     tokens: list[int]
     spans: list[Span]
 
 
-class ReplyFinder:
+class AssistantMaskFinder:
     """Finds the replies in the chats of one tokenizer's template."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -78,47 +77,49 @@ class ReplyFinder:
         """The tokens of a chat, and the spans of the replies at `turns`; its last turn is one.
 
         A reply's span begins after the generation prompt and ends with the token that ends the
-        turn. Only the last reply is given where the template renders an earlier one differently
-        once more follows. Raises TemplateError if even that can't be separated from its prompt.
+        turn. If the template renders an earlier reply differently once more follows, only the last
+        reply is returned. Raises TemplateError if the last reply can't be separated from its
+        prompt.
         """
-        whole, spans = self._in_view(turns, messages, render)
-        shown = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
-        self._check_words(whole, shown)
-        return whole, shown
+        whole, spans = self._visible_replies(turns, messages, render)
+        visible = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
+        self._check_words(whole, visible)
+        return whole, visible
 
     def find_every(
         self, messages: Sequence[Message], render: Render, turns: Sequence[int]
     ) -> tuple[list[Rendering], int]:
         """Renderings in which every reply at `turns` stands as the model sees it at its turn, and
-        how many replies are in none.
+        the number of replies that none contains.
 
-        The first is of the whole chat, whose last turn is one of them. Each further one ends with
-        the last reply that no earlier rendering covers. Raises TemplateError if even the last reply
-        can't be separated from its prompt.
+        The first rendering is of the whole chat, whose last turn is one of `turns`. Each further
+        one ends with the last reply that no earlier rendering covers. Raises TemplateError if the
+        last reply can't be separated from its prompt.
         """
         left = list(turns)
-        found: list[Rendering] = []
+        renderings: list[Rendering] = []
         lost = 0
         while left:
             try:
-                whole, spans = self._in_view(left, messages[: left[-1] + 1], render)
-                shown = [spans[turn] for turn in left if turn in spans]
-                self._check_words(whole, shown)
+                whole, spans = self._visible_replies(left, messages[: left[-1] + 1], render)
+                visible = [spans[turn] for turn in left if turn in spans]
+                self._check_words(whole, visible)
             except TemplateError:
-                if not found:
+                if not renderings:
                     raise
                 lost += 1
                 left.pop()
                 continue
-            found.append(Rendering(left[-1] + 1, whole, shown))
+            renderings.append(Rendering(left[-1] + 1, whole, visible))
             left = [turn for turn in left if turn not in spans]
-        return found, lost
+        return renderings, lost
 
-    def _in_view(
+    def _visible_replies(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render
     ) -> tuple[list[int], dict[int, Span]]:
-        """The tokens of a chat that ends with the last of `turns`, and the spans of those replies
-        that stand in it as the model sees them at their turn; the last is one."""
+        """The tokens of a chat that ends with the last of `turns`, and the spans of the replies
+        that stand in it as the model sees them at their turn; the last reply is always one.
+        """
         whole = render(len(messages), False)
         spans = {
             turn: span
@@ -135,7 +136,9 @@ class ReplyFinder:
     def turns(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]
     ) -> list[Span]:
-        """The spans of some of a chat's assistant turns. Raises TemplateError if one isn't told."""
+        """The spans of some assistant turns of a chat. Raises TemplateError if one can't be
+        located.
+        """
         spans = []
         for turn in turns:
             is_last = turn == len(messages) - 1
@@ -159,7 +162,9 @@ class ReplyFinder:
         return bool(self._tokenizer.decode(words).strip())
 
     def _says(self, token: int) -> bool:
-        """Whether a token alone stands for words; one that is part of a character isn't asked."""
+        """Whether a single token decodes to words; a token that is part of a character does not
+        count.
+        """
         text = self._tokenizer.decode([token]).strip()
         return token not in self._special and bool(text) and "\ufffd" not in text
 
@@ -172,20 +177,20 @@ class ReplyFinder:
             through = render(turn + 1, False)
         except TemplateError:
             return None
-        start = self._end_of_text(prompt, whole)
+        start = self._end_of_prefix(prompt, whole)
         shared = _common(through, whole)
         rest = through[shared:]
-        # What ends every rendering, such as an end-of-text token, doesn't follow an inner turn.
-        ended = self._are_special(rest) or self._end_of_text(through, whole) is not None
+        # The end of every rendering, such as an end-of-text token, doesn't follow an inner turn.
+        ended = self._are_special(rest) or self._end_of_prefix(through, whole) is not None
         if start is None or shared <= start or not ended:
             return None
-        return self._closed((start, shared), whole)
+        return self._trim_after_end_token((start, shared), whole)
 
     def _last_reply(self, messages: Sequence[Message], render: Render, whole: list[int]) -> Span:
         prompt = _prompt_of(len(messages) - 1, render)
-        start = self._end_of_text(prompt, whole)
+        start = self._end_of_prefix(prompt, whole)
         if start is None:
-            start = self._start_of_words(prompt, messages, render, whole)
+            start = self._reply_start_by_content(prompt, messages, render, whole)
         if start is None or start >= len(whole):
             raise TemplateError(
                 "the model's chat template renders the prompt differently once the reply "
@@ -195,40 +200,41 @@ class ReplyFinder:
             self._always_prompts = render(len(messages), True) == whole
         end = len(whole)
         if self._always_prompts:
-            # A generation prompt may stand at the end of everything, so of prompt and whole alike:
-            # the reply is over with the first special token of what they share.
+            # If a generation prompt ends every rendering, prompt and whole share a suffix, and the
+            # reply ends with the first special token in it.
             alike = _common(prompt[::-1], whole[start:][::-1])
             shared = range(len(whole) - alike, len(whole))
             end = next((i + 1 for i in shared if whole[i] in self._special), end)
-        return self._closed((start, end), whole)
+        return self._trim_after_end_token((start, end), whole)
 
-    def _start_of_words(
+    def _reply_start_by_content(
         self, prompt: list[int], messages: Sequence[Message], render: Render, whole: list[int]
     ) -> int | None:
-        """Where the reply begins if the generation prompt says more than the finished turn does.
+        """The start of the reply if the generation prompt holds more than the finished turn.
 
-        So it is where a template opens a thinking block for the model to fill. The place counts
-        only if all before it stands in both, and the reply's own words come right after it, or
-        after the tags of an empty thinking block.
+        This happens where a template opens a thinking block for the model to fill. The position
+        counts only if prompt and whole agree up to it, and the reply's own words follow it directly
+        or after the tags of an empty thinking block.
         """
         bare = render(len(messages) - 1, False)
         start = _common(prompt, whole)
         if _common(bare, whole) < len(bare) or start <= len(bare):
             return None
         content = str(messages[-1]["content"])
-        said = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
-        # Some templates leave the thoughts of a finished turn out.
+        text = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
+        # Some templates drop the thoughts of a finished turn.
         for words in (content, content.split("</think>")[-1]):
             words = _THINKING_TAGS.sub("", words).strip()
-            if words and said.startswith(words):
+            if words and text.startswith(words):
                 return start
         return None
 
-    def _end_of_text(self, part: list[int], whole: list[int]) -> int | None:
-        """The first position of `whole` by which all of `part` has been said; None if it isn't.
+    def _end_of_prefix(self, part: list[int], whole: list[int]) -> int | None:
+        """The first position of `whole` after all of `part`; None if `whole` does not begin with
+        `part`.
 
-        Where the last characters of a prompt merge with the first of a reply into one token, that
-        token still belongs to the prompt.
+        If the last characters of a prompt and the first of a reply merge into one token, the token
+        belongs to the prompt.
         """
         shared = _common(part, whole)
         if shared == len(part):
@@ -239,8 +245,8 @@ class ReplyFinder:
                 return end
         return None
 
-    def _closed(self, span: Span, whole: list[int]) -> Span:
-        """The span up to its last special token, if only white space comes after that."""
+    def _trim_after_end_token(self, span: Span, whole: list[int]) -> Span:
+        """The span up to its last special token if only white space follows that."""
         start, end = span
         for position in range(end - 1, start - 1, -1):
             if whole[position] in self._special:
@@ -253,14 +259,14 @@ class ReplyFinder:
 
 
 def _prompt_of(turn: int, render: Render) -> list[int]:
-    """What is said before a turn: nothing if it opens the chat, which no template is asked for."""
+    """The prompt before a turn; empty for the first turn, for which no template is rendered."""
     return render(turn, True) if turn else []
 
 
 def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    """Tokens that stand for no words but for beginnings and ends."""
+    """Ids of the tokens that mark beginnings and ends rather than words."""
     ids = set(getattr(tokenizer, "all_special_ids", None) or ())
-    # A set in mlx-lm's wrapper, one number in transformers.
+    # A set in mlx-lm's wrapper, a number in transformers.
     ends = getattr(tokenizer, "eos_token_ids", None)
     ids.update([ends] if isinstance(ends, int) else ends or ())
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
@@ -271,7 +277,7 @@ def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences share from the start."""
+    """The length of the common prefix of two token sequences."""
     length = min(len(one), len(other))
     if one[:length] == other[:length]:
         return length

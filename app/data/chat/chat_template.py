@@ -1,6 +1,7 @@
-"""A model's chat template: a chat as tokens or as text, with the template's own refusals.
+"""Renders chats with a model's chat template, as tokens or as text.
 
-A template that is text is rendered in a process of its own; one that is Python of mlx-lm here.
+A template that is text is rendered in a process of its own; a template that is Python code of
+mlx-lm is rendered here.
 """
 
 import sys
@@ -13,13 +14,12 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.text.sanitize import error_text
-from app.data.chat.render_limit import RenderingTooCostly, limited
-from app.data.chat.template_process import template_process
+from app.data.chat.template_process import RenderingTooCostly, limited, template_process
 from app.data.chat.template_server import Call, Refusal, Request, Text, TooMuch
 from app.data.chat.template_trial import template_problem
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
 from app.data.examples import Message
-from app.data.rows.tool_arguments import as_objects, as_texts, has_arguments, shows_python
+from app.data.rows.tool_calls import as_objects, as_texts, has_arguments, shows_python
 
 Tools = Sequence[dict[str, Any]] | None
 
@@ -27,11 +27,15 @@ _PLAIN_KEYS = {"role", "content"}
 
 
 class TemplateError(Exception):
-    """A chat this template can't render, or in which no reply can be told from its prompt."""
+    """The template can't render a chat, or a reply can't be separated from its prompt."""
+
+
+class TemplateRefusal(TemplateError):
+    """The template itself raises an error for a chat; its words are part of the message."""
 
 
 class ChatTemplate:
-    """One tokenizer's template."""
+    """The chat template of one tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -43,7 +47,7 @@ class ChatTemplate:
         self._plain_options: dict[str, Any] = {}
 
     def require(self) -> None:
-        """Raise InputError if the model has no template to render a chat with, or a bad one."""
+        """Raise InputError if the model has no usable chat template."""
         if not self._has_template:
             raise InputError(
                 "This model has no chat template, so it can't be trained on chats or on "
@@ -54,41 +58,41 @@ class ChatTemplate:
             raise InputError(problem, "Fix the template, or choose another base model.")
 
     def tokens(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> list[int]:
-        """The tokens of a chat, with the prompt for a reply if `prompted`.
+        """The tokens of a chat, with the generation prompt if `prompted`.
 
         Raises TemplateError with the template's own words.
         """
-        return list(self._applied(messages, tools, prompted))
+        return list(self._apply(messages, tools, prompted))
 
     def text(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> str:
-        """The same as text."""
+        """The text of a chat, with the generation prompt if `prompted`. Raises TemplateError."""
         return self.texts(messages, tools)(len(messages), prompted)
 
     def texts(self, messages: Sequence[Message], tools: Tools) -> Callable[[int, bool], str]:
-        """The same as text for the chat's first messages, so many; asked several times."""
+        """A function that renders the first `count` messages of the chat as text."""
         if not self._renders_plainly(messages, tools):
             return lambda count, prompted: str(
-                self._applied(messages[:count], tools, prompted, tokenize=False)
+                self._apply(messages[:count], tools, prompted, tokenize=False)
             )
 
         def text(count: int, prompted: bool) -> str:
-            (found,) = self._asked([Chat(messages, tools, (Call(count, prompted),))])
+            (found,) = self._render_apart([Chat(messages, tools, (Call(count, prompted),))])
             return found(count, prompted)
 
         return text
 
     def texts_of(self, chats: "Sequence[Chat]") -> "list[ChatTexts]":
-        """The same of many chats: what is likely to be asked of them is rendered at once."""
+        """One such function per chat; the renderings named in `calls` are made at once."""
         is_plain = [self._renders_plainly(chat.messages, chat.tools) for chat in chats]
-        plain = iter(list(self._asked(list(compress(chats, is_plain)))))
-        found = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
-        for chat, texts in zip(chats, found, strict=True):
-            texts.otherwise = self.texts(chat.messages, chat.tools)
-        return found
+        plain = iter(list(self._render_apart(list(compress(chats, is_plain)))))
+        texts = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
+        for chat, rendered in zip(chats, texts, strict=True):
+            rendered.otherwise = self.texts(chat.messages, chat.tools)
+        return texts
 
     def with_arguments(self, messages: Sequence[Message], tools: Tools) -> Sequence[Message]:
-        """The chat with its calls' arguments as this template writes them: as objects, or as text
-        where it refuses objects or prints them as Python does.
+        """The chat with its tool calls' arguments in the form that this template writes: as
+        objects, or as text if it refuses objects or prints them as Python does.
         """
         if not has_arguments(messages):
             return messages
@@ -99,9 +103,9 @@ class ChatTemplate:
         return messages
 
     def render_plainly(self) -> None:
-        """Render plain chats from now on without the checks that transformers makes each time.
+        """Skip transformers' own checks when rendering plain chats from now on.
 
-        Only for who compares samples with `tokens`: this goes by how transformers works inside.
+        Uses transformers' internals, so callers must cross-check samples against `tokens`.
         """
         self.require()
         source = getattr(self._tokenizer, "chat_template", None)
@@ -117,31 +121,31 @@ class ChatTemplate:
     def _renders_plainly(self, messages: Sequence[Message], tools: Tools) -> bool:
         return bool(self._plain_source) and not tools and all(map(_is_plain, messages))
 
-    def _asked(self, chats: "Sequence[Chat]") -> "Iterator[ChatTexts]":
-        """What the template's process makes of chats that are rendered plainly."""
+    def _render_apart(self, chats: "Sequence[Chat]") -> "Iterator[ChatTexts]":
+        """Render plain chats in the template's process."""
         requests = [Request(list(chat.messages), self._plain_options, chat.calls) for chat in chats]
         answers = template_process(self._plain_source).answers(requests)
         for chat, answer in zip(chats, answers, strict=True):
             if isinstance(answer, TooMuch):
                 yield ChatTexts(dict.fromkeys(chat.calls, answer))
                 continue
-            found: dict[Call, str | Refusal | TooMuch] = {}
+            texts: dict[Call, str | Refusal | TooMuch] = {}
             first = ""
-            for call, made in zip(chat.calls, answer, strict=True):
-                if isinstance(made, Text):
-                    found[call] = text = first[: made.shared] + made.rest
+            for call, rendered in zip(chat.calls, answer, strict=True):
+                if isinstance(rendered, Text):
+                    texts[call] = text = first[: rendered.shared] + rendered.rest
                     first = first or text
                 else:
-                    found[call] = made
-            yield ChatTexts(found)
+                    texts[call] = rendered
+            yield ChatTexts(texts)
 
-    def _applied(
+    def _apply(
         self, messages: Sequence[Message], tools: Tools, prompted: bool, **options: Any
     ) -> Any:
         self.require()
         try:
             with _rendering_apart() if self._is_foreign() else limited:
-                # Templates may write into what they are given.
+                # Templates may modify their arguments.
                 return self._tokenizer.apply_chat_template(
                     [dict(message) for message in messages],
                     tools=list(tools) if tools else None,
@@ -151,17 +155,17 @@ class ChatTemplate:
                 )
         except RenderingTooCostly:
             raise
-        except Exception as error:  # a template is a foreign program: anything can come out of it
+        except Exception as error:  # a template is foreign code: any exception is possible
             raise _refusal(error_text(error)) from error
 
     def _is_foreign(self) -> bool:
-        """Whether the template is the model's, and not Python of mlx-lm."""
+        """Whether the template belongs to the model and is not Python code of mlx-lm."""
         return plain_tokenizer(self._tokenizer) is not None
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat, and the renderings that are likely to be asked for; the first is of all of it."""
+    """A chat, and the renderings that will probably be needed; the first is of the whole chat."""
 
     messages: Sequence[Message]
     tools: Tools
@@ -170,18 +174,20 @@ class Chat:
 
 @dataclass
 class ChatTexts:
-    """A chat's renderings; called with how many messages, and whether a reply is asked for."""
+    """The renderings of a chat, called with a number of messages and whether to add the generation
+    prompt.
+    """
 
-    found: "dict[Call, str | Refusal | TooMuch]"
+    rendered: "dict[Call, str | Refusal | TooMuch]"
     otherwise: Callable[[int, bool], str] | None = None
-    """For what was not likely."""
+    """Makes the renderings that were not made in advance."""
 
     def __call__(self, count: int, prompted: bool) -> str:
         """Raises TemplateError, or RenderingTooCostly."""
         call = Call(count, prompted)
-        if call not in self.found and self.otherwise is not None:
-            self.found[call] = self.otherwise(count, prompted)
-        match self.found[call]:
+        if call not in self.rendered and self.otherwise is not None:
+            self.rendered[call] = self.otherwise(count, prompted)
+        match self.rendered[call]:
             case TooMuch(excess):
                 raise RenderingTooCostly(excess)
             case Refusal(reason):
@@ -191,7 +197,7 @@ class ChatTexts:
 
 
 class _ApartTemplate:
-    """Stands where transformers has a compiled template."""
+    """Stands in for transformers' compiled template."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -202,10 +208,10 @@ class _ApartTemplate:
         (answer,) = template_process(self._source).answers([request])
         if isinstance(answer, TooMuch):
             raise RenderingTooCostly(answer.excess)
-        (made,) = answer
-        if isinstance(made, Refusal):
-            raise ValueError(made.reason)
-        return made.rest
+        (rendered,) = answer
+        if isinstance(rendered, Refusal):
+            raise ValueError(rendered.reason)
+        return rendered.rest
 
 
 _apart = threading.Lock()
@@ -213,7 +219,7 @@ _apart = threading.Lock()
 
 @contextmanager
 def _rendering_apart() -> Iterator[None]:
-    """Inside, transformers prepares chats as ever, and has them rendered in another process."""
+    """Let transformers prepare chats as usual, but render them in another process."""
     library: Any = sys.modules["transformers.utils.chat_template_utils"]
     with _apart:
         compiling = library._compile_jinja_template
@@ -225,9 +231,9 @@ def _rendering_apart() -> Iterator[None]:
 
 
 def _is_plain(message: Message) -> bool:
-    """Whether there is nothing in a message that transformers would change before rendering."""
+    """Whether transformers would leave a message as it is before rendering it."""
     return message.keys() == _PLAIN_KEYS and type(message["content"]) is str
 
 
-def _refusal(reason: str) -> TemplateError:
-    return TemplateError(f"the model's chat template refuses it: {reason}")
+def _refusal(reason: str) -> TemplateRefusal:
+    return TemplateRefusal(f"the model's chat template refuses it: {reason}")

@@ -1,7 +1,7 @@
-"""Rows with tokens that the model has no embedding for: named, since it would read them from memory
-that is none of its own.
+"""Finds rows with tokens that the model has no embedding for.
 
-A tokenizer may have more tokens than its model where some were added to it alone.
+A tokenizer can have more tokens than its model if some were added to the tokenizer alone. The model
+would read such an embedding out of bounds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,34 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from app.core.text.sanitize import single_line
-from app.data.examples import NO_EMBEDDING, RowProblem
+from app.data.examples import NO_EMBEDDING, RowIssue
 from app.data.tokens.rows import TokenizedExample
 
 _MOST_OF_A_TOKEN = 40
 
 
-def rows_to_check(tokenizer: Any, embedding_rows: int | None) -> int | None:
-    """`embedding_rows` if the tokenizer has ids beyond them; None where no row can hold one."""
+def rows_to_check(tokenizer: object, embedding_rows: int | None) -> int | None:
+    """`embedding_rows` if the tokenizer has ids beyond them; None if no row can contain one."""
     vocabulary = getattr(getattr(tokenizer, "inner", tokenizer), "get_vocab", None)
     if embedding_rows is None or vocabulary is None:
         return embedding_rows
     return embedding_rows if max(vocabulary().values(), default=0) >= embedding_rows else None
 
 
-def with_embeddings(
-    found: Sequence[TokenizedExample | RowProblem], tokenizer: Any, embedding_rows: int | None
-) -> list[TokenizedExample | RowProblem]:
-    """The same, with a problem in the place of each row with a token beyond the embedding."""
+def check_embeddings(
+    rows: Sequence[TokenizedExample | RowIssue], tokenizer: object, embedding_rows: int | None
+) -> list[TokenizedExample | RowIssue]:
+    """Replace each row that holds a token beyond the embedding by an issue."""
     if embedding_rows is None:
-        return list(found)
+        return list(rows)
     return [
-        row if isinstance(row, RowProblem) else _checked(row, tokenizer, embedding_rows)
-        for row in found
+        row if isinstance(row, RowIssue) else _checked(row, tokenizer, embedding_rows)
+        for row in rows
     ]
 
 
-def token_beyond(tokens: Iterable[int], tokenizer: Any, embedding_rows: int | None) -> str:
-    """The first token without an embedding, as part of a sentence; empty where all have one."""
+def token_beyond(tokens: Iterable[int], tokenizer: object, embedding_rows: int | None) -> str:
+    """Describe the first token without an embedding, as part of a sentence; empty without one."""
     if embedding_rows is None:
         return ""
     token = next((token for token in tokens if token >= embedding_rows), None)
@@ -49,14 +49,14 @@ def token_beyond(tokens: Iterable[int], tokenizer: Any, embedding_rows: int | No
 
 
 def token_text(token: int, tokenizer: Any) -> str:
-    """A token's own text, bounded."""
+    """The text of a token, with bounded length."""
     inner = getattr(tokenizer, "inner", tokenizer)
     naming = getattr(inner, "convert_ids_to_tokens", None)
     return single_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)
 
 
 def _checked(
-    row: TokenizedExample, tokenizer: Any, embedding_rows: int
-) -> TokenizedExample | RowProblem:
+    row: TokenizedExample, tokenizer: object, embedding_rows: int
+) -> TokenizedExample | RowIssue:
     beyond = token_beyond(row.tokens, tokenizer, embedding_rows)
-    return RowProblem(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row
+    return RowIssue(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row

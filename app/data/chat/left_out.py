@@ -1,7 +1,8 @@
-"""Which parts of a chat its template leaves out: words, thoughts, tool calls, tools, other keys.
+"""Finds the parts of a chat that its template leaves out: words, thoughts, tool calls, tools, keys.
 
-A part whose words stand in a rendering, in the chat's order, is in it. Any other is changed on
-trial: if no rendering changes with it, the template leaves it out. Knows no template by name.
+A part is present if its words stand in a rendering, in the order of the chat. Any other part is
+changed on trial: if no rendering changes with it, the template leaves it out. Knows no template by
+name.
 """
 
 import json
@@ -12,44 +13,44 @@ from typing import Any
 
 from app.data.chat.chat_template import TemplateError, Tools
 from app.data.examples import Message
-from app.data.rows.json_text import parsed
 from app.data.rows.row_notes import RowNote
-from app.data.rows.turn_flags import FLAGS
+from app.data.rows.turn_keys import FLAGS
+from app.data.rows.value_checks import parse_json_text
 
 TextOf = Callable[[int, bool], str]
-"""The text of a chat's first messages, so many, with or without the prompt for a reply."""
+"""Renders the first `count` messages of a chat as text, with or without the generation prompt."""
 Texts = Callable[[Sequence[Message], Tools], TextOf]
 
 _PLAIN_KEYS = frozenset({"role", "content"})
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
 _KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEYS}
-# Qwen3 and DeepSeek-R1 read a thought up to its closing tag, whether it was opened or not.
+# Qwen3 and DeepSeek-R1 read a thought up to its closing tag, even without an opening one.
 _THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
 _OTHER = "xyzzy"
-_TELLING_LETTERS = 16
-"""So long a description doesn't stand in a text by chance."""
+_DISTINCTIVE_CHARACTERS = 16
+"""A description of this length does not occur in a text by chance."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
     note: RowNote
     turn: int
-    """-1 of the tools, which belong to the whole chat."""
+    """-1 for the tools, which belong to the whole chat."""
     words: tuple[str, ...]
-    """They show that it is there, in this order; empty where only a trial can tell."""
+    """Words that prove the part is present, in this order; empty if only a trial can decide."""
     changed: tuple[Message, ...]
-    """Its message with this part changed in several ways; none for the tools."""
+    """The message with this part changed in several ways; empty for the tools."""
     is_anywhere: bool = False
-    """Some templates move a system text."""
+    """The part may stand anywhere: some templates move the system message."""
 
 
-def left_out(
+def find_left_out(
     messages: Sequence[Message], tools: Tools, counts: Sequence[int], text_of: TextOf, texts: Texts
 ) -> RowNote:
     """The kinds of parts that none of a chat's renderings shows.
 
-    `counts`: of how many of the messages each rendering is, the longest first. `text_of` renders
-    the chat, `texts` a changed one.
+    `counts` are the numbers of messages of the renderings, the largest first. `text_of` renders the
+    chat, `texts` a changed one.
     """
     if not tools and _stands_in_order(messages, text_of(counts[0], False)):
         return RowNote(0)
@@ -59,7 +60,7 @@ def left_out(
     trial = _Trial(messages, tools, counts, text_of, texts)
     guilty = [part for part in suspects if trial.leaves_out(part)]
     if any(part.words and part not in guilty for part in suspects):
-        # Its words are written in another way: nothing can be told by words.
+        # The template writes these words differently, so words prove nothing.
         guilty = [part for part in parts if part in guilty or trial.leaves_out(part)]
     notes = RowNote(0)
     for part in guilty:
@@ -68,12 +69,15 @@ def left_out(
 
 
 def has_other_keys(messages: Sequence[Message]) -> bool:
-    """Whether a turn has keys of which only a template can tell whether they are read."""
+    """Whether a turn has keys that only some templates read."""
     return any(_other_keys(message) for message in messages)
 
 
 def _stands_in_order(messages: Sequence[Message], text: str) -> bool:
-    """Whether a chat of words alone stands in the text, with its thoughts if it has any."""
+    """Whether the messages of a chat, thoughts included, stand in the text in order.
+
+    False for a chat that has more than roles and contents.
+    """
     place = 0
     for message in messages:
         if message.keys() != _PLAIN_KEYS:
@@ -83,10 +87,10 @@ def _stands_in_order(messages: Sequence[Message], text: str) -> bool:
             if words not in text:
                 return False
             continue
-        found = text.find(words, place)
-        if found < 0:
+        start = text.find(words, place)
+        if start < 0:
             return False
-        place = found + len(words)
+        place = start + len(words)
     return True
 
 
@@ -142,7 +146,7 @@ def _call_part(turn: int, message: Message, number: int, call: dict[str, Any]) -
         more = {_OTHER: _OTHER}
         is_object = isinstance(arguments, dict)
         ways.append(changed(arguments=arguments | more if is_object else json.dumps(more)))
-    words = (function["name"], *_leaves(parsed(arguments)))
+    words = (function["name"], *_leaves(parse_json_text(arguments)))
     return _Part(RowNote.CALLS_LEFT_OUT, turn, words, tuple(ways))
 
 
@@ -161,8 +165,8 @@ def _leaves(value: object) -> Iterator[str]:
 def _tool_parts(tools: Tools) -> Iterator[_Part]:
     if tools:
         described = [_description(tool) for tool in tools]
-        is_telling = all(len(words) >= _TELLING_LETTERS for words in described)
-        words = tuple(described) if is_telling else ()
+        are_distinctive = all(len(words) >= _DISTINCTIVE_CHARACTERS for words in described)
+        words = tuple(described) if are_distinctive else ()
         yield _Part(RowNote.TOOLS_LEFT_OUT, -1, words, (), is_anywhere=True)
 
 
@@ -172,7 +176,7 @@ def _description(tool: dict[str, Any]) -> str:
 
 
 def _other_keys(message: Message) -> list[str]:
-    """Those that say something; a result's tool is named by its call too."""
+    """Other keys of a message that have a value; the tool's name in a result repeats its call."""
     known = _KNOWN_KEYS | {"name"} if message["role"] == "tool" else _KNOWN_KEYS
     keys = message.keys() - known
     return sorted(key for key in keys if message[key] not in (None, "", [], {}))
@@ -180,20 +184,22 @@ def _other_keys(message: Message) -> list[str]:
 
 # -- whether they are there -----------------------------------------------------------------------
 def _suspects(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) -> list[_Part]:
-    """The parts that no rendering shows by their words; all where a message is in none."""
+    """The parts that no rendering shows by their words; all parts if the words of a message are
+    missing.
+    """
     shown: set[_Part] = set()
     for count in counts:
         ours = [part for part in parts if part.turn < count]
-        found = set(_found(text_of(count, False), ours))
-        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in found for part in ours):
-            return list(parts)  # other words may have been taken for parts that are not there
-        shown |= found
+        matched = set(_matched(text_of(count, False), ours))
+        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in matched for part in ours):
+            return list(parts)  # other words may have matched missing parts
+        shown |= matched
         if len(shown) == len(parts):
             break
     return [part for part in parts if part not in shown]
 
 
-def _found(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
+def _matched(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
     place = 0
     for part in parts:
         end = _end(part.words, text, 0 if part.is_anywhere else place)
@@ -203,11 +209,11 @@ def _found(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
 
 
 def _end(words: Sequence[str], text: str, place: int) -> int | None:
-    """Where the last of the words ends, if all stand in the text in this order."""
+    """The end of the last of the words, if all stand in the text in this order."""
     for word in words:
         for form in (word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]):
-            if (found := text.find(form, place)) >= 0:
-                place = found + len(form)
+            if (start := text.find(form, place)) >= 0:
+                place = start + len(form)
                 break
         else:
             return None
@@ -223,7 +229,7 @@ class _Trial:
     texts: Texts
 
     def leaves_out(self, part: _Part) -> bool:
-        """Whether the renderings stay the same in spite of a change to the part."""
+        """Whether all renderings stay the same although the part changes."""
         if part.turn < 0:
             return self._is_same(self.messages, None, part.turn)
         before, after = self.messages[: part.turn], self.messages[part.turn + 1 :]
@@ -240,5 +246,5 @@ class _Trial:
                 for count in self.counts
                 if turn < count
             )
-        except TemplateError:  # it reads the part
+        except TemplateError:  # the template reads the part
             return False

@@ -1,25 +1,23 @@
-"""The tokens of a chat's beginnings, taken from those of the whole without splitting it again.
+"""Tokenizes the prefixes of a chat by reusing the tokens of the whole chat.
 
-A tokenizer cuts a text at its special tokens before anything else, so what comes before one is
-split alike in every text that begins in the same way. Only the rest after the last such place that
-a beginning shares with the whole is split anew. Where the text and the tokens don't show the same
-special tokens, everything is.
+A tokenizer cuts a text at its special tokens first, so texts with the same beginning have the same
+tokens before the last special token that they share. Only the rest is encoded again. If text and
+tokens don't show the same special tokens, the whole prefix is encoded.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any
 
 from app.data.chat.template_server import shared_length
 from app.data.chat.tokenizer import PlainTokenizer
 
-_KEPT_ENDINGS = 4096
-_LONGEST_KEPT_ENDING = 120
+_KEPT_SUFFIXES = 4096
+_LONGEST_KEPT_SUFFIX = 120
 
 
-class TextSplitter:
-    """Splits texts into tokens, many at once on all cores, and knows the special ones."""
+class FastEncoder:
+    """Encodes batches of texts on all cores, and knows the special tokens."""
 
     def __init__(self, tokenizer: PlainTokenizer) -> None:
         self._backend = type(tokenizer.backend_tokenizer).from_str(
@@ -29,7 +27,7 @@ class TextSplitter:
         self._backend.no_padding()
         added = tokenizer.added_tokens_decoder
         words = [token.content for token in added.values()]
-        # A word that stands inside another might be a part of it in a longer text.
+        # A token inside another might be part of that one in a longer text.
         self.special = {
             token.content: number
             for number, token in added.items()
@@ -38,34 +36,36 @@ class TextSplitter:
         }  # fmt: skip
         longest_first = sorted(self.special, key=len, reverse=True)
         self.pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-        self._endings: dict[str, list[int]] = {}
+        self._suffixes: dict[str, list[int]] = {}
 
-    def split(self, texts: list[str], add_special_tokens: bool = False) -> list[list[int]]:
+    def encode_batch(self, texts: list[str], add_special_tokens: bool = False) -> list[list[int]]:
         """The tokens of each text, exactly as the tokenizer gives them."""
-        split = self._backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
-        return [encoding.ids for encoding in split]
+        encode_batch = self._backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
+        return [encoding.ids for encoding in encode_batch]
 
-    def ending(self, text: str) -> list[int]:
-        """The tokens of a text that is likely to come again, as the ends of prompts are."""
-        if (known := self._endings.get(text)) is not None:
+    def encode_suffix(self, text: str) -> list[int]:
+        """The tokens of a text that will probably come again, such as the end of a prompt."""
+        if (known := self._suffixes.get(text)) is not None:
             return known
         tokens: list[int] = self._backend.encode(text, add_special_tokens=False).ids
-        if len(text) <= _LONGEST_KEPT_ENDING and len(self._endings) < _KEPT_ENDINGS:
-            self._endings[text] = tokens
+        if len(text) <= _LONGEST_KEPT_SUFFIX and len(self._suffixes) < _KEPT_SUFFIXES:
+            self._suffixes[text] = tokens
         return tokens
 
 
-class Beginnings:
-    """One chat's renderings; called with how many messages, and whether a reply is asked for."""
+class PrefixTokenizer:
+    """The prefixes of one chat as tokens, called with a number of messages and whether to add the
+    generation prompt.
+    """
 
     def __init__(
         self,
-        splitter: TextSplitter,
+        encoder: FastEncoder,
         text_of: Callable[[int, bool], str],
         whole: tuple[str, list[int]],
         count: int,
     ) -> None:
-        self._splitter = splitter
+        self._encoder = encoder
         self._text_of = text_of
         self._text, self._tokens = whole
         self._known: dict[tuple[int, bool], list[int]] = {(count, False): self._tokens}
@@ -83,27 +83,26 @@ class Beginnings:
         ends, places = self._special_places()
         last = bisect_right(ends, shared_length(text, self._text)) - 1
         if last < 0:
-            return self._splitter.ending(text)
-        # The special token itself is split again too: a tokenizer may treat a text's first word
-        # in its own way.
+            return self._encoder.encode_suffix(text)
+        # Encode the special token again too: a tokenizer may treat a text's first word specially.
         start, place = self._starts[last], places[last]
-        rest = self._splitter.ending(text[start:])
+        rest = self._encoder.encode_suffix(text[start:])
         return self._tokens[:place] + rest
 
     def _special_places(self) -> tuple[list[int], list[int]]:
-        """Where the special tokens end in the text, and where they stand among the tokens."""
+        """The ends of the special tokens in the text, and their positions among the tokens."""
         if self._marks is None:
-            special = self._splitter.special
-            found = list(self._splitter.pattern.finditer(self._text))
-            places = _places([special[match[0]] for match in found], self._tokens)
-            found = found if places else []
-            self._starts = [match.start() for match in found]
-            self._marks = ([match.end() for match in found], places)
+            special = self._encoder.special
+            matches = list(self._encoder.pattern.finditer(self._text))
+            places = _places([special[match[0]] for match in matches], self._tokens)
+            matches = matches if places else []
+            self._starts = [match.start() for match in matches]
+            self._marks = ([match.end() for match in matches], places)
         return self._marks
 
 
 def _places(wanted: list[int], tokens: list[int]) -> list[int]:
-    """Where the wanted tokens stand, if they are there in this order and no oftener; else none."""
+    """The positions of the wanted tokens if they stand in this order and no more often; else []."""
     if any(tokens.count(token) != wanted.count(token) for token in set(wanted)):
         return []
     places, place = [], -1
@@ -116,9 +115,9 @@ def _places(wanted: list[int], tokens: list[int]) -> list[int]:
     return places
 
 
-def splitter_of(tokenizer: Any) -> TextSplitter | None:
-    """None for tokenizers that don't split texts the way this module goes by."""
+def fast_encoder_for(tokenizer: object) -> FastEncoder | None:
+    """The encoder of a tokenizer; None for one that splits texts in another way."""
     if not isinstance(tokenizer, PlainTokenizer):
         return None
     facts = tokenizer.added_tokens_decoder.values()
-    return None if any(token.single_word for token in facts) else TextSplitter(tokenizer)
+    return None if any(token.single_word for token in facts) else FastEncoder(tokenizer)

@@ -1,5 +1,6 @@
-"""Words that hold special tokens: text rows that were rendered beforehand, in which a token that
-begins or ends them stands once, and chats that quote such tokens.
+"""Special tokens inside texts: begin and end tokens of text rows, and quoted ones in chats.
+
+A text row that was rendered beforehand gets no second begin or end token.
 """
 
 import re
@@ -11,7 +12,7 @@ from app.data.examples import Message
 
 
 class SpecialWords:
-    """How one tokenizer's special tokens are written."""
+    """The special tokens of one tokenizer, as text."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         added = getattr(tokenizer, "added_tokens_decoder", None) or {}
@@ -29,7 +30,7 @@ class SpecialWords:
 
 
 class TextEnds:
-    """What one tokenizer, and the end of a row, add to a text that may have it already."""
+    """Begin and end tokens of text rows: those that the tokenizer adds, unless they are there."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -38,9 +39,10 @@ class TextEnds:
         self._added: tuple[int, int] | None = None
 
     def row(self, tokens: list[int]) -> tuple[list[int], bool]:
-        """A text's tokens with one begin and one end, and whether it holds special tokens itself.
+        """A text's tokens with one begin and one end token, and whether it holds special tokens
+        itself.
 
-        `tokens` are as the tokenizer gives them.
+        `tokens` are those that the tokenizer returns.
         """
         before, after = self._added_tokens()
         begin, own = tokens[:before], tokens[before : len(tokens) - after]
@@ -56,13 +58,13 @@ class TextEnds:
         return row, is_rendered
 
     def _is_closed(self, own: list[int]) -> bool:
-        """Whether nothing but white space follows the last special token."""
+        """Whether only white space follows the last special token."""
         last = max(place for place, token in enumerate(own) if token in self._special)
         rest = own[last + 1 :]
         return not rest or not self._tokenizer.decode(rest).strip()
 
     def _added_tokens(self) -> tuple[int, int]:
-        """How many tokens the tokenizer puts before and after any text."""
+        """The numbers of tokens that the tokenizer puts before and after any text."""
         if self._added is None:
             tokens = list(self._tokenizer.encode("a"))
             words = [place for place, token in enumerate(tokens) if token not in self._special]

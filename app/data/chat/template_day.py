@@ -1,6 +1,6 @@
-"""The date that a chat template asks for: one for all rows of a run, also where it resumes later.
+"""The date that a chat template writes: one per run, also when the run resumes on another day.
 
-A template asks with `strftime_now`, which gives a format's text for the present moment.
+A template asks for it with `strftime_now`, which formats the present moment.
 """
 
 from datetime import date, datetime, time
@@ -9,14 +9,14 @@ from typing import Any
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
 
 DAY_OPTION = "nestling_day"
-"""What templates are given in ISO's form, where the date is not today's."""
+"""The template variable that holds the date in ISO form if it is not today's."""
 _ASKS = "strftime_now"
 
 
 def date_text(form: str, day: str | None) -> str:
-    """What `strftime_now` gives on a day in ISO's form, or today.
+    """The result of `strftime_now` for a day in ISO form, or for today.
 
-    At midnight: a row's tokens depend on the day, and not on the minute in which it is rendered.
+    The time is midnight, so that tokens depend on the day and not on the minute.
     """
     shown = date.fromisoformat(day) if day else date.today()
     return datetime.combine(shown, time()).strftime(form)
@@ -27,7 +27,7 @@ def asks_for_the_date(tokenizer: Tokenizer) -> bool:
 
 
 def with_day(tokenizer: Tokenizer, day: date) -> Tokenizer:
-    """The tokenizer whose template writes this day; the same one where it asks for none."""
+    """The tokenizer whose template writes this day; unchanged if the template asks for no date."""
     plain = plain_tokenizer(tokenizer)
     if plain is None or not asks_for_the_date(tokenizer):
         return tokenizer
@@ -36,7 +36,7 @@ def with_day(tokenizer: Tokenizer, day: date) -> Tokenizer:
 
 
 def day_of(tokenizer: Tokenizer) -> str:
-    """The day that its template writes, in ISO's form; empty where it asks for none."""
+    """The day that the tokenizer's template writes, in ISO form; empty if it asks for none."""
     if not asks_for_the_date(tokenizer):
         return ""
     options: dict[str, Any] = getattr(tokenizer, "template_options", {})
@@ -48,7 +48,7 @@ def options_but_the_day(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_note(day: date) -> str:
-    """What a run says of the date."""
+    """The run log's note about the date."""
     return (
         f"The model's chat template asks for the date: chats are rendered with {day}, also when "
         "the run resumes on another day."
@@ -56,7 +56,7 @@ def run_note(day: date) -> str:
 
 
 def check_note(tokenizer: Tokenizer) -> str:
-    """What is to be known of the date before a run; empty where the template asks for none."""
+    """The note about the date before a run; empty if the template asks for none."""
     if not (day := day_of(tokenizer)):
         return ""
     return (

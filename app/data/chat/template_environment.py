@@ -1,4 +1,6 @@
-"""What transformers renders chat templates in, made anew where transformers is not imported."""
+"""Rebuilds the Jinja environment in which transformers renders chat templates, without
+transformers.
+"""
 
 import json
 from typing import Any
@@ -13,7 +15,9 @@ from app.data.chat.template_day import DAY_OPTION, date_text
 
 
 class _Generation(ext.Extension):
-    """The tag that marks what an assistant says; as in transformers its content is a block."""
+    """The `generation` tag, which marks the assistant's text; its content is a block, as in
+    transformers.
+    """
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -71,9 +75,9 @@ def _to_json(
 
 
 def template_of(source: str) -> Any:
-    """A chat template as one of Jinja, with what transformers adds to it.
+    """Compile a chat template with the additions that transformers makes.
 
-    Raises what Jinja and Python raise for one that can't be compiled.
+    Raises the errors of Jinja and Python for a template that can't be compiled.
     """
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, ext.loopcontrols]
@@ -84,6 +88,6 @@ def template_of(source: str) -> Any:
     environment.globals["dict"] = _Dict()
     environment.globals["namespace"] = _Namespace
     template = environment.from_string(source)
-    # A chain of dictionaries is walked through at every rendering; one dictionary is not.
+    # One dictionary: Jinja would walk a chain of them at every rendering.
     template.globals = dict(template.globals)
     return template

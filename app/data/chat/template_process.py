@@ -1,8 +1,7 @@
-"""Chats rendered by a template in a process of its own, which can be ended: at a stop, and where a
-chat makes it take too much time or memory.
+"""Renders chats in a process per template, which can be stopped and has limits.
 
-A template is a foreign program: no thread that renders it could be stopped within one operation,
-nor could its memory be bounded. How it is rendered is known in template_server.py.
+A template is a foreign program: a thread that renders it can't be stopped within one operation, nor
+can its memory be bounded. The rendering itself is in template_server.py.
 """
 
 import signal
@@ -10,15 +9,16 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
+from app.core.errors import InputError
 from app.core.system import child_processes
 from app.core.system.child_processes import terminal_signals_blocked
-from app.core.system.interruption import raise_if_stopped
+from app.core.system.interruption import Interruptible, raise_if_stopped
 from app.core.system.memory import process_bytes
-from app.data.chat import render_limit
 from app.data.chat.template_server import (
     MEMORY_BYTES,
     OUT_OF_MEMORY,
@@ -30,6 +30,35 @@ from app.data.chat.template_server import (
     serve,
 )
 
+RENDER_SECONDS = 10.0
+"""The time limit of one rendering of a chat."""
+
+
+class RenderingTooCostly(InputError):
+    """A rendering exceeded its limit of time, memory or length."""
+
+    def __init__(self, excess: str = "") -> None:
+        """`excess` is the rest of a sentence, such as "takes more than 1 GB of memory"."""
+        self.excess = excess or f"takes longer than {RENDER_SECONDS:g} seconds"
+        super().__init__(
+            f"The model's chat template {self.excess} for this chat.",
+            "Leave the chat out, or fix the template.",
+        )
+
+
+class _Limited(Interruptible):
+    too_long = RenderingTooCostly
+
+    def ends(self) -> float:
+        return monotonic() + RENDER_SECONDS
+
+
+limited = _Limited()
+"""Limits Python code that stands in for a template: raises RenderingTooCostly inside once it takes
+too long, and StoppedEarly if a stop is requested.
+"""
+
+
 TAKES_ALL_MEMORY = f"takes more than {MEMORY_BYTES // 2**30} GB of memory"
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_TO_START = 60.0
@@ -38,11 +67,11 @@ _mine = threading.local()
 
 
 class ProcessEnded(Exception):
-    """Before it answered; its exit code is the argument."""
+    """The process ended before it answered; the argument is its exit code."""
 
 
 class TemplateProcess:
-    """One template's process, started when it is asked; one thread's own."""
+    """The process of one template, started on demand and used by one thread."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -50,9 +79,12 @@ class TemplateProcess:
         self._end: Callable[[], object] = lambda: None
         self._has_answered = self._is_ready = False
 
-    def trying(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
-        """The trial's answer; yields while there is none. Raises ProcessEnded, and TimeoutError
-        after so many seconds by the clock. Closed early, it ends the process."""
+    def try_template(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
+        """The trial's answer; yields while it is missing.
+
+        Raises ProcessEnded, and TimeoutError after `most_seconds`. Closed early, it ends the
+        process.
+        """
         try:
             self._send(trial)
             ends = monotonic() + most_seconds
@@ -67,38 +99,39 @@ class TemplateProcess:
             raise
 
     def answers(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Each request's answer in its turn; not asked for all of them, it ends the process.
+        """The answers to the requests, in order.
 
-        Raises StoppedEarly where this thread's work is asked to stop.
+        Raises StoppedEarly if the thread's work is asked to stop. If not all answers are consumed,
+        the process ends.
         """
         left = deque(requests)
         is_careful = False
         try:
             while left:
-                yield from self._answered(left, is_careful)
-                is_careful = True  # one was too much: now it is seen which
+                yield from self._answers_of_one_process(left, is_careful)
+                is_careful = True  # one was too costly: find out which
         finally:
             if left:
                 self.close()
 
-    def _answered(self, left: deque[Request], is_careful: bool) -> Iterator[Answer]:
-        """As many of the answers as one process gives."""
+    def _answers_of_one_process(self, left: deque[Request], is_careful: bool) -> Iterator[Answer]:
+        """The answers that one process gives before it ends."""
         try:
             self._send(Batch(tuple(left), is_careful))
             while left:
-                for answer in self._awaited():
+                for answer in self._wait_for_answers():
                     left.popleft()
                     yield answer
         except (ProcessEnded, TimeoutError) as ended:
             is_blamed = is_careful and (not self._has_answered or not _is_memory(ended))
             self.close()
-            if is_blamed:  # else one before it may have taken its memory
+            if is_blamed:  # otherwise an earlier request may have taken the memory
                 left.popleft()
                 yield TooMuch(_excess(ended))
 
-    def _awaited(self) -> list[Answer]:
+    def _wait_for_answers(self) -> list[Answer]:
         is_ready, self._is_ready = self._is_ready, True
-        ends = monotonic() + (render_limit.SECONDS if is_ready else _SECONDS_TO_START)
+        ends = monotonic() + (RENDER_SECONDS if is_ready else _SECONDS_TO_START)
         while not self._connection.poll(_SECONDS_BETWEEN_LOOKS):
             raise_if_stopped()
             self._check_memory()
@@ -109,19 +142,19 @@ class TemplateProcess:
         return answers
 
     def close(self) -> None:
-        """End the process, whatever it does; the next request starts another."""
+        """End the process; the next request starts another."""
         if self._process is not None:
             self._end()
             self._process = None
 
-    def _send(self, asked: object) -> None:
-        if self._process is not None and not self._process.is_alive():  # nobody asked for long
+    def _send(self, request: object) -> None:
+        if self._process is not None and not self._process.is_alive():  # it was idle
             self.close()
         if self._process is None:
             self._start()
         try:
-            self._connection.send(asked)
-        except OSError:  # it ends just now
+            self._connection.send(request)
+        except OSError:  # it is ending
             self._process.join()  # type: ignore[union-attr]
             raise ProcessEnded(self._process.exitcode) from None  # type: ignore[union-attr]
 
@@ -129,7 +162,7 @@ class TemplateProcess:
         context = child_processes.PROCESSES
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(self._source, theirs, render_limit.SECONDS), daemon=True
+            target=serve, args=(self._source, theirs, RENDER_SECONDS), daemon=True
         )
         with terminal_signals_blocked():
             self._process.start()
@@ -146,11 +179,14 @@ class TemplateProcess:
             raise ProcessEnded(self._process.exitcode) from None  # type: ignore[union-attr]
 
     def _check_memory(self) -> None:
-        """Where the process can't be bounded by the system, nor sees it itself within one
-        operation."""
-        taken = process_bytes(self._process.pid or 0)  # type: ignore[union-attr]
-        self._bytes_at_start = self._bytes_at_start or taken
-        if taken - self._bytes_at_start > MEMORY_BYTES:
+        """Raise ProcessEnded if the process takes too much memory.
+
+        Needed where the system can't bound it and the process can't notice it itself within one
+        operation.
+        """
+        used = process_bytes(self._process.pid or 0)  # type: ignore[union-attr]
+        self._bytes_at_start = self._bytes_at_start or used
+        if used - self._bytes_at_start > MEMORY_BYTES:
             raise ProcessEnded(OUT_OF_MEMORY)
 
 
@@ -163,12 +199,12 @@ def template_process(source: str) -> TemplateProcess:
 
 
 def end_template_processes() -> None:
-    """Those of this thread; each would end by itself after a while."""
+    """End this thread's processes, which would otherwise end after a while."""
     for process in _mine.__dict__.pop("processes", {}).values():
         process.close()
 
 
-def _end(process: BaseProcess, connection: Any) -> None:
+def _end(process: BaseProcess, connection: Connection) -> None:
     process.kill()
     process.join()
     connection.close()
@@ -182,5 +218,5 @@ def _excess(ended: Exception) -> str:
     if _is_memory(ended):
         return TAKES_ALL_MEMORY
     if isinstance(ended, TimeoutError) or ended.args[0] in (_XCPU, -signal.SIGKILL):
-        return f"takes longer than {render_limit.SECONDS:g} seconds"
+        return f"takes longer than {RENDER_SECONDS:g} seconds"
     return f"ends its process with exit code {ended.args[0]}"

@@ -1,8 +1,7 @@
-"""A chat template at work in a process of its own, which has limits that hold for any template.
+"""The process that renders a chat template, with limits on time and memory.
 
-What the process is asked for and what it answers, and its own side: it tries the template on chats
-of a few words, and renders chats. It imports neither transformers nor MLX, so that it is there at
-once, and ends when nobody asks it any more.
+Holds the requests, the answers and the process's side: it tries the template on short chats and
+renders chats. Imports neither transformers nor MLX, so that it starts at once, and ends when idle.
 """
 
 import os
@@ -21,21 +20,22 @@ from app.core.system.memory import process_bytes
 from app.core.text.sanitize import error_text
 
 MEMORY_BYTES = 2**30
-"""So much more than at its start the process may take."""
+"""The memory that the process may take beyond its start."""
 OUT_OF_MEMORY = 3
-"""Exit code of a process that saw itself take too much."""
+"""Exit code of a process that noticed its own excess of memory."""
 _MOST_CHARACTERS_OF_A_WORD = 10**6
 _MOST_CHARACTERS = 2**24
 _MOST_TIMES_THE_CHAT = 16
-"""A longer text may still be a long chat with its characters escaped."""
+"""Longer texts may still be long chats with escaped characters."""
 _IDLE_SECONDS = 60.0
 _SECONDS_BETWEEN_SIGNS = 0.1
 _SPARE_CPU_SECONDS = 2
-"""The parent goes by the clock; a process that has lost its parent ends so much later."""
+"""Grace beyond the parent's limit, which is by the clock; it ends a process that lost its parent.
+"""
 
 
 class Call(NamedTuple):
-    """One rendering of a chat's first messages, with the prompt for a reply or without."""
+    """One rendering of a chat's first `turns` messages, with or without the generation prompt."""
 
     turns: int
     prompted: bool
@@ -47,7 +47,7 @@ class Request:
 
     messages: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any]
-    """What else the template is given."""
+    """Further variables of the template."""
     calls: tuple[Call, ...]
 
 
@@ -55,7 +55,7 @@ class Request:
 class Batch:
     requests: tuple[Request, ...]
     is_careful: bool
-    """Each answer is sent at once, so that the parent knows which request one is due for."""
+    """Send each answer at once, so that the parent knows the request in progress."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Trial:
 
 
 class Text(NamedTuple):
-    """A rendering: so much of the request's first one, then the rest."""
+    """A rendering: `shared` characters of the request's first one, then `rest`."""
 
     shared: int
     rest: str
 
 
 class Refusal(NamedTuple):
-    """The template's own words."""
+    """The template's own error message."""
 
     reason: str
 
@@ -80,18 +80,17 @@ class TooMuch(NamedTuple):
     """The chat can't be rendered within the limits."""
 
     excess: str
-    """The rest of a sentence that begins with the template: "takes more than 1 GB of memory"."""
+    """The rest of a sentence about the template: "takes more than 1 GB of memory"."""
 
 
 Answer = list[Text | Refusal] | TooMuch
-"""They are sent in lists; an empty one is a sign that the process is ready to render, or that more
-of a request's renderings are done."""
+"""Answers are sent in lists. An empty list means that the process is ready, or still at work."""
 
 
 def serve(source: str, connection: Connection, seconds: float) -> None:
-    """What the process does: answer each Batch and each Trial.
+    """Answer each Batch and each Trial: the process's main function.
 
-    `seconds` is how much of a processor's time one rendering may take.
+    `seconds` is the processor time that one rendering may take.
     """
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
@@ -106,13 +105,13 @@ def serve(source: str, connection: Connection, seconds: float) -> None:
 def _answer_all(source: str, connection: Connection, seconds: int) -> None:
     server = None
     while connection.poll(_IDLE_SECONDS):
-        asked = connection.recv()
-        if isinstance(asked, Trial):
-            _limit_time(asked.cpu_seconds)
+        request = connection.recv()
+        if isinstance(request, Trial):
+            _limit_time(request.cpu_seconds)
             connection.send(_problem_of(source))
             continue
         server = server or _Server(source, connection, seconds)
-        server.answer_all(asked)
+        server.answer_all(request)
 
 
 class _Server:
@@ -122,39 +121,39 @@ class _Server:
         self._template = template_of(source)
         self._connection, self._seconds = connection, seconds
         self._unsent: list[Answer] = []
-        self._send()  # the time that rendering takes counts from here
+        self._send()  # rendering time counts from here
 
     def answer_all(self, batch: Batch) -> None:
         for request in batch.requests:
-            answer = self._answer(request)  # which may send those before it
+            answer = self._answer(request)  # may send earlier ones
             self._unsent.append(answer)
             if batch.is_careful:
                 self._send()
         self._send()
 
     def _answer(self, request: Request) -> Answer:
-        found: list[Text | Refusal] = []
+        renderings: list[Text | Refusal] = []
         first = ""
         for call in request.calls:
             _limit_time(self._seconds)
-            text = self._rendered(request, call)
+            text = self._render(request, call)
             if isinstance(text, str):
                 if not _is_in_proportion(text, request):
                     return TooMuch(f"makes {len(text):,} characters")
                 shared = shared_length(text, first)
-                found.append(Text(shared, text[shared:]))
+                renderings.append(Text(shared, text[shared:]))
                 first = first or text
             else:
-                found.append(text)
+                renderings.append(text)
             if monotonic() - self._sent > _SECONDS_BETWEEN_SIGNS:
                 self._send()
-        return found
+        return renderings
 
     def _send(self) -> None:
         self._connection.send(self._unsent)
         self._sent, self._unsent = monotonic(), []
 
-    def _rendered(self, request: Request, call: Call) -> str | Refusal:
+    def _render(self, request: Request, call: Call) -> str | Refusal:
         try:
             text: str = self._template.render(
                 messages=request.messages[: call.turns], add_generation_prompt=call.prompted,
@@ -163,19 +162,19 @@ class _Server:
             return text
         except MemoryError:
             raise
-        except Exception as error:  # a template is a foreign program: anything can come out of it
+        except Exception as error:  # a template is foreign code: any exception is possible
             return Refusal(error_text(error))
 
 
 def _is_in_proportion(text: str, request: Request) -> bool:
     if len(text) <= _MOST_CHARACTERS:
         return True
-    given = len(repr(request.messages)) + len(repr(request.options))
-    return len(text) <= _MOST_CHARACTERS + _MOST_TIMES_THE_CHAT * given
+    characters = len(repr(request.messages)) + len(repr(request.options))
+    return len(text) <= _MOST_CHARACTERS + _MOST_TIMES_THE_CHAT * characters
 
 
 def shared_length(one: str, other: str) -> int:
-    """How many characters two texts share from the start."""
+    """The length of the common prefix of two texts."""
     if other.startswith(one):
         return len(one)
     low, high = 0, min(len(one), len(other))
@@ -187,7 +186,7 @@ def shared_length(one: str, other: str) -> int:
 
 # -- the limits -----------------------------------------------------------------------------------
 def _limit_memory() -> None:
-    # Beyond the process's own start: its address space differs by a gigabyte between machines.
+    # Relative to the start: address spaces differ by a gigabyte between machines.
     if (size := _address_space_bytes()) is not None:
         _limit(resource.RLIMIT_AS, size + MEMORY_BYTES)
     else:
@@ -196,7 +195,7 @@ def _limit_memory() -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """So many more seconds of a processor, and the system ends the process."""
+    """Let the system end the process after so many more seconds of processor time."""
     _limit(resource.RLIMIT_CPU, int(process_time()) + 1 + seconds)
 
 
@@ -206,7 +205,7 @@ def _limit(limit: int, most: int) -> None:
 
 
 def _address_space_bytes() -> int | None:
-    """None where there is no /proc, as on macOS, which also ignores a limit of it."""
+    """The size of the address space; None without /proc, as on macOS, which has no such limit."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except (OSError, ValueError):
@@ -215,8 +214,9 @@ def _address_space_bytes() -> int | None:
 
 
 def _watch_memory() -> None:
-    """The parent looks from time to time while it waits; here it is seen sooner, but for what
-    happens within one operation."""
+    """End the process if it takes too much memory; quicker than the parent, except within one
+    operation.
+    """
     at_start = process_bytes(os.getpid())
     while (process_bytes(os.getpid()) - at_start) < MEMORY_BYTES:
         sleep(0.02)
@@ -234,7 +234,7 @@ _TOOL = {
 
 
 def _problem_of(source: str) -> str:
-    """Why no chat can be rendered by it, a sentence; empty where the trial shows nothing."""
+    """Why the template can't render any chat, as a sentence; empty if the trial succeeds."""
     from jinja2 import TemplateSyntaxError
 
     from app.data.chat.template_environment import template_of
@@ -246,7 +246,7 @@ def _problem_of(source: str) -> str:
         return f"The model's chat template has an error in line {error.lineno}: {words}."
     except RecursionError:
         return "The model's chat template is nested too deeply."
-    except (SyntaxError, ValueError) as error:  # of the Python code that Jinja makes of it
+    except (SyntaxError, ValueError) as error:  # in the Python code that Jinja generates
         what = error.msg if isinstance(error, SyntaxError) else error_text(error)
         return f"The model's chat template can't be compiled: {what}."
     for chat in _CHATS:
@@ -267,7 +267,7 @@ def _problem_of(source: str) -> str:
 
 @contextmanager
 def _own_refusals() -> Iterator[None]:
-    """A template may refuse a chat: that is said of the rows it refuses."""
+    """Ignore a template's refusal of a chat; refused rows are reported one by one."""
     try:
         yield
     except MemoryError:

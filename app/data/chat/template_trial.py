@@ -1,7 +1,7 @@
-"""A model's chat template tried on chats of a few words before anything else renders it.
+"""Tries a model's chat template on short chats before anything else renders it.
 
-A template is a foreign program: it may be broken, never end or take all memory. Whether it does for
-such chats is found here once; the same process renders the chats afterwards.
+A template is a foreign program: it may be broken, never end or take all memory. Each template is
+tried once; the same process renders the chats afterwards.
 """
 
 import signal
@@ -12,57 +12,57 @@ from app.data.chat.template_process import TAKES_ALL_MEMORY, ProcessEnded, templ
 from app.data.chat.template_server import OUT_OF_MEMORY, Trial
 
 TRYING = "Trying the chat template"
-"""As a stage of any work."""
+"""Name of the stage of work."""
 CPU_SECONDS = 5
 """Templates take milliseconds."""
 _MOST_SECONDS = 60.0
-"""By the clock, where a processor's time can't be limited or is not to be had."""
+"""Wall-clock limit, for systems without a limit of processor time."""
 
 _problems: dict[str, str] = {}
-"""Of each template that was tried; empty for a good one."""
+"""By template; empty for a good one."""
 
 
-def trying_templates(templates: object) -> Generator[None, None, str]:
-    """Why a tokenizer's `chat_template` can't be used, a sentence; empty if it can.
+def try_templates(templates: object) -> Generator[None, None, str]:
+    """Why a tokenizer's `chat_template` can't be used, as a sentence; empty if it can.
 
-    Yields while that isn't known yet; closing it ends the process. Each template is tried once.
+    Yields while the answer is missing; closing it ends the process. Each template is tried once.
     """
     for source in _sources(templates):
         if source not in _problems:
-            _problems[source] = yield from _trying(source)
+            _problems[source] = yield from _try(source)
     return known_problem(templates)
 
 
 def template_problem(templates: object) -> str:
-    """The same, waited for."""
-    return drain(trying_templates(templates))
+    """The result of `try_templates`, waited for."""
+    return drain(try_templates(templates))
 
 
 def is_tried(templates: object) -> bool:
-    """Whether `trying_templates` knows already."""
+    """Whether `try_templates` already knows the result."""
     return all(source in _problems for source in _sources(templates))
 
 
 def known_problem(templates: object) -> str:
-    """The same of templates that were tried, here or where `take_problem` has it from."""
+    """The known problem of templates that were tried here or passed to `set_known_problem`."""
     return next((why for one in _sources(templates) if (why := _problems.get(one))), "")
 
 
-def take_problem(templates: object, problem: str) -> None:
-    """What another process found out."""
+def set_known_problem(templates: object, problem: str) -> None:
+    """Take over the result of another process."""
     _problems.update(dict.fromkeys(_sources(templates), problem))
 
 
 def _sources(templates: object) -> list[str]:
-    """A tokenizer has one template, several by name, or none; one that is a function is no text."""
-    found = templates.values() if isinstance(templates, dict) else [templates]
-    return [source for source in found if isinstance(source, str)]
+    """The texts of a tokenizer's templates: one, several by name, or none if it is a function."""
+    sources = templates.values() if isinstance(templates, dict) else [templates]
+    return [source for source in sources if isinstance(source, str)]
 
 
-def _trying(source: str) -> Generator[None, None, str]:
+def _try(source: str) -> Generator[None, None, str]:
     process = template_process(source)
     try:
-        problem: str = yield from process.trying(Trial(CPU_SECONDS), _MOST_SECONDS)
+        problem: str = yield from process.try_template(Trial(CPU_SECONDS), _MOST_SECONDS)
     except TimeoutError:
         return _too_long()
     except ProcessEnded as ended:

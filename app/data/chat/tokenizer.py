@@ -1,4 +1,4 @@
-"""What is asked of a tokenizer, and one that can go to another process without MLX."""
+"""The interface of a tokenizer, and one that can be sent to another process without MLX."""
 
 from typing import Any, Protocol
 
@@ -6,9 +6,9 @@ from app.data.examples import Message
 
 
 class Tokenizer(Protocol):
-    """What is asked of a tokenizer; those of transformers and of mlx-lm both give it.
+    """The methods that the tokenizers of transformers and mlx-lm share.
 
-    Also looked at, where they exist: `has_chat_template`, `all_special_ids`, `eos_token_ids` and
+    Optional attributes: `has_chat_template`, `all_special_ids`, `eos_token_ids` and
     `added_tokens_decoder`.
     """
 
@@ -33,7 +33,7 @@ class Tokenizer(Protocol):
 
 
 class PlainTokenizer:
-    """The tokenizer of transformers inside mlx-lm's wrapper, with what the wrapper would add.
+    """The transformers tokenizer inside mlx-lm's wrapper, with the wrapper's additions.
 
     Unlike the wrapper it can be pickled, and unpickled where MLX is never imported.
     """
@@ -78,13 +78,13 @@ class PlainTokenizer:
 
 
 def plain_tokenizer(tokenizer: Any) -> PlainTokenizer | None:
-    """The same tokenizer in a form that other processes can have; None where there is none."""
+    """The tokenizer in a form that other processes can have; None if there is none."""
     inner, options = tokenizer, {}
     if isinstance(tokenizer, PlainTokenizer):
         return tokenizer
     if hasattr(tokenizer, "_thinking_kwarg"):  # mlx-lm's wrapper
         if getattr(tokenizer, "_chat_template", None) is not None:
-            return None  # a Python function of mlx-lm takes the template's place
+            return None  # a Python function of mlx-lm replaces the template
         inner = tokenizer._tokenizer
         options = {tokenizer._thinking_kwarg: tokenizer.has_thinking}
     if not hasattr(inner, "backend_tokenizer"):

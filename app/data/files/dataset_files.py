@@ -1,4 +1,4 @@
-"""Which files on disk a dataset is made of. Reads none of them."""
+"""Finds the files that a dataset is made of. Reads none of them."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ from app.data.files.dataset_folders import (
     has_train_files,
     set_name,
 )  # fmt: skip
-from app.data.files.shards import numbered
+from app.data.files.shards import parse_shard
 from app.data.readers.formats import SPOKEN, file_format
 
 _CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
@@ -23,7 +23,7 @@ _CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """The files a dataset is made of; one that is cut into several goes on in `more_train`."""
+    """The files of a dataset; `more_train` and `more_valid` hold the further shards."""
 
     train: Path
     valid: Path | None
@@ -40,15 +40,15 @@ class DatasetFiles:
 
     @property
     def all_files(self) -> tuple[Path, ...]:
-        """Those to train on, then those to validate on."""
+        """The training files, then the validation files."""
         return (*self.train_files, *self.valid_files)
 
 
 def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
-    """The files behind `data`: a file, or a folder with train files and maybe valid ones.
+    """The files of `data`: a file, or a folder with train files and maybe valid ones.
 
-    `valid`, if given, comes before the folder's own. A test file is left alone. Raises InputError
-    for anything else.
+    `valid` takes precedence over the folder's own. Test files are ignored. Raises InputError for
+    anything else.
     """
     if stat.S_ISDIR(_mode(data)):
         train, inside = files_in(data)
@@ -68,10 +68,10 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
 
 
 def dataset_name(files: DatasetFiles) -> str:
-    """What people call a dataset: its file's name, or that of the folder with the train files."""
+    """The dataset's display name: its file's name, or that of the folder with the train files."""
     name, folder = set_name(files.train), files.train.absolute().parent
     is_saved = file_format(files.train) == "arrow" or (not name and folder.name in TRAIN_NAMES)
-    is_numbered_set = numbered(files.train) and name.startswith(TRAIN_NAMES)
+    is_numbered_set = parse_shard(files.train) and name.startswith(TRAIN_NAMES)
     if not (is_saved or is_numbered_set or name in TRAIN_NAMES):
         return files.train.name
     is_inner = folder.name == INNER_FOLDER or (is_saved and folder.name in TRAIN_NAMES)
@@ -79,7 +79,7 @@ def dataset_name(files: DatasetFiles) -> str:
 
 
 def distinct_names(paths: Collection[Path]) -> dict[Path, str]:
-    """The name of each file, with its folder's where another file has the same."""
+    """The display name of each file, with its folder's name if another file has the same name."""
     counts = Counter(path.name for path in set(paths))
     return {
         path: f"{path.absolute().parent.name}/{path.name}" if counts[path.name] > 1 else path.name
@@ -91,7 +91,7 @@ def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
     """Raise InputError if a file would be used twice."""
     seen: dict[tuple[int, int], Path] = {}
     for path in (path for files in datasets for path in files.all_files):
-        facts = facts_of(path)
+        facts = file_stat(path)
         if other := seen.get((facts.st_dev, facts.st_ino)):
             raise InputError(
                 f"{path} and {other} are one file: a dataset can't be used twice in a run.",
@@ -100,8 +100,8 @@ def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
         seen[facts.st_dev, facts.st_ino] = path
 
 
-def facts_of(path: Path) -> os.stat_result:
-    """What the disk says of a file. Raises InputError."""
+def file_stat(path: Path) -> os.stat_result:
+    """The file's `stat` result. Raises InputError."""
     try:
         return path.stat()
     except OSError as error:
@@ -109,7 +109,7 @@ def facts_of(path: Path) -> os.stat_result:
 
 
 def has_train_file(folder: Path) -> bool:
-    """Whether a folder looks like a dataset's."""
+    """Whether a folder looks like a dataset."""
     try:
         return has_train_files(folder)
     except (OSError, InputError):
@@ -129,7 +129,7 @@ def _check_format(path: Path, what: str) -> None:
 
 
 def _mode(path: Path) -> int:
-    """What is at `path`, as `stat` tells it; 0 for nothing."""
+    """The mode of `path`; 0 if nothing is there."""
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -1,7 +1,7 @@
-"""Which files of a folder are its rows to train on and to validate on, as people have folders.
+"""Finds the training and validation files in a folder.
 
 Files named train and valid, maybe numbered and maybe under `data` as on the Hub; folders of these
-names; what the `datasets` library saves to disk; or one file alone. Reads no rows.
+names; folders written by `save_to_disk` of the `datasets` library; or a single file. Reads no rows.
 """
 
 import re
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files.parsing import parse_json
-from app.data.files.shards import in_order, numbered
+from app.data.files.shards import parse_shard, sort_shards
 from app.data.readers.formats import bare_name, file_format
 
 TRAIN_NAMES = ("train",)
 VALID_NAMES = ("valid", "validation", "val", "dev")
 INNER_FOLDER = "data"
-"""Where the Hub's datasets have their files, if not beside their card."""
+"""The folder of the files in datasets of the Hub, if they are not beside the dataset card."""
 SHOWN_FILES = 4
 _STATE = "state.json"
 _BESIDE = re.compile(
@@ -29,8 +29,10 @@ _KEEP_ONE = "Keep one of them, or choose the file itself."
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The files to train on and those to validate on. Raises InputError if it has none of the
-    first, or if it is not clear which are meant."""
+    """The training files and the validation files of a folder.
+
+    Raises InputError if there are no training files, or if several could be meant.
+    """
     place = _place(folder)
     if saved := saved_files(place):
         return saved, []
@@ -43,12 +45,12 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def has_train_files(folder: Path) -> bool:
-    """Whether a folder looks like a dataset's, by the names in it. Raises OSError."""
+    """Whether a folder looks like a dataset, judged by the names in it. Raises OSError."""
     return _looks_like_one(_place(folder))
 
 
 def not_read(folder: Path, used: Collection[Path]) -> list[Path]:
-    """What is beside a dataset's files and may hold rows too: files, and folders with such."""
+    """Unused files that may hold rows, and folders with such files."""
     place = _place(folder)
     folders_used = {path.parent for path in used}
     others = [path for path in _sorted(place) if path.is_dir() and path not in folders_used]
@@ -59,7 +61,7 @@ def not_read(folder: Path, used: Collection[Path]) -> list[Path]:
 
 
 def saved_files(folder: Path) -> list[Path]:
-    """The files of a dataset that was saved to disk, in their order; empty where none was."""
+    """The files of a dataset written by `save_to_disk`, in order; empty if it is none."""
     try:
         state = parse_json((folder / _STATE).read_text(encoding="utf-8"))
         names = [str(one["filename"]) for one in state["_data_files"]]
@@ -80,7 +82,7 @@ def saved_files(folder: Path) -> list[Path]:
 
 
 def _place(folder: Path) -> Path:
-    """The folder itself, or the one inside it where the Hub puts the files."""
+    """The folder itself, or the inner one of a dataset from the Hub."""
     inner = folder / INNER_FOLDER
     try:
         is_inside = inner.is_dir() and not _looks_like_one(folder) and _looks_like_one(inner)
@@ -99,40 +101,40 @@ def _looks_like_one(folder: Path) -> bool:
 
 
 class _Names:
-    """The names of a set, and whether a file has one, maybe with more behind it: `train_sft`."""
+    """The file names of a split, also with a suffix, such as `train_sft`."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._pattern = re.compile(f"(?:{'|'.join(names)})((?:[-_].+)?)")
 
     def suffix_of(self, path: Path) -> str | None:
-        """What a file's name has behind the set's; None if it is no file of the set."""
+        """The suffix after the split's name; None if the file does not belong to the split."""
         if file_format(path) is None or not path.is_file():
             return None
         name = set_name(path)
-        found = None if _BESIDE.fullmatch(name) else self._pattern.fullmatch(name)
-        return found[1].replace("-", "_") if found else None
+        match = None if _BESIDE.fullmatch(name) else self._pattern.fullmatch(name)
+        return match[1].replace("-", "_") if match else None
 
 
 def set_name(path: Path) -> str:
-    """A file's name without its endings, and without the number of a file that is one of many."""
-    part = numbered(path)
+    """A file's name without its extensions and its shard number."""
+    part = parse_shard(path)
     return part.set_name if part else bare_name(path).lower()
 
 
 def _named(folder: Path, names: tuple[str, ...], suffix: str = "") -> tuple[list[Path], str]:
-    """The files of a set with this suffix, or, if there are none to train on, with any."""
+    """The files of a split with this suffix; for training, files with any suffix as a fallback."""
     known = _Names(names)
-    found = [(path, known.suffix_of(path)) for path in _sorted(folder)]
-    exact = [path for path, own in found if own == suffix]
+    suffixes_by_path = [(path, known.suffix_of(path)) for path in _sorted(folder)]
+    exact = [path for path, own in suffixes_by_path if own == suffix]
     if exact or names != TRAIN_NAMES:
         return one_set(folder, exact), suffix
-    others = [path for path, own in found if own is not None]
-    suffixes = [own for _, own in found if own is not None]
+    others = [path for path, own in suffixes_by_path if own is not None]
+    suffixes = [own for _, own in suffixes_by_path if own is not None]
     return one_set(folder, others), suffixes[0] if suffixes else ""
 
 
 def _in_folder(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """The files of a set that has a folder of its own."""
+    """The files of a split that has a folder of its own."""
     places = [path for path in _sorted(folder) if _is_named(path, names) and path.is_dir()]
     return _rows_in(places[0]) if places else []
 
@@ -142,14 +144,14 @@ def _is_named(path: Path, names: tuple[str, ...]) -> bool:
 
 
 def _rows_in(folder: Path) -> list[Path]:
-    """All files with rows in the folder of a set."""
+    """All files with rows in the folder of a split."""
     if not folder.is_dir():
         return []
     return saved_files(folder) or one_set(folder, _with_rows(folder))
 
 
 def _alone(folder: Path) -> list[Path]:
-    """The one file with rows that a folder has, whatever it is called."""
+    """The only file with rows in a folder, whatever its name."""
     files = _with_rows(folder)
     others = _Names((*VALID_NAMES, "test"))
     if len(files) == 1 and others.suffix_of(files[0]) is None:
@@ -176,7 +178,7 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def _with_rows(folder: Path) -> list[Path]:
-    """The files that may hold rows; prose only where nothing else does."""
+    """The files that may hold rows; text files only if there are no others."""
     files = [
         path
         for path in _sorted(folder)
@@ -186,20 +188,20 @@ def _with_rows(folder: Path) -> list[Path]:
     return [path for path in files if file_format(path) not in _PROSE] or files
 
 
-def one_set(folder: Path, found: Sequence[Path]) -> list[Path]:
-    """The one file of a set, or all that it is cut into, in order. Raises InputError for others."""
-    parts = [part for path in found if (part := numbered(path))]
-    if len(parts) == len(found) and len({part.kind for part in parts}) == 1:
-        return in_order(folder, parts)
-    if len(found) > 1:
+def one_set(folder: Path, paths: Sequence[Path]) -> list[Path]:
+    """The only file of a split, or all its shards in order. Raises InputError for others."""
+    parts = [part for path in paths if (part := parse_shard(path))]
+    if len(parts) == len(paths) and len({part.kind for part in parts}) == 1:
+        return sort_shards(folder, parts)
+    if len(paths) > 1:
         raise InputError(
-            f"The folder {folder.name} has {listed(found)}: which one is meant?", _KEEP_ONE
+            f"The folder {folder.name} has {listed(paths)}: which one is meant?", _KEEP_ONE
         )
-    return list(found)
+    return list(paths)
 
 
 def listed(paths: Sequence[Path]) -> str:
-    """The first names of some files, in a sentence."""
+    """The names of the first few files, for a sentence."""
     more = f" and {len(paths) - SHOWN_FILES} more" if len(paths) > SHOWN_FILES else ""
     return " and ".join(path.name for path in paths[:SHOWN_FILES]) + more
 

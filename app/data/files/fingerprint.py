@@ -1,4 +1,4 @@
-"""What files hold, a dataset's or a base model's, as digests: whether they are what they were.
+"""Digests and states of files, of datasets or base models, to notice changes.
 
 A large file that was hashed before and has not been touched since is not read again.
 """
@@ -12,7 +12,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files.atomic_files import write_json_atomic
@@ -20,63 +20,65 @@ from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import cache_dir
 from app.core.progress import drain
-from app.data.files.dataset_files import facts_of, find_files
+from app.data.files.dataset_files import file_stat, find_files
 
 _SMALL_BYTES = 2**20
-"""Hashing less is quicker than remembering it."""
+"""Hashing a smaller file is faster than remembering its digest."""
 _KEPT_FILES = 500
 _CLOCK_NS = 2 * 10**9
-"""A file written to this long ago or less could change again without its times showing it."""
+"""A file written this recently could change again without a change of its times."""
 _BLOCK_BYTES = 2**20
 _STEP_BYTES = 32 * 2**20
-"""Of hashing: some hundredths of a second."""
+"""Bytes hashed between two yields: a few hundredths of a second."""
 HASHING = 0.05
-"""What hashing a byte takes of the time that tokenising it takes, roughly."""
+"""The time of hashing a byte as a share of the time of tokenizing it, roughly."""
+WAIT_AND_START = "Start again once nothing else writes to it."
+"""The advice about a file that changed while it was read."""
 _INDEX_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """A file's content, told by a hash, and the state of the file in which it had it."""
+    """The digest of a file's content, and the state of the file in which it was read."""
 
     digest: str
     """SHA-256."""
     state: tuple[int, ...]
-    """Changes when the file is written to, replaced or moved."""
+    """Changes if the file is written to, replaced or moved."""
 
     def is_still(self, path: Path) -> bool:
         return file_state(path) == self.state
 
 
 def file_state(path: Path) -> tuple[int, ...] | None:
-    """Another one once the file was written to, replaced or moved; None if it is not there."""
+    """A value that changes if the file is written to, replaced or moved; None if it is missing."""
     try:
         return _state(path.stat())
     except OSError:
         return None
 
 
-def reading_fingerprints(
+def stream_fingerprints(
     data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
 ) -> Generator[float, None, dict[str, str]]:
-    """File name → SHA-256 of its content, for every file of the dataset and of those mixed in.
+    """Path → SHA-256 of every file of the dataset and of those mixed in.
 
-    Yields the share done. Raises InputError.
+    Yields the share done, from 0 to 1. Raises InputError.
     """
     if data is None:
         return {}
     datasets = [find_files(data, valid), *map(find_files, mixed)]
-    contents = yield from reading_contents([path for one in datasets for path in one.all_files])
+    contents = yield from hash_files([path for one in datasets for path in one.all_files])
     return {str(path): content.digest for path, content in contents.items()}
 
 
 @contextmanager
 def unchanged(paths: Iterable[Path]) -> Iterator[None]:
-    """Raises InputError, in place of any other, if a file is not what it was at the beginning.
+    """Raise InputError, in place of any other, if a file changed inside the block.
 
-    For work that reads files more than once, and would tell of two states as of one.
+    For work that reads files more than once and would mix two states.
     """
-    before = {path: _state(facts_of(path)) for path in paths}
+    before = {path: _state(file_stat(path)) for path in paths}
     try:
         yield
     except InputError:
@@ -86,25 +88,24 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
-    """Raise InputError if a file is in another state than `before`."""
+    """Raise InputError if the state of a file differs from `before`."""
     for path, state in before.items():
         now = file_state(path)
         if now != state:
             what = "changed" if now else "disappeared"
-            advice = "Start again once nothing else writes to it."
             raise InputError(
                 f"{path.name} {what} while it was read.",
-                advice if now else f"{PUT_BACK.capitalize()}.",
+                WAIT_AND_START if now else f"{PUT_BACK.capitalize()}.",
             )
 
 
 def file_content(path: Path) -> FileContent:
-    """What is in a file now. Raises InputError when it can't be read."""
-    return drain(reading_content(path))
+    """The content of a file now. Raises InputError if it can't be read."""
+    return drain(hash_file(path))
 
 
-def reading_content(path: Path) -> Generator[int, None, FileContent]:
-    """The same in small steps: yields how many bytes were just read, if any must be."""
+def hash_file(path: Path) -> Generator[int, None, FileContent]:
+    """The content of a file; yields the number of bytes just read, if any must be."""
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
@@ -116,7 +117,7 @@ def reading_content(path: Path) -> Generator[int, None, FileContent]:
                 return known
             began = time.time_ns()
             content = yield from _hashed(file, state)
-            # What was written to while it was read had two states.
+            # A file that changed while it was read had two states.
             is_whole = _state(os.fstat(file.fileno())) == state
             if is_whole and max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
                 _remember(name, content)
@@ -125,13 +126,13 @@ def reading_content(path: Path) -> Generator[int, None, FileContent]:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def reading_contents(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
-    """The same of several files: yields the share done, where there is much to read."""
-    found: dict[Path, FileContent] = {}
+def hash_files(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
+    """The contents of several files; yields the share done, if there is much to read."""
+    contents: dict[Path, FileContent] = {}
     whole = max(1, bytes_to_hash(paths))
     done = shown = 0
     for path in paths:
-        reading = reading_content(path)
+        reading = hash_file(path)
         try:
             while True:
                 done += next(reading)
@@ -139,26 +140,26 @@ def reading_contents(paths: Collection[Path]) -> Generator[float, None, dict[Pat
                     shown = done
                     yield min(1.0, done / whole)
         except StopIteration as ended:
-            found[path] = ended.value
+            contents[path] = ended.value
         finally:
             reading.close()
-    return found
+    return contents
 
 
 def bytes_to_hash(paths: Iterable[Path]) -> int:
-    """Of those that are large and not remembered. Raises InputError."""
-    sizes = {path: facts_of(path).st_size for path in paths}
+    """The size of the files that are large and not remembered. Raises InputError."""
+    sizes = {path: file_stat(path).st_size for path in paths}
     large = [path for path, size in sizes.items() if size > _SMALL_BYTES]
     return sum(sizes[path] for path in large if remembered_content(path) is None)
 
 
 def remembered_content(path: Path) -> FileContent | None:
-    """What is in a file, if it was hashed and has not been touched since; it is not read."""
+    """The remembered content of a file that has not been touched since; it is not read."""
     known = _known(str(path.absolute()))
     return known if known and known.is_still(path) else None
 
 
-def _hashed(file: Any, state: tuple[int, ...]) -> Generator[int, None, FileContent]:
+def _hashed(file: BinaryIO, state: tuple[int, ...]) -> Generator[int, None, FileContent]:
     digest = hashlib.sha256()
     while block := file.read(_BLOCK_BYTES):
         digest.update(block)
@@ -192,7 +193,7 @@ def _known(name: str) -> FileContent | None:
 
 
 def _remember(name: str, content: FileContent) -> None:
-    # Without it the file is only hashed again.
+    # Losing it only means hashing the file again.
     with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
         index = _index()
         index.pop(name, None)
@@ -200,3 +201,19 @@ def _remember(name: str, content: FileContent) -> None:
         kept = dict(list(index.items())[-_KEPT_FILES:])
         ensure_own_folder(_index_file().parent)
         write_json_atomic(_index_file(), kept)
+
+
+FileStates = tuple[tuple[Path, tuple[int, ...] | None], ...]
+"""Each file with its state; None for a missing file."""
+
+
+def file_states(data: Path, valid: Path | None = None) -> FileStates:
+    """The states of a dataset's files; they change if one is written to, replaced, moved or added.
+
+    Empty if there is no dataset.
+    """
+    try:
+        files = find_files(data, valid).all_files
+    except InputError:
+        return ()
+    return tuple((path, file_state(path)) for path in files)

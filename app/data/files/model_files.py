@@ -1,6 +1,6 @@
-"""The files of a base model's folder that decide numbers, read as digests.
+"""Digests of the files of a base model that its numbers depend on.
 
-Knows which files mlx-lm and transformers read, and nothing of what is in the weights.
+Knows which files mlx-lm and transformers read, but not how weights are stored.
 """
 
 import hashlib
@@ -22,21 +22,23 @@ from app.core.errors import AppError, InputError
 from app.core.files.parsing import parse_json
 from app.core.files.paths import shipped
 from app.core.progress import drain
-from app.data.files.file_states import FileStates
 from app.data.files.fingerprint import (
+    WAIT_AND_START,
+    FileStates,
     check_unchanged,
     file_content,
     file_state,
-    reading_contents,
+    hash_files,
     remembered_content,
 )
 
 HASHED_FIRST_BYTES = 2 * 1024**3
-"""Weights of at most this size are hashed whole before they are used: one or two seconds, and none
-once they are remembered. Larger ones take as long as their loading does."""
+"""Weights up to this size are hashed before use: one or two seconds, and none once they are
+remembered. Hashing larger ones takes as long as loading them.
+"""
 
 _WEIGHTS = ("model*.safetensors",)
-# The index beside the weights is read by nobody: mlx-lm loads every file of that name.
+# mlx-lm loads every file of this name and ignores the index.
 _GENERATION_CONFIG = "generation_config.json"
 _CONFIG = ("config.json", "hf_quant_config.json", _GENERATION_CONFIG)
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -44,37 +46,35 @@ _TOKENIZER = (
     _TOKENIZER_CONFIG, "tokenizer.json", "tokenizer.model", "special_tokens_map.json",
     "added_tokens.json", "vocab.*", "merges.txt", "*.tiktoken", "*.bpe.model", "spiece.model",
 )  # fmt: skip
-# A processor's chat_template.json is read by no tokenizer.
+# No tokenizer reads a processor's chat_template.json.
 _TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
-_WAIT_AND_START = "Start again once nothing else writes to it."
 _MOST_JSON_BYTES = 64 * 1024**2
 _BLOCK_BYTES = 4096
 _BLOCKS = 3
 _MOST_HEADER_BYTES = 100_000_000
-"""As the format has it."""
+"""The limit of the file format."""
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A base model's files as they were read."""
+    """The files of a base model at the time they were read."""
 
     folder: Path
     digests: BaseModelDigests
     states: Mapping[Path, tuple[int, ...]]
-    """Of each file before it was read, as `fingerprint.file_state` has them."""
+    """The state of each file before it was read, as of `fingerprint.file_state`."""
 
     def check_unchanged(self) -> None:
-        """Raise InputError if a file was touched or added since: another may have been loaded."""
+        """Raise InputError if a file was changed or added since: others may have been loaded."""
         check_unchanged(self.states)
         if set(_decisive_files(self.folder)) != self.states.keys():
             raise InputError(
-                f"The model folder {self.folder} changed while it was read.", _WAIT_AND_START
+                f"The model folder {self.folder} changed while it was read.", WAIT_AND_START
             )
 
 
 def read_model_files(folder: Path) -> ModelFiles:
-    """Every digest that takes no time. Those of the whole weights are there where they are
-    remembered.
+    """All digests that take no time; those of the whole weights only if they are remembered.
 
     Raises InputError if a file can't be read.
     """
@@ -86,42 +86,44 @@ def read_model_files(folder: Path) -> ModelFiles:
 
 
 def tokenizer_states(folder: Path) -> FileStates:
-    """The states of the files that decide tokenizer and template: equal while these are."""
-    found = {path for pattern in (*_TOKENIZER, *_TEMPLATE) for path in folder.glob(pattern)}
-    return tuple((path, file_state(path)) for path in sorted(found))
+    """The states of the tokenizer's and the template's files."""
+    paths = {path for pattern in (*_TOKENIZER, *_TEMPLATE) for path in folder.glob(pattern)}
+    return tuple((path, file_state(path)) for path in sorted(paths))
 
 
-def hashing_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
-    """Name → SHA-256 of all bytes of each weights file; yields the share done.
+def hash_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
+    """Name → SHA-256 of all bytes of each weights file; yields the share done, from 0 to 1.
 
-    Raises InputError if a file is no longer the one that `files` tells of.
+    Raises InputError if a file is no longer the one of `files`.
     """
     names = {path: _name(path, files.folder) for path in files.states}
     weights = [path for path, name in names.items() if name in files.digests.weights]
-    contents = yield from reading_contents(weights)
+    contents = yield from hash_files(weights)
     for path, content in contents.items():
         if content.state != files.states[path] or not content.is_still(path):
-            raise InputError(f"{path.name} changed while it was read.", _WAIT_AND_START)
+            raise InputError(f"{path.name} changed while it was read.", WAIT_AND_START)
     return {names[path]: content.digest for path, content in contents.items()}
 
 
 def digests_to_compare(files: ModelFiles, *, also_large: bool = False) -> BaseModelDigests:
-    """The digests, with those of all bytes of the weights unless these are large.
+    """The digests, with those of the whole weights unless these are large.
 
-    Raises InputError if a file is no longer the one that `files` tells of.
+    Raises InputError if a file is no longer the one of `files`.
     """
     digests = files.digests
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     if digests.is_whole or (is_large and not also_large):
         return digests
-    return digests.hashed_whole(drain(hashing_weights(files)), after_step=0)
+    return digests.hashed_whole(drain(hash_weights(files)), after_step=0)
 
 
 def check_base_model(
     model: object, manifest: Mapping[str, Any], *, also_large: bool = False
 ) -> BaseModelCheck:
-    """The folder that a run's settings call their model, as it is now, beside what the run's
-    manifest keeps of it; `also_large` weights are hashed whole, which can take a minute."""
+    """Compare the model folder of a run's settings with the digests in the run's manifest.
+
+    With `also_large`, large weights are hashed whole, which can take a minute.
+    """
     if not isinstance(model, str) or not model:
         return BaseModelCheck("missing", "The run names no base model.")
     folder = shipped(Path(model))
@@ -156,13 +158,13 @@ def _decisive_files(folder: Path) -> list[Path]:
 
 
 def _named(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
-    """The folder's files of these names, each once."""
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return sorted(found)
+    """The files of the folder that match, each once."""
+    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(paths)
 
 
 def _name(path: Path, folder: Path) -> str:
-    """Within the folder, also where it is no UTF-8."""
+    """The path within the folder, decoded even if it is not UTF-8."""
     return os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
 
 
@@ -178,7 +180,7 @@ def _config_digest(path: Path) -> str | None:
     values = _json_object(path)
     if path.name != _GENERATION_CONFIG:
         return file_content(path).digest if values is None else _digest_of(values)
-    # mlx-lm takes nothing else from it.
+    # mlx-lm reads nothing else from it.
     return _digest_of(values["eos_token_id"]) if values and values.get("eos_token_id") else None
 
 
@@ -197,7 +199,7 @@ def _template_digest(path: Path) -> str | None:
 
 
 def _json_object(path: Path) -> dict[str, Any] | None:
-    """Its content, which another layout of the text doesn't change; None if it is no object."""
+    """The parsed content, independent of the layout of the text; None if it is no object."""
     with path.open("rb") as file:
         text = file.read(_MOST_JSON_BYTES + 1)
     try:
@@ -207,7 +209,7 @@ def _json_object(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _digest_of(value: Any) -> str:
+def _digest_of(value: object) -> str:
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -223,7 +225,7 @@ def _weights_file(path: Path) -> WeightsFile:
 
 
 def _sampled_spans(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """The header, then of every tensor its beginning, middle and end; half-open, in bytes."""
+    """Byte ranges to sample: the header, then start, middle and end of every tensor; half-open."""
     length = int.from_bytes(os.pread(descriptor, 8, 0), "little")
     header = os.pread(descriptor, min(length, _MOST_HEADER_BYTES), 8)
     data = 8 + len(header)
@@ -238,8 +240,7 @@ def _sampled_spans(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _tensor_spans(header: bytes, size: int) -> list[tuple[int, int]]:
-    """Where the tensors lie; all as one for a header that can't be understood, which nothing
-    loads."""
+    """Byte ranges of the tensors; a single one if the header is invalid, as nothing loads it."""
     try:
         offsets = [
             (int(start), int(end))

@@ -1,4 +1,4 @@
-"""A set of rows cut into several numbered files: train-00000-of-00003.parquet and so on."""
+"""Datasets that are split into numbered files: train-00000-of-00003.parquet and so on."""
 
 import re
 from collections.abc import Sequence
@@ -12,38 +12,39 @@ from app.data.readers.formats import bare_name
 _NUMBERED = re.compile(
     r"((?:[a-z]+(?:[-_][a-z0-9]*[a-z])*)?)[-_.]?(\d+)(?:[-_]of[-_](\d+))?(?:-[0-9a-f]{16})?"
 )
-"""train-00000-of-00003, train-1, train_01, train_sft-1; the Hub once put a hash behind it. In a
-set's folder also 0000."""
+"""train-00000-of-00003, train-1, train_01, train_sft-1; older files of the Hub end with a hash. In
+the folder of a split also 0000.
+"""
 
 
 @dataclass(frozen=True)
-class NumberedFile:
-    """One file of a set, as its name tells it."""
+class Shard:
+    """A shard, as its file name describes it."""
 
     path: Path
     set_name: str
     number: int
     count: int | None
-    """How many files the set has; None if the name doesn't say."""
+    """The number of shards; None if the name doesn't say."""
 
     @property
     def kind(self) -> str:
-        """What the files of one set have alike: its name and their endings."""
+        """The common part of the names of one split's shards: its name and extensions."""
         endings = self.path.name.lower().removeprefix(bare_name(self.path).lower())
         return self.set_name + endings
 
 
-def numbered(path: Path) -> NumberedFile | None:
-    """None if the name has no number."""
-    told = _NUMBERED.fullmatch(bare_name(path).lower())
-    if told is None:
+def parse_shard(path: Path) -> Shard | None:
+    """The shard that a file name describes; None if the name has no number."""
+    match = _NUMBERED.fullmatch(bare_name(path).lower())
+    if match is None:
         return None
-    name, number, count = told.groups()
-    return NumberedFile(path, name, int(number), int(count) if count else None)
+    name, number, count = match.groups()
+    return Shard(path, name, int(number), int(count) if count else None)
 
 
-def in_order(folder: Path, files: Sequence[NumberedFile]) -> list[Path]:
-    """All files of a set by their numbers. Raises InputError if one is missing or there twice."""
+def sort_shards(folder: Path, files: Sequence[Shard]) -> list[Path]:
+    """All shards of a split in order. Raises InputError if one is missing or there twice."""
     ordered = sorted(files, key=lambda file: file.number)
     for one, next_one in pairwise(ordered):
         if one.number == next_one.number:

@@ -1,1 +1,1 @@
-"""What a dataset holds, shown before any run: rows, problems, duplicates."""
+"""A dataset before any run: rows, issues, duplicates."""

@@ -1,6 +1,6 @@
-"""Which rows say the same, found by hashes alone: 32 bytes a row, whatever its length.
+"""Finds duplicate rows by hashes of 32 bytes a row.
 
-Rows are the same if they differ in nothing but case, spaces, tabs and line breaks.
+Rows are duplicates if they differ only in case, spaces, tabs and line breaks.
 """
 
 import json
@@ -9,29 +9,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from app.data.examples import ChatExample, Example, ProblemKind, RowProblem
-from app.data.row_location import Place
+from app.data.examples import ChatExample, Example, IssueKind, RowIssue, RowLocation
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
+
+    Hashes = npt.NDArray[np.uint64]
 
 _COLUMNS = 4  # two for the words, one for the exact row and the file's number, one for the place
 _FILE_BITS = 16
 _ROW_BITS = 32
-"""Hashes of more rows or lines than these can number take over a hundred gigabytes."""
+"""More rows or lines than this would take over a hundred gigabytes of hashes."""
 
 
-class Seen:
-    """The rows of a set of files, as hashes in their order."""
+class SeenRows:
+    """The rows of a set of files, as hashes in order."""
 
     def __init__(self, *paths: Path) -> None:
         self._paths = paths
         self._hashes = array("Q")
 
     def add(self, example: Example, file: int = 0) -> None:
-        """Note a row of file number `file`."""
+        """Add a row of file number `file`."""
         exact = _content(example)
         words = exact.casefold()
         for space in " \n\t\r":
@@ -41,8 +43,8 @@ class Seen:
         self._hashes.append(_digest_number(exact) << _FILE_BITS | file)
         self._hashes.append(line << _ROW_BITS | row)
 
-    def duplicates(self) -> Iterator[RowProblem]:
-        """A warning for each row that an earlier one equals."""
+    def duplicates(self) -> Iterator[RowIssue]:
+        """A warning for each row that equals an earlier one."""
         import numpy as np
 
         rows = self._rows()
@@ -51,12 +53,12 @@ class Seen:
         is_same = np.zeros(len(rows), bool)
         is_same[1:] = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
         firsts = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(rows))))
-        found = np.flatnonzero(is_same)
-        for index in found[np.argsort(order[found], kind="stable")]:
+        duplicates = np.flatnonzero(is_same)
+        for index in duplicates[np.argsort(order[duplicates], kind="stable")]:
             yield self._same(rows[index], rows[firsts[index]], self)
 
-    def also_in(self, other: "Seen", kind: ProblemKind = "in both sets") -> Iterator[RowProblem]:
-        """A warning for each row that stands in another set too."""
+    def also_in(self, other: "SeenRows", kind: IssueKind = "in both sets") -> Iterator[RowIssue]:
+        """A warning for each row that is also in another set."""
         import numpy as np
 
         ours, theirs = self._rows(), other._rows()
@@ -69,26 +71,26 @@ class Seen:
             problem = self._same(ours[index], theirs[places[index]], other)
             yield replace(problem, kind=kind)
 
-    def _same(self, row: Any, first: Any, other: "Seen") -> RowProblem:
-        (path, place), (other_path, other_place) = self._stands(row), other._stands(first)
+    def _same(self, row: "Hashes", first: "Hashes", other: "SeenRows") -> RowIssue:
+        (path, place), (other_path, other_place) = self._location(row), other._location(first)
         where = "" if path == other_path else f" in {_name(other_path, path)}"
         is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
         but = "" if is_exact else ", but for case and white space"
         reason = f"is the same as {other_place}{where}{but}"
-        return RowProblem(path, place, reason, "duplicate", is_warning=True)
+        return RowIssue(path, place, reason, "duplicate", is_warning=True)
 
-    def _stands(self, row: Any) -> tuple[Path, Place]:
+    def _location(self, row: "Hashes") -> tuple[Path, RowLocation]:
         line, number = divmod(int(row[3]), 1 << _ROW_BITS)
-        return self._paths[int(row[2]) % (1 << _FILE_BITS)], Place(line, number)
+        return self._paths[int(row[2]) % (1 << _FILE_BITS)], RowLocation(line, number)
 
-    def _rows(self) -> "np.ndarray[Any, Any]":
+    def _rows(self) -> "Hashes":
         import numpy as np
 
         return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)
 
 
 def _name(path: Path, beside: Path) -> str:
-    """With its folder where the other file is named alike."""
+    """The name, with its folder's name if both files have the same name."""
     return path.name if path.name != beside.name else f"{path.absolute().parent.name}/{path.name}"
 
 
@@ -99,13 +101,13 @@ def _content(example: Example) -> str:
         content = [example.messages, example.tools, example.untrained]
         return json.dumps(content, sort_keys=True, default=str)
     if example.tools is None and all(len(message) == 2 for message in example.messages):
-        # What separates the turns stands in no text that is read.
+        # No text that is read contains the separator.
         return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)
     return json.dumps([example.messages, example.tools], sort_keys=True, default=str)
 
 
 def _digest_number(text: str) -> int:
-    """48 bits."""
+    """A hash of 48 bits."""
     return int.from_bytes(_digest(text, 6), "little")
 
 

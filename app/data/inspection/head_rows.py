@@ -1,4 +1,4 @@
-"""The first rows of a file, to be shown before all of it was read. Knows no tokenizer."""
+"""The first rows of a file, shown before the whole file is read. Knows no tokenizer."""
 
 import json
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import BrokenFile, Example, RowProblem
-from app.data.readers import Row, read_rows
-from app.data.rows.row_validation import check_row
+from app.data.examples import CorruptFileError, Example, RawRow, RowIssue
+from app.data.readers import read_rows
+from app.data.rows.row_validation import validate_row
 
 MOST_ROWS = 200
-"""Rows looked at in search of examples: where the first so many are bad, there is none to show."""
+"""The search for examples ends after so many rows."""
 MOST_COLUMNS = 60
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 160
@@ -24,62 +24,62 @@ class ColumnSample:
 
     name: str
     values: tuple[str, ...]
-    """The first few that say something, shortened."""
+    """The first few non-empty values, shortened."""
 
 
 @dataclass(frozen=True)
-class FirstRows:
+class HeadRows:
     examples: tuple[Example, ...]
-    problems: tuple[RowProblem, ...]
-    """Why rows among the first are no examples."""
+    problems: tuple[RowIssue, ...]
+    """The reasons why some of the first rows are no examples."""
     columns: tuple[ColumnSample, ...]
-    """None where rows are no objects."""
+    """Empty if rows are no objects."""
 
 
-def first_rows(path: Path, columns: ColumnMapping | None, count: int) -> FirstRows:
-    """The first `count` examples, if they come soon. Raises InputError as the reading does."""
-    rows: list[Row] = []
+def read_head_rows(path: Path, columns: ColumnMapping | None, count: int) -> HeadRows:
+    """The first `count` examples among the first rows. Raises InputError as `read_rows` does."""
+    rows: list[RawRow] = []
     examples: list[Example] = []
-    problems: list[RowProblem] = []
+    problems: list[RowIssue] = []
     try:
         for read in islice(read_rows(path), MOST_ROWS):
-            if isinstance(read, RowProblem):
+            if isinstance(read, RowIssue):
                 problems.append(read)
                 continue
             rows.append(read)
-            found = check_row(read[1], read[0], path, columns)
-            if isinstance(found, RowProblem):
-                problems.append(found)
+            validated = validate_row(read[1], read[0], path, columns)
+            if isinstance(validated, RowIssue):
+                problems.append(validated)
             else:
-                examples.append(found[0])
+                examples.append(validated[0])
             if len(examples) == count:
                 break
-    except BrokenFile as broken:
+    except CorruptFileError as broken:
         problems.append(broken.problem)
-    return FirstRows(tuple(examples), tuple(problems), _columns(row for _, row in rows))
+    return HeadRows(tuple(examples), tuple(problems), _columns(row for _, row in rows))
 
 
 def _columns(rows: Iterable[object]) -> tuple[ColumnSample, ...]:
-    found: dict[str, list[str]] = {}
+    values_of: dict[str, list[str]] = {}
     for row in rows:
         if not isinstance(row, dict):
             continue
         for name, value in row.items():
-            if name not in found and len(found) == MOST_COLUMNS:
+            if name not in values_of and len(values_of) == MOST_COLUMNS:
                 continue
-            values = found.setdefault(str(name), [])
+            values = values_of.setdefault(str(name), [])
             text = _sample(value) if len(values) < _SAMPLES else ""
             if text and text not in values:
                 values.append(text)
-    return tuple(ColumnSample(name, tuple(values)) for name, values in found.items())
+    return tuple(ColumnSample(name, tuple(values)) for name, values in values_of.items())
 
 
 def _sample(value: object) -> str:
-    """A value on one line, shortened; empty where it says nothing."""
+    """A value on one line, shortened; "" for an empty value."""
     if value is None:
         return ""
     if isinstance(value, list):
-        # Of a long chat the beginning is enough.
+        # The start of a long chat is enough.
         value = value[:2]
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     words = " ".join(text[: 4 * _SAMPLE_CHARACTERS].split())

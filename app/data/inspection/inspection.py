@@ -1,26 +1,32 @@
-"""What there is to show of a dataset before anything is trained on it, bad rows included.
+"""Reads a dataset once and reports its examples, invalid rows, warnings and duplicates.
 
-Every row is read once and none is kept but the first few, so that memory stays flat.
+Only the first few rows are kept, so memory stays flat.
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
 from app.core.progress import drain, scaled_progress
-from app.data.examples import KEPT_PROBLEMS, BrokenFile, Example, ProblemKind, RowProblem
+from app.data.examples import (
+    KEPT_ISSUES,
+    WHOLE_FILE,
+    CorruptFileError,
+    Example,
+    IssueKind,
+    RowIssue,
+)
 from app.data.files.dataset_files import find_files
 from app.data.files.dataset_folders import not_read
-from app.data.files.file_states import FileStates, file_states
-from app.data.inspection.duplicates import Seen
-from app.data.readers import ShareRead
-from app.data.row_location import WHOLE_FILE
-from app.data.rows.example_reader import read_checked
+from app.data.files.fingerprint import FileStates, file_states
+from app.data.inspection.duplicates import SeenRows
+from app.data.readers import ReadProgress
+from app.data.rows.example_reader import read_validated_rows
+from app.data.rows.row_notes import GUESSED, example_warnings
 from app.data.rows.row_schemas import RowFormat
-from app.data.rows.text_warnings import oddities
 
 PREVIEW_EXAMPLES = 5
 
@@ -32,75 +38,75 @@ class FileFacts:
     path: Path
     examples: int
     errors: int
-    """Rows that can't be used, and whatever else stops a run."""
+    """Invalid rows, and other reasons why a run can't start."""
     warnings: int
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What can be said of a dataset without a model."""
+    """The facts about a dataset that need no model."""
 
     path: Path
-    """The training file; the first, if it is cut into several."""
+    """The training file, or its first shard."""
     format: str
-    """A RowFormat, or "mixed"; "unknown" without examples."""
+    """A RowFormat, "mixed", or "unknown" if there are no examples."""
     examples: int
     valid_examples: int
-    """Examples of the validation file; 0 when there is none."""
-    problems: tuple[RowProblem, ...]
-    """Why rows can't be used: the first 1000."""
+    """Examples of the validation file; 0 without one."""
+    problems: tuple[RowIssue, ...]
+    """The first 1000 invalid rows with their reasons."""
     problem_count: int
     size_bytes: int
     preview: tuple[Example, ...]
     """The first 5 training examples."""
-    warnings: tuple[RowProblem, ...] = ()
-    """What is odd about rows that can be used: the first 1000."""
+    warnings: tuple[RowIssue, ...] = ()
+    """The first 1000 warnings about valid rows."""
     warning_count: int = 0
-    counts: Mapping[ProblemKind, int] = field(default_factory=dict)
-    """Problems and warnings of each kind, the most frequent first."""
+    counts: Mapping[IssueKind, int] = field(default_factory=dict)
+    """Issues and warnings of each kind, the most frequent first."""
     files: tuple[FileFacts, ...] = ()
-    """Those to train on, then those to validate on."""
+    """Training files, then validation files."""
     not_read: tuple[Path, ...] = ()
-    """Of a folder: what else may hold rows in it."""
+    """Other files of the folder that may hold rows."""
     states: FileStates = ()
-    """What the files were like before they were read."""
+    """The states of the files before they were read."""
 
 
 def inspect(
     data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> DatasetFacts:
-    """What there is to show of a dataset, bad rows included.
+    """The facts about a dataset, invalid rows included.
 
-    Raises InputError only when nothing can be shown: a training file is missing or empty.
+    Raises InputError only if there is nothing to report: a training file is missing or empty.
     """
-    return drain(inspecting(data, valid, columns))
+    return drain(inspect_stream(data, valid, columns))
 
 
-def inspecting(
+def inspect_stream(
     data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> Generator[float, None, DatasetFacts]:
-    """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
-    facts, _, _ = yield from inspecting_with_rows(data, valid, columns)
+    """The same in small steps: yields the share read, from 0 to 1; closing it stops the reading."""
+    facts, _, _ = yield from inspect_with_rows(data, valid, columns)
     return facts
 
 
-def inspecting_with_rows(
+def inspect_with_rows(
     data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
-) -> Generator[float, None, tuple[DatasetFacts, Seen, Seen]]:
-    """The same with what was seen of the rows to train on, and of those to validate on."""
-    problems, states = Problems(), file_states(data, valid)
+) -> Generator[float, None, tuple[DatasetFacts, SeenRows, SeenRows]]:
+    """The facts with the rows seen for training and for validation. Yields the share read."""
+    problems, states = IssueList(), file_states(data, valid)
     try:
         files = find_files(data, valid)
     except InputError as error:
         files = find_files(data)
         problems.add(_whole_file(valid or data, error))
-    train = _Inspected(files.train_files, columns, problems)
-    validating = _Inspected(files.valid_files, columns, problems)
+    train = _SplitScan(files.train_files, columns, problems)
+    validating = _SplitScan(files.valid_files, columns, problems)
     size = train.size_bytes + validating.size_bytes
-    yield from scaled_progress(train.reading(), 0, train.size_bytes, size)
+    yield from scaled_progress(train.scan(), 0, train.size_bytes, size)
     try:
-        reading = validating.reading()
-        yield from scaled_progress(reading, train.size_bytes, validating.size_bytes, size)
+        scan = validating.scan()
+        yield from scaled_progress(scan, train.size_bytes, validating.size_bytes, size)
     except InputError as error:
         problems.add(_whole_file(validating.path, error))
     problems.add_all(train.seen.duplicates())
@@ -129,86 +135,86 @@ def inspecting_with_rows(
     return facts, train.seen, validating.seen
 
 
-class Problems:
-    """Every problem counted by its kind; the first thousand errors and warnings kept."""
+class IssueList:
+    """Counts all issues by kind, and keeps the first thousand errors and warnings."""
 
     def __init__(self) -> None:
-        self.errors: list[RowProblem] = []
-        self.warnings: list[RowProblem] = []
+        self.errors: list[RowIssue] = []
+        self.warnings: list[RowIssue] = []
         self.error_count = self.warning_count = 0
-        self._kinds: Counter[ProblemKind] = Counter()
+        self._kinds: Counter[IssueKind] = Counter()
         self._files: Counter[tuple[Path, bool]] = Counter()
 
-    def add(self, problem: RowProblem) -> None:
+    def add(self, problem: RowIssue) -> None:
         self._kinds[problem.kind] += 1
         self._files[problem.path, problem.is_warning] += 1
         kept = self.warnings if problem.is_warning else self.errors
-        if len(kept) < KEPT_PROBLEMS:
+        if len(kept) < KEPT_ISSUES:
             kept.append(problem)
         if problem.is_warning:
             self.warning_count += 1
         else:
             self.error_count += 1
 
-    def add_all(self, problems: Iterable[RowProblem]) -> None:
+    def add_all(self, problems: Iterable[RowIssue]) -> None:
         for problem in problems:
             self.add(problem)
 
     def counts_of(self, path: Path) -> tuple[int, int]:
-        """A file's errors and warnings."""
+        """The numbers of errors and warnings of a file."""
         return self._files[path, False], self._files[path, True]
 
-    def counts(self) -> dict[ProblemKind, int]:
+    def counts(self) -> dict[IssueKind, int]:
         return dict(self._kinds.most_common())
 
 
-class _Inspected:
-    """The files of one set, each read to where it ends or breaks."""
+class _SplitScan:
+    """Reads the files of one split, each to its end or to where it is damaged."""
 
     def __init__(
-        self, paths: tuple[Path, ...], columns: ColumnMapping | None, problems: Problems
+        self, paths: tuple[Path, ...], columns: ColumnMapping | None, problems: IssueList
     ) -> None:
         self.examples_of: Counter[Path] = Counter()
         self.formats: set[RowFormat] = set()
         self.preview: list[Example] = []
-        self.seen = Seen(*paths)
+        self.seen = SeenRows(*paths)
         self.size_bytes = sum(map(_size, paths))
         self.path = Path()
-        """The file that is being read."""
+        """The file in progress."""
         self.paths, self._columns, self._problems = paths, columns, problems
 
     @property
     def examples(self) -> int:
         return self.examples_of.total()
 
-    def reading(self) -> Generator[float, None, None]:
-        """Yields the share read. Raises InputError if a file is missing or empty."""
+    def scan(self) -> Generator[float, None, None]:
+        """Read all files; yields the share read. Raises InputError for a missing or empty file."""
         before = 0
         for number, path in enumerate(self.paths):
             self.path, size = path, _size(path)
-            yield from scaled_progress(self._reading(number), before, size, self.size_bytes)
+            yield from scaled_progress(self._scan_file(number), before, size, self.size_bytes)
             before += size
 
-    def _reading(self, number: int) -> Generator[float, None, None]:
-        share, told = ShareRead(), 0.0
-        yield told
+    def _scan_file(self, number: int) -> Generator[float, None, None]:
+        share, reported = ReadProgress(), 0.0
+        yield reported
         try:
-            for found in read_checked(self.path, self._columns, share):
-                if isinstance(found, RowProblem):
-                    self._problems.add(found)
+            for row in read_validated_rows(self.path, self._columns, share):
+                if isinstance(row, RowIssue):
+                    self._problems.add(row)
                 else:
-                    self._take(*found, number)
-                if share.done != told:
-                    told = share.done
-                    yield told
-        except BrokenFile as broken:
+                    self._add(*row, number)
+                if share.done != reported:
+                    reported = share.done
+                    yield reported
+        except CorruptFileError as broken:
             self._problems.add(broken.problem)
 
-    def _take(self, example: Example, form: RowFormat, file: int) -> None:
+    def _add(self, example: Example, form: RowFormat, file: int) -> None:
         self.examples_of[self.path] += 1
         self.formats.add(form)
         self.seen.add(example, file)
-        self._problems.add_all(oddities(example, self.path))
+        self._problems.add_all(example_warnings(example, self.path))
         if len(self.preview) < PREVIEW_EXAMPLES:
             self.preview.append(example)
 
@@ -216,13 +222,13 @@ class _Inspected:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # gone since it was read, which is one of the problems
+    except OSError:  # it disappeared, which is an issue of its own
         return 0
 
 
-def _whole_file(path: Path, error: InputError) -> RowProblem:
+def _whole_file(path: Path, error: InputError) -> RowIssue:
     reason = error.message.removeprefix(f"{path.name} ").rstrip(".")
-    return RowProblem(path, WHOLE_FILE, reason, "unreadable")
+    return RowIssue(path, WHOLE_FILE, reason, "unreadable")
 
 
 def _name(formats: set[RowFormat]) -> str:
@@ -231,3 +237,25 @@ def _name(formats: set[RowFormat]) -> str:
     if formats == {"chat", "tools"}:
         return "tools"
     return next(iter(formats)) if len(formats) == 1 else "mixed"
+
+
+def without_guesses(facts: DatasetFacts) -> DatasetFacts:
+    """The facts without the warnings that only a model's tokens can confirm."""
+    count = facts.counts.get(GUESSED, 0)
+    if not count:
+        return facts
+    warnings = tuple(problem for problem in facts.warnings if problem.kind != GUESSED)
+    counts: Mapping[IssueKind, int] = {k: n for k, n in facts.counts.items() if k != GUESSED}
+    return replace(
+        facts, warnings=warnings, warning_count=facts.warning_count - count, counts=counts
+    )
+
+
+def with_names(noted: Sequence[RowIssue], facts: DatasetFacts) -> list[RowIssue]:
+    """The model's warnings about rows, with the names of keys where the checks know them."""
+    named = {
+        (problem.path, problem.place): problem
+        for problem in facts.warnings
+        if problem.kind == GUESSED
+    }
+    return [named.get((one.path, one.place), one) if one.kind == GUESSED else one for one in noted]

@@ -1,4 +1,4 @@
-"""Several datasets that are to be mixed, inspected together: each by itself, then across them."""
+"""Inspects several datasets that are to be mixed: each by itself, then across them."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -6,47 +6,50 @@ from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
 from app.core.progress import scaled_progress
-from app.data.files.dataset_files import check_distinct, facts_of, find_files
-from app.data.inspection.duplicates import Seen
-from app.data.inspection.inspection import DatasetFacts, Problems, inspecting_with_rows
+from app.data.files.dataset_files import check_distinct, file_stat, find_files
+from app.data.inspection.duplicates import SeenRows
+from app.data.inspection.inspection import DatasetFacts, IssueList, inspect_with_rows
 
 
 @dataclass(frozen=True)
-class GivenDataset:
+class DatasetSource:
     data: Path
     valid: Path | None = None
     columns: ColumnMapping | None = None
 
 
 @dataclass(frozen=True)
-class MixedFacts:
+class MixtureFacts:
     datasets: tuple[DatasetFacts, ...]
-    """In the order they were given."""
-    across: Problems
-    """Rows that stand in an earlier dataset too, or in what another one is validated on."""
+    """In the order of the sources."""
+    across: IssueList
+    """Rows that are also in an earlier dataset, or in the validation set of another one."""
 
 
-def inspecting_mixed(given: Sequence[GivenDataset]) -> Generator[float, None, MixedFacts]:
-    """Yields the share read. Raises InputError as inspecting does, and for a file given twice."""
-    sizes = [0] * len(given)
-    if len(given) > 1:
-        found = [find_files(one.data, one.valid) for one in given]
-        check_distinct(found)
-        sizes = [sum(facts_of(path).st_size for path in files.all_files) for files in found]
+def inspect_mixture(sources: Sequence[DatasetSource]) -> Generator[float, None, MixtureFacts]:
+    """Inspect all datasets; yields the share read, from 0 to 1.
+
+    Raises InputError as `inspect` does, and if a file is used twice.
+    """
+    sizes = [0] * len(sources)
+    if len(sources) > 1:
+        file_sets = [find_files(one.data, one.valid) for one in sources]
+        check_distinct(file_sets)
+        sizes = [sum(file_stat(path).st_size for path in files.all_files) for files in file_sets]
     facts, trains, valids = [], [], []
-    for number, one in enumerate(given):
-        reading = inspecting_with_rows(one.data, one.valid, one.columns)
-        if len(given) > 1:
+    for number, one in enumerate(sources):
+        reading = inspect_with_rows(one.data, one.valid, one.columns)
+        if len(sources) > 1:
             reading = scaled_progress(reading, sum(sizes[:number]), sizes[number], sum(sizes))
-        told, train, valid = yield from reading
-        facts.append(told)
+        dataset_facts, train, valid = yield from reading
+        facts.append(dataset_facts)
         trains.append(train)
         valids.append(valid)
-    return MixedFacts(tuple(facts), _across(trains, valids))
+    return MixtureFacts(tuple(facts), _across(trains, valids))
 
 
-def _across(trains: Sequence[Seen], valids: Sequence[Seen]) -> Problems:
-    across = Problems()
+def _across(trains: Sequence[SeenRows], valids: Sequence[SeenRows]) -> IssueList:
+    across = IssueList()
     for number, train in enumerate(trains):
         for earlier in trains[:number]:
             across.add_all(train.also_in(earlier, "in two datasets"))

@@ -1,6 +1,6 @@
-"""Rows as a reader sees them: pieces of text, each with what becomes of it in training.
+"""Rows as readable text spans, each marked as trained, cut or special.
 
-Of a long row only some of the text is shown; what is left out is told by a number.
+Of a long row only a part is shown; a gap gives the number of hidden tokens or characters.
 """
 
 import json
@@ -14,25 +14,25 @@ import numpy.typing as npt
 
 from app.data.chat.assistant_mask import special_ids
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import ChatExample, Example, Message, ProblemKind
-from app.data.row_location import Place
+from app.data.examples import ChatExample, Example, IssueKind, Message, RowLocation
 from app.data.rows.row_notes import KINDS
 from app.data.tokens.rows import TokenizedExample
 
-PieceKind = Literal["text", "special", "role", "gap"]
+TextSpanKind = Literal["text", "special", "role", "gap"]
 _CHARACTERS_A_TOKEN = 4
 _AFTER_CUT = 4
-"""Of what may be shown, one part in so many comes after the cut, and as much before it."""
+"""One part in `_AFTER_CUT` of the budget shows text after the cut, and as much before it."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some text of a row, all of which has the same fate."""
+class TextSpan:
+    """Text of a row with a single status."""
 
     text: str
-    kind: PieceKind = "text"
-    """special: one special token; role: who speaks, not in the text itself; gap: how many tokens
-    or characters are not shown."""
+    kind: TextSpanKind = "text"
+    """special: one special token; role: the speaker, which is not part of the text; gap: the number
+    of hidden tokens or characters.
+    """
     is_trained: bool = False
     is_cut: bool = False
 
@@ -41,59 +41,59 @@ class Piece:
 class PreviewRow:
     number: int
     """0-based, among the examples of its file."""
-    place: Place
-    pieces: tuple[Piece, ...]
+    place: RowLocation
+    spans: tuple[TextSpan, ...]
     tokens: int | None = None
-    """Uncut; None where the row isn't tokenised yet."""
+    """The uncut length; None if the row is not tokenized yet."""
     trained_tokens: int = 0
-    """Of those within the limit."""
+    """Trained tokens within the limit."""
     cut_tokens: int = 0
     last_reply_only: bool = False
-    notes: tuple[ProblemKind, ...] = ()
-    """What is to be known of it, by kind."""
+    notes: tuple[IssueKind, ...] = ()
+    """The kinds of its notes."""
     other_examples: int = 0
-    """How many more examples its chat becomes, for earlier replies that the template changes."""
+    """The number of further examples of the same chat, for replies that the template changes."""
     is_held_out: bool = False
     file: str = ""
-    """The file it is from, where there are several."""
+    """The name of the row's file if there are several."""
     problem: str = ""
-    """Why the model can't be trained on it."""
+    """The reason why the model can't be trained on it."""
 
 
 def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
-    """An example as its file has it: roles and texts, about `budget` tokens of it."""
+    """An example as in its file: roles and texts, about `budget` tokens of it."""
     characters = budget * _CHARACTERS_A_TOKEN
     if not isinstance(example, ChatExample):
         return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
-    pieces: list[Piece] = []
+    spans: list[TextSpan] = []
     for turn, message in enumerate(example.messages):
         fate = " (not trained)" if turn in example.untrained else ""
-        pieces.append(Piece(f"{message['role']}{fate}", "role"))
+        spans.append(TextSpan(f"{message['role']}{fate}", "role"))
         shown = list(_shortened(_words(message), characters))
-        pieces += shown
-        characters -= sum(len(piece.text) for piece in shown)
+        spans += shown
+        characters -= sum(len(span.text) for span in shown)
         if characters <= 0:
             break
-    if left_out := len(example.messages) - sum(piece.kind == "role" for piece in pieces):
-        pieces.append(Piece(f"{left_out:,} more turns", "gap"))
-    return PreviewRow(number, example.place, tuple(pieces))
+    if left_out := len(example.messages) - sum(span.kind == "role" for span in spans):
+        spans.append(TextSpan(f"{left_out:,} more turns", "gap"))
+    return PreviewRow(number, example.place, tuple(spans))
 
 
 def _words(message: Message) -> str:
     calls = message.get("tool_calls")
-    told = json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
-    return "\n".join(part for part in (str(message.get("content") or ""), told) if part)
+    calls_text = json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
+    return "\n".join(part for part in (str(message.get("content") or ""), calls_text) if part)
 
 
-def _shortened(text: str, characters: int) -> Iterator[Piece]:
+def _shortened(text: str, characters: int) -> Iterator[TextSpan]:
     characters = max(characters, 1)
-    yield Piece(text[:characters])
+    yield TextSpan(text[:characters])
     if len(text) > characters:
-        yield Piece(f"{len(text) - characters:,} more characters", "gap")
+        yield TextSpan(f"{len(text) - characters:,} more characters", "gap")
 
 
-class RowPainter:
-    """Rows of one tokenizer as pieces."""
+class RowRenderer:
+    """Renders the rows of one tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -106,55 +106,54 @@ class RowPainter:
         for start, end in row.trained:
             is_trained[start:end] = True
         is_cut = np.arange(len(tokens)) >= limit
-        pieces: list[Piece] = []
+        spans: list[TextSpan] = []
         shown_to = 0
         for start, end in _shown(len(tokens), limit, budget):
             if start > shown_to:
-                pieces.append(_gap(start - shown_to))
-            pieces += self._pieces(tokens, is_trained, is_cut, start, end)
+                spans.append(_gap(start - shown_to))
+            spans += self._spans(tokens, is_trained, is_cut, start, end)
             shown_to = end
         if shown_to < len(tokens):
-            pieces.append(_gap(len(tokens) - shown_to))
+            spans.append(_gap(len(tokens) - shown_to))
         trained = int((is_trained & ~is_cut).sum())
         return PreviewRow(
-            number, row.place, tuple(pieces), len(tokens), trained, int(is_cut.sum()),
+            number, row.place, tuple(spans), len(tokens), trained, int(is_cut.sum()),
             row.last_reply_only,
             notes=tuple(kind for note, kind in KINDS.items() if row.notes & note),
             problem="" if trained else "Nothing to train on is left of it.",
         )  # fmt: skip
 
-    def _pieces(
+    def _spans(
         self,
         tokens: npt.NDArray[np.int64],
         is_trained: npt.NDArray[np.bool_],
         is_cut: npt.NDArray[np.bool_],
         start: int,
         end: int,
-    ) -> Iterator[Piece]:
+    ) -> Iterator[TextSpan]:
         is_special = np.isin(tokens[start:end], self._special)
         fate = is_trained[start:end] * 2 + is_cut[start:end] * 1
-        # Special tokens stand alone; others go together as long as they share their fate.
+        # Special tokens stand alone; others are joined while their status is the same.
         changes = (np.diff(fate) != 0) | is_special[1:] | is_special[:-1]
         ends = [0, *(np.flatnonzero(changes) + 1).tolist(), end - start]
         for low, high in pairwise(ends):
             text = self._text(tokens, start + low, start + high)
-            kind: PieceKind = "special" if is_special[low] else "text"
-            yield Piece(text, kind, bool(is_trained[start + low]), bool(is_cut[start + low]))
+            kind: TextSpanKind = "special" if is_special[low] else "text"
+            yield TextSpan(text, kind, bool(is_trained[start + low]), bool(is_cut[start + low]))
 
     def _text(self, tokens: npt.NDArray[np.int64], start: int, end: int) -> str:
-        """What tokens say where they stand: some decoders drop a space at the beginning."""
+        """The text of tokens in their context: some decoders drop a space at the start."""
         words = str(self._tokenizer.decode(tokens[start:end].tolist()))
         if start == 0:
             return words
         before = str(self._tokenizer.decode(tokens[start - 1 : start].tolist()))
         both = str(self._tokenizer.decode(tokens[start - 1 : end].tolist()))
-        said = both.removeprefix(before)
-        return said if both.startswith(before) and said.endswith(words) else words
+        text = both.removeprefix(before)
+        return text if both.startswith(before) and text.endswith(words) else words
 
 
 def _shown(length: int, limit: int, budget: int) -> Sequence[tuple[int, int]]:
-    """The ranges of tokens that are shown: all; or the beginning, and what lies around the cut or
-    at the end."""
+    """The ranges of visible tokens: all, or the start and a part around the cut or the end."""
     if length <= budget:
         return [(0, length)] if length else []
     some = max(1, budget // _AFTER_CUT)
@@ -166,5 +165,5 @@ def _shown(length: int, limit: int, budget: int) -> Sequence[tuple[int, int]]:
     return [(0, first), (start, end)]
 
 
-def _gap(tokens: int) -> Piece:
-    return Piece(f"{tokens:,} tokens not shown", "gap")
+def _gap(tokens: int) -> TextSpan:
+    return TextSpan(f"{tokens:,} tokens not shown", "gap")

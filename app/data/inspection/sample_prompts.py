@@ -1,10 +1,9 @@
-"""Questions to begin a conversation with: the first ones of a run's own validation file."""
+"""Suggested prompts for the playground: the first questions of a run's validation file."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from app.core.column_mapping import parse_columns
 from app.core.config.serialization import current_names
@@ -13,30 +12,30 @@ from app.data.examples import ChatExample
 from app.data.files.dataset_files import find_files
 from app.data.rows.example_reader import read_examples
 
-MOST_STARTERS = 3
+MAX_PROMPTS = 3
 ROWS = 50
-"""So many rows are looked through."""
+"""The number of rows that are searched."""
 MOST_CHARACTERS = 300
-"""Longer questions are no beginning."""
+"""Longer questions are not suggested."""
 
 
-def starters(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Up to three, none twice; none at all where there is no validation file, or not any more.
+def sample_prompts(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Up to three distinct questions; none without a validation file.
 
-    `settings` are a run's, as its manifest holds them.
+    `settings` are a run's, as in its manifest.
     """
-    found: dict[str, None] = {}
+    prompts: dict[str, None] = {}
     with suppress(AppError, OSError, ValueError, TypeError):
         for question in _questions(settings):
-            found[question] = None
-            if len(found) == MOST_STARTERS:
+            prompts[question] = None
+            if len(prompts) == MAX_PROMPTS:
                 break
-    return tuple(found)
+    return tuple(prompts)
 
 
-def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
+def _questions(settings: Mapping[str, object]) -> Iterator[str]:
     valid = settings.get("valid")
-    file = find_files(Path(str(settings.get("data"))), Path(valid) if valid else None).valid
+    file = find_files(Path(str(settings.get("data"))), Path(str(valid)) if valid else None).valid
     if file is None:
         return
     columns = parse_columns(str(current_names(settings).get("columns") or ""))
@@ -47,9 +46,9 @@ def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _question(example: object) -> str:
-    """A chat's first message, if nothing but a system prompt stands before it."""
+    """The first message of a chat, if only a system message precedes it."""
     if not isinstance(example, ChatExample):
         return ""
     spoken = [message for message in example.messages if message["role"] != "system"]
-    is_asked = bool(spoken) and spoken[0]["role"] == "user"
-    return str(spoken[0]["content"]).strip() if is_asked else ""
+    opens_with_user = bool(spoken) and spoken[0]["role"] == "user"
+    return str(spoken[0]["content"]).strip() if opens_with_user else ""

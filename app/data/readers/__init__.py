@@ -1,49 +1,44 @@
-"""Rows of a file in any format, one after the other, each with its place. What a row must hold
-isn't known here.
+"""Readers for each file format: they yield the rows of a file one by one with their locations.
 
-A row that can't be read is handed on as a RowProblem; a file of which nothing more can be read
-raises. Nothing is kept: memory stays flat at any number of rows.
+A row that can't be read is yielded as a RowIssue; damage raises. Nothing is kept, so memory stays
+flat at any number of rows. Does not know what a row must hold.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import RowProblem
+from app.data.examples import RawRow, RowIssue
 from app.data.readers.arrow import arrow_rows
+from app.data.readers.byte_source import ReadProgress
 from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
 from app.data.readers.json_values import json_values
 from app.data.readers.parquet import parquet_rows
 from app.data.readers.passages import passages
-from app.data.readers.source import ShareRead
 from app.data.readers.tables import table_rows
-from app.data.row_location import Place
 
-__all__ = ["Row", "ShareRead", "read_rows"]
-
-Row = tuple[Place, object]
+__all__ = ["ReadProgress", "Row", "read_rows"]
 
 
-def read_rows(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
-    """Every row of a file as (place, value), or its problem; blank lines are skipped.
+def read_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
+    """Yield each row of a file as (location, value), or its issue; blank lines are skipped.
 
-    `share`, if given, always says how much of the file has been read. A problem with `is_warning`
-    takes no row's place. Raises InputError, at the first row asked
-    for, when the file is missing, a folder or unreadable, and at the end when there was no row;
-    BrokenFile where nothing more can be read.
+    `share` is updated with the share of the file that is read. An issue with `is_warning` does not
+    replace a row. Raises InputError at the first row if the file is missing, a folder or
+    unreadable, and at the end if there was no row; CorruptFileError if the rest can't be read.
     """
     is_empty = True
     for row in _rows(path, file_format(path), share):
-        is_empty = is_empty and isinstance(row, RowProblem) and row.is_warning
+        is_empty = is_empty and isinstance(row, RowIssue) and row.is_warning
         yield row
     if is_empty:
         raise InputError(f"{path.name} is empty.", "Choose a file with at least one example.")
 
 
 def _rows(
-    path: Path, form: FileFormat | None, share: ShareRead | None
-) -> Iterator[Row | RowProblem]:
+    path: Path, form: FileFormat | None, share: ReadProgress | None
+) -> Iterator[RawRow | RowIssue]:
     match form:
         case "json":
             return json_values(path, share)

@@ -1,4 +1,4 @@
-"""Which format a file is in, by its name. Reads nothing."""
+"""Maps file names to formats. Reads nothing."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,18 +16,18 @@ FORMATS: dict[str, FileFormat] = {
     ".txt": "txt",
     ".md": "md",
 }
-"""By ending; `.gz` may follow."""
+"""By extension; `.gz` may follow."""
 
 SPOKEN = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .txt and .md"
 
 
 def file_format(path: Path) -> FileFormat | None:
-    """The format of a file with this name, packed with gzip or not; None if it is none of ours."""
+    """The format of a file with this name, also with `.gz`; None if it is not supported."""
     return FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
 
 
 def bare_name(path: Path) -> str:
-    """The name without its endings: "train" for "train.jsonl.gz"."""
+    """The name without its extensions: "train" for "train.jsonl.gz"."""
     name = path.name
     if name.lower().endswith(".gz"):
         name = name[:-3]

@@ -1,32 +1,31 @@
-"""A .json file: one list of rows, rows one after the other, or an object that holds the list."""
+"""A .json file: a list of rows, several rows in sequence, or an object that holds the list."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.sanitize import short_repr
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
-from app.data.examples import BrokenFile, RowProblem
-from app.data.readers.json_window import Row, Window
-from app.data.readers.source import ShareRead
-from app.data.readers.text import opened_text
-from app.data.row_location import WHOLE_FILE
+from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue
+from app.data.readers.byte_source import ReadProgress
+from app.data.readers.json_stream import JsonStream
+from app.data.readers.text import open_text
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
-"""Under which an object may hold the rows of a whole file."""
+"""Keys under which an object may hold the rows of a whole file."""
 _OTHER_SETS = ("valid", "validation", "val", "dev", "test")
 _ROW_NAMES = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, "messages", "text"}
 
 
-def json_values(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
-    """Every row as (place, value), or its problem."""
+def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
+    """Yield each row as (location, value), or its issue."""
     name = _list_name(path)
-    with opened_text(path, share=share) as text:
+    with open_text(path, share=share) as text:
         yield from text.warnings()
-        window = Window(text)
+        window = JsonStream(text)
         mark = window.next()
         if name:
             reason = f"is one object; its rows are read from the list {name!r} in it"
-            yield RowProblem(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
+            yield RowIssue(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
             yield from _named_list(window, path, name)
         elif mark == "[":
             yield from window.rows()
@@ -39,9 +38,9 @@ def json_values(path: Path, share: ShareRead | None = None) -> Iterator[Row | Ro
 
 
 def _list_name(path: Path) -> str:
-    """The key under which an object holds the file's rows; empty where rows stand by themselves."""
-    with opened_text(path) as text:
-        window = Window(text)
+    """The key under which an object holds the file's rows; "" if rows stand by themselves."""
+    with open_text(path) as text:
+        window = JsonStream(text)
         if window.next() != "{":
             return ""
         try:
@@ -52,21 +51,24 @@ def _list_name(path: Path) -> str:
                 if is_list and key.strip().lower() in LIST_NAMES:
                     return key if _begins_with_a_row(window) else ""
                 _pass(window)
-        except BrokenFile:  # is told where the rows are read
+        except CorruptFileError:  # reported when the rows are read
             pass
         return ""
 
 
-def _begins_with_a_row(window: Window) -> bool:
-    """Whether the list's first item is an object, and no turn of a chat."""
+def _begins_with_a_row(window: JsonStream) -> bool:
+    """Whether the list's first item is an object, but no turn of a chat."""
     first = next(window.rows(), None)
     if isinstance(first, tuple):
         return isinstance(first[1], dict) and not is_turn(first[1])
     return first is not None
 
 
-def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProblem]:
-    """The rows of one list of an object; raises BrokenFile if another could be meant as well."""
+def _named_list(window: JsonStream, path: Path, name: str) -> Iterator[RawRow | RowIssue]:
+    """Yield the rows of one list of an object.
+
+    Raises CorruptFileError if another list could be meant as well.
+    """
     is_read = False
     for key in window.members():
         if key == name:
@@ -78,13 +80,13 @@ def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProb
             others = f"holds the list {short_repr(key)} beside {name!r}"
             if name.strip().lower() != "train" or key.strip().lower() not in _OTHER_SETS:
                 reason = f"{others}: save the one that is meant as a file of its own"
-                raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "rows in an object"))
+                raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "rows in an object"))
             reason = f"{others}, which is not read: save it as a file of its own to validate on it"
-            yield RowProblem(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
+            yield RowIssue(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
 
 
-def _pass(window: Window) -> bool:
-    """Leave a value out; whether it was a list with an object in it."""
+def _pass(window: JsonStream) -> bool:
+    """Skip a value. True if it is a list that contains an object."""
     if window.next() != "[":
         window.row()
         return False

@@ -1,6 +1,6 @@
-"""Whether a text file is of another format than plain text, seen by how it begins.
+"""Recognizes text files that are not plain text, by their first characters.
 
-Prose that happens to begin with a bracket, or has commas in every line, stays prose.
+Prose that begins with a bracket, or that has commas in every line, counts as plain text.
 """
 
 import csv
@@ -11,7 +11,7 @@ from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
 from app.data.readers.strict_json import BadJson, StrictJson
 
 LOOKED_AT = 2**16
-"""Characters of the beginning by which a file is judged."""
+"""The number of characters that are examined."""
 _COLUMNS = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, *SYSTEMS, "text", "messages", "tools"}
 _DELIMITERS = ",;\t|"
 _OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:\s*["\[{tfn0-9-]')
@@ -20,9 +20,9 @@ _MANY_COLUMNS, _MANY_LINES = 3, 5
 
 
 def other_format(head: str, is_whole: bool) -> str:
-    """What a text is instead of plain text, and what to do; empty where it is that.
+    """The actual format of a text, and the advice to the user; empty for plain text.
 
-    `head` is how it begins; `is_whole` says whether nothing follows.
+    `head` is the beginning of the text; `is_whole` says that nothing follows.
     """
     head = head.lstrip("\ufeff \t\r\n")
     if head.startswith("{\\rtf"):
@@ -40,7 +40,7 @@ def _json(head: str, is_whole: bool) -> str:
     except BadJson:
         return ""
     except json.JSONDecodeError:
-        # A first row may be longer than what was looked at.
+        # The first row may be longer than the sample.
         if is_whole or not _OBJECT.match(head, start):
             return ""
         return _as_json(".json" if opening or _is_spread(head) else ".jsonl")
@@ -81,7 +81,7 @@ def _table(head: str, is_whole: bool) -> str:
 
 def _records(head: str, delimiter: str) -> list[list[str]]:
     try:
-        found = list(csv.reader(head.splitlines(keepends=True), delimiter=delimiter, strict=True))
+        records = list(csv.reader(head.splitlines(keepends=True), delimiter=delimiter, strict=True))
     except csv.Error:
         return []
-    return [record for record in found if record]
+    return [record for record in records if record]

@@ -1,7 +1,6 @@
-"""Parquet files, a few rows at a time. A row's place is its number.
+"""Parquet files, a few rows at a time; a row's location is its number.
 
-A struct's field that is null is left out: every row of a Parquet file has all fields that any row
-has.
+Fields that are null are dropped, as every row of a Parquet file has the fields of all rows.
 """
 
 import shutil
@@ -12,50 +11,50 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.text.sanitize import error_text
-from app.data.examples import BrokenFile, RowProblem
-from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
+from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
+from app.data.readers.byte_source import GZIP_MAGIC, ReadProgress, open_bytes
 from app.data.readers.text import MAX_ROW, TOO_BIG
-from app.data.row_location import WHOLE_FILE, Place
 
 _MAGIC = b"PAR1"
 BATCH_ROWS = 32
 _USUAL_SHARE = 50
-"""Texts shrink to a tenth; in what shrinks more, the same text may stand in every row."""
+"""Texts shrink to a tenth; in a smaller file the same text may stand in every row."""
 _MAX_SHARE = 1000
 _UNPACKED_IN_ANY_CASE = 256 * 2**20
 _MAX_ROWS_A_BYTE = 100
 
 
-def parquet_rows(
-    path: Path, share: ShareRead | None = None
-) -> Iterator[tuple[Place, object] | RowProblem]:
-    """Every row as (place, column → value), or its problem. Raises BrokenFile where it ends."""
-    with opened(path) as packed, _parquet_file(packed, path) as file:
+def parquet_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
+    """Yield each row as (location, column → value), or the issue of a row that can't be read.
+
+    Raises CorruptFileError if the file can't be read to its end.
+    """
+    with open_bytes(path) as packed, _parquet_file(packed, path) as file:
         number = 0
         for batch, done in _batches(file, path):
             for value in batch_values(batch, path, number + 1):
                 number += 1
-                yield value if isinstance(value, RowProblem) else (Place(row=number), value)
+                yield value if isinstance(value, RowIssue) else (RowLocation(row=number), value)
             if share is not None:
                 share.done = done
 
 
 @contextmanager
 def _parquet_file(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """The file, once it is seen to be Parquet."""
+    """The file if it is Parquet."""
     head = packed.peek(4)[:4]  # type: ignore[attr-defined]
     if not head:
         yield packed
         return
     if head != _MAGIC:
-        raise BrokenFile(RowProblem(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
+        raise CorruptFileError(RowIssue(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
     with seekable(packed, path) as file:
         yield file
 
 
 @contextmanager
 def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """A file that is read from its end, or a copy of what it packs."""
+    """The file if it is not packed, else an unpacked copy that can be read from its end."""
     with path.open("rb") as plain:
         if plain.read(2) != GZIP_MAGIC:
             yield plain
@@ -67,46 +66,46 @@ def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
 
 
 def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
-    """Some rows after the other, each time with the share that is read by then."""
+    """Yield batches of rows, each with the share of rows read so far."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     if not file.peek(1):  # type: ignore[attr-defined]
         return
     try:
-        # Threads would read ahead of what is asked for.
+        # Threads would read ahead.
         opened_file = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
         rows = _batch_rows(opened_file.metadata, path)
-        total, taken = opened_file.metadata.num_rows, 0
+        total, rows_read = opened_file.metadata.num_rows, 0
         for batch in opened_file.iter_batches(batch_size=rows, use_threads=False):
-            taken += batch.num_rows
-            yield batch, taken / max(taken, total)
+            rows_read += batch.num_rows
+            yield batch, rows_read / max(rows_read, total)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-        problem = RowProblem(path, WHOLE_FILE, "is damaged or no Parquet file", "unreadable")
-        raise BrokenFile(problem, "Copy or make it again.") from error
+        problem = RowIssue(path, WHOLE_FILE, "is damaged or no Parquet file", "unreadable")
+        raise CorruptFileError(problem, "Copy or make it again.") from error
 
 
 def _batch_rows(metadata: Any, path: Path) -> int:
-    """How many rows to hold at once: one that a dictionary holds once may fill them all.
+    """The number of rows to hold at once; a value that a dictionary stores once may fill them all.
 
-    Of the columns' own metadata nothing is asked: where it is damaged, that ends the process.
+    Reads no metadata of columns: damaged metadata ends the process.
     """
     size = path.stat().st_size
     if metadata.num_rows > size * _MAX_ROWS_A_BYTE:
         reason = f"says it has {metadata.num_rows:,} rows, far too many for its {size:,} bytes"
-        raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "too big"))
+        raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "too big"))
     groups = range(metadata.num_row_groups)
     largest = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
     if largest > max(_UNPACKED_IN_ANY_CASE, size * _MAX_SHARE):
         reason = f"unpacks to more than {_MAX_SHARE:,} times its size, as no dataset does"
-        raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "too big"))
+        raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "too big"))
     return 1 if largest > size * _USUAL_SHARE else BATCH_ROWS
 
 
-def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
-    """Each row as column → value, or its problem; `first` is the number of the first.
+def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowIssue]:
+    """Yield each row as column → value, or its issue; `first` is the number of the first row.
 
-    Raises BrokenFile where two columns have one name, or a name is not UTF-8.
+    Raises CorruptFileError if two columns have the same name, or a name is not UTF-8.
     """
     names = _column_names(batch.schema, path)
     try:
@@ -114,9 +113,11 @@ def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowPro
     except (OverflowError, ValueError):
         rows = None
     if rows is None:
-        rows = (_row(batch.slice(i, 1), path, Place(row=first + i)) for i in range(batch.num_rows))
+        rows = (
+            _row(batch.slice(i, 1), path, RowLocation(row=first + i)) for i in range(batch.num_rows)
+        )
     for row in rows:
-        if isinstance(row, RowProblem):
+        if isinstance(row, RowIssue):
             yield row
         else:
             yield {name: _without_nulls(row[name]) for name in names}
@@ -126,23 +127,23 @@ def _column_names(schema: Any, path: Path) -> list[str]:
     try:
         names: list[str] = schema.names
     except UnicodeDecodeError as error:
-        problem = RowProblem(path, WHOLE_FILE, "has a column whose name is not UTF-8", "unreadable")
-        raise BrokenFile(problem, "Copy or make it again.") from error
+        problem = RowIssue(path, WHOLE_FILE, "has a column whose name is not UTF-8", "unreadable")
+        raise CorruptFileError(problem, "Copy or make it again.") from error
     if twice := {name for name in names if names.count(name) > 1}:
         reason = f"has several columns named {min(twice)[:40]!r}"
-        raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "broken table"))
+        raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "broken table"))
     return names
 
 
-def _row(row: Any, path: Path, place: Place) -> dict[str, Any] | RowProblem:
+def _row(row: Any, path: Path, place: RowLocation) -> dict[str, Any] | RowIssue:
     if row.nbytes > MAX_ROW:
-        return RowProblem(path, place, TOO_BIG, "too big")
+        return RowIssue(path, place, TOO_BIG, "too big")
     try:
         return dict(row.to_pylist()[0])
     except UnicodeDecodeError:
-        return RowProblem(path, place, "is not UTF-8 text", "encoding")
+        return RowIssue(path, place, "is not UTF-8 text", "encoding")
     except (OverflowError, ValueError) as error:
-        return RowProblem(
+        return RowIssue(
             path, place, f"holds a value that can't be read: {error_text(error)}", "wrong type"
         )
 

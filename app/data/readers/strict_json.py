@@ -1,26 +1,26 @@
-"""JSON as its author can have meant it: what Python would read without a word is named too."""
+"""Strict JSON: also rejects what Python accepts silently (NaN, duplicate keys, lone surrogates)."""
 
 import json
 import re
 from typing import Any
 
 from app.core.files.parsing import MAX_DEPTH, depth_of, json_error_text
-from app.data.examples import ProblemKind
+from app.data.examples import IssueKind
 
-# An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
+# Only an escaped surrogate turns valid UTF-8 into text that UTF-8 cannot hold.
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class BadJson(Exception):
     """Why a text is no row: the rest of a sentence that begins with file and line."""
 
-    def __init__(self, reason: str, kind: ProblemKind = "broken json") -> None:
+    def __init__(self, reason: str, kind: IssueKind = "broken json") -> None:
         super().__init__(reason)
         self.kind = kind
 
 
 class StrictJson:
-    """Reads JSON values out of texts. Not for several threads at once."""
+    """Parses JSON values. Not thread-safe."""
 
     def __init__(self) -> None:
         self._flaw = ""
@@ -29,20 +29,22 @@ class StrictJson:
         )
 
     def value(self, text: str) -> object:
-        """The one value that `text` is. Raises BadJson."""
+        """The single value of `text`. Raises BadJson."""
         try:
             value, end = self.value_at(text, 0)
             if end < len(text):
                 raise json.JSONDecodeError("Extra data", text, end)
         except json.JSONDecodeError as error:
-            raise BadJson(f"is not valid JSON at column {error.colno}: {words(error)}") from None
+            raise BadJson(
+                f"is not valid JSON at column {error.colno}: {error_words(error)}"
+            ) from None
         self.check(value, text)
         return value
 
     def value_at(self, text: str, start: int) -> tuple[object, int]:
-        """The value that begins at `start`, and where it ends; still to be checked.
+        """The value that begins at `start`, and its end; the value is not checked yet.
 
-        Raises JSONDecodeError where it is none, or is cut off; BadJson where it can't be read.
+        Raises JSONDecodeError if it is invalid or cut off, and BadJson if it can't be read.
         """
         self._flaw = ""
         try:
@@ -55,7 +57,7 @@ class StrictJson:
             raise BadJson("holds a number too long to read", "too big") from None
 
     def check(self, value: object, text: str) -> None:
-        """Raise BadJson if the value read last, out of `text`, can't have been meant."""
+        """Raise BadJson if the value read last, from `text`, is not strict JSON."""
         if self._flaw:
             raise BadJson(self._flaw)
         if text.count("[") + text.count("{") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
@@ -79,8 +81,8 @@ class StrictJson:
         return row
 
 
-def words(error: json.JSONDecodeError) -> str:
-    """What is wrong, for people."""
+def error_words(error: json.JSONDecodeError) -> str:
+    """The decoder's message in plain words."""
     if error.msg == "Extra data":
         return "something follows the end of the row"
     return json_error_text(error)

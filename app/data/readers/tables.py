@@ -1,6 +1,6 @@
-"""CSV and TSV: a header of column names, then one row a record, which may have several lines.
+"""CSV and TSV: a header of column names, then one row per record, which may span lines.
 
-Commas, semicolons, tabs and bars are recognised between columns. All cells are texts.
+Commas, semicolons, tabs and bars are recognized as delimiters. All cells are text.
 """
 
 import csv
@@ -8,25 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.sanitize import error_text
-from app.data.examples import BrokenFile, RowProblem
-from app.data.readers.source import ShareRead
-from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
-from app.data.row_location import Place
+from app.data.examples import CorruptFileError, RawRow, RowIssue, RowLocation
+from app.data.readers.byte_source import ReadProgress
+from app.data.readers.text import MAX_ROW, TOO_BIG, Text, open_text
 
 _DELIMITERS = ",;\t|"
 
-Row = tuple[Place, object]
-
 
 def table_rows(
-    path: Path, delimiter: str | None, share: ShareRead | None = None
-) -> Iterator[Row | RowProblem]:
-    """Every record as (place, column → cell), or its problem.
+    path: Path, delimiter: str | None, share: ReadProgress | None = None
+) -> Iterator[RawRow | RowIssue]:
+    """Yield each record as (location, column → cell), or its issue.
 
-    Without a `delimiter`, it is the one that the header has most of. Raises BrokenFile where the
-    header can't be one, and where nobody knows where the next record begins.
+    Without a `delimiter`, the most frequent one of the header is used. Raises CorruptFileError if
+    the header is invalid, or if the start of the next record is unknown.
     """
-    with opened_text(path, newline="", share=share) as text:
+    with open_text(path, newline="", share=share) as text:
         yield from text.warnings()
         lines = _Lines(text)
         first = next(lines, "")
@@ -39,50 +36,52 @@ def table_rows(
             yield _row(text, header, place, record)
 
 
-def _header(first: "tuple[Place, list[str] | RowProblem] | None", text: Text) -> list[str]:
+def _header(first: "tuple[RowLocation, list[str] | RowIssue] | None", text: Text) -> list[str]:
     hint = "The first line must hold the names of the columns, each once."
-    place, names = first or (Place(1), [])
-    if isinstance(names, RowProblem):
-        raise BrokenFile(names, hint)
+    place, names = first or (RowLocation(1), [])
+    if isinstance(names, RowIssue):
+        raise CorruptFileError(names, hint)
     if problem := text.problem("\n".join(names), place):
-        raise BrokenFile(problem, hint)
+        raise CorruptFileError(problem, hint)
     names = [name.strip() for name in names]
     if twice := {name for name in names if names.count(name) > 1}:
         reason = f"has several columns named {min(twice)[:40]!r}"
-        raise BrokenFile(RowProblem(text.path, place, reason, "broken table"), hint)
+        raise CorruptFileError(RowIssue(text.path, place, reason, "broken table"), hint)
     return names
 
 
 def _row(
-    text: Text, header: list[str], place: Place, record: "list[str] | RowProblem"
-) -> Row | RowProblem:
-    if isinstance(record, RowProblem):
+    text: Text, header: list[str], place: RowLocation, record: "list[str] | RowIssue"
+) -> RawRow | RowIssue:
+    if isinstance(record, RowIssue):
         return record
     if len(record) != len(header):
         fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
         reason = f"has {fields}, but the header has {len(header):,}"
-        return RowProblem(text.path, place, reason, "broken table")
+        return RowIssue(text.path, place, reason, "broken table")
     if problem := text.problem("\n".join(record), place):
         return problem
     return place, dict(zip(header, record, strict=True))
 
 
-def _records(lines: "_Lines", delimiter: str) -> Iterator[tuple[Place, "list[str] | RowProblem"]]:
-    """Each record that is not blank with its place, or why it is none."""
-    csv.field_size_limit(MAX_ROW + 1)  # the limit is the whole process's
+def _records(
+    lines: "_Lines", delimiter: str
+) -> Iterator[tuple[RowLocation, "list[str] | RowIssue"]]:
+    """Yield each record that is not blank with its location, or its issue."""
+    csv.field_size_limit(MAX_ROW + 1)  # the limit is global
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin_record()
-        place = Place(lines.line + 1)
+        place = RowLocation(lines.line + 1)
         try:
             record = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            problem = RowProblem(lines.path, place, _words(error), "broken table")
+            problem = RowIssue(lines.path, place, _words(error), "broken table")
             if lines.line > place.line:
-                # Whether what follows stands inside quotation marks, nobody knows.
-                raise BrokenFile(_final(problem), "Fix it and try again.") from None
+                # It is unknown whether the rest is inside quotation marks.
+                raise CorruptFileError(_final(problem), "Fix it and try again.") from None
             yield place, problem
             continue
         if record:
@@ -97,19 +96,19 @@ def _words(error: csv.Error) -> str:
     return f"is no record: {error_text(error)}"
 
 
-def _final(problem: RowProblem) -> RowProblem:
+def _final(problem: RowIssue) -> RowIssue:
     reason = f"{problem.reason}; nothing after it can be read"
-    return RowProblem(problem.path, problem.place, reason, problem.kind)
+    return RowIssue(problem.path, problem.place, reason, problem.kind)
 
 
 class _Lines:
-    """The lines of a text for the csv module, with the number of the last one given out."""
+    """The lines of a text for the csv module, with the number of the last one."""
 
     def __init__(self, text: Text) -> None:
         self.path = text.path
         self.line = 0
         self._stream = text.stream
-        self._held: str | None = None
+        self._pending: str | None = None
         self._size = 0
         self._start = 1
 
@@ -118,19 +117,21 @@ class _Lines:
 
     def put_back(self, line: str) -> None:
         if line:
-            self.line, self._held = self.line - 1, line
+            self.line, self._pending = self.line - 1, line
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        raw = self._stream.readline(MAX_ROW + 1) if self._held is None else self._held
-        self._held = None
+        raw = self._stream.readline(MAX_ROW + 1) if self._pending is None else self._pending
+        self._pending = None
         if not raw:
             raise StopIteration
         self.line += 1
         self._size += len(raw)
         if self._size > MAX_ROW:
             reason = f"{TOO_BIG}: a quotation mark may be left open"
-            raise BrokenFile(_final(RowProblem(self.path, Place(self._start), reason, "too big")))
+            raise CorruptFileError(
+                _final(RowIssue(self.path, RowLocation(self._start), reason, "too big"))
+            )
         return raw

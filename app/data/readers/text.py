@@ -1,7 +1,6 @@
-"""A dataset's file as text: which encoding it is in, and its lines, none held that is too long.
+"""Opens a dataset's file as text: detects the encoding, and splits lines of bounded length.
 
-A byte that is no character in the file's encoding comes as half a surrogate pair, so that the row
-it stands in can be named; `text_problem` does.
+Invalid bytes become lone surrogates, so that `Text.problem` can report their row.
 """
 
 import io
@@ -12,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from app.data.examples import RowProblem
-from app.data.readers.source import READ_BYTES, ShareRead, opened
-from app.data.row_location import WHOLE_FILE, Place
+from app.data.examples import WHOLE_FILE, RowIssue, RowLocation
+from app.data.readers.byte_source import READ_BYTES, ReadProgress, open_bytes
 
 MAX_ROW = 16 * 2**20
-"""Characters of a row. Longer ones are no training examples: a whole file, most likely."""
+"""Characters of a row. A longer one is most likely a whole file."""
 TOO_BIG = f"is longer than {MAX_ROW // 2**20} million characters"
 
 _LOOKED_THROUGH = 16 * 2**20
@@ -52,23 +50,25 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Text:
-    """An open file as text."""
+    """An open text file."""
 
     path: Path
     stream: TextIO
     encoding: Encoding
 
-    def warnings(self) -> Iterator[RowProblem]:
-        """What the user should know of how the file was read."""
+    def warnings(self) -> Iterator[RowIssue]:
+        """Yield warnings about how the file is read."""
         if self.encoding.is_guessed:
             reason = (
                 "is not UTF-8 text; it is read as Windows-1252 (Latin-1): look whether its "
                 "accents and quotation marks are right"
             )
-            yield RowProblem(self.path, WHOLE_FILE, reason, "encoding", is_warning=True)
+            yield RowIssue(self.path, WHOLE_FILE, reason, "encoding", is_warning=True)
 
     def lines(self) -> Iterator[tuple[int, str | None]]:
-        """Lines with their numbers; None for one that is too long, which is never held whole."""
+        """Yield lines with their numbers; None for a line that is too long, which is never held
+        whole.
+        """
         line = 0
         while raw := self.stream.readline(MAX_ROW + 1):
             line += 1
@@ -79,11 +79,11 @@ class Text:
                 raw = self.stream.readline(MAX_ROW)
             yield line, None
 
-    def problem(self, text: str, place: Place) -> RowProblem | None:
-        """Why a text of this file is none: bytes that are no characters."""
+    def problem(self, text: str, place: RowLocation) -> RowIssue | None:
+        """The issue of a text with bytes that are no characters."""
         if "\x00" in text:
             reason = "holds a NUL byte, so it is not text; save the file anew"
-            return RowProblem(self.path, place, reason, "control characters")
+            return RowIssue(self.path, place, reason, "control characters")
         if text.isascii():
             return None
         try:
@@ -92,30 +92,32 @@ class Text:
             shown = self.encoding.name.upper().removesuffix("-LE").removesuffix("-BE")
             name = "Windows-1252" if self.encoding.is_guessed else shown
             reason = f"is not {name} text at character {error.start + 1}"
-            return RowProblem(self.path, place, reason, "encoding")
+            return RowIssue(self.path, place, reason, "encoding")
         if self.encoding.is_guessed and _is_utf8_misread(text, raw):
             reason = "is UTF-8 text in a file that otherwise is not; save the file anew as UTF-8"
-            return RowProblem(self.path, place, reason, "encoding")
+            return RowIssue(self.path, place, reason, "encoding")
         return None
 
 
 @contextmanager
-def opened_text(
-    path: Path, newline: str | None = "\n", share: ShareRead | None = None
+def open_text(
+    path: Path, newline: str | None = "\n", share: ReadProgress | None = None
 ) -> Iterator[Text]:
-    """The file's text without its byte order mark; `newline` as `open` takes it."""
+    """Open a file's text without its byte order mark; `newline` is that of `open`."""
     encoding = encoding_of(path)
-    with opened(path, share) as file:
+    with open_bytes(path, share) as file:
         file.read(encoding.mark_bytes)
         stream = io.TextIOWrapper(file, encoding.name, encoding.errors, newline)
         yield Text(path, stream, encoding)
 
 
 def encoding_of(path: Path) -> Encoding:
-    """By its byte order mark, else UTF-16 by its zeros, else UTF-8 unless most of the first
-    characters beyond ASCII are none in it: then Windows-1252, which has those of Latin-1.
+    """The encoding of a file: by its byte order mark, else by UTF-16's zeros, else UTF-8.
+
+    If most of the first characters beyond ASCII are invalid in UTF-8, it is Windows-1252, which
+    contains Latin-1.
     """
-    with opened(path) as file:
+    with open_bytes(path) as file:
         head = file.read(READ_BYTES)
         for mark, name in _BOMS:
             if head.startswith(mark):
@@ -126,7 +128,7 @@ def encoding_of(path: Path) -> Encoding:
 
 
 def _utf16_without_mark(head: bytes) -> str:
-    """Of ASCII characters, such as JSON and tables have, every second byte is zero."""
+    """UTF-16 in which every second byte is zero, as for the ASCII characters of JSON and tables."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     most = max(2, len(head) // 4)
     if odd >= most and not even:
@@ -142,9 +144,9 @@ def _eight_bit(head: bytes, file: BinaryIO) -> str:
             return "utf-8"
         head = file.read(READ_BYTES)
     more = file.read(READ_BYTES)
-    # Where the looking ends a character may be cut in two.
+    # The end of the sample may cut a character in two.
     head += more.rstrip(_HIGH) if len(more) == READ_BYTES else more
-    in_utf8 = sum(len(found) for found in _UTF8_CHARACTER.findall(head))
+    in_utf8 = sum(len(match) for match in _UTF8_CHARACTER.findall(head))
     high = len(_HIGH_BYTES.findall(head))
     return "utf-8" if in_utf8 * 2 >= high else "cp1252"
 

@@ -1,1 +1,1 @@
-"""One row as an example: its shape, its checks, its warnings."""
+"""From a row to an example: its schema, its checks, its warnings."""

@@ -1,39 +1,47 @@
-"""What a run does about a dataset's bad rows: it doesn't start."""
+"""The errors with which a run stops at invalid rows, unless they are to be left out."""
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import Example, RowProblem
+from app.data.examples import (
+    NO_EMBEDDING,
+    REFUSED_BY_TEMPLATE,
+    TOO_COSTLY,
+    Example,
+    IssueKind,
+    RowIssue,
+)
 from app.data.readers.formats import file_format
 
 SHOWN_PROBLEMS = 3
 
 
-def refusing(path: Path, rows: Iterator[Example | RowProblem]) -> Iterator[Example]:
-    """The examples; raises InputError that shows the first bad rows, and counts them all."""
-    for found in rows:
-        if isinstance(found, RowProblem):
-            raise _refusal(path, found, rows)
-        yield found
+def raise_on_bad_rows(path: Path, rows: Iterator[Example | RowIssue]) -> Iterator[Example]:
+    """Yield the examples; raise InputError that shows the first invalid rows and counts all."""
+    for row in rows:
+        if isinstance(row, RowIssue):
+            raise _bad_rows_error(path, row, rows)
+        yield row
 
 
-def _refusal(path: Path, first: RowProblem, rest: Iterator[Example | RowProblem]) -> InputError:
+def _bad_rows_error(path: Path, first: RowIssue, rest: Iterator[Example | RowIssue]) -> InputError:
     shown, kinds, count = [first], {first.kind}, 1
-    for found in rest:
-        if isinstance(found, RowProblem):
+    for row in rest:
+        if isinstance(row, RowIssue):
             count += 1
-            kinds.add(found.kind)
+            kinds.add(row.kind)
             if len(shown) < SHOWN_PROBLEMS:
-                shown.append(found)
+                shown.append(row)
     words = "; ".join(f"{problem.place}: {problem.reason}" for problem in shown)
     more = f"; and {count - SHOWN_PROBLEMS:,} more" if count > SHOWN_PROBLEMS else ""
     rows = "1 bad row" if count == 1 else f"{count:,} bad rows"
     return InputError(f"{path.name} has {rows}: {words}{more}.", _hint(path, kinds))
 
 
-def ending_advice(path: Path) -> str:
-    """What to do with a .jsonl file that is no JSON Lines; empty where it may be."""
+def extension_hint(path: Path) -> str:
+    """Advice about a .jsonl file that is no JSON Lines; empty if it may be."""
     try:
         with path.open("rb") as opened:
             head = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -49,8 +57,47 @@ def ending_advice(path: Path) -> str:
 
 
 def _hint(path: Path, kinds: Collection[str]) -> str:
-    if advice := ending_advice(path):
+    if advice := extension_hint(path):
         return advice
     if "unknown shape" in kinds:
         return "Name its columns, like prompt=q, completion=a, or correct the file."
     return "Correct or remove them, or have bad rows left out."
+
+
+_WORDS: dict[IssueKind, tuple[str, str]] = {
+    REFUSED_BY_TEMPLATE: (
+        "are refused by the model's chat template",
+        "Correct or remove such rows, choose another base model, or start a run with invalid rows "
+        "left out.",
+    ),
+    NO_EMBEDDING: (
+        "hold tokens without an embedding",
+        "Choose the base model that this tokenizer belongs to, or start a run with invalid rows "
+        "left out.",
+    ),
+    TOO_COSTLY: (
+        "take too much time or memory to render",
+        "Correct or remove such rows, fix the template, or start a run with invalid rows left out.",
+    ),
+}
+"""By kind: the predicate of a sentence about several rows, and the advice."""
+
+
+def count_by_kind(
+    issues: Iterable[RowIssue],
+) -> tuple[RowIssue | None, Counter[IssueKind]]:
+    """The first issue, and the number of issues of each kind."""
+    first, counts = None, Counter[IssueKind]()
+    for issue in issues:
+        first = first or issue
+        counts[issue.kind] += 1
+    return first, counts
+
+
+def stopping_error(first: RowIssue | None, count: int = 1) -> InputError | None:
+    """The error with which a run stops at such rows; None without one."""
+    if first is None:
+        return None
+    which, hint = _WORDS[first.kind]
+    rows = "" if count == 1 else f"{count:,} rows {which}; the first is "
+    return InputError(f"{rows}{first}.", hint)

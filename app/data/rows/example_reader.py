@@ -1,38 +1,38 @@
-"""One file of a dataset: its examples and its bad rows, in the order of the file."""
+"""Reads a file of a dataset as examples and issues, in the file's order."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import Example, RowProblem
-from app.data.readers import ShareRead, read_rows
+from app.data.examples import Example, RowIssue
+from app.data.readers import ReadProgress, read_rows
 from app.data.rows.row_schemas import RowFormat
-from app.data.rows.row_validation import check_row
+from app.data.rows.row_validation import validate_row
 
 
 def read_examples(
-    path: Path, columns: ColumnMapping | None = None, share: ShareRead | None = None
-) -> Iterator[Example | RowProblem]:
-    """Every row of a file as an example or a problem, in one pass and in the file's order.
+    path: Path, columns: ColumnMapping | None = None, share: ReadProgress | None = None
+) -> Iterator[Example | RowIssue]:
+    """Yield each row of a file as an example or an issue, in one pass.
 
-    Nothing is kept, so memory stays flat. `columns` says which column plays which role where the
-    file's own names don't; `share` always says how much has been read. Raises InputError, once
-    asked for a row, when the file can't be read; BrokenFile where it can't be read any further.
+    Nothing is kept, so memory stays flat. `columns` maps columns to roles if the file's own names
+    don't tell; `share` is updated with the share read. Raises InputError at the first row if the
+    file can't be read, and CorruptFileError if the rest can't be read.
     """
-    for found in read_checked(path, columns, share):
-        if not isinstance(found, RowProblem):
-            yield found[0]
-        elif not found.is_warning:
-            yield found
+    for row in read_validated_rows(path, columns, share):
+        if not isinstance(row, RowIssue):
+            yield row[0]
+        elif not row.is_warning:
+            yield row
 
 
-def read_checked(
-    path: Path, columns: ColumnMapping | None = None, share: ShareRead | None = None
-) -> Iterator[tuple[Example, RowFormat] | RowProblem]:
-    """The same with the shape each example came in, and with warnings about the file."""
+def read_validated_rows(
+    path: Path, columns: ColumnMapping | None = None, share: ReadProgress | None = None
+) -> Iterator[tuple[Example, RowFormat] | RowIssue]:
+    """Yield the same with the schema of each example, and warnings about the file."""
     for read in read_rows(path, share):
-        if isinstance(read, RowProblem):
+        if isinstance(read, RowIssue):
             yield read
         else:
             place, row = read
-            yield check_row(row, place, path, columns)
+            yield validate_row(row, place, path, columns)

@@ -1,29 +1,29 @@
-"""Rows that hold a bad answer: preferences, and answers that are labelled. It is never trained."""
+"""Rows with a bad answer: preference pairs, and labelled answers. A bad answer is never trained."""
 
 from collections.abc import Collection
 
 from app.data.column_names import PROMPTS
 from app.data.examples import Note
 from app.data.rows.schema_hints import UNKNOWN, Row, is_turn_list
-from app.data.rows.value_checks import Wrong, is_absent
+from app.data.rows.value_checks import RowError, is_blank
 
 _LABELS = ("label", "kto_tag")
 _WORDS = {"true": True, "false": False}
 
 
-def preference(row: Row) -> Wrong | None:
-    """Why a row with a better and a worse answer is not trained; None for other rows."""
-    if not (found := _better_and_worse(row)):
+def preference_error(row: Row) -> RowError | None:
+    """The error of a row with a better and a worse answer; None for other rows."""
+    if not (keys := _better_and_worse(row)):
         return None
-    better, worse = found
+    better, worse = keys
     what = f"is a preference ({better}, {worse}), which Nestling does not train"
-    return Wrong(f"{what}: {_advice(row, better)}", UNKNOWN)
+    return RowError(f"{what}: {_advice(row, better)}", UNKNOWN)
 
 
-def checked_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:
-    """What is to be said of an answer that is labelled good. Raises Wrong for a bad one.
+def check_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:
+    """The note about an answer labelled good. Raises RowError for a bad one.
 
-    Of numbers only those of `kto_tag` are labels: other rows number their classes.
+    Numbers are labels only in `kto_tag`: elsewhere they number classes.
     """
     for name, value in row.items():
         label = str(name).strip().lower()
@@ -32,7 +32,7 @@ def checked_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:
         if isinstance(value, str):
             value = _WORDS.get(value.strip().lower())
         if value is False or (label == "kto_tag" and value == 0):
-            raise Wrong(
+            raise RowError(
                 f"has the {name} false, which marks a bad answer: leave the row out, or remove "
                 f"{name} if it means something else",
                 "marked bad",
@@ -61,7 +61,7 @@ def _advice(row: Row, better: str) -> str:
     )
     if has_prompt:
         return f"map messages={better} {alone}"
-    prompts = [name for name in PROMPTS if not is_absent(row.get(name))]
+    prompts = [name for name in PROMPTS if not is_blank(row.get(name))]
     is_text = isinstance(answer, str) or is_turn_list(answer)
     if len(prompts) == 1 and is_text and not isinstance(row[prompts[0]], dict):
         return f"map prompt={prompts[0]}, completion={better} {alone}"

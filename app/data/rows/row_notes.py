@@ -1,13 +1,16 @@
-"""What is to be known of rows that are trained on all the same, kept with their tokens."""
+"""Notes and warnings about rows that are trained on; notes are stored with the tokens."""
 
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from enum import IntFlag
+from pathlib import Path
 
-from app.data.examples import Note, ProblemKind
+from app.data.examples import ChatExample, Example, IssueKind, Note, RowIssue
 
 
 class RowNote(IntFlag):
-    """The kinds; their numbers stand in stores of tokens."""
+    """The kinds of notes; their numbers stand in token stores."""
 
     SPECIAL_TOKENS = 1
     MARKED_GOOD = 2
@@ -25,7 +28,7 @@ class RowNote(IntFlag):
     BROKEN_ARGUMENTS = 8192
 
 
-KINDS: dict[RowNote, ProblemKind] = {
+KINDS: dict[RowNote, IssueKind] = {
     RowNote.SPECIAL_TOKENS: "special tokens",
     RowNote.MARKED_GOOD: "marked good",
     RowNote.NOT_TRAINED: "not trained",
@@ -43,7 +46,7 @@ KINDS: dict[RowNote, ProblemKind] = {
 }
 _NOTES = {kind: note for note, kind in KINDS.items()}
 _TEMPLATE = "that the model's chat template leaves out"
-_SAID = {
+_PHRASES = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true, and are trained",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
@@ -63,14 +66,14 @@ _SAID = {
     RowNote.OPENING_LEFT_OUT: "a reply before any question, "
     "which the model's chat template refuses there: it is left out",
 }
-FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[5:]
-"""Those that a model's tokenizer and template tell."""
-GUESSED: ProblemKind = "unused key"
-"""Which keys few templates write is known without a model, which ones this model's writes isn't."""
+MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[5:]
+"""Notes that depend on the model's tokenizer and template."""
+GUESSED: IssueKind = "unused key"
+"""Without a model, the checks guess which keys a template leaves out."""
 
 
 def flags_of(notes: Iterable[Note]) -> RowNote:
-    """The notes of an example's checks, as they are kept."""
+    """The notes of an example's checks as flags."""
     flags = RowNote(0)
     for kind, _ in notes:
         flags |= _NOTES.get(kind, RowNote(0))
@@ -79,19 +82,47 @@ def flags_of(notes: Iterable[Note]) -> RowNote:
 
 def note_reason(note: RowNote) -> str:
     """The rest of a sentence about one row."""
-    return f"has {_said_of_one(note)}"
+    return f"has {_phrase_for_one(note)}"
 
 
 def note_line(note: RowNote, count: int) -> str:
-    """A line of a run's log."""
+    """A line of the run log."""
     if count == 1:
-        return f"1 row has {_said_of_one(note)}."
-    return f"{count:,} rows have {_SAID[note]}."
+        return f"1 row has {_phrase_for_one(note)}."
+    return f"{count:,} rows have {_PHRASES[note]}."
 
 
-def _said_of_one(note: RowNote) -> str:
-    words = _SAID[note]
+def _phrase_for_one(note: RowNote) -> str:
+    words = _PHRASES[note]
     for several, one in (("their words", "its words"), ("their turns", "its turns"),
                          ("and are trained", "and is trained")):  # fmt: skip
         words = words.replace(several, one)
     return words
+
+
+# Tabs, line feeds, form feeds and carriage returns are normal.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_LOST = "\ufffd"
+
+
+def example_warnings(example: Example, path: Path) -> Iterator[RowIssue]:
+    """Yield a warning for each note, and for each kind of odd character."""
+    for kind, reason in example.notes if isinstance(example, ChatExample) else ():
+        yield RowIssue(path, example.place, reason, kind, is_warning=True)
+    text = " ".join(_texts(example))
+    match = None if text.isprintable() else _CONTROL.search(text)
+    if match:
+        name = f"U+{ord(match.group()):04X}"
+        reason = f"holds the control character {name}, which is learned as it is"
+        yield RowIssue(path, example.place, reason, "control characters", is_warning=True)
+    if _LOST in text:
+        name = unicodedata.name(_LOST).lower()
+        reason = f"holds a {name}, so a character was lost when the file was made"
+        yield RowIssue(path, example.place, reason, "encoding", is_warning=True)
+
+
+def _texts(example: Example) -> list[str]:
+    """All texts of an example."""
+    if isinstance(example, ChatExample):
+        return [message["content"] for message in example.messages]
+    return [example.text]

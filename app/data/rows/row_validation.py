@@ -1,5 +1,6 @@
-"""Whether one row is an example, and if not, why. Whether a template or tokenizer can take the
-example is not known here.
+"""Validates a row: it becomes an example or an issue.
+
+Does not know whether a template or tokenizer can take the example.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,101 +9,113 @@ from typing import Any
 
 from app.core.column_mapping import ColumnMapping
 from app.data.column_names import is_turn
-from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
+from app.data.examples import (
+    ChatExample,
+    Example,
+    Message,
+    Note,
+    RowIssue,
+    RowLocation,
+    TextExample,
+)
 from app.data.readers.formats import file_format
-from app.data.row_location import Place
-from app.data.rows.function_calls import with_tool_calls
-from app.data.rows.json_text import parsed
-from app.data.rows.message_content import joined_text
-from app.data.rows.preferences import preference
-from app.data.rows.row_schemas import RowFormat, Shaped, shaped
-from app.data.rows.system_turns import is_empty_system, with_system
-from app.data.rows.tool_arguments import broken_arguments
-from app.data.rows.turn_flags import is_trained
-from app.data.rows.turn_keys import MESSAGE_KEYS, asked_for, unused_keys
-from app.data.rows.value_checks import Wrong, as_json, is_absent, kind_of, text_of
+from app.data.rows.message_content import is_empty_system, join_text_parts, with_system
+from app.data.rows.preferences import preference_error
+from app.data.rows.row_schemas import ParsedRow, RowFormat, parse_row
+from app.data.rows.tool_calls import broken_arguments, with_tool_calls
+from app.data.rows.turn_keys import MESSAGE_KEYS, is_trained, untrainable_turn_notes, unused_keys
+from app.data.rows.value_checks import (
+    RowError,
+    as_json,
+    is_blank,
+    parse_json_text,
+    require_text,
+    type_name,
+)
 
 _PLAIN_KEYS = 2
 """Role and content."""
 ROLES = ("system", "user", "assistant", "tool")
 _MEANINGS = {"developer": "system", "function": "tool"}
-"""OpenAI's newer name for the first, and its older one for the second."""
+"""OpenAI's newer name of `system`, and its older name of `tool`."""
 _OTHER_NAMES = {
     "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant",
     "ipython": "tool", **_MEANINGS,
 }  # fmt: skip
 
 
-def check_row(
-    row: object, place: Place, path: Path, columns: ColumnMapping | None = None
-) -> tuple[Example, RowFormat] | RowProblem:
-    """The example that a parsed row holds, with the shape it came in; or the row's problem."""
+def validate_row(
+    row: object, place: RowLocation, path: Path, columns: ColumnMapping | None = None
+) -> tuple[Example, RowFormat] | RowIssue:
+    """The example of a parsed row with its schema, or the row's issue."""
     try:
         whole = _object(row, path, columns)
-        return _checked(whole, shaped(whole, columns), place)
-    except Wrong as wrong:
-        return RowProblem(path, place, str(wrong), wrong.kind)
+        return _checked(whole, parse_row(whole, columns), place)
+    except RowError as wrong:
+        return RowIssue(path, place, str(wrong), wrong.kind)
 
 
-def _checked(row: dict[str, Any], parts: Shaped, place: Place) -> tuple[Example, RowFormat]:
+def _checked(
+    row: dict[str, Any], parts: ParsedRow, place: RowLocation
+) -> tuple[Example, RowFormat]:
     try:
         return _example(parts, place), parts.form
-    except Wrong as wrong:
+    except RowError as wrong:
         # The prompt of a preference is a chat without a reply.
-        raise (wrong.kind == "no reply" and preference(row)) or wrong from None
+        raise (wrong.kind == "no reply" and preference_error(row)) or wrong from None
 
 
 def _object(row: object, path: Path, columns: ColumnMapping | None) -> dict[str, Any]:
     if isinstance(row, dict):
         return row
     if not isinstance(row, list) or not row or not all(isinstance(item, dict) for item in row):
-        raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
+        raise RowError(f"is {type_name(row)}, not an object in curly brackets")
     if columns is None and all(is_turn(item) for item in row):
         return {"messages": row}
     objects = "1 object" if len(row) == 1 else f"{len(row):,} objects"
     rows = f"is a list of {objects}, where one object stands for a row"
     if file_format(path) == "jsonl":
         rows += ": write one a line, or give the file the ending .json if it is one list"
-    raise Wrong(rows, "unknown shape")
+    raise RowError(rows, "unknown shape")
 
 
-def _example(parts: Shaped, place: Place) -> Example:
+def _example(parts: ParsedRow, place: RowLocation) -> Example:
     if parts.text is not None:
         return TextExample(parts.text, place)
     messages = with_system(_messages(parts.messages), parts.system)
-    tools = parsed(parts.tools)
-    tools = None if is_absent(tools) or tools == "null" else _tools(tools)
+    tools = parse_json_text(parts.tools)
+    tools = None if is_blank(tools) or tools == "null" else _tools(tools)
     untrained = tuple(_untrained(messages))
     notes = parts.notes
     if any(len(turn) > _PLAIN_KEYS for turn in messages):
         notes = (*notes, *_notes(parts.messages), *broken_arguments(messages))
-        # A template needn't know of weights.
+        # Templates know no weights.
         messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
     return ChatExample(messages, tools, place, untrained, notes)
 
 
 def _notes(turns: Any) -> Iterator[Note]:
-    """What is to be known of turns that were checked."""
+    """Notes about turns that are valid."""
     yield from unused_keys(turns, MESSAGE_KEYS, "which few chat templates write")
     flags = [is_trained(turn, "") for turn in turns]
-    yield from asked_for(turns, flags)
+    yield from untrainable_turn_notes(turns, flags)
 
 
 def _messages(value: object) -> tuple[Message, ...]:
     if not isinstance(value, list):
-        raise Wrong(f"messages is {kind_of(value)}, not a list")
+        raise RowError(f"messages is {type_name(value)}, not a list")
     if not value:
-        raise Wrong("messages is an empty list", "empty")
-    found = (_message(item, number) for number, item in enumerate(value, start=1))
-    messages = tuple(message for message in found if not is_empty_system(message))
+        raise RowError("messages is an empty list", "empty")
+    parsed = (_message(item, number) for number, item in enumerate(value, start=1))
+    messages = tuple(message for message in parsed if not is_empty_system(message))
     replies = [message for message in messages if message["role"] == "assistant"]
     if not replies:
-        raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
+        raise RowError("has no assistant turn, so there is nothing to learn", "no reply")
     if all(reply.get("weight") == 0 for reply in replies):
         is_weighted = all(turn.get("weight") == 0 for turn in value if turn["role"] == "assistant")
         how = "gives every assistant turn the weight 0"
         how = how if is_weighted else "marks every assistant turn as not trained"
-        raise Wrong(f"{how}, so there is nothing to learn", "no reply")
+        raise RowError(f"{how}, so there is nothing to learn", "no reply")
     return messages
 
 
@@ -114,16 +127,16 @@ def _untrained(messages: Sequence[Message]) -> Iterator[int]:
 
 def _message(value: object, number: int) -> Message:
     if not isinstance(value, dict):
-        raise Wrong(f"message {number} is {kind_of(value)}, not an object")
+        raise RowError(f"message {number} is {type_name(value)}, not an object")
     if "role" not in value:
-        raise Wrong(f"message {number} has no role", "role")
+        raise RowError(f"message {number} has no role", "role")
     role = value["role"]
     if isinstance(role, str) and role in _MEANINGS:
         role = _MEANINGS[role]
         value = {**value, "role": role}
     if role not in ROLES:
         advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
-        raise Wrong(f"message {number} {advice}", "role")
+        raise RowError(f"message {number} {advice}", "role")
     where = f"message {number} ({role})"
     if len(value) > _PLAIN_KEYS and is_trained(value, where) is False:
         value = {**value, "weight": 0}
@@ -134,20 +147,20 @@ def _message(value: object, number: int) -> Message:
         _check_tool_calls(calls, role, where)
     content = value.get("content")
     if isinstance(content, list) and (content or not (calls or role == "system")):
-        content = joined_text(content, where)
+        content = join_text_parts(content, where)
     if is_empty_system({"role": role, "content": content}):
         return {"role": role, "content": ""}
     if calls and (content is None or content in ("", [])):
-        # Several templates print a null as the word None, which would be trained.
+        # Several templates print null as the word None, which would be trained.
         return {**value, "content": ""}
     if "content" not in value:
-        raise Wrong(f"{where} has no content", "empty")
-    text = text_of(content, f"{where} has content that is")
+        raise RowError(f"{where} has no content", "empty")
+    text = require_text(content, f"{where} has content that is")
     return value if text is value["content"] else {**value, "content": text}
 
 
 def _as_json(turn: Message, where: str) -> Message:
-    """The turn with the values beside its words as JSON can hold them."""
+    """The turn with JSON values beside its content."""
     return {
         key: value if key == "content" else as_json(value, f"{where} has under {key[:40]!r}")
         for key, value in turn.items()
@@ -156,22 +169,22 @@ def _as_json(turn: Message, where: str) -> Message:
 
 def _check_tool_calls(calls: object, role: str, where: str) -> None:
     if not isinstance(calls, list):
-        raise Wrong(f"{where} has tool_calls that are {kind_of(calls)}, not a list")
+        raise RowError(f"{where} has tool_calls that are {type_name(calls)}, not a list")
     if calls and role != "assistant":
-        raise Wrong(f"{where} has tool_calls, which only an assistant turn can have", "role")
+        raise RowError(f"{where} has tool_calls, which only an assistant turn can have", "role")
     for call in calls:
         function = call.get("function", call) if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            raise Wrong(f"{where} has a tool call without a function name")
+            raise RowError(f"{where} has a tool call without a function name")
 
 
 def _tools(value: object) -> tuple[Any, ...] | None:
     if not isinstance(value, list):
-        raise Wrong(f"tools is {kind_of(value)}, not a list")
-    tools = [parsed(tool, "{") for tool in value]
+        raise RowError(f"tools is {type_name(value)}, not a list")
+    tools = [parse_json_text(tool, "{") for tool in value]
     for number, tool in enumerate(tools, start=1):
         if not isinstance(tool, dict):
-            raise Wrong(f"tool {number} is {kind_of(tool)}, not an object")
+            raise RowError(f"tool {number} is {type_name(tool)}, not an object")
     return tuple(as_json(tool, "a tool holds") for tool in tools) or None
 
 
@@ -182,4 +195,4 @@ def _advice(role: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return repr(value[:40]) if isinstance(value, str) else kind_of(value)
+    return repr(value[:40]) if isinstance(value, str) else type_name(value)

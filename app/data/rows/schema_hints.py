@@ -1,10 +1,10 @@
-"""Why a row has no shape we know, in words that say what it looks like and what to do."""
+"""Explains why a row has no known schema, and what to do about it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
 from app.data.column_names import is_turn
-from app.data.rows.value_checks import Wrong
+from app.data.rows.value_checks import RowError
 
 Row = Mapping[str, Any]
 
@@ -13,15 +13,15 @@ _SHOWN_KEYS = 6
 _SHOWN_LETTERS = 40
 
 
-def unknown(row: Row, outer: str | None) -> Wrong:
-    """`outer`: the column in which all of an example stands, if there is one."""
+def unknown_schema_error(row: Row, outer: str | None) -> RowError:
+    """The error of a row without a known schema; `outer` is a column that holds a whole example."""
     if not row:
-        return Wrong("is an empty object", "empty")
+        return RowError("is an empty object", "empty")
     if what := _looks_like(row):
-        return Wrong(what, UNKNOWN)
+        return RowError(what, UNKNOWN)
     if outer is not None:
-        return Wrong(_inside(row[outer], outer))  # which no mapping of columns helps
-    return Wrong(_has_none(row), UNKNOWN)
+        return RowError(_inside(row[outer], outer))  # no column mapping can help
+    return RowError(_has_none(row), UNKNOWN)
 
 
 def _looks_like(row: Row) -> str | None:
@@ -63,7 +63,7 @@ def _named(keys: Sequence[object]) -> str:
 
 
 def is_turn_list(value: object) -> TypeGuard[list[dict[str, Any]]]:
-    """Whether a value is a list of a chat's turns."""
+    """Whether a value is a list of turns."""
     return _is_list_of_objects(value) and all("role" in v or "from" in v for v in value)
 
 

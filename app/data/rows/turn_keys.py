@@ -1,10 +1,60 @@
-"""What stands in a turn beside its words: which of it no template is likely to write."""
+"""Keys of a turn besides its content: marks that say whether it is trained, and unused keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.data.examples import Note
-from app.data.rows.turn_flags import FLAGS
+from app.data.rows.value_checks import RowError, type_name
+
+_IS_TRAINED = {
+    "weight": True, "train": True, "training": True, "trainable": True, "loss": True,
+    "masked": False,
+}  # fmt: skip
+"""By key: whether 1 means that the turn is trained."""
+FLAGS = frozenset(_IS_TRAINED)
+
+
+def is_trained(turn: Mapping[str, object], where: str) -> bool | None:
+    """Whether a turn's marks say that it is trained; None without marks.
+
+    `where` names the turn. Raises RowError for an invalid mark, or for two that differ.
+    """
+    flags: dict[str, bool] = {}
+    for name in turn.keys() & FLAGS:
+        if turn[name] is not None:
+            flags[name] = _checked(turn[name], name, where) is _IS_TRAINED[name]
+    if len(set(flags.values())) > 1:
+        names = " and ".join(sorted(flags))
+        raise RowError(f"{where} has {names}, which contradict each other")
+    return next(iter(flags.values()), None)
+
+
+def row_flags(row: Mapping[str, object], mapped: Collection[str] = ()) -> tuple[Note, ...]:
+    """Notes about columns named like a turn's mark; a 1 or a measured loss is not noted."""
+    return tuple(
+        ("row flag", f"has {name} {row[name]!r:.20} as a column, which is not read: it is trained")
+        for name in sorted(FLAGS & row.keys() - set(mapped))
+        if _says_untrained(row[name], name)
+    )
+
+
+def _says_untrained(value: object, name: str) -> bool:
+    if not isinstance(value, int | float):
+        return False
+    if value in (0, 1):
+        return bool(value) is not _IS_TRAINED[name]
+    return name == "weight"
+
+
+def _checked(value: object, name: str, where: str) -> bool:
+    is_bool = isinstance(value, bool)
+    if isinstance(value, int | float) and value in (0, 1) and not (is_bool and name == "weight"):
+        return bool(value)
+    shown = f"that is {type_name(value)}"
+    if isinstance(value, int | float) and not is_bool:
+        shown = f"{value!r:.20}"
+    wanted = "0 or 1" if name == "weight" else "true or false"
+    raise RowError(f"{where} has a {name} {shown}; it must be {wanted}")
+
 
 MESSAGE_KEYS = FLAGS | {
     "role", "content", "name", "tool_calls", "tool_call_id", "function_call",
@@ -17,7 +67,7 @@ _SHOWN_LETTERS = 40
 
 
 def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tuple[Note, ...]:
-    """A note that names the other keys which say something; `why` they are not trained."""
+    """A note that names other keys with a value; `why` explains why they are not trained."""
     more: dict[str, None] = {}
     for turn in turns:
         if isinstance(turn, Mapping) and not turn.keys() <= used:
@@ -25,8 +75,10 @@ def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tupl
     return (("unused key", f"has {_named(sorted(more))} in its turns, {why}"),) if more else ()
 
 
-def asked_for(turns: Sequence[Mapping[str, Any]], flags: Sequence[bool | None]) -> tuple[Note, ...]:
-    """A note of the first turn that is no reply and yet is to be trained."""
+def untrainable_turn_notes(
+    turns: Sequence[Mapping[str, object]], flags: Sequence[bool | None]
+) -> tuple[Note, ...]:
+    """A note about the first turn that is marked as trained but is no reply."""
     for number, (turn, flag) in enumerate(zip(turns, flags, strict=True), start=1):
         if flag and turn["role"] != "assistant":
             reason = f"asks that message {number} ({turn['role']}) be trained; replies alone are"

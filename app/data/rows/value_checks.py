@@ -1,36 +1,37 @@
-"""What is wrong with one value of a row, in plain words."""
+"""Checks and conversions of single values of a row."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.data.examples import ProblemKind
+from app.data.examples import IssueKind
+from app.data.readers.strict_json import BadJson, StrictJson
 
 
-class Wrong(Exception):
+class RowError(Exception):
     """Why a row is no example: the rest of a sentence that begins with file and line."""
 
-    def __init__(self, reason: str, kind: ProblemKind = "wrong type") -> None:
+    def __init__(self, reason: str, kind: IssueKind = "wrong type") -> None:
         super().__init__(reason)
         self.kind = kind
 
 
-def text_of(value: object, subject: str) -> str:
-    """The value if it is a text with words in it. Raises Wrong that says what `subject` is."""
+def require_text(value: object, subject: str) -> str:
+    """The value if it is text that is not blank. Raises RowError; `subject` begins its message."""
     if not isinstance(value, str):
-        raise Wrong(f"{subject} {kind_of(value)}, not text")
+        raise RowError(f"{subject} {type_name(value)}, not text")
     if not value.strip():
-        raise Wrong(f"{subject} empty", "empty")
+        raise RowError(f"{subject} empty", "empty")
     if "\x00" in value:
-        raise Wrong(f"{subject} text with a NUL character in it", "control characters")
+        raise RowError(f"{subject} text with a NUL character in it", "control characters")
     return value
 
 
-def as_json(value: Any, where: str) -> Any:
-    """The value as JSON can hold it: dates, times and decimals, which Parquet has too, as text.
+def as_json(value: object, where: str) -> Any:
+    """The value in a form that JSON has; dates, times and decimals become text.
 
-    Raises Wrong for others, as binary data is; `where` names the value.
+    Raises RowError for others, such as binary data; `where` names the value.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -43,15 +44,15 @@ def as_json(value: Any, where: str) -> Any:
             return value.isoformat()
         case timedelta() | Decimal() | UUID():
             return str(value)
-    raise Wrong(f"{where} {kind_of(value)}, which no text can hold")
+    raise RowError(f"{where} {type_name(value)}, which no text can hold")
 
 
-def is_absent(value: object) -> bool:
-    """Whether a column that needn't be there isn't: null, or an empty cell."""
+def is_blank(value: object) -> bool:
+    """Whether an optional value is missing: null or blank text."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     match value:
         case None:
             return "null"
@@ -68,3 +69,18 @@ def kind_of(value: object) -> str:
         case bytes():
             return "binary data"
     return f"a {type(value).__name__.lower()}"
+
+
+def parse_json_list(value: object) -> object:
+    """The list that a text holds as JSON; any other value unchanged."""
+    return parse_json_text(value, "[")
+
+
+def parse_json_text(value: object, openings: str = "[{") -> object:
+    """The JSON value of a text that begins with one of `openings`; any other value unchanged."""
+    if not isinstance(value, str) or not (bare := value.strip()) or bare[0] not in openings:
+        return value
+    try:
+        return StrictJson().value(bare)
+    except BadJson:
+        return value

@@ -1,1 +1,1 @@
-"""Token stores: opened, or made by tokenizing the rows of a file."""
+"""Token stores: opened, or built by tokenizing the rows of a file."""

@@ -1,6 +1,6 @@
-"""Lots of examples tokenised in order: in this process, or in one a core.
+"""Tokenizes chunks of examples in order, in this process or in one process per core.
 
-The processes never import MLX: they are given the tokenizer itself, and end with their parent.
+The processes never import MLX: they get the tokenizer itself, and end with their parent.
 """
 
 import os
@@ -23,40 +23,40 @@ from app.core.errors import RunError
 from app.core.system import child_processes
 from app.core.system.child_processes import terminal_signals_blocked
 from app.core.system.memory import machine_bytes
-from app.data.chat.embedded_tokens import with_embeddings
+from app.data.chat.embedded_tokens import check_embeddings
 from app.data.chat.template_process import end_template_processes
-from app.data.chat.template_trial import known_problem, take_problem, trying_templates
+from app.data.chat.template_trial import known_problem, set_known_problem, try_templates
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
-from app.data.examples import Example, RowProblem
+from app.data.examples import Example, RowIssue
 from app.data.tokens.rows import TokenizedExample, TokenRows
 
 MAX_WORKERS = 8
-"""Reading and checking the rows, which one process does, is about eight times as fast."""
+"""Reading and checking rows, which one process does, is about eight times as fast."""
 _SHARE_OF_MEMORY = 8
-"""Of the machine's memory so many parts, one of which all processes together may take."""
+"""All processes together may take this part of the machine's memory: one in so many."""
 _PROCESS_BYTES = 90 * 2**20
-"""One with a small tokenizer, as measured."""
+"""Measured for a process with a small tokenizer."""
 _BYTES_A_PICKLED_BYTE = 40
-"""What a tokenizer takes in a process: 31 to 37 times as much as its pickle, as measured."""
-_LOTS_AHEAD = 2
+"""Memory of a tokenizer in a process per byte of its pickle; measured as 31 to 37."""
+_CHUNKS_AHEAD = 2
 _PATIENCE_SECONDS = 0.1
 _SECONDS_TO_END = 0.5
 
-Lot = tuple[Example | RowProblem, ...]
-"""Some rows of a file that follow one another."""
+Chunk = tuple[Example | RowIssue, ...]
+"""Consecutive rows of a file."""
 
 
 @dataclass(frozen=True)
-class TokenizedLot:
+class TokenizedChunk:
     rows: TokenRows
-    problems: tuple[RowProblem, ...]
-    """All rows of the lot that can't be trained on, in order."""
-    taken: int
+    problems: tuple[RowIssue, ...]
+    """All rows of the chunk that can't be trained on, in order."""
+    rows_read: int
 
 
-class _LotTokenizer:
-    """What a process does with the lots that it gets."""
+class _ChunkTokenizer:
+    """Tokenizes the chunks that one process gets."""
 
     def __init__(
         self,
@@ -68,123 +68,125 @@ class _LotTokenizer:
         self._tokenizer, self._embedding_rows = tokenizer, embedding_rows
         self._examples = ExampleTokenizer(tokenizer, mask_prompt, replies)
 
-    def tokenized(self, lot: Lot) -> TokenizedLot:
-        examples = [row for row in lot if not isinstance(row, RowProblem)]
-        made = [one for found in self._examples.many(examples) for one in found]
-        found = with_embeddings(made, self._tokenizer, self._embedding_rows)
-        # A chat of several examples has one problem at most.
-        refused = {row.place: row for row in found[::-1] if isinstance(row, RowProblem)}
-        problems = [row for row in lot if isinstance(row, RowProblem)]
-        return TokenizedLot(
-            TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
+    def tokenize(self, chunk: Chunk) -> TokenizedChunk:
+        examples = [row for row in chunk if not isinstance(row, RowIssue)]
+        tokenized = [row for rows in self._examples.tokenize_batch(examples) for row in rows]
+        tokenized = check_embeddings(tokenized, self._tokenizer, self._embedding_rows)
+        # A chat of several examples has at most one issue.
+        refused = {row.place: row for row in tokenized[::-1] if isinstance(row, RowIssue)}
+        problems = [row for row in chunk if isinstance(row, RowIssue)]
+        return TokenizedChunk(
+            TokenRows.of([row for row in tokenized if isinstance(row, TokenizedExample)]),
             tuple(sorted((*problems, *refused.values()), key=lambda problem: problem.place)),
-            len(lot),
+            len(chunk),
         )
 
 
-_worker: _LotTokenizer | None = None
+_worker: _ChunkTokenizer | None = None
 
 
-def tokenized(
-    lots: Iterator[Lot],
+def tokenize_chunks(
+    chunks: Iterator[Chunk],
     tokenizer: Tokenizer,
     mask_prompt: bool,
     in_parallel: bool,
     embedding_rows: int | None = None,
     replies: Replies = "whole-chat",
-) -> Generator[TokenizedLot | None, None, None]:
-    """Each lot in its turn, few of them read ahead; closing it ends the processes.
+) -> Generator[TokenizedChunk | None, None, None]:
+    """Yield each chunk's tokens in order, reading few chunks ahead; closing it ends the processes.
 
-    With `embedding_rows` given, a row with a token from that id on becomes a problem.
+    With `embedding_rows`, a row with a token from that id on becomes an issue.
 
-    Yields None now and then while a lot is waited for, so that it can be closed.
+    Yields None now and then while it waits for a chunk, so that it can be closed.
     """
-    # Here, where it can be waited for: each worker would try the template anew.
-    yield from trying_templates(getattr(tokenizer, "chat_template", None))
+    # Once, before the workers start: each would try the template again.
+    yield from try_templates(getattr(tokenizer, "chat_template", None))
     plain = plain_tokenizer(tokenizer)
     if in_parallel and plain is not None and (workers := worker_count(plain)) > 1:
         end_template_processes()  # each worker has its own
-        yield from _in_processes(lots, plain, (mask_prompt, embedding_rows, replies), workers)
+        yield from _in_processes(chunks, plain, (mask_prompt, embedding_rows, replies), workers)
         return
-    here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows, replies)
+    here = _ChunkTokenizer(tokenizer, mask_prompt, embedding_rows, replies)
     try:
-        for lot in lots:
-            yield here.tokenized(lot)
+        for chunk in chunks:
+            yield here.tokenize(chunk)
     finally:
         end_template_processes()
 
 
 def worker_count(tokenizer: PlainTokenizer) -> int:
-    """How many processes the machine has cores and memory for, as each has a tokenizer."""
+    """The number of processes for which the machine has cores and memory; each has a tokenizer."""
     size = _PROCESS_BYTES + _BYTES_A_PICKLED_BYTE * len(pickle.dumps(tokenizer))
     affordable = machine_bytes() // _SHARE_OF_MEMORY // size
     return max(1, min(os.cpu_count() or 1, MAX_WORKERS, affordable))
 
 
 def _in_processes(
-    lots: Iterator[Lot],
+    chunks: Iterator[Chunk],
     tokenizer: PlainTokenizer,
     settings: tuple[bool, int | None, Replies],
     workers: int,
-) -> Iterator[TokenizedLot | None]:
-    ahead: deque[Future[TokenizedLot]] = deque()
+) -> Iterator[TokenizedChunk | None]:
+    ahead: deque[Future[TokenizedChunk]] = deque()
     problem = known_problem(tokenizer.chat_template)
     with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
         try:
-            for lot in lots:
+            for chunk in chunks:
                 with terminal_signals_blocked():  # it may start a process
-                    ahead.append(pool.submit(_tokenize_here, lot))
-                if len(ahead) > workers + _LOTS_AHEAD:
-                    yield from _awaited(ahead.popleft())
+                    ahead.append(pool.submit(_tokenize_in_worker, chunk))
+                if len(ahead) > workers + _CHUNKS_AHEAD:
+                    yield from _wait_for(ahead.popleft())
             while ahead:
-                yield from _awaited(ahead.popleft())
+                yield from _wait_for(ahead.popleft())
         except BrokenProcessPool as error:
             raise RunError(
-                "A process that turned text into tokens ended before it was done.",
-                "Start again: what was done is kept. If it comes again, memory may be short.",
+                "A tokenizing process ended before it was done.",
+                "Start again: the finished part is kept. If it happens again, memory may be short.",
             ) from error
 
 
-def _awaited(lot: Future[TokenizedLot]) -> Iterator[TokenizedLot | None]:
-    while not wait([lot], _PATIENCE_SECONDS).done:
+def _wait_for(chunk: Future[TokenizedChunk]) -> Iterator[TokenizedChunk | None]:
+    while not wait([chunk], _PATIENCE_SECONDS).done:
         yield None
-    yield lot.result()
+    yield chunk.result()
 
 
 @contextmanager
-def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(payload: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
     context = child_processes.PROCESSES
-    theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(given, theirs))
+    child_end, parent_end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=_initialize_worker, initargs=(payload, child_end)
+    )
     try:
         yield pool
     finally:
-        # What they have in hand nobody waits for any more; it would take seconds.
+        # Their current chunks are no longer needed and would take seconds.
         workers_there = list((pool._processes or {}).values())
-        ours.close()
-        _end(workers_there)
+        parent_end.close()
+        _end_processes(workers_there)
         pool.shutdown(wait=True, cancel_futures=True)
-        theirs.close()
+        child_end.close()
 
 
-def _end(processes: Sequence[BaseProcess]) -> None:
-    """One that is deep in a single operation doesn't see that nobody wants it any more."""
+def _end_processes(processes: Sequence[BaseProcess]) -> None:
+    """Kill processes that are busy in a single operation and don't notice the end."""
     ends = monotonic() + _SECONDS_TO_END
     for process in processes:
         if not connection.wait([process.sentinel], max(0.0, ends - monotonic())):
             process.kill()
 
 
-def _begin(given: bytes, wanted: Connection) -> None:
-    """What a worker process does first; it ends at once when `wanted` is closed elsewhere."""
+def _initialize_worker(payload: bytes, wanted: Connection) -> None:
+    """Initialize a worker process, which ends at once when the parent closes `keep_alive`."""
     global _worker
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    problem, tokenizer, *settings = pickle.loads(given)
-    take_problem(tokenizer.chat_template, problem)
-    _worker = _LotTokenizer(tokenizer, *settings)
+    problem, tokenizer, *settings = pickle.loads(payload)
+    set_known_problem(tokenizer.chat_template, problem)
+    _worker = _ChunkTokenizer(tokenizer, *settings)
 
 
 def _end_with_parent(wanted: Connection) -> None:
@@ -194,6 +196,6 @@ def _end_with_parent(wanted: Connection) -> None:
         os._exit(1)
 
 
-def _tokenize_here(lot: Lot) -> TokenizedLot:
+def _tokenize_in_worker(chunk: Chunk) -> TokenizedChunk:
     assert _worker is not None
-    return _worker.tokenized(lot)
+    return _worker.tokenize(chunk)

@@ -1,7 +1,7 @@
-"""Files whose blocks have checksums: written once, read where needed, checked as they are read.
+"""Files with a checksum per block: written once, and checked as blocks are read.
 
-They are read and not mapped: a mapped file that somebody cuts short ends the process by a signal.
-Knows nothing of what the bytes mean.
+They are read and not mapped: a mapped file that is cut short ends the process by a signal. Knows
+nothing of the content.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from app.core.files.untrusted_files import open_descriptor
 
 BLOCK_BYTES = 2**13
-"""A row is a few KB, and the block around it is read and checked in about 10 µs."""
+"""A row is a few KB; reading and checking its block takes about 10 µs."""
 _READ_BYTES = 128 * BLOCK_BYTES
 
 
@@ -23,7 +23,7 @@ class BlockSums:
 
     def __init__(self) -> None:
         self.size = 0
-        """Of the file, in bytes."""
+        """The file's size in bytes."""
         self.sums = array("I")
 
     def add(self, content: bytes) -> None:
@@ -41,9 +41,10 @@ class BlockSums:
 
 
 class BlockFile:
-    """A file of `size` bytes; the sum of each of its blocks is known.
+    """A file of `size` bytes with a known checksum for each block.
 
-    Whatever is read is as it was written. Raises OSError, or ValueError that says where it is not.
+    Returns only bytes that are as they were written. Raises OSError, or ValueError that names the
+    damage.
     """
 
     def __init__(self, path: Path, size: int, sums: Sequence[int]) -> None:
@@ -67,23 +68,23 @@ class BlockFile:
         return content[start - begin : stop - begin]
 
     def parts(self) -> Iterator[memoryview]:
-        """The whole file, about a megabyte at a time."""
+        """Yield the whole file, about a megabyte at a time."""
         for start in range(0, self.size, _READ_BYTES):
             yield self.read(start, min(start + _READ_BYTES, self.size))
 
     def check(self) -> None:
-        """Read all of it once."""
+        """Read the whole file once."""
         for _ in self.parts():
             pass
 
 
 def sums_of(path: Path, size: int) -> BlockSums:
-    """Those of the first `size` bytes of a file as it is now. Raises OSError if it has fewer."""
-    found = BlockSums()
+    """The checksums of a file's first `size` bytes. Raises OSError if it has fewer."""
+    sums = BlockSums()
     with path.open("rb") as file:
-        while found.size < size:
-            content = file.read(min(_READ_BYTES, size - found.size))
+        while sums.size < size:
+            content = file.read(min(_READ_BYTES, size - sums.size))
             if not content:
                 raise OSError(f"{path} was cut short")
-            found.add(content)
-    return found
+            sums.add(content)
+    return sums

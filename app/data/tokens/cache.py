@@ -1,4 +1,4 @@
-"""Where token stores lie: in a cache, the last used ones, with room for those being made."""
+"""The cache folder of token stores; the least recently used ones are removed."""
 
 import os
 import re
@@ -17,11 +17,11 @@ from app.data.tokens.store_files import MANIFEST, STORE_FILES
 
 KEPT_STORES = 20
 KEPT_SECONDS = 24 * 3600
-"""Used within that time, more are kept: one dataset may have a hundred files."""
+"""Stores used within this time are kept beyond that number: a dataset may have a hundred files."""
 UNFINISHED_SUFFIX = ".unfinished"
 _KEPT_UNFINISHED_SECONDS = 7 * 24 * 3600
 _STORE = re.compile(rf"[0-9a-f]{{32}}((\.[0-9]+)?{re.escape(UNFINISHED_SUFFIX)})?$")
-"""The names that stores have, finished or not."""
+"""Names of stores, finished or not."""
 
 
 def stores_dir() -> Path:
@@ -29,21 +29,21 @@ def stores_dir() -> Path:
 
 
 @contextmanager
-def place_to_fill(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that only this process fills; what a stopped one left is in it.
+def reserve_folder(folder: Path) -> Iterator[Path]:
+    """Reserve a folder beside `folder` for this process; it may hold an unfinished store.
 
-    Afterwards the stores that were not used for longest are removed.
+    Afterwards the least recently used stores are removed.
     """
     ensure_own_folder(folder.parent)
     with disk_errors_as_app_errors(folder):
         lock = open_private(folder.parent / "lock", "ab")
     with lock:
-        held = try_lock(lock.fileno())
-        if held is Lock.TAKEN:
+        lock_state = try_lock(lock.fileno())
+        if lock_state is Lock.TAKEN:
             yield folder.with_name(folder.name + UNFINISHED_SUFFIX)
-        else:  # another process is making a store, or nobody knows whether one is
+        else:  # another process may be building a store
             yield folder.with_name(f"{folder.name}.{os.getpid()}{UNFINISHED_SUFFIX}")
-        if held is not Lock.BUSY:
+        if lock_state is not Lock.BUSY:
             _tidy(folder.parent)
 
 

@@ -1,12 +1,10 @@
-"""Which rows an epoch takes where several datasets are mixed, decided by seed and epoch alone.
+"""Chooses an epoch's rows from several mixed datasets, by seed and epoch alone.
 
-An epoch is one pass over the dataset itself: each of its rows exactly once. Of every other one it
-takes as many rows as make up that one's share of all: a systematic sample. The rows stand in a
-circle in the order of their lengths, those of equal length by chance, and the sample is where so
-many hands point, evenly spaced; in the next epoch each hand points at the next row. So every epoch
-has as many short and as many long rows as the dataset itself, and since evenly spaced arcs of equal
-length cover each place of a circle as often as any other, but for one, no row is taken twice before
-every other row of its dataset has had its turn.
+An epoch is one pass over the main dataset: each of its rows exactly once. Of every other dataset it
+takes a systematic sample, with as many rows as its share of the epoch. The rows are ordered by
+length in a circle, rows of equal length at random, and the sample takes evenly spaced ones; the
+next epoch moves on by one row. So every epoch has as many short and long rows as the datasets, and
+no row repeats before every other row of its dataset had its turn.
 """
 
 from collections.abc import Sequence
@@ -18,65 +16,71 @@ import numpy.typing as npt
 Indexes = npt.NDArray[np.intp]
 Ints = npt.NDArray[np.int64]
 _STREAM = 0x6D6978
-"""Sets these random numbers apart from others of the same seed."""
+"""Separates these random numbers from others of the same seed."""
 
 
 @dataclass(frozen=True)
 class Mixing:
-    """Datasets whose rows stand one after the other, the first being the dataset itself."""
+    """Datasets whose rows follow one another; the first is the main dataset."""
 
     sizes: tuple[int, ...]
-    """Rows that each has; at least one."""
-    taken: tuple[int, ...]
-    """Rows of each that an epoch takes."""
+    """Rows of each dataset, at least one."""
+    rows_per_dataset: tuple[int, ...]
+    """Rows of each dataset that an epoch takes."""
 
     @classmethod
-    def by_shares(cls, sizes: Sequence[int], shares: Sequence[float]) -> "Mixing":
-        """`shares` are those of all but the first, of all rows of an epoch; together below 1."""
+    def from_fractions(cls, sizes: Sequence[int], shares: Sequence[float]) -> "Mixing":
+        """`shares` are those of all datasets but the first, as shares of an epoch's rows; their sum
+        is below 1.
+        """
         whole = sizes[0] / (1 - sum(shares))
         return cls(tuple(sizes), (sizes[0], *(max(1, round(whole * share)) for share in shares)))
 
     @property
     def rows_per_epoch(self) -> int:
-        return sum(self.taken)
+        return sum(self.rows_per_dataset)
 
     def epoch(self, seed: int, epoch: int, lengths: Ints) -> Indexes:
         """[rows_per_epoch]: the rows of epoch `epoch` (0-based), the shortest first.
 
-        `lengths` are those of all rows; `longest` says how long each of these can be.
+        `lengths` are those of all rows. `max_lengths` bounds the result's lengths.
         """
         begins = np.cumsum([0, *self.sizes[:-1]])
-        drawn = [
-            begin + _hands(_circle((seed, _STREAM, dataset), part), taken, epoch)
-            for dataset, (begin, part, taken) in enumerate(
-                zip(begins, self._parts(lengths), self.taken, strict=True)
+        samples = [
+            begin
+            + _systematic_sample(
+                _shuffled_by_length((seed, _STREAM, dataset), part), rows_per_dataset, epoch
+            )
+            for dataset, (begin, part, rows_per_dataset) in enumerate(
+                zip(begins, self._parts(lengths), self.rows_per_dataset, strict=True)
             )
         ]
-        rows = np.concatenate(drawn)
+        rows = np.concatenate(samples)
         by_chance = np.random.default_rng((seed, _STREAM, len(self.sizes), epoch))
         return rows[_by_length(lengths[rows], by_chance)]
 
-    def longest(self, lengths: Ints) -> Ints:
-        """[rows_per_epoch], ascending: how long an epoch's rows can be, whichever epoch it is.
+    def max_lengths(self, lengths: Ints) -> Ints:
+        """[rows_per_epoch], ascending: upper bounds of the lengths of an epoch's rows, for all
+        epochs.
 
-        Of a circle's first n rows, at least as many are taken, rounded down, as is their share.
+        Of the first n rows of a circle, an epoch takes at least their share, rounded down.
         """
         longest = []
-        for part, taken in zip(self._parts(lengths), self.taken, strict=True):
-            enough = -(-np.arange(1, taken + 1) * len(part) // taken)
+        for part, rows_per_dataset in zip(self._parts(lengths), self.rows_per_dataset, strict=True):
+            enough = -(-np.arange(1, rows_per_dataset + 1) * len(part) // rows_per_dataset)
             longest.append(np.sort(part)[enough - 1])
         return np.sort(np.concatenate(longest))
 
     def dataset_of(self, rows: Indexes) -> Indexes:
-        """[rows]: the number of the dataset that each is from."""
+        """[rows]: the number of each row's dataset."""
         return np.searchsorted(np.cumsum(self.sizes), rows, side="right")
 
     def _parts(self, lengths: Ints) -> list[Ints]:
         return np.split(lengths, np.cumsum(self.sizes)[:-1])
 
 
-def _circle(key: tuple[int, ...], lengths: Ints) -> Indexes:
-    """All rows by length, begun anywhere."""
+def _shuffled_by_length(key: tuple[int, ...], lengths: Ints) -> Indexes:
+    """All rows in a circle by length, from a random start."""
     random = np.random.default_rng(key)
     return np.roll(_by_length(lengths, random), random.integers(len(lengths)))
 
@@ -85,7 +89,7 @@ def _by_length(lengths: Ints, random: np.random.Generator) -> Indexes:
     return np.lexsort((random.permutation(len(lengths)), lengths))
 
 
-def _hands(circle: Indexes, count: int, moved: int) -> Indexes:
-    """Where so many hands point, evenly spaced, each moved on by so many rows."""
-    size = len(circle)
-    return circle[(np.arange(count) * size // count + moved) % size]
+def _systematic_sample(ordered: Indexes, count: int, offset: int) -> Indexes:
+    """`count` evenly spaced rows of the circle, moved on by `offset` rows."""
+    size = len(ordered)
+    return ordered[(np.arange(count) * size // count + offset) % size]

@@ -1,23 +1,24 @@
-"""Many tokenised examples as a few arrays, and a choice of them cut at a length.
+"""Tokenized examples, as values and as arrays of many rows.
 
-Knows no file and no tokenizer; the tokens may lie on a disk and be read row by row.
+Knows no file and no tokenizer; the tokens may lie on disk and be read row by row.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from app.data.row_location import Place
-from app.data.tokens.mixture_sampling import Mixing
+from app.data.examples import RowLocation
 
 Ints = npt.NDArray[np.int64]
 LONGEST = 2**31
-"""In tokens: no row has more."""
+"""In tokens; no row is longer."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class TokenizedExample:
 
     tokens: tuple[int, ...]
     trained: tuple[tuple[int, int], ...]
-    """Half-open spans of positions p >= 1 that are targets: token p is predicted from p - 1."""
-    place: Place
+    """Half-open spans of target positions p >= 1: token p is predicted from p - 1."""
+    place: RowLocation
     last_reply_only: bool = False
-    """Earlier replies are not trained, since the template changes them once more follows."""
+    """Earlier replies are not trained, because the template changes them once more follows."""
     digest: int = 0
-    """64 bits of a hash of the row's content."""
+    """A 64-bit hash of the row's content."""
     notes: int = 0
     """A RowNote."""
 
@@ -45,7 +46,7 @@ class TokenizedExample:
 
 
 class Tokens(Protocol):
-    """An array [tokens], or what reads its parts from a disk."""
+    """An array [tokens], or a reader of parts of one from a disk."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint32]: ...
@@ -56,15 +57,15 @@ class TokenRows:
     """Rows in the order of their file, uncut."""
 
     tokens: Tokens
-    """Those of all rows, one row after the other."""
+    """The tokens of all rows, one row after the other."""
     lengths: npt.NDArray[np.uint32]
     """[rows]"""
     spans: npt.NDArray[np.uint32]
-    """[spans, 2]: those of all rows, as in TokenizedExample."""
+    """[spans, 2]: the target spans of all rows, as in TokenizedExample."""
     span_counts: npt.NDArray[np.uint32]
     """[rows]"""
     places: npt.NDArray[np.int64]
-    """[rows, 2]: each a Place."""
+    """[rows, 2]: each a RowLocation."""
     digests: npt.NDArray[np.uint64]
     """[rows]"""
     last_reply_only: npt.NDArray[np.bool_]
@@ -77,32 +78,32 @@ class TokenRows:
 
     @cached_property
     def starts(self) -> Ints:
-        """[rows + 1]: where each row's tokens begin."""
+        """[rows + 1]: the start of each row's tokens."""
         return _starts(self.lengths)
 
     @cached_property
     def span_starts(self) -> Ints:
-        """[rows + 1]: where each row's spans begin."""
+        """[rows + 1]: the start of each row's spans."""
         return _starts(self.span_counts)
 
     def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]:
-        """A row's tokens; its first `most` if it has more."""
+        """A row's tokens, at most the first `most`."""
         start = int(self.starts[row])
         return self.tokens[start : start + min(int(self.lengths[row]), most)]
 
     def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
-        """[spans, 2]"""
+        """[spans, 2]: a row's target spans."""
         return self.spans[self.span_starts[row] : self.span_starts[row + 1]]
 
     def trained_counts(self, limit: int) -> Ints:
-        """[rows]: how many tokens of each row are trained if it is cut at `limit`."""
+        """[rows]: the number of trained tokens of each row if it is cut at `limit`."""
         within = np.minimum(self.spans.astype(np.int64), limit)
         total = np.concatenate(([0], np.cumsum(within[:, 1] - within[:, 0])))
         return total[self.span_starts[1:]] - total[self.span_starts[:-1]]
 
     @classmethod
     def of(cls, examples: Sequence[TokenizedExample]) -> "TokenRows":
-        tokens = array("I")  # filled several times as fast as numpy's arrays are from tuples
+        tokens = array("I")  # several times as fast to fill from tuples as numpy arrays
         for example in examples:
             tokens.extend(example.tokens)
         spans = [span for example in examples for span in example.trained]
@@ -118,8 +119,8 @@ class TokenRows:
         )
 
 
-def concatenated(parts: Sequence[TokenRows]) -> TokenRows:
-    """Rows one part after the other, in memory."""
+def concat_in_memory(parts: Sequence[TokenRows]) -> TokenRows:
+    """Concatenate rows in memory."""
     arrays = {
         name: np.concatenate([getattr(part, name)[:] for part in parts])
         for name in TokenRows.__dataclass_fields__
@@ -128,7 +129,7 @@ def concatenated(parts: Sequence[TokenRows]) -> TokenRows:
 
 
 class Rows(Protocol):
-    """What is asked of TokenRows, or of the rows of several files together."""
+    """The interface of TokenRows and ConcatRows."""
 
     @property
     def lengths(self) -> npt.NDArray[np.uint32]: ...
@@ -147,119 +148,54 @@ class Rows(Protocol):
     def trained_counts(self, limit: int) -> Ints: ...
 
 
-class TokenView:
-    """Some rows, each cut at a limit; what is trained on."""
-
-    def __init__(
-        self,
-        rows: Rows,
-        chosen: npt.NDArray[np.intp],
-        limit: int,
-        mixing: Mixing | None = None,
-        files: Sequence[tuple[int, str]] = (),
-    ) -> None:
-        """`mixing`, if given, decides which of the chosen rows an epoch takes; otherwise all.
-
-        `files`: of each file its first row's number in `rows`, and its name.
-        """
-        self._rows, self._files = rows, files
-        self._chosen = chosen
-        self._limit = limit
-        self.mixing = mixing
-        self.lengths: Ints = np.minimum(rows.lengths[chosen], limit).astype(np.int64)
-        """[rows], in tokens."""
-
-    @classmethod
-    def of(cls, examples: Iterable[TokenizedExample], limit: int = LONGEST) -> "TokenView":
-        rows = TokenRows.of(list(examples))
-        return cls(rows, np.arange(len(rows)), limit)
-
-    def part(self, indexes: npt.NDArray[np.intp]) -> "TokenView":
-        """A view of some of its rows, by index; not of mixed datasets."""
-        return TokenView(self._rows, self._chosen[indexes], self._limit, files=self._files)
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    @property
-    def digests(self) -> npt.NDArray[np.uint64]:
-        """[rows]"""
-        return self._rows.digests[self._chosen]
-
-    @property
-    def notes(self) -> npt.NDArray[np.uint16]:
-        """[rows]: each a RowNote."""
-        return self._rows.notes[self._chosen]
-
-    @property
-    def cut_count(self) -> int:
-        """Rows that are longer than the limit."""
-        return int((self._rows.lengths[self._chosen] > self._limit).sum())
-
-    def __getitem__(self, index: int) -> TokenizedExample:
-        tokens, spans = self.arrays(index)
-        row = self._chosen[index]
-        return TokenizedExample(
-            tokens=tuple(tokens.tolist()),
-            trained=tuple((start, end) for start, end in spans.tolist()),
-            place=place_of(self._rows, row),
-            last_reply_only=bool(self._rows.last_reply_only[row]),
-            digest=int(self._rows.digests[row]),
-            notes=int(self._rows.notes[row]),
-        )
-
-    def arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """One row's tokens, and its spans as [spans, 2]; views where nothing is cut."""
-        row = int(self._chosen[index])
-        tokens, spans = self._rows.tokens_of(row, self._limit), self._rows.spans_of(row)
-        if int(self._rows.lengths[row]) > self._limit:
-            spans = np.minimum(spans[spans[:, 0] < self._limit], self._limit)
-        return tokens, spans
-
-    def name(self, index: int) -> str:
-        """Which row of which file it is, as "chats.jsonl, line 7"."""
-        row = int(self._chosen[index])
-        names = [name for begin, name in self._files if begin <= row]
-        return ", ".join([*names[-1:], str(place_of(self._rows, row))])
-
-    @property
-    def rows_per_epoch(self) -> int:
-        return self.mixing.rows_per_epoch if self.mixing else len(self)
-
-    def epoch(self, seed: int, epoch: int) -> npt.NDArray[np.intp]:
-        """[rows_per_epoch]: the indexes of the rows that an epoch takes, none of which is longer
-        than the number at its place in `epoch_lengths`."""
-        if self.mixing:
-            return self.mixing.epoch(seed, epoch, self.lengths)
-        return np.arange(len(self))
-
-    @property
-    def epoch_lengths(self) -> Ints:
-        """[rows_per_epoch], in tokens: the same for all epochs."""
-        return self.mixing.longest(self.lengths) if self.mixing else self.lengths
-
-    @cached_property
-    def trained_tokens(self) -> int:
-        return int(self.trained_counts.sum())
-
-    @cached_property
-    def trained_counts(self) -> Ints:
-        """[rows]: how many tokens of each are trained."""
-        return self._rows.trained_counts(self._limit)[self._chosen]
-
-
 def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
-    """[rows]: of places in the file's order, whether an example is of the same chat as the one
-    before it."""
+    """[rows]: whether an example belongs to the same chat as the one before it, by their
+    locations.
+    """
     are_further = np.zeros(len(places), np.bool_)
     are_further[1:] = (places[1:] == places[:-1]).all(axis=1)
     return are_further
 
 
-def place_of(rows: Rows, row: int) -> Place:
-    """Where a row stood in its file."""
-    return Place(*rows.places[row].tolist())
+def place_of(rows: Rows, row: int) -> RowLocation:
+    """The location of a row in its file."""
+    return RowLocation(*rows.places[row].tolist())
 
 
 def _starts(counts: npt.NDArray[np.uint32]) -> Ints:
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)))
+
+
+class ConcatRows:
+    """Rows of several files in sequence, without the arrays of all tokens and spans."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+        self._begins = [0, *accumulate(len(part) for part in parts)]
+        self.lengths = np.concatenate([part.lengths for part in parts])
+        self.places = np.concatenate([part.places for part in parts])
+        self.digests = np.concatenate([part.digests for part in parts])
+        self.last_reply_only = np.concatenate([part.last_reply_only for part in parts])
+        self.notes = np.concatenate([part.notes for part in parts])
+
+    def __len__(self) -> int:
+        return self._begins[-1]
+
+    def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]:
+        part, within = self._place(row)
+        return part.tokens_of(within, most)
+
+    def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
+        part, within = self._place(row)
+        return part.spans_of(within)
+
+    def trained_counts(self, limit: int) -> Ints:
+        return np.concatenate([part.trained_counts(limit) for part in self._parts])
+
+    def _place(self, row: int) -> tuple[Rows, int]:
+        part = bisect_right(self._begins, row) - 1
+        return self._parts[part], row - self._begins[part]
+
+
+def concat_rows(parts: Sequence[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else ConcatRows(parts)

@@ -1,9 +1,8 @@
-"""A store of tokenised rows on disk: one flat file an array, and a manifest that seals them.
+"""The format of a token store on disk: one flat file per array, and a manifest that seals them.
 
-Written aside and journalled, so that a stopped writing can go on; complete or absent under its own
-name. Tokens are read from the disk when they are asked for, block by block, and each block is
-checked then; a damaged store is given up, so that it is made anew when it is opened again. What the
-rows were made from is known here only as a key.
+A store is written aside with a journal, so that writing can be resumed, and is complete or absent
+under its own name. Tokens are read on demand, and each block is checked then; a damaged store is
+discarded and built anew at the next opening. The source of the rows is known only as a key.
 """
 
 import json
@@ -27,19 +26,18 @@ from app.core.files.atomic_files import disk_errors_as_app_errors, sync, write_j
 from app.core.files.folders import make_folder, remove_known_files, vacate_folder
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import open_private
-from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowProblem
-from app.data.row_location import Place
+from app.data.examples import KEPT_ISSUES, MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation
 from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.tokens.rows import TokenRows
 
-VERSION = 5
+VERSION = 6
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 SUMS = "sums"
-"""The sums of all files' blocks, file after file in the manifest's order."""
+"""The checksums of all files' blocks, in the manifest's order."""
 JOURNAL = "journal.jsonl"
 
-_TYPES: dict[str, Any] = {
+_TYPES: dict[str, type[np.generic]] = {
     "tokens": np.uint32,
     "lengths": np.uint32,
     "spans": np.uint32,
@@ -50,62 +48,62 @@ _TYPES: dict[str, Any] = {
     "notes": np.uint16,
 }
 STORE_FILES = (MANIFEST, PROBLEMS, SUMS, JOURNAL, *_TYPES)
-"""All that a store's folder holds."""
+"""All files of a store's folder."""
 _SHAPES = {"spans": (-1, 2), "places": (-1, 2)}
 _TOKEN_BYTES = 4
 OpenFile = Callable[[], BlockFile]
 """Only the tokens stay open: a dataset may have more files than a process may open."""
 _SECONDS_BETWEEN_ENTRIES = 5.0
 CHECKED_WHEN_OPENED_BYTES = 256 * 2**20
-"""A larger tokens file opens at once: its blocks are checked only as they are read."""
+"""A larger token file opens at once; its blocks are checked only when they are read."""
 
 
 @dataclass(frozen=True)
 class TokenStore:
-    """A complete store; its tokens stay on the disk, its other arrays are in memory."""
+    """A complete store; its tokens stay on disk, its other arrays are in memory."""
 
     folder: Path
     rows: TokenRows
     open_problems: OpenFile
     problem_count: int
     bad_row_count: int = 0
-    """Those of the problems that are the file's, and not the model's."""
+    """Issues of the file, rather than of the model."""
     examples: int = 0
     """Rows of the file that are examples, whether the model takes them or not."""
     file_digest: str = ""
-    """SHA-256 of the file it was made from."""
+    """SHA-256 of the file from which it was built."""
 
-    def problems(self, path: Path) -> Iterator[RowProblem]:
-        """Rows of `path` that can't be tokenised, in the file's order. Raises RunError."""
+    def problems(self, path: Path) -> Iterator[RowIssue]:
+        """Yield the rows of `path` that are not tokenized, in file order. Raises RunError."""
         rest = b""
         with giving_up_if_damaged(self.folder):
             for part in self.open_problems().parts():
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
                     place, reason, kind = parse_json(line)
-                    yield RowProblem(path, Place(*place), reason, kind)
+                    yield RowIssue(path, RowLocation(*place), reason, kind)
 
     @property
     def refused_count(self) -> int:
         return self.problem_count - self.bad_row_count
 
-    def refused(self, path: Path) -> Iterator[RowProblem]:
-        """Those of the problems that are the model's."""
+    def refused(self, path: Path) -> Iterator[RowIssue]:
+        """Yield the issues of the model."""
         problems = self.problems(path) if self.refused_count else iter(())
         return (problem for problem in problems if problem.kind in MODEL_KINDS)
 
-    def stopping(self, path: Path) -> Iterator[RowProblem]:
-        """Those of the model's problems at which a run stops unless it leaves such rows out."""
+    def stopping(self, path: Path) -> Iterator[RowIssue]:
+        """Yield the model's issues at which a run stops unless invalid rows are left out."""
         return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
 
-    def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
-        return tuple(islice(self.problems(path), KEPT_PROBLEMS))
+    def first_problems(self, path: Path) -> tuple[RowIssue, ...]:
+        return tuple(islice(self.problems(path), KEPT_ISSUES))
 
 
 class StoredTokens:
-    """The tokens of all rows, read as they are asked for.
+    """The tokens of all rows, read on demand.
 
-    Raises RunError where the disk no longer has what was written.
+    Raises RunError if the disk no longer has what was written.
     """
 
     def __init__(self, folder: Path, file: BlockFile) -> None:
@@ -123,7 +121,7 @@ class StoredTokens:
 
 @contextmanager
 def giving_up_if_damaged(folder: Path) -> Iterator[None]:
-    """Turn damage found in a store into a RunError; the store is not opened again."""
+    """Turn damage of a store into a RunError, and keep the store from being opened again."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -132,12 +130,12 @@ def giving_up_if_damaged(folder: Path) -> Iterator[None]:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise RunError(
             f"The token cache {folder} is damaged: {reason}.",
-            "Go on with the run, or start it again: its rows are turned into tokens anew.",
+            "Resume the run, or start it again: its rows are tokenized again.",
         ) from error
 
 
 def open_store(folder: Path, key: str) -> TokenStore | None:
-    """The store in `folder`; None if there is none, or if it is damaged or somebody else's."""
+    """The store in `folder`; None if it is missing, damaged, or has another key."""
     try:
         manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         if (manifest["version"], manifest["key"]) != (VERSION, key):
@@ -156,7 +154,7 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
 
 
 def reopen_store(folder: Path) -> TokenStore | None:
-    """The store in `folder`, whatever it was made from; None if there is none or it is damaged."""
+    """The store in `folder`, whatever its key; None if it is missing or damaged."""
     try:
         key = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -165,35 +163,35 @@ def reopen_store(folder: Path) -> TokenStore | None:
 
 
 class StoreWriter:
-    """Fills `folder`, aside of its name, from the beginning or from where a writing stopped."""
+    """Writes a store aside of its name, from the beginning or from where writing stopped."""
 
     def __init__(self, folder: Path, key: str, aside: Path) -> None:
         self._folder, self._key, self._aside = folder, key, aside
-        self.taken = 0
-        """Rows of the file dealt with so far, good or bad."""
+        self.rows_read = 0
+        """Rows of the file processed so far, valid or not."""
         self.problem_count = self._bad_rows = 0
         self._sums = {name: BlockSums() for name in (*_TYPES, PROBLEMS)}
         self._files: dict[str, IO[bytes]] = {}
         with disk_errors_as_app_errors(folder):
             make_folder(aside)
-            self._go_on()
+            self._resume()
         self._journalled = monotonic()
 
-    def append(self, rows: TokenRows, problems: Sequence[RowProblem], taken: int) -> None:
-        """Add the next `taken` rows of the file: those that could be tokenised, and the others."""
+    def append(self, rows: TokenRows, problems: Sequence[RowIssue], rows_read: int) -> None:
+        """Add the next `rows_read` rows of the file: tokenized ones, and issues."""
         with disk_errors_as_app_errors(self._folder):
             for name in _TYPES:
                 self._write(name, np.ascontiguousarray(getattr(rows, name)).tobytes())
-            told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
-            self._write(PROBLEMS, "".join(told).encode())
+            lines = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
+            self._write(PROBLEMS, "".join(lines).encode())
             self.problem_count += len(problems)
             self._bad_rows += sum(problem.kind not in MODEL_KINDS for problem in problems)
-            self.taken += taken
+            self.rows_read += rows_read
             if monotonic() - self._journalled > _SECONDS_BETWEEN_ENTRIES:
                 self.journal()
 
     def journal(self) -> None:
-        """Note what is on the disk, so that a later writing can go on from here."""
+        """Record what is on disk, so that writing can be resumed from here."""
         with disk_errors_as_app_errors(self._folder):
             facts = self._facts()
             with open_private(self._aside / JOURNAL, "ab") as journal:
@@ -212,7 +210,7 @@ class StoreWriter:
             sync(self._aside / SUMS)
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
-            if present := open_store(self._folder, self._key):  # somebody was quicker
+            if present := open_store(self._folder, self._key):  # another process was quicker
                 remove_known_files(self._aside, STORE_FILES)
                 return present
             if self._folder.exists():
@@ -228,9 +226,9 @@ class StoreWriter:
         for file in self._files.values():
             file.close()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         entry = _last_entry(self._aside, self._key)
-        self.taken = entry.get("taken", 0)
+        self.rows_read = entry.get("taken", 0)
         self.problem_count = entry.get("problems", 0)
         self._bad_rows = entry.get("bad_rows", 0)
         self._sums |= entry.get("sums", {})
@@ -248,7 +246,7 @@ class StoreWriter:
             os.fsync(file.fileno())
         return {
             "key": self._key,
-            "taken": self.taken,
+            "taken": self.rows_read,
             "problems": self.problem_count,
             "bad_rows": self._bad_rows,
             "files": {n: {"size": s.size, "sum": s.own_sum} for n, s in self._sums.items()},
@@ -256,7 +254,7 @@ class StoreWriter:
 
 
 def _last_entry(aside: Path, key: str) -> dict[str, Any]:
-    """The last whole entry of a stopped writing, if all that it speaks of is there as it was."""
+    """The last complete journal entry, if the files are still as it describes."""
     try:
         lines = (aside / JOURNAL).read_text(encoding="utf-8").split("\n")
         entry: dict[str, Any] = parse_json(lines[-2])
@@ -269,7 +267,7 @@ def _last_entry(aside: Path, key: str) -> dict[str, Any]:
 
 
 def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, OpenFile]:
-    """What opens each of a store's files, by name. Raises OSError or ValueError."""
+    """A function per file of the store that opens it. Raises OSError or ValueError."""
     content = (folder / SUMS).read_bytes()
     files: dict[str, OpenFile] = {}
     for name in (*_TYPES, PROBLEMS):

@@ -1,17 +1,16 @@
-"""What the log says of a run's data before the first step, in plain sentences."""
+"""The run log's notes about the data before the first step."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from app.data.rows.row_notes import RowNote, note_line
-from app.data.tokens.rows import TokenView
-from app.data.training_set.mixed_parts import DatasetPart
-from app.data.training_set.row_selection import UsedRows
+from app.data.tokens.view import TokenView
+from app.data.training_set.row_selection import DatasetPart, SelectedRows
 
 
-def row_notes(used: UsedRows, limit: int) -> list[str]:
-    """What became of rows that are not trained on as they are."""
+def row_notes(used: SelectedRows, limit: int) -> list[str]:
+    """Notes about rows that are changed or left out."""
     notes = []
     if used.cut:
         notes.append(f"{_rows(used.cut)} longer than {limit:,} tokens: cut at the end.")
@@ -35,7 +34,7 @@ def row_notes(used: UsedRows, limit: int) -> list[str]:
 
 
 def early_notes(train: TokenView, limit: int) -> list[str]:
-    """The same of the rows that a run begins with, before the others are tokens."""
+    """The same notes about early rows, before the others are tokenized."""
     notes = []
     if cut := train.cut_count:
         notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
@@ -45,27 +44,27 @@ def early_notes(train: TokenView, limit: int) -> list[str]:
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:
-    """What the first epoch takes of each dataset, counted from its rows."""
+    """A note about the rows that the first epoch takes of each dataset."""
     if (mixing := train.mixing) is None:
         return []
     rows = train.epoch(seed, 0)
     datasets = mixing.dataset_of(rows)
-    told = []
+    parts = []
     for dataset, name in enumerate(names):
         ours = rows[datasets == dataset]
         tokens, size = int(train.lengths[ours].sum()), mixing.sizes[dataset]
         passes = f", {len(ours) / size:.1f} times each" if len(ours) > size else ""
-        told.append(
+        parts.append(
             f"{len(ours):,} rows of {name} ({len(ours) / len(rows):.1%}), which has {size:,}"
             f"{passes}: {tokens:,} tokens"
         )
-    return ["The first epoch takes " + "; ".join(told) + "."]
+    return ["The first epoch takes " + "; ".join(parts) + "."]
 
 
 def validation_notes(
-    train: UsedRows, valid: UsedRows, parts: Sequence[DatasetPart], is_held_out: bool
+    train: SelectedRows, valid: SelectedRows, parts: Sequence[DatasetPart], is_held_out: bool
 ) -> list[str]:
-    """What the validation can't say; `is_held_out` where no set to validate on was given."""
+    """Notes about limits of the validation; `is_held_out` without a separate validation set."""
     if not valid.kept_count:
         return ["No validation row can be used, so there is no validation."] * valid.is_wanted
     notes = [
@@ -73,7 +72,7 @@ def validation_notes(
         for part in parts
         if not len(part.valid)
     ]
-    if is_held_out:  # equal rows are all on one side then
+    if is_held_out:  # equal rows are on one side then
         return notes
     if count := int(np.isin(train.kept_digests, valid.kept_digests).sum()):
         rows = "1 row" if count == 1 else f"{count:,} rows"

@@ -1,7 +1,7 @@
-"""A large dataset of which only the rows that a run begins with become tokens.
+"""Opens a large dataset with only the rows tokenized that a run needs first.
 
-Those are its early rows and the first to validate on, and they are what they would be if all rows
-were tokens. Where a run can't begin so, `training_data.opening_data` gives it the same order.
+These are the early rows and the first validation rows, the same as if all rows were tokenized. If
+that is impossible, `training_data.open_data_stream` gives the same order.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -16,88 +16,88 @@ from app.core.progress import scaled_progress
 from app.data.chat.embedded_tokens import rows_to_check
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
 from app.data.examples import STOPPING_KINDS, Example
-from app.data.files.dataset_files import DatasetFiles, dataset_name, facts_of
-from app.data.files.fingerprint import HASHING, bytes_to_hash, check_unchanged, reading_contents
-from app.data.tokenizing.parallel import TokenizedLot, tokenized
-from app.data.tokenizing.stopping_rows import stopping_refusal
-from app.data.tokenizing.store import is_made, lots_of
-from app.data.tokens.rows import TokenRows, TokenView, concatenated
-from app.data.training_set.concatenated_rows import joined
+from app.data.files.dataset_files import DatasetFiles, dataset_name, file_stat
+from app.data.files.fingerprint import HASHING, bytes_to_hash, check_unchanged, hash_files
+from app.data.rows.bad_rows import stopping_error
+from app.data.tokenizing.parallel import TokenizedChunk, tokenize_chunks
+from app.data.tokenizing.store import chunks_of, has_store
+from app.data.tokens.rows import TokenRows, concat_in_memory, concat_rows
+from app.data.tokens.view import TokenView
 from app.data.training_set.dataset_log import early_notes
 from app.data.training_set.early_reading import EarlyReader, EarlyReading, KeptRow
-from app.data.training_set.mixed_parts import mixed_parts
+from app.data.training_set.row_selection import dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 
 LEAST_BYTES = 2**20
-"""Of less, all rows are tokens as soon as a process that makes them has started."""
+"""For a smaller dataset all rows are tokenized by the time another process has started."""
 MOST_VALID_ROWS = 2048
-"""A run doesn't wait for more before it begins."""
+"""A run that needs more validation rows does not begin early."""
 _TOKENIZING = 0.05
-"""What tokenizing the early rows takes of the time that reading all takes, roughly."""
+"""Tokenizing the early rows takes this share of the time of reading all, roughly."""
 
 
-def opening_early(
+def open_early_data(
     files: DatasetFiles, tokenizer: Tokenizer, settings: DataSettings, valid_rows: int
 ) -> Generator[float, None, TrainingData | None]:
-    """Some rows as tokens, or None where all must be tokens first; yields the share done.
+    """The rows that a run begins with; None if all must be tokenized first. Yields the share done.
 
-    `valid_rows`: so many to validate on are wanted. Raises InputError when a row is bad, and
-    whatever tokenizing raises.
+    `valid_rows` is the number of wanted validation rows. Raises InputError for an invalid row, and
+    the errors of tokenizing.
     """
     plain, paths = plain_tokenizer(tokenizer), files.all_files
-    sizes = [facts_of(path).st_size for path in paths]
+    sizes = [file_stat(path).st_size for path in paths]
     is_possible = settings.early_rows and valid_rows <= MOST_VALID_ROWS
     if plain is None or not is_possible or sum(sizes) < LEAST_BYTES:
         return None
     to_hash, to_tokenize = HASHING * bytes_to_hash(paths), _TOKENIZING * sum(sizes)
     whole = to_hash + sum(sizes) + to_tokenize
-    contents = yield from scaled_progress(reading_contents(paths), 0, to_hash, whole)
-    if all(is_made(path, tokenizer, settings.rows, contents[path]) for path in paths):
+    contents = yield from scaled_progress(hash_files(paths), 0, to_hash, whole)
+    if all(has_store(path, tokenizer, settings.rows, contents[path]) for path in paths):
         return None
     reader = EarlyReader(files, settings, valid_rows)
     for number, path in enumerate(paths):
         before = to_hash + sum(sizes[:number])
         yield from scaled_progress(reader.reading(path), before, sizes[number], whole)
-        if reader.is_given_up:
+        if reader.is_abandoned:
             return None
     check_unchanged({path: content.state for path, content in contents.items()})
-    if (found := reader.found()) is None:
+    if (reading := reader.result()) is None:
         return None
-    opening = _opening(found, files, plain, settings)
+    opening = _tokenize_both(reading, files, plain, settings)
     views = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
     train, valid = views
-    if not len(train) or (len(valid) < valid_rows and not found.is_valid_whole):
+    if not len(train) or (len(valid) < valid_rows and not reading.is_valid_whole):
         return None
-    longest = max(int(train.lengths.max()), min(found.most_characters, settings.max_seq_length))
+    longest = max(int(train.lengths.max()), min(reading.most_characters, settings.max_seq_length))
     notes = tuple(early_notes(train, settings.max_seq_length))
     return TrainingData(
         train, valid, 0, (), 0, notes, {str(path): one.digest for path, one in contents.items()},
-        mixed_parts([dataset_name(files)], train, [valid]), early=np.arange(len(train)),
+        dataset_parts([dataset_name(files)], train, [valid]), early=np.arange(len(train)),
         later=LaterRows(
-            files, plain, settings, contents, found.train_rows, found.valid_rows, longest
+            files, plain, settings, contents, reading.train_rows, reading.valid_rows, longest
         ),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _FileRows:
-    """Rows of one file as tokens."""
+    """Tokenized rows of one file."""
 
     file: int
     rows: TokenRows
     kept: npt.NDArray[np.intp]
-    """Those with something to train on before the limit."""
+    """Rows with at least one target within the limit."""
 
 
-def _opening(
-    found: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
+def _tokenize_both(
+    reading: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
 ) -> Generator[float, None, tuple[TokenView, TokenView]]:
-    """The early rows and those to validate on; yields the share done."""
-    count, whole = len(found.early), len(found.early) + len(found.valid)
-    making = _tokenizing(found.early, files, tokenizer, settings)
-    early = yield from scaled_progress(making, 0, count, whole)
-    making = _tokenizing(found.valid, files, tokenizer, settings)
-    valid = yield from scaled_progress(making, count, whole - count, whole)
+    """The early rows and the validation rows; yields the share done."""
+    count, whole = len(reading.early), len(reading.early) + len(reading.valid)
+    tokenizing = _tokenize(reading.early, files, tokenizer, settings)
+    early = yield from scaled_progress(tokenizing, 0, count, whole)
+    tokenizing = _tokenize(reading.valid, files, tokenizer, settings)
+    valid = yield from scaled_progress(tokenizing, count, whole - count, whole)
     train = _view(early, files, settings)
     if early:
         rule = settings.early
@@ -105,57 +105,58 @@ def _opening(
             rule.keys(one.rows.digests[one.kept], one.rows.places[one.kept], one.file)
             for one in early
         ]
-        chosen = rule.chosen(np.concatenate(keys), found.least_key, settings.batch_size)
+        chosen = rule.chosen(np.concatenate(keys), reading.least_key, settings.batch_size)
         train = train.part(chosen)
     return train, _view(valid, files, settings)
 
 
-def _tokenizing(
+def _tokenize(
     wanted: Sequence[KeptRow],
     files: DatasetFiles,
     tokenizer: PlainTokenizer,
     settings: DataSettings,
 ) -> Generator[float, None, list[_FileRows]]:
-    made, done = [], 0
+    files_rows, done = [], 0
     for file, group in groupby(wanted, key=lambda row: row.file):
         parts: list[TokenRows] = []
-        for lot in _lots(
+        for chunk in _chunks(
             [row.example for row in group], files.all_files[file], tokenizer, settings
         ):
-            if lot is not None:
-                parts.append(lot.rows)
-                done += lot.taken
+            if chunk is not None:
+                parts.append(chunk.rows)
+                done += chunk.rows_read
             yield done / len(wanted)
-        rows = concatenated(parts)
+        rows = concat_in_memory(parts)
         kept = np.flatnonzero(rows.trained_counts(settings.max_seq_length) > 0)
-        made.append(_FileRows(file, rows, kept))
-    return made
+        files_rows.append(_FileRows(file, rows, kept))
+    return files_rows
 
 
-def _lots(
+def _chunks(
     examples: Sequence[Example], path: Path, tokenizer: PlainTokenizer, settings: DataSettings
-) -> Iterator[TokenizedLot | None]:
-    """In this process: another one would take longer to start."""
+) -> Iterator[TokenizedChunk | None]:
+    """Tokenize in this process: another one would take longer to start."""
     rows = settings.rows
     checked = rows_to_check(tokenizer, rows.embedding_rows)
-    lots = lots_of(iter(examples))
-    for lot in tokenized(lots, tokenizer, rows.mask_prompt, False, checked, rows.replies):
-        problems = lot.problems if lot else ()
+    chunks = chunks_of(iter(examples))
+    for chunk in tokenize_chunks(chunks, tokenizer, rows.mask_prompt, False, checked, rows.replies):
+        problems = chunk.problems if chunk else ()
         first = next((one for one in problems if one.kind in STOPPING_KINDS), None)
-        refusal = stopping_refusal(first and replace(first, path=path))
+        refusal = stopping_error(first and replace(first, path=path))
         if refusal and not rows.leave_out_bad_rows:
             raise refusal
-        yield lot
+        yield chunk
 
 
-def _view(made: Sequence[_FileRows], files: DatasetFiles, settings: DataSettings) -> TokenView:
-    """The rows that are kept, file after file."""
-    if not made:
+def _view(file_rows: Sequence[_FileRows], files: DatasetFiles, settings: DataSettings) -> TokenView:
+    """The usable rows, file after file."""
+    if not file_rows:
         return TokenView.of([])
-    begins = [0, *accumulate(len(one.rows) for one in made[:-1])]
-    chosen = [begin + one.kept for begin, one in zip(begins, made, strict=True)]
+    begins = [0, *accumulate(len(one.rows) for one in file_rows[:-1])]
+    chosen = [begin + one.kept for begin, one in zip(begins, file_rows, strict=True)]
     names = [
-        (begin, files.all_files[one.file].name) for begin, one in zip(begins, made, strict=True)
+        (begin, files.all_files[one.file].name)
+        for begin, one in zip(begins, file_rows, strict=True)
     ]
-    rows = joined([one.rows for one in made])
+    rows = concat_rows([one.rows for one in file_rows])
     return TokenView(rows, np.concatenate(chosen), settings.max_seq_length, files=names)

@@ -1,6 +1,6 @@
-"""A dataset read and checked to its end, of which only those rows stay that a run begins with.
+"""Reads and checks a whole dataset, and keeps only the rows that a run begins with.
 
-Knows no tokenizer: which rows the model refuses is seen later.
+Knows no tokenizer, so the model may refuse some of the kept rows.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -10,22 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from app.data.chat.tokenization import content_digest
-from app.data.examples import Example, RowProblem
+from app.data.examples import Example, RowIssue, content_digest
 from app.data.files.dataset_files import DatasetFiles
-from app.data.readers import ShareRead
-from app.data.rows.bad_rows import refusing
+from app.data.readers import ReadProgress
+from app.data.rows.bad_rows import raise_on_bad_rows
 from app.data.rows.example_reader import read_examples
-from app.data.tokenizing.store import characters_of
+from app.data.tokenizing.store import count_characters
 from app.data.training_set.early_rows import Keys
 from app.data.training_set.training_data import DataSettings
-from app.data.training_set.validation_split import Digests, draw_numbers, held_out_of_datasets
+from app.data.training_set.validation_split import Digests, draw_numbers, split_datasets
 
 _PART_ROWS = 512
 _MOST_CHARACTERS = 64 * 2**20
-"""Of the rows that stay in memory while others are read."""
+"""Limit of the rows kept in memory."""
 _SPARE = 64
-"""Rows to validate on beyond twice as many as are wanted: the model may refuse some."""
+"""Validation rows beyond twice the wanted number, as the model may refuse some."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,19 @@ class KeptRow:
     key: int
     file: int
     number: int
-    """Among the examples of its file."""
+    """0-based, among the examples of its file."""
     example: Example
 
 
-class _Largest:
-    """Of the rows seen so far, those with the largest keys."""
+class _LargestKeys:
+    """The rows with the largest keys so far."""
 
     def __init__(self, most: int) -> None:
         self._most, self._least = most, np.uint64(1)
         self.rows: list[KeptRow] = []
 
     def add(self, part: Sequence[Example], keys: Keys, file: int, first: int) -> None:
-        """Rows of a file that follow one another, from number `first` on."""
+        """Add consecutive rows of a file; `first` is the number of the first."""
         for index in np.flatnonzero(keys >= self._least).tolist():
             self.rows.append(KeptRow(int(keys[index]), file, first + index, part[index]))
         if len(self.rows) > 2 * self._most:
@@ -55,83 +54,83 @@ class _Largest:
 
     @property
     def characters(self) -> int:
-        return sum(characters_of(row.example) for row in self.rows)
+        return sum(count_characters(row.example) for row in self.rows)
 
 
 @dataclass(frozen=True)
 class EarlyReading:
-    """What a whole reading found."""
+    """The result of reading all files."""
 
     early: tuple[KeptRow, ...]
-    """In the order of the files, as `valid`; the model may refuse some of both."""
+    """In file order, as `valid`; the model may refuse some of both."""
     least_key: np.uint64
     valid: tuple[KeptRow, ...]
     is_valid_whole: bool
-    """No row to validate on is missing."""
+    """All validation rows are kept."""
     train_rows: int
     valid_rows: int
     most_characters: int
-    """Of the longest row."""
+    """Characters of the longest row."""
 
 
 class EarlyReader:
     """Reads the files of a dataset one after the other."""
 
     def __init__(self, files: DatasetFiles, settings: DataSettings, valid_rows: int) -> None:
-        """`valid_rows`: so many to validate on are wanted."""
+        """`valid_rows` is the number of wanted validation rows."""
         self._files, self._settings, self._rule = files, settings, settings.early
         self._wanted_valid = valid_rows
-        self._early = _Largest(2 * self._rule.wanted)
-        self._valid = _Largest(2 * valid_rows + _SPARE)
+        self._early = _LargestKeys(2 * self._rule.wanted)
+        self._valid = _LargestKeys(2 * valid_rows + _SPARE)
         self._digests: list[list[Digests]] = []
         self._most_characters = 0
-        self.is_given_up = False
-        """There are too few rows, or too long ones, to begin before all are tokens."""
+        self.is_abandoned = False
+        """There are too few rows, or too long ones, to begin early."""
 
     def reading(self, path: Path) -> Generator[float, None, None]:
-        """The next of all files; yields the share read. Raises InputError when a row is bad."""
+        """Read the next file; yields the share read. Raises InputError for an invalid row."""
         file = len(self._digests)
         self._digests.append([np.zeros(0, np.uint64)])
-        share = ShareRead()
+        share = ReadProgress()
         rows = read_examples(path, self._settings.rows.columns, share)
         if not self._settings.rows.leave_out_bad_rows:
-            rows = refusing(path, rows)
-        examples = (row for row in rows if not isinstance(row, RowProblem))
+            rows = raise_on_bad_rows(path, rows)
+        examples = (row for row in rows if not isinstance(row, RowIssue))
         count = 0
         while part := list(islice(examples, _PART_ROWS)):
             self._add(part, file, count)
             count += len(part)
             if self._is_hopeless(count, share.done, is_only=len(self._files.train_files) == 1):
-                self.is_given_up = True
+                self.is_abandoned = True
                 return
             yield share.done
 
-    def found(self) -> EarlyReading | None:
-        """Once all files are read; None where all rows must be tokens before a run begins."""
+    def result(self) -> EarlyReading | None:
+        """The rows to begin with, once all files are read; None if all must be tokenized first."""
         settings, trains = self._settings, len(self._files.train_files)
         digests = [np.concatenate(parts) for parts in self._digests]
         rows, has_own = sum(map(len, digests[:trains])), bool(self._files.valid)
         share = 0.0 if has_own else settings.validation_split
-        if not self._rule.are_in(rows, share):
+        if not self._rule.applies_to(rows, share):
             return None
-        (held,) = held_out_of_datasets([digests[:trains]], [has_own], share, settings.seed)
-        held_rows = sum(int(mask.sum()) for mask in held)
-        valid_rows = sum(map(len, digests[trains:])) if has_own else held_rows
+        (holdout,) = split_datasets([digests[:trains]], [has_own], share, settings.seed)
+        holdout_rows = sum(int(mask.sum()) for mask in holdout)
+        valid_rows = sum(map(len, digests[trains:])) if has_own else holdout_rows
         least = self._rule.least_key(rows)
-        early = (r for r in self._early.rows if r.key >= least and not held[r.file][r.number])
-        valid = [r for r in self._valid.rows if has_own or held[r.file][r.number]]
+        early = (r for r in self._early.rows if r.key >= least and not holdout[r.file][r.number])
+        valid = [r for r in self._valid.rows if has_own or holdout[r.file][r.number]]
         is_valid_whole = len(valid) == valid_rows and (has_own or not valid)
         if not is_valid_whole and valid_rows < 2 * self._wanted_valid + _SPARE:
-            return None  # which rows are held out last depends on those that the model refuses
+            return None  # the last rows held out depend on those that the model refuses
         return EarlyReading(
             tuple(_in_order(early)), least, tuple(_in_order(valid)), is_valid_whole,
-            rows - held_rows, valid_rows, self._most_characters,
+            rows - holdout_rows, valid_rows, self._most_characters,
         )  # fmt: skip
 
     def _add(self, part: Sequence[Example], file: int, first: int) -> None:
         digests = np.array([content_digest(example) for example in part], np.uint64)
         self._digests[file].append(digests)
-        self._most_characters = max(self._most_characters, *map(characters_of, part))
+        self._most_characters = max(self._most_characters, *map(count_characters, part))
         is_train = file < len(self._files.train_files)
         if is_train:
             places = np.array([example.place for example in part], np.int64)

@@ -1,11 +1,11 @@
-"""How rows fare under every limit on their length: asked in microseconds, whatever their number.
+"""The distribution of row lengths: the effect of any length limit, in microseconds.
 
-All is kept by distinct length or place, so that a million rows take no more room than a thousand.
+Values are kept per distinct length or position, so a million rows take no more room than a
+thousand.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,52 +14,52 @@ from app.data.tokens.rows import Ints, TokenRows
 
 
 @dataclass(frozen=True)
-class LengthCurves:
-    """Lengths and places are in tokens, ascending and distinct."""
+class LengthDistribution:
+    """Lengths and positions are in tokens, ascending and distinct."""
 
     lengths: Ints
-    """Of the rows."""
-    rows_up_to: Ints
-    """How many rows have the length at the same place, or less."""
-    tokens_up_to: Ints
-    """The tokens of these rows."""
-    first_trained: Ints
-    """Where rows have their first trained token."""
-    begun_up_to: Ints
-    """How many rows have it at the same place, or before."""
-    begun_tokens_up_to: Ints
-    """The tokens of these rows."""
-    last_replies_up_to: Ints
-    """How many of these rows are trained on their last reply only."""
-    trained_places: Ints
-    """Where trained spans begin or end."""
-    trained_before: Ints
-    """Trained tokens of all rows before that place."""
+    """Lengths of rows."""
+    cumulative_rows: Ints
+    """Rows of this length or less."""
+    cumulative_tokens: Ints
+    """Tokens of these rows."""
+    first_targets: Ints
+    """Positions of a row's first target."""
+    cumulative_started_rows: Ints
+    """Rows whose first target is at this position or before."""
+    cumulative_started_tokens: Ints
+    """Tokens of these rows."""
+    cumulative_last_reply_rows: Ints
+    """Those of these rows that are trained on their last reply only."""
+    span_edges: Ints
+    """Starts and ends of target spans."""
+    targets_before_edge: Ints
+    """Targets of all rows before this position."""
 
     @classmethod
-    def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthCurves":
-        """Of each part the rows with these indexes; every row has a trained span."""
-        own_lengths = _together([rows.lengths[chosen] for rows, chosen in parts])
+    def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthDistribution":
+        """From the rows with these indexes in each part; every row has a target span."""
+        own_lengths = _concat([rows.lengths[chosen] for rows, chosen in parts])
         lengths, counts = np.unique(own_lengths, return_counts=True)
-        first = _together([rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts])
-        last_only = _together([rows.last_reply_only[chosen] for rows, chosen in parts])
-        begins, begun = np.unique(first, return_inverse=True)
-        places, before = _trained(_together([_spans_of(*part) for part in parts]).reshape(-1, 2))
+        first = _concat([rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts])
+        last_only = _concat([rows.last_reply_only[chosen] for rows, chosen in parts])
+        starts, group = np.unique(first, return_inverse=True)
+        places, before = _target_curve(_concat([_spans_of(*part) for part in parts]).reshape(-1, 2))
         return cls(
             lengths=lengths,
-            rows_up_to=np.cumsum(counts),
-            tokens_up_to=np.cumsum(counts * lengths),
-            first_trained=begins,
-            begun_up_to=_up_to_each(begun, np.ones_like(first), len(begins)),
-            begun_tokens_up_to=_up_to_each(begun, own_lengths, len(begins)),
-            last_replies_up_to=_up_to_each(begun, last_only, len(begins)),
-            trained_places=places,
-            trained_before=before,
+            cumulative_rows=np.cumsum(counts),
+            cumulative_tokens=np.cumsum(counts * lengths),
+            first_targets=starts,
+            cumulative_started_rows=_cumulative_sums(group, np.ones_like(first), len(starts)),
+            cumulative_started_tokens=_cumulative_sums(group, own_lengths, len(starts)),
+            cumulative_last_reply_rows=_cumulative_sums(group, last_only, len(starts)),
+            span_edges=places,
+            targets_before_edge=before,
         )
 
     @property
     def rows(self) -> int:
-        return _last(self.rows_up_to)
+        return _last(self.cumulative_rows)
 
     @property
     def shortest(self) -> int:
@@ -70,68 +70,69 @@ class LengthCurves:
         return _last(self.lengths)
 
     def rows_longer_than(self, limit: int) -> int:
-        return self.rows - _up_to(self.lengths, self.rows_up_to, limit)
+        return self.rows - _cumulative_at(self.lengths, self.cumulative_rows, limit)
 
-    def longer_than(self, length: int, limit: int) -> int:
-        """Rows that are trained on and are longer than `length`, cut at the limit."""
-        return self.rows_longer_than(length) - self.useless(limit) if length < limit else 0
+    def usable_rows_longer_than(self, length: int, limit: int) -> int:
+        """Usable rows that are longer than `length`, cut at the limit."""
+        return self.rows_longer_than(length) - self.untrainable_rows(limit) if length < limit else 0
 
-    def useless(self, limit: int) -> int:
-        """Rows of which nothing is left to train on; a limit of n keeps the places 0 to n - 1."""
-        return self.rows - _up_to(self.first_trained, self.begun_up_to, limit - 1)
+    def untrainable_rows(self, limit: int) -> int:
+        """Rows without a target before the limit, which keeps the positions 0 to limit - 1."""
+        return self.rows - _cumulative_at(
+            self.first_targets, self.cumulative_started_rows, limit - 1
+        )
 
-    def cut(self, limit: int) -> int:
-        """Rows that lose their end and are trained on all the same."""
-        return self.rows_longer_than(limit) - self.useless(limit)
+    def truncated_rows(self, limit: int) -> int:
+        """Usable rows that are cut at the limit."""
+        return self.rows_longer_than(limit) - self.untrainable_rows(limit)
 
-    def kept(self, limit: int) -> int:
-        """Rows that are trained on."""
-        return self.rows - self.useless(limit)
+    def usable_rows(self, limit: int) -> int:
+        """Rows that have a target before the limit."""
+        return self.rows - self.untrainable_rows(limit)
 
-    def kept_tokens(self, limit: int) -> int:
-        """Of the rows that are trained on, cut at the limit; all others are longer than it."""
-        whole = _up_to(self.lengths, self.tokens_up_to, limit)
-        return whole + limit * self.cut(limit)
+    def usable_tokens(self, limit: int) -> int:
+        """Tokens of the usable rows, cut at the limit; all other rows are longer than it."""
+        whole = _cumulative_at(self.lengths, self.cumulative_tokens, limit)
+        return whole + limit * self.truncated_rows(limit)
 
-    def cut_off(self, limit: int) -> int:
-        """Tokens that the rows which are trained on lose."""
-        whole = _up_to(self.first_trained, self.begun_tokens_up_to, limit - 1)
-        return whole - self.kept_tokens(limit)
+    def truncated_tokens(self, limit: int) -> int:
+        """Tokens that the usable rows lose at the limit."""
+        whole = _cumulative_at(self.first_targets, self.cumulative_started_tokens, limit - 1)
+        return whole - self.usable_tokens(limit)
 
-    def last_reply_only(self, limit: int) -> int:
-        """Of the rows that are trained on."""
-        return _up_to(self.first_trained, self.last_replies_up_to, limit - 1)
+    def last_reply_only_rows(self, limit: int) -> int:
+        """Usable rows that are trained on their last reply only."""
+        return _cumulative_at(self.first_targets, self.cumulative_last_reply_rows, limit - 1)
 
-    def trained_within(self, limit: int) -> int:
-        if not len(self.trained_places):
+    def trained_tokens_at(self, limit: int) -> int:
+        if not len(self.span_edges):
             return 0
-        return round(float(np.interp(limit, self.trained_places, self.trained_before, left=0.0)))
+        return round(float(np.interp(limit, self.span_edges, self.targets_before_edge, left=0.0)))
 
     def length_at(self, share: float, limit: int) -> int:
-        """The length that this share of the rows that are trained on has at most, cut at the
-        limit: the median with 0.5."""
-        if not (rows := self.kept(limit)):
+        """The quantile of the usable rows' lengths, cut at the limit; the median for 0.5."""
+        if not (rows := self.usable_rows(limit)):
             return 0
         wanted = max(1, int(np.ceil(share * rows)))
-        if wanted > _up_to(self.lengths, self.rows_up_to, limit):
+        if wanted > _cumulative_at(self.lengths, self.cumulative_rows, limit):
             return limit
-        return int(self.lengths[int(np.searchsorted(self.rows_up_to, wanted))])
+        return int(self.lengths[int(np.searchsorted(self.cumulative_rows, wanted))])
 
     def counts(self, edges: npt.NDArray[np.int64]) -> Ints:
-        """[edges - 1]: rows with a length from one edge up to, not with, the next."""
-        up_to = np.concatenate(([0], self.rows_up_to))
+        """[edges - 1]: rows with a length from one edge up to, but not including, the next."""
+        up_to = np.concatenate(([0], self.cumulative_rows))
         below = up_to[np.searchsorted(self.lengths, edges, side="left")]
         return np.diff(below)
 
 
-def _together(arrays: Sequence[npt.NDArray[Any]]) -> Ints:
+def _concat(arrays: Sequence[npt.NDArray[np.generic]]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *(array.ravel() for array in arrays)]).astype(
         np.int64
     )
 
 
-def _up_to_each(inverse: npt.NDArray[np.intp], values: Ints, distinct: int) -> Ints:
-    """[distinct]: the sum of the values at each distinct place, or at one before."""
+def _cumulative_sums(inverse: npt.NDArray[np.intp], values: Ints, distinct: int) -> Ints:
+    """[distinct]: the sum of the values of each group and all before it."""
     sums = np.zeros(distinct, np.int64)
     np.add.at(sums, inverse, values)
     return np.cumsum(sums)
@@ -145,8 +146,8 @@ def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.i
     return rows.spans[np.repeat(is_chosen, rows.span_counts)].astype(np.int64)
 
 
-def _trained(spans: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
-    """Places, and the trained tokens before each: between two places they grow evenly."""
+def _target_curve(spans: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
+    """Edges of spans, and the targets before each; between two edges they grow linearly."""
     if not len(spans):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     places, at = np.unique(spans.ravel(), return_inverse=True)
@@ -157,7 +158,7 @@ def _trained(spans: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
     return places, np.concatenate((np.zeros(1, np.int64), np.cumsum(growth)))
 
 
-def _up_to(places: Ints, counts: Ints, limit: int) -> int:
+def _cumulative_at(places: Ints, counts: Ints, limit: int) -> int:
     index = int(np.searchsorted(places, limit, side="right"))
     return int(counts[index - 1]) if index else 0
 

@@ -1,40 +1,42 @@
-"""Whether enough rows are left to train on, and if not, why: a run says so, and the page before it.
+"""Whether enough rows remain to train on; the window and a run give the same reason.
 
-Knows nothing of how the rows came to be left.
+Does not know why rows were left out.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.errors import InputError
-from app.data.examples import RowProblem
-from app.data.training_set.row_selection import UsedRows
+from app.data.examples import RowIssue
+from app.data.training_set.row_selection import SelectedRows
 from app.data.training_set.statistics import DataStatistics
 
 
 @dataclass(frozen=True)
-class RowsLeft:
-    """Of one dataset, the rows to train on; those held out are not among them."""
+class RemainingRows:
+    """The training rows of one dataset, without those held out."""
 
     name: str
     kept: int
-    """Those with something to train on before the limit."""
+    """Rows with at least one target within the limit."""
     shortest: int
-    """The length of the shortest, kept or not; 0 where the model takes none."""
-    first_left_out: RowProblem | None
+    """The length of the shortest row, usable or not; 0 if the model takes none."""
+    first_left_out: RowIssue | None
 
     @classmethod
-    def of_run(cls, name: str, train: UsedRows) -> "RowsLeft":
+    def of_run(cls, name: str, train: SelectedRows) -> "RemainingRows":
         return cls(name, train.kept_count, train.shortest, next(train.left_out(), None))
 
     @classmethod
-    def by_statistics(cls, name: str, statistics: DataStatistics, limit: int) -> "RowsLeft":
+    def by_statistics(cls, name: str, statistics: DataStatistics, limit: int) -> "RemainingRows":
         curves = statistics.train
-        return cls(name, curves.kept(limit), curves.shortest, statistics.first_unusable)
+        return cls(name, curves.usable_rows(limit), curves.shortest, statistics.first_unusable)
 
 
-def too_little(datasets: Sequence[RowsLeft], limit: int, batch_size: int) -> InputError | None:
-    """Why a run can't train on these; the others are mixed into the first."""
+def insufficient_rows_error(
+    datasets: Sequence[RemainingRows], limit: int, batch_size: int
+) -> InputError | None:
+    """Why a run can't train on these datasets; all but the first are mixed into it."""
     main, *mixed = datasets
     if main.shortest > limit:
         return InputError(
@@ -53,7 +55,7 @@ def too_little(datasets: Sequence[RowsLeft], limit: int, batch_size: int) -> Inp
     return next((_none(one, f" of the mixed-in {one.name}") for one in mixed if not one.kept), None)
 
 
-def _none(rows: RowsLeft, whose: str) -> InputError:
+def _none(rows: RemainingRows, whose: str) -> InputError:
     if rows.first_left_out is None and not rows.shortest:
         return InputError(
             f"No row{whose} is left to train on: all are held out for validation.",

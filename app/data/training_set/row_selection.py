@@ -1,22 +1,23 @@
-"""The rows of a set to train or to validate on: those that are kept, and those left out."""
+"""The rows of a split, usable ones and those left out, and the parts of mixed datasets."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_PROBLEMS, RowProblem
+from app.data.examples import KEPT_ISSUES, RowIssue
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenView, are_further_examples, place_of
+from app.data.tokens.rows import are_further_examples, concat_rows, place_of
 from app.data.tokens.store_files import TokenStore
-from app.data.training_set.concatenated_rows import joined
+from app.data.tokens.view import TokenView
 
 
 class FileRows:
-    """Some rows of one file; those without a trained token within the limit are left out."""
+    """Rows of one file; those without a target within the limit are left out."""
 
     def __init__(
         self,
@@ -26,7 +27,7 @@ class FileRows:
         limit: int,
         with_problems: bool = True,
     ) -> None:
-        """With problems, the rows that never became tokens count as left out here."""
+        """With problems, rows that were never tokenized count as left out here."""
         self.name, self._path, self._limit = path.name, path, limit
         self._store = store if with_problems else None
         self.rows = rows = store.rows
@@ -42,31 +43,31 @@ class FileRows:
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
         is_further = are_further_examples(rows.places[self.kept])
         self.further_examples = int(is_further.sum())
-        """Beyond the first of each chat."""
+        """Examples beyond the first of each chat."""
         self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
         self.tokens = int(rows.lengths[self.kept].sum())
         notes = rows.notes[self.kept][~is_further]
         self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
     def longer_than(self, length: int) -> int:
-        """Of the rows that are kept, cut at the limit."""
+        """Usable rows longer than this, cut at the limit."""
         return int((self.rows.lengths[self.kept] > length).sum()) if length < self._limit else 0
 
-    def left_out(self) -> list[RowProblem]:
-        """The first of those that are not kept, in the file's order."""
+    def left_out(self) -> list[RowIssue]:
+        """The first rows left out, in file order."""
         problems = self._store.first_problems(self._path) if self._store else ()
-        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
+        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_ISSUES]]
         both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
-        return both[:KEPT_PROBLEMS]
+        return both[:KEPT_ISSUES]
 
-    def _cut_away_row(self, row: int) -> RowProblem:
+    def _cut_away_row(self, row: int) -> RowIssue:
         length = int(self.rows.lengths[row])
         reason = f"its {length:,} tokens are cut at {self._limit:,}, before anything to train on"
-        return RowProblem(self._path, place_of(self.rows, row), reason)
+        return RowIssue(self._path, place_of(self.rows, row), reason)
 
 
-class UsedRows:
-    """Those of all files of a set."""
+class SelectedRows:
+    """The rows of all files of a split."""
 
     def __init__(self, files: Sequence[FileRows]) -> None:
         self.files = tuple(files)
@@ -88,24 +89,51 @@ class UsedRows:
         return np.concatenate(digests) if digests else np.zeros(0, np.uint64)
 
     def longer_than(self, length: int) -> int:
-        """Of the rows that are kept, cut at the limit."""
+        """Usable rows longer than this, cut at the limit."""
         return sum(file.longer_than(length) for file in self.files)
 
-    def left_out(self) -> Iterator[RowProblem]:
-        """The first of each file."""
+    def left_out(self) -> Iterator[RowIssue]:
+        """The first rows left out of each file."""
         return (problem for file in self.files for problem in file.left_out())
 
 
-def together(sets: Sequence[UsedRows]) -> UsedRows:
-    return UsedRows([file for used in sets for file in used.files])
+def concat_selections(sets: Sequence[SelectedRows]) -> SelectedRows:
+    return SelectedRows([file for used in sets for file in used.files])
 
 
-def view_of(used: UsedRows, limit: int, mixing: Mixing | None = None) -> TokenView:
-    """The rows that are kept, file after file."""
+def as_view(used: SelectedRows, limit: int, mixing: Mixing | None = None) -> TokenView:
+    """The usable rows, file after file."""
     if not used.files:
         return TokenView.of([])
     begins = [0, *accumulate(len(file.rows) for file in used.files[:-1])]
     names = [(begin, file.name) for begin, file in zip(begins, used.files, strict=True)]
     chosen = [begin + file.kept for begin, file in zip(begins, used.files, strict=True)]
-    rows = joined([file.rows for file in used.files])
+    rows = concat_rows([file.rows for file in used.files])
     return TokenView(rows, np.concatenate(chosen), limit, mixing, names)
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """The part of a run that one dataset gives."""
+
+    name: str
+    rows: int
+    """Its rows to train on."""
+    rows_per_epoch: int
+    """Rows that an epoch takes; some may repeat."""
+    trained_tokens: float
+    """The expected number of tokens trained per epoch."""
+    valid: TokenView
+
+
+def dataset_parts(
+    names: Sequence[str], train: TokenView, valids: Sequence[TokenView]
+) -> tuple[DatasetPart, ...]:
+    mixing = train.mixing or Mixing((len(train),), (len(train),))
+    counts = np.split(train.trained_counts, np.cumsum(mixing.sizes)[:-1])
+    return tuple(
+        DatasetPart(name, size, rows_per_epoch, float(count.mean()) * rows_per_epoch, valid)
+        for name, size, rows_per_epoch, count, valid in zip(
+            names, mixing.sizes, mixing.rows_per_dataset, counts, valids, strict=True
+        )
+    )

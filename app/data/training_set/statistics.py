@@ -1,4 +1,4 @@
-"""What a dataset's token stores say of it: how rows fare at every limit, split as in a run."""
+"""Statistics of a dataset's token stores, split as in a run, for any length limit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,73 +10,77 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_PROBLEMS, ProblemKind, RowProblem
-from app.data.rows.row_notes import FOUND_BY_MODEL, KINDS, note_reason
-from app.data.tokenizing.stopping_rows import stopping_rows
+from app.data.examples import KEPT_ISSUES, IssueKind, RowIssue
+from app.data.rows.bad_rows import count_by_kind
+from app.data.rows.row_notes import KINDS, MODEL_NOTES, note_reason
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenRows, are_further_examples, place_of
 from app.data.tokens.store_files import TokenStore
-from app.data.training_set.length_distribution import LengthCurves
+from app.data.training_set.length_distribution import LengthDistribution
 
 Stored = tuple[Path, TokenStore]
-"""A dataset's file with its rows."""
+"""A file of a dataset with its store."""
 
 
 @dataclass(frozen=True)
 class DataStatistics:
-    train: LengthCurves
-    valid: LengthCurves
-    refused: tuple[RowProblem, ...]
-    """Why the model can't take rows that are examples: the first 1000."""
+    train: LengthDistribution
+    valid: LengthDistribution
+    refused: tuple[RowIssue, ...]
+    """The first 1000 examples that the model can't take, with the reasons."""
     refused_count: int
     unusable_count: int
-    """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
-    first_stopping: RowProblem | None = None
-    """Of the refused rows those at which a run stops unless it leaves them out: the first."""
-    stopping_counts: Counter[ProblemKind] = field(default_factory=Counter)
-    first_unusable: RowProblem | None = None
-    """Of the training files."""
-    further: LengthCurves = field(default_factory=lambda: LengthCurves.of([]))
-    """Of `train`, the examples beyond the first of each chat."""
-    noted: tuple[RowProblem, ...] = ()
-    """Of rows that are trained on, what only the model's template and tokenizer tell: the first
-    1000."""
-    noted_counts: Counter[ProblemKind] = field(default_factory=Counter)
+    """Rows that are not tokenized: refused by the model, or invalid and left out."""
+    first_stopping: RowIssue | None = None
+    """The first refused row at which a run stops unless invalid rows are left out."""
+    stopping_counts: Counter[IssueKind] = field(default_factory=Counter)
+    first_unusable: RowIssue | None = None
+    """The first such row of the training files."""
+    further: LengthDistribution = field(default_factory=lambda: LengthDistribution.of([]))
+    """The examples of `train` beyond the first of each chat."""
+    noted: tuple[RowIssue, ...] = ()
+    """The first 1000 notes of the model's template and tokenizer about rows that are trained on."""
+    noted_counts: Counter[IssueKind] = field(default_factory=Counter)
 
     @property
     def stopping_count(self) -> int:
-        """Rows that stop a run unless they are to be left out."""
+        """Rows at which a run stops unless invalid rows are left out."""
         return self.unusable_count - self.refused_count + self.stopping_counts.total()
 
     @property
     def has_rows(self) -> bool:
-        """Whether any row became tokens."""
+        """Whether any row was tokenized."""
         return bool(self.train.rows or self.valid.rows)
 
     def further_cost(self, limit: int) -> float:
-        """How many times the tokens of the chats' first examples all examples have."""
-        tokens = self.train.kept_tokens(limit)
-        return tokens / max(1, tokens - self.further.kept_tokens(limit))
+        """The ratio of all examples' tokens to those of the chats' first examples."""
+        tokens = self.train.usable_tokens(limit)
+        return tokens / max(1, tokens - self.further.usable_tokens(limit))
 
     def longer_than(self, length: int | None, limit: int) -> int:
         """Rows that a run uses and that are longer than this, cut at the limit."""
         return sum(
-            curves.longer_than(length or limit, limit) for curves in (self.train, self.valid)
+            curves.usable_rows_longer_than(length or limit, limit)
+            for curves in (self.train, self.valid)
         )
 
     def left_out(self, limit: int) -> int:
         """Rows that a run uses neither to train nor to validate."""
-        return self.unusable_count + self.train.useless(limit) + self.valid.useless(limit)
+        return (
+            self.unusable_count
+            + self.train.untrainable_rows(limit)
+            + self.valid.untrainable_rows(limit)
+        )
 
 
 @dataclass(frozen=True)
 class EpochFacts:
-    """What a run's epoch takes of its datasets, as the mixing has it."""
+    """The rows and tokens that an epoch takes."""
 
     rows: tuple[int, ...]
-    """Of each dataset, some maybe more than once."""
+    """Of each dataset; some rows may repeat."""
     tokens: float
-    """As is to be expected of so many rows of each."""
+    """The expected number."""
     trained_tokens: float
 
     def batches(self, batch_size: int) -> int:
@@ -89,74 +93,81 @@ class EpochFacts:
 def epoch_facts(
     statistics: Sequence[DataStatistics], shares: Sequence[float], limit: int
 ) -> EpochFacts | None:
-    """`shares` are those of all datasets but the first. None where one has no row to train on, or
-    where the shares leave nothing for the first."""
+    """The rows and tokens of an epoch; `shares` are those of all datasets but the first.
+
+    None if a dataset has no row to train on, or if the shares leave nothing for the first.
+    """
     curves = [one.train for one in statistics]
-    kept = [one.kept(limit) for one in curves]
+    kept = [one.usable_rows(limit) for one in curves]
     if not all(kept) or sum(shares) >= 1:
         return None
-    taken = Mixing.by_shares(kept, shares).taken
-    passes = [rows / size for rows, size in zip(taken, kept, strict=True)]
+    rows_per_dataset = Mixing.from_fractions(kept, shares).rows_per_dataset
+    passes = [rows / size for rows, size in zip(rows_per_dataset, kept, strict=True)]
     return EpochFacts(
-        taken,
-        sum(map(mul, passes, (one.kept_tokens(limit) for one in curves))),
-        sum(map(mul, passes, (one.trained_within(limit) for one in curves))),
+        rows_per_dataset,
+        sum(map(mul, passes, (one.usable_tokens(limit) for one in curves))),
+        sum(map(mul, passes, (one.trained_tokens_at(limit) for one in curves))),
     )
 
 
 def data_statistics(
-    train: Sequence[Stored], valid: Sequence[Stored], held: Sequence[npt.NDArray[np.bool_]]
+    train: Sequence[Stored], valid: Sequence[Stored], holdout: Sequence[npt.NDArray[np.bool_]]
 ) -> DataStatistics:
-    """`held`: of each training file, which of its rows are held out; none, if there are files to
-    validate on."""
+    """`holdout` masks the rows of each training file that are held out; empty with validation
+    files.
+    """
     rows = [store.rows for _, store in train]
-    kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, held, strict=True)]
-    out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, held, strict=True)]
+    kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, holdout, strict=True)]
+    out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, holdout, strict=True)]
     out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
     both = (*train, *valid)
-    first, stopping = stopping_rows(both)
+    first, stopping = count_by_kind(issue for path, store in both for issue in store.stopping(path))
     refused = (problem for path, store in both for problem in store.refused(path))
     noted = (problem for path, store in both for problem in noted_rows(path, store.rows))
     return DataStatistics(
-        train=LengthCurves.of(kept),
-        valid=LengthCurves.of(out),
-        refused=tuple(islice(refused, KEPT_PROBLEMS)),
+        train=LengthDistribution.of(kept),
+        valid=LengthDistribution.of(out),
+        refused=tuple(islice(refused, KEPT_ISSUES)),
         refused_count=sum(store.refused_count for _, store in both),
         unusable_count=sum(store.problem_count for _, store in both),
         first_stopping=first,
         stopping_counts=stopping,
         first_unusable=next((one for path, store in train for one in store.problems(path)), None),
-        further=LengthCurves.of(
+        further=LengthDistribution.of(
             [(part, chosen[are_further_examples(part.places[chosen])]) for part, chosen in kept]
         ),
-        noted=tuple(islice(noted, KEPT_PROBLEMS)),
+        noted=tuple(islice(noted, KEPT_ISSUES)),
         noted_counts=sum((_noted_counts(store.rows) for _, store in both), Counter()),
     )
 
 
-def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowProblem]:
-    """A warning for each note that a row has from the model's template and tokenizer."""
-    for row in np.flatnonzero(rows.notes & sum(FOUND_BY_MODEL)).tolist():
-        for note in FOUND_BY_MODEL:
+def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowIssue]:
+    """Yield a warning for each note that the model's template and tokenizer made about a row."""
+    for row in np.flatnonzero(rows.notes & sum(MODEL_NOTES)).tolist():
+        for note in MODEL_NOTES:
             if rows.notes[row] & note:
                 place = place_of(rows, row)
-                yield RowProblem(path, place, note_reason(note), KINDS[note], is_warning=True)
+                yield RowIssue(path, place, note_reason(note), KINDS[note], is_warning=True)
 
 
-def _noted_counts(rows: TokenRows) -> Counter[ProblemKind]:
-    counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in FOUND_BY_MODEL}
+def _noted_counts(rows: TokenRows) -> Counter[IssueKind]:
+    counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in MODEL_NOTES}
     return +Counter(counts)
 
 
-def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowProblem, ...]:
-    """The first 1000 rows that are longer than the limit, as the terminal's report names them."""
-    found: list[RowProblem] = []
+def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowIssue, ...]:
+    """The first 1000 rows longer than the limit."""
+    issues: list[RowIssue] = []
     for path, store in stored:
         rows = store.rows
-        for row in np.flatnonzero(rows.lengths > limit)[: KEPT_PROBLEMS - len(found)].tolist():
-            is_useless = int(rows.spans[rows.span_starts[row], 0]) >= limit
-            reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
-            reason += ", before anything to train on" if is_useless else ""
-            place = place_of(rows, row)
-            found.append(RowProblem(path, place, reason, "too long", is_warning=not is_useless))
-    return tuple(found)
+        for row in np.flatnonzero(rows.lengths > limit)[: KEPT_ISSUES - len(issues)].tolist():
+            issues.append(long_row_issue(path, rows, row, limit))
+    return tuple(issues)
+
+
+def long_row_issue(path: Path, rows: TokenRows, row: int, limit: int) -> RowIssue:
+    """The issue of a row that is cut; a warning if a target remains."""
+    has_target = int(rows.spans[rows.span_starts[row], 0]) < limit
+    reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
+    reason += "" if has_target else ", before anything to train on"
+    return RowIssue(path, place_of(rows, row), reason, "too long", is_warning=has_target)

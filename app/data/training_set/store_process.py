@@ -1,7 +1,7 @@
-"""The token stores of a dataset, made by a process of its own beside a run that has begun.
+"""Builds the token stores of a dataset in a process of its own, beside a run that has begun.
 
-It never imports MLX, leaves the processor to the run where both want it, and ends with its parent
-or when it is not wanted any more; what it has done by then is kept for the next time.
+It never imports MLX, has a low priority, and ends with its parent or when the run needs it no more;
+unfinished stores are kept for the next time.
 """
 
 import os
@@ -17,109 +17,112 @@ from time import monotonic
 from app.core.errors import AppError, RunError
 from app.core.system import child_processes
 from app.core.system.child_processes import terminal_signals_blocked
-from app.data.chat.template_trial import known_problem, take_problem
-from app.data.training_set.training_data import LaterRows, MixedFiles, opening_stores
+from app.data.chat.template_trial import known_problem, set_known_problem
+from app.data.training_set.training_data import LaterRows, MixedFiles, open_or_build_stores
 
 _NICENESS = 10
 _SECONDS_BETWEEN_SHARES = 0.2
 _SECONDS_TO_END = 4.0
-"""To close a lot and to write the journal."""
+"""Enough to close a chunk and to write the journal."""
 _DONE = "done"
 
 
-class StoresInMaking:
-    """What a run knows of the process, and its end."""
+class StoreBuilder:
+    """Starts the process, follows its progress and ends it."""
 
     def __init__(self, later: LaterRows) -> None:
         self._later = later
         self._process: BaseProcess | None = None
         self.share = 0.0
-        """How much is done."""
+        """The share done, from 0 to 1."""
         self._is_done = False
 
     def start(self) -> None:
         context = child_processes.PROCESSES
-        self._told, telling = context.Pipe(duplex=False)
-        wanted, self._wanting = context.Pipe(duplex=False)
+        self._results, results = context.Pipe(duplex=False)
+        keep_alive, self._keep_alive = context.Pipe(duplex=False)
         problem = known_problem(self._later.tokenizer.chat_template)
-        given = pickle.dumps((problem, self._later))
-        self._process = context.Process(target=_make, args=(given, telling, wanted))
+        payload = pickle.dumps((problem, self._later))
+        self._process = context.Process(target=_run, args=(payload, results, keep_alive))
         with terminal_signals_blocked():
             self._process.start()
-        telling.close()
-        wanted.close()
+        results.close()
+        keep_alive.close()
 
-    def are_made(self, patience: float = 0.0) -> bool:
-        """Whether all rows are tokens now, or so many seconds later. Raises RunError: why not."""
-        while not self._is_done and self._told.poll(patience):
+    def are_ready(self, patience: float = 0.0) -> bool:
+        """Whether all rows are tokenized, waiting up to `patience` seconds.
+
+        Raises RunError if the process failed.
+        """
+        while not self._is_done and self._results.poll(patience):
             patience = 0.0
             try:
-                heard = self._told.recv()
+                message = self._results.recv()
             except (EOFError, OSError):
                 raise RunError(
-                    "The process that turned the other rows into tokens ended before it was done.",
-                    "Go on with the run: what was done is kept. If it comes again, memory may be "
+                    "The process that tokenizes the other rows ended before it was done.",
+                    "Resume the run: the finished part is kept. If it happens again, memory may be "
                     "short.",
                 ) from None
-            if isinstance(heard, RunError):
-                raise heard
-            self._is_done = heard == _DONE
-            self.share = 1.0 if self._is_done else float(heard)
+            if isinstance(message, RunError):
+                raise message
+            self._is_done = message == _DONE
+            self.share = 1.0 if self._is_done else float(message)
         return self._is_done
 
     def close(self) -> None:
-        """End the process, which keeps what it has done."""
+        """End the process; unfinished stores are kept."""
         if self._process is None:
             return
-        self._wanting.close()
+        self._keep_alive.close()
         self._process.join(_SECONDS_TO_END)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        self._told.close()
+        self._results.close()
         self._process = None
 
 
-def _make(given: bytes, telling: Connection, wanted: Connection) -> None:
-    """What the process does."""
+def _run(payload: bytes, results: Connection, keep_alive: Connection) -> None:
+    """The process's main function."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     with suppress(OSError):
         os.nice(_NICENESS)
-    is_unwanted = threading.Event()
-    threading.Thread(target=_watch, args=(wanted, is_unwanted), daemon=True).start()
-    problem, later = pickle.loads(given)
-    take_problem(later.tokenizer.chat_template, problem)
+    should_end = threading.Event()
+    threading.Thread(target=_watch, args=(keep_alive, should_end), daemon=True).start()
+    problem, later = pickle.loads(payload)
+    set_known_problem(later.tokenizer.chat_template, problem)
     try:
-        _tell(telling, _DONE if _made(later, telling, is_unwanted) else 0.0)
+        _send(results, _DONE if _build(later, results, should_end) else 0.0)
     except AppError as error:
-        _tell(telling, RunError(error.message, error.hint))
+        _send(results, RunError(error.message, error.hint))
 
 
-def _made(later: LaterRows, telling: Connection, is_unwanted: threading.Event) -> bool:
+def _build(later: LaterRows, results: Connection, should_end: threading.Event) -> bool:
     datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
-    making = opening_stores(datasets, later.tokenizer, later.settings.rows, later.contents)
-    told = monotonic()
-    for share in making:
-        if is_unwanted.is_set():
-            making.close()
+    building = open_or_build_stores(datasets, later.tokenizer, later.settings.rows, later.contents)
+    last_sent = monotonic()
+    for share in building:
+        if should_end.is_set():
+            building.close()
             return False
-        if monotonic() - told > _SECONDS_BETWEEN_SHARES:
-            told = monotonic()
-            _tell(telling, share)
+        if monotonic() - last_sent > _SECONDS_BETWEEN_SHARES:
+            last_sent = monotonic()
+            _send(results, share)
     return True
 
 
-def _tell(telling: Connection, what: object) -> None:
+def _send(results: Connection, what: object) -> None:
     with suppress(OSError):  # the run has ended
-        telling.send(what)
+        results.send(what)
 
 
-def _watch(wanted: Connection, is_unwanted: threading.Event) -> None:
-    """One that is deep in a single operation doesn't see that nobody wants it any more."""
+def _watch(keep_alive: Connection, should_end: threading.Event) -> None:
+    """End the process soon after the run closes its pipe, even within a single operation."""
     parent = parent_process()
     if parent is not None:
-        connection.wait([parent.sentinel, wanted])
-        is_unwanted.set()
+        connection.wait([parent.sentinel, keep_alive])
+        should_end.set()
         threading.Event().wait(_SECONDS_TO_END)
         os._exit(1)

@@ -1,6 +1,6 @@
-"""What a run trains and validates on: the rows of its files as tokens, split, cut and mixed.
+"""The data of a run: the tokenized rows of its files, split, cut and mixed.
 
-Knows no model. What can't be trained on is named; too little to train on is refused.
+Knows no model. Rows that can't be trained on are reported; too few rows are an error.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -13,25 +13,31 @@ import numpy.typing as npt
 from app.core.column_mapping import ColumnMapping
 from app.core.progress import drain, scaled_progress
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
-from app.data.examples import RowProblem
-from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
-from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
-from app.data.tokenizing.stopping_rows import stopping_refusal, stopping_rows
-from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.examples import RowIssue
+from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
+from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
+from app.data.rows.bad_rows import count_by_kind, stopping_error
+from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenView
 from app.data.tokens.store_files import TokenStore
+from app.data.tokens.view import TokenView
 from app.data.training_set.dataset_log import mixing_notes, row_notes, validation_notes
 from app.data.training_set.early_rows import EarlyRows
-from app.data.training_set.minimum_rows import RowsLeft, too_little
-from app.data.training_set.mixed_parts import DatasetPart, mixed_parts
-from app.data.training_set.row_selection import FileRows, UsedRows, together, view_of
-from app.data.training_set.validation_split import held_out_of_datasets
+from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
+from app.data.training_set.row_selection import (
+    DatasetPart,
+    FileRows,
+    SelectedRows,
+    as_view,
+    concat_selections,
+    dataset_parts,
+)
+from app.data.training_set.validation_split import split_datasets
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """How rows become what is trained on."""
+    """The settings that decide what a run trains on."""
 
     rows: RowSettings
     max_seq_length: int
@@ -39,9 +45,11 @@ class DataSettings:
     validation_split: float = 0.0
     seed: int = 0
     context_tokens: int | None = None
-    """The longest row that the model was made for, if that is known."""
+    """The longest row that the model was made for, if known."""
     early_rows: int = 0
-    """About so many the first epoch begins with where there is one large dataset; 0: none."""
+    """The approximate number of rows that the first epoch of a large dataset begins with; 0:
+    none.
+    """
 
     @property
     def early(self) -> EarlyRows:
@@ -50,7 +58,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class MixedFiles:
-    """A further dataset, and which share of an epoch's rows is taken from it."""
+    """A further dataset, and its share of an epoch's rows."""
 
     files: DatasetFiles
     share: float
@@ -59,9 +67,9 @@ class MixedFiles:
 
 @dataclass(frozen=True)
 class LaterRows:
-    """A dataset of which some rows are tokens: what makes tokens of all, and what is known of it.
+    """A dataset of which only some rows are tokenized, with the means to tokenize the rest.
 
-    The counts are those of its rows; a few may turn out to be no examples for this model.
+    The numbers are of valid rows; the model may refuse a few of them.
     """
 
     files: DatasetFiles
@@ -71,33 +79,33 @@ class LaterRows:
     train_rows: int
     valid_rows: int
     longest: int
-    """Tokens that the longest row may have, as it is cut."""
+    """The longest row in tokens, as it is cut; an upper bound."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run trains and validates on; every row has at least one trained token.
+    """The rows that a run trains and validates on; every row has at least one target.
 
-    Where there are later rows, these are the early ones and some to validate on.
+    With `later`, these are the early rows and some validation rows.
     """
 
     train: TokenView
     valid: TokenView
     cut: int
-    """Rows kept, but cut at the limit."""
-    left_out: tuple[RowProblem, ...]
+    """Usable rows that are cut at the limit."""
+    left_out: tuple[RowIssue, ...]
     """The first 1000 of each file."""
     left_out_count: int
     notes: tuple[str, ...]
     """Plain sentences for the log."""
     fingerprints: dict[str, str]
-    """As of `fingerprint.reading_fingerprints`, of what was read."""
+    """Path → SHA-256 of the files that were read, as of `fingerprint.stream_fingerprints`."""
     parts: tuple[DatasetPart, ...] = ()
-    """Each dataset, the first being the one the others are mixed into."""
+    """The datasets; the others are mixed into the first."""
     beyond_context: int = 0
     """Rows that are longer, as they are cut, than the model was made for."""
     early: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    """Which rows to train on the first epoch begins with, as `early_rows` has it."""
+    """Indexes of the rows that the first epoch begins with, as of `early_rows`."""
     later: LaterRows | None = None
 
     @property
@@ -115,80 +123,84 @@ def open_data(
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> TrainingData:
-    """Every row that can be trained, cut at the limit; the rest is named.
+    """All usable rows, cut at the limit; the rest is reported.
 
-    Raises InputError when too little is left to train on, or a row is bad.
+    Raises InputError if a row is invalid, or too few rows are left.
     """
-    return drain(opening_data(files, tokenizer, settings, mixed))
+    return drain(open_data_stream(files, tokenizer, settings, mixed))
 
 
-def opening_data(
+def open_data_stream(
     files: DatasetFiles,
     tokenizer: Tokenizer,
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
-    """The same in small steps: yields the share done, 0 to 1, where there is much to do."""
+    """The same in small steps: yields the share done, from 0 to 1, if there is much to do."""
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     paths = [path for more in (main, *mixed) for path in more.files.all_files]
     to_hash = HASHING * bytes_to_hash(paths)
-    whole = to_hash + sum(facts_of(path).st_size for path in paths)
-    contents = yield from scaled_progress(reading_contents(paths), 0, to_hash, whole)
-    opening = opening_stores([main, *mixed], tokenizer, settings.rows, contents)
+    whole = to_hash + sum(file_stat(path).st_size for path in paths)
+    contents = yield from scaled_progress(hash_files(paths), 0, to_hash, whole)
+    opening = open_or_build_stores([main, *mixed], tokenizer, settings.rows, contents)
     stores = yield from scaled_progress(opening, to_hash, whole - to_hash, whole)
     return rows_from_stores([main, *mixed], stores, settings)
 
 
-def opening_stores(
+def open_or_build_stores(
     datasets: Sequence[MixedFiles],
     tokenizer: Tokenizer,
     settings: RowSettings,
     contents: Mapping[Path, FileContent],
 ) -> Generator[float, None, dict[Path, TokenStore]]:
-    """The rows of all files as tokens; yields the share done. Raises AppError."""
+    """The stores of all files; yields the share done. Raises AppError."""
     read = [(one, path) for one in datasets for path in one.files.all_files]
-    sizes = [facts_of(path).st_size for _, path in read]
+    sizes = [file_stat(path).st_size for _, path in read]
     stores: dict[Path, TokenStore] = {}
     for number, (one, path) in enumerate(read):
         rows = replace(settings, columns=one.columns)
-        making = opening_store(path, tokenizer, rows, contents[path])
+        opening = open_or_build_store(path, tokenizer, rows, contents[path])
         before = sum(sizes[:number])
-        stores[path] = yield from scaled_progress(making, before, sizes[number], sum(sizes))
+        stores[path] = yield from scaled_progress(opening, before, sizes[number], sum(sizes))
     return stores
 
 
 def rows_from_stores(
     datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
-    """The same from the stores of all files; the other datasets are mixed into the first."""
-    if not settings.rows.leave_out_bad_rows:
-        first, counts = stopping_rows(stores.items())
-        if first and (refusal := stopping_refusal(first, counts[first.kind])):
-            raise refusal
+    """The data of a run from the stores of all files; the other datasets are mixed into the
+    first.
+    """
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     names = [dataset_name(dataset.files) for dataset in datasets]
-    left = list(map(RowsLeft.of_run, names, trains))
-    if refusal := too_little(left, limit, settings.batch_size):
+    left = list(map(RemainingRows.of_run, names, trains))
+    if refusal := insufficient_rows_error(left, limit, settings.batch_size):
         raise refusal
+    if not settings.rows.leave_out_bad_rows:
+        first, counts = count_by_kind(
+            issue for path, store in stores.items() for issue in store.stopping(path)
+        )
+        if first and (refusal := stopping_error(first, counts[first.kind])):
+            raise refusal
     mixing = None
     if len(datasets) > 1:
         shares = [dataset.share for dataset in datasets[1:]]
-        mixing = Mixing.by_shares([train.kept_count for train in trains], shares)
-    view = view_of(together(trains), limit, mixing)
-    parts = mixed_parts(names, view, [view_of(valid, limit) for valid in valids])
-    used, valid = together([*trains, *valids]), together(valids)
+        mixing = Mixing.from_fractions([train.kept_count for train in trains], shares)
+    view = as_view(concat_selections(trains), limit, mixing)
+    parts = dataset_parts(names, view, [as_view(valid, limit) for valid in valids])
+    used, valid = concat_selections([*trains, *valids]), concat_selections(valids)
     notes = [
         *row_notes(used, limit),
         *mixing_notes(view, names, settings.seed),
         *validation_notes(
-            together(trains), valid, parts, not any(one.files.valid for one in datasets)
+            concat_selections(trains), valid, parts, not any(one.files.valid for one in datasets)
         ),
     ]
     return TrainingData(
         train=view,
-        valid=view_of(valid, limit),
+        valid=as_view(valid, limit),
         cut=used.cut,
         left_out=tuple(used.left_out()),
         left_out_count=used.left_out_count,
@@ -202,15 +214,15 @@ def rows_from_stores(
 
 def _early(
     datasets: Sequence[MixedFiles],
-    trains: Sequence[UsedRows],
+    trains: Sequence[SelectedRows],
     stores: Mapping[Path, TokenStore],
     settings: DataSettings,
 ) -> npt.NDArray[np.intp]:
-    """Which rows of the view the first epoch begins with; none where datasets are mixed."""
+    """Indexes of the rows that the first epoch begins with; none if datasets are mixed."""
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
     share = 0.0 if files.valid else settings.validation_split
-    if len(datasets) > 1 or not rule.are_in(rows, share):
+    if len(datasets) > 1 or not rule.applies_to(rows, share):
         return np.zeros(0, np.intp)
     keys = [
         rule.keys(file.rows.digests[file.kept], file.rows.places[file.kept], number)
@@ -221,25 +233,25 @@ def _early(
 
 def _split(
     datasets: Sequence[DatasetFiles], stores: dict[Path, TokenStore], settings: DataSettings
-) -> tuple[list[UsedRows], list[UsedRows]]:
-    """Of each dataset the rows to train on, and those to validate on."""
+) -> tuple[list[SelectedRows], list[SelectedRows]]:
+    """The training rows and the validation rows of each dataset."""
     limit = settings.max_seq_length
-    held_out = held_out_of_datasets(
+    masks = split_datasets(
         [[stores[path].rows.digests for path in files.train_files] for files in datasets],
         [bool(files.valid) for files in datasets],
         settings.validation_split,
         settings.seed,
     )
     trains, valids = [], []
-    for files, held in zip(datasets, held_out, strict=True):
+    for files, file_masks in zip(datasets, masks, strict=True):
         train, valid = [], [_whole_file(path, stores[path], limit) for path in files.valid_files]
-        for path, mask in zip(files.train_files, held, strict=True):
+        for path, mask in zip(files.train_files, file_masks, strict=True):
             train.append(FileRows(path, stores[path], np.flatnonzero(~mask), limit))
             if not files.valid:
                 chosen = np.flatnonzero(mask)
                 valid.append(FileRows(path, stores[path], chosen, limit, with_problems=False))
-        trains.append(UsedRows(train))
-        valids.append(UsedRows(valid))
+        trains.append(SelectedRows(train))
+        valids.append(SelectedRows(valid))
     return trains, valids
 
 

@@ -1,38 +1,38 @@
-"""Which rows are held out for validation, decided by seed and content alone."""
+"""Chooses the rows held out for validation, by seed and content alone."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-_DRAWN_AT_ONCE = 4096
+_GROUPS_AT_ONCE = 4096
 
 Digests = npt.NDArray[np.uint64]
-Held = npt.NDArray[np.bool_]
+HoldoutMask = npt.NDArray[np.bool_]
 
 
-def held_out(digests: Digests, share: float, seed: int) -> Held:
-    """[rows]: which rows of one file are held out; `held_out_of_each` says how."""
-    return held_out_of_each([[digests]], [share], seed)[0][0]
+def holdout_mask(digests: Digests, share: float, seed: int) -> HoldoutMask:
+    """[rows]: the rows of one file that are held out, as of `holdout_masks`."""
+    return holdout_masks([[digests]], [share], seed)[0][0]
 
 
-def held_out_of_datasets(
+def split_datasets(
     digests: Sequence[Sequence[Digests]], have_valid: Sequence[bool], share: float, seed: int
-) -> list[list[Held]]:
-    """As a run does: of each dataset its share, but for those that have a file to validate on."""
+) -> list[list[HoldoutMask]]:
+    """The masks of a run: each dataset gives its share unless it has a validation file."""
     shares = [0.0 if has_valid else share for has_valid in have_valid]
-    return held_out_of_each(digests, shares, seed)
+    return holdout_masks(digests, shares, seed)
 
 
-def held_out_of_each(
+def holdout_masks(
     datasets: Sequence[Sequence[Digests]], shares: Sequence[float], seed: int
-) -> list[list[Held]]:
-    """For each file of each dataset, [rows]: which are held out.
+) -> list[list[HoldoutMask]]:
+    """A mask [rows] for each file of each dataset: the rows that are held out.
 
-    Rows are drawn by a hash of seed and content: equal rows stay on one side, wherever they stand,
-    and the same rows are drawn whatever their order. Each dataset gives its share, its files in
-    proportion; at least one row if it has two different ones. With share 0 none of its rows is
-    held out, nor a row of another dataset that equals one of them.
+    Rows are drawn by a hash of seed and content: equal rows stay on one side, and the order of rows
+    does not matter. Each dataset gives its share, its files in proportion, and at least one row if
+    it has two different ones. With share 0 none of its rows is held out, nor a row of another
+    dataset that equals one of them.
     """
     files = [file for dataset in datasets for file in dataset]
     file_of_row = np.repeat(np.arange(len(files)), [len(file) for file in files])
@@ -40,53 +40,57 @@ def held_out_of_each(
     content, firsts, groups, sizes = np.unique(
         digests, return_index=True, return_inverse=True, return_counts=True
     )
-    held = np.zeros(len(sizes), np.bool_)
-    may_be_held = np.ones(len(sizes), np.bool_)
-    file_of_group = file_of_row[firsts]  # equal rows count to the first file they stand in
+    masked = np.zeros(len(sizes), np.bool_)
+    may_be_masked = np.ones(len(sizes), np.bool_)
+    file_of_group = file_of_row[firsts]  # equal rows count for the first file that has them
     dataset_of_file = np.repeat(np.arange(len(datasets)), [len(files) for files in datasets])
     for dataset, share in enumerate(shares):
         if share <= 0:
-            may_be_held[groups[dataset_of_file[file_of_row] == dataset]] = False
+            may_be_masked[groups[dataset_of_file[file_of_row] == dataset]] = False
     order = _order(content, seed)
     for dataset, share in enumerate(shares):
         if share > 0:
             numbers = np.flatnonzero(dataset_of_file == dataset)
-            ours = may_be_held & (dataset_of_file[file_of_group] == dataset)
-            _hold(held, sizes, order, [ours & (file_of_group == file) for file in numbers], share)
+            ours = may_be_masked & (dataset_of_file[file_of_group] == dataset)
+            _mark_holdout(
+                masked, sizes, order, [ours & (file_of_group == file) for file in numbers], share
+            )
     ends = np.cumsum([len(file) for file in files])
-    masks = iter(np.split(held[groups], ends[:-1]) if files else [])
+    masks = iter(np.split(masked[groups], ends[:-1]) if files else [])
     return [[next(masks) for _ in dataset] for dataset in datasets]
 
 
-def _hold(
-    held: Held,
+def _mark_holdout(
+    masked: HoldoutMask,
     sizes: npt.NDArray[np.intp],
     order: npt.NDArray[np.intp],
     files: Sequence[npt.NDArray[np.bool_]],
     share: float,
 ) -> None:
-    """Mark the groups of equal rows that one dataset gives; `files` say which are in which."""
+    """Mark the groups of equal rows that one dataset gives; `files` masks the groups of each
+    file.
+    """
     ours = np.logical_or.reduce(files)
     if ours.sum() < 2:
         return
     rows = [int(sizes[file].sum()) for file in files]
-    taken = 0
+    total = 0
     for file, wanted in zip(files, _quotas(rows, share), strict=True):
-        file_taken = 0
-        for group, size in _drawn(order[file[order]], sizes):
-            if file_taken >= wanted:
+        file_total = 0
+        for group, size in _groups_in_order(order[file[order]], sizes):
+            if file_total >= wanted:
                 break
-            if file_taken + size <= wanted:
-                held[group] = True
-                file_taken += size
-        taken += file_taken
-    if not taken:
+            if file_total + size <= wanted:
+                masked[group] = True
+                file_total += size
+        total += file_total
+    if not total:
         smallest = np.flatnonzero(ours)
-        held[smallest[np.argmin(sizes[smallest])]] = True
+        masked[smallest[np.argmin(sizes[smallest])]] = True
 
 
 def _quotas(rows: Sequence[int], share: float) -> list[int]:
-    """How many rows each file gives, so that all together give their share."""
+    """The number of rows that each file gives, so that together they make up the share."""
     total = sum(rows)
     wanted = min(max(1, round(total * share)), total - 1)
     exact = [wanted * count / total for count in rows]
@@ -97,24 +101,26 @@ def _quotas(rows: Sequence[int], share: float) -> list[int]:
     return quotas
 
 
-def _drawn(order: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]) -> Iterator[tuple[int, int]]:
-    """Groups of equal rows with their sizes, in the order that they are drawn in."""
-    for start in range(0, len(order), _DRAWN_AT_ONCE):
-        drawn = order[start : start + _DRAWN_AT_ONCE]
-        yield from zip(drawn.tolist(), sizes[drawn].tolist(), strict=True)
+def _groups_in_order(
+    order: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]
+) -> Iterator[tuple[int, int]]:
+    """Yield groups of equal rows with their sizes, in drawing order."""
+    for start in range(0, len(order), _GROUPS_AT_ONCE):
+        groups = order[start : start + _GROUPS_AT_ONCE]
+        yield from zip(groups.tolist(), sizes[groups].tolist(), strict=True)
 
 
 def draw_numbers(digests: Digests, seed: int) -> Digests:
-    """[rows]: the rows with the lowest are drawn first."""
-    return mixed(digests ^ mixed(np.array([seed], np.uint64)))
+    """[rows]: rows with the lowest numbers are drawn first."""
+    return mix_bits(digests ^ mix_bits(np.array([seed], np.uint64)))
 
 
 def _order(content: Digests, seed: int) -> npt.NDArray[np.intp]:
     return np.argsort(draw_numbers(content, seed), kind="stable")
 
 
-def mixed(values: Digests) -> Digests:
-    """SplitMix64's finish: another order for every seed."""
+def mix_bits(values: Digests) -> Digests:
+    """The finalizer of SplitMix64: another order for every seed."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

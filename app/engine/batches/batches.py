@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import RunError
-from app.data.tokens.rows import TokenView
+from app.data.tokens.view import TokenView
 from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, kinds_of_batches
 
 MAX_SHAPES = 16
@@ -171,7 +171,7 @@ class Batches:
         if (mixing := self._examples.mixing) is None:
             return []
         epochs, rest = divmod(batches, len(self))
-        counts = epochs * np.array(mixing.taken)
+        counts = epochs * np.array(mixing.rows_per_dataset)
         for indexes in self.epoch(seed, epochs)[:rest]:
             counts += np.bincount(mixing.dataset_of(indexes), minlength=len(counts))
         return [int(count) for count in counts]
@@ -188,7 +188,7 @@ class Batches:
         batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
         # The longest goes to the longest place, and so on: then each fits, also of a few.
         for index, (row, start) in zip(indexes, _starts(batch), strict=False):
-            tokens, spans = self._examples.arrays(int(index))
+            tokens, spans = self._examples.row_arrays(int(index))
             batch.tokens[row, start : start + len(tokens)] = tokens
             for first, end in spans.tolist():
                 batch.trained[row, start + first : start + end] = 1.0
@@ -200,7 +200,7 @@ class Batches:
     def _refuse(self, indexes: npt.NDArray[np.intp], vocabulary: int) -> None:
         """Name the first row that holds a token beyond the vocabulary."""
         for index in indexes.tolist():
-            largest = int(self._examples.arrays(index)[0].max())
+            largest = int(self._examples.row_arrays(index)[0].max())
             if largest >= vocabulary:
                 raise RunError(
                     f"{self._examples.name(index)}: token {largest:,} is beyond the {vocabulary:,} "

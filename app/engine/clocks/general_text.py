@@ -7,8 +7,8 @@ from app.core.events import Event
 from app.core.files.paths import general_text_file
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
-from app.data.tokens.rows import TokenView
-from app.data.training_set.training_data import DataSettings, opening_data
+from app.data.tokens.view import TokenView
+from app.data.training_set.training_data import DataSettings, open_data_stream
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
@@ -35,5 +35,5 @@ def opening_general_text(
         context_tokens=limits.context_tokens,
     )
     file = path or general_text_file(use, is_chat=bool(base.tokenizer.has_chat_template))
-    opening = opening_data(find_files(file), base.tokenizer, settings)
+    opening = open_data_stream(find_files(file), base.tokenizer, settings)
     return (yield from in_stage("Reading the general text", opening)).train

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage
-from app.data.tokens.digest import tokens_digest
+from app.data.tokens.view import tokens_digest
 from app.engine.batches.batches import Batch, Batches, BatchShape
 from app.engine.clocks.general_text import opening_general_text
 from app.engine.model.loading import BaseModel

@@ -12,7 +12,7 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
-from app.data.training_set.training_data import DataSettings, opening_data
+from app.data.training_set.training_data import DataSettings, open_data_stream
 from app.engine.batches.batches import Batches
 from app.engine.evaluation.validation_sample import first_drawn
 from app.engine.model.loading import BaseModel
@@ -57,7 +57,7 @@ def reading_question_sets(
     read = []
     for path in config.eval_sets:
         yield StageChanged("Reading the questions")
-        opening = opening_data(find_files(path), base.tokenizer, settings)
+        opening = open_data_stream(find_files(path), base.tokenizer, settings)
         found = yield from in_stage("Reading the questions", opening)
         longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")
         if limits.position_rows is not None and longest > limits.position_rows:

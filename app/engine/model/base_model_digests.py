@@ -19,7 +19,7 @@ from app.core.base_model import (
 )
 from app.core.errors import AppError, InputError, RunError
 from app.core.events import Event, LogMessage
-from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hashing_weights
+from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hash_weights
 from app.engine.runtime.stopping import in_stage
 
 _NICENESS = 10
@@ -37,7 +37,7 @@ def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseMode
     digests = files.digests
     if digests.is_whole or digests.weights_bytes > HASHED_FIRST_BYTES:
         return digests
-    whole = yield from in_stage("Hashing the base model", hashing_weights(files))
+    whole = yield from in_stage("Hashing the base model", hash_weights(files))
     return digests.hashed_whole(whole, after_step=0)
 
 
@@ -125,7 +125,7 @@ class WeightsHashing:
     def _work(self) -> None:
         _make_way()
         try:
-            with closing(hashing_weights(self._files)) as hashing:
+            with closing(hash_weights(self._files)) as hashing:
                 while not self._is_stopped.is_set():
                     next(hashing)
         except StopIteration as ended:

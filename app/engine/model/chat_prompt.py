@@ -5,7 +5,7 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.generation_events import Chat, Side
-from app.data.chat.assistant_mask import ReplyFinder, special_ids
+from app.data.chat.assistant_mask import AssistantMaskFinder, special_ids
 from app.data.chat.chat_template import ChatTemplate, TemplateError
 
 NO_SYSTEM_ROLE = (
@@ -47,7 +47,7 @@ class Prompting:
             return None
         sample = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
         try:
-            tokens, spans = ReplyFinder(self._tokenizer).find(
+            tokens, spans = AssistantMaskFinder(self._tokenizer).find(
                 sample,
                 lambda count, prompted: self._template.tokens(sample[:count], None, prompted),
                 turns=[1],

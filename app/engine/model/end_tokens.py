@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from app.data.chat.embedded_tokens import token_text
-from app.data.files.file_states import FileStates
+from app.data.files.fingerprint import FileStates
 from app.data.files.model_files import tokenizer_states
 from app.engine.model.chat_prompt import Prompting
 from app.models.model_folder import folder_end_tokens

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from app.core.events import Event, StageChanged
 from app.core.system.interruption import StoppedEarly, stopped_by
-from app.data.chat.template_trial import TRYING, trying_templates
+from app.data.chat.template_trial import TRYING, try_templates
 from app.engine.runtime.distributed import Machines
 
 SECONDS_BETWEEN_STAGES = 0.2
@@ -81,7 +81,7 @@ def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
 def trying_template(tokenizer: Any) -> Generator[Event, None, None]:
     """Find out whether the model's chat template can be used, in a stage of its own; who renders
     with it says why not."""
-    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+    for _ in try_templates(getattr(tokenizer, "chat_template", None)):
         yield StageChanged(TRYING)
 
 

@@ -7,11 +7,11 @@ A run that never comes to them leaves them as they are.
 from collections.abc import Generator
 
 from app.core.config.training_config import TrainingConfig
-from app.data.training_set.store_process import StoresInMaking
+from app.data.training_set.store_process import StoreBuilder
 from app.data.training_set.training_data import (
     MixedFiles,
     TrainingData,
-    opening_stores,
+    open_or_build_stores,
     rows_from_stores,
 )
 from app.engine.training.setup import Prepared
@@ -24,7 +24,7 @@ class ComingRows:
         if prepared.later is None:
             raise ValueError("All rows of this run are tokens.")
         self._later = prepared.later
-        self._making = StoresInMaking(self._later)
+        self._making = StoreBuilder(self._later)
         self._each = config.grad_accumulation_steps
         self._at_once = prepared.train.at_once
         self._are_needed = config.steps * self._each > self._at_once or not all(
@@ -41,15 +41,17 @@ class ComingRows:
         Raises RunError if what makes them has failed.
         """
         is_next = (step + 1) * self._each > self._at_once
-        return self._are_needed and (is_next or self._making.are_made())
+        return self._are_needed and (is_next or self._making.are_ready())
 
     def making(self) -> Generator[float, None, TrainingData]:
         """All rows, waited for; yields the share that is made."""
-        while not self._making.are_made(_PATIENCE_SECONDS):
+        while not self._making.are_ready(_PATIENCE_SECONDS):
             yield self._making.share
         later = self._later
         datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
-        opening = opening_stores(datasets, later.tokenizer, later.settings.rows, later.contents)
+        opening = open_or_build_stores(
+            datasets, later.tokenizer, later.settings.rows, later.contents
+        )
         stores = yield from opening
         return rows_from_stores(datasets, stores, later.settings)
 

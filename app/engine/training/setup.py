@@ -18,17 +18,16 @@ from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import run_note, with_day
 from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.tokenizing.store import RowSettings
-from app.data.tokens.digest import tokens_digest
-from app.data.tokens.rows import TokenView
-from app.data.training_set.early_data import opening_early
+from app.data.tokens.view import TokenView, tokens_digest
+from app.data.training_set.early_data import open_early_data
 from app.data.training_set.early_rows import EARLY_ROWS
-from app.data.training_set.mixed_parts import DatasetPart
+from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import (
     DataSettings,
     LaterRows,
     MixedFiles,
     TrainingData,
-    opening_data,
+    open_data_stream,
 )
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
@@ -78,7 +77,7 @@ class Prepared:
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
     tokens_sha256: str
-    """As of `token_digest.tokens_digest`."""
+    """As of `view.tokens_digest`."""
     template_day: date | None = None
     """That the chat template writes into rows and questions; None where it asks for no date."""
     parts: tuple[DatasetPart, ...] = ()
@@ -333,10 +332,10 @@ def _opened(
     yield StageChanged("Reading the dataset")
     if not mixed and is_alone():
         wanted = SampleSizes.of(config, sys.maxsize).early
-        opening_some = opening_early(files, base.tokenizer, settings, wanted)
+        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
         if rows := (yield from in_stage("Reading the dataset", opening_some)):
             return rows
-    opening = opening_data(files, base.tokenizer, settings, mixed)
+    opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage("Tokenizing", opening))
 
 

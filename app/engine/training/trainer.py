@@ -17,7 +17,7 @@ from app.core.files.paths import runs_dir as default_runs_dir
 from app.core.files.untrusted_files import read_regular
 from app.core.system.interruption import StoppedEarly
 from app.data.chat.template_process import end_template_processes
-from app.data.files.fingerprint import reading_fingerprints
+from app.data.files.fingerprint import stream_fingerprints
 from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
 from app.engine.adapter.starting_weights import (
     check_same_start,
@@ -223,7 +223,7 @@ def _checking_dataset(
 ) -> Generator[float, None, None]:
     """Raise InputError unless the files are those that the run began with."""
     mixed = [dataset.data for dataset in config.mix]
-    found = yield from reading_fingerprints(config.data, config.valid, mixed)
+    found = yield from stream_fingerprints(config.data, config.valid, mixed)
     if found != at_shipped_places(saved.get("data")):
         raise InputError(
             f"The dataset {config.data} is not the one this run began with.",

@@ -59,19 +59,19 @@ class Figure:
 def length_sentence(statistics: "DataStatistics", limit: int) -> str:
     """What the limit does."""
     train, valid = statistics.train, statistics.valid
-    useless = train.useless(limit) + valid.useless(limit)
+    useless = train.untrainable_rows(limit) + valid.untrainable_rows(limit)
     if not statistics.has_rows:
         return ""
-    if not train.cut(limit) and not valid.cut(limit) and not useless:
+    if not train.truncated_rows(limit) and not valid.truncated_rows(limit) and not useless:
         longest = max(train.longest, valid.longest)
         return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
     parts = [(train, "training"), (valid, "validation")]
     cut = [
-        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.kept(limit))})"
+        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.usable_rows(limit))})"
         for curves, kind in parts
-        if (rows := curves.cut(limit))
+        if (rows := curves.truncated_rows(limit))
     ]
-    verb = "is" if train.cut(limit) + valid.cut(limit) == 1 else "are"
+    verb = "is" if train.truncated_rows(limit) + valid.truncated_rows(limit) == 1 else "are"
     sentences = [f"{' and '.join(cut)} {verb} cut at the limit."] if cut else []
     if useless:
         lost = f"{phrases.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
@@ -102,23 +102,25 @@ def figures(
 
 def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     train, left_out = statistics.train, statistics.left_out(limit)
-    tokens, trained = train.kept_tokens(limit), train.trained_within(limit)
-    others = [f"{statistics.valid.kept(limit):,} to validate on"] if statistics.valid.rows else []
+    tokens, trained = train.usable_tokens(limit), train.trained_tokens_at(limit)
+    others = (
+        [f"{statistics.valid.usable_rows(limit):,} to validate on"] if statistics.valid.rows else []
+    )
     others += [f"{left_out:,} left out"] if left_out else []
-    counted = [Figure("Examples", f"{train.kept(limit):,} to train on", ", ".join(others))]
-    if not train.kept(limit):
+    counted = [Figure("Examples", f"{train.usable_rows(limit):,} to train on", ", ".join(others))]
+    if not train.usable_rows(limit):
         return counted
-    cut_off = train.cut_off(limit)
+    cut_off = train.truncated_tokens(limit)
     median, most = train.length_at(0.5, limit), train.length_at(0.95, limit)
     counted += [
         Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
         Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
         Figure("Length of a row", f"median {median:,}", f"95th percentile {most:,}"),
     ]
-    if last_only := train.last_reply_only(limit):
+    if last_only := train.last_reply_only_rows(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
-    if more := statistics.further.kept(limit):
+    if more := statistics.further.usable_rows(limit):
         cost = f"{statistics.further_cost(limit):.2f} times the tokens"
         note = f"the template changes them: {cost}"
         counted.append(Figure("Earlier replies", phrases.plural(more, "example"), note))

@@ -16,7 +16,7 @@ from app.workers.data_process import DataProcess
 from app.workers.jobs.preview import CheckFileStates
 
 if TYPE_CHECKING:
-    from app.data.files.file_states import FileStates
+    from app.data.files.fingerprint import FileStates
 
 LOOK_EVERY_MS = 1500
 

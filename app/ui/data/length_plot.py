@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QWheelEvent
 
-from app.data.training_set.length_distribution import LengthCurves
+from app.data.training_set.length_distribution import LengthDistribution
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.style import (
     RIGHT_PX,
@@ -87,7 +87,7 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
             self.addItem(item, ignoreBounds=True)
         self.set_theme(LIGHT)
 
-    def show_lengths(self, parts: tuple[LengthCurves, ...], limit: int) -> None:
+    def show_lengths(self, parts: tuple[LengthDistribution, ...], limit: int) -> None:
         """The rows of all parts together."""
         lengths = [int(part.lengths[0]) for part in parts if part.rows]
         longest = max((part.longest for part in parts), default=1)

@@ -32,18 +32,19 @@ class EnoughRows(QObject):
         done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
         if done is None or not measured or len(measured) != len(datasets):
             return ""
-        from app.data.tokenizing.stopping_rows import stopping_refusal
-        from app.data.training_set.minimum_rows import RowsLeft, too_little
+        from app.data.rows.bad_rows import stopping_error
+        from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
 
         config = self._state.config_as_cut
+        limit = config.max_seq_length
+        left = [
+            RemainingRows.by_statistics(one.name, statistics, limit)
+            for one, statistics in zip(datasets, measured, strict=True)
+        ]
+        if refusal := insufficient_rows_error(left, limit, config.batch_size):
+            return str(refusal)
         if config.bad_rows == "stop":
             for one in measured:
                 if first := one.first_stopping:
-                    return str(stopping_refusal(first, one.stopping_counts[first.kind]))
-        limit = config.max_seq_length
-        left = [
-            RowsLeft.by_statistics(one.name, statistics, limit)
-            for one, statistics in zip(datasets, measured, strict=True)
-        ]
-        refusal = too_little(left, limit, config.batch_size)
-        return f"{refusal.message} {refusal.hint}" if refusal else ""
+                    return str(stopping_error(first, one.stopping_counts[first.kind]))
+        return ""

@@ -20,7 +20,7 @@ from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, button, column, enable, label, row
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.inspection.inspection import DatasetFacts
 
 _TWO_LINES_PX = 44
@@ -113,12 +113,12 @@ class ProblemsView(QWidget):
         self._allow()
         self.count_changed.emit()
 
-    def _found(self) -> "tuple[list[RowProblem], dict[str, int]]":
+    def _found(self) -> "tuple[list[RowIssue], dict[str, int]]":
         facts, statistics = self._facts(), self._figures.statistics
         if facts is None:
             return [], {}
         if statistics is not None:
-            from app.data.training_set.measured import with_names, without_guesses
+            from app.data.inspection.inspection import with_names, without_guesses
 
             noted = with_names(statistics.noted, facts)
             facts = without_guesses(facts)

@@ -12,7 +12,7 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.widgets.layout import GRID_PX
 
 if TYPE_CHECKING:
-    from app.data.inspection.row_rendering import Piece, PreviewRow
+    from app.data.inspection.row_rendering import PreviewRow, TextSpan
 
 _SMALL_PX = 11
 _ROW_GAP_PX = 18
@@ -66,11 +66,11 @@ class RowsText(QTextEdit):
             cursor.insertText(f"  {_sentence(row.problem)}", self._quiet(self._theme.danger))
         plain = QTextBlockFormat()
         cursor.insertBlock(plain)
-        for index, piece in enumerate(row.pieces):
+        for index, piece in enumerate(row.spans):
             self._insert_piece(cursor, piece, plain, index == 0)
 
     def _insert_piece(
-        self, cursor: QTextCursor, piece: "Piece", plain: QTextBlockFormat, is_first: bool
+        self, cursor: QTextCursor, piece: "TextSpan", plain: QTextBlockFormat, is_first: bool
     ) -> None:
         text = piece.text.translate(_VISIBLE)
         if piece.kind == "role":
@@ -83,7 +83,7 @@ class RowsText(QTextEdit):
         else:
             cursor.insertText(text, self._form(piece))
 
-    def _form(self, piece: "Piece") -> QTextCharFormat:
+    def _form(self, piece: "TextSpan") -> QTextCharFormat:
         t, form = self._theme, QTextCharFormat()
         form.setForeground(QColor(t.text))
         if piece.is_trained:

@@ -116,7 +116,7 @@ def _sides(
     """Rows that a run would use of a dataset; about, before its rows are tokens."""
     if statistics is not None:
         limit = config.max_seq_length
-        return Sides(statistics.train.kept(limit), statistics.valid.kept(limit))
+        return Sides(statistics.train.usable_rows(limit), statistics.valid.usable_rows(limit))
     if facts.valid_examples:
         return Sides(facts.examples, facts.valid_examples)
     share = config.validation_split

@@ -17,7 +17,7 @@ from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRow
 from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.training_set.statistics import DataStatistics
     from app.library.run_history import LastThroughput
 
@@ -45,7 +45,7 @@ class Figures(QObject):
         """Of each of the run's datasets; none until their rows are tokens."""
         self.speed: LastThroughput | None = None
         """Of the last run on this model; None where there was none."""
-        self.long_rows: tuple[RowProblem, ...] = ()
+        self.long_rows: tuple[RowIssue, ...] = ()
         """The first rows of the shown dataset that are longer than the limit."""
         self._measured: tuple[object, ...] = ()
         self._named: tuple[object, ...] = ()
@@ -133,7 +133,7 @@ class Figures(QObject):
         self.all = statistics
         self.changed.emit()
 
-    def _take_long_rows(self, rows: "tuple[RowProblem, ...]") -> None:
+    def _take_long_rows(self, rows: "tuple[RowIssue, ...]") -> None:
         self.long_rows = rows
         self.long_rows_changed.emit()
 

@@ -13,7 +13,7 @@ from app.ui.look.plain_text import plain
 from app.ui.look.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
 
 _Index = QModelIndex | QPersistentModelIndex
 TITLES = ("Kind", "File", "Where", "Problem")
@@ -23,13 +23,13 @@ REASON_COLUMN = 3
 class ProblemsModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
-        self._all: list[RowProblem] = []
+        self._all: list[RowIssue] = []
         self._names: dict[Path, str] = {}
-        self._shown: list[RowProblem] = []
+        self._shown: list[RowIssue] = []
         self._kind = ""
         self._theme = LIGHT
 
-    def show(self, problems: "list[RowProblem]") -> None:
+    def show(self, problems: "list[RowIssue]") -> None:
         self._all = problems
         self._names = distinct_names({problem.path for problem in problems})
         self._filter()
@@ -47,14 +47,14 @@ class ProblemsModel(QAbstractTableModel):
         """How many are listed of each kind."""
         return Counter(problem.kind for problem in self._all)
 
-    def at(self, row: int) -> "RowProblem":
+    def at(self, row: int) -> "RowIssue":
         return self._shown[row]
 
     def as_text(self, rows: list[int]) -> str:
         """A line a problem, with tabs between the columns."""
         return "\n".join("\t".join(self._words(self._shown[row])) for row in rows)
 
-    def _words(self, problem: "RowProblem") -> tuple[str, ...]:
+    def _words(self, problem: "RowIssue") -> tuple[str, ...]:
         kind = kind_words(problem.kind)
         where = str(problem.place).capitalize() or "The file"
         reason = problem.reason[:1].upper() + problem.reason[1:]

@@ -100,11 +100,11 @@ class InspectDataset:
     reading: DatasetRequest
 
     def __call__(self, _: ShouldStop) -> Iterator[float | InspectedDataset]:
-        from app.data.inspection.inspection import inspecting
+        from app.data.inspection.inspection import inspect_stream
 
         data, valid = self.reading.data, self.reading.valid
         columns = columns_for(_train_file(data, valid), self.reading.mapping)
-        facts = yield from _visible(inspecting(data, valid, columns))
+        facts = yield from _visible(inspect_stream(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
         yield InspectedDataset(replace(facts, preview=()), str(columns or ""))
 
@@ -151,10 +151,10 @@ class TokenizeDatasets:
 
     def __call__(self, _: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
         from app.data.chat.template_day import check_note
-        from app.data.chat.template_trial import TRYING, trying_templates
+        from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
-        from app.data.files.fingerprint import HASHING, bytes_to_hash, reading_contents
-        from app.data.tokenizing.store import RowSettings, opening_store
+        from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files
+        from app.data.tokenizing.store import RowSettings, open_or_build_store
         from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
@@ -162,9 +162,9 @@ class TokenizeDatasets:
         paths = [path for files in datasets for path in files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
-        contents = yield from _visible(scaled_progress(reading_contents(paths), 0, before, size))
+        contents = yield from _visible(scaled_progress(hash_files(paths), 0, before, size))
         if not self.only_if_there:
-            for _step in trying_templates(get_tokenizer(self.tokenizer).chat_template):
+            for _step in try_templates(get_tokenizer(self.tokenizer).chat_template):
                 yield TRYING
         stores: dict[Path, TokenStore] = {}
         for request, files in zip(self.readings, datasets, strict=True):
@@ -173,7 +173,7 @@ class TokenizeDatasets:
                 self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
             )
             for path in files.all_files:
-                opening = opening_store(
+                opening = open_or_build_store(
                     path, get_tokenizer(self.tokenizer), settings, contents[path]
                 )
                 if self.only_if_there:

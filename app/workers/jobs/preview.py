@@ -21,9 +21,9 @@ from app.workers.jobs.datasets import (
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
-    from app.data.files.file_states import FileStates
+    from app.data.files.fingerprint import FileStates
     from app.data.inspection.head_rows import ColumnSample
-    from app.data.inspection.row_pager import RowCursor
+    from app.data.inspection.row_pager import RowPager
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
@@ -64,12 +64,12 @@ class LoadHeadRows:
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[HeadRows]:
         from app.data.files.dataset_files import find_files
-        from app.data.inspection.head_rows import first_rows
+        from app.data.inspection.head_rows import read_head_rows
         from app.data.inspection.row_rendering import raw_row
 
         path = find_files(self.reading.data, self.reading.valid).train
         columns = columns_for(path, self.reading.mapping)
-        head = first_rows(path, columns, self.rows)
+        head = read_head_rows(path, columns, self.rows)
         budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
         raw = tuple(raw_row(row, number, budget) for number, row in enumerate(head.examples))
         problem = str(head.problems[0]) if head.problems and not raw else ""
@@ -86,16 +86,16 @@ def _rendered(
     budget: int,
 ) -> "tuple[PreviewRow, ...]":
     from app.data.chat.tokenization import ExampleTokenizer
-    from app.data.examples import RowProblem
-    from app.data.inspection.row_rendering import RowPainter
+    from app.data.examples import RowIssue
+    from app.data.inspection.row_rendering import RowRenderer
 
     tokenizer = get_tokenizer(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
-    painter = RowPainter(tokenizer)
+    painter = RowRenderer(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
-        row, *others = tokenize.one(example)  # type: ignore[arg-type]
-        if isinstance(row, RowProblem):
+        row, *others = tokenize.tokenize(example)  # type: ignore[arg-type]
+        if isinstance(row, RowIssue):
             rows.append(replace(plain, problem=row.reason))
         else:
             painted = painter.row(plain.number, row, rendering.limit, budget)
@@ -141,7 +141,7 @@ class LoadRowPage:
 
         cursor = _cursor(self.reading, self.file, self.version)
         placed = yield from mapped(
-            throttled(cursor.going_to(self.first, self.count), SECONDS_BETWEEN_SHARES), PageProgress
+            throttled(cursor.go_to(self.first, self.count), SECONDS_BETWEEN_SHARES), PageProgress
         )
         is_one = len(_paths(self.reading, self.file)) == 1
         budget = BUDGET_TOKENS // max(1, self.count)
@@ -161,16 +161,16 @@ class CheckFileStates:
     readings: tuple[DatasetRequest, ...]
 
     def __call__(self, _: ShouldStop) -> "Iterator[tuple[FileStates, ...]]":
-        from app.data.files.file_states import file_states
+        from app.data.files.fingerprint import file_states
 
         yield tuple(file_states(request.data, request.valid) for request in self.readings)
 
 
 @lru_cache(maxsize=1)
-def _cursor(reading: DatasetRequest, file: int, version: int) -> "RowCursor":  # noqa: ARG001
-    from app.data.inspection.row_pager import RowCursor
+def _cursor(reading: DatasetRequest, file: int, version: int) -> "RowPager":  # noqa: ARG001
+    from app.data.inspection.row_pager import RowPager
 
-    return RowCursor(_paths(reading, file), columns_for(reading.data, reading.mapping or ""))
+    return RowPager(_paths(reading, file), columns_for(reading.data, reading.mapping or ""))
 
 
 def _paths(reading: DatasetRequest, file: int) -> "tuple[Path, ...]":

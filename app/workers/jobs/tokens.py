@@ -17,7 +17,7 @@ from app.workers.jobs.datasets import ModelTokenizer, StoredDataset, StoredFiles
 from app.workers.jobs.preview import BUDGET_TOKENS, Rendering, RowPage
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.tokens.store_files import TokenStore
     from app.data.training_set.statistics import DataStatistics, Stored
 
@@ -48,13 +48,13 @@ class LoadTokenPage:
     split: HoldoutSplit
 
     def __call__(self, _: ShouldStop) -> Iterator[RowPage]:
-        from app.data.tokens.rows import TokenView
-        from app.data.training_set.concatenated_rows import joined
+        from app.data.tokens.rows import concat_rows
+        from app.data.tokens.view import TokenView
 
         stored = self.sets[self.dataset]
         files = stored.valid if self.file else stored.train
         parts = [_opened(folder).rows for _, folder in files]
-        rows = joined(parts)
+        rows = concat_rows(parts)
         painter = _painter(self.rendering.tokenizer)
         mask = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
         begins = [0, *accumulate(len(part) for part in parts)]
@@ -95,7 +95,7 @@ class ListLongRows:
     stored: StoredDataset
     limit: int
 
-    def __call__(self, _: ShouldStop) -> "Iterator[tuple[RowProblem, ...]]":
+    def __call__(self, _: ShouldStop) -> "Iterator[tuple[RowIssue, ...]]":
         from app.data.training_set.statistics import too_long
 
         yield too_long(_stored((*self.stored.train, *self.stored.valid)), self.limit)
@@ -120,11 +120,11 @@ def _opened(folder: Path) -> "TokenStore":
 @lru_cache(maxsize=2)
 def _holdout_masks(sets: Sets, split: HoldoutSplit) -> Any:
     """For each training file of each dataset, a mask of its held-out rows."""
-    from app.data.training_set.validation_split import held_out_of_datasets
+    from app.data.training_set.validation_split import split_datasets
 
     digests = [[_opened(folder).rows.digests for _, folder in dataset.train] for dataset in sets]
     have_valid = [bool(dataset.valid) for dataset in sets]
-    return held_out_of_datasets(digests, have_valid, split.share, split.seed)
+    return split_datasets(digests, have_valid, split.share, split.seed)
 
 
 def _joined_mask(sets: Sets, split: HoldoutSplit, dataset: int) -> Any:
@@ -135,9 +135,9 @@ def _joined_mask(sets: Sets, split: HoldoutSplit, dataset: int) -> Any:
 
 @lru_cache(maxsize=1)
 def _painter(tokenizer: ModelTokenizer) -> Any:
-    from app.data.inspection.row_rendering import RowPainter
+    from app.data.inspection.row_rendering import RowRenderer
 
-    return RowPainter(get_tokenizer(tokenizer))
+    return RowRenderer(get_tokenizer(tokenizer))
 
 
 def _indexes(numbers: range) -> Any:

@@ -15,7 +15,7 @@ from app.core.files.untrusted_files import SHARED_FILE
 from app.core.text.sanitize import single_line
 from app.data.files.dataset_files import find_files
 from app.data.files.model_files import check_base_model
-from app.data.inspection.sample_prompts import starters
+from app.data.inspection.sample_prompts import sample_prompts
 from app.library import column_mapping_store
 from app.library.queue_store import read_queue, write_queue
 from app.library.reading.checkpoint_choices import CheckpointChoices, read_choices
@@ -134,4 +134,4 @@ class RunChoices:
 def read_run_choices(run_dir: Path) -> RunChoices:
     """Raises InputError if the run can't be read."""
     choices = read_choices(run_dir)
-    return RunChoices(choices, starters(choices.settings), choices.model.is_dir())
+    return RunChoices(choices, sample_prompts(choices.settings), choices.model.is_dir())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.files.paths import starter_dir
-from app.data.inspection.sample_prompts import MOST_CHARACTERS, starters
+from app.data.inspection.sample_prompts import MOST_CHARACTERS, sample_prompts
 
 
 def write(path: Path, rows: list[object]) -> Path:
@@ -19,7 +19,7 @@ def pair(question: str) -> dict[str, str]:
 
 
 def test_the_sample_s_own_validation_questions_are_taken() -> None:
-    found = starters({"data": str(starter_dir() / "sample")})
+    found = sample_prompts({"data": str(starter_dir() / "sample")})
     assert found[0] == "Which creature waits at home for Taman Meadowwood?"
     assert len(found) == 3
 
@@ -29,7 +29,7 @@ def test_long_repeated_and_unusable_rows_are_passed_over(tmp_path: Path) -> None
     long = "x" * (MOST_CHARACTERS + 1)
     rows = [pair(long), pair("B?"), {"prompt": "C?"}, {"text": "plain"}, pair("B?"), pair("D?")]
     valid = write(tmp_path / "b.jsonl", rows)
-    assert starters({"data": str(train), "valid": str(valid)}) == ("B?", "D?")
+    assert sample_prompts({"data": str(train), "valid": str(valid)}) == ("B?", "D?")
 
 
 def test_the_system_prompt_is_no_question(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_system_prompt_is_no_question(tmp_path: Path) -> None:
     row = {"messages": [{"role": role, "content": text} for role, text in turns]}
     train = write(tmp_path / "a.jsonl", [pair("A?")])
     valid = write(tmp_path / "b.jsonl", [row])
-    assert starters({"data": str(train), "valid": str(valid)}) == ("Who?",)
+    assert sample_prompts({"data": str(train), "valid": str(valid)}) == ("Who?",)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_the_system_prompt_is_no_question(tmp_path: Path) -> None:
     [{}, {"data": None}, {"data": "/nowhere"}, {"data": 3, "valid": 4}, {"columns": "x"}],
 )
 def test_a_dataset_that_is_gone_has_no_questions(settings: dict[str, object]) -> None:
-    assert starters(settings) == ()
+    assert sample_prompts(settings) == ()
 
 
 def test_columns_mapped_by_hand_are_followed(tmp_path: Path) -> None:
     train = write(tmp_path / "a.jsonl", [{"q": "A?", "a": "Yes."}])
     valid = write(tmp_path / "b.jsonl", [{"q": "B?", "a": "Yes."}])
     named = {"data": str(train), "valid": str(valid)}
-    assert starters({**named, "columns": "prompt=q,completion=a"}) == ("B?",)
-    assert starters(named) == ()
+    assert sample_prompts({**named, "columns": "prompt=q,completion=a"}) == ("B?",)
+    assert sample_prompts(named) == ()

@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import InputError
 from app.data.files.dataset_files import dataset_name, find_files, has_train_file
 from app.data.inspection.inspection import inspect
-from app.data.rows.example_reader import read_checked
+from app.data.rows.example_reader import read_validated_rows
 
 ROWS = [{"prompt": f"Name river {n}.", "completion": "The Aare."} for n in range(3)]
 
@@ -148,7 +148,7 @@ def test_both_forms_of_arrow_give_what_parquet_gives(tmp_path, opening, packed):
         plain, arrow = arrow, tmp_path / "a.arrow.gz"
         arrow.write_bytes(gzip.compress(plain.read_bytes()))
     pq.write_table(table, parquet)
-    rows, wanted = list(read_checked(arrow)), list(read_checked(parquet))
+    rows, wanted = list(read_validated_rows(arrow)), list(read_validated_rows(parquet))
     assert rows[:-1] == wanted[:-1]
     assert (rows[-1].place, rows[-1].reason) == (wanted[-1].place, wanted[-1].reason)
 

@@ -13,7 +13,7 @@ from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.training_set.training_data import DataSettings, MixedFiles, open_data
-from app.data.training_set.validation_split import held_out, held_out_of_each
+from app.data.training_set.validation_split import holdout_mask, holdout_masks
 from app.engine.batches.batches import Batches
 
 SEED = 7
@@ -38,33 +38,33 @@ def counted(mixing, epochs):
 
 
 def test_a_share_is_one_of_all_rows_of_an_epoch():
-    mixing = Mixing.by_shares([600, 10_000, 10_000], [0.3, 0.1])
-    assert mixing.taken == (600, 300, 100)
+    mixing = Mixing.from_fractions([600, 10_000, 10_000], [0.3, 0.1])
+    assert mixing.rows_per_dataset == (600, 300, 100)
 
 
 def test_every_epoch_takes_each_row_of_the_dataset_itself_exactly_once():
-    mixing = Mixing.by_shares([50, 8], [0.25])
+    mixing = Mixing.from_fractions([50, 8], [0.25])
     for epoch in range(5):
         rows = rows_of(mixing, epoch)
         assert sorted(rows[rows < 50]) == list(range(50))
 
 
 def test_of_one_too_large_no_row_comes_twice_before_all_were_taken():
-    mixing = Mixing.by_shares([30, 40], [0.25])  # 10 an epoch: 4 epochs are one pass
+    mixing = Mixing.from_fractions([30, 40], [0.25])  # 10 an epoch: 4 epochs are one pass
     assert set(counted(mixing, 4)[30:]) == {1}
     assert set(counted(mixing, 8)[30:]) == {2}
     assert list(rows_of(mixing, 0)) != list(rows_of(mixing, 4))
 
 
 def test_one_too_small_is_repeated():
-    mixing = Mixing.by_shares([300, 7], [0.25])  # 100 an epoch of 7 rows
+    mixing = Mixing.from_fractions([300, 7], [0.25])  # 100 an epoch of 7 rows
     assert set(counted(mixing, 1)[300:]) == {14, 15}
     assert set(counted(mixing, 7)[300:]) == {100}
 
 
 def test_seed_and_epoch_decide():
-    mixing = Mixing.by_shares([10, 1000], [0.5])
-    again = Mixing.by_shares([10, 1000], [0.5])
+    mixing = Mixing.from_fractions([10, 1000], [0.5])
+    again = Mixing.from_fractions([10, 1000], [0.5])
     assert list(rows_of(mixing, 3, seed=1)) == list(rows_of(again, 3, seed=1))
     assert set(rows_of(mixing, 3, seed=1)) != set(rows_of(mixing, 3, seed=2))
     assert set(rows_of(mixing, 3)) & set(rows_of(mixing, 4)) == set(range(10))
@@ -76,11 +76,11 @@ def test_seed_and_epoch_decide():
     epochs=st.integers(1, 4),
 )
 def test_rows_of_a_dataset_are_taken_as_often_as_each_other(sizes, share, epochs):
-    mixing = Mixing.by_shares(sizes, [share] * (len(sizes) - 1))
+    mixing = Mixing.from_fractions(sizes, [share] * (len(sizes) - 1))
     for counts in np.split(counted(mixing, epochs), np.cumsum(sizes)[:-1]):
         assert counts.max() - counts.min() <= 1
     datasets = mixing.dataset_of(rows_of(mixing, 0))
-    assert tuple(np.bincount(datasets, minlength=len(sizes))) == mixing.taken
+    assert tuple(np.bincount(datasets, minlength=len(sizes))) == mixing.rows_per_dataset
 
 
 @given(
@@ -89,23 +89,23 @@ def test_rows_of_a_dataset_are_taken_as_often_as_each_other(sizes, share, epochs
     epoch=st.integers(0, 200),
 )
 def test_no_epoch_has_longer_rows_than_was_told(sizes, share, epoch):
-    mixing = Mixing.by_shares(sizes, [share] * (len(sizes) - 1))
+    mixing = Mixing.from_fractions(sizes, [share] * (len(sizes) - 1))
     lengths = lengths_of(mixing, most=500)
-    taken, most = lengths[mixing.epoch(SEED, epoch, lengths)], mixing.longest(lengths)
+    taken, most = lengths[mixing.epoch(SEED, epoch, lengths)], mixing.max_lengths(lengths)
     assert list(taken) == sorted(taken)
     assert len(taken) == len(most) == mixing.rows_per_epoch
     assert (taken <= most).all()
 
 
 def test_what_is_told_of_the_lengths_is_reached():
-    mixing = Mixing.by_shares([7, 40], [0.6])
+    mixing = Mixing.from_fractions([7, 40], [0.6])
     lengths = np.concatenate((np.full(7, 99), np.arange(40)))
     taken = [lengths[mixing.epoch(SEED, epoch, lengths)] for epoch in range(40)]
-    assert list(np.max(taken, axis=0)) == list(mixing.longest(lengths))
+    assert list(np.max(taken, axis=0)) == list(mixing.max_lengths(lengths))
 
 
 def test_each_epoch_has_its_part_of_the_long_rows():
-    mixing = Mixing.by_shares([100, 1000], [0.5])
+    mixing = Mixing.from_fractions([100, 1000], [0.5])
     lengths = np.concatenate((np.ones(100, int), np.random.default_rng(0).integers(1, 900, 1000)))
     sums = [int(lengths[mixing.epoch(SEED, epoch, lengths)].sum()) for epoch in range(10)]
     assert max(sums) < 1.03 * min(sums)  # by chance they would lie some 20 % apart
@@ -120,18 +120,18 @@ def digests(*numbers):
 
 def test_each_file_keeps_its_proportion():
     files = [digests(*range(300)), digests(*range(300, 400)), digests(*range(400, 410))]
-    (held,) = held_out_of_each([files], [0.1], SEED)
+    (held,) = holdout_masks([files], [0.1], SEED)
     assert [int(mask.sum()) for mask in held] == [30, 10, 1]
 
 
 def test_many_small_files_give_their_share_together():
     files = [digests(*range(4 * n, 4 * n + 4)) for n in range(25)]
-    (held,) = held_out_of_each([files], [0.1], SEED)
+    (held,) = holdout_masks([files], [0.1], SEED)
     assert sum(int(mask.sum()) for mask in held) == 10
 
 
 def test_each_dataset_gives_its_own_share():
-    masks = held_out_of_each(
+    masks = holdout_masks(
         [[digests(*range(1000))], [digests(*range(1000, 1005))]], [0.1, 0.1], SEED
     )
     assert [[int(mask.sum()) for mask in files] for files in masks] == [[100], [1]]
@@ -139,7 +139,7 @@ def test_each_dataset_gives_its_own_share():
 
 def test_equal_rows_stay_on_one_side_in_all_files():
     one, other = digests(*range(200)), digests(*range(100, 300))
-    (first,), (second,) = held_out_of_each([[one], [other]], [0.2, 0.2], SEED)
+    (first,), (second,) = holdout_masks([[one], [other]], [0.2, 0.2], SEED)
     held, kept = {*one[first], *other[second]}, {*one[~first], *other[~second]}
     assert held
     assert not held & kept
@@ -147,7 +147,7 @@ def test_equal_rows_stay_on_one_side_in_all_files():
 
 def test_a_row_that_another_dataset_only_trains_on_is_not_held_out():
     one, other = digests(*range(100)), digests(*range(50))
-    (first,), (second,) = held_out_of_each([[one], [other]], [0.5, 0.0], SEED)
+    (first,), (second,) = holdout_masks([[one], [other]], [0.5, 0.0], SEED)
     assert not second.any()
     assert first.any()
     assert not first[:50].any()
@@ -155,7 +155,7 @@ def test_a_row_that_another_dataset_only_trains_on_is_not_held_out():
 
 def test_one_file_is_split_as_it_always_was():
     # A run that goes on must hold out the rows it began with.
-    held = held_out(np.arange(1, 41, dtype=np.uint64), 0.2, 3)
+    held = holdout_mask(np.arange(1, 41, dtype=np.uint64), 0.2, 3)
     assert list(np.flatnonzero(held)) == [11, 13, 21, 28, 29, 32, 33, 34]
 
 
@@ -179,7 +179,7 @@ def write(tmp_path):
 @pytest.fixture
 def mixed(tokenizer_with):
     def mixed(data, *others, share=0.25, held_out=0.0, valid=None):
-        settings = DataSettings(RowSettings(False), 512, 4, held_out, SEED)
+        settings = DataSettings(RowSettings(False), 512, 4, holdout_mask, SEED)
         more = [MixedFiles(find_files(other), share) for other in others]
         return open_data(find_files(data, valid), tokenizer_with("chatml"), settings, more)
 

@@ -1,5 +1,6 @@
-"""A dataset's file as bytes: unpacked where it is gzip, no longer than it was when opened, and
-said to have changed if it did. Knows no format.
+"""Opens a dataset's file as bytes, unpacked if it is gzip, and notices changes while it is read.
+
+Reads no further than the size at opening. Knows no format.
 """
 
 import gzip
@@ -10,33 +11,37 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from app.core.errors import PUT_BACK, InputError
 from app.core.text.sanitize import error_text
-from app.data.examples import BrokenFile, RowProblem
-from app.data.row_location import WHOLE_FILE
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_UNPACKED_SHARE = 100
-"""Datasets shrink to a tenth; what grows a hundredfold when unpacked was made to fill memory."""
+"""Datasets shrink to a tenth; a file that grows a hundredfold was made to fill memory."""
 UNPACKED_IN_ANY_CASE = 2**30
-"""Bytes up to which that is not asked."""
+"""Below this size the share is not checked."""
 
 
-class ShareRead:
-    """How much of a file has been read, 0 to 1, for whoever waits for its rows."""
+class ReadProgress:
+    """The share of a file that has been read, from 0 to 1."""
 
     def __init__(self) -> None:
         self.done = 0.0
 
 
 @contextmanager
-def opened(path: Path, share: ShareRead | None = None) -> Iterator[BinaryIO]:
-    """The file's bytes, buffered. Raises InputError with a plain sentence; BrokenFile when the
-    file is damaged, or when it is no longer what it was once it was read to its end.
+def open_bytes(path: Path, share: ReadProgress | None = None) -> Iterator[BinaryIO]:
+    """Open a file's bytes, unpacked and buffered.
+
+    Raises InputError if the file can't be opened, and CorruptFileError if it is damaged or changed
+    while it was read.
     """
     with _regular_file(path) as file:
         before = os.fstat(file.fileno())
@@ -48,8 +53,8 @@ def opened(path: Path, share: ShareRead | None = None) -> Iterator[BinaryIO]:
         except UnicodeDecodeError as error:
             _check_unchanged(path, before)
             reason = f"ends in the middle of a character ({error.encoding})"
-            raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "encoding")) from error
-        except BrokenFile:
+            raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "encoding")) from error
+        except CorruptFileError:
             _check_unchanged(path, before)
             raise
         _check_unchanged(path, before)
@@ -84,16 +89,16 @@ def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:
 
 
 class _Bounded(io.RawIOBase):
-    """A file up to a size, so that one that grows as fast as it is read has an end."""
+    """A file that ends at a given size, so that one that keeps growing has an end."""
 
-    def __init__(self, file: io.FileIO, size: int, share: ShareRead | None) -> None:
+    def __init__(self, file: io.FileIO, size: int, share: ReadProgress | None) -> None:
         self._file, self._left, self._size = file, size, size
         self._share = share
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         count = self._file.readinto(memoryview(buffer)[: self._left]) or 0
         self._left -= count
         if self._share is not None and self._size:
@@ -102,7 +107,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Unpacked(io.RawIOBase):
-    """What a gzip file holds, up to a limit that no honest one reaches."""
+    """The content of a gzip file, up to a limit that no real dataset reaches."""
 
     def __init__(self, file: gzip.GzipFile, path: Path, limit: int) -> None:
         self._file, self._path, self._left = file, path, limit
@@ -110,13 +115,13 @@ class _Unpacked(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         count = self._file.readinto(buffer)
         self._left -= count
         if self._left < 0:
             reason = f"unpacks to more than {MAX_UNPACKED_SHARE} times its size, as no dataset does"
-            problem = RowProblem(self._path, WHOLE_FILE, reason, "too big")
-            raise BrokenFile(problem, "Unpack it yourself and look at it.")
+            problem = RowIssue(self._path, WHOLE_FILE, reason, "too big")
+            raise CorruptFileError(problem, "Unpack it yourself and look at it.")
         return count
 
 
@@ -131,16 +136,16 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
             return
         reason = "changed while it was read"
         hint = "Start again once nothing else writes to it."
-    raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
+    raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 
-def _broken(path: Path, error: Exception) -> BrokenFile:
+def _broken(path: Path, error: Exception) -> CorruptFileError:
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
         reason = "is damaged or cut off: its gzip data can't be unpacked to the end"
         hint = "Copy or pack it again."
     else:
         reason, hint = f"can't be read to its end: {_words(error)}", "Choose another file."
-    return BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
+    return CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 
 def _words(error: Exception) -> str:

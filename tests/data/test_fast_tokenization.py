@@ -4,10 +4,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from app.data.chat import tokenization
+from app.data.chat import fast_tokenization
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample, TextExample
-from app.data.row_location import Place
+from app.data.examples import ChatExample, RowLocation, TextExample
 from tests.data.conftest import SPECIAL, TEMPLATES
 
 ALL_TEMPLATES = sorted(path.stem for path in TEMPLATES.glob("*.jinja"))
@@ -37,11 +36,11 @@ def messages(draw):
 def chat_of(turns, tools, numbers):
     """A chat with some of its replies untrained, if any of these numbers is one's."""
     untrained = [n for n, turn in enumerate(turns) if turn["role"] == "assistant" and n in numbers]
-    return ChatExample(tuple(turns), tools, Place(2), tuple(untrained))
+    return ChatExample(tuple(turns), tools, RowLocation(2), tuple(untrained))
 
 
 rows = st.lists(
-    st.builds(lambda text: TextExample(text, Place(1)), contents)
+    st.builds(lambda text: TextExample(text, RowLocation(1)), contents)
     | st.builds(chat_of, messages(),
                 st.none() | st.just(({"type": "function", "function": {"name": "look"}},)),
                 st.sets(st.integers(0, 6))),
@@ -50,7 +49,7 @@ rows = st.lists(
 
 
 def fast_way(tokenizer, mask_prompt, replies="whole-chat"):
-    way = ExampleTokenizer(tokenizer, mask_prompt, replies)._fast_way()
+    way = ExampleTokenizer(tokenizer, mask_prompt, replies)._fast_tokenizer()
     assert way is not None
     return way
 
@@ -58,7 +57,7 @@ def fast_way(tokenizer, mask_prompt, replies="whole-chat"):
 def check_ways(tokenizer, examples, mask_prompt, replies):
     plain = ExampleTokenizer(tokenizer, mask_prompt, replies)
     fast = fast_way(tokenizer, mask_prompt, replies)
-    assert fast.many(examples) == [plain.one(row) for row in examples]
+    assert fast.tokenize_batch(examples) == [plain.tokenize(row) for row in examples]
 
 
 @pytest.mark.parametrize("splits", ["new", "gpt2", "spm"])
@@ -101,17 +100,19 @@ def test_the_fast_way_works_for_mlx_lms_wrapper(tokenizer_with):
 
     wrapped = TokenizerWrapper(tokenizer_with("thinking"))
     chat = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
-    plain = ExampleTokenizer(wrapped, True).one(ChatExample(chat, None, Place(1)))
-    assert fast_way(wrapped, True).many([ChatExample(chat, None, Place(1))]) == [plain]
+    plain = ExampleTokenizer(wrapped, True).tokenize(ChatExample(chat, None, RowLocation(1)))
+    assert fast_way(wrapped, True).tokenize_batch([ChatExample(chat, None, RowLocation(1))]) == [
+        plain
+    ]
 
 
 def test_where_the_ways_differ_the_plain_way_is_taken(tokenizer_with, monkeypatch):
     tokenizer = tokenizer_with("chatml")
     chat = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
-    examples = [ChatExample(chat, None, Place(line)) for line in range(1, 9)]
-    expected = [ExampleTokenizer(tokenizer, True).one(example) for example in examples]
+    examples = [ChatExample(chat, None, RowLocation(line)) for line in range(1, 9)]
+    expected = [ExampleTokenizer(tokenizer, True).tokenize(example) for example in examples]
     monkeypatch.setattr(
-        tokenization.TextSplitter, "split",
+        fast_tokenization.FastEncoder, "encode_batch",
         lambda self, texts, add_special_tokens=False: [[7] * 9 for _ in texts],
     )  # fmt: skip
-    assert ExampleTokenizer(tokenizer, True).many(examples) == expected
+    assert ExampleTokenizer(tokenizer, True).tokenize_batch(examples) == expected

@@ -7,20 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
+from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")
 
 
-FIRST = Place(1)
+FIRST = RowLocation(1)
 
 
 def example_of(row, place=FIRST):
     """The example alone, of a row that is one."""
-    found = check_row(row, place, PATH)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row, place, PATH)
+    assert not isinstance(found, RowIssue), found
     return found[0]
 
 
@@ -176,26 +175,26 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("row", "reason"), BAD_ROWS)
 def test_a_bad_row_is_named_with_its_reason(row, reason):
-    found = check_row(row, Place(7), PATH)
-    assert isinstance(found, RowProblem)
+    found = validate_row(row, RowLocation(7), PATH)
+    assert isinstance(found, RowIssue)
     assert (found.path, found.place.line, found.reason) == (PATH, 7, reason)
     assert found.kind != "other"
 
 
 def test_a_chat_is_kept_as_it_is():
     named = {**USER, "name": "Ann"}
-    assert example_of(chat(named, REPLY, id=3), Place(2)) == ChatExample(
-        (named, REPLY), None, Place(2)
+    assert example_of(chat(named, REPLY, id=3), RowLocation(2)) == ChatExample(
+        (named, REPLY), None, RowLocation(2)
     )
 
 
 def test_prompt_and_completion_become_a_chat_of_two_turns():
     row = {"prompt": "fox?", "completion": "yes"}
-    assert example_of(row, Place(1)) == ChatExample((USER, REPLY), None, Place(1))
+    assert example_of(row, RowLocation(1)) == ChatExample((USER, REPLY), None, RowLocation(1))
 
 
 def test_text_is_kept_with_its_white_space():
-    assert example_of({"text": " a\n"}, Place(1)) == TextExample(" a\n", Place(1))
+    assert example_of({"text": " a\n"}, RowLocation(1)) == TextExample(" a\n", RowLocation(1))
 
 
 @pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
@@ -213,9 +212,9 @@ def test_tools_are_kept_and_an_empty_list_of_them_is_none():
 
 def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     row = {"prompt": "fox?", "completion": "yes", "messages": [], "text": "a"}
-    assert example_of(row, Place(1)) == ChatExample((USER, REPLY), None, Place(1))
-    assert example_of({**chat(USER, REPLY), "text": "a"}, Place(1)) == ChatExample(
-        (USER, REPLY), None, Place(1)
+    assert example_of(row, RowLocation(1)) == ChatExample((USER, REPLY), None, RowLocation(1))
+    assert example_of({**chat(USER, REPLY), "text": "a"}, RowLocation(1)) == ChatExample(
+        (USER, REPLY), None, RowLocation(1)
     )
 
 
@@ -230,8 +229,8 @@ def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     ],
 )
 def test_a_format_is_told_by_its_keys(row, name):
-    found = check_row(row, Place(1), PATH)
-    assert not isinstance(found, RowProblem)
+    found = validate_row(row, RowLocation(1), PATH)
+    assert not isinstance(found, RowIssue)
     assert found[1] == name
 
 
@@ -275,9 +274,9 @@ VALUES = st.recursive(
 
 @given(row=VALUES)
 def test_every_row_is_an_example_or_named_and_no_example_is_empty(row):
-    found = check_row(row, Place(1), PATH)
+    found = validate_row(row, RowLocation(1), PATH)
     match found:
-        case RowProblem():
+        case RowIssue():
             assert found.reason
         case TextExample(), _:
             assert found[0].text.strip()
@@ -292,5 +291,5 @@ def test_a_bare_list_of_messages_is_a_chat():
     assert example_of([USER, REPLY]) == ChatExample((USER, REPLY), None, FIRST)
     turns = [{"from": "human", "value": "fox?"}, {"from": "gpt", "value": "yes"}]
     assert example_of(turns) == ChatExample((USER, REPLY), None, FIRST)
-    mapped = check_row([USER, REPLY], FIRST, PATH, ColumnMapping(text="body"))
-    assert isinstance(mapped, RowProblem)
+    mapped = validate_row([USER, REPLY], FIRST, PATH, ColumnMapping(text="body"))
+    assert isinstance(mapped, RowIssue)

@@ -9,11 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import Place
-from app.data.rows.example_reader import read_checked
-from app.data.rows.row_validation import check_row
+from app.data.rows.example_reader import read_validated_rows
+from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -27,8 +26,8 @@ RESULT = {"role": "tool", "content": "a fox"}
 
 
 def example_of(row, columns=None):
-    found = check_row(row, Place(1), PATH, columns)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(1), PATH, columns)
+    assert not isinstance(found, RowIssue), found
     return found[0]
 
 
@@ -96,7 +95,7 @@ def test_older_functions_are_tools(functions):
     ],
 )  # fmt: skip
 def test_a_call_that_can_not_be_read_is_named(turn, reason):
-    found = check_row({"messages": [USER, turn]}, Place(1), PATH)
+    found = validate_row({"messages": [USER, turn]}, RowLocation(1), PATH)
     assert found.reason == f"message 2 (assistant) has {reason}"
 
 
@@ -119,13 +118,13 @@ def test_mapped_columns_may_hold_turns():
 
 
 def test_a_row_with_two_chats_under_other_names_is_named():
-    found = check_row({"one": [USER, REPLY], "two": [HUMAN, GPT]}, Place(1), PATH)
+    found = validate_row({"one": [USER, REPLY], "two": [HUMAN, GPT]}, RowLocation(1), PATH)
     assert found.reason == "has several chats (one, two): map messages to the one that is meant"
 
 
 def test_a_chat_beside_a_part_of_another_shape_is_no_whole_row():
-    found = check_row({"turns": [USER, REPLY], "response": "no"}, Place(1), PATH)
-    assert isinstance(found, RowProblem)
+    found = validate_row({"turns": [USER, REPLY], "response": "no"}, RowLocation(1), PATH)
+    assert isinstance(found, RowIssue)
 
 
 def test_sharegpt_stands_in_the_cells_of_tables(tmp_path):
@@ -135,5 +134,5 @@ def test_sharegpt_stands_in_the_cells_of_tables(tmp_path):
         csv.writer(file).writerows([["conversations"], [cell]])
     pq.write_table(pa.table({"conversations": [cell]}), parquet)
     for path in (table, parquet):
-        ((example, form),) = read_checked(path)
+        ((example, form),) = read_validated_rows(path)
         assert (list(example.messages), form) == ([USER, REPLY], "ShareGPT")

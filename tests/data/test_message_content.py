@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.data.chat.tokenization import tokenize
-from app.data.inspection.duplicates import Seen
+from app.data.inspection.duplicates import SeenRows
 from app.data.inspection.row_rendering import raw_row
-from app.data.rows.example_reader import read_checked
+from app.data.rows.example_reader import read_validated_rows
 from tests.data.conftest import build_tokenizer
 
 # As Llama 3.2's template does it, for a string and for a list.
@@ -39,7 +39,7 @@ PLAIN = [{**turn, "content": text} for turn, text in zip(CHAT, TEXTS, strict=Tru
 
 def example_of(path, content):
     path.write_bytes(content)
-    ((example, _),) = read_checked(path)
+    ((example, _),) = read_validated_rows(path)
     return example
 
 
@@ -89,13 +89,13 @@ def test_its_tokens_are_those_of_a_template_that_takes_the_parts_themselves(tmp_
 
 
 def test_what_is_shown_of_it_is_what_is_trained(chat):
-    shown = [piece.text for piece in raw_row(chat, 0, 1000).pieces if piece.kind == "text"]
+    shown = [piece.text for piece in raw_row(chat, 0, 1000).spans if piece.kind == "text"]
     assert shown[:2] == TEXTS[:2]
     assert shown[-1] == TEXTS[-1]
 
 
 def test_it_is_the_same_row_as_one_of_plain_text(chat, plain, tmp_path):
-    seen = Seen(tmp_path / "a.jsonl")
+    seen = SeenRows(tmp_path / "a.jsonl")
     seen.add(chat, 0)
     seen.add(plain, 0)
     assert len(list(seen.duplicates())) == 1

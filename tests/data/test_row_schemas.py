@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import RowProblem, TextExample
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.examples import RowIssue, RowLocation, TextExample
+from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -87,8 +86,8 @@ CHATS = [
 
 @pytest.mark.parametrize(("row", "form", "messages"), CHATS)
 def test_a_shape_is_known_by_its_keys(row, form, messages):
-    found = check_row(row, Place(3), PATH)
-    assert not isinstance(found, RowProblem), found
+    found = validate_row(row, RowLocation(3), PATH)
+    assert not isinstance(found, RowIssue), found
     assert (list(found[0].messages), found[1], found[0].place.line) == (messages, form, 3)
 
 
@@ -102,13 +101,16 @@ def test_a_shape_is_known_by_its_keys(row, form, messages):
     ],
 )
 def test_tools_come_with_any_chat_as_a_list_or_as_json(row, tools):
-    found = check_row({**row, "tools": tools}, Place(1), PATH)
+    found = validate_row({**row, "tools": tools}, RowLocation(1), PATH)
     assert found[0].tools == (TOOL,)
 
 
 @pytest.mark.parametrize("tools", [None, [], "", "[]", "null"])
 def test_no_tools_are_none(tools):
-    assert check_row({"messages": [USER, REPLY], "tools": tools}, Place(1), PATH)[0].tools is None
+    assert (
+        validate_row({"messages": [USER, REPLY], "tools": tools}, RowLocation(1), PATH)[0].tools
+        is None
+    )
 
 
 ROW = {"q": "fox?", "a": "yes", "s": "Be brief.", "t": [TOOL], "m": [HUMAN, GPT], "text": "no"}
@@ -125,19 +127,19 @@ ROW = {"q": "fox?", "a": "yes", "s": "Be brief.", "t": [TOOL], "m": [HUMAN, GPT]
     ],
 )
 def test_mapped_columns_decide_alone(columns, messages):
-    found = check_row(ROW, Place(1), PATH, columns)
+    found = validate_row(ROW, RowLocation(1), PATH, columns)
     assert list(found[0].messages) == messages
     assert (found[0].tools is not None) == (columns.tools is not None)
 
 
 def test_a_mapped_text_is_text():
-    found = check_row(
+    found = validate_row(
         {"body": "fox", "prompt": "a", "completion": "b"},
-        Place(1),
+        RowLocation(1),
         PATH,
         ColumnMapping(text="body"),
     )
-    assert found == (TextExample("fox", Place(1)), "text")
+    assert found == (TextExample("fox", RowLocation(1)), "text")
 
 
 @pytest.mark.parametrize(
@@ -154,4 +156,4 @@ def test_a_mapped_text_is_text():
     ],
 )
 def test_a_row_without_what_is_mapped_is_named(columns, reason):
-    assert check_row(ROW, Place(1), PATH, columns).reason == reason
+    assert validate_row(ROW, RowLocation(1), PATH, columns).reason == reason

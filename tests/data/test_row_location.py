@@ -5,11 +5,10 @@ import json
 import pytest
 
 from app.core.progress import drain
-from app.data.examples import BrokenFile, RowProblem
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import WHOLE_FILE, Place
 from app.data.rows.example_reader import read_examples
-from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens.store_files import reopen_store
 from tests.data.conftest import build_tokenizer
 
@@ -20,11 +19,11 @@ ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}, {"text": "a fox"}]
     ("place", "words"),
     [
         (WHOLE_FILE, ""),
-        (Place(line=1), "line 1"),
-        (Place(line=1234), "line 1234"),
-        (Place(row=7), "row 7"),
-        (Place(line=1, row=7), "row 7"),
-        (Place(line=2, row=1), "row 1 (line 2)"),
+        (RowLocation(line=1), "line 1"),
+        (RowLocation(line=1234), "line 1234"),
+        (RowLocation(row=7), "row 7"),
+        (RowLocation(line=1, row=7), "row 7"),
+        (RowLocation(line=2, row=1), "row 1 (line 2)"),
     ],
 )
 def test_a_place_is_told_in_the_words_of_its_format(place, words):
@@ -33,7 +32,7 @@ def test_a_place_is_told_in_the_words_of_its_format(place, words):
 
 
 def test_large_numbers_can_be_grouped():
-    assert f"{Place(line=12_345, row=6_789):,}" == "row 6,789 (line 12,345)"
+    assert f"{RowLocation(line=12_345, row=6_789):,}" == "row 6,789 (line 12,345)"
 
 
 def written(tmp_path, name, **how):
@@ -68,26 +67,26 @@ def test_rows_in_both_sets_are_named_by_their_numbers(tmp_path):
 def test_where_a_list_breaks_off_is_told_by_the_row(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(ROWS)[:-8])
-    with pytest.raises(BrokenFile, match=r"^a\.json, row 4, is not valid JSON"):
+    with pytest.raises(CorruptFileError, match=r"^a\.json, row 4, is not valid JSON"):
         list(read_examples(path))
 
 
 def test_a_store_keeps_the_places_of_rows_and_problems(tmp_path):
     path = written(tmp_path, "a.json", indent=1)
     settings = RowSettings(True, leave_out_bad_rows=True)
-    store = drain(opening_store(path, build_tokenizer(), settings))
+    store = drain(open_or_build_store(path, build_tokenizer(), settings))
     again = reopen_store(store.folder)
     assert again is not None
     assert again.rows.places.tolist() == [[2, 1], [8, 3], [11, 4]]
     (problem,) = again.problems(path)
-    assert isinstance(problem, RowProblem)
-    assert problem.place == Place(line=5, row=2)
+    assert isinstance(problem, RowIssue)
+    assert problem.place == RowLocation(line=5, row=2)
 
 
 def test_a_store_of_another_version_is_not_opened(tmp_path):
     path = written(tmp_path, "a.json")
     store = drain(
-        opening_store(path, build_tokenizer(), RowSettings(True, leave_out_bad_rows=True))
+        open_or_build_store(path, build_tokenizer(), RowSettings(True, leave_out_bad_rows=True))
     )
     manifest = store.folder / "manifest.json"
     facts = json.loads(manifest.read_text())

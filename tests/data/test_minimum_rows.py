@@ -2,30 +2,32 @@
 
 import pytest
 
-from app.data.training_set.minimum_rows import RowsLeft, too_little
+from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
 
-ENOUGH = RowsLeft("new", 9, 5, None)
+ENOUGH = RemainingRows("new", 9, 5, None)
 
 
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ([RowsLeft("new", 1, 5, None)],
+        ([RemainingRows("new", 1, 5, None)],
          "There is 1 training row, fewer than the batch size of 4."),
-        ([RowsLeft("new", 0, 0, None)],
+        ([RemainingRows("new", 0, 0, None)],
          "No row is left to train on: all are held out for validation."),
-        ([RowsLeft("new", 9, 70, None)],
+        ([RemainingRows("new", 9, 70, None)],
          "Every training row is longer than the limit of 64 tokens; the shortest has 70."),
-        ([ENOUGH, RowsLeft("old", 0, 70, None)],
+        ([ENOUGH, RemainingRows("old", 0, 70, None)],
          "No training row of the mixed-in old can be used."),
     ],
 )  # fmt: skip
-def test_too_few_rows_are_told_with_what_can_be_done(rows: list[RowsLeft], sentence: str) -> None:
-    refusal = too_little(rows, 64, 4)
+def test_too_few_rows_are_told_with_what_can_be_done(
+    rows: list[RemainingRows], sentence: str
+) -> None:
+    refusal = insufficient_rows_error(rows, 64, 4)
     assert refusal is not None
     assert refusal.message == sentence
     assert refusal.hint
 
 
 def test_one_row_is_enough_of_a_dataset_that_is_mixed_in() -> None:
-    assert too_little([ENOUGH, RowsLeft("old", 1, 70, None)], 64, 4) is None
+    assert insufficient_rows_error([ENOUGH, RemainingRows("old", 1, 70, None)], 64, 4) is None

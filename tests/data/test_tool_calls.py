@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import Place
-from app.data.rows.row_validation import check_row
+from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
@@ -53,16 +52,16 @@ def example_of(arguments, asked="Weather?"):
         {"role": "tool", "content": "Sunny"},
         {"role": "assistant", "content": "It is sunny."},
     ]
-    found = check_row({"messages": turns}, Place(1), Path("train.jsonl"))
-    assert not isinstance(found, RowProblem), found
+    found = validate_row({"messages": turns}, RowLocation(1), Path("train.jsonl"))
+    assert not isinstance(found, RowIssue), found
     return found[0]
 
 
 def made(example, template, mask_prompt=True):
     tokenizer = tokenizer_that(template)
-    (found,) = ExampleTokenizer(tokenizer, mask_prompt).one(example)
+    (found,) = ExampleTokenizer(tokenizer, mask_prompt).tokenize(example)
     assert isinstance(found, TokenizedExample), found
-    assert ExampleTokenizer(tokenizer, mask_prompt).many([example]) == [[found]]
+    assert ExampleTokenizer(tokenizer, mask_prompt).tokenize_batch([example]) == [[found]]
     return found, tokenizer.decode(list(found.tokens))
 
 

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from app.data.row_location import Place
-from app.data.tokens.digest import tokens_digest
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView, tokens_digest
 
 ROWS = [
-    TokenizedExample(tuple(range(i, i + 6)), ((2, 6),), Place(i, 0), digest=i) for i in range(40)
+    TokenizedExample(tuple(range(i, i + 6)), ((2, 6),), RowLocation(i, 0), digest=i)
+    for i in range(40)
 ]
 
 

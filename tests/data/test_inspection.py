@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from app.data.inspection.inspection import inspect, inspecting
-from app.data.readers import ShareRead, read_rows
+from app.data.inspection.inspection import inspect, inspect_stream
+from app.data.readers import ReadProgress, read_rows
 
 RANDOM = Random(0)
 ROWS = [{"text": f"row {number} {RANDOM.randbytes(100).hex()}"} for number in range(20_000)]
@@ -51,7 +51,7 @@ def written(path, ending):
 def test_a_file_of_any_format_says_how_much_of_it_is_read(tmp_path, ending):
     path = tmp_path / f"rows{ending}"
     written(path, ending)
-    share, shares = ShareRead(), []
+    share, shares = ReadProgress(), []
     for _ in read_rows(path, share):
         shares.append(share.done)
     assert shares == sorted(shares)
@@ -60,7 +60,7 @@ def test_a_file_of_any_format_says_how_much_of_it_is_read(tmp_path, ending):
 
 
 def test_the_share_read_rises_from_0_to_1(large_file):
-    shares, facts = listed(inspecting(large_file))
+    shares, facts = listed(inspect_stream(large_file))
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     assert len(shares) >= 4  # a step a megabyte
@@ -70,12 +70,12 @@ def test_the_share_read_rises_from_0_to_1(large_file):
 def test_each_file_counts_by_its_size(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"text": "a"}\n' * 3)
     (tmp_path / "valid.jsonl").write_text('{"text": "b"}\n')
-    shares, _ = listed(inspecting(tmp_path))
+    shares, _ = listed(inspect_stream(tmp_path))
     assert shares == [0, 0.75, 0.75, 1]
 
 
 def test_closed_it_reads_no_further(large_file):
-    work = inspecting(large_file)
+    work = inspect_stream(large_file)
     next(work)
     next(work)
     work.close()
@@ -86,7 +86,7 @@ def test_closed_it_reads_no_further(large_file):
 def test_an_empty_file_ends_with_its_sentence(tmp_path):
     (tmp_path / "a.jsonl").touch()
     with pytest.raises(Exception, match=r"a\.jsonl is empty"):
-        listed(inspecting(tmp_path / "a.jsonl"))
+        listed(inspect_stream(tmp_path / "a.jsonl"))
 
 
 def test_the_files_of_a_set_are_one_dataset_in_the_order_of_their_numbers(tmp_path):

@@ -1,8 +1,7 @@
 """One file as examples and problems, in one pass."""
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.row_location import Place
+from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.rows.example_reader import read_examples
 
 
@@ -10,11 +9,11 @@ def test_examples_and_problems_come_in_the_order_of_the_file(write_rows):
     path = write_rows({"text": "a"}, b"{", {"text": ""}, {"text": "b"})
     found = list(read_examples(path))
     assert [item.place.line for item in found] == [1, 2, 3, 4]
-    assert [type(item) for item in found] == [TextExample, RowProblem, RowProblem, TextExample]
+    assert [type(item) for item in found] == [TextExample, RowIssue, RowIssue, TextExample]
 
 
 def test_reading_examples_is_lazy(write_rows):
-    assert next(read_examples(write_rows({"text": "a"}, b"{"))) == TextExample("a", Place(1))
+    assert next(read_examples(write_rows({"text": "a"}, b"{"))) == TextExample("a", RowLocation(1))
 
 
 def test_mapped_columns_are_read_in_their_roles(write_rows):
@@ -27,5 +26,5 @@ def test_mapped_columns_are_read_in_their_roles(write_rows):
             {"role": "assistant", "content": "yes"},
         ),
         None,
-        Place(1),
+        RowLocation(1),
     )

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import InputError
 from app.data.chat.tokenization import tokenize
-from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.row_location import Place
+from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.tokens.rows import TokenizedExample
 
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")
@@ -23,7 +22,7 @@ def chat(*contents, system=None, line=1, tools=None):
     messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(contents)]
     if system:
         messages.insert(0, {"role": "system", "content": system})
-    return ChatExample(tuple(messages), tools, Place(line))
+    return ChatExample(tuple(messages), tools, RowLocation(line))
 
 
 def trained_texts(example, tokenizer):
@@ -102,7 +101,7 @@ def test_a_template_that_leaves_a_tool_call_out_is_named(tokenizer_with, templat
         {"role": "tool", "content": "brown"},
         {"role": "assistant", "content": "it is brown"},
     )
-    problem = tokenize(ChatExample(messages, None, Place(3)), tokenizer_with(template), True)
+    problem = tokenize(ChatExample(messages, None, RowLocation(3)), tokenizer_with(template), True)
     assert str(problem) == "line 3: the model's chat template leaves out all of a reply"
 
 
@@ -135,13 +134,13 @@ def test_a_greeting_before_any_question_is_context_only(tokenizer_with):
         {"role": "user", "content": "the fox"},
         {"role": "assistant", "content": "hello"},
     )
-    example = tokenized(ChatExample(messages, None, Place(1)), tokenizer)
+    example = tokenized(ChatExample(messages, None, RowLocation(1)), tokenizer)
     assert trained_texts(example, tokenizer) == ["hello<|im_end|>"]
     assert not example.last_reply_only
 
 
 def test_a_chat_that_is_only_a_greeting_is_named(tokenizer_with):
-    example = ChatExample(({"role": "assistant", "content": "good day"},), None, Place(4))
+    example = ChatExample(({"role": "assistant", "content": "good day"},), None, RowLocation(4))
     problem = tokenize(example, tokenizer_with("chatml"), True)
     assert str(problem) == "line 4: its only assistant turn comes first and answers nothing"
 
@@ -163,7 +162,7 @@ def test_tool_calls_are_trained_and_tool_results_are_not(tokenizer_with):
         {"role": "assistant", "content": "it is brown"},
     )
     tools = ({"type": "function", "function": {"name": "look"}},)
-    example = tokenized(ChatExample(messages, tools, Place(1)), tokenizer)
+    example = tokenized(ChatExample(messages, tools, RowLocation(1)), tokenizer)
     first, second = trained_texts(example, tokenizer)
     assert first.startswith("<tool_call>{")
     assert first.endswith("</tool_call><|im_end|>")
@@ -189,7 +188,7 @@ def test_no_template_lets_a_prompt_be_trained(tokenizer_with, template, splits, 
     turns = data.draw(st.lists(st.tuples(from_user, from_model), min_size=1, max_size=3))
     tokenizer = tokenizer_with(template, splits=splits)
     result = tokenize(chat(*[text for turn in turns for text in turn]), tokenizer, True)
-    if isinstance(result, RowProblem):
+    if isinstance(result, RowIssue):
         assert template not in STABLE_TEMPLATES
         return
     assert result.last_reply_only == (len(result.trained) < len(turns))
@@ -218,19 +217,19 @@ def test_without_a_mask_all_but_the_first_token_is_trained(tokenizer_with):
 @pytest.mark.parametrize("mask_prompt", [True, False])
 def test_text_ends_with_the_end_token_and_is_trained_whole(tokenizer_with, mask_prompt):
     tokenizer = tokenizer_with("chatml")
-    example = tokenized(TextExample("hello world", Place(1)), tokenizer, mask_prompt)
+    example = tokenized(TextExample("hello world", RowLocation(1)), tokenizer, mask_prompt)
     assert tokenizer.decode(list(example.tokens)) == "hello world<|im_end|>"
     assert example.trained == ((1, example.length),)
 
 
 def test_an_end_token_that_is_there_is_not_doubled(tokenizer_with):
     tokenizer = tokenizer_with("chatml")
-    example = tokenized(TextExample("hello<|im_end|>", Place(1)), tokenizer)
+    example = tokenized(TextExample("hello<|im_end|>", RowLocation(1)), tokenizer)
     assert example.tokens.count(tokenizer.eos_token_id) == 1
 
 
 def test_a_text_of_one_token_has_nothing_to_train(tokenizer_with):
-    problem = tokenize(TextExample("<|im_end|>", Place(3)), tokenizer_with("chatml"), True)
+    problem = tokenize(TextExample("<|im_end|>", RowLocation(3)), tokenizer_with("chatml"), True)
     assert str(problem) == "line 3: has no token to train on"
 
 
@@ -272,7 +271,7 @@ def test_text_has_mlx_lms_tokens(tokenizer_with):
     tokenizer = tokenizer_with("chatml")
     row = {"text": "the quick fox"}
     tokens, _ = datasets.TextDataset([row], tokenizer).process(dict(row))
-    assert list(tokenized(TextExample(row["text"], Place(1)), tokenizer).tokens) == tokens
+    assert list(tokenized(TextExample(row["text"], RowLocation(1)), tokenizer).tokens) == tokens
 
 
 # -- problems --------------------------------------------------------------------------------
@@ -284,6 +283,7 @@ def test_a_templates_refusal_is_the_rows_problem_in_its_own_words(tokenizer_with
         "line 9: the model's chat template refuses it: Conversation roles must alternate "
         "user/assistant/user/assistant"
     )
+    assert problem.kind == "refused by the template"
 
 
 def test_a_model_without_a_template_refuses_chats_plainly(tokenizer_with):
@@ -292,7 +292,7 @@ def test_a_model_without_a_template_refuses_chats_plainly(tokenizer_with):
 
 
 def test_a_model_without_a_template_takes_text(tokenizer_with):
-    tokenized(TextExample("hello", Place(1)), tokenizer_with(None))
+    tokenized(TextExample("hello", RowLocation(1)), tokenizer_with(None))
 
 
 # -- odd templates ---------------------------------------------------------------------------

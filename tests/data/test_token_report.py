@@ -7,12 +7,12 @@ import pytest
 from app.core.errors import InputError
 from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
-from app.data.examples import BrokenFile, RowProblem
+from app.data.examples import CorruptFileError, RowIssue
 from app.data.files.dataset_files import find_files
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing import parallel
-from app.data.tokenizing.store import RowSettings, opening_store
-from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.tokenizing.store import RowSettings, open_or_build_store
+from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data
 
 MASKED = RowSettings(mask_prompt=True)
@@ -43,16 +43,16 @@ def row_by_row(path, tokenizer):
     rows, told = [], []
     try:
         for example in read_examples(path):
-            if isinstance(example, RowProblem):
+            if isinstance(example, RowIssue):
                 continue
             row = tokenize(example, tokenizer, True)
-            if isinstance(row, RowProblem):
+            if isinstance(row, RowIssue):
                 told.append((row.place.line, row.reason))
                 continue
             rows.append(row)
             if row.length > LIMIT:
                 told.append((row.place.line, f"its {row.length} tokens are cut at {LIMIT}"))
-    except BrokenFile:
+    except CorruptFileError:
         pass
     return rows, told
 
@@ -69,7 +69,7 @@ def assert_told_of_every_row(facts, path, tokenizer):
 
 
 def tokenised(path, tokenizer):
-    return drain(tokenising_files(find_files(path), tokenizer, MASKED, LIMIT))
+    return drain(tokenize_files(find_files(path), tokenizer, MASKED, LIMIT))
 
 
 def test_what_is_told_is_told_of_every_row_alone(mixed_rows, tokenizer):
@@ -93,12 +93,12 @@ def test_the_figures_are_those_of_the_rows_that_a_run_uses(mixed_rows, tokenizer
     run = open_data(
         find_files(mixed_rows), tokenizer, DataSettings(settings, LIMIT, 1, share, seed=3)
     )
-    assert told.train.kept(LIMIT) == len(run.train) < 60
-    assert told.valid.kept(LIMIT) == len(run.valid)
+    assert told.train.usable_rows(LIMIT) == len(run.train) < 60
+    assert told.valid.usable_rows(LIMIT) == len(run.valid)
     assert told.left_out(LIMIT) == run.left_out_count > 3
-    assert told.train.cut(LIMIT) + told.valid.cut(LIMIT) == run.cut > 0
-    assert told.train.kept_tokens(LIMIT) == run.train.lengths.sum()
-    assert told.train.trained_within(LIMIT) == run.train.trained_tokens
+    assert told.train.truncated_rows(LIMIT) + told.valid.truncated_rows(LIMIT) == run.cut > 0
+    assert told.train.usable_tokens(LIMIT) == run.train.lengths.sum()
+    assert told.train.trained_tokens_at(LIMIT) == run.train.trained_tokens
 
 
 def test_of_a_file_cut_off_the_rows_up_to_there_are_told_and_no_figures_of_a_run(
@@ -118,12 +118,12 @@ def test_a_run_finds_what_was_tokenised(mixed_rows, tokenizer, monkeypatch):
     def never(self, examples):
         raise AssertionError("tokenised again")
 
-    monkeypatch.setattr(ExampleTokenizer, "many", never)
+    monkeypatch.setattr(ExampleTokenizer, "tokenize_batch", never)
     leaving_out = RowSettings(mask_prompt=True, leave_out_bad_rows=True)
-    store = drain(opening_store(mixed_rows, tokenizer, leaving_out))
+    store = drain(open_or_build_store(mixed_rows, tokenizer, leaving_out))
     assert (store.problem_count, store.bad_row_count) == (2, 1)
     with pytest.raises(InputError) as refusal:
-        drain(opening_store(mixed_rows, tokenizer, MASKED))
+        drain(open_or_build_store(mixed_rows, tokenizer, MASKED))
     assert "train.jsonl has 1 bad row: line 10: " in str(refusal.value)
 
 
@@ -133,7 +133,7 @@ def test_a_file_with_a_bad_row_is_refused_in_the_same_words_with_and_without_a_s
     said = []
     for _ in range(2):
         with pytest.raises(InputError) as refusal:
-            drain(opening_store(mixed_rows, tokenizer, MASKED))
+            drain(open_or_build_store(mixed_rows, tokenizer, MASKED))
         said.append(str(refusal.value))
         tokenised(mixed_rows, tokenizer)
     assert said[0] == said[1]
@@ -149,5 +149,5 @@ def test_large_files_are_counted_in_several_processes(tmp_path, tokenizer, monke
     facts = tokenised(path, tokenizer)
     assert len(begun) == 1
     (told,) = statistics_of([facts], 0.0, 0)
-    assert told.train.cut(LIMIT) + told.train.useless(LIMIT) == 2000
+    assert told.train.truncated_rows(LIMIT) + told.train.untrainable_rows(LIMIT) == 2000
     assert told.train.shortest == told.train.longest > 1000

@@ -1,27 +1,24 @@
-"""A moving part of a JSON text, in which values are found one after the other. Never held whole.
+"""Reads values one by one from a JSON text that is never in memory as a whole.
 
-After a value that can't be read to its end nobody knows where the next begins, so that the file is
-broken from there.
+After a value that can't be read to its end, the start of the next is unknown, so the file counts as
+corrupt from there.
 """
 
 import json
 import re
 from collections.abc import Iterator
 
-from app.data.examples import BrokenFile, ProblemKind, RowProblem
-from app.data.readers.strict_json import BadJson, StrictJson, words
+from app.data.examples import CorruptFileError, IssueKind, RawRow, RowIssue, RowLocation
+from app.data.readers.strict_json import BadJson, StrictJson, error_words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text
-from app.data.row_location import Place
 
 _READ_CHARACTERS = 2**18
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SEAM = 16
-"""Nearer to the end of what was read than this, an error may only mean that more must be read."""
-
-Row = tuple[Place, object]
+"""An error this close to the end of the buffer may only mean that more text is needed."""
 
 
-class Window:
+class JsonStream:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._parser = StrictJson()
@@ -29,7 +26,7 @@ class Window:
         self._line, self._row = 1, 0
 
     def next(self) -> str:
-        """The next character that is no white space, which stays; empty at the end."""
+        """The next character that is not white space, without consuming it; "" at the end."""
         while True:
             space = _SPACE.match(self._seen, self._at)
             self.step(space.end() - self._at if space else 0)
@@ -41,15 +38,15 @@ class Window:
         self._line += self._seen.count("\n", self._at, end)
         self._at = end
 
-    def rows(self) -> Iterator[Row | RowProblem]:
-        """The items of the list that begins here, numbered; then the window stands after it."""
+    def rows(self) -> Iterator[RawRow | RowIssue]:
+        """Yield the items of the list that begins here, numbered; the position is after it then."""
         self._row = 0
         for _ in self._inside("[", "]"):
             yield self.row()
         self._row = 0
 
     def members(self) -> Iterator[str]:
-        """The keys of the object that begins here; who asks for the next has taken the value."""
+        """Yield the keys of the object that begins here. The caller must consume each value."""
         for _ in self._inside("{", "}"):
             key, _ = self._value() if self.next() == '"' else ("", "")
             if self.next() != ":" or not isinstance(key, str):
@@ -58,24 +55,24 @@ class Window:
             self.next()
             yield key
 
-    def row(self) -> Row | RowProblem:
-        """The value that begins here. Raises BrokenFile where it has no end."""
+    def row(self) -> RawRow | RowIssue:
+        """The value that begins here. Raises CorruptFileError if it has no end."""
         self._row += 1
-        place = Place(self._line, self._row)
+        place = RowLocation(self._line, self._row)
         value, raw = self._value()
         if problem := self._text.problem(raw, place):
             return problem
         try:
             self._parser.check(value, raw)
         except BadJson as error:
-            return RowProblem(self._text.path, place, str(error), error.kind)
+            return RowIssue(self._text.path, place, str(error), error.kind)
         return place, value
 
-    def broken(self, what: str) -> BrokenFile:
+    def broken(self, what: str) -> CorruptFileError:
         return self._broken(f"is not valid JSON: {what}", "broken json")
 
     def _inside(self, opening: str, closing: str) -> Iterator[None]:
-        """Once for each item between two brackets; the window stands where it begins."""
+        """Yield once for each item between two brackets; the position is where the item begins."""
         self.step()
         is_first = True
         while (mark := self.next()) != closing or not is_first:
@@ -92,10 +89,10 @@ class Window:
             self.step()
         self.step()
 
-    def _broken(self, reason: str, kind: ProblemKind) -> BrokenFile:
+    def _broken(self, reason: str, kind: IssueKind) -> CorruptFileError:
         reason += "; nothing after it can be read"
-        place = Place(self._line, self._row)
-        return BrokenFile(RowProblem(self._text.path, place, reason, kind))
+        place = RowLocation(self._line, self._row)
+        return CorruptFileError(RowIssue(self._text.path, place, reason, kind))
 
     def _value(self) -> tuple[object, str]:
         while True:
@@ -105,7 +102,7 @@ class Window:
                 if self._is_cut_off(error) and self._more():
                     continue
                 self.step(error.pos - self._at)
-                raise self.broken(words(error)) from None
+                raise self.broken(error_words(error)) from None
             except BadJson as error:
                 raise self._broken(str(error), error.kind) from None
             if end < len(self._seen) or not self._more():
@@ -118,11 +115,11 @@ class Window:
         return is_open or error.pos > len(self._seen) - _SEAM
 
     def _more(self) -> bool:
-        """Read on, and forget what is done with; False at the end, where nothing changes."""
+        """Read on and drop what is consumed; False, with no change, at the end."""
         rest = self._seen[self._at :]
         if len(rest) > MAX_ROW:
             raise self._broken(TOO_BIG, "too big")
-        # As much again as there is: a long value is begun anew only a few times.
+        # Double the buffer, so that a long value is parsed again only a few times.
         more = self._text.stream.read(max(_READ_CHARACTERS, len(rest)))
         if more:
             self._seen, self._at = rest + more, 0

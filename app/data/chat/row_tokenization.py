@@ -1,0 +1,217 @@
+"""Tokenizes one example and marks the positions that are trained.
+
+mlx-lm trains only the last turn of a chat with `mask_prompt`; here every assistant turn is trained
+and nothing else. The tokens and the start of the last turn equal mlx-lm's. Knows no model, no batch
+and no MLX.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from app.core.config.optimization import Replies
+from app.data.chat.assistant_mask import (
+    AssistantMaskFinder,
+    Render,
+    Rendering,
+    Span,
+    cut_after_last_reply,
+    opening_replies,
+    trainable_turns,
+)  # fmt: skip
+from app.data.chat.chat_template import ChatTemplate, TemplateError, TemplateRefusal, Tools
+from app.data.chat.left_out import TextOf, find_left_out, has_other_keys
+from app.data.chat.rendered_text import SpecialWords, TextEnds
+from app.data.chat.template_process import RenderingTooCostly
+from app.data.chat.tokenizer import Tokenizer
+from app.data.examples import (
+    REFUSED,
+    REFUSED_BY_TEMPLATE,
+    TOO_COSTLY,
+    ChatExample,
+    Example,
+    IssueKind,
+    Message,
+    RowIssue,
+    TextExample,
+    content_digest,
+)
+from app.data.rows.row_notes import RowNote, flags_of
+from app.data.tokens.rows import TokenizedExample
+
+Tokenized = TokenizedExample | RowIssue
+
+
+class ChatContext(NamedTuple):
+    """The part of a chat that is tokenized, in the form that the template takes."""
+
+    messages: Sequence[Message]
+    untrained: Collection[int]
+    notes: RowNote
+    """Notes about the rest of the chat."""
+
+
+class RowTokenizer:
+    """Tokenizes examples one by one: every prefix of a chat is rendered and encoded anew.
+
+    A chat becomes several examples if its template changes earlier replies once more follows and
+    every reply is to be trained.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, mask_prompt: bool, replies: Replies = "whole-chat"
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._mask_prompt = mask_prompt
+        self._replies = replies
+        self._template = ChatTemplate(tokenizer)
+        self._mask_finder = AssistantMaskFinder(tokenizer)
+        self._ends = TextEnds(tokenizer)
+        self._special_words = SpecialWords(tokenizer)
+
+    def tokenize(self, example: Example) -> list[Tokenized]:
+        """The examples of one row, uncut, or the reason why it can't be trained.
+
+        The path of an issue is empty. Raises InputError for a chat if the model has no chat
+        template.
+        """
+        if isinstance(example, TextExample):
+            return [self._text_row(example, list(self._tokenizer.encode(example.text)))]
+        tools = example.tools
+        try:
+            context = self._context(example)
+        except (TemplateError, RenderingTooCostly) as error:
+            return [render_issue(example, error)]
+        messages = context.messages
+
+        @cache  # examples of one chat share prefixes
+        def render(count: int, prompted: bool) -> list[int]:
+            return self._template.tokens(messages[:count], tools, prompted)
+
+        return self._chat_rows(example, context, render, self._template.texts(messages, tools))
+
+    def _context(self, example: ChatExample) -> ChatContext:
+        messages: Sequence[Message] = example.messages
+        notes = RowNote(0)
+        if self._mask_prompt:
+            messages = cut_after_last_reply(messages, example.untrained)
+            if len(messages) < len(example.messages):
+                notes |= RowNote.NO_REPLY_FOLLOWS
+            if messages[0]["role"] == "assistant" and 0 not in example.untrained:
+                notes |= RowNote.OPENING_REPLY
+        context = ChatContext(messages, example.untrained, notes)
+        context = self._without_refused_opening(context, example.tools)
+        messages = self._template.with_arguments(context.messages, example.tools)
+        return context._replace(messages=messages)
+
+    def _without_refused_opening(self, context: ChatContext, tools: Tools) -> ChatContext:
+        """Leave out replies that open the chat if the template refuses it because of them."""
+        messages, opening = context.messages, opening_replies(context.messages)
+        if not opening:
+            return context
+        with suppress(TemplateError):
+            self._template.text(messages, tools, False)
+            return context
+        rest = [*messages[: opening.start], *messages[opening.stop :]]
+        untrained = {turn - len(opening) for turn in context.untrained if turn >= opening.stop}
+        if not trainable_turns(rest, untrained):
+            return context
+        notes = context.notes & ~RowNote.OPENING_REPLY | RowNote.OPENING_LEFT_OUT
+        return ChatContext(rest, untrained, notes)
+
+    def _chat_rows(
+        self, example: ChatExample, context: ChatContext, render: Render, text_of: TextOf
+    ) -> list[Tokenized]:
+        try:
+            renderings, notes, last_only = self._renderings(context, render)
+            notes |= context.notes
+            notes |= self._notes(
+                example, context, [rendering.turns for rendering in renderings], text_of
+            )
+        except (TemplateError, RenderingTooCostly) as error:
+            return [render_issue(example, error)]
+        rows = [_row(example, rendering.tokens, rendering.spans) for rendering in renderings]
+        # On one example per chat, so that chats are counted.
+        return _with_notes(rows, notes, last_only) if notes or last_only else rows
+
+    def _renderings(
+        self, context: ChatContext, render: Render
+    ) -> tuple[list[Rendering], RowNote, bool]:
+        """The trained renderings of a chat, their notes, and whether only the last reply is trained
+        because the template changes the others.
+        """
+        none, messages = RowNote(0), context.messages
+        if not self._mask_prompt:
+            return [self._whole(context, render)], none, False
+        turns = trainable_turns(messages, context.untrained)
+        if self._replies == "every":
+            renderings, lost = self._mask_finder.find_every(messages, render, turns)
+            return renderings, RowNote.REPLY_NOT_FOUND if lost else none, False
+        if self._replies == "last":
+            turns = turns[-1:]
+        tokens, spans = self._mask_finder.find(messages, render, turns)
+        return [Rendering(len(messages), tokens, spans)], none, len(spans) < len(turns)
+
+    def _whole(self, context: ChatContext, render: Render) -> Rendering:
+        """A rendering of which all is trained but the turns of weight 0."""
+        messages = context.messages
+        tokens = render(len(messages), False)
+        untrained = self._mask_finder.turns(sorted(context.untrained), messages, render, tokens)
+        return Rendering(len(messages), tokens, _between(untrained, len(tokens)))
+
+    def _notes(
+        self, example: ChatExample, context: ChatContext, counts: Sequence[int], text_of: TextOf
+    ) -> RowNote:
+        notes, messages = flags_of(example.notes), context.messages
+        if has_other_keys(example.messages):
+            notes &= ~RowNote.UNUSED_KEY  # the checks only guessed
+        notes |= find_left_out(messages, example.tools, counts, text_of, self._template.texts)
+        if self._special_words.are_in(messages):
+            notes |= RowNote.SPECIAL_TOKENS
+        return notes
+
+    def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
+        tokens, is_rendered = self._ends.row(tokens)
+        notes = RowNote.SPECIAL_TOKENS if is_rendered else 0
+        return _row(example, tokens, [(0, len(tokens))], notes=notes)
+
+
+def _row(
+    example: Example, tokens: Sequence[int], spans: Sequence[Span], notes: int = 0
+) -> Tokenized:
+    # The first token is predicted from nothing.
+    trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
+    if not trained:
+        return _issue(example, "has no token to train on")
+    return TokenizedExample(
+        tuple(tokens), trained, example.place, False, content_digest(example), int(notes)
+    )
+
+
+def _with_notes(rows: Sequence[Tokenized], notes: RowNote, last_only: bool) -> list[Tokenized]:
+    """The examples of one row, with the row's notes on the first."""
+    first = next((row for row in rows if isinstance(row, TokenizedExample)), None)
+    noted = first and replace(first, notes=int(notes), last_reply_only=last_only)
+    return [noted if noted and row is first else row for row in rows]
+
+
+def _between(spans: Sequence[Span], length: int) -> list[Span]:
+    """The spans between the given ones, which are in order, of `length` tokens."""
+    starts = [0, *(end for _, end in spans)]
+    ends = [*(start for start, _ in spans), length]
+    return list(zip(starts, ends, strict=True))
+
+
+def render_issue(example: Example, error: TemplateError | RenderingTooCostly) -> RowIssue:
+    if isinstance(error, RenderingTooCostly):
+        reason = f"the model's chat template {error.excess} on it"
+        return _issue(example, reason, TOO_COSTLY)
+    kind = REFUSED_BY_TEMPLATE if isinstance(error, TemplateRefusal) else REFUSED
+    return _issue(example, str(error), kind)
+
+
+def _issue(example: Example, reason: str, kind: IssueKind = REFUSED) -> RowIssue:
+    return RowIssue(Path(), example.place, reason, kind)

@@ -1,0 +1,130 @@
+"""Converts tool calls to one form, and their arguments to objects or to JSON text.
+
+Handles OpenAI's older `function_call` and `functions`, and ShareGPT's turns of JSON text. Does not
+know which form of arguments a template needs.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from app.data.examples import Message, Note
+from app.data.rows.schema_hints import Row
+from app.data.rows.value_checks import RowError, is_blank, parse_json_list, parse_json_text
+
+
+def with_tool_calls(turn: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The turn with its calls as `tool_calls`. Raises RowError if it has both forms."""
+    turn_calls = turn.get("tool_calls")
+    if isinstance(turn_calls, str):
+        turn = {**turn, "tool_calls": parse_json_list(turn_calls)}
+    call = parse_json_text(turn.get("function_call"), "{")
+    if not call:
+        return turn
+    if turn_calls:
+        raise RowError(f"{where} has a function_call beside its tool_calls; keep one of them")
+    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+        raise RowError(f"{where} has a function_call without a function name")
+    rest = {key: value for key, value in turn.items() if key != "function_call"}
+    return {**rest, "tool_calls": [_wrapped(call)]}
+
+
+def calls_of_text(value: object, where: str) -> list[dict[str, Any]]:
+    """The calls in a turn's JSON text. Raises RowError."""
+    calls = parse_json_text(value)
+    calls = [calls] if isinstance(calls, dict) else calls
+    if not isinstance(calls, list) or not calls or not all(map(_has_name, calls)):
+        raise RowError(f"{where} has a value that is no JSON of a call with a function name")
+    return [call if "function" in call else _wrapped(call) for call in calls]
+
+
+def tools_of(row: Row) -> object:
+    """The tools of a row; older files have them as `functions`."""
+    tools = row.get("tools")
+    functions = parse_json_list(row.get("functions"))
+    if not is_blank(tools) or not isinstance(functions, list):
+        return tools
+    return [_wrapped(one) if isinstance(one, dict) else one for one in functions]
+
+
+def _wrapped(function: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": dict(function)}
+
+
+def _has_name(call: object) -> bool:
+    function = call.get("function", call) if isinstance(call, dict) else None
+    return isinstance(function, dict) and isinstance(function.get("name"), str)
+
+
+_SHOWN_LETTERS = 40
+
+
+def has_arguments(messages: Sequence[Message]) -> bool:
+    """Whether the arguments of any call have another form."""
+    return any(isinstance(_as_object(one), dict) for one in _arguments(messages))
+
+
+def as_objects(messages: Sequence[Message]) -> list[Message]:
+    """Parse arguments that are JSON objects in text; leave other text."""
+    return [_with_arguments(message, _as_object) for message in messages]
+
+
+def as_texts(messages: Sequence[Message]) -> list[Message]:
+    """Write arguments that are objects as JSON text; leave text."""
+    return [_with_arguments(message, _as_text) for message in messages]
+
+
+def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
+    """A note about the first call whose arguments are text, but no JSON object."""
+    for number, message in enumerate(messages, start=1):
+        for one in _arguments([message]):
+            if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
+                reason = f"has a tool call in message {number} with arguments that are no JSON "
+                reason += f"object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
+                return (("broken arguments", reason),)
+    return ()
+
+
+def shows_python(messages: Sequence[Message], text: str) -> bool:
+    """Whether a rendering prints arguments as Python does, which is not JSON."""
+    for one in _arguments(messages):
+        printed = str(one)
+        if isinstance(one, dict) and one and printed != _as_text(one):
+            expected = sum(str(message["content"]).count(printed) for message in messages)
+            if text.count(printed) > expected:
+                return True
+    return False
+
+
+def _arguments(messages: Sequence[Message]) -> Iterator[object]:
+    for message in messages:
+        for call in message.get("tool_calls") or ():
+            yield _function(call).get("arguments")
+
+
+def _with_arguments(message: Message, form: Callable[[object], object]) -> Message:
+    if not message.get("tool_calls"):
+        return message
+    return {**message, "tool_calls": [_call(call, form) for call in message["tool_calls"]]}
+
+
+def _call(call: dict[str, Any], form: Callable[[object], object]) -> dict[str, Any]:
+    function = _function(call)
+    if "arguments" not in function:
+        return call
+    changed = {**function, "arguments": form(function["arguments"])}
+    return changed if function is call else {**call, "function": changed}
+
+
+def _function(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function", call)
+    return function if isinstance(function, dict) else call
+
+
+def _as_object(arguments: object) -> object:
+    return parse_json_text(arguments, "{")
+
+
+def _as_text(arguments: object) -> object:
+    is_object = isinstance(arguments, dict)
+    return json.dumps(arguments, ensure_ascii=False) if is_object else arguments
