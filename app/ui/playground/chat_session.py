@@ -17,7 +17,7 @@ from app.core.generation_events import (
     TextAdded,
     Turn,
 )
-from app.core.wording.model_names import model_name
+from app.core.wording.names import model_name
 from app.ui.state.app_state import AppState
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded

@@ -13,9 +13,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
+from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
-from app.ui.look import phrases
 from app.ui.run.live_refresh import Following
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
@@ -327,7 +327,7 @@ class LibraryCommands(QObject):
     @Slot(object, int)
     def _tell_removed(self, run: QueuedRun, place: int) -> None:
         undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or phrases.dataset_name(run.config.data)
+        name = run.config.name or dataset_title(run.config.data)
         self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
 
     def _export_plots(self, details: "RunDetails") -> None:
