@@ -10,7 +10,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from app.core.files.paths import starter_model_dir
 from app.core.system import child_processes
 from app.data import token_workers  # noqa: F401
-from app.engine.model.plain_tokenizer import load_plain_tokenizer
+from app.models.tokenizer_loading import load_tokenizer_without_mlx
 from app.workers import data_server, store_jobs  # noqa: F401
 from app.workers.jobs.datasets import WarmUp
 from tests.forked_processes import ForkedProcesses
@@ -18,6 +18,6 @@ from tests.forked_processes import ForkedProcesses
 child_processes.PROCESSES = ForkedProcesses()  # a child's own children are copies too
 
 WarmUp()(lambda: False)
-load_plain_tokenizer(starter_model_dir())
+load_tokenizer_without_mlx(starter_model_dir())
 gc.collect()
 gc.freeze()  # what all of them share is looked through by none

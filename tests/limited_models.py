@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+import mlx.core as mx
+
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 
 POSITIONS = 24
 EXTRA_TOKENS = ("<|late|>", "<|later|>")
@@ -14,7 +16,6 @@ EMBEDDINGS = 320
 
 def build_gpt2(folder: Path, tiny_model: Path) -> Path:
     """A GPT-2 of 4 layers with 24 learned positions, and the tiny model's tokenizer."""
-    mx = import_mlx()
     import_mlx_lm()
     from mlx.utils import tree_flatten
     from mlx_lm.models import gpt2

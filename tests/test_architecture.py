@@ -40,15 +40,22 @@ def test_no_module_is_named_by_a_word_that_says_nothing(word: str) -> None:
     assert word not in {module.stem for module in MODULES}
 
 
-def test_only_the_gateway_names_mlx_first() -> None:
-    """A module that imports MLX when it is itself imported would load it before the fast BLAS."""
-    offenders = [
-        module
-        for module in MODULES
+def test_nothing_names_mlx_before_its_gate() -> None:
+    """What imports MLX while the gate of `app.engine` is loaded has it before the fast BLAS."""
+    runtime = ROOT / "app/engine/runtime"
+    loaded = {
+        "app.engine.runtime.gate": runtime / "gate.py",
+        "app.engine.runtime.blas": runtime / "blas.py",
+    }
+    imports = [
+        node
+        for module in (ROOT / "app/engine/__init__.py", runtime / "__init__.py", *loaded.values())
         for node in ast.parse(module.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.Import | ast.ImportFrom) and "mlx" in _root(node)
+        if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert offenders == []
+    assert not [node for node in imports if "mlx" in _root(node)]
+    own = {ast.unparse(node).split()[1] for node in imports if "app" in _root(node)}
+    assert {name for name in own if name.startswith("app.engine")} <= loaded.keys()
 
 
 def _root(node: ast.Import | ast.ImportFrom) -> set[str]:
@@ -58,11 +65,20 @@ def _root(node: ast.Import | ast.ImportFrom) -> set[str]:
     return {name.split(".")[0].removesuffix("_lm") for name in names}
 
 
-def test_nothing_heavy_is_imported_with_the_engine() -> None:
+def test_nothing_heavy_but_mlx_is_imported_with_the_engine() -> None:
     code = (
         "import sys, app.engine.training.trainer, app.engine.memory.preflight\n"
-        "heavy = {'mlx', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)\n"
+        "heavy = {'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)\n"
         "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
+
+
+def test_a_process_that_tokenizes_imports_nothing_of_the_engine() -> None:
+    code = (
+        "import sys, app.workers.jobs.datasets, app.workers.jobs.training, app.application\n"
+        "import app.data.training_set.training_data, app.models.tokenizer_loading\n"
+        "assert not {'mlx', 'mlx.core', 'app.engine'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 
 STARTER = Path(__file__).parents[1] / "resources" / "starter"
 MAKE = STARTER / "make"
@@ -37,7 +37,6 @@ def asked(name: str) -> set[str]:
 @pytest.fixture
 def score(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script that counts right answers, imported after MLX came through its gateway."""
-    import_mlx()
     monkeypatch.syspath_prepend(str(MAKE))
     return importlib.import_module("score")
 

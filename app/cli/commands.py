@@ -164,7 +164,7 @@ def _follow(
     """
     from app.cli.progress import JsonLines, TerminalProgress
     from app.engine.runtime.distributed import is_first_machine
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
     interrupt = Interrupt(has_progress)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
@@ -175,7 +175,7 @@ def _follow(
         with closing(start(interrupt.is_requested)) as events:  # type: ignore[type-var]
             ending, lost = _shown(events, show, interrupt)
     finally:
-        release_thread()
+        close_thread()
     if lost is not None:
         handle_lost_output(lost, ending.message if ending else "")
         return EXIT_INTERRUPTED  # the run itself is whole: it was stopped

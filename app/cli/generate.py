@@ -88,7 +88,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 def generate(arguments: argparse.Namespace) -> int:
     """Answer; the exit code. Raises AppError."""
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
     show = _JsonLines() if arguments.json else Text(has_both=arguments.base)
     try:
@@ -97,7 +97,7 @@ def generate(arguments: argparse.Namespace) -> int:
             for event in events:
                 show(event)
     finally:
-        release_thread()
+        close_thread()
     return 0
 
 

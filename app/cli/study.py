@@ -13,7 +13,7 @@ from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.untrusted_files import SHARED_FILE
 from app.core.wording.events import event_line
-from app.engine.runtime.mlx_gateway import release_thread
+from app.engine.runtime.mlx_runtime import close_thread
 from app.engine.training.study import StudyRun, is_done, make_run, results, study_runs
 from app.library.reading.study_report import markdown, to_plain
 
@@ -30,7 +30,7 @@ def study(arguments: argparse.Namespace) -> int:
     try:
         _make_runs(plan, folder, arguments, interrupt)
     finally:
-        release_thread()
+        close_thread()
         _write(plan, folder, arguments.file.stem)
     left = sum(not is_done(run) for run in study_runs(plan, folder))
     if left:

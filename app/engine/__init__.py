@@ -1,1 +1,8 @@
-"""Training on MLX, and the only layer that imports it. All of it runs on one thread."""
+"""Models, training and generation with MLX, which is loaded here: before any module that names it.
+
+Processes without MLX import nothing of this package.
+"""
+
+from app.engine.runtime.gate import load_mlx
+
+load_mlx()

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from app.core.system.openblas import BUNDLED_LIBRARY, rename_symbols
 from app.core.system.version import COMMIT_FILE, commit_of
-from app.engine.runtime.blas import BUNDLED_LIBRARY, rename_symbols
 from app.packaging.contents import ROOT, package_folder
 
 

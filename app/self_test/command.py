@@ -63,9 +63,9 @@ def _show(result: Result, as_json: bool) -> None:
 
 
 def _release_device() -> None:
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
-    release_thread()
+    close_thread()
 
 
 @contextmanager

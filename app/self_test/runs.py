@@ -43,16 +43,16 @@ def check_processes(_: Path) -> str:
 
 
 def _tokenize_there(model: str) -> tuple[int, int, bool]:
-    from app.engine.model.plain_tokenizer import load_plain_tokenizer
+    from app.models.tokenizer_loading import load_tokenizer_without_mlx
 
-    tokenizer = load_plain_tokenizer(Path(model))
+    tokenizer = load_tokenizer_without_mlx(Path(model))
     tokens = len(tokenizer.encode(REPLY)) if tokenizer is not None else 0
     return os.getpid(), tokens, "mlx.core" in sys.modules
 
 
 def check_run(folder: Path) -> str:
     """A run is stopped, resumed and ends, its updates verified in the weights, and is exported."""
-    from app.engine.runtime.mlx_gateway import compiles
+    from app.engine.runtime.mlx_runtime import uses_compile
     from app.engine.training.trainer import resume, train
 
     config, run_dir = short_run(folder), folder / RUN
@@ -67,7 +67,7 @@ def check_run(folder: Path) -> str:
     if [step.fired for step in steps] != [(0,), (0, 1)] * (STEPS // 2):
         raise RunError(f"The tiers fired {[step.fired for step in steps]}.")
     exported = _export(run_dir, folder)
-    how = "compiled" if compiles() else "not compiled on the CPU"
+    how = "compiled" if uses_compile() else "not compiled on the CPU"
     return (
         f"{STEPS} steps ({how}), resumed after {STOP_AFTER}; loss {steps[0].loss:.2f} to "
         f"{steps[-1].loss:.2f}, each update verified; {exported}"

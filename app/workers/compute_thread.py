@@ -138,6 +138,6 @@ class ComputeThread(QObject):
 def _release_mlx() -> None:
     """MLX aborts the process at exit unless its thread let go of its streams as its last act."""
     if "mlx.core" in sys.modules:
-        from app.engine.runtime.mlx_gateway import release_thread
+        from app.engine.runtime.mlx_runtime import close_thread
 
-        release_thread()
+        close_thread()

@@ -10,9 +10,9 @@ from typing import Any
 from app.core.config.presets import demo_config
 from app.engine.adapter.adapter import add_adapter
 from app.engine.audit.update_audit import UpdateAudit
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_table, time_ratio
 from tests.benchmarks.workloads import (
@@ -32,7 +32,9 @@ class NoAudit:
     """In an audit's place: takes everything for true."""
 
     def observe(self, *_: Any) -> Any:
-        return import_mlx().array(0.0)
+        import mlx.core as mx
+
+        return mx.array(0.0)
 
     def check(self, *_: Any) -> None:
         pass
@@ -51,7 +53,9 @@ def starter() -> None:
     def built() -> Any:
         base = load_base_model(config.model)
         add_adapter(base.model, config)
-        import_mlx().eval(base.model.parameters())
+        import mlx.core as mx
+
+        mx.eval(base.model.parameters())
         base.model.train()
         return base.model
 
@@ -60,7 +64,7 @@ def starter() -> None:
 
 def real() -> None:
     models: list[Architecture] = [RealSize(name, bits) for name in REAL_SIZES for bits in (None, 4)]
-    for model in models if compiles() else ():
+    for model in models if uses_compile() else ():
         _beside(f"{model}, 4×512", lambda m=model: build(m), model.vocabulary, 512, 15)
 
 

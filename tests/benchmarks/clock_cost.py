@@ -11,7 +11,7 @@ from typing import Any
 from app.engine.audit.lesson_audit import LessonAudit
 from app.engine.batches.batches import Batches
 from app.engine.clocks.slow import SlowClock
-from app.engine.runtime.mlx_gateway import compiles
+from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, examples, print_table, time_ratio
 from tests.benchmarks.workloads import (
@@ -36,7 +36,7 @@ def small() -> None:
 
 def real() -> None:
     models: list[Architecture] = [RealSize(name, bits) for name in REAL_SIZES for bits in (None, 4)]
-    for model in models if compiles() else ():
+    for model in models if uses_compile() else ():
         _beside(f"{model}, 4×512", lambda m=model: build(m), model.vocabulary, 512, 15)
 
 
@@ -47,7 +47,7 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
     rules = replace(step._optimizer.rules(), slow_every=EVERY, slow_weight=4.0)
     texts = Batches(examples(chat_rows(16, TEXT_TOKENS, vocabulary, 0.3)), BATCH // 2)
     clock = SlowClock(texts, 16, EVERY, 4.0, 0, "")
-    for shape in clock.shapes if compiles() else ():
+    for shape in clock.shapes if uses_compile() else ():
         step.trace_lesson(texts.blank(shape))
     ours.warm_up(batches)
     taught, bare = Measured(), Measured()

@@ -62,10 +62,9 @@ def open_ours(data: Path) -> dict[str, Any]:
     from app.data.files.dataset_files import find_files
     from app.data.training_set.training_data import DataSettings, RowSettings, open_data
     from app.engine.batches.batches import Batches
-    from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+    from app.engine.runtime.mlx_runtime import import_mlx_lm
 
     cache_dir()
-    import_mlx()
     tokenizer = import_mlx_lm().load_tokenizer(MODEL)
     settings = DataSettings(RowSettings(mask_prompt=True), LIMIT, BATCH, validation_split=0.01)
     begun, cpu = time.perf_counter(), os.times()
@@ -88,9 +87,8 @@ def open_ours(data: Path) -> dict[str, Any]:
 def open_theirs(data: Path) -> dict[str, Any]:
     from types import SimpleNamespace
 
-    from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+    from app.engine.runtime.mlx_runtime import import_mlx_lm
 
-    import_mlx()
     tokenizer = import_mlx_lm().load_tokenizer(MODEL)
     from mlx_lm.tuner.datasets import CacheDataset, load_local_dataset
 
@@ -111,9 +109,6 @@ def _processor(since: os.times_result) -> float:
 
 
 def train_theirs(data: Path) -> dict[str, Any]:
-    from app.engine.runtime.mlx_gateway import import_mlx
-
-    import_mlx()
     from mlx_lm import lora
     from mlx_lm.tuner.callbacks import TrainingCallback
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from app.engine.batches.batches import Batch
 from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.runtime.mlx_gateway import import_mlx
 
 
 class OlderDesign:
@@ -22,7 +21,7 @@ class OlderDesign:
             self._run(batch)
 
     def _run(self, batch: Batch) -> None:
-        mx = import_mlx()
+        import mlx.core as mx
         from mlx.utils import tree_flatten, tree_map, tree_map_with_path
 
         self._step += 1

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from app.engine.batches.batches import Batch
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -73,7 +73,7 @@ class Ours:
 
     def warm_up(self, batches: Sequence[Batch]) -> None:
         """As a run does before its first step, where steps are compiled."""
-        if compiles():
+        if uses_compile():
             for batch in {batch.tokens.shape: batch for batch in batches}.values():
                 self.training.trace(batch)
 
@@ -113,7 +113,7 @@ def against_mlx_lm(
 
     The first block of each only warms up: mlx-lm compiles in it.
     """
-    mx = import_mlx()
+    import mlx.core as mx
     import mlx.optimizers as optimizers
     from mlx_lm.tuner import trainer
     from mlx_lm.tuner.callbacks import TrainingCallback
@@ -166,7 +166,8 @@ def against_mlx_lm(
 
 
 def timed(measured: Measured, work: Callable[[], None]) -> None:
-    mx = import_mlx()
+    import mlx.core as mx
+
     held = mx.get_active_memory()
     mx.reset_peak_memory()
     start, cpu_start = perf_counter(), process_time()

@@ -14,13 +14,13 @@ from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adapter import adapter_config
 from app.engine.batches.batches import Batch, Batches
 from app.engine.execution.batch_layout import Batching
-from app.engine.model.adapter_parameters import trainable
-from app.engine.runtime.mlx_gateway import (
-    compiles,
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.mlx_runtime import (
+    clear_cache,
     device_name,
     has_fused_attention_gradient,
-    import_mlx,
     import_mlx_lm,
+    uses_compile,
 )
 from app.engine.training.checkpoints import Progress, save_checkpoint
 from tests.benchmarks.older_design import OlderDesign
@@ -126,7 +126,8 @@ def older() -> None:
 
 
 def checkpoint() -> None:
-    mx = import_mlx()
+    import mlx.core as mx
+
     ours = Ours(build(Shape(SMALL)))
     batches = batches_of(equal_rows(BATCH, 128, SMALL))
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +187,7 @@ def print_table(rows: Mapping[str, Callable[[], None]], names: Sequence[str]) ->
         start = perf_counter()
         rows[name]()
         print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        import_mlx().clear_cache()
+        clear_cache()
 
 
 def epoch(
@@ -204,7 +205,7 @@ def epoch(
 
 def epoch_of(rows: list[Row], size: int, is_packed: bool) -> list[Batch]:
     """The batches of a run's first epoch on this machine."""
-    batches = Batching(size, is_packed, has_free_shapes=not compiles()).batches(examples(rows))
+    batches = Batching(size, is_packed, has_free_shapes=not uses_compile()).batches(examples(rows))
     return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 

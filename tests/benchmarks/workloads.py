@@ -11,7 +11,6 @@ from app.data.examples import RowLocation
 from app.data.tokens.rows import TokenizedExample
 from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
-from app.engine.runtime.mlx_gateway import import_mlx
 
 SMALL, MIDDLE, LARGE = 4_096, 32_768, 100_352
 """Vocabularies."""
@@ -95,7 +94,7 @@ class RealSize:
         return int(REAL_SIZES[self.name]["vocab_size"])
 
     def module(self) -> Any:
-        mx = import_mlx()
+        import mlx.core as mx
         import mlx.nn as nn
 
         config = REAL_SIZES[self.name]
@@ -120,7 +119,8 @@ class Row:
 
 def build(architecture: Architecture, seed: int = 0) -> Any:
     """A model with LoRA of rank 8 on every linear layer, evaluated."""
-    mx = import_mlx()
+    import mlx.core as mx
+
     mx.random.seed(seed)
     model = architecture.module()
     add_adapter(model, config_of((1,)))

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from app.core.system import bundle
-from app.engine.runtime import mlx_gateway
-from app.engine.runtime.blas import BUNDLED_LIBRARY, load_fast_blas
+from app.core.system.openblas import BUNDLED_LIBRARY
+from app.engine.runtime import gate
+from app.engine.runtime.blas import load_fast_blas
 
 ROOT = Path(__file__).parents[2]
 SIGNS = ("_MEIPASS", "frozen")
@@ -66,9 +67,9 @@ def test_the_bundle_loads_mlx_s_library_from_beside_its_shaders(
     library.parent.mkdir(parents=True)
     library.write_bytes(b"")
     loaded: list[str] = []
-    monkeypatch.setattr(mlx_gateway, "ctypes", SimpleNamespace(CDLL=loaded.append))
-    mlx_gateway._load_library()
+    monkeypatch.setattr(gate, "ctypes", SimpleNamespace(CDLL=loaded.append))
+    gate._load_library()
     assert loaded == []
     monkeypatch.setattr("sys._MEIPASS", str(tmp_path), raising=False)
-    mlx_gateway._load_library()
+    gate._load_library()
     assert loaded == [str(library)]

@@ -10,7 +10,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+import mlx.core as mx
+
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 
 STARTER = Path(__file__).parents[2] / "resources" / "starter" / "model"
 
@@ -339,7 +341,6 @@ def configuration(name: str) -> dict[str, Any]:
 
 
 def built(name: str, seed: int = 3, **changes: Any) -> Any:
-    mx = import_mlx()
     import_mlx_lm()
     module = importlib.import_module(f"mlx_lm.models.{name}")
     mx.random.seed(seed)
@@ -350,7 +351,6 @@ def built(name: str, seed: int = 3, **changes: Any) -> Any:
 
 def _fill_zeros(model: Any) -> None:
     """With zeros where a trained model has none, some architectures have no gradient."""
-    mx = import_mlx()
     from mlx.utils import tree_flatten, tree_unflatten
 
     empty = [
@@ -363,7 +363,6 @@ def _fill_zeros(model: Any) -> None:
 
 def save(name: str, folder: Path, *, dtype: str = "float32", bits: int | None = None) -> None:
     """Write the model to `folder` as mlx-lm loads it, with the starter's tokenizer."""
-    mx = import_mlx()
     from mlx.utils import tree_flatten
     from mlx_lm.utils import quantize_model, save_config
 

@@ -11,8 +11,8 @@ from app.data.examples import RowLocation
 from app.data.tokens.rows import TokenizedExample
 from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

@@ -8,7 +8,7 @@ import mlx.nn as nn
 from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adaptable import adaptable, unfit
 from app.engine.adapter.adapter import adapter_config, add_adapter
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import trainable
 from tests.engine import architectures
 
 

@@ -17,8 +17,8 @@ from app.core.events import RunFinished, StepFinished
 from app.engine.adapter.adapter import adapter_config, add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.memory.preflight import preview_tiers
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.checkpoints import Progress, save_checkpoint

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -12,14 +13,12 @@ from app.engine.adapter import flat_adapter
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
-from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
-
-mx = import_mlx()
 
 
 def training_step(path: Path, recompute: bool = False, **changes: Any) -> TrainingStep:
@@ -52,7 +51,7 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
     path = make_model(dtype=dtype, **({"bits": 4} if is_quantised else {}))
     ready = training_step(path, recompute)
     assert ready._gradients._input.is_made_ready
-    monkeypatch.setattr(flat_adapter, "_activations", lambda *_: None)
+    monkeypatch.setattr(flat_adapter, "activation_dtype", lambda *_: None)
     each = training_step(path, recompute)
     assert not each._gradients._input.is_made_ready
     for number in range(1, 5):

@@ -13,8 +13,8 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import LogMessage
 from app.core.files.paths import runs_dir
 from app.core.system.compute_environment import ComputeEnvironment, read_environments
-from app.engine.runtime import mlx_gateway
-from app.engine.runtime.mlx_gateway import computed_by
+from app.engine.runtime import mlx_runtime
+from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
@@ -36,7 +36,7 @@ def said(run_dir: Path) -> list[LogMessage]:
 
 
 def test_a_run_and_its_checkpoints_say_what_computed_them(stopped: Path) -> None:
-    here = computed_by()
+    here = current_computer()
     assert "OpenBLAS" in here.blas or here.device != "CPU" or "BLAS" in here.blas
     assert read_environments(read_manifest(stopped)) == [(0, here)]
     state = json.loads((last_checkpoint(stopped) / "state.json").read_text())
@@ -55,21 +55,22 @@ def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> Non
         ({"blas": "Other 1.0"}, "Other 1.0"),
         ({"mlx": "Other 1.0"}, "Other 1.0"),
         ({"arithmetic": 1}, "Nestling's arithmetic 1"),
+        ({"arithmetic": 2}, "Nestling's arithmetic 2"),
     ],
 )
 def test_going_on_where_something_else_computes_is_told_and_kept(
     stopped: Path, change: dict[str, Any], words: str
 ) -> None:
-    before = replace(computed_by(), **change)
+    before = replace(current_computer(), **change)
     made_by(stopped, before)
     (told,) = [message for message in said(stopped) if "bit-equal" in message.text]
     assert told.is_warning
     assert words in told.text
     assert told.text in (stopped / "log.txt").read_text()
-    assert read_environments(read_manifest(stopped)) == [(0, before), (2, computed_by())]
+    assert read_environments(read_manifest(stopped)) == [(0, before), (2, current_computer())]
     facts = dict(data_facts(read_details(stopped)))
     assert facts["Device from step 1"] == str(before)
-    assert facts["Device from step 3"] == str(computed_by())
+    assert facts["Device from step 3"] == str(current_computer())
     assert not any("bit-equal" in message.text for message in resume(stopped)
                    if isinstance(message, LogMessage))  # fmt: skip
 
@@ -94,8 +95,8 @@ def test_the_bundle_and_an_install_with_other_shaders_are_two_computers(
         __file__=str(tmp_path / "core.so"), __version__="1.0", DeviceType=SimpleNamespace(cpu=0),
         default_device=lambda: SimpleNamespace(type=1), device_info=lambda: {"device_name": "M3"},
     )  # fmt: skip
-    monkeypatch.setattr(mlx_gateway, "import_mlx", lambda: on_a_mac)
-    assert computed_by() == ComputeEnvironment("M3", "", words, mlx_gateway.ARITHMETIC)
+    monkeypatch.setattr(mlx_runtime, "mx", on_a_mac)
+    assert current_computer() == ComputeEnvironment("M3", "", words, mlx_runtime.NUMERICS_VERSION)
 
 
 def test_what_computed_before_it_was_counted_is_the_first_arithmetic(stopped: Path) -> None:

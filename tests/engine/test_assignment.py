@@ -16,8 +16,9 @@ from app.data.examples import RowLocation
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batches
 from app.engine.memory.preflight import preview_tiers
-from app.engine.model.adapter_parameters import module_path, trainable
+from app.engine.model.adapter_parameters import module_path
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import even_groups, make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.engine.training.gradient_importance import measuring_activity

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -12,14 +13,12 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.execution import attention
 from app.engine.execution.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
 
-mx = import_mlx()
 SCALE = 0.125
 
 

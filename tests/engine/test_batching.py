@@ -69,7 +69,7 @@ def test_a_run_goes_on_as_it_began_also_on_a_machine_that_would_choose_otherwise
     assert config.output is not None
     begun = losses(list(train(config, stop_after=2)))
     monkeypatch.setattr(batch_layout, "has_fused_attention_gradient", lambda: True)
-    monkeypatch.setattr(batch_layout, "compiles", lambda: True)
+    monkeypatch.setattr(batch_layout, "uses_compile", lambda: True)
     assert begun + losses(list(resume(config.output))) == whole
 
 

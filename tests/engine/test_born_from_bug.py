@@ -10,8 +10,9 @@ from mlx.utils import tree_map_with_path
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import VerificationError
 from app.engine.adapter.adapter import add_adapter
-from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.execution import gradient_checkpointing
 from app.engine.execution.gradient_checkpointing import layers_recomputed
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -143,7 +143,7 @@ def test_each_layers_activations_are_free_before_the_next_are_computed_again(
 ) -> None:
     """Of adapters that don't see to it themselves, as lean layers do: DoRA, experts, dropout."""
     monkeypatch.setattr(
-        "app.engine.execution.fast_paths.gradients_at_once", lambda *_: nullcontext()
+        "app.engine.execution.execution.gradients_at_once", lambda *_: nullcontext()
     )
     deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
@@ -157,7 +157,7 @@ def test_lean_layers_need_less_than_layers_in_order_alone(
     deep = make_model(layers=4, hidden=128)
     at_once = peak(deep, True)
     monkeypatch.setattr(
-        "app.engine.execution.fast_paths.gradients_at_once", lambda *_: nullcontext()
+        "app.engine.execution.execution.gradients_at_once", lambda *_: nullcontext()
     )
     assert at_once < 0.97 * peak(deep, True)
 
@@ -175,10 +175,10 @@ def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
 ) -> None:
     """What a GPU does: everything compiled, positions padded, layers recomputed."""
     plain = training_step(tiny_model, False)
-    monkeypatch.setattr("app.engine.training.step.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.training.gradients.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.execution.losses.compiles", lambda: True)
-    monkeypatch.setattr("app.engine.execution.swiglu.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.training.step.maybe_compile", mx.compile)
+    monkeypatch.setattr("app.engine.training.gradients.maybe_compile", mx.compile)
+    monkeypatch.setattr("app.engine.execution.losses.uses_compile", lambda: True)
+    monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
     fused = training_step(tiny_model, True)
     head = find_head(fused._model)
     assert head is not None

@@ -13,13 +13,13 @@ from app.core.errors import AppError
 from app.core.events import LogMessage, RunFinished
 from app.engine.adapter import efficient_lora
 from app.engine.adapter.adapter import add_adapter
-from app.engine.audit.comparison import Compared, Taken, compared_with_own_code
+from app.engine.audit.comparison import Compared, compared_with_own_code
 from app.engine.execution import attention, gradient_checkpointing, losses, sequence_packing, swiglu
-from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import trainable
+from app.engine.execution.execution import FastPaths
 from app.engine.model.lm_head import find_head
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import random_key
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.mlx_runtime import random_key
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.trainer import train
 from tests.engine import architectures
@@ -32,7 +32,7 @@ def compared(model: Any, longest: int = SHORT, *, is_packed: bool = True) -> Com
     add_adapter(model, CONFIG)
     mx.eval(model.parameters())
     plan = make_plan(trainable(model), CONFIG)
-    wanted = Taken(FastPaths(find_head(model), recomputes_layers=True), is_packed)
+    wanted = FastPaths(find_head(model), recomputes_layers=True, is_packed=is_packed)
     return compared_with_own_code(model, plan, wanted, longest)
 
 
@@ -68,8 +68,8 @@ def test_right_paths_are_all_taken_and_the_model_stays_as_it_is(
     model.train()
     found = compared(model, longest)
     assert found.left_out == ()
-    assert found.taken.is_packed
-    assert found.taken.is_lean
+    assert found.fast.is_packed
+    assert found.fast.has_efficient_lora
     bare = load_base_model(tiny_model).model
     add_adapter(bare, CONFIG)
     key = random_key()
@@ -87,7 +87,7 @@ def test_a_path_that_differs_is_left_out_alone(
 ) -> None:
     where, name, faulty, longest = FAULTS[path]
     monkeypatch.setattr(where, name, faulty)
-    monkeypatch.setattr(swiglu, "compiles", lambda: True)
+    monkeypatch.setattr(swiglu, "uses_compile", lambda: True)
     found = compared(load_base_model(tiny_model).model, longest)
     assert found.left_out == (path,)
 

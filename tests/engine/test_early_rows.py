@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -24,7 +25,7 @@ from app.data.training_set import early_data, early_reading
 from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.training_data import open_data
 from app.engine.execution.batch_layout import Batching
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.training import coming_rows, setup
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.setup import data_settings
@@ -119,7 +120,7 @@ def ending(events: list[Event]) -> RunFinished:
 
 def are_same(one: Path, other: Path) -> bool:
     first, second = (load_checkpoint(last_checkpoint(run)).adapter for run in (one, other))
-    return all(import_mlx().array_equal(first[name], second[name]).item() for name in first)
+    return all(mx.array_equal(first[name], second[name]).item() for name in first)
 
 
 def test_a_run_takes_the_same_rows_whether_the_tokens_were_there_or_not(

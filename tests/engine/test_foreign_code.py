@@ -12,7 +12,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.engine.model.loading import load_architecture, load_base_model, load_tokenizer
-from app.engine.model.plain_tokenizer import load_plain_tokenizer
+from app.models.tokenizer_loading import load_tokenizer_without_mlx
 
 REFUSED = "needs Python code from the model folder; Nestling does not run code of models"
 
@@ -38,7 +38,7 @@ def hostile(
     return make
 
 
-@pytest.mark.parametrize("load", [load_tokenizer, load_plain_tokenizer, load_base_model])
+@pytest.mark.parametrize("load", [load_tokenizer, load_tokenizer_without_mlx, load_base_model])
 def test_a_tokenizers_own_code_is_not_run(
     hostile: Callable[..., Path], tmp_path: Path, load: Callable[[Path], Any]
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_tokenizers_own_code_is_not_run(
     assert not (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize("load", [load_plain_tokenizer, load_tokenizer])
+@pytest.mark.parametrize("load", [load_tokenizer_without_mlx, load_tokenizer])
 def test_the_code_of_an_unknown_kind_of_model_is_not_run(
     hostile: Callable[..., Path], tmp_path: Path, load: Callable[[Path], Any]
 ) -> None:
@@ -64,7 +64,7 @@ def test_the_code_of_an_unknown_kind_of_model_is_not_run(
     assert not (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize("load", [load_architecture, load_tokenizer, load_plain_tokenizer])
+@pytest.mark.parametrize("load", [load_architecture, load_tokenizer, load_tokenizer_without_mlx])
 def test_a_model_built_by_its_own_code_is_refused(
     hostile: Callable[..., Path], tmp_path: Path, load: Callable[[Path], Any]
 ) -> None:
@@ -89,5 +89,5 @@ def test_no_pickle_is_opened(tiny_model: Path, tmp_path: Path) -> None:
     for name in ("pytorch_model.bin", "model.pt", "vocab.pkl", "tokenizer.model", "model.npz"):
         (model / name).write_bytes(pickle.dumps(_Mark(tmp_path / "mark")))
     load_base_model(model)
-    load_plain_tokenizer(model)
+    load_tokenizer_without_mlx(model)
     assert not (tmp_path / "mark").exists()

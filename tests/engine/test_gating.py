@@ -61,7 +61,7 @@ def test_it_is_used_where_steps_are_compiled_and_put_back(
 ) -> None:
     with lean_gating(model):
         assert llama.swiglu is activations.swiglu
-    monkeypatch.setattr("app.engine.execution.swiglu.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
     with pytest.raises(RuntimeError), lean_gating(model):
         assert llama.swiglu is lean_swiglu
         raise RuntimeError
@@ -74,7 +74,7 @@ def test_a_model_with_another_gate_is_left_alone(
     def own(gate: Any, x: Any) -> Any:
         return gate * x
 
-    monkeypatch.setattr("app.engine.execution.swiglu.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
     monkeypatch.setattr(llama, "swiglu", own)
     with lean_gating(model):
         assert llama.swiglu is own

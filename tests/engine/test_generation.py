@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
@@ -30,11 +31,10 @@ from app.engine.generation.generation import answer, compare_answers, compare_lo
 from app.engine.generation.sampling import likeliest, make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx, release_thread
+from app.engine.runtime.mlx_runtime import close_thread
 from app.engine.training.trainer import train
 from tests.conftest import CHATML, write_chats
 
-mx = import_mlx()
 QUESTION = "What is 3 plus 3?"
 PROMPT = [1, 70, 71, 72, 2]
 
@@ -233,7 +233,7 @@ def test_nothing_of_mlx_is_left_for_another_thread_to_collect(checkpoint: Checkp
         asking = answer(load_tuned_model(checkpoint), Chat(QUESTION), Sampling(max_tokens=50))
         next(asking)
         asking.close()  # type: ignore[attr-defined]
-        release_thread()
+        close_thread()
 
     gc.collect()
     gc.disable()  # so that it is this thread that collects

@@ -143,7 +143,7 @@ def test_padding_to_a_common_size_changes_nothing(monkeypatch: pytest.MonkeyPatc
     model = adapted("cohere")
     head = find_head(model)
     monkeypatch.setattr(losses, "CHUNK_ROWS", (8, 8))
-    monkeypatch.setattr(losses, "compiles", lambda: True)
+    monkeypatch.setattr(losses, "uses_compile", lambda: True)
     assert head is not None
     sizes = {loss_inputs(batch(6, 32, share=s), head)[1].size for s in np.linspace(0, 1, 99)}
     assert sizes <= {8, 16, 24, 32, 48, 64, 96, 128, 192}

@@ -121,8 +121,8 @@ def test_a_missing_tokenizer_is_named(copy: Path) -> None:
 def test_loading_leaves_the_limit_of_open_files_as_it_was() -> None:
     code = (
         "import resource; before = resource.getrlimit(resource.RLIMIT_NOFILE);"
-        "from app.engine.runtime.mlx_gateway import import_mlx_lm, release_thread; import_mlx_lm();"
-        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == before; release_thread()"
+        "from app.engine.runtime.mlx_runtime import import_mlx_lm, close_thread; import_mlx_lm();"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == before; close_thread()"
     )
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 4096:
         pytest.skip("this machine's own limit is what mlx-lm would set")

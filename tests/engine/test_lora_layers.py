@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import mlx.core as mx
 import pytest
 
 from app.engine.adapter.efficient_lora import gradients_at_once, make_lora_layers_lean
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 
 WIDTH, ROWS = 256, 512
 
@@ -17,7 +18,6 @@ def _mlx_lm_is_there() -> None:
 
 def build(dtype: str, lean: bool) -> Any:
     """Three adapted linear layers in a row, with adapters that do something."""
-    mx = import_mlx()
     import mlx.nn as nn
     from mlx_lm.tuner.lora import LoRALinear
 
@@ -35,7 +35,6 @@ def build(dtype: str, lean: bool) -> Any:
 
 
 def loss_and_gradients(model: Any, x: Any) -> tuple[Any, dict[str, Any]]:
-    mx = import_mlx()
     import mlx.nn as nn
     from mlx.utils import tree_flatten
 
@@ -48,14 +47,12 @@ def loss_and_gradients(model: Any, x: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def inputs(dtype: str) -> Any:
-    mx = import_mlx()
     mx.random.seed(5)
     return mx.random.normal((ROWS, WIDTH)).astype(getattr(mx, dtype))
 
 
 @pytest.mark.parametrize(("dtype", "off"), [("float32", 1e-5), ("bfloat16", 2e-2)])
 def test_loss_and_gradients_are_those_of_mlx_lm_but_for_rounding(dtype: str, off: float) -> None:
-    mx = import_mlx()
     x = inputs(dtype)
     value, gradients = loss_and_gradients(build(dtype, lean=True), x)
     theirs, their_gradients = loss_and_gradients(build(dtype, lean=False), x)
@@ -68,7 +65,6 @@ def test_loss_and_gradients_are_those_of_mlx_lm_but_for_rounding(dtype: str, off
 
 
 def test_in_float16_the_call_is_mlx_lms_own() -> None:
-    mx = import_mlx()
     x = inputs("float16")
     value, gradients = loss_and_gradients(build("float16", lean=True), x)
     theirs, their_gradients = loss_and_gradients(build("float16", lean=False), x)
@@ -77,7 +73,6 @@ def test_in_float16_the_call_is_mlx_lms_own() -> None:
 
 
 def test_no_wide_copies_of_the_activations_are_kept() -> None:
-    mx = import_mlx()
     x = inputs("bfloat16")
     peaks = []
     for lean in (True, False):
@@ -109,7 +104,6 @@ EVERY = frozenset(f"layers.{index}.lora_{half}" for index in range(3) for half i
 def test_gradients_at_once_are_the_same_but_for_rounding(
     shape: tuple[int, ...], bits: int | None
 ) -> None:
-    mx = import_mlx()
     import mlx.nn as nn
 
     x = inputs("float32").reshape(shape)
@@ -130,8 +124,6 @@ def test_gradients_at_once_are_the_same_but_for_rounding(
 
 def test_gradients_at_once_where_a_layer_gives_wider_numbers_than_it_is_given() -> None:
     """As where a checkpoint keeps its biases in float32."""
-    mx = import_mlx()
-
     x = inputs("bfloat16")
     model = build("bfloat16", lean=True)
     model.layers[0].linear.bias = mx.full(WIDTH, 0.1, mx.float32)
@@ -161,7 +153,6 @@ def test_a_layer_that_stands_at_two_places_is_put_back() -> None:
 
 
 def test_with_dropout_gradients_at_once_change_nothing() -> None:
-    mx = import_mlx()
     import mlx.nn as nn
 
     model = build("float32", lean=True)

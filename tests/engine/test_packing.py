@@ -161,9 +161,9 @@ def test_packed_steps_are_unpacked_ones(
     """Also where long examples are cut, layers recomputed, and shapes of one size compiled."""
     monkeypatch.setattr(attention, "CHUNK", 8)
     monkeypatch.setattr(attention, "MIN_LENGTH", 16)
-    for module in ("step", "evaluation"):
+    for module in ("training.step", "training.gradients", "evaluation.evaluation"):
         if is_compiled:
-            monkeypatch.setattr(f"app.engine.{module}.compiled", mx.compile)
+            monkeypatch.setattr(f"app.engine.{module}.maybe_compile", mx.compile)
     packed, plain = training_step(recompute), training_step(recompute)
     random = np.random.default_rng(0)
     # One number of tokens, three ways of lying in the row.

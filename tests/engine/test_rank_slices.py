@@ -15,8 +15,9 @@ from app.core.errors import InputError, VerificationError
 from app.core.events import RunFinished, StepFinished
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
-from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import Slot, TierPlan, plan_from_data

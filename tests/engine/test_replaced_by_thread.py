@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import mlx.core as mx
+
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.runtime.custom_gradients import custom_function, tracing
-from app.engine.runtime.mlx_gateway import import_mlx
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -32,7 +33,6 @@ def in_another_thread(entered: Callable[[], AbstractContextManager[object]]) -> 
 
 def gradient_of_its_own() -> float:
     """7.0 where a function's own gradient counts, 2.0 where it is differentiated as it stands."""
-    mx = import_mlx()
 
     @custom_function
     def doubled(x: object) -> object:
@@ -64,7 +64,6 @@ def test_traces_that_overlap_leave_nothing_behind() -> None:
 
 
 def attend() -> object:
-    mx = import_mlx()
     one = mx.zeros((1, 1, 1, 8))
     return mx.fast.scaled_dot_product_attention(one, one, one, scale=1.0)
 
@@ -77,7 +76,6 @@ def replaced_by(name: str) -> AbstractContextManager[None]:
 
 
 def test_attention_is_replaced_for_one_thread_and_put_back_by_the_last() -> None:
-    mx = import_mlx()
     own = mx.fast.scaled_dot_product_attention
     ours = replaced_by("ours")
     ours.__enter__()

@@ -6,9 +6,9 @@ import mlx.core as mx
 import pytest
 
 from app.engine.runtime import tolerances
-from app.engine.runtime.tolerances import product_error, tolerance
+from app.engine.runtime.tolerances import Tolerance, product_error
 
-BY_TYPE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
+TOLERANCE = Tolerance(float32=1e-3, float16=3e-2, bfloat16=2e-1)
 
 
 def product_in_tf32(one: Any, other: Any) -> Any:
@@ -23,7 +23,7 @@ def product_in_tf32(one: Any, other: Any) -> Any:
 
 def test_float32_products_of_this_processor_are_exact() -> None:
     assert product_error() < 1e-6
-    assert tolerance(BY_TYPE, mx.float32) == BY_TYPE["float32"]
+    assert TOLERANCE.of(mx.float32) == TOLERANCE.float32
 
 
 def test_a_device_that_rounds_factors_is_noticed() -> None:
@@ -35,9 +35,9 @@ def test_where_factors_are_rounded_float32_is_compared_as_float16_is(
 ) -> None:
     error = product_error(product_in_tf32)
     monkeypatch.setattr(tolerances, "product_error", lambda: error)
-    allowed = {dtype: tolerance(BY_TYPE, dtype) for dtype in (mx.float32, mx.float16, mx.bfloat16)}
+    allowed = {dtype: TOLERANCE.of(dtype) for dtype in (mx.float32, mx.float16, mx.bfloat16)}
     assert allowed == {mx.float32: 3e-2, mx.float16: 3e-2, mx.bfloat16: 2e-1}
 
 
 def test_a_type_without_an_entry_has_no_tolerance() -> None:
-    assert tolerance(BY_TYPE, mx.int32) == 0.0
+    assert TOLERANCE.of(mx.int32) == 0.0

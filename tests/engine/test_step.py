@@ -11,7 +11,7 @@ import pytest
 
 from app.core.errors import VerificationError
 from app.engine.batches.batches import Batch
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import trainable
 from app.engine.training import step as step_module
 from app.engine.training.step import TrainingStep
 from tests.engine.training_steps import batch, training_step
@@ -136,8 +136,8 @@ def test_a_compiled_step_takes_the_same_way_as_a_plain_one(
 ) -> None:
     """On a GPU the three functions are compiled; on this CPU only this test does it."""
     plain = training_step(tiny_model, periods=[1, 2])
-    for module in ("step", "verification"):
-        monkeypatch.setattr(f"app.engine.{module}.compiled", mx.compile)
+    for module in ("training.step", "training.gradients", "audit.verification"):
+        monkeypatch.setattr(f"app.engine.{module}.maybe_compile", mx.compile)
     fused = training_step(tiny_model, periods=[1, 2])
     for number in range(1, 5):
         a = plain.run([batch(seed=number)], number, RATE)

@@ -253,7 +253,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
     stage: str,
     stops: Callable[..., list[Event]],
 ) -> None:
-    monkeypatch.setattr("app.engine.training.loop.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.training.loop.uses_compile", lambda: True)
     events = stops(config, stage, 0)
     assert config.output is not None
     assert not config.output.exists()

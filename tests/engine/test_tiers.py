@@ -9,8 +9,9 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.engine.adapter.adapter import add_adapter
 from app.engine.memory.preflight import preview_tiers
-from app.engine.model.adapter_parameters import layer_index, module_path, trainable
+from app.engine.model.adapter_parameters import layer_index, module_path
 from app.engine.model.loading import load_architecture
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import adapted_layers
 from app.engine.tiers.plan_facts import tier_facts
@@ -30,9 +31,9 @@ def adapter(path: Path, config: TrainingConfig) -> dict[str, Any]:
 @pytest.mark.parametrize("assign", ["depth", "module"])
 @pytest.mark.parametrize("fastest_first", ["top", "bottom"])
 def test_every_parameter_has_a_tier_and_modules_stay_whole(
-    tiny_model: Path, assign: Any, fast_end: Any
+    tiny_model: Path, assign: Any, fastest_first: Any
 ) -> None:
-    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fastest_first=fast_end)
+    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fastest_first=fastest_first)
     parameters = adapter(tiny_model, config)
     plan = make_plan(parameters, config)
     assert [slot.key for slot in plan.slots] == list(parameters)
@@ -46,9 +47,9 @@ def test_every_parameter_has_a_tier_and_modules_stay_whole(
     ("fastest_first", "expected"), [("top", [(2, 3), (1,), (0,)]), ("bottom", [(0, 1), (2,), (3,)])]
 )
 def test_depth_makes_contiguous_blocks_from_the_fast_end(
-    tiny_model: Path, fast_end: Any, expected: list[tuple[int, ...]]
+    tiny_model: Path, fastest_first: Any, expected: list[tuple[int, ...]]
 ) -> None:
-    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fastest_first=fast_end)
+    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fastest_first=fastest_first)
     assert [fact.layers for fact in preview_tiers(config)] == expected
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import RunFinished, StepFinished
-from app.engine.model.adapter_parameters import layer_index, trainable
+from app.engine.model.adapter_parameters import layer_index
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import AdamWState, UpdateRules, largest_update

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -113,15 +114,12 @@ def test_wrong_numbers_fail_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> N
 
     mx = parts_of_mlx()
     mx.grad = wrong_gradient
-    monkeypatch.setattr("app.engine.runtime.device_check.import_mlx", lambda: mx)
+    monkeypatch.setattr("app.engine.runtime.device_check.mx", mx)
     with pytest.raises(RunError, match="A gradient is off by"):
         parts.check_product(Path())
 
 
 def parts_of_mlx() -> Any:
-    from app.engine.runtime.mlx_gateway import import_mlx
-
-    mx = import_mlx()
     return SimpleNamespace(array=mx.array, sum=mx.sum, grad=mx.grad, compile=mx.compile)
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -118,9 +119,6 @@ def test_freeing_gives_the_memory_back(
     compute.job_ended.connect(ended.append)
 
     def measuring(_: Callable[[], bool]) -> Iterator[object]:
-        from app.engine.runtime.mlx_gateway import import_mlx
-
-        mx = import_mlx()
         gc.collect()
         yield mx.get_active_memory(), mx.get_cache_memory()
 

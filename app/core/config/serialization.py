@@ -86,11 +86,11 @@ def with_settings(
 
 
 OLD_NAMES: Mapping[str, str] = {
-    "grad_accumulation_steps": "grad_accumulation_steps",
+    "gradient_accumulation": "grad_accumulation_steps",
     "max_norm": "max_grad_norm",
     "schedule": "lr_schedule",
-    "early_stopping_patience": "early_stopping_patience",
-    "validation_split": "validation_split",
+    "early_stop_evals": "early_stopping_patience",
+    "validation_share": "validation_split",
     "question_sets": "eval_sets",
     "questions_asked": "eval_questions",
     "fast_end": "fastest_first",

@@ -5,24 +5,27 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
+
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating, training
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.language_model import CalledModule, LanguageModel
+from app.engine.runtime.untyped import ModuleClass
 
-Modules = Mapping[str, Sequence[Any]]
+Modules = Mapping[str, Sequence[CalledModule]]
 """Path within a layer → the modules there, of several layers."""
 
 
-def adaptable(layers: Sequence[Any]) -> dict[str, list[Any]]:
+def adaptable(layers: Sequence[CalledModule]) -> dict[str, list[CalledModule]]:
     """The modules that mlx-lm gives an adapter."""
-    import mlx.nn as nn
     from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
     kinds = (
         nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding,
         SwitchLinear, QuantizedSwitchLinear,
     )  # fmt: skip
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[CalledModule]] = {}
     for layer in layers:
         for path, module in reversed(layer.named_modules()):
             if isinstance(module, kinds) or hasattr(module, "to_lora"):
@@ -30,7 +33,7 @@ def adaptable(layers: Sequence[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def unfit(model: Any, there: Modules) -> list[str]:
+def unfit(model: LanguageModel, there: Modules) -> list[str]:
     """Paths of those modules that must stay as they are.
 
     A model's code may read a module's weights itself, which an adapted one no longer has at that
@@ -44,20 +47,19 @@ def unfit(model: Any, there: Modules) -> list[str]:
     ]
 
 
-def _has_plain_adapter(module: Any) -> bool:
+def _has_plain_adapter(module: CalledModule) -> bool:
     if not hasattr(module, "to_lora"):
         return True
     adapted = module.to_lora(r=1)
-    return all(isinstance(adapted.get(name), import_mlx().array) for name in ("lora_a", "lora_b"))
+    return all(isinstance(adapted.get(name), mx.array) for name in ("lora_a", "lora_b"))
 
 
-def _read_by_the_model(model: Any, modules: Sequence[Any]) -> set[int]:
+def _read_by_the_model(model: LanguageModel, modules: Sequence[CalledModule]) -> set[int]:
     """By id, the modules with an array that is read outside their own call.
 
     Nothing is computed, and no weights are read from disk. The model is called in both modes: one
     may keep in evaluation what it made of its weights (kimi_k3), or read them in one mode alone.
     """
-    mx = import_mlx()
     read: set[int] = set()
     with _watched(modules, read):
         try:
@@ -70,12 +72,12 @@ def _read_by_the_model(model: Any, modules: Sequence[Any]) -> set[int]:
 
 
 @contextmanager
-def _watched(modules: Sequence[Any], read: set[int]) -> Iterator[None]:
+def _watched(modules: Sequence[CalledModule], read: set[int]) -> Iterator[None]:
     modules = list({id(module): module for module in modules}.values())
-    kinds: list[Any] = [type(module) for module in modules]
+    kinds: list[ModuleClass] = [type(module) for module in modules]
     seen = _Seen(read)
     for module, kind in zip(modules, kinds, strict=True):
-        module.__class__ = _watching(kind)
+        module.__class__ = _watching(kind)  # type: ignore[arg-type]
         vars(module)["_seen"] = seen
     try:
         yield
@@ -92,9 +94,8 @@ class _Seen:
 
 
 @cache
-def _watching(kind: Any) -> Any:
+def _watching(kind: ModuleClass) -> ModuleClass:
     """A subclass of a module's own class; one for each, as a class goes by the collector alone."""
-    mx = import_mlx()
 
     class Watching(kind):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,24 +1,26 @@
 """LoRA and DoRA adapters through mlx-lm's own layers, and the config file they are saved with."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, VerificationError
 from app.engine.adapter.adaptable import adaptable, unfit
 from app.engine.adapter.efficient_lora import make_lora_layers_lean
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.language_model import CalledModule, LanguageModel
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.mlx_errors import NO_ADAPTER, plain_model_faults
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.untyped import JsonObject
 
 
-def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:
+def add_adapter(model: LanguageModel, config: TrainingConfig) -> tuple[str, ...]:
     """Freeze `model` and give its top `num_layers` layers adapters, seeded by the config.
 
     Returns the paths within a layer of the modules that must stay without. Raises InputError if
     the model can't carry adapters as the config asks.
     """
-    mx = import_mlx()
     from mlx_lm.tuner.utils import linear_to_lora_layers
 
     is_dora = config.fine_tune_type == "dora"
@@ -43,7 +45,7 @@ def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:
     return tuple(left_out)
 
 
-def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
+def adapted_layer_count(model: LanguageModel, config: TrainingConfig) -> int:
     total = len(model.layers)
     if config.num_layers > total:
         raise InputError(
@@ -53,7 +55,7 @@ def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
     return total if config.num_layers == -1 else config.num_layers
 
 
-def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
+def adapter_config(model: LanguageModel, config: TrainingConfig) -> JsonObject:
     """What `adapter_config.json` must hold for `mlx_lm.load(base, adapter_path=…)`.
 
     `model` carries its adapter already.
@@ -70,7 +72,7 @@ def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def _adapted(layers: Sequence[Any]) -> list[str]:
+def _adapted(layers: Sequence[CalledModule]) -> list[str]:
     """Paths within a layer of the modules that carry an adapter."""
     found = (
         path
@@ -81,7 +83,7 @@ def _adapted(layers: Sequence[Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _is_bare_elsewhere(model: Any, adapted: Sequence[str]) -> bool:
+def _is_bare_elsewhere(model: LanguageModel, adapted: Sequence[str]) -> bool:
     """Whether mlx-lm, given no names, would adapt more than carries an adapter now."""
     # An adapted module holds the one it stands for.
     return any(
@@ -90,7 +92,7 @@ def _is_bare_elsewhere(model: Any, adapted: Sequence[str]) -> bool:
     )
 
 
-def check_scale(model: Any, config: Mapping[str, Any]) -> None:
+def check_scale(model: LanguageModel, config: JsonObject) -> None:
     """Raise VerificationError unless an adapter's `config` has the scale of the model's layers."""
     scale = config["lora_parameters"]["scale"]
     for path, module in model.named_modules():
@@ -100,7 +102,7 @@ def check_scale(model: Any, config: Mapping[str, Any]) -> None:
             )
 
 
-def _sizes(config: TrainingConfig) -> dict[str, Any]:
+def _sizes(config: TrainingConfig) -> dict[str, object]:
     return {"rank": config.rank, "scale": config.scale, "dropout": config.dropout}
 
 
@@ -116,10 +118,8 @@ def _chosen(keys: str, there: Sequence[str]) -> list[str]:
     return [path for path in there if path in chosen]
 
 
-def _check_dora(there: Mapping[str, Sequence[Any]], keys: Sequence[str]) -> None:
+def _check_dora(there: Mapping[str, Sequence[CalledModule]], keys: Sequence[str]) -> None:
     """Raise InputError for what mlx-lm's DoRA can't do: experts, bits that don't divide 32."""
-    import mlx.nn as nn
-
     for path, module in [(key, module) for key in keys for module in there.get(key, ())]:
         if not isinstance(module, nn.Linear | nn.QuantizedLinear):
             raise InputError(

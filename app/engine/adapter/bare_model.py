@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.nn as nn
+
+from app.engine.model.language_model import LanguageModel
+
+_Place = tuple[Any, str | int, Any]
+"""A module or list, a name or index in it, and the module there."""
 _INNER = ("linear", "embedding")
 """By what mlx-lm's adapters call the module that they wrap."""
 
@@ -14,7 +20,7 @@ _INNER = ("linear", "embedding")
 class BareModel:
     """Takes a model's adapters off and puts them back."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         self._places = [
             (owner, key, module, _inner(module)) for owner, key, module in _adapters(model)
         ]
@@ -31,9 +37,9 @@ class BareModel:
                 owner[key] = adapter
 
 
-def _adapters(model: Any) -> list[tuple[Any, Any, Any]]:
+def _adapters(model: LanguageModel) -> list[_Place]:
     """Each adapted module, with the module or list that holds it and its name there."""
-    found: list[tuple[Any, Any, Any]] = []
+    found: list[_Place] = []
     for _, owner in model.named_modules():
         for name, child in owner.items():
             if isinstance(child, list):
@@ -43,9 +49,9 @@ def _adapters(model: Any) -> list[tuple[Any, Any, Any]]:
     return found
 
 
-def _is_one(module: Any) -> bool:
+def _is_one(module: object) -> bool:
     return isinstance(module, dict) and "lora_a" in module
 
 
-def _inner(adapter: Any) -> Any:
+def _inner(adapter: nn.Module) -> Any:
     return next(adapter[name] for name in _INNER if name in adapter)

@@ -9,13 +9,15 @@ what the module puts out.
 
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from typing import Any
 
+import mlx.core as mx
+
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.untyped import ModuleClass
 
 
-def make_lora_layers_lean(model: Any) -> None:
+def make_lora_layers_lean(model: LanguageModel) -> None:
     """Give every LoRA layer over a linear module of `model` the leaner call.
 
     The layers stay mlx-lm's in everything else, with the same parameters at the same paths.
@@ -28,7 +30,7 @@ def make_lora_layers_lean(model: Any) -> None:
             module.__class__ = kind
 
 
-def lora_layers_as_they_were(model: Any) -> None:
+def lora_layers_as_they_were(model: LanguageModel) -> None:
     """Undo `make_lora_layers_lean`."""
     for _, module in model.named_modules():
         if is_lean(module):
@@ -36,7 +38,7 @@ def lora_layers_as_they_were(model: Any) -> None:
 
 
 @contextmanager
-def lean_only_outside(model: Any) -> Iterator[None]:
+def lean_only_outside(model: LanguageModel) -> Iterator[None]:
     """Inside, lean layers have mlx-lm's own call."""
     lean = {id(module): module for _, module in model.named_modules() if is_lean(module)}
     kinds = [type(module) for module in lean.values()]
@@ -48,17 +50,17 @@ def lean_only_outside(model: Any) -> Iterator[None]:
             module.__class__ = kind
 
 
-def has_lean_layers(model: Any) -> bool:
+def has_lean_layers(model: LanguageModel) -> bool:
     return any(is_lean(module) for _, module in model.named_modules())
 
 
-def is_lean(module: Any) -> bool:
+def is_lean(module: CalledModule) -> bool:
     """Whether `module` has the leaner call."""
     return getattr(type(module), "is_lean", False)
 
 
 @contextmanager
-def gradients_at_once(model: Any, taught: Set[str]) -> Iterator[None]:
+def gradients_at_once(model: LanguageModel, taught: Set[str]) -> Iterator[None]:
     """Inside, a lean layer gives its own gradients before the one of its input.
 
     MLX would leave them for when it has passed the layers below, and keep for them what went into
@@ -80,15 +82,14 @@ def gradients_at_once(model: Any, taught: Set[str]) -> Iterator[None]:
             del module.is_at_once
 
 
-def _lean_kind(lora: Any) -> Any:
+def _lean_kind(lora: ModuleClass) -> ModuleClass:
     """A subclass of mlx-lm's `LoRALinear`; made here, since mlx-lm may only be imported late."""
-    mx = import_mlx()
 
     class LeanLoRALinear(lora):  # type: ignore[misc]
         is_lean = True
         is_at_once = False
 
-        def __call__(self, x: Any) -> Any:
+        def __call__(self, x: mx.array) -> mx.array:
             # float16 can overflow where float32 does not; bfloat16 has the same range.
             if x.dtype not in (mx.float32, mx.bfloat16):
                 return super().__call__(x)
@@ -103,24 +104,25 @@ def _lean_kind(lora: Any) -> Any:
     return LeanLoRALinear
 
 
-def _sum_with_gradients_at_once(linear: Any, x: Any, down: Any, up: Any) -> Any:
+def _sum_with_gradients_at_once(
+    linear: CalledModule, x: mx.array, down: mx.array, up: mx.array
+) -> mx.array:
     """linear(x) + x · down · up; `linear` is constant."""
-    mx = import_mlx()
     rows = x.reshape(-1, x.shape[-1])
     # Outside, so that the gradients find it, and what is not read of the sum is not computed.
     low = mx.stop_gradient(rows @ down)
 
     @custom_function
-    def both(rows: Any, _down: Any, up: Any, low: Any) -> Any:
+    def both(rows: mx.array, _down: mx.array, up: mx.array, low: mx.array) -> mx.array:
         return mx.addmm(linear(rows), low, up)
 
-    @both.vjp  # type: ignore[untyped-decorator]
-    def _(primals: Any, error: Any, _: Any) -> Any:
+    @both.vjp
+    def _(primals: tuple[mx.array, ...], error: mx.array, _: mx.array) -> tuple[mx.array, ...]:
         rows, down, up, low = primals
         low_error = error @ up.T
         own = [rows.T @ low_error, low.T @ error]
         error, low_error = mx.depends([error, low_error], own)
-        _, (below,) = mx.vjp(linear, [rows], [error])
+        below = mx.vjp(linear, [rows], [error])[1][0]
         gradients = (mx.addmm(below, low_error, down.T), *own, low_error)
         # Where `linear` gives more than it is given, as with a wider bias, `error` is wide.
         return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))

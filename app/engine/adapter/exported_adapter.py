@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import mlx.core as mx
+
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.arrays import number
 
 
 def largest_logit_change(model: Path, adapter: Path, text: str) -> float:
     """max |Δ logit| over all tokens of `text` and the whole vocabulary."""
-    mx = import_mlx()
     base = load_base_model(model)
     from mlx_lm.tuner.utils import load_adapters
 
@@ -17,4 +18,4 @@ def largest_logit_change(model: Path, adapter: Path, text: str) -> float:
     mx.eval(before)
     load_adapters(base.model, str(adapter))
     base.model.eval()
-    return float(mx.max(mx.abs(base.model(tokens) - before)).item())
+    return number(mx.max(mx.abs(base.model(tokens) - before)))

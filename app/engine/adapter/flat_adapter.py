@@ -7,30 +7,32 @@ layers are recomputed: a fifth of what a GPU is asked to do.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
 
 from app.engine.adapter.efficient_lora import is_lean
-from app.engine.model.adapter_parameters import module_path, read_parameters, trainable
+from app.engine.model.adapter_parameters import module_path, read_parameters
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.parameter_tree import put, trainable
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.tiers.plan import TierPlan
 
 
 class AdapterInput:
     """Turns each tier's vector into the arrays a forward pass takes, and gradients back."""
 
-    def __init__(self, model: Any, plan: TierPlan) -> None:
+    def __init__(self, model: LanguageModel, plan: TierPlan) -> None:
         self._model, self._plan = model, plan
         held = trainable(model)
         self._paths = tuple(held)
         self._layers = _all_lean_layers(model, held)
-        dtype = None
-        if self._layers and not any(slot.start is not None for slot in plan.slots):
-            dtype = _activations(model, self._layers.values())
+        is_cut = any(slot.start is not None for slot in plan.slots)
+        dtype = None if is_cut else activation_dtype(model)
         self._dtype = dtype
         if dtype is None:
             return
-        mx = import_mlx()
         # Only told apart by shape and dtype; never computed.
         self._forms = {path: mx.zeros(array.shape, dtype) for path, array in held.items()}
         scales = {path: mx.full(held[path].shape, self._scale(path)) for path in held}
@@ -47,14 +49,14 @@ class AdapterInput:
         return self._dtype is not None
 
     @contextmanager
-    def given(self, vectors: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    def given(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
         """Inside, the model's layers take what is made of the tiers' `vectors`, told by path.
 
         Where nothing is made ready, they take what the model holds. Afterwards the model holds
         what it held, and no placeholders of tracing.
         """
         held = read_parameters(self._model, self._paths)
-        arrays = self._arrays(vectors) if self.is_made_ready else held
+        arrays = held if self._dtype is None else self._arrays(vectors, self._dtype)
         scales = {path: layer.scale for path, layer in self._layers.items()}
         try:
             self._put(arrays, dict.fromkeys(scales, 1.0) if self.is_made_ready else scales)
@@ -62,22 +64,20 @@ class AdapterInput:
         finally:
             self._put(held, scales)
 
-    def gradient(self, tier: int, found: Mapping[str, Any]) -> Any:
+    def gradient(self, tier: int, found: ArrayMap) -> mx.array:
         """A tier's gradient in one float32 vector, of those of what was `given`."""
         gathered = self._plan.gathered(tier, found)
         return gathered * self._scales[tier] if self.is_made_ready else gathered
 
-    def _arrays(self, vectors: Sequence[Any]) -> Mapping[str, Any]:
+    def _arrays(self, vectors: Sequence[mx.array], dtype: mx.Dtype) -> ArrayMap:
         ready = {
-            tier: (vector * scale).astype(self._dtype)
+            tier: (vector * scale).astype(dtype)
             for tier, (vector, scale) in enumerate(zip(vectors, self._scales, strict=True))
         }
         return self._plan.scattered(ready, self._forms)
 
-    def _put(self, arrays: Mapping[str, Any], scales: Mapping[str, float]) -> None:
-        from mlx.utils import tree_unflatten
-
-        self._model.update(tree_unflatten(list(arrays.items())))
+    def _put(self, arrays: ArrayMap, scales: Mapping[str, float]) -> None:
+        put(self._model, arrays)
         for path, layer in self._layers.items():
             layer.scale = scales[path]
 
@@ -85,23 +85,24 @@ class AdapterInput:
         return float(self._layers[module_path(path)].scale) if path.endswith("lora_b") else 1.0
 
 
-def _all_lean_layers(model: Any, paths: Mapping[str, Any]) -> dict[str, Any]:
+def _all_lean_layers(model: LanguageModel, paths: ArrayMap) -> dict[str, nn.Module]:
     """By path, the modules that hold an adapter; none if one of them is of another kind."""
     modules = dict(model.named_modules())
     layers = {path: modules[path] for path in dict.fromkeys(map(module_path, paths))}
     return layers if all(map(is_lean, layers.values())) else {}
 
 
-def _activations(model: Any, layers: Any) -> Any:
-    """The one dtype of what goes into `layers`; None where it differs, or is no wide one.
+def activation_dtype(model: LanguageModel) -> mx.Dtype | None:
+    """The one dtype of what goes into the adapted modules; None where it differs, or is no wide
+    one, or a module is not lean.
 
     Nothing is computed. float16 can overflow where float32 does not.
     """
-    mx = import_mlx()
-    seen: set[Any] = set()
+    layers = list(_all_lean_layers(model, trainable(model)).values())
+    seen: set[mx.Dtype] = set()
     linears = [layer["linear"] for layer in layers]
 
-    def noting(linear: Any, x: Any) -> Any:
+    def noting(linear: CalledModule, x: mx.array) -> mx.array:
         seen.add(x.dtype)
         return linear(x)
 

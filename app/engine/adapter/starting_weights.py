@@ -4,10 +4,10 @@ The run keeps a copy of those weights, from which its drift is measured when it 
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.base_model import BaseModelDigests, compare_digests, read_digests
 from app.core.config.training_config import CHOICES, TrainingConfig
@@ -16,8 +16,11 @@ from app.core.events import LogMessage
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text, short_repr
-from app.engine.model.adapter_parameters import trainable, write_parameters
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.adapter_parameters import write_parameters
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
+from app.engine.runtime.untyped import JsonObject
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STIFFNESS_FILE
 from app.library.run.manifest import read_manifest
@@ -57,14 +60,13 @@ def with_settings_of(config: TrainingConfig, folder: Path) -> TrainingConfig:
         raise InputError(message, error.hint) from error
 
 
-def lay_weights(model: Any, folder: Path) -> str:
+def lay_weights(model: LanguageModel, folder: Path) -> str:
     """Put the adapter in `folder` into `model`, which carries one of its settings; its digest.
 
     Raises InputError where the two don't fit, naming the first part.
     """
-    mx = import_mlx()
     try:
-        saved = mx.load(str(folder / ADAPTER_FILE))
+        saved = load_arrays(folder / ADAPTER_FILE)
         mx.eval(saved)
     except Exception as error:  # whatever a file from elsewhere may hold
         raise InputError(
@@ -79,7 +81,7 @@ def lay_weights(model: Any, folder: Path) -> str:
     return digest_of_weights(trainable(model))
 
 
-def read_stiffness(folder: Path, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+def read_stiffness(folder: Path, parameters: ArrayMap) -> Arrays | None:
     """How stiffly the adapter in `folder` is tied to `parameters`; None where it does not say.
 
     Raises InputError where it says so of other numbers, or of none.
@@ -87,10 +89,9 @@ def read_stiffness(folder: Path, parameters: Mapping[str, Any]) -> dict[str, Any
     path = folder / STIFFNESS_FILE
     if not path.exists():
         return None
-    mx = import_mlx()
     hint = "Remove the file to continue without it, or choose another adapter."
     try:
-        found: dict[str, Any] = mx.load(str(path))
+        found = load_arrays(path)
         mx.eval(found)
     except Exception as error:  # whatever a file from elsewhere may hold
         raise InputError(f"{path} can't be read: {error_text(error)}.", hint) from error
@@ -103,20 +104,20 @@ def read_stiffness(folder: Path, parameters: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def digest_of_weights(weights: Mapping[str, Any]) -> str:
+def digest_of_weights(weights: ArrayMap) -> str:
     """SHA-256 over names, shapes and numbers, in the order of the names."""
     import numpy as np
 
     digest = hashlib.sha256()
     for path in sorted(weights):
-        array = np.array(weights[path].astype(import_mlx().float32))
+        array = np.array(weights[path].astype(mx.float32))
         digest.update(f"{path} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
 def check_same_start(
-    run_dir: Path, manifest: Mapping[str, Any], sha256: str, stiffness_sha256: str
+    run_dir: Path, manifest: JsonObject, sha256: str, stiffness_sha256: str
 ) -> None:
     """Raise InputError unless a run that resumes has the adapter that it started from."""
     origin = read_started_from(manifest)
@@ -165,7 +166,7 @@ def _other_base(origin: StartingAdapter, model: Path, digests: BaseModelDigests)
     )
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> JsonObject:
     path = folder / ADAPTER_CONFIG_FILE
     try:
         found = parse_json(read_regular(path, _MOST_CONFIG_BYTES))
@@ -176,7 +177,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _number(folder: Path, found: Mapping[str, Any], name: str) -> float:
+def _number(folder: Path, found: JsonObject, name: str) -> float:
     value = found.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         where = folder / ADAPTER_CONFIG_FILE
@@ -184,7 +185,7 @@ def _number(folder: Path, found: Mapping[str, Any], name: str) -> float:
     return value
 
 
-def _check_fits(folder: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def _check_fits(folder: Path, saved: ArrayMap, own: ArrayMap) -> None:
     for path in sorted(saved.keys() | own.keys()):
         if path not in own:
             why = f"the model has no place for {path}"

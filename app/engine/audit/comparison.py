@@ -5,12 +5,13 @@ unpadded example at a time. Loss and gradients of a path that differs are not to
 run goes without it. The examples are long enough for each path to be taken that the run takes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import InputError
@@ -25,156 +26,111 @@ from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.execution.attention import MIN_LENGTH
-from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
+from app.engine.execution.execution import Execution, FastPaths, Objective
 from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.model.adapter_parameters import read_parameters, trainable
+from app.engine.model.adapter_parameters import read_parameters
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.parameter_tree import put, trainable
+from app.engine.runtime.arrays import ArrayMap, Arrays, number
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
-from app.engine.runtime.mlx_gateway import import_mlx
-from app.engine.runtime.tolerances import tolerance
+from app.engine.runtime.tolerances import GRADIENTS
 from app.engine.tiers.plan import TierPlan
 
 _SHORT = (9, 5, 3)
 _LONG = MIN_LENGTH + 88
 """Tokens: more than one chunk of attention, and no multiple of it."""
-_TOLERANCES = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
-"""Of a tensor's gradient, or of a loss."""
 _SMALL = 1e-2
 """Of the largest tensor's gradient: one that is smaller is measured by that."""
 _PULL = 0.01
 """Of `lora_b`, which starts as 0 and would leave `lora_a` without a gradient."""
 
-Gradients = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What a run computes with."""
-
-    fast: FastPaths
-    is_packed: bool = False
-    is_lean: bool = True
-    """The LoRA layers' own fast call."""
+Gradients = ArrayMap
 
 
 @dataclass(frozen=True)
 class Compared:
-    taken: Taken
+    fast: FastPaths
+    """Those of the wanted ones that compute what the model's own code computes."""
     left_out: tuple[str, ...] = ()
-    """Names of the paths that differ."""
-    has_split_divergence: bool = True
-    """Whether the slow clock's divergence may be computed in two halves, as the loss is."""
+    """Names of the others."""
     is_finite: bool = True
     """False where the model's own numbers were none: then nothing could be compared."""
 
 
-def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: int) -> Compared:
+def compared_with_own_code(
+    model: LanguageModel, plan: TierPlan, wanted: FastPaths, longest: int
+) -> Compared:
     """Which of the paths `wanted` compute what the model's own code computes.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
-    wanted = replace(wanted, is_lean=wanted.is_lean and has_lean_layers(model))
+    has_lean = wanted.has_efficient_lora and has_lean_layers(model)
+    wanted = replace(wanted, has_efficient_lora=has_lean)
     with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
-        mx = import_mlx()
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
             return Compared(wanted, is_finite=False)
         good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
-        has_split_divergence = trial.agrees_on_divergence(good)
-    if wanted.is_lean and not good.is_lean:
+        good = replace(good, has_split_divergence=trial.agrees_on_divergence(good))
+    if wanted.has_efficient_lora and not good.has_efficient_lora:
         lora_layers_as_they_were(model)
-    names = (path.name for path in _PATHS if path.is_on(wanted) and not path.is_on(good))
-    left_out = tuple(name for name in names if good.fast.head or name != _LAST_LAYER)
-    return Compared(good, left_out, has_split_divergence)
+    left_out = [name for name, field in _PATHS.items() if _has(wanted, field) > _has(good, field)]
+    return Compared(good, tuple(left_out))
 
 
-@dataclass(frozen=True)
-class _Path:
-    name: str
-    is_on: Callable[[Taken], bool]
-    off: Callable[[Taken], Taken]
+_PATHS = {
+    "packing": "is_packed",
+    "attention in chunks": "cuts_attention",
+    "gradient checkpointing": "recomputes_layers",
+    "the loss in two halves": "head",
+    "lean LoRA layers": "has_efficient_lora",
+    "lean SwiGLU": "has_lean_gating",
+}
+"""Name in the log → the field of FastPaths."""
 
 
-def _without(taken: Taken, **changes: Any) -> Taken:
-    return replace(taken, fast=replace(taken.fast, **changes))
+def _has(fast: FastPaths, field: str) -> bool:
+    return bool(getattr(fast, field))
 
 
-def _without_positionwise(taken: Taken) -> Taken:
-    return _without(taken, head=taken.fast.head and replace(taken.fast.head, positionwise=()))
+def _without(fast: FastPaths, fields: Iterable[str]) -> FastPaths:
+    changes: dict[str, Any] = {field: None if field == "head" else False for field in fields}
+    return replace(fast, **changes)
 
 
-_LAST_LAYER = "the last layer at trained tokens alone"
-"""Where the loss is not computed in two halves, this goes without saying."""
-_PATHS = (
-    _Path("packing", lambda t: t.is_packed, lambda t: replace(t, is_packed=False)),
-    _Path(
-        "attention in chunks",
-        lambda t: t.fast.cuts_attention,
-        partial(_without, cuts_attention=False),
-    ),
-    _Path(
-        "gradient checkpointing",
-        lambda t: t.fast.recomputes_layers,
-        partial(_without, recomputes_layers=False),
-    ),
-    _Path(
-        _LAST_LAYER,
-        lambda t: bool(t.fast.head and t.fast.head.positionwise),
-        _without_positionwise,
-    ),
-    _Path("the loss in two halves", lambda t: bool(t.fast.head), partial(_without, head=None)),
-    _Path("lean LoRA layers", lambda t: t.is_lean, lambda t: replace(t, is_lean=False)),
-    _Path(
-        "lean SwiGLU",
-        lambda t: t.fast.has_lean_gating,
-        partial(_without, has_lean_gating=False),
-    ),
-)
-
-
-def _good_ones(trial: "_Trial", wanted: Taken) -> Taken:
+def _good_ones(trial: "_Trial", wanted: FastPaths) -> FastPaths:
     """`wanted` without the paths that differ when taken alone; without any, if that is not enough.
 
     Raises InputError if even then the model gives examples in a batch other gradients than alone.
     """
-    good = bare = wanted
-    for path in _PATHS:
-        bare = path.off(bare)
-    for path in _PATHS:
-        others = wanted
-        for other in _PATHS:
-            if other is not path and not _needs(path, other):
-                others = other.off(others)
-        if path.is_on(wanted) and not trial.agrees(others):
-            good = path.off(good)
-    if trial.agrees(good):
-        return good
-    if trial.agrees(bare):
-        return bare
+    fields = [field for field in _PATHS.values() if _has(wanted, field)]
+    differing = [
+        field
+        for field in fields
+        if not trial.agrees(_without(wanted, (other for other in fields if other != field)))
+    ]
+    for fast in (_without(wanted, differing), _without(wanted, fields)):
+        if trial.agrees(fast):
+            return fast
     raise InputError(
         "mlx-lm's code for this model gives an example in a batch other gradients than alone.",
         "Choose another base model.",
     )
 
 
-def _needs(path: _Path, other: _Path) -> bool:
-    """Whether `path` can't be taken without `other`."""
-    return path.off is _without_positionwise and other.name == "the loss in two halves"
-
-
 class _Trial:
     """Some examples, and what the model's own code makes of them."""
 
-    def __init__(self, model: Any, plan: TierPlan, longest: int) -> None:
+    def __init__(self, model: LanguageModel, plan: TierPlan, longest: int) -> None:
         self._model, self._plan = model, plan.restricted_to(trainable(model))
         long = (min(_LONG, longest),) if longest >= MIN_LENGTH else ()
         self._lengths = (*long, *_SHORT)
         random = np.random.default_rng(0)
-        mx = import_mlx()
         with plain_model_faults(NO_GRADIENTS):
             logits = model(mx.zeros((1, 4), mx.int32))
         vocabulary, self._dtype = logits.shape[-1], logits.dtype
@@ -184,13 +140,12 @@ class _Trial:
         for path, array in trainable(model).items():
             if path.endswith("lora_b"):
                 values = random.normal(0, _PULL, array.shape).astype(np.float32)
-                _put(model, {path: mx.array(values, array.dtype)})
+                put(model, {path: mx.array(values, array.dtype)})
         self._short = _batch(self._rows[-len(_SHORT) :], is_packed=False)
         self._loss, self._gradients = self._by_own_code()
 
     def _check_order(self) -> None:
         """Raise InputError where a token's logits depend on later tokens."""
-        mx = import_mlx()
         tokens = mx.array(self._rows[0][None, : _SHORT[0]])
         half = tokens.shape[1] // 2
         others = mx.concatenate([tokens[:, :half], tokens[:, half:][:, ::-1]], axis=1)
@@ -205,45 +160,48 @@ class _Trial:
             )
 
     def is_finite(self) -> bool:
-        mx = import_mlx()
         own = [self._loss, *self._gradients.values()]
         return all(mx.isfinite(array).all().item() for array in own)
 
-    def agrees(self, taken: Taken) -> bool:
+    def agrees(self, fast: FastPaths) -> bool:
         try:
-            loss, gradients = self._by(taken)
+            loss, gradients = self._by(fast)
             return self._is_near_all(loss, gradients, (self._loss, self._gradients))
         except Exception:  # an architecture's own code, called as it was not written to be
             return False
 
-    def agrees_on_divergence(self, taken: Taken) -> bool:
+    def agrees_on_divergence(self, fast: FastPaths) -> bool:
         """Whether the divergence from the base is the same by the head and from all logits."""
-        if taken.fast.head is None:
+        if fast.head is None:
             return True
         of = partial(summed_divergence, BareModel(self._model))
-        plain = Taken(FastPaths(None, False, cuts_attention=False, has_lean_gating=False))
-        ways = (replace(taken, is_packed=False), replace(plain, is_lean=taken.is_lean))
+        plain = FastPaths(
+            cuts_attention=False,
+            has_lean_gating=False,
+            has_efficient_lora=fast.has_efficient_lora,
+        )
+        ways = (replace(fast, is_packed=False), plain)
         (loss, gradients), own = (self._by_layers(w, self._short, of) for w in ways)
         return self._is_near_all(loss, gradients, own)
 
-    def _is_near_all(self, loss: Any, gradients: Gradients, own: tuple[Any, Gradients]) -> bool:
-        mx = import_mlx()
+    def _is_near_all(
+        self, loss: mx.array, gradients: Gradients, own: tuple[mx.array, Gradients]
+    ) -> bool:
         own_loss, own_gradients = own
         norms = [mx.linalg.norm(array) for array in own_gradients.values()]
-        floor = _SMALL * max(norm.item() for norm in norms)
+        floor = _SMALL * max(map(number, norms))
         return _is_near(loss, own_loss, self._dtype) and all(
             _is_near(gradients[path], array, self._dtype, floor)
             for path, array in own_gradients.items()
         )
 
-    def _by_own_code(self) -> tuple[Any, Gradients]:
-        mx = import_mlx()
+    def _by_own_code(self) -> tuple[mx.array, Gradients]:
         model, held = self._model, trainable(self._model)
-        total: dict[str, Any] = {}
-        losses = []
+        total: Arrays = {}
+        loss_sum = mx.array(0.0)
 
-        def loss_of(parameters: Gradients, *inputs: Any) -> Any:
-            _put(model, parameters)
+        def loss_of(parameters: Gradients, *inputs: mx.array) -> mx.array:
+            put(model, parameters)
             return summed_loss(model, None, *inputs)
 
         with plain_model_faults(NO_GRADIENTS), lean_only_outside(model):
@@ -251,55 +209,53 @@ class _Trial:
                 inputs = loss_inputs(_batch([row], is_packed=False), None)
                 loss, found = mx.value_and_grad(loss_of)(held, *inputs)
                 total = {path: total.get(path, 0) + found[path] for path in found}
-                losses.append(loss)
-                _put(model, held)
+                loss_sum = loss_sum + loss
+                put(model, held)
                 mx.eval(loss, total)
-        return sum(losses), {path: array.astype(mx.float32) for path, array in total.items()}
+        return loss_sum, {path: array.astype(mx.float32) for path, array in total.items()}
 
-    def _by(self, taken: Taken) -> tuple[Any, Gradients]:
+    def _by(self, fast: FastPaths) -> tuple[mx.array, Gradients]:
         rows = self._rows
         # Beside a long row, padding costs as much as an example: no more than one is padded to it.
-        is_split = len(rows) > len(_SHORT) and not taken.is_packed
+        is_split = len(rows) > len(_SHORT) and not fast.is_packed
         parts = [rows[:2], rows[2:]] if is_split else [rows]
-        batches = [_batch(part, taken.is_packed) for part in parts]
-        with nullcontext() if taken.is_lean else lean_only_outside(self._model):
-            found = [self._by_layers(taken, batch) for batch in batches]
+        batches = [_batch(part, fast.is_packed) for part in parts]
+        with nullcontext() if fast.has_efficient_lora else lean_only_outside(self._model):
+            found = [self._by_layers(fast, batch) for batch in batches]
         losses, gradients = zip(*found, strict=True)
         return sum(losses), {path: sum(one[path] for one in gradients) for path in gradients[0]}
 
     def _by_layers(
-        self, taken: Taken, batch: Batch, objective: Objective = summed_loss
-    ) -> tuple[Any, Gradients]:
-        mx = import_mlx()
+        self, fast: FastPaths, batch: Batch, objective: Objective = summed_loss
+    ) -> tuple[mx.array, Gradients]:
         held, tiers = trainable(self._model), range(len(self._plan.tiers))
         made = AdapterInput(self._model, self._plan)
-        function = gradient_function(
-            self._model, taken.fast, made, tuple(held), batch.read_lengths, objective
+        function = Execution(self._model, fast).gradient_function(
+            made, tuple(held), batch.read_lengths, objective
         )
         read = read_parameters(self._model, held)
         vectors = [self._plan.gathered(tier, read) for tier in tiers]
-        loss, found = function(vectors, *loss_inputs(batch, taken.fast.head))
+        loss, found = function(vectors, *loss_inputs(batch, fast.head))
         gradients = {tier: made.gradient(tier, found) for tier in tiers}
         scattered = self._plan.scattered(gradients, held)
         mx.eval(loss, scattered)
         return loss, {path: array.astype(mx.float32) for path, array in scattered.items()}
 
 
-def _is_near(some: Any, own: Any, dtype: Any, floor: float = 0.0) -> bool:
+def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
     """False where a number is none."""
-    norm = import_mlx().linalg.norm
-    allowed = tolerance(_TOLERANCES, dtype)
-    difference = norm((some - own).reshape(-1)).item()
-    return bool(difference <= allowed * max(norm(own.reshape(-1)).item(), floor))
+    norm = mx.linalg.norm
+    allowed = GRADIENTS.of(dtype)
+    difference = number(norm((some - own).reshape(-1)))
+    return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
 
 
-def _finite(logits: Any) -> Any:
+def _finite(logits: mx.array) -> mx.array:
     """In float32, with 0 for what is not finite: some models rule out tokens by -inf."""
-    mx = import_mlx()
     return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _batch(rows: Sequence[Any], is_packed: bool) -> Batch:
+def _batch(rows: Sequence[np.ndarray], is_packed: bool) -> Batch:
     """Two of three tokens are trained, so that what computes those alone is tried too."""
     longest = max(map(len, rows))
     places = tuple(map(len, rows)) if is_packed else ()
@@ -310,11 +266,5 @@ def _batch(rows: Sequence[Any], is_packed: bool) -> Batch:
     return Batch(tokens, targets)
 
 
-def _padded(row: Any, length: int) -> Any:
+def _padded(row: np.ndarray, length: int) -> np.ndarray:
     return np.pad(row, (0, length - len(row)))
-
-
-def _put(model: Any, arrays: Gradients) -> None:
-    from mlx.utils import tree_unflatten
-
-    model.update(tree_unflatten(list(arrays.items())))

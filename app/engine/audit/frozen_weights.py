@@ -4,20 +4,20 @@ Knows nothing of steps. A sum of bits stands for each array, so two numbers that
 within an array are not seen.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.verification import OWN_FAULT
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.parameter_tree import parameters, trainable
+from app.engine.runtime.arrays import ArrayMap
 
 
 class FrozenWeights:
     """The sums of the arrays that a model has and does not train. Lives on the MLX thread."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         self._model = model
         self._sums = _sums(model)
 
@@ -35,9 +35,8 @@ class FrozenWeights:
         )
 
 
-def _sums(model: Any) -> dict[str, int]:
+def _sums(model: LanguageModel) -> dict[str, int]:
     """By path, the sum of an array's words of bits, modulo 2³²."""
-    mx = import_mlx()
     words = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint32}
     frozen = _frozen(model)
     if not frozen:
@@ -46,9 +45,7 @@ def _sums(model: Any) -> dict[str, int]:
     return dict(zip(frozen, np.array(mx.stack(sums)).tolist(), strict=True))
 
 
-def _frozen(model: Any) -> Mapping[str, Any]:
-    from mlx.utils import tree_flatten
-
-    trained = dict(tree_flatten(model.trainable_parameters()))
-    every = tree_flatten(model.parameters())
+def _frozen(model: LanguageModel) -> ArrayMap:
+    trained = trainable(model)
+    every = parameters(model).items()
     return {path: array for path, array in every if path not in trained and array.size}

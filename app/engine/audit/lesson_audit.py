@@ -5,13 +5,14 @@ Goes by the configuration, and by samples of the gradients that an UpdateAudit f
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import mlx.core as mx
 import numpy as np
 
 from app.engine.audit.verification import StepMeasurement, fault
 from app.engine.clocks.slow import Lesson
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.arrays import number
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.update_rules import UpdateRules
 
@@ -22,11 +23,11 @@ _LEAST = 1e-4
 class LessonParts(NamedTuple):
     """What is kept of a lesson until its step is computed; arrays on the device."""
 
-    sampled: Any
+    sampled: mx.array
     """[3, samples]: gradients of the task, of the lesson, and of both together."""
-    squares: Any
+    squares: mx.array
     """Of the lesson's whole gradient, summed."""
-    divergence: Any
+    divergence: mx.array
     """Summed over the lesson's `tokens`."""
     tokens: int
 
@@ -34,7 +35,7 @@ class LessonParts(NamedTuple):
 class LessonAudit:
     """Follows a run's lessons."""
 
-    def __init__(self, rules: UpdateRules, positions: Sequence[Any]) -> None:
+    def __init__(self, rules: UpdateRules, positions: Sequence[mx.array]) -> None:
         """`positions` of each tier's samples, in its vector."""
         self._rules, self._positions = rules, positions
 
@@ -44,12 +45,11 @@ class LessonAudit:
         """What `check` needs of a step's gradients, lazy; None without a lesson."""
         if lesson is None:
             return None
-        mx = import_mlx()
         sampled = [
             mx.concatenate([part[k][self._positions[k]] for k in both])
             for part in (task, lesson.gradients, both)
         ]
-        squares = sum(mx.sum(mx.square(vector)) for vector in lesson.gradients.values())
+        squares: mx.array = sum(mx.sum(mx.square(g)) for g in lesson.gradients.values())  # type: ignore[assignment]
         return LessonParts(mx.stack(sampled), squares, lesson.divergence, lesson.tokens)
 
     def check(self, parts: LessonParts | None, step: int, reported: StepMeasurement) -> None:
@@ -60,13 +60,13 @@ class LessonAudit:
             raise fault(step, f"a lesson of the slow clock was {what}")
         if parts is None or reported.is_void:
             return
-        mean = parts.divergence.item() / parts.tokens
+        mean = number(parts.divergence) / parts.tokens
         if mean < -_LEAST:
             raise fault(step, f"the divergence from the base model was {mean:.3g}, below 0")
         if not math.isclose(reported.base_kl, mean, rel_tol=1e-3, abs_tol=1e-9):
             shown = f"{reported.base_kl:.3g} is reported of what was measured as {mean:.3g}"
             raise fault(step, f"a divergence of {shown}")
-        if mean > _LEAST and not parts.squares.item() > 0:
+        if mean > _LEAST and not number(parts.squares) > 0:
             raise fault(step, "the slow clock's lesson gave no gradient")
         task, lesson, both = np.array(parts.sampled, np.float64)
         weighted = self._rules.slow_weight * reported.trained_tokens / parts.tokens * lesson

@@ -8,14 +8,16 @@ checks that each is what the optimizer meant to write, and that none moved furth
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.update_samples import SampledTier, observation, parsed
 from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.arrays import ArrayMap, number
+from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.untyped import ArrayFunction
 from app.engine.tiers.optimizer import Gradients, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
@@ -50,23 +52,22 @@ class UpdateAudit:
         self,
         rules: UpdateRules,
         plan: TierPlan,
-        parameters: Mapping[str, Any],
+        parameters: ArrayMap,
         state: OptimizerState,
-        anchor: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+        anchor: tuple[ArrayMap, ArrayMap] | None = None,
     ) -> None:
         """`parameters` and `state` are those the run starts or continues from; `anchor` is the
         lasting clock's center and stiffness, by path."""
-        mx = import_mlx()
         self._rules, self._plan = rules, plan
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
         self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
         """Of each tier's sampled numbers, in its vector."""
-        self._observations: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._observations: dict[tuple[tuple[int, ...], ...], ArrayFunction] = {}
         self._open: _Step | None = None
-        self._anchors: list[tuple[Any, Any]] = []
+        self._anchors: list[tuple[mx.array, mx.array]] = []
         for k, tier in enumerate(self._tiers):
-            counts = state.fired_counts[k].item(), state.pending_counts[k].item()
+            counts = (int(number(found[k])) for found in (state.fired_counts, state.pending_counts))
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
             read = np.array(plan.gathered(k, parameters)[self.positions[k]])
             if not np.array_equal(read, tier.values, equal_nan=True):
@@ -80,21 +81,20 @@ class UpdateAudit:
     def observe(
         self,
         gradients: Gradients,
-        wanted: Mapping[int, Any],
-        parameters: Mapping[str, Any],
-        before: Sequence[Any],
-        after: Sequence[Any],
+        wanted: Mapping[int, mx.array],
+        parameters: ArrayMap,
+        before: Sequence[mx.array],
+        after: Sequence[mx.array],
         rate: float,
-    ) -> Any:
+    ) -> mx.array:
         """Measure a step on the device, for `check`.
 
         `parameters` are those that the model held when the step began; the other arguments are
         those of `observation`.
         """
-        mx = import_mlx()
         key = tuple(gradients), tuple(wanted)
         if key not in self._observations:
-            self._observations[key] = compiled(observation)
+            self._observations[key] = maybe_compile(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
         found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]
@@ -106,13 +106,13 @@ class UpdateAudit:
 
     def check(
         self,
-        observed: Any,
+        observed: mx.array,
         step: int,
         rate: float,
         reported: StepMeasurement,
         gradients: Gradients,
-        wanted: Mapping[int, Any],
-        after: Sequence[Any],
+        wanted: Mapping[int, mx.array],
+        after: Sequence[mx.array],
     ) -> None:
         """Raise VerificationError unless a step, and the report of it, is as it must be.
 
@@ -297,7 +297,9 @@ def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:
         raise fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
 
 
-def _not_written(step: int, tier: SampledTier, wanted: Any, found: Any) -> VerificationError:
+def _not_written(
+    step: int, tier: SampledTier, wanted: np.ndarray, found: np.ndarray
+) -> VerificationError:
     differing = np.flatnonzero(wanted != found)
     name = tier.name_at(int(differing[0]))
     count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"

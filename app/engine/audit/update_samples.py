@@ -5,13 +5,13 @@ What must be true of them is not known here.
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import Slot
 from app.engine.tiers.update_rules import AdamWState, Array, SampledAnchor
@@ -25,7 +25,7 @@ _SMALLEST = 1e-37
 class SampledTier:
     """One tier's sampled numbers on the host: positions, values, optimizer state."""
 
-    def __init__(self, slots: Sequence[Slot], parameters: Mapping[str, Any], each: int) -> None:
+    def __init__(self, slots: Sequence[Slot], parameters: ArrayMap, each: int) -> None:
         """Sample up to `each` numbers of every slot; `parameters` are the model's, by path."""
         random = np.random.default_rng(0)
         sizes = [math.prod(slot.shape(parameters[slot.path].shape)) for slot in slots]
@@ -48,16 +48,17 @@ class SampledTier:
         self.had_gradient = False
         """Whether any gradient of the run was not zero."""
 
-    def restore(self, m: Any, v: Any, pending: Any, fired: int, pending_count: int) -> None:
+    def restore(
+        self, m: mx.array, v: mx.array, pending: mx.array, fired: int, pending_count: int
+    ) -> None:
         """Take up the tier's optimizer state, vectors on the device, where the run stands."""
-        mx = import_mlx()
         here = mx.array(self.positions.astype(np.int32))
         of_m, of_v, of_pending = (np.array(vector[here], np.float64) for vector in (m, v, pending))
         self.state = AdamWState(of_m, of_v, of_pending, fired, pending_count)
         has = [bool(mx.any(vector != 0).item()) for vector in (m, v, pending)]
         self.has_gradient, self.had_gradient = has[2], any(has)
 
-    def tie(self, center: Mapping[str, Any], stiffness: Mapping[str, Any]) -> None:
+    def tie(self, center: ArrayMap, stiffness: ArrayMap) -> None:
         """Tie the numbers to an anchor, whose arrays have the parameters' paths."""
         arrays = (_values(self._slots, self._chosen, found) for found in (center, stiffness))
         self.anchor = SampledAnchor(*arrays)
@@ -106,10 +107,11 @@ class Observed:
 
 
 def observation(
-    gradients: Gradients, wanted: dict[int, Any], found: Sequence[Any], before: Sequence[Any],
-    after: Sequence[Any], allowed: Any, positions: Sequence[Any],
-    anchors: Sequence[tuple[Any, Any]] = (), firmness: Any = None,
-) -> Any:  # fmt: skip
+    gradients: Gradients, wanted: dict[int, mx.array], found: Sequence[mx.array],
+    before: Sequence[mx.array], after: Sequence[mx.array], allowed: mx.array,
+    positions: Sequence[mx.array],
+    anchors: Sequence[tuple[mx.array, mx.array]] = (), firmness: mx.array | None = None,
+) -> mx.array:  # fmt: skip
     """All tiers in one lazy float32 vector, for `parsed`: the host waits for the device once.
 
     `wanted` has the vector of each tier that was to be written; `before` and `after` are all
@@ -118,14 +120,13 @@ def observation(
     to their size, that is no excess. Nor is a pull towards `anchors`, each tier's center and
     stiffness, where a stiffness of 1 has the tier's `firmness`.
     """
-    mx = import_mlx()
     samples, scalars = [], []
     for tier, (at_start, old, new, here) in enumerate(
         zip(found, before, after, positions, strict=True)
     ):
         samples.append(new[here])
         excess = mx.abs(new - old) - allowed[tier] * mx.abs(old)
-        if anchors:
+        if anchors and firmness is not None:
             center, stiffness = anchors[tier]
             firm = firmness[tier] * stiffness
             excess = excess - firm / (1 + firm) * mx.abs(old - center)
@@ -155,9 +156,8 @@ def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]
     return found
 
 
-def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[str, Any]) -> Array:
+def _values(slots: Sequence[Slot], chosen: Sequence[np.ndarray], parameters: ArrayMap) -> Array:
     """The sampled numbers, read from the parameters themselves."""
-    mx = import_mlx()
     values = []
     for slot, places in zip(slots, chosen, strict=True):
         array = parameters[slot.path]
@@ -169,5 +169,5 @@ def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[st
     return np.concatenate(values).astype(np.float64)
 
 
-def _precision(array: Any) -> float:
+def _precision(array: mx.array) -> float:
     return _PRECISIONS[str(array.dtype).rpartition(".")[2]]

@@ -2,15 +2,17 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.model.adapter_parameters import layer_index
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.arrays import ArrayMap, Arrays, number
+from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.untyped import ArrayFunction
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
@@ -51,36 +53,36 @@ class MovementMeter:
     The squares are summed by span: the numbers of one layer that stand together in one tier.
     """
 
-    def __init__(self, plan: TierPlan, start: Mapping[str, Any]) -> None:
+    def __init__(self, plan: TierPlan, start: ArrayMap) -> None:
         self._plan = plan
         self._start = self.read(start)
         self._layers = adapted_layers(start)
         self._ends = [_ends(slots, start) for slots in plan.of_tier]
         self._spans = [_spans(slots, start) for slots in plan.of_tier]
-        self._measure = compiled(_measuring(plan, self._spans))
+        self._measure = maybe_compile(_measuring(plan, self._spans))
 
-    def read(self, parameters: Mapping[str, Any]) -> list[Any]:
+    def read(self, parameters: ArrayMap) -> list[mx.array]:
         """Each tier's numbers in one vector, as they stand in `parameters`."""
         return _read(self._plan, parameters)
 
-    def measure(self, before: Sequence[Any], after: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    def measure(
+        self, before: Sequence[mx.array], after: ArrayMap
+    ) -> tuple[mx.array, list[mx.array]]:
         """What moved from what was read before to the parameters of now, and these read.
 
         The first is a lazy float32 vector: per span the squared delta, per span the squared
         drift, and per tier 1.0 if a number changed.
         """
-        return self._measure(list(before), dict(after), self._start)  # type: ignore[no-any-return]
+        return self._measure(list(before), dict(after), self._start)
 
-    def drifts(self, now: Sequence[Any]) -> tuple[float, ...]:
+    def drifts(self, now: Sequence[mx.array]) -> tuple[float, ...]:
         """Per tier, the L2 norm of the distance of `now` from the start."""
-        mx = import_mlx()
         return tuple(
-            mx.linalg.norm(new - first).item() for new, first in zip(now, self._start, strict=True)
+            number(mx.linalg.norm(new - first)) for new, first in zip(now, self._start, strict=True)
         )
 
-    def unmoved(self, now: Sequence[Any], tiers: Sequence[int]) -> list[str]:
+    def unmoved(self, now: Sequence[mx.array], tiers: Sequence[int]) -> list[str]:
         """Paths of parameters in these tiers that are still where the run began."""
-        mx = import_mlx()
         has_moved: dict[str, bool] = {}
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))
@@ -127,18 +129,17 @@ Span = tuple[int | None, int]
 """A layer's index, None outside the layers, and how many numbers of it stand together."""
 
 
-def _read(plan: TierPlan, parameters: Mapping[str, Any]) -> list[Any]:
+def _read(plan: TierPlan, parameters: ArrayMap) -> list[mx.array]:
     return [plan.gathered(tier, parameters) for tier in range(len(plan.tiers))]
 
 
-def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> Callable[..., Any]:
+def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> ArrayFunction:
     """What `measure` gives, as a function of arrays alone; no method, which would hold its meter
     in a circle and keep the weights in memory after the run."""
 
     def measured(
-        before: list[Any], after: dict[str, Any], start: list[Any]
-    ) -> tuple[Any, list[Any]]:
-        mx = import_mlx()
+        before: list[mx.array], after: Arrays, start: list[mx.array]
+    ) -> tuple[mx.array, list[mx.array]]:
         held = _read(plan, after)
         deltas, drifts, changed = [], [], []
         for old, new, first, spans in zip(before, held, start, spans_of, strict=True):
@@ -150,19 +151,19 @@ def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> Callable[.
     return measured
 
 
-def _spans(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[Span]:
+def _spans(slots: Sequence[Slot], arrays: ArrayMap) -> list[Span]:
     by_layer = itertools.groupby(slots, key=lambda slot: layer_index(slot.path))
     return [(layer, _ends(tuple(together), arrays)[-1]) for layer, together in by_layer]
 
 
-def _ends(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[int]:
+def _ends(slots: Sequence[Slot], arrays: ArrayMap) -> list[int]:
     """Where each slot's numbers end in the vector of them all."""
     sizes = (math.prod(slot.shape(arrays[slot.path].shape)) for slot in slots)
     return list(itertools.accumulate(sizes))
 
 
-def _sums(squares: Any, spans: Sequence[Span]) -> list[Any]:
-    ends = list(itertools.accumulate(size for _, size in spans))
+def _sums(squares: mx.array, spans: Sequence[Span]) -> list[mx.array]:
+    ends = tuple(itertools.accumulate(size for _, size in spans))
     return [part.sum() for part in squares.split(ends[:-1])]
 
 

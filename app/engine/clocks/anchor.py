@@ -4,12 +4,12 @@ Each number as hard as those runs depend on it. The pull is decoupled from the g
 after AdamW's update: θ ← θ⁰ + (θ − θ⁰) / (1 + η·λ·s), which never overshoots θ⁰.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from app.engine.runtime.mlx_gateway import import_mlx
-from app.engine.tiers.optimizer import Arrays, OptimizerState
+import mlx.core as mx
+
+from app.engine.runtime.arrays import ArrayMap, Arrays
+from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 
 _BETA_2 = 0.999
@@ -19,14 +19,14 @@ _BETA_2 = 0.999
 class Anchor:
     """Where earlier runs left the adapter, and how stiffly each number is tied to it."""
 
-    center: list[Any]
+    center: list[mx.array]
     """θ⁰, per tier: a float32 vector in the order of `TierPlan.gathered`."""
-    stiffness: list[Any]
+    stiffness: list[mx.array]
     """s ≥ 0, likewise; its mean is 1 for each earlier run."""
     strength: float
     """λ: the setting `lasting_pull`."""
 
-    def pulled(self, tier: int, values: Any, rate: Any) -> Any:
+    def pulled(self, tier: int, values: mx.array, rate: mx.array) -> mx.array:
         """`values` of a tier, after its update at learning rate `rate`, once they are pulled."""
         center = self.center[tier]
         firmness = rate * self.strength * self.stiffness[tier]
@@ -35,8 +35,8 @@ class Anchor:
 
 def anchor_of(
     plan: TierPlan,
-    start: Mapping[str, Any],
-    stiffness: Mapping[str, Any] | None,
+    start: ArrayMap,
+    stiffness: ArrayMap | None,
     strength: float,
 ) -> Anchor | None:
     """The anchor of a run whose adapter starts as `start`; None where nothing pulls.
@@ -45,7 +45,6 @@ def anchor_of(
     """
     if not stiffness or not strength:
         return None
-    mx = import_mlx()
     tiers = range(len(plan.tiers))
     center = [plan.gathered(tier, start) for tier in tiers]
     stiff = [plan.gathered(tier, stiffness) for tier in tiers]
@@ -56,8 +55,8 @@ def anchor_of(
 def stiffness_after(
     plan: TierPlan,
     state: OptimizerState,
-    parameters: Mapping[str, Any],
-    before: Mapping[str, Any] | None,
+    parameters: ArrayMap,
+    before: ArrayMap | None,
 ) -> Arrays:
     """How stiffly the next run is to be tied to `parameters`: s + v / mean(v), by path, bfloat16.
 
@@ -65,7 +64,6 @@ def stiffness_after(
     estimate of the Fisher information (Kirkpatrick et al., 2017, "Overcoming catastrophic
     forgetting in neural networks"). `before` is the stiffness that this run began with.
     """
-    mx = import_mlx()
     moments = {
         tier: v / mx.maximum(1 - _BETA_2 ** state.fired_counts[tier].astype(mx.float32), 1e-30)
         for tier, v in enumerate(state.v)

@@ -5,21 +5,21 @@ was found, logits exist for some rows at a time only, as for the loss; the base'
 anew each time and never kept.
 """
 
-from typing import Any
+import mlx.core as mx
 
 from app.engine.adapter.bare_model import BareModel
 from app.engine.execution.losses import flat_hidden, in_chunks, summed_over_chunks
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.exponential import exponential
-from app.engine.runtime.mlx_gateway import import_mlx
 
 
-def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
+def summed_divergence(
+    bare: BareModel, model: LanguageModel, head: Head | None, *inputs: mx.array
+) -> mx.array:
     """Σ KL(base ‖ model) over the trained tokens; `inputs` as of `losses.loss_inputs`."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
-    mx = import_mlx()
     tokens, positions, _targets, weights, places = inputs
     with bare.bare():
         base = mx.stop_gradient(flat_hidden(head, tokens))[positions]
@@ -30,11 +30,12 @@ def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: A
     )
 
 
-def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
+def summed_divergence_alone(
+    bare: BareModel, model: LanguageModel, head: Head | None, *inputs: mx.array
+) -> mx.array:
     """The same where no gradient is wanted."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
-    mx = import_mlx()
     tokens, positions, _targets, weights, _places = inputs
     with bare.bare():
         base = flat_hidden(head, tokens)[positions]
@@ -43,48 +44,46 @@ def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inp
         chunk = mx.depends([chunk], [total])[0]
         of_both = (head.logits(hidden).astype(mx.float32) for hidden in (base[rows], chunk))
         log_base, log_tuned = map(_log_likelihoods, of_both)
-        found = _summed(exponential(log_base), log_base - log_tuned)
+        found = _summed(mx.exp(log_base), log_base - log_tuned)
         total = total + mx.where(weights[rows] > 0, found, 0.0).sum()
     return total
 
 
-def _of_all_logits(bare: BareModel, model: Any, tokens: Any, _targets: Any, trained: Any) -> Any:
-    mx = import_mlx()
+def _of_all_logits(
+    bare: BareModel, model: LanguageModel, tokens: mx.array, _targets: mx.array, trained: mx.array
+) -> mx.array:
     with bare.bare():
         base = mx.stop_gradient(model(tokens)).astype(mx.float32)
     log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(model(tokens).astype(mx.float32))
-    found = _summed(exponential(log_base), log_base - log_tuned)
+    found = _summed(mx.exp(log_base), log_base - log_tuned)
     # Where nothing is trained a logit may be anything, even NaN: it must not count.
     return mx.where(trained > 0, found, 0.0).sum()
 
 
-def _of_rows(head: Head, hidden: Any, base_hidden: Any, weights: Any) -> Any:
+def _of_rows(head: Head, hidden: mx.array, base_hidden: mx.array, weights: mx.array) -> mx.array:
     """Of some rows, with few passes over the logits for the gradient: softmax − base's softmax."""
-    mx = import_mlx()
     base = head.logits(base_hidden).astype(mx.float32)
 
     @custom_function
-    def divergence(logits: Any) -> tuple[Any, Any]:
+    def divergence(logits: mx.array) -> tuple[mx.array, mx.array]:
         log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(logits)
-        likely = exponential(log_base)
+        likely = mx.exp(log_base)
         found = _summed(likely, log_base - log_tuned)
-        return mx.where(weights > 0, found, 0.0).sum(), exponential(log_tuned) - likely
+        return mx.where(weights > 0, found, 0.0).sum(), mx.exp(log_tuned) - likely
 
-    @divergence.vjp  # type: ignore[untyped-decorator]
-    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+    @divergence.vjp
+    def _(_: mx.array, cotangents: mx.array, outputs: mx.array) -> mx.array:
         return outputs[1] * (weights[:, None] * cotangents[0])
 
     return divergence(head.logits(hidden).astype(mx.float32))[0]
 
 
-def _log_likelihoods(logits: Any) -> Any:
+def _log_likelihoods(logits: mx.array) -> mx.array:
     """log softmax over the vocabulary."""
-    mx = import_mlx()
     shifted = logits - mx.max(logits, axis=-1, keepdims=True)
-    return shifted - mx.log(mx.sum(exponential(shifted), axis=-1, keepdims=True))
+    return shifted - mx.log(mx.sum(mx.exp(shifted), axis=-1, keepdims=True))
 
 
-def _summed(likely: Any, difference: Any) -> Any:
+def _summed(likely: mx.array, difference: mx.array) -> mx.array:
     """Over the vocabulary; a token that the base rules out counts for nothing."""
-    mx = import_mlx()
     return (likely * mx.where(likely > 0, difference, 0.0)).sum(-1)

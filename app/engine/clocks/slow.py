@@ -7,7 +7,8 @@ Forgetting" (Li and Hoiem, 2017), with text of no task.
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage
@@ -15,6 +16,7 @@ from app.data.tokens.view import tokens_digest
 from app.engine.batches.batches import Batch, Batches, BatchShape
 from app.engine.clocks.general_text import opening_general_text
 from app.engine.model.loading import BaseModel
+from app.engine.runtime.arrays import number
 
 _SHAPES = 2
 _STREAM = 11
@@ -49,21 +51,21 @@ class SlowClock:
 class Lesson:
     """One lesson, computed."""
 
-    divergence: Any
+    divergence: mx.array
     """The sum over its trained tokens, in nats, before the step's update: a scalar array."""
-    gradients: Mapping[int, Any]
+    gradients: Mapping[int, mx.array]
     """Of that sum, by tier: float32 vectors in the order of `TierPlan.gathered`."""
     tokens: int
     """Trained ones."""
 
-    def added_to(self, gradients: Mapping[int, Any], weight: float) -> dict[int, Any]:
+    def added_to(self, gradients: Mapping[int, mx.array], weight: float) -> dict[int, mx.array]:
         """Gradients by tier with `weight` times those of the mean divergence."""
         factor = weight / self.tokens
         return {tier: array + factor * self.gradients[tier] for tier, array in gradients.items()}
 
     def mean(self) -> float:
         """In nats per token."""
-        return float(self.divergence.item()) / self.tokens
+        return number(self.divergence) / self.tokens
 
 
 def lesson_rows(config: TrainingConfig) -> int:

@@ -1,25 +1,29 @@
 """Measuring a model without training it: validation loss, and questions answered exactly."""
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Generator
+
+import mlx.core as mx
 
 from app.engine.batches.batches import Batch, Batches
+from app.engine.execution.execution import Execution, FastPaths
 from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss_alone
-from app.engine.execution.sequence_packing import attention_within
-from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
+from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.untyped import ArrayFunction
 
 
 class Evaluator:
     """Runs a model over batches with dropout off; traces each batch shape once."""
 
-    def __init__(self, model: Any, head: Head | None = None, machines: Machines = ALONE) -> None:
-        self._model = model
+    def __init__(
+        self, model: LanguageModel, head: Head | None = None, machines: Machines = ALONE
+    ) -> None:
+        self._execution = Execution(model, FastPaths(head))
         self._machines = machines
-        self._head = head
-        self._losses: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self._losses: dict[tuple[int, ...], ArrayFunction] = {}
 
     def mean_loss(self, batches: Batches) -> Generator[float, None, float]:
         """Mean cross-entropy per trained token over every example, in nats.
@@ -27,51 +31,53 @@ class Evaluator:
         Yields the share done after each batch; the model is not to be used in between.
         """
         loss, tokens = 0.0, 0.0
-        with evaluating(self._model):
+        with self._execution.evaluating():
             for batch, share in self._machines.in_turn(batches.once(), len(batches)):
                 if batch is not None:
-                    loss += self._loss(batch).item()
+                    loss += number(self._loss(batch))
                     tokens += batch.trained_tokens
                 yield share
         loss, tokens = self._machines.total(loss, tokens)
         return loss / tokens
 
     def trace(self, batch: Batch) -> None:
-        with evaluating(self._model):
-            import_mlx().eval(self._loss(batch))
+        with self._execution.evaluating():
+            mx.eval(self._loss(batch))
 
-    def _loss(self, batch: Batch) -> Any:
+    def _loss(self, batch: Batch) -> mx.array:
         lengths = batch.read_lengths
         if lengths not in self._losses:
-            self._losses[lengths] = compiled(self._loss_for(lengths), inputs=[self._model.state])
-        return self._losses[lengths](*loss_inputs(batch, self._head))
+            self._losses[lengths] = maybe_compile(
+                self._loss_for(lengths), inputs=[self._execution.model.state]
+            )
+        return self._losses[lengths](*loss_inputs(batch, self._execution.fast.head))
 
-    def _loss_for(self, packed_lengths: tuple[int, ...]) -> Callable[..., Any]:
-        model, head = self._model, self._head  # not `self`, in which what is made here is kept
+    def _loss_for(self, packed_lengths: tuple[int, ...]) -> ArrayFunction:
+        execution = self._execution  # not `self`, in which what is made here is kept
 
-        def loss(*inputs: Any) -> Any:
-            with attention_within(packed_lengths):
-                return summed_loss_alone(model, head, *inputs)
+        def loss(*inputs: mx.array) -> mx.array:
+            with execution.packing(packed_lengths):
+                return summed_loss_alone(execution.model, execution.fast.head, *inputs)
 
         return loss
 
 
 def count_exact_answers(
-    model: Any, batches: Batches, head: Head | None = None, machines: Machines = ALONE
+    model: LanguageModel, batches: Batches, head: Head | None = None, machines: Machines = ALONE
 ) -> Generator[float, None, int]:
     """How many examples of unpacked batches greedy decoding answers with the trained tokens.
 
     Yields the share done after each batch; the model is not to be used in between.
     """
     correct = 0
-    with evaluating(model):
+    with Execution(model).evaluating():
         for batch, share in machines.in_turn(batches.once(), len(batches)):
             correct += 0 if batch is None else _exact_in(batch, model, head)
             yield share
     return round(machines.total(correct)[0])
 
 
-def _exact_in(batch: Batch, model: Any, head: Head | None) -> int:
+def _exact_in(batch: Batch, model: LanguageModel, head: Head | None) -> int:
     # Rows that only fill up a last batch train nothing, and answer nothing.
     trained: list[float] = batch.trained.sum(axis=1).tolist()
     rows = zip(exact_answers(model, batch, head), trained, strict=True)

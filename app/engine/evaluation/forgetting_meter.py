@@ -3,8 +3,9 @@
 It changes no weight and draws no random number: a run is the same with and without it.
 """
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Generator
+
+import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
@@ -14,12 +15,15 @@ from app.engine.batches.batches import Batch, Batches, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone
 from app.engine.clocks.general_text import opening_general_text
 from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.execution.execution import Execution
 from app.engine.execution.losses import loss_inputs
-from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.model.loading import BaseModel
+from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.untyped import ArrayFunction
 
 SHARE = 0.02
 """Of the rows trained between two measurements: a text is read twice, but never backwards."""
@@ -65,11 +69,11 @@ class RetentionMeter:
     """Of one model with its adapter. Lives on the MLX thread."""
 
     def __init__(
-        self, model: Any, head: Head | None, texts: RetentionTexts, machines: Machines
+        self, model: LanguageModel, head: Head | None, texts: RetentionTexts, machines: Machines
     ) -> None:
         self._model, self._head, self._texts, self._machines = model, head, texts, machines
         self._bare = BareModel(model)
-        self._function: Callable[..., Any] | None = None
+        self._function: ArrayFunction | None = None
 
     def measure(
         self, step: int, *, is_last: bool = False
@@ -77,10 +81,10 @@ class RetentionMeter:
         """The divergence from the base after `step`; yields the share done after each batch."""
         batches = self._texts.last if is_last else self._texts.each
         divergence, tokens = 0.0, 0.0
-        with evaluating(self._model):
+        with Execution(self._model).evaluating():
             for batch, share in self._machines.in_turn(batches.once(), len(batches)):
                 if batch is not None:
-                    divergence += self._summed(batch).item()
+                    divergence += number(self._summed(batch))
                     tokens += batch.trained_tokens
                 yield share
         divergence, tokens = self._machines.total(divergence, tokens)
@@ -90,13 +94,13 @@ class RetentionMeter:
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now."""
-        with evaluating(self._model):
-            import_mlx().eval(self._summed(batch))
+        with Execution(self._model).evaluating():
+            mx.eval(self._summed(batch))
 
-    def _summed(self, batch: Batch) -> Any:
+    def _summed(self, batch: Batch) -> mx.array:
         if self._function is None:
             bare, model, head = self._bare, self._model, self._head  # not `self`: see Evaluator
-            self._function = compiled(
+            self._function = maybe_compile(
                 lambda *inputs: summed_divergence_alone(bare, model, head, *inputs),
                 inputs=[self._model.state],
             )

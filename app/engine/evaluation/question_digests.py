@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from app.core.events import LogMessage
 from app.core.files.paths import at_shipped_places
+from app.engine.runtime.arrays import ArrayMap
 
 QUESTIONS_KEY = "question_data"
 """The manifest's entry: path → SHA-256 of each question set's files."""
 
 
-def question_notes(manifest: Mapping[str, Any], found: Mapping[str, str]) -> list[LogMessage]:
+def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMessage]:
     """What a run that resumes says of its question sets. They train nothing, so that a run with
     others may go on."""
     if not found:

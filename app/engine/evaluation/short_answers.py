@@ -1,17 +1,18 @@
 """Short greedy answers of a model to many prompts, in batches by mlx-lm's own generator."""
 
 from collections.abc import Collection, Generator, Sequence
-from typing import Any
 
-from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_gateway import import_mlx
+import mlx.core as mx
+
+from app.engine.execution.execution import Execution
+from app.engine.model.language_model import LanguageModel
 
 ROWS = 32
 """Answers that grow together."""
 
 
 def short_answers(
-    model: Any, prompts: Sequence[list[int]], ends: Collection[int], most_tokens: int
+    model: LanguageModel, prompts: Sequence[list[int]], ends: Collection[int], most_tokens: int
 ) -> Generator[float, None, list[list[int]]]:
     """The tokens of each answer, without the one that ends it; at most `most_tokens` of them.
 
@@ -20,8 +21,7 @@ def short_answers(
     """
     from mlx_lm.generate import BatchGenerator
 
-    mx = import_mlx()
-    with evaluating(model):
+    with Execution(model).evaluating():
         generator = BatchGenerator(
             model,
             max_tokens=most_tokens,

@@ -8,12 +8,17 @@ only the keys it may see: half the work, and half of one matrix is kept for the 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
+
+import mlx.core as mx
 
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.exponential import softmax_in_parts
-from app.engine.runtime.mlx_gateway import has_fused_attention_gradient, import_mlx
+from app.engine.runtime.mlx_runtime import has_fused_attention_gradient
+
+Mask = mx.array | str | None
+"""As MLX takes it: "causal", or an array of what is seen, or of what is added to the scores."""
+Vectors = tuple[mx.array, ...]
 
 CHUNK = 256
 """Queries at a time."""
@@ -32,7 +37,9 @@ def attention_in_chunks() -> Iterator[None]:
 
 
 def _in_chunks_where_it_can(original: Attention) -> Attention:
-    def attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None, **more: Any) -> Any:
+    def attention(
+        q: mx.array, k: mx.array, v: mx.array, *, scale: float, mask: Mask = None, **more: object
+    ) -> mx.array:
         # A model may add sinks: keys of no value, which are not cut here.
         if any(value is not None for value in more.values()) or not _can_be_cut(q, k):
             return original(q, k, v, scale=scale, mask=mask, **more)
@@ -41,7 +48,9 @@ def _in_chunks_where_it_can(original: Attention) -> Attention:
     return attention
 
 
-def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None) -> Any:
+def chunked_attention(
+    q: mx.array, k: mx.array, v: mx.array, *, scale: float, mask: Mask = None
+) -> mx.array:
     """softmax(scale · q kᵀ + mask) v in the shape of q, with gradients for all that is added up.
 
     q is [batch, heads, length, depth]; k and v are [batch, key heads, length, depth]. `mask` is
@@ -49,34 +58,32 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
     where a key is seen, or added to the scores. An added one gets a gradient like q, k and v: some
     models compute a part of their scores themselves. Where nothing asks for it, none is computed.
     """
-    mx = import_mlx()
-    is_added = _is_array(mask) and mask.dtype != mx.bool_
-    chunks = _Chunks(scale, None if is_added else mask, repeats=q.shape[1] // k.shape[1])
+    added = [mask] if _is_array(mask) and mask.dtype != mx.bool_ else []
+    chunks = _Chunks(scale, None if added else mask, repeats=q.shape[1] // k.shape[1])
 
     @custom_function
-    def attend(q: Any, k: Any, v: Any, *added: Any) -> Any:
-        parts: list[Any] = []
-        kept: list[Any] = []
+    def attend(q: mx.array, k: mx.array, v: mx.array, *added: mx.array) -> tuple[mx.array, ...]:
+        parts: list[mx.array] = []
+        kept: list[mx.array] = []
         for start, stop, seen in chunks.ranges(q.shape[2]):
             # One after the other, so that the scores of one are free before the next.
             queries = chunks.folded(_after(q, parts), start, stop)
             scores = chunks.scores(queries, k[..., :seen, :], start, stop, *added)
-            weights, total = softmax_in_parts(scores)
-            kept += weights, total
-            parts.append(chunks.unfolded(_divided(weights @ v[..., :seen, :], total)))
+            weights = mx.softmax(scores, axis=-1, precise=True)
+            kept.append(weights)
+            parts.append(chunks.unfolded(weights @ v[..., :seen, :]))
         return mx.concatenate(parts, axis=2), *kept
 
-    @attend.vjp  # type: ignore[untyped-decorator]
-    def _(primals: Any, cotangents: Any, outputs: Any) -> Any:
+    @attend.vjp
+    def _(primals: Vectors, cotangents: Vectors, outputs: Vectors) -> tuple[mx.array, ...]:
         (q, k, v, *added), error_of_all, (given_of_all, *kept) = primals, cotangents[0], outputs
         # Summed over the chunks in float32, whatever the model computes in.
         key_gradient, value_gradient = mx.zeros(k.shape, mx.float32), mx.zeros(v.shape, mx.float32)
-        parts: list[Any] = []
-        mask_parts: list[Any] = []
+        parts: list[mx.array] = []
+        mask_parts: list[mx.array] = []
         ranges = chunks.ranges(q.shape[2])
-        for (start, stop, seen), weights, total in zip(ranges, kept[::2], kept[1::2], strict=True):
+        for (start, stop, seen), weights in zip(ranges, kept, strict=True):
             error = chunks.folded(_after(error_of_all, [value_gradient]), start, stop)
-            error = _divided(error, total)
             inner = mx.sum(error * chunks.folded(given_of_all, start, stop), -1, keepdims=True)
             scores = weights * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner)
             if added:
@@ -90,7 +97,7 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
         gradients += [_joined(array.shape, mask_parts) for array in added]
         return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))
 
-    return attend(q, k, v, *([mask] if is_added else []))[0]
+    return attend(q, k, v, *added)[0]
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ class _Chunks:
     """How queries are cut, and what a chunk of them sees."""
 
     scale: float
-    mask: Any
+    mask: Mask
     repeats: int
     """Query heads to one key head; folded into the queries, so that keys need no copies."""
 
@@ -109,18 +116,20 @@ class _Chunks:
             stop = min(start + CHUNK, length)
             yield start, stop, stop if is_causal else length
 
-    def folded(self, array: Any, start: int, stop: int) -> Any:
+    def folded(self, array: mx.array, start: int, stop: int) -> mx.array:
         """Queries `start:stop` as [batch, key heads, repeats · queries, depth]."""
         part = array[:, :, start:stop]
         batch, heads, _, depth = part.shape
         return part.reshape(batch, heads // self.repeats, -1, depth)
 
-    def unfolded(self, array: Any) -> Any:
+    def unfolded(self, array: mx.array) -> mx.array:
         """Back to [batch, heads, queries, depth]."""
         batch, key_heads, rows, depth = array.shape
         return array.reshape(batch, key_heads * self.repeats, rows // self.repeats, depth)
 
-    def scores(self, queries: Any, keys: Any, start: int, stop: int, *added: Any) -> Any:
+    def scores(
+        self, queries: mx.array, keys: mx.array, start: int, stop: int, *added: mx.array
+    ) -> mx.array:
         """[batch, key heads, repeats · queries, keys]: how well each key answers each query."""
         scores = (queries * self.scale) @ keys.swapaxes(-1, -2)
         shape = scores.shape
@@ -128,55 +137,49 @@ class _Chunks:
             part = _rows(added[0], start, stop)
             scores = (self.unfolded(scores) + part).reshape(shape)
         if self.mask is not None:
-            scores = self._masked(self.unfolded(scores), start, stop).reshape(shape)
+            scores = self._masked(self.mask, self.unfolded(scores), start, stop).reshape(shape)
         return scores
 
-    def _masked(self, scores: Any, start: int, stop: int) -> Any:
-        mx = import_mlx()
-        if isinstance(self.mask, str):
+    def _masked(self, mask: mx.array | str, scores: mx.array, start: int, stop: int) -> mx.array:
+        if isinstance(mask, str):
             seen = mx.arange(start, stop)[:, None] >= mx.arange(scores.shape[-1])
         else:
-            seen = _rows(self.mask, start, stop)
+            seen = _rows(mask, start, stop)
         return mx.where(seen, scores, mx.finfo(scores.dtype).min)
 
 
-def _is_array(mask: Any) -> bool:
+def _is_array(mask: Mask) -> TypeGuard[mx.array]:
     return not (mask is None or isinstance(mask, str))
 
 
-def _rows(mask: Any, start: int, stop: int) -> Any:
+def _rows(mask: mx.array, start: int, stop: int) -> mx.array:
     """Of a mask, what the queries `start:stop` see; one row may stand for all."""
     return mask if mask.shape[-2] == 1 else mask[..., start:stop, :]
 
 
-def _summed_to(shape: tuple[int, ...], gradient: Any) -> Any:
+def _summed_to(shape: tuple[int, ...], gradient: mx.array) -> mx.array:
     """A chunk's gradient of the scores, summed where a mask of `shape` stands for several."""
     spare = gradient.ndim - len(shape)
     axes = [axis for axis in range(gradient.ndim) if axis < spare or shape[axis - spare] == 1]
-    summed = import_mlx().sum(gradient, axis=axes, keepdims=True) if axes else gradient
+    summed = mx.sum(gradient, axis=axes, keepdims=True) if axes else gradient
     return summed.reshape(summed.shape[spare:])
 
 
-def _joined(shape: tuple[int, ...], parts: list[Any]) -> Any:
+def _joined(shape: tuple[int, ...], parts: list[mx.array]) -> mx.array:
     """The gradient of a mask of `shape`, from those of the chunks."""
-    return sum(parts[1:], parts[0]) if shape[-2] == 1 else import_mlx().concatenate(parts, axis=-2)
+    return sum(parts[1:], parts[0]) if shape[-2] == 1 else mx.concatenate(parts, axis=-2)
 
 
-def _can_be_cut(q: Any, k: Any) -> bool:
+def _can_be_cut(q: mx.array, k: mx.array) -> bool:
     length = q.shape[2]
     return bool(length >= MIN_LENGTH and k.shape[2] == length)
 
 
-def _after(array: Any, others: list[Any]) -> Any:
+def _after(array: mx.array, others: list[mx.array]) -> mx.array:
     """`array`, not to be used before the last of `others` is computed."""
-    return import_mlx().depends([array], others[-1:])[0] if others else array
+    return mx.depends([array], others[-1:])[0] if others else array
 
 
-def _divided(array: Any, total: Any) -> Any:
-    """In the precision of `total`, in the dtype of `array`."""
-    return (array / total).astype(array.dtype)
-
-
-def _added(total: Any, part: Any) -> Any:
+def _added(total: mx.array, part: mx.array) -> mx.array:
     """`part` added to the first rows of `total`."""
     return total.at[..., : part.shape[-2], :].add(part)

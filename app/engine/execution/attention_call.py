@@ -7,11 +7,10 @@ module; other threads are passed on to MLX's own.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from app.engine.runtime.mlx_gateway import import_mlx
+import mlx.core as mx
 
-Attention = Callable[..., Any]
+Attention = Callable[..., mx.array]
 
 
 @contextmanager
@@ -19,7 +18,7 @@ def attention_replaced(by: Callable[[Attention], Attention]) -> Iterator[None]:
     """Inside, this thread's calls get `by(attention)`, made of the attention that it had before."""
     _install()
     before = _thread.attention
-    _thread.attention = by(before or _installed.own)
+    _thread.attention = by(before or _installed.original())
     try:
         yield
     finally:
@@ -27,19 +26,23 @@ def attention_replaced(by: Callable[[Attention], Attention]) -> Iterator[None]:
         _uninstall()
 
 
-def _attention(*args: Any, **options: Any) -> Any:
-    return (_thread.attention or _installed.own)(*args, **options)
+def _attention(*args: mx.array, **options: object) -> mx.array:
+    return (_thread.attention or _installed.original())(*args, **options)
 
 
 class _Installed:
     """MLX's own attention, while some thread has replaced it."""
 
-    own: Any = None
+    own: Attention | None = None
     users = 0
+
+    def original(self) -> Attention:
+        assert self.own is not None
+        return self.own
 
 
 def _install() -> None:
-    fast = import_mlx().fast
+    fast = mx.fast
     with _lock:
         if not _installed.users:
             _installed.own = fast.scaled_dot_product_attention
@@ -51,7 +54,7 @@ def _uninstall() -> None:
     with _lock:
         _installed.users -= 1
         if not _installed.users:
-            import_mlx().fast.scaled_dot_product_attention = _installed.own
+            mx.fast.scaled_dot_product_attention = _installed.original()
 
 
 _installed = _Installed()

@@ -7,7 +7,6 @@ row's attention takes several.
 
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.batches.batches import MAX_SHAPES, Batches
 from app.engine.batches.training_batches import TrainingBatches
 from app.engine.execution.sequence_packing import can_pack
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
-from app.engine.runtime.mlx_gateway import compiles, has_fused_attention_gradient
+from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, uses_compile
 
 EARLY_SHAPES = 8
 """Of the early rows' batches, where a shape is traced: the others have theirs beside them."""
@@ -65,19 +65,26 @@ class Batching:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class TriedBatching:
+    batching: Batching
+    supports_packing: bool | None
+    """Whether the model was seen to treat packed examples as if alone; None if not tried."""
+
+
 def choosing_batching(
-    model: Any,
+    model: LanguageModel,
     head: Head | None,
     rows: TrainingData,
     settings: DataSettings,
     saved: object = None,
-) -> Generator[Event, None, Batching]:
+) -> Generator[Event, None, TriedBatching]:
     """Try the model and say what is chosen; `saved` is what a run that goes on began with."""
     batch_size = settings.batch_size
     chosen = _saved(saved) if saved else fastest_batching(batch_size, settings.early_rows)
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
-        return chosen
+        return TriedBatching(chosen, supports_packing=None)
     yield StageChanged("Checking whether examples can be packed")
     if len(rows.early):
         # The same trial whether the others are tokens or not; one of them may be that long.
@@ -90,9 +97,9 @@ def choosing_batching(
         shapes = [shape for view in views for shape in chosen.batches(view).shapes]
     if can_pack(model, head, shapes):
         yield LogMessage(_SHARED)
-        return chosen
+        return TriedBatching(chosen, supports_packing=True)
     yield LogMessage(_APART_FROM_HERE_ON, is_warning=True) if saved else LogMessage(_APART)
-    return replace(chosen, is_packed=False)
+    return TriedBatching(replace(chosen, is_packed=False), supports_packing=False)
 
 
 _SHARED = "The examples of a batch share one row; the model was seen to treat each as if alone."
@@ -108,7 +115,7 @@ _OF_ONE = "Each batch is one example."
 def fastest_batching(batch_size: int, early_rows: int = 0) -> Batching:
     """What would be fastest on this machine, if the model bears it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
-    return Batching(batch_size, is_packed, not compiles(), early_rows=early_rows)
+    return Batching(batch_size, is_packed, not uses_compile(), early_rows=early_rows)
 
 
 def _saved(data: object) -> Batching:

@@ -7,17 +7,22 @@ parameters keep their paths.
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
 
 from app.core.errors import InputError
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
+from app.engine.model.parameter_tree import put, trainable
+from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.untyped import LayerOutput
 
 
 @contextmanager
-def layers_recomputed(model: Any, is_on: bool, taught: Set[str]) -> Iterator[None]:
+def layers_recomputed(model: LanguageModel, is_on: bool, taught: Set[str]) -> Iterator[None]:
     """Inside, a call of `model` keeps only the layers' inputs for the backward pass.
 
     `taught` are the paths of the parameters that take a gradient; others are constants. Raises
@@ -41,63 +46,53 @@ def layers_recomputed(model: Any, is_on: bool, taught: Set[str]) -> Iterator[Non
         layers[:] = originals
 
 
-def _recomputed(layer: Any, taught: Set[str]) -> Any:
+def _recomputed(layer: CalledModule, taught: Set[str]) -> ModuleProxy:
     """`layer`, whose call is a checkpoint."""
-    from mlx.utils import tree_flatten
 
-    def checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        mx = import_mlx()
-        held = dict(tree_flatten(layer.trainable_parameters()))
+    def checkpointed(
+        layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object
+    ) -> LayerOutput:
+        held = trainable(layer)
         dropouts = _dropouts(layer)
         # Drawn outside: the second computation must drop what the first dropped.
         keys = _keys(len(dropouts))
 
-        def call(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-            _put(layer, parameters)
+        def call(parameters: Arrays, *args: object, **kwargs: object) -> LayerOutput:
+            put(layer, parameters)
             with _keyed(dropouts, keys):
                 return layer(*args, **kwargs)
 
         own = {name: value for name, value in held.items() if name in taught}
         try:
-            hidden, *values = _in_order(args[0], *own.values())
+            hidden, *values = _in_order(hidden, *own.values())
             tied = dict(zip(own, values, strict=True))
-            return mx.checkpoint(call)(tied, hidden, *args[1:], **kwargs)
+            return mx.checkpoint(call)(tied, hidden, *args, **kwargs)
         finally:
-            _put(layer, held)
+            put(layer, held)
 
     return ModuleProxy(layer, checkpointed)
 
 
-def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:
+def _in_order(hidden: mx.array, *parameters: mx.array) -> Sequence[mx.array]:
     """The same arrays; going back, the layer below waits for the gradients of `parameters`.
 
     Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
     """
-    mx = import_mlx()
 
     @custom_function
-    def tied(*arrays: Any) -> tuple[Any, ...]:
+    def tied(*arrays: mx.array) -> tuple[mx.array, ...]:
         return arrays
 
-    @tied.vjp  # type: ignore[untyped-decorator]
-    def _(_: Any, cotangents: Any, __: Any) -> tuple[Any, ...]:
+    @tied.vjp
+    def _(_: mx.array, cotangents: mx.array, __: mx.array) -> tuple[mx.array, ...]:
         below, *own = cotangents
         return (mx.depends([below], own)[0], *own)
 
     return tied(hidden, *parameters) if parameters else [hidden]
 
 
-def _put(layer: Any, parameters: dict[str, Any]) -> None:
-    from mlx.utils import tree_unflatten
-
-    if parameters:
-        layer.update(tree_unflatten(list(parameters.items())))
-
-
-def _dropouts(layer: Any) -> list[tuple[Any, str]]:
+def _dropouts(layer: CalledModule) -> list[tuple[nn.Module, str]]:
     """Every active dropout of a layer, as its owner and its name there."""
-    import mlx.nn as nn
-
     return [
         (module, name)
         for _, module in layer.named_modules()
@@ -106,14 +101,13 @@ def _dropouts(layer: Any) -> list[tuple[Any, str]]:
     ]
 
 
-def _keys(count: int) -> Sequence[Any]:
+def _keys(count: int) -> Sequence[mx.array]:
     """Random keys; where there are none, nothing is drawn, which a GPU would be asked to do."""
-    mx = import_mlx()
     return list(mx.random.randint(0, 2**31 - 1, (count, 2)).astype(mx.uint32)) if count else []
 
 
 @contextmanager
-def _keyed(dropouts: list[tuple[Any, str]], keys: Sequence[Any]) -> Iterator[None]:
+def _keyed(dropouts: list[tuple[nn.Module, str]], keys: Sequence[mx.array]) -> Iterator[None]:
     originals = [owner[name] for owner, name in dropouts]
     for index, (owner, name) in enumerate(dropouts):
         owner[name] = _KeyedDropout(originals[index]._p_1, keys[index])
@@ -127,10 +121,10 @@ def _keyed(dropouts: list[tuple[Any, str]], keys: Sequence[Any]) -> Iterator[Non
 class _KeyedDropout:
     """`nn.Dropout` with a random key of its own."""
 
-    def __init__(self, kept_share: float, key: Any) -> None:
+    def __init__(self, kept_share: float, key: mx.array) -> None:
         self._kept_share = kept_share
         self._key = key
 
-    def __call__(self, x: Any) -> Any:
-        mask = import_mlx().random.bernoulli(self._kept_share, x.shape, key=self._key)
+    def __call__(self, x: mx.array) -> mx.array:
+        mask = mx.random.bernoulli(self._kept_share, x.shape, key=self._key)
         return (mask * x) * (1 / self._kept_share)

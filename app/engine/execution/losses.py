@@ -6,17 +6,17 @@ never exist. Elsewhere the model's own logits are used.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
 from app.engine.batches.batches import Batch
-from app.engine.execution.positionwise import MOST_SHARE, Positions, spread
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.exponential import exponential
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import uses_compile
+from app.engine.runtime.untyped import ArrayFunction
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
 """Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
@@ -25,7 +25,7 @@ CHUNK_ROWS = (64, 256)
 """Rows of one chunk, at least and at most: fewer use the processor badly."""
 
 
-def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
+def loss_inputs(batch: Batch, head: Head | None) -> tuple[mx.array, ...]:
     """What `summed_loss` needs of a batch, as arrays on the device.
 
     First the tokens that the model reads, [rows, read]. Without a head, then: the token to be
@@ -33,7 +33,6 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
     into [rows, read], the token to be predicted at each, 1.0 or, for padding, 0.0; and for every
     position its place among the trained ones, or their number where it is none.
     """
-    mx = import_mlx()
     read = batch.read
     tokens, following = batch.tokens[:, read], batch.tokens[:, read + 1]
     is_trained = batch.trained[:, read + 1]
@@ -41,7 +40,9 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
         return mx.array(tokens), mx.array(following), mx.array(is_trained)
     trained = is_trained.reshape(-1) > 0
     found = np.flatnonzero(trained).astype(np.int32)
-    size = _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if compiles() else None
+    size = (
+        _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if uses_compile() else None
+    )
     # Padding repeats a trained position: what stands elsewhere may be anything, even NaN.
     positions = np.full(size or max(1, len(found)), found[0] if len(found) else 0, np.int32)
     positions[: len(found)] = found
@@ -53,7 +54,7 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
     return tuple(mx.array(a) for a in (tokens, positions, targets, weights, places))
 
 
-def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
+def summed_loss(model: LanguageModel, head: Head | None, *inputs: mx.array) -> mx.array:
     """Sum of the cross-entropy, in nats, over the trained tokens; `inputs` of `loss_inputs`.
 
     Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
@@ -65,24 +66,10 @@ def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
     return _fused_loss(head, *inputs)
 
 
-def computing_only_trained(head: Head | None, *inputs: Any) -> AbstractContextManager[None]:
-    """Inside, `summed_loss` of these inputs leaves out what no trained position needs.
-
-    It must last through the backward pass too, which may call layers again.
-    """
-    if head is None:
-        return nullcontext()
-    _, positions, _, weights, places = inputs
-    if positions.size > MOST_SHARE * places.size:
-        return nullcontext()
-    return head.computing_only_at(Positions(positions, weights, places))
-
-
-def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
+def summed_loss_alone(model: LanguageModel, head: Head | None, *inputs: mx.array) -> mx.array:
     """`summed_loss` where no gradient is wanted."""
     if head is None:
         return _loss_of_all_logits(model, *inputs)
-    mx = import_mlx()
     tokens, positions, targets, weights, _ = inputs
     flat = flat_hidden(head, tokens)
     total = mx.array(0.0)
@@ -93,14 +80,13 @@ def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
     return total
 
 
-def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
+def exact_answers(model: LanguageModel, batch: Batch, head: Head | None) -> list[bool]:
     """Per row of an unpacked batch, whether greedy decoding gives exactly the trained tokens.
 
     Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
     likely one; so one forward pass over the whole reply answers it. A row in which nothing is
     trained counts as exact.
     """
-    mx = import_mlx()
     wanted = (batch.trained[:, 1:] > 0).reshape(-1)
     is_right = np.ones(len(wanted), bool)
     if head is None:
@@ -122,14 +108,13 @@ def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
 def chunk_rows(vocabulary: int) -> int:
     """How many rows of logits are computed at once: a power of two."""
     low, high = CHUNK_ROWS
-    most = CHUNK_LOGITS["gpu" if compiles() else "cpu"]
+    most = CHUNK_LOGITS["gpu" if uses_compile() else "cpu"]
     return int(min(high, max(low, 2 ** int(np.log2(most / vocabulary)))))
 
 
-def _loss_of_all_logits(model: Any, tokens: Any, targets: Any, trained: Any) -> Any:
-    import mlx.core as mx
-    import mlx.nn as nn
-
+def _loss_of_all_logits(
+    model: LanguageModel, tokens: mx.array, targets: mx.array, trained: mx.array
+) -> mx.array:
     logits = model(tokens).astype(mx.float32)
     losses = nn.losses.cross_entropy(logits, targets)
     # Where nothing is trained a logit may be anything, even NaN: it must not count.
@@ -137,8 +122,13 @@ def _loss_of_all_logits(model: Any, tokens: Any, targets: Any, trained: Any) -> 
 
 
 def _fused_loss(
-    head: Head, tokens: Any, positions: Any, targets: Any, weights: Any, places: Any
-) -> Any:
+    head: Head,
+    tokens: mx.array,
+    positions: mx.array,
+    targets: mx.array,
+    weights: mx.array,
+    places: mx.array,
+) -> mx.array:
     return summed_over_chunks(
         head,
         (tokens, positions, places),
@@ -147,20 +137,21 @@ def _fused_loss(
 
 
 def summed_over_chunks(
-    head: Head, where: tuple[Any, Any, Any], of_rows: Callable[[Any, slice], Any]
-) -> Any:
+    head: Head,
+    where: tuple[mx.array, mx.array, mx.array],
+    of_rows: Callable[[mx.array, slice], mx.array],
+) -> mx.array:
     """The sum of `of_rows` over chunks of hidden states, whose gradient is computed with it.
 
     `where` are tokens, positions and places as of `loss_inputs`. `of_rows` takes the hidden states
     [n, hidden] of some positions, and which of the positions these are; it gives a scalar.
     """
-    mx = import_mlx()
     tokens, positions, places = where
 
     @custom_function
-    def sum_and_gradient(flat: Any) -> tuple[Any, Any]:
+    def sum_and_gradient(flat: mx.array) -> tuple[mx.array, mx.array]:
         total = mx.array(0.0)
-        gradients: list[Any] = []
+        gradients: list[mx.array] = []
         for rows, chunk in in_chunks(head, flat[positions]):
             # One chunk after the other, so that the logits of one are free before the next.
             chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
@@ -171,79 +162,79 @@ def summed_over_chunks(
             gradients.append(gradient)
         return total, mx.concatenate(gradients)
 
-    @sum_and_gradient.vjp  # type: ignore[untyped-decorator]
-    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+    @sum_and_gradient.vjp
+    def _(_: mx.array, cotangents: mx.array, outputs: mx.array) -> mx.array:
         gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
-        return spread(gradient, places)
+        # Gathered, not scattered: each position looks up its own row, or the 0 after the last one.
+        return mx.concatenate([gradient, mx.zeros_like(gradient[:1])])[places]
 
     return sum_and_gradient(flat_hidden(head, tokens))[0]
 
 
-def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
+def _loss_of_rows(head: Head, hidden: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
     """The summed loss of some rows, with few passes over the logits for its gradient."""
-    mx = import_mlx()
     places = targets[:, None]
     loss_of, gradient_of = row_functions()
 
     @custom_function
-    def loss(logits: Any) -> tuple[Any, ...]:
+    def loss(logits: mx.array) -> tuple[mx.array, ...]:
         losses, *kept = loss_of(logits, places)
         return mx.where(weights > 0, losses, 0.0).sum(), *kept
 
-    @loss.vjp  # type: ignore[untyped-decorator]
-    def _(logits: Any, cotangents: Any, outputs: Any) -> Any:
+    @loss.vjp
+    def _(logits: mx.array, cotangents: mx.array, outputs: mx.array) -> mx.array:
         return gradient_of(logits, places, weights[:, None] * cotangents[0], *outputs[1:])
 
     return loss(head.logits(hidden).astype(mx.float32))[0]
 
 
-def row_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
+def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
     """What is used here: (logits, places) → each row's loss and what is kept of it; and (logits,
     places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
-    if compiles():
+    if uses_compile():
         return _losses_kept_small, _gradient_by_compiling
     return _losses_and_powers, _gradient_from_powers
 
 
-def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
+def _losses_and_powers(logits: mx.array, places: mx.array) -> tuple[mx.array, ...]:
     """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
-    mx = import_mlx()
     largest = mx.max(logits, axis=-1, keepdims=True)
-    powers = exponential(logits - largest)
+    powers = mx.exp(logits - largest)
     total = mx.sum(powers, axis=-1, keepdims=True)
     scores = mx.take_along_axis(logits, places, axis=-1)
     return (largest + mx.log(total) - scores).squeeze(-1), powers, total
 
 
-def _gradient_from_powers(_: Any, places: Any, scale: Any, powers: Any, total: Any) -> Any:
-    mx = import_mlx()
+def _gradient_from_powers(
+    _: mx.array, places: mx.array, scale: mx.array, powers: mx.array, total: mx.array
+) -> mx.array:
     likely = powers * (scale / total)
     error = mx.take_along_axis(likely, places, axis=-1) - scale
     return mx.put_along_axis(likely, places, error, axis=-1)
 
 
-def _losses_kept_small(logits: Any, places: Any) -> tuple[Any, ...]:
+def _losses_kept_small(logits: mx.array, places: mx.array) -> tuple[mx.array, ...]:
     """On a GPU memory is most of the work: the logits are read again, and nothing else is kept."""
-    mx = import_mlx()
     normalizer = mx.logsumexp(logits, axis=-1, keepdims=True)
     scores = mx.take_along_axis(logits, places, axis=-1)
     return (normalizer - scores).squeeze(-1), normalizer
 
 
-def _gradient_by_compiling(logits: Any, places: Any, scale: Any, normalizer: Any) -> Any:
+def _gradient_by_compiling(
+    logits: mx.array, places: mx.array, scale: mx.array, normalizer: mx.array
+) -> mx.array:
     """Written as one expression of each logit, which `mx.compile` makes one kernel of."""
-    mx = import_mlx()
     is_target = mx.arange(logits.shape[-1]) == places
     return (mx.exp(logits - normalizer) - is_target) * scale
 
 
-def flat_hidden(head: Head, tokens: Any) -> Any:
+def flat_hidden(head: Head, tokens: mx.array) -> mx.array:
     """Hidden states [rows · length, hidden] of tokens [rows, length]."""
     hidden = head.hidden(tokens)
     return hidden.reshape(-1, hidden.shape[-1])
 
 
-def in_chunks(head: Head, hidden: Any) -> Iterator[tuple[slice, Any]]:
+def in_chunks(head: Head, hidden: mx.array) -> Iterator[tuple[slice, mx.array]]:
     """Hidden states [n, hidden] some at a time: as many as may have logits at once."""
     size = chunk_rows(head.vocabulary)
     for start in range(0, hidden.shape[0], size):

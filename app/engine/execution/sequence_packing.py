@@ -12,8 +12,8 @@ What such a model makes of a packed row differs, and is seen before the run.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, groupby
-from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.system.interruption import interruptible
@@ -22,15 +22,12 @@ from app.engine.execution.attention import attention_in_chunks
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head, vocabulary_of
-from app.engine.runtime.mlx_gateway import import_mlx
-from app.engine.runtime.tolerances import tolerance
+from app.engine.runtime.tolerances import HIDDEN_STATES
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
 """A row of these has a border near each of its tokens."""
-_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
-"""Of a token's hidden state, on average: positions are rounded, and products of other row counts
-add up in another order."""
 _WORST = 4
 """A single token may be so many times further off."""
 
@@ -49,7 +46,7 @@ def attention_within(lengths: Sequence[int]) -> Iterator["_WithinExamples | None
         yield within
 
 
-def can_pack(model: Any, head: Head | None, shapes: Sequence[BatchShape]) -> bool:
+def can_pack(model: LanguageModel, head: Head | None, shapes: Sequence[BatchShape]) -> bool:
     """Whether the model makes of packed examples what it makes of each alone.
 
     Tried on short examples and on a batch of the largest of these shapes, where masks, windows and
@@ -82,22 +79,30 @@ class _WithinExamples:
         self._attend = attend
         return self
 
-    def __call__(self, q: Any, k: Any, v: Any, *, mask: Any = None, **more: Any) -> Any:
+    def __call__(
+        self,
+        q: mx.array,
+        k: mx.array,
+        v: mx.array,
+        *,
+        mask: mx.array | str | None = None,
+        **more: object,
+    ) -> mx.array:
         if not q.shape[2] == k.shape[2] == sum(self._lengths) or q.shape[0] != 1:
             raise ValueError("Attention is asked for something else than a packed row.")
         self.calls += 1
         assert self._attend is not None
-        has_array = not (mask is None or isinstance(mask, str))
-        runs = list(_runs(self._lengths, alone=has_array))
-        ends = list(accumulate(length * count for length, count in runs))
+        array = None if isinstance(mask, str) else mask
+        runs = list(_runs(self._lengths, alone=array is not None))
+        ends = tuple(accumulate(length * count for length, count in runs))
         parts = []
         # Split, not sliced: going back, a split is one concatenation.
-        split = zip(*(array.split(ends[:-1], axis=2) for array in (q, k, v)), strict=True)
+        split = zip(*(part.split(ends[:-1], axis=2) for part in (q, k, v)), strict=True)
         for (length, count), end, qkv in zip(runs, ends, split, strict=True):
-            seen = _part(mask, slice(end - length, end)) if has_array else mask
+            seen = mask if array is None else _part(array, slice(end - length, end))
             rows = (_rows(part, count) for part in qkv)
             parts.append(_row(self._attend(*rows, mask=seen, **more)))
-        return import_mlx().concatenate(parts, axis=2)
+        return mx.concatenate(parts, axis=2)
 
 
 def _runs(lengths: tuple[int, ...], *, alone: bool) -> Iterator[tuple[int, int]]:
@@ -107,7 +112,7 @@ def _runs(lengths: tuple[int, ...], *, alone: bool) -> Iterator[tuple[int, int]]
         yield from [(length, 1)] * count if alone else [(length, count)]
 
 
-def _rows(part: Any, count: int) -> Any:
+def _rows(part: mx.array, count: int) -> mx.array:
     """[1, heads, count · length, depth] as [count, heads, length, depth]."""
     if count == 1:
         return part
@@ -115,7 +120,7 @@ def _rows(part: Any, count: int) -> Any:
     return part.reshape(heads, count, -1, depth).swapaxes(0, 1)
 
 
-def _row(rows: Any) -> Any:
+def _row(rows: mx.array) -> mx.array:
     """And back."""
     count, heads, length, depth = rows.shape
     if count == 1:
@@ -123,12 +128,11 @@ def _row(rows: Any) -> Any:
     return rows.swapaxes(0, 1).reshape(1, heads, count * length, depth)
 
 
-def _part(mask: Any, here: slice) -> Any:
+def _part(mask: mx.array, here: slice) -> mx.array:
     return mask[..., here if mask.shape[-2] > 1 else slice(None), here]
 
 
-def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int) -> bool:
-    mx = import_mlx()
+def _agrees(model: LanguageModel, head: Head | None, lengths: tuple[int, ...], layers: int) -> bool:
     given = head.hidden if head else model
     vocabulary = vocabulary_of(model, head)
     tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
@@ -136,7 +140,7 @@ def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int
     alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
     with attention_within(lengths) as within:
         packed = given(tokens)
-    allowed = tolerance(_TOLERANCES, alone.dtype)
+    allowed = HIDDEN_STATES.of(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
     is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
     # False where a number is none. A layer that never asks may mix the examples unnoticed, now
@@ -144,7 +148,7 @@ def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int
     return bool(is_near) and within is not None and within.calls >= layers
 
 
-def _relative_errors(packed: Any, alone: Any) -> Any:
+def _relative_errors(packed: mx.array, alone: mx.array) -> mx.array:
     """[1, length]: how far each token's numbers lie apart."""
-    norm = import_mlx().linalg.norm
+    norm = mx.linalg.norm
     return norm(packed - alone, axis=-1) / norm(alone, axis=-1)

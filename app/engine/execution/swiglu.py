@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.core as mx
+
+from app.engine.model.language_model import LanguageModel
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import uses_compile
 
 
 @contextmanager
-def lean_gating(model: Any) -> Iterator[None]:
+def lean_gating(model: LanguageModel) -> Iterator[None]:
     """Inside, where the code of `model` calls mlx-lm's SwiGLU, only the two inputs are kept.
 
     Nothing changes where steps are not compiled: each operation is a pass of its own there.
     """
-    if not compiles():
+    if not uses_compile():
         yield
         return
     from mlx_lm.models.activations import swiglu
@@ -36,18 +39,19 @@ def lean_gating(model: Any) -> Iterator[None]:
             caller.swiglu = swiglu
 
 
-def lean_swiglu(gate: Any, x: Any) -> Any:
+def lean_swiglu(gate: mx.array, x: mx.array) -> mx.array:
     """silu(gate) · x; in the lean way where both arrays have one shape and dtype."""
-    mx = import_mlx()
     if gate.shape != x.shape or gate.dtype != x.dtype:
         return gate * mx.sigmoid(gate) * x
 
     @custom_function
-    def gated(gate: Any, x: Any) -> Any:
+    def gated(gate: mx.array, x: mx.array) -> mx.array:
         return gate * mx.sigmoid(gate) * x
 
-    @gated.vjp  # type: ignore[untyped-decorator]
-    def _(primals: Any, error: Any, _: Any) -> Any:
+    @gated.vjp
+    def _(
+        primals: tuple[mx.array, mx.array], error: mx.array, _: mx.array
+    ) -> tuple[mx.array, mx.array]:
         gate, x = primals
         # To MLX another gate each time: so it finds no sigmoid to be kept from one for the other.
         again = mx.depends([gate], [error])[0]

@@ -3,7 +3,8 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
 from app.core.errors import AppError, InputError
@@ -14,8 +15,11 @@ from app.core.text.sanitize import error_text
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import all_ends, end_token_note
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.runtime.mlx_gateway import device_name, import_mlx
+from app.engine.model.parameter_tree import module_tree, parameters
+from app.engine.runtime.arrays import load_arrays
+from app.engine.runtime.mlx_runtime import device_name
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.training.checkpoints import check_files
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE
@@ -37,13 +41,13 @@ class TunedModel:
     loaded: CheckpointLoaded
     ends: frozenset[int]
     """Tokens that end an answer."""
-    _modules: Mapping[Side, Any]
+    _modules: Mapping[Side, dict[str, object]]
     """Per side the adapted modules as the tree that `update_modules` takes."""
     end_note: str = ""
     """That mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
 
-    def use(self, side: Side) -> Any:
+    def use(self, side: Side) -> LanguageModel:
         """The model as this side has it; the same object for both."""
         if side != self._side:
             self.base.model.update_modules(self._modules[side])
@@ -58,8 +62,6 @@ def load_tuned_model(tried: CheckpointRef) -> TunedModel:
 
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
     """The same in small steps: yields the stages, with the share of the base's weights read."""
-    from mlx.utils import tree_unflatten
-
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
     yield StageChanged("Loading the model", 0.0)
@@ -71,7 +73,7 @@ def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedMod
     after = dict(base.model.named_modules())
     adapted = [path for path in before if after[path] is not before[path]]
     trees = {
-        side: tree_unflatten([(path, modules[path]) for path in adapted])
+        side: module_tree((path, modules[path]) for path in adapted)
         for side, modules in zip(SIDES, (before, after), strict=True)
     }
     base.model.eval()
@@ -104,18 +106,16 @@ def _check_adapter(folder: Path) -> None:
 
 def _lay_adapter(base: BaseModel, tried: CheckpointRef) -> int:
     """Give the model its adapter and read it back: how many numbers it has."""
-    from mlx.utils import tree_flatten
     from mlx_lm.tuner.utils import load_adapters
 
-    mx = import_mlx()
     try:
         load_adapters(base.model, str(tried.adapter_dir))
-        saved = mx.load(str(tried.adapter_dir / ADAPTER_FILE))
+        saved = load_arrays(tried.adapter_dir / ADAPTER_FILE)
     except Exception as error:  # mlx-lm raises many kinds for an adapter of another model
         raise _misfit(tried, error_text(error)) from error
     held = {
         path: array
-        for path, array in tree_flatten(base.model.parameters())
+        for path, array in parameters(base.model).items()
         if path.rpartition(".")[2] in _LEAVES and path in saved
     }
     bare = _bare_modules(base.model, set(map(module_path, held)))
@@ -126,7 +126,7 @@ def _lay_adapter(base: BaseModel, tried: CheckpointRef) -> int:
     return sum(int(array.size) for array in saved.values())
 
 
-def _bare_modules(model: Any, loaded: set[str]) -> list[str]:
+def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
     """Paths of modules that were given an adapter for which the file held nothing."""
     return [
         path for path, module in model.named_modules() if "lora_a" in module and path not in loaded

@@ -6,7 +6,8 @@ They take turns on one model in memory, so that both answers grow side by side.
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.errors import InputError, RunError
 from app.core.generation_events import (
@@ -26,8 +27,9 @@ from app.data.chat.embedded_tokens import token_beyond
 from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.sampling import make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, Prompting
+from app.engine.runtime.arrays import number
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES
 
 PREFILL_TOKENS = 512
 """So many tokens of a prompt are read at once; a stop takes effect in between."""
@@ -50,7 +52,7 @@ def answer(
     """
     if problem := sampling.problem():
         raise InputError(problem)
-    import_mlx().set_cache_limit(CACHE_LIMIT_BYTES)
+    mx.set_cache_limit(CACHE_LIMIT_BYTES)
     prompting = Prompting(tuned.base.tokenizer)
     prompting.check(chat)
     if not prompting.takes_system(chat):
@@ -105,7 +107,7 @@ class _Answer:
         self.side, self.prompt = side, prompt
         self.tokens: list[int] = []
         self.ending: Ending | None = None
-        self.logits: Any = None
+        self.logits: mx.array | None = None
         """Those that the first token was taken from; [vocabulary]."""
         self._tuned, self._should_stop = tuned, should_stop
         self._is_short = room is not None and room < sampling.max_tokens
@@ -115,14 +117,14 @@ class _Answer:
         most = min(sampling.max_tokens, room or sampling.max_tokens)
         self._steps = self._begin(most, sampling)
 
-    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, Any], None, None]:
+    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, mx.array], None, None]:
         from mlx_lm.generate import generate_step
         from mlx_lm.models.cache import make_prompt_cache
 
-        mx, model = import_mlx(), self._tuned.base.model
+        model = self._tuned.base.model
         unread = len(self.prompt)
 
-        def remembering(tokens: Any, cache: Any) -> Any:
+        def remembering(tokens: mx.array, cache: mx.array) -> mx.array:
             """The model; what it says after the prompt's last token is kept."""
             nonlocal unread
             logits = model(tokens, cache=cache)
@@ -135,7 +137,7 @@ class _Answer:
             if self._should_stop():
                 raise _Stopped
 
-        return generate_step(  # type: ignore[no-any-return]
+        return generate_step(
             mx.array(self.prompt), remembering, mx.default_stream(mx.default_device()),
             max_tokens=most, sampler=make_sampler(sampling), prompt_cache=make_prompt_cache(model),
             prefill_step_size=PREFILL_TOKENS, prompt_progress_callback=stop_if_asked,
@@ -165,7 +167,7 @@ class _Answer:
         return str(self._detokenizer.last_segment)
 
     def _check_logits(self) -> None:
-        if import_mlx().isnan(self.logits).any().item():
+        if self.logits is None or mx.isnan(self.logits).any().item():
             raise RunError(
                 f"The {self.side} model's logits are no numbers, so it can't answer.",
                 "Choose another checkpoint.",
@@ -219,12 +221,13 @@ def _compare(
             _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
         ) as base:
             base.go_on()
-    return None if base.logits is None else compare_logits(base.logits, other.logits)
+    if base.logits is None or other.logits is None:
+        return None
+    return compare_logits(base.logits, other.logits)
 
 
-def compare_logits(base: Any, other: Any) -> LogitsCompared:
+def compare_logits(base: mx.array, other: mx.array) -> LogitsCompared:
     """Of two vectors of logits [vocabulary]."""
-    mx = import_mlx()
     base, other = base.astype(mx.float32), other.astype(mx.float32)
     apart = mx.where(base == other, 0.0, mx.abs(base - other))
     log_p = other - mx.logsumexp(other)
@@ -233,8 +236,8 @@ def compare_logits(base: Any, other: Any) -> LogitsCompared:
     divergence = mx.where(is_void, 0.0, mx.exp(log_p) * (log_p - log_q)).sum()
     return LogitsCompared(
         are_equal=bool(mx.array_equal(base, other).item()),
-        largest_difference=float(apart.max().item()),
-        kl_divergence=max(0.0, float(divergence.item())),
+        largest_difference=number(apart.max()),
+        kl_divergence=max(0.0, number(divergence)),
         have_same_first=bool((mx.argmax(base) == mx.argmax(other)).item()),
     )
 

@@ -5,20 +5,19 @@ which on the CPU calls the host's compiler; here every answer has a key of its o
 """
 
 from collections.abc import Callable
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.generation_events import Sampling
-from app.engine.runtime.mlx_gateway import import_mlx
 
 
-def make_sampler(sampling: Sampling) -> Callable[[Any], Any]:
+def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
     """Log-probabilities [1, vocabulary] → token [1]; the same seed draws the same tokens."""
-    mx = import_mlx()
     if sampling.temperature == 0:
         return lambda logprobs: mx.argmax(logprobs, axis=-1)
     key = mx.random.key(sampling.seed)
 
-    def sample(logprobs: Any) -> Any:
+    def sample(logprobs: mx.array) -> mx.array:
         nonlocal key
         key, now = mx.random.split(key)
         likely = likeliest(logprobs, sampling.top_p) if sampling.top_p < 1 else logprobs
@@ -27,12 +26,11 @@ def make_sampler(sampling: Sampling) -> Callable[[Any], Any]:
     return sample
 
 
-def likeliest(logprobs: Any, top_p: float) -> Any:
+def likeliest(logprobs: mx.array, top_p: float) -> mx.array:
     """`logprobs` with -inf for all but the likeliest tokens that come to `top_p` together.
 
     The likeliest of all always stays.
     """
-    mx = import_mlx()
     falling = -mx.sort(-logprobs, axis=-1)
     probabilities = mx.exp(falling.astype(mx.float32))
     before = mx.cumsum(probabilities, axis=-1, inclusive=False)

@@ -1,14 +1,14 @@
 """What a run will need: its base model, adapter and optimizer, and the work on one batch."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import MemoryVerdict
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.step import step_bytes
-from app.engine.model.adapter_parameters import trainable
-from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, compiles
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.parameter_tree import parameters, trainable
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, uses_compile
 
 KEPT_COPIES = 4
 """Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
@@ -37,27 +37,25 @@ class MemoryNeed:
     @property
     def cache_bytes(self) -> int:
         """What MLX may keep beside that of what was freed; it gives it back where room is short."""
-        share = 1.0 if compiles() else CPU_CACHE_SHARE
+        share = 1.0 if uses_compile() else CPU_CACHE_SHARE
         return min(CACHE_LIMIT_BYTES, int(share * self.work_bytes))
 
     def verdict(self, available_bytes: int) -> MemoryVerdict:
         if self.peak_bytes > available_bytes:
             return "won't fit"
         # A GPU's cache is given back only once an allocation has failed.
-        kept = self.cache_bytes if compiles() else 0
+        kept = self.cache_bytes if uses_compile() else 0
         roomy = max(DOUBT * self.peak_bytes, self.peak_bytes + kept)
         return "fits" if roomy <= available_bytes else "tight"
 
 
-def memory_need(model: Any, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
+def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
     """The need of `config` with batches of this shape; `model` carries its adapter.
 
     Raises ValueError or RuntimeError for a model whose code can't be traced.
     """
-    from mlx.utils import tree_flatten
-
     adapter = sum(array.size * 4 for array in trainable(model).values())
-    whole = sum(array.nbytes for _, array in tree_flatten(model.parameters()))
+    whole = sum(array.nbytes for array in parameters(model).values())
     own = sum(array.nbytes for array in trainable(model).values())
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
     if config.grad_accumulation_steps > 1:

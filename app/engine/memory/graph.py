@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.runtime.custom_gradients import tracing
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.untyped import JsonObject
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Graph:
     outputs: list[str] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
 
-    def take(self, told: dict[str, Any]) -> None:
+    def take(self, told: JsonObject) -> None:
         """One piece of what `mx.export_function` tells of a function."""
         match told["type"]:
             case "inputs":
@@ -55,7 +57,7 @@ class Graph:
             case "primitive":
                 self._add(told)
 
-    def _add(self, told: dict[str, Any]) -> None:
+    def _add(self, told: JsonObject) -> None:
         inputs = tuple(name for name, *_ in told["inputs"])
         arguments = told["arguments"]
         axes = tuple(arguments[0]) if told["name"] == "Transpose" and arguments else ()
@@ -69,14 +71,13 @@ class Graph:
         return tuple(name for name, *_ in arrays)
 
 
-def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
+def traced(function: Callable[..., list[mx.array]], *inputs: mx.array) -> Graph:
     """The graph of `function(*inputs)`; of the inputs only shapes and types are looked at.
 
     Every array that must not be computed for this has to be an input. Functions with a gradient of
     their own are differentiated as they stand, for MLX can't tell of the others. Raises ValueError
     where it can't tell of an operation either.
     """
-    mx: Any = import_mlx()
     graph = Graph()
     with tracing():
         mx.export_function(graph.take, function, *inputs)

@@ -3,23 +3,21 @@
 The same computation as `app.engine.execution.losses`, whose gradient of its own can't be traced.
 """
 
-from typing import Any
+import mlx.core as mx
 
 from app.engine.execution.losses import chunk_rows, row_functions
 from app.engine.model.lm_head import Head
-from app.engine.runtime.mlx_gateway import import_mlx
 
 MAX_CHUNKS_TRACED = 32
 """Far more than are in flight at once."""
 
 
-def pull_of_hidden(head: Head, hidden: Any) -> Any:
+def pull_of_hidden(head: Head, hidden: mx.array) -> mx.array:
     """As the fused loss does it, some rows at a time, where every token is trained."""
-    mx = import_mlx()
     flat = hidden.reshape(-1, hidden.shape[-1])
     count = flat.shape[0]
     every = mx.arange(count)
-    picked, found = flat[every], list[Any]()
+    picked, found = flat[every], list[mx.array]()
     size = chunk_rows(head.vocabulary)
     for start in range(0, min(count, MAX_CHUNKS_TRACED * size), size):
         chunk = mx.depends([picked[start : start + size]], found[-1:])[0]
@@ -29,8 +27,7 @@ def pull_of_hidden(head: Head, hidden: Any) -> Any:
     return mx.concatenate(found)[every].reshape(hidden.shape)
 
 
-def pull_of_logits(logits: Any) -> Any:
-    mx = import_mlx()
+def pull_of_logits(logits: mx.array) -> mx.array:
     wide = logits.reshape(-1, logits.shape[-1]).astype(mx.float32)
     places = (mx.arange(wide.shape[0]) % wide.shape[-1])[:, None]
     loss_of, gradient_of = row_functions()
@@ -39,10 +36,8 @@ def pull_of_logits(logits: Any) -> Any:
     return errors.astype(logits.dtype).reshape(logits.shape)
 
 
-def _pull_of_rows(head: Head, rows: Any) -> Any:
-    mx = import_mlx()
-
-    def logits_of(rows: Any) -> Any:
+def _pull_of_rows(head: Head, rows: mx.array) -> mx.array:
+    def logits_of(rows: mx.array) -> mx.array:
         return head.logits(rows).astype(mx.float32)
 
     _, (gradient,) = mx.vjp(logits_of, [rows], [pull_of_logits(logits_of(rows))])

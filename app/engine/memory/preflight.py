@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
@@ -13,17 +15,19 @@ from app.engine.adapter.adapter import adapted_layer_count, add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import load_architecture
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.device_memory import available_bytes
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.models.model_folder import folder_limits
 
 SMALL_SHARE = 0.02
 """Of the memory: weights that are loaded before an estimate would be there."""
-FOUR_BITS = {"group_size": 64, "bits": 4}
+FOUR_BITS_GROUP = 64
+"""Weights that share a scale, as mlx-lm quantizes to 4 bits."""
 
 
 def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
@@ -127,22 +131,18 @@ def memory_of(
     every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
     """
     estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
-    if estimate is not None and not compiles():
-        import_mlx().set_cache_limit(estimate.cache_bytes)
+    if estimate is not None and not uses_compile():
+        mx.set_cache_limit(estimate.cache_bytes)
     yield estimate or LogMessage(NO_ESTIMATE)
 
 
-def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
+def _adapted(config: TrainingConfig, four_bits: bool = False) -> LanguageModel:
     model = load_architecture(config.model)
     if four_bits:
-        import mlx.nn as nn
-
-        nn.quantize(model, **FOUR_BITS, class_predicate=_can_be_quantised)
+        nn.quantize(model, FOUR_BITS_GROUP, bits=4, class_predicate=_can_be_quantised)
     add_adapter(model, config)
     return model
 
 
-def _can_be_quantised(_: str, module: Any) -> bool:
-    return (
-        hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS["group_size"] == 0
-    )
+def _can_be_quantised(_: str, module: nn.Module) -> bool:
+    return hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS_GROUP == 0

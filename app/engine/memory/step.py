@@ -4,17 +4,18 @@ Weights are not read and nothing is computed. Layers of one kind cost the same, 
 each kind are traced, and the others counted.
 """
 
-from typing import Any
+import mlx.core as mx
 
 from app.engine.batches.batches import BatchShape
-from app.engine.execution.attention import attention_in_chunks
-from app.engine.execution.sequence_packing import attention_within
+from app.engine.execution.execution import Execution
 from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.loss_gradient import pull_of_hidden, pull_of_logits
 from app.engine.memory.trace_key import likeness
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import likely_head
 from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.parameter_tree import parameters, put
 from app.engine.model.traced_layers import (
     Call,
     calls_of_layers,
@@ -24,7 +25,8 @@ from app.engine.model.traced_layers import (
     recorded,
     taught,
 )
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.arrays import Arrays
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.runtime.run_ahead_limit import ROOM
 
 TRACED_OF_A_KIND = 2
@@ -40,7 +42,7 @@ _known: dict[object, int] = {}
 """What was found: a run asks for what the window has shown, and a run that goes on for the same."""
 
 
-def step_bytes(model: Any, shape: BatchShape, *, recompute: bool) -> int:
+def step_bytes(model: LanguageModel, shape: BatchShape, *, recompute: bool) -> int:
     """Bytes beyond weights and optimizer state; gradients included.
 
     `model` carries its adapter. Raises ValueError or RuntimeError where its code can't be traced.
@@ -57,7 +59,7 @@ def step_bytes(model: Any, shape: BatchShape, *, recompute: bool) -> int:
     return _known[asked]
 
 
-def _found(model: Any, shape: BatchShape, recompute: bool) -> int:
+def _found(model: LanguageModel, shape: BatchShape, recompute: bool) -> int:
     path = layers_of(model)
     if path is None:
         raise ValueError("The model's layers were not found.")
@@ -76,7 +78,7 @@ def _found(model: Any, shape: BatchShape, recompute: bool) -> int:
     return max(_counted(trace, kinds, with_loss=True), _counted(trace, kinds, with_loss=False))
 
 
-def _check_operations(model: Any, path: str, kept: set[int], shape: BatchShape) -> None:
+def _check_operations(model: LanguageModel, path: str, kept: set[int], shape: BatchShape) -> None:
     """Raise ValueError where the operations grow with the tokens, to more than can be traced."""
     short, longer = (
         len(_Trace(model, path, BatchShape((length,)), False).graph(kept).operations)
@@ -101,7 +103,7 @@ def _counted(trace: "_Trace", kinds: list[list[int]], *, with_loss: bool) -> int
 class _Trace:
     """Traces the gradients of one batch through some of a model's layers."""
 
-    def __init__(self, model: Any, path: str, shape: BatchShape, recompute: bool) -> None:
+    def __init__(self, model: LanguageModel, path: str, shape: BatchShape, recompute: bool) -> None:
         self._model, self._path, self._shape, self._recompute = model, path, shape, recompute
         self._skipped = dict(enumerate(map(passed_through, module_at(model, path))))
         self._with_loss = True
@@ -110,52 +112,46 @@ class _Trace:
 
     def peak(self, kept: set[int], with_loss: bool) -> int:
         graph = self.graph(kept, with_loss)
-        if self._recompute and compiles():  # then run_ahead_limit.py lets nothing run ahead
+        if self._recompute and uses_compile():  # then run_ahead_limit.py lets nothing run ahead
             return int(ROOM * peak_bytes(graph, in_flight=0))
         return peak_bytes(graph)
 
     def graph(self, kept: set[int], with_loss: bool = True) -> Graph:
         """With the `kept` ones of the layers, the others doing nothing."""
         self._with_loss = with_loss
-        mx = import_mlx()
-        from mlx.utils import tree_flatten, tree_unflatten
 
         model = self._model
         gradients = self._recomputed if self._recompute else self._kept_whole
         tokens = mx.zeros(self._shape.read_size, mx.int32)
         skipped = {index: layer for index, layer in self._skipped.items() if index not in kept}
         with layers_replaced(model, self._path, skipped):
-            weights = dict(tree_flatten(model.parameters()))
+            weights = parameters(model)
 
-            def step(tokens: Any, *values: Any) -> list[Any]:
-                model.update(tree_unflatten(list(zip(weights, values, strict=True))))
-                packed = attention_within(self._shape.read_lengths)
-                with attention_in_chunks(), packed:
+            def step(tokens: mx.array, *values: mx.array) -> list[mx.array]:
+                put(model, dict(zip(weights, values, strict=True)))
+                with Execution(model).tracing(self._shape.read_lengths):
                     return gradients(tokens, kept)
 
             try:
                 return traced(step, tokens, *weights.values())
             finally:
-                model.update(tree_unflatten(list(weights.items())))
+                put(model, weights)
 
-    def _kept_whole(self, tokens: Any, _: set[int]) -> list[Any]:
+    def _kept_whole(self, tokens: mx.array, _: set[int]) -> list[mx.array]:
         """The gradients, all activations being kept for the backward pass."""
-        mx = import_mlx()
-        from mlx.utils import tree_unflatten
 
-        def loss(parameters: dict[str, Any]) -> Any:
-            self._model.update(tree_unflatten(list(parameters.items())))
+        def loss(adapter: Arrays) -> mx.array:
+            put(self._model, adapter)
             given = self._forward(tokens)
             return (given * mx.stop_gradient(self._pull(given))).sum()
 
         return list(mx.grad(loss)(taught(self._model)).values())
 
-    def _recomputed(self, tokens: Any, kept: set[int]) -> list[Any]:
+    def _recomputed(self, tokens: mx.array, kept: set[int]) -> list[mx.array]:
         """The gradients, each layer being computed again in the backward pass.
 
         By hand, as `mx.checkpoint` itself can't be traced.
         """
-        mx = import_mlx()
         calls: list[Call] = []
         layers = module_at(self._model, self._path)
         written = {index: recorded(layers[index], calls) for index in kept}
@@ -164,18 +160,17 @@ class _Trace:
         pulled = self._pull(given)
         gradient = mx.depends([mx.zeros_like(calls[-1].hidden_output)], [pulled])[0]
         lowest = next((i for i, call in enumerate(calls) if taught(call.layer)), len(calls))
-        found: list[Any] = []
+        found: list[mx.array] = []
         for call in reversed(calls[lowest:]):
             gradient, *more = call.gradients(gradient)
             found += more
         return found
 
-    def _forward(self, tokens: Any) -> Any:
+    def _forward(self, tokens: mx.array) -> mx.array:
         return self._head.hidden(tokens) if self._head else self._model(tokens)
 
-    def _pull(self, given: Any) -> Any:
+    def _pull(self, given: mx.array) -> mx.array:
         """The loss's gradient with respect to what the forward pass has given."""
-        mx = import_mlx()
         if not self._with_loss:
             return mx.depends([mx.zeros_like(given)], [given])[0]
         return pull_of_hidden(self._head, given) if self._head else pull_of_logits(given)

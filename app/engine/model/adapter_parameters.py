@@ -2,23 +2,21 @@
 writes them."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+import mlx.core as mx
+import mlx.nn as nn
 
 from app.core.errors import VerificationError
+from app.engine.model.module_paths import module_at
+from app.engine.model.parameter_tree import put
+from app.engine.runtime.arrays import ArrayMap, Arrays
 
 _LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 """By what mlx-lm's architectures call the list of their layers."""
 
 
-def trainable(model: Any) -> dict[str, Any]:
-    """The trainable arrays as they stand in the model now: dotted path → array."""
-    from mlx.utils import tree_flatten
-
-    return dict(tree_flatten(model.trainable_parameters()))
-
-
-def read_parameters(model: Any, paths: Iterable[str]) -> dict[str, Any]:
+def read_parameters(model: nn.Module, paths: Iterable[str]) -> Arrays:
     """The arrays at `paths` as they stand in the model now, each looked up from the model's root.
 
     The same as a part of `trainable`, without a walk over all modules, which in a deep model takes
@@ -27,25 +25,20 @@ def read_parameters(model: Any, paths: Iterable[str]) -> dict[str, Any]:
     return {path: _looked_up(model, path) for path in paths}
 
 
-def _looked_up(model: Any, path: str) -> Any:
-    held = model
+def _looked_up(model: nn.Module, path: str) -> mx.array:
     try:
-        for part in path.split("."):
-            held = held[int(part)] if isinstance(held, list) else held[part]
+        return module_at(model, path)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise VerificationError(f"The model has no parameter named {path}.") from error
-    return held
 
 
-def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
+def write_parameters(model: nn.Module, updates: ArrayMap) -> None:
     """Put `updates` (dotted path → array) into the model: the one place that does.
 
     Nestling began with updates that never arrived. So: names and shapes are checked before, as
     `Module.update` lets a wrong shape pass, and afterwards the model is asked for what it holds.
     Raises VerificationError; a refused update changes nothing.
     """
-    from mlx.utils import tree_unflatten
-
     held = read_parameters(model, updates)
     for path, value in updates.items():
         if held[path].shape != value.shape or held[path].dtype != value.dtype:
@@ -53,7 +46,7 @@ def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
                 f"The update of {path} is {value.dtype} {value.shape}, "
                 f"but the model holds {held[path].dtype} {held[path].shape}."
             )
-    model.update(tree_unflatten(list(updates.items())))
+    put(model, updates)
     held = read_parameters(model, updates)
     for path, value in updates.items():
         if held[path] is not value:

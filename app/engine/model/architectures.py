@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 
 from app.engine.runtime.captured_output import output_captured
-from app.engine.runtime.mlx_gateway import import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 
 
 def import_architectures() -> tuple[str, ...]:

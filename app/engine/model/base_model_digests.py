@@ -6,11 +6,10 @@ Large weights are hashed beside the training, in a thread that makes way for it.
 import os
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from app.core.base_model import (
     BaseModelDigests,
@@ -21,6 +20,7 @@ from app.core.errors import AppError, InputError, RunError
 from app.core.events import Event, LogMessage
 from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hash_weights
 from app.engine.runtime.stopping import in_stage
+from app.engine.runtime.untyped import JsonObject
 
 _NICENESS = 10
 _SAMPLED = (
@@ -42,7 +42,7 @@ def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseMode
 
 
 def check_is_same(
-    folder: Path, manifest: Mapping[str, Any], digests: BaseModelDigests
+    folder: Path, manifest: JsonObject, digests: BaseModelDigests
 ) -> list[LogMessage]:
     """Raise InputError if `folder` is not the base model of the run that goes on; else what is to
     be said of it."""
@@ -52,7 +52,7 @@ def check_is_same(
     return [LogMessage(text)] if (text := check.message or _unhashed(manifest)) else []
 
 
-def merged(manifest: Mapping[str, Any], digests: BaseModelDigests, step: int) -> BaseModelDigests:
+def merged(manifest: JsonObject, digests: BaseModelDigests, step: int) -> BaseModelDigests:
     """What a run that goes on after `step` keeps: what it kept before, and what is new."""
     recorded = read_digests(manifest)
     if recorded is None:
@@ -63,7 +63,7 @@ def merged(manifest: Mapping[str, Any], digests: BaseModelDigests, step: int) ->
     return replace(known, weights=digests.weights, whole_after_step=step)
 
 
-def said_of_tokens(manifest: Mapping[str, Any], tokens: str) -> list[LogMessage]:
+def said_of_tokens(manifest: JsonObject, tokens: str) -> list[LogMessage]:
     """That the same texts have become other tokens, which is no reason to refuse."""
     if manifest.get("tokens_sha256") in (None, tokens):
         return []
@@ -145,7 +145,7 @@ def _make_way() -> None:
             os.setpriority(os.PRIO_DARWIN_THREAD, 0, os.PRIO_DARWIN_BG)
 
 
-def _unhashed(manifest: Mapping[str, Any]) -> str:
+def _unhashed(manifest: JsonObject) -> str:
     recorded = read_digests(manifest)
     is_known = recorded is not None and recorded.is_whole and not recorded.whole_after_step
     return "" if is_known else _SAMPLED

@@ -1,12 +1,12 @@
 """A conversation as the tokens that a model answers, by its own chat template where it has one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from app.core.errors import InputError
 from app.core.generation_events import Chat, Side
 from app.data.chat.assistant_mask import AssistantMaskFinder, special_ids
 from app.data.chat.chat_template import ChatTemplate, TemplateError
+from app.engine.runtime.untyped import TokenizerWrapper
 
 NO_SYSTEM_ROLE = (
     "This model's chat template has no system role: the system prompt stands before the first "
@@ -19,7 +19,7 @@ Messages = list[dict[str, str]]
 class Prompting:
     """How one tokenizer puts a conversation."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: TokenizerWrapper) -> None:
         self._tokenizer = tokenizer
         self._template = ChatTemplate(tokenizer)
 

@@ -7,27 +7,30 @@ either would be read from whatever lies behind them in memory.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
 
 from app.core.model_limits import ModelLimits
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.language_model import LanguageModel
+from app.engine.runtime.untyped import ModuleClass
 
 _PROBE = (7, 3, 5, 6, 2, 4)
 """Ids that every vocabulary has, and that are no positions."""
 
 
-def embedding_limits(model: Any) -> ModelLimits | None:
+def embedding_limits(model: LanguageModel) -> ModelLimits | None:
     """The rows of the embeddings that `model` asked; None where none was seen to be asked.
 
     The model's output is never computed.
     """
-    mx = import_mlx()
     try:
         with _asked(model) as asked, evaluating(model), interruptible:
             model(mx.array([_PROBE], mx.int32))
-            found = [(rows, ids.reshape(-1).tolist()) for rows, ids in asked]
+            found = [(rows, np.array(ids).reshape(-1).tolist()) for rows, ids in asked]
     except Exception:  # an architecture's own code, called as it was not written to be
         return None
     tokens = [rows for rows, ids in found if ids == list(_PROBE)]
@@ -37,16 +40,14 @@ def embedding_limits(model: Any) -> ModelLimits | None:
     return ModelLimits(embedding_rows=min(tokens), position_rows=min(positions, default=None))
 
 
-def _is_rising(ids: list[Any]) -> bool:
+def _is_rising(ids: list[int]) -> bool:
     return len(ids) == len(_PROBE) and ids == list(range(ids[0], ids[0] + len(ids)))
 
 
 @contextmanager
-def _asked(model: Any) -> Iterator[list[tuple[int, Any]]]:
+def _asked(model: LanguageModel) -> Iterator[list[tuple[int, mx.array]]]:
     """Inside, each embedding's rows and the ids that it is asked for."""
-    import mlx.nn as nn
-
-    asked: list[tuple[int, Any]] = []
+    asked: list[tuple[int, mx.array]] = []
     embeddings = {
         id(module): module  # once, though it may stand at two places
         for module in model.modules()
@@ -62,10 +63,10 @@ def _asked(model: Any) -> Iterator[list[tuple[int, Any]]]:
             module.__class__ = kinds[number]
 
 
-def _watching(kind: Any, asked: list[tuple[int, Any]]) -> Any:
+def _watching(kind: ModuleClass, asked: list[tuple[int, mx.array]]) -> ModuleClass:
     """A subclass whose instances note their rows and the ids that they are called with."""
 
-    def call(module: Any, ids: Any) -> Any:
+    def call(module: nn.Module, ids: mx.array) -> mx.array:
         asked.append((int(module.weight.shape[0]), ids))
         return kind.__call__(module, ids)
 

@@ -1,16 +1,16 @@
 """Which tokens end an answer: those that mlx-lm knows, and the one that a template writes."""
 
 from pathlib import Path
-from typing import Any
 
 from app.data.chat.embedded_tokens import token_text
 from app.data.files.fingerprint import FileStates
 from app.data.files.model_files import tokenizer_states
 from app.engine.model.chat_prompt import Prompting
+from app.engine.runtime.untyped import TokenizerWrapper
 from app.models.model_folder import folder_end_tokens
 
 
-def known_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
+def known_ends(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
     """The tokens at which `mlx_lm.generate` stops: the tokenizer's, and those of the folder's
     generation_config.json or config.json."""
     ends = getattr(tokenizer, "eos_token_ids", None)
@@ -18,13 +18,13 @@ def known_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
     return folder_end_tokens(folder) | frozenset(ends)
 
 
-def all_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
+def all_ends(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
     """The same, and the token with which the chat template ends a reply: training teaches it."""
     turn_end = _turn_end(folder, tokenizer)
     return known_ends(folder, tokenizer) | ({turn_end} if turn_end is not None else set())
 
 
-def end_token_note(folder: Path, tokenizer: Any) -> str:
+def end_token_note(folder: Path, tokenizer: TokenizerWrapper) -> str:
     """That only Nestling stops where the template ends a reply; empty where mlx-lm does too."""
     turn_end = _turn_end(folder, tokenizer)
     if turn_end is None or turn_end in (known := known_ends(folder, tokenizer)):
@@ -38,7 +38,7 @@ def end_token_note(folder: Path, tokenizer: Any) -> str:
     )
 
 
-def _turn_end(folder: Path, tokenizer: Any) -> int | None:
+def _turn_end(folder: Path, tokenizer: TokenizerWrapper) -> int | None:
     """The token with which the chat template ends a reply. Found once as long as the folder's files
     stay: rendering starts a process, which takes a quarter of a second."""
     template = getattr(tokenizer, "chat_template", None)

@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+
+from app.engine.model.language_model import LanguageModel
 
 
-def evaluating(model: Any) -> AbstractContextManager[None]:
+def evaluating(model: LanguageModel) -> AbstractContextManager[None]:
     """Dropout off inside, and the mode as it was after."""
     return _in_mode(model, is_training=False)
 
 
-def training(model: Any) -> AbstractContextManager[None]:
+def training(model: LanguageModel) -> AbstractContextManager[None]:
     """Dropout on inside, and the mode as it was after."""
     return _in_mode(model, is_training=True)
 
 
 @contextmanager
-def _in_mode(model: Any, *, is_training: bool) -> Iterator[None]:
+def _in_mode(model: LanguageModel, *, is_training: bool) -> Iterator[None]:
     was_training = model.training
     model.train(is_training)
     try:

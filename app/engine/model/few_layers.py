@@ -6,12 +6,14 @@ bfloat16 rounding would hide what is wrong.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.system.interruption import interruptible
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.parameter_tree import parameters, put
 from app.engine.model.traced_layers import layer_kinds, layers_replaced, passed_through
-from app.engine.runtime.mlx_gateway import import_mlx
 
 OF_A_KIND = 2
 MOST_WIDE_BYTES = 4 * 1024**3
@@ -19,7 +21,7 @@ MOST_WIDE_BYTES = 4 * 1024**3
 
 
 @contextmanager
-def few_layers_in_float32(model: Any) -> Iterator[int]:
+def few_layers_in_float32(model: LanguageModel) -> Iterator[int]:
     """Inside, only some layers of `model` compute; yields how many.
 
     All of them do where the model's code can't go without some.
@@ -31,7 +33,7 @@ def few_layers_in_float32(model: Any) -> Iterator[int]:
 
 
 @contextmanager
-def unchanged(model: Any) -> Iterator[None]:
+def unchanged(model: LanguageModel) -> Iterator[None]:
     """Whatever is put into the model's modules inside, by its own code too, is gone afterwards."""
     held = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
     try:
@@ -44,7 +46,7 @@ def unchanged(model: Any) -> Iterator[None]:
             vars(module).update(attributes)
 
 
-def _skip_layers(model: Any, stack: ExitStack) -> int:
+def _skip_layers(model: LanguageModel, stack: ExitStack) -> int:
     path = layers_of(model)
     count = len(model.layers)
     if path is None:
@@ -52,7 +54,6 @@ def _skip_layers(model: Any, stack: ExitStack) -> int:
     layers = module_at(model, path)
     kept = {index for kind in _kinds(model, path) for index in kind[-OF_A_KIND:]}
     skipped = {i: passed_through(layer) for i, layer in enumerate(layers) if i not in kept}
-    mx = import_mlx()
     try:
         with layers_replaced(model, path, skipped), interruptible:
             model(mx.zeros((1, 4), mx.int32))
@@ -62,7 +63,7 @@ def _skip_layers(model: Any, stack: ExitStack) -> int:
     return count - len(skipped)
 
 
-def _kinds(model: Any, path: str) -> list[list[int]]:
+def _kinds(model: LanguageModel, path: str) -> list[list[int]]:
     """Layers that are built alike and told to do the same: not one with a window, one without."""
     layers = module_at(model, path)
     kinds: dict[object, list[int]] = {}
@@ -72,7 +73,7 @@ def _kinds(model: Any, path: str) -> list[list[int]]:
     return list(kinds.values())
 
 
-def _switches(layer: Any) -> tuple[object, ...]:
+def _switches(layer: CalledModule) -> tuple[object, ...]:
     return tuple(
         (path, name, value)
         for path, module in layer.named_modules()
@@ -81,19 +82,15 @@ def _switches(layer: Any) -> tuple[object, ...]:
     )
 
 
-def _widen(model: Any) -> None:
-    mx = import_mlx()
-    from mlx.utils import tree_flatten, tree_unflatten
-
+def _widen(model: LanguageModel) -> None:
     narrow = {
         path: array
-        for path, array in tree_flatten(model.parameters())
+        for path, array in parameters(model).items()
         if array.dtype in (mx.bfloat16, mx.float16)
     }
     # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
     start = f"{layers_of(model)}."
     for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
         if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
-            wide = [(path, array.astype(mx.float32)) for path, array in some.items()]
-            model.update(tree_unflatten(wide))
+            put(model, {path: array.astype(mx.float32) for path, array in some.items()})
             return

@@ -7,46 +7,39 @@ compared with the whole once, on a probe.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.system.interruption import interruptible
-from app.engine.execution.positionwise import Positions, computed_only_at
-from app.engine.execution.positionwise_probe import positionwise_paths
 from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_gateway import import_mlx
-from app.engine.runtime.tolerances import tolerance
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import number
+from app.engine.runtime.tolerances import LOGITS
+from app.engine.runtime.untyped import ArrayFunction
 
 PROBE_SHAPE = (2, 8)
-_TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Of the largest logit: products of other row counts add up in another order."""
 
 
 @dataclass(frozen=True)
 class Head:
     """The two halves of `model`, to be called while the model's own call is not running."""
 
-    model: Any
+    model: LanguageModel
     trunk_path: str
     """Dotted path of the trunk, for example "model" or "language_model.model"."""
     vocabulary: int
-    positionwise: tuple[str, ...] = ()
-    """Dotted paths of what the last layer computes for each position alone."""
 
-    def computing_only_at(self, positions: Positions) -> AbstractContextManager[None]:
-        """Inside, hidden states are right at these positions of a batch, and anything elsewhere."""
-        modules = [module_at(self.model, path) for path in self.positionwise]
-        return computed_only_at(positions, modules)
-
-    def hidden(self, tokens: Any) -> Any:
+    def hidden(self, tokens: mx.array) -> mx.array:
         """Hidden states [batch, length, hidden] of int32 tokens [batch, length]."""
-        seen: list[Any] = []
+        seen: list[mx.array] = []
 
-        def record(trunk: Any, *args: Any, **kwargs: Any) -> Any:
+        def record(trunk: CalledModule, *args: object, **kwargs: object) -> mx.array:
             seen.append(trunk(*args, **kwargs))
             return seen[-1]
 
@@ -54,16 +47,15 @@ class Head:
             self.model(tokens)  # its logits are never computed: MLX is lazy
         return seen[0]
 
-    def logits(self, hidden: Any) -> Any:
+    def logits(self, hidden: mx.array) -> mx.array:
         """Logits [rows, vocabulary] of hidden states [rows, hidden]."""
-        mx = import_mlx()
         rows = hidden[None]
         with self._trunk_called_by(lambda *_, **__: rows):
             # Not [0]: an index gathers, which copies the logits, and again in the backward pass.
             return self.model(mx.zeros(rows.shape[:2], mx.int32)).squeeze(0)
 
     @contextmanager
-    def _trunk_called_by(self, call: Callable[..., Any]) -> Iterator[None]:
+    def _trunk_called_by(self, call: ArrayFunction) -> Iterator[None]:
         """Have the model call `call(trunk, …)` where it would call its trunk."""
         owner_path, _, name = self.trunk_path.rpartition(".")
         owner = module_at(self.model, owner_path)
@@ -75,32 +67,27 @@ class Head:
             owner[name] = trunk
 
 
-def find_head(model: Any) -> Head | None:
+def find_head(model: LanguageModel) -> Head | None:
     """The model's head, or None where none is found that computes the model's own logits.
 
     None too where anything outside the layers is trained, for the head passes on no gradient to
     its own weights. Evaluates the model a few times.
     """
     with evaluating(model), interruptible:
-        head = _first(model, _is_exact)
-        if head is None:
-            return None
-        paths = positionwise_paths(model, head.hidden, _probe())
-        return replace(head, positionwise=paths)
+        return _first(model, _is_exact)
 
 
-def likely_head(model: Any) -> Head | None:
+def likely_head(model: LanguageModel) -> Head | None:
     """`find_head` by shapes alone: nothing is computed, and no weights are read."""
     return _first(model, lambda *_: True)
 
 
-def vocabulary_of(model: Any, head: Head | None) -> int:
+def vocabulary_of(model: LanguageModel, head: Head | None) -> int:
     """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
-    mx = import_mlx()
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
-def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
+def _first(model: LanguageModel, is_good: Callable[..., bool]) -> Head | None:
     layers_path = layers_of(model)
     if layers_path is None or not _trains_only(model, layers_path):
         return None
@@ -112,14 +99,11 @@ def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
     return None
 
 
-def _trains_only(model: Any, layers_path: str) -> bool:
-    from mlx.utils import tree_flatten
-
-    trained = tree_flatten(model.trainable_parameters())
-    return all(path.startswith(f"{layers_path}.") for path, _ in trained)
+def _trains_only(model: LanguageModel, layers_path: str) -> bool:
+    return all(path.startswith(f"{layers_path}.") for path in trainable(model))
 
 
-def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
+def _tried(model: LanguageModel, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
     tokens = _probe()
     try:
         whole = model(tokens)
@@ -133,26 +117,23 @@ def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | 
         return None
 
 
-def _probe() -> Any:
-    mx = import_mlx()
+def _probe() -> mx.array:
     return mx.arange(prod(PROBE_SHAPE), dtype=mx.int32).reshape(PROBE_SHAPE)
 
 
-def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
+def _is_exact(head: Head, hidden: mx.array, whole: mx.array) -> bool:
     """Whether the head makes of some hidden states what the whole model made of them."""
-    mx = import_mlx()
     count = hidden.shape[0] * hidden.shape[1]
     some = mx.arange(1, count, 2)
     halves = head.logits(hidden.reshape(count, -1)[some])
     return _agree(halves, whole.reshape(count, -1)[some])
 
 
-def _agree(halves: Any, whole: Any) -> bool:
-    mx = import_mlx()
+def _agree(halves: mx.array, whole: mx.array) -> bool:
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
-    allowed = tolerance(_TOLERANCES, whole.dtype)
+    allowed = LOGITS.of(whole.dtype)
     wide = whole.astype(mx.float32)
-    difference = mx.max(mx.abs(halves.astype(mx.float32) - wide)).item()
+    difference = number(mx.max(mx.abs(halves.astype(mx.float32) - wide)))
     # False where a logit is not a number.
-    return bool(difference <= allowed * mx.max(mx.abs(wide)).item())
+    return bool(difference <= allowed * number(mx.max(mx.abs(wide))))

@@ -1,28 +1,31 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
-import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.progress import drain
 from app.core.text.sanitize import error_text, short_repr
-from app.engine.model.config_values import lacking, odd_value, shown_value
 from app.engine.model.embedding_probe import embedding_limits
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.parameter_tree import parameters
 from app.engine.runtime.captured_output import output_captured
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
-from app.models.foreign_code import NO_CODE, code_refused, needs_code
+from app.engine.runtime.mlx_runtime import import_mlx_lm
+from app.engine.runtime.untyped import JsonObject, TokenizerWrapper
+from app.models.config_values import config_error, lacking, odd_value
+from app.models.foreign_code import NO_CODE
 from app.models.model_folder import (
     check_layer_count,
     check_model_folder,
     check_weights,
     folder_limits,
-    read_model_config,
     tensor_shapes,
 )
+from app.models.tokenizer_loading import tokenizer_error
 
 _PIECE_BYTES = 2**28
 """So much of the weights is read at once; loading can be stopped in between."""
@@ -33,9 +36,9 @@ class BaseModel:
     """A loaded base model; its arrays belong to the thread that loaded it."""
 
     path: Path
-    model: Any
+    model: LanguageModel
     """An `mlx.nn.Module` with `layers`."""
-    tokenizer: Any
+    tokenizer: TokenizerWrapper
     """mlx-lm's TokenizerWrapper."""
     parameters: int
     limits: ModelLimits = ModelLimits()
@@ -58,11 +61,8 @@ def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
     )
 
 
-def _reading_weights(model: Any) -> Generator[float, None, None]:
-    mx = import_mlx()
-    from mlx.utils import tree_flatten
-
-    arrays = [array for _, array in tree_flatten(model.parameters())]
+def _reading_weights(model: LanguageModel) -> Generator[float, None, None]:
+    arrays = parameters(model).values()
     whole, read, part = max(1, sum(array.nbytes for array in arrays)), 0, 0
     piece = []
     for array in arrays:
@@ -76,10 +76,11 @@ def _reading_weights(model: Any) -> Generator[float, None, None]:
     yield 1.0
 
 
-def load_architecture(path: Path) -> Any:
+def load_architecture(path: Path) -> LanguageModel:
     """The model with its weights not yet read: enough for shapes and names, in little time."""
     config = check_model_folder(path)
     check_weights(path, config)
+    model: LanguageModel
     mlx_lm_utils = import_mlx_lm()
     with output_captured() as printed:
         try:
@@ -107,7 +108,7 @@ def check_configuration(path: Path) -> None:
     check_layer_count(path, config, tensor_shapes(path))
     for key in ("quantization", "quantization_config"):
         if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
-            raise _config_error(path, odd)
+            raise config_error(path, odd)
     try:
         with output_captured():
             model_class, arguments = import_mlx_lm()._get_classes(dict(config))
@@ -120,35 +121,27 @@ def check_configuration(path: Path) -> None:
     _check_call(path, config, model)
 
 
-def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
+def _check_call(path: Path, config: JsonObject, model: LanguageModel) -> None:
     """Raise InputError where a value in config.json lets the model be built, but not called."""
     odd = odd_value(config, _arguments(config), TypeError(None))
     if odd is None:
         return
-    mx = import_mlx()
     try:
         model(mx.zeros((1, 4), mx.int32))  # nothing is computed
     except Exception as error:  # an architecture's own code
-        raise _config_error(path, odd) from error
+        raise config_error(path, odd) from error
 
 
-def _arguments(config: Mapping[str, Any]) -> type | None:
+def _arguments(config: JsonObject) -> type | None:
     """The dataclass of the architecture's arguments, if mlx-lm knows it."""
     try:
         with output_captured():
-            return import_mlx_lm()._get_classes(dict(config))[1]  # type: ignore[no-any-return]
+            return import_mlx_lm()._get_classes(dict(config))[1]
     except (Exception, SystemExit):  # an architecture's own module
         return None
 
 
-def _config_error(path: Path, fault: str) -> InputError:
-    return InputError(
-        f"The model in {path} can't be loaded: in {path / 'config.json'}, {fault}.",
-        "Download the model again, or choose another.",
-    )
-
-
-def _limits(path: Path, model: Any) -> ModelLimits:
+def _limits(path: Path, model: LanguageModel) -> ModelLimits:
     """As the loaded model itself reads tokens and positions; as its folder says where it can't be
     seen."""
     limits = folder_limits(path)
@@ -161,12 +154,12 @@ def _limits(path: Path, model: Any) -> ModelLimits:
     return replace(seen, context_tokens=context)
 
 
-def count_parameters(model: Any) -> int:
+def count_parameters(model: LanguageModel) -> int:
     """Numbers in the base model; packed quantised weights count as the numbers they stand for."""
     return int(import_mlx_lm().get_total_parameters(model))
 
 
-def load_tokenizer(path: Path) -> Any:
+def load_tokenizer(path: Path) -> TokenizerWrapper:
     """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
     check_model_folder(path)
     try:
@@ -175,36 +168,11 @@ def load_tokenizer(path: Path) -> Any:
         raise tokenizer_error(path, error) from error
 
 
-def tokenizer_error(path: Path, error: Exception) -> InputError:
-    if needs_code(error):
-        return code_refused("tokenizer", path)
-    if fault := _config_fault_of_tokenizer(read_model_config(path), error):
-        return _config_error(path, fault)
-    return InputError(
-        f"The tokenizer in {path} can't be loaded: {error_text(error)}.",
-        "A model folder needs tokenizer.json and tokenizer_config.json.",
-    )
-
-
-def _config_fault_of_tokenizer(config: Mapping[str, Any], error: Exception) -> str | None:
-    """transformers checks all of config.json before it looks at a tokenizer."""
-    if isinstance(error, OSError):
-        return None
-    match = _FIELD.search(str(error))
-    if match and match[1] in config:
-        return f"{match[1]} is {shown_value(config[match[1]])}, which transformers does not accept"
-    is_of_values = isinstance(error, TypeError | AttributeError | ZeroDivisionError)
-    return odd_value(config, error=error) if is_of_values else None
-
-
-_FIELD = re.compile(r"^Validation error for field '(\w+)'")
-
-
-def _load_error(path: Path, config: Mapping[str, Any], error: Exception) -> InputError:
+def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
     kind = config["model_type"]
     arguments = _arguments(config)
     if fault := odd_value(config, arguments, error):
-        return _config_error(path, fault)
+        return config_error(path, fault)
     if arguments is None:
         return InputError(
             f"The model in {path} has the architecture {short_repr(kind)}, which mlx-lm does not "

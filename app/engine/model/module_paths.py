@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import mlx.nn as nn
 
-def layers_of(model: Any) -> str | None:
+from app.engine.model.language_model import LanguageModel
+
+
+def layers_of(model: LanguageModel) -> str | None:
     """Dotted path of the list that holds the model's layers, for example "model.layers"."""
     first = model.layers[0]
     for path, module in model.named_modules():
@@ -13,7 +17,9 @@ def layers_of(model: Any) -> str | None:
     return None
 
 
-def module_at(model: Any, path: str) -> Any:
+def module_at(module: nn.Module, path: str) -> Any:
+    """The module, list of modules or array at a dotted path."""
+    found: Any = module
     for part in path.split(".") if path else ():
-        model = model[int(part)] if isinstance(model, list) else model[part]
-    return model
+        found = found[int(part)] if isinstance(found, list) else found[part]
+    return found

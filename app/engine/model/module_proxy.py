@@ -1,8 +1,9 @@
 """A stand-in for one module of a model: another call, and the module's own answer to all else."""
 
-from collections.abc import Callable
 from inspect import signature
 from typing import Any
+
+from app.engine.runtime.untyped import ArrayFunction
 
 
 class ModuleProxy:
@@ -15,7 +16,7 @@ class ModuleProxy:
     them. A walk over the model's modules finds no parameters here.
     """
 
-    def __init__(self, module: Any, call: Callable[..., Any]) -> None:
+    def __init__(self, module: Any, call: ArrayFunction) -> None:
         self._module = module
         self._call = call
 

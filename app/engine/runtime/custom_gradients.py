@@ -4,19 +4,30 @@ The switch is the thread's own: a run that computes beside a trace keeps its gra
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from app.engine.runtime.mlx_gateway import import_mlx
+import mlx.core as mx
+
+from app.engine.runtime.untyped import ArrayFunction
 
 
-def custom_function(function: Callable[..., Any]) -> Any:
+class CustomFunction(Protocol):
+    """A function of arrays, and the decorator of its gradient."""
+
+    def __call__(self, *args: mx.array) -> Any: ...
+
+    def vjp(self, gradient: ArrayFunction) -> ArrayFunction: ...
+
+
+def custom_function(function: ArrayFunction) -> CustomFunction:
     """`mx.custom_function(function)`; in a thread inside `tracing`, `function` itself
     with a `vjp` that is ignored."""
     if _thread.is_tracing:
         return _Plain(function)
-    return import_mlx().custom_function(function)
+    made: CustomFunction = mx.custom_function(function)
+    return made
 
 
 @contextmanager
@@ -46,11 +57,11 @@ _thread = _Thread()
 class _Plain:
     """Stands in for `mx.custom_function`: calls the function and drops its gradient."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: ArrayFunction) -> None:
         self._function = function
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: mx.array) -> Any:
         return self._function(*args)
 
-    def vjp(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
+    def vjp(self, gradient: ArrayFunction) -> ArrayFunction:
         return gradient

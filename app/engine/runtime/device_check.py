@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import RunError
-from app.engine.runtime.metal_shaders import SHADERS, shader_target
-from app.engine.runtime.mlx_gateway import compiles, device_name, import_mlx
+from app.core.system.metal_shaders import SHADERS, shader_target
+from app.engine.runtime.mlx_runtime import device_name, uses_compile
 
 SIZE = 128
 _TOLERANCE = 1e-3
@@ -17,14 +17,13 @@ _TOLERANCE = 1e-3
 
 def describe_device() -> str:
     """ "Apple M3 Max, mlx.metallib 146.9 MB for macOS 14.0"."""
-    import_mlx()
     return f"{device_name()}{_shaders(sys.platform)}"
 
 
 def _shaders(platform: str) -> str:
     if platform != "darwin":
         return ""
-    path = Path(str(import_mlx().__file__)).parent / "lib" / SHADERS
+    path = Path(str(mx.__file__)).parent / "lib" / SHADERS
     if not path.is_file():
         raise RunError(f"{path}: MLX's shaders are missing.", "Install Nestling again.")
     size, target = path.stat().st_size / 1e6, shader_target(path)
@@ -33,23 +32,22 @@ def _shaders(platform: str) -> str:
 
 def check_product() -> str:
     """Multiply two matrices and differentiate the product's sum. Raises RunError."""
-    mx = import_mlx()
-    left, right = (_matrix(mx, seed) for seed in (1, 2))
+    left, right = map(_matrix, (1, 2))
     product = np.array(left @ right)
     error = _error(product, np.array(left) @ np.array(right))
     if not error <= _TOLERANCE:
         raise RunError(f"A product of two matrices is off by {error:.2g} of its largest value.")
     gradient = mx.grad(lambda x: mx.sum(x @ right))
-    work = mx.compile(gradient) if compiles() else gradient
+    work = mx.compile(gradient) if uses_compile() else gradient
     wanted = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
     off = _error(np.array(work(left)), wanted)
     if not off <= _TOLERANCE:
         raise RunError(f"A gradient is off by {off:.2g} of its largest value.")
-    how = "compiled" if compiles() else "not compiled on the CPU"
+    how = "compiled" if uses_compile() else "not compiled on the CPU"
     return f"{SIZE}×{SIZE} product off by {error:.1g}, gradient ({how}) by {off:.1g}"
 
 
-def _matrix(mx: Any, seed: int) -> Any:
+def _matrix(seed: int) -> mx.array:
     random = np.random.default_rng(seed).standard_normal((SIZE, SIZE)).astype(np.float32)
     return mx.array(random)
 

@@ -1,7 +1,8 @@
 """How much memory this machine gives a run: the one place that asks it."""
 
+import mlx.core as mx
+
 from app.core.system.memory import machine_bytes
-from app.engine.runtime.mlx_gateway import import_mlx
 
 _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
 """What MLX calls it on Metal and on CUDA, the narrowest first."""
@@ -10,7 +11,6 @@ _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size
 def available_bytes() -> int:
     """What the GPU may use at best; where MLX computes on the CPU, the machine's memory or what the
     system lets this process have of it."""
-    mx = import_mlx()
     facts = mx.device_info()
     for key in _DEVICE_KEYS:
         if isinstance(size := facts.get(key), int) and size > 0:

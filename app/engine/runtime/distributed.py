@@ -10,12 +10,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+
+import mlx.core as mx
+import numpy as np
 
 from app.core.errors import InputError, RunError
 from app.core.text.sanitize import error_text
 from app.engine.batches.batches import Batch
-from app.engine.runtime.mlx_gateway import import_mlx, set_random_key
+from app.engine.runtime.mlx_runtime import set_random_key
 
 RANK_VARIABLE = "MLX_RANK"
 
@@ -51,13 +53,14 @@ class Machines:
         for turn in range(1, turns + 1):
             yield next(own, None), turn / turns
 
-    def summed(self, loss: Any, gradients: Mapping[int, Any]) -> tuple[Any, dict[int, Any]]:
+    def summed(
+        self, loss: mx.array, gradients: Mapping[int, mx.array]
+    ) -> tuple[mx.array, dict[int, mx.array]]:
         """Loss and each tier's gradient, a vector, summed over all machines in one message."""
         if self.count == 1:
             return loss, dict(gradients)
-        mx = import_mlx()
         arrays = [loss.reshape(1), *gradients.values()]
-        ends = list(itertools.accumulate(array.size for array in arrays))[:-1]
+        ends = tuple(itertools.accumulate(array.size for array in arrays))[:-1]
         total, *vectors = mx.distributed.all_sum(mx.concatenate(arrays)).split(ends)
         return total.squeeze(), dict(zip(gradients, vectors, strict=True))
 
@@ -65,8 +68,7 @@ class Machines:
         """Each number summed over all machines."""
         if self.count == 1:
             return numbers
-        mx = import_mlx()
-        return tuple(mx.distributed.all_sum(mx.array(numbers, mx.float32)).tolist())
+        return tuple(np.array(mx.distributed.all_sum(mx.array(numbers, mx.float32))).tolist())
 
     def any_says(self, *words: bool) -> tuple[bool, ...]:
         """Of each word whether it is true on at least one machine: the same answers on all."""
@@ -76,10 +78,9 @@ class Machines:
         """Whether `text` is the same on all machines; every one gets the same answer."""
         if self.count == 1:
             return True
-        mx = import_mlx()
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-        found = mx.distributed.all_gather(mx.array([digest], mx.int32)).tolist()
-        return len(set(found)) == 1
+        found = np.array(mx.distributed.all_gather(mx.array([digest], mx.int32)))
+        return len(np.unique(found)) == 1
 
     def check_alike(self, what: Mapping[str, str]) -> None:
         """Raise InputError on every machine if one of these texts differs between them."""
@@ -96,13 +97,13 @@ class Machines:
         if self.count == 1:
             yield
             return
-        random = import_mlx().random
-        here, following = random.split(random.state[0])
-        set_random_key(*random.split(here, self.count)[self.rank].tolist())
+        random = mx.random
+        here, following = random.split(random.state[0])  # type: ignore[index]
+        set_random_key(*np.array(random.split(here, self.count)[self.rank]).tolist())
         try:
             yield
         finally:
-            set_random_key(*following.tolist())
+            set_random_key(*np.array(following).tolist())
 
 
 ALONE = Machines()
@@ -116,7 +117,6 @@ def join_machines(batch_size: int) -> Machines:
     """
     if is_alone():
         return ALONE
-    mx = import_mlx()
     try:
         group = mx.distributed.init(strict=True)
     except RuntimeError as error:

@@ -9,7 +9,7 @@ measured once with a limit of nothing, and the limit of later steps lies a littl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.engine.runtime.mlx_gateway import import_mlx
+import mlx.core as mx
 
 ROOM = 1.1
 """To what a step needs: less, and MLX waits so often that the GPU has to wait too."""
@@ -25,7 +25,6 @@ class MemoryBound:
     @contextmanager
     def measuring(self) -> Iterator[None]:
         """Inside, a step is computed with nothing running ahead, and what it needs is noted."""
-        mx = import_mlx()
         held = mx.get_active_memory()
         mx.reset_peak_memory()
         with _limited_to(0):
@@ -39,14 +38,13 @@ class MemoryBound:
         if not self.needed_bytes:
             yield
             return
-        with _limited_to(import_mlx().get_active_memory() + int(ROOM * self.needed_bytes)):
+        with _limited_to(mx.get_active_memory() + int(ROOM * self.needed_bytes)):
             yield
 
 
 @contextmanager
 def _limited_to(limit_bytes: int) -> Iterator[None]:
     """A limit that MLX keeps where waiting helps, and passes where it doesn't."""
-    mx = import_mlx()
     before = mx.set_memory_limit(limit_bytes)
     try:
         yield

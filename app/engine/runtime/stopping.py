@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from math import inf
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from app.core.events import Event, StageChanged
 from app.core.system.interruption import StoppedEarly, stopped_by
 from app.data.chat.template_trial import TRYING, try_templates
 from app.engine.runtime.distributed import Machines
+from app.engine.runtime.untyped import TokenizerWrapper
 
 SECONDS_BETWEEN_STAGES = 0.2
 """A stage doesn't say more often how far it is."""
@@ -39,7 +40,7 @@ def until_stopped(
                 with stopped_by(should_stop):
                     event = next(work)
             except StopIteration as ended:
-                return ended.value  # type: ignore[no-any-return]
+                return ended.value
             if isinstance(event, StageChanged):
                 if event.stage == stage and monotonic() - shown < SECONDS_BETWEEN_STAGES:
                     continue
@@ -75,10 +76,10 @@ def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
             try:
                 yield StageChanged(name, next(work))
             except StopIteration as ended:
-                return ended.value  # type: ignore[no-any-return]
+                return ended.value
 
 
-def trying_template(tokenizer: Any) -> Generator[Event, None, None]:
+def trying_template(tokenizer: TokenizerWrapper) -> Generator[Event, None, None]:
     """Find out whether the model's chat template can be used, in a stage of its own; who renders
     with it says why not."""
     for _ in try_templates(getattr(tokenizer, "chat_template", None)):
@@ -114,5 +115,5 @@ class StopRequest:
                 try:
                     share = next(work)
                 except StopIteration as ended:
-                    return ended.value  # type: ignore[no-any-return]
+                    return ended.value
         return None

@@ -4,12 +4,12 @@ A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from app.core.config.tier_patterns import first_fit, parse_patterns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import is_cut_by_rank, layer_index, module_path, rank_axis
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 Activity = Mapping[str, float]
@@ -17,7 +17,7 @@ Activity = Mapping[str, float]
 
 
 def make_plan(
-    parameters: Mapping[str, Any], config: TrainingConfig, activity: Activity | None = None
+    parameters: ArrayMap, config: TrainingConfig, activity: Activity | None = None
 ) -> TierPlan:
     """Sort `parameters` (dotted path → array) into the config's tiers.
 
@@ -63,7 +63,7 @@ def even_groups(order: Sequence[str], sizes: Mapping[str, int], count: int) -> d
 
 
 def _wholes(
-    parameters: Mapping[str, Any], config: TrainingConfig, activity: Activity | None
+    parameters: ArrayMap, config: TrainingConfig, activity: Activity | None
 ) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for path, array in parameters.items():
@@ -128,7 +128,7 @@ def _by_pattern(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, i
     return {module: tier for module, tier in tier_of.items() if tier is not None}
 
 
-def _by_rank(parameters: Mapping[str, Any], config: TrainingConfig) -> tuple[Slot, ...]:
+def _by_rank(parameters: ArrayMap, config: TrainingConfig) -> tuple[Slot, ...]:
     """Within every module, contiguous slices of the rank, tier 0 the first."""
     slots: list[Slot] = []
     count = len(config.tiers)

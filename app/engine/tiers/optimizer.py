@@ -7,20 +7,19 @@ MLX's `AdamW(bias_correction=True)` bit for bit.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.config.training_config import TierConfig
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.arrays import ArrayMap, Arrays
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import UpdateRules
 
-Arrays = dict[str, Any]
-"""Dotted path → `mx.array`."""
-
-Gradients = dict[int, Any]
+Gradients = dict[int, mx.array]
 """Tier → the gradient of all its numbers, a float32 vector in the order of `TierPlan.gathered`."""
 
-Pull = Callable[[int, Any, Any], Any]
+Pull = Callable[[int, mx.array, mx.array], mx.array]
 """(tier, its numbers after AdamW, its learning rate) → the numbers pulled back to an anchor."""
 
 
@@ -28,18 +27,18 @@ Pull = Callable[[int, Any, Any], Any]
 class OptimizerState:
     """Everything TieredAdamW remembers between steps, as arrays on the device, by tier."""
 
-    m: list[Any]
+    m: list[mx.array]
     """Per tier: the first moment, a float32 vector in the order of `TierPlan.gathered`."""
-    v: list[Any]
+    v: list[mx.array]
     """Second moment, likewise."""
-    pending: list[Any]
+    pending: list[mx.array]
     """Running mean of the gradients a tier has not applied yet, likewise."""
-    fired_counts: list[Any]
+    fired_counts: list[mx.array]
     """Per tier: how often it fired, a scalar array."""
-    pending_counts: list[Any]
+    pending_counts: list[mx.array]
     """Per tier: how many gradients its running mean holds, a scalar array."""
 
-    def tree(self) -> list[list[Any]]:
+    def tree(self) -> list[list[mx.array]]:
         """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
         return [self.m, self.v, self.pending, self.fired_counts, self.pending_counts]
 
@@ -62,14 +61,14 @@ class OptimizerStep:
 
     moved: Arrays
     """The parameters of which a tier that was due holds a part, whole."""
-    vectors: dict[int, Any]
+    vectors: dict[int, mx.array]
     """Of each tier that was due, all its numbers after the step, as `moved` has them."""
     state: OptimizerState
-    norm: Any
+    norm: mx.array
     """The gradient's L2 norm over all tiers, before clipping."""
-    is_finite: Any
+    is_finite: mx.array
     """False if the step is void."""
-    pulls: dict[int, Any]
+    pulls: dict[int, mx.array]
     """Of each tier that was due, how far the anchor pulled it back: an L2 norm. Empty without."""
 
 
@@ -90,9 +89,8 @@ class TieredAdamW:
     norm is that of the others.
     """
 
-    def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
+    def init(self, parameters: ArrayMap) -> OptimizerState:
         """The state before the first step: zeros, as many as `parameters` has numbers."""
-        mx = import_mlx()
         tiers = range(len(self.plan.tiers))
         sizes = [self.plan.gathered(tier, parameters).size for tier in tiers]
         return OptimizerState(
@@ -106,13 +104,13 @@ class TieredAdamW:
     def step(
         self,
         gradients: Gradients,
-        parameters: Mapping[str, Any],
-        held: Sequence[Any],
+        parameters: ArrayMap,
+        held: Sequence[mx.array],
         state: OptimizerState,
         due: Sequence[int],
-        learning_rate: Any,
-        loss: Any,
-        tokens: Any = 1.0,
+        learning_rate: mx.array,
+        loss: mx.array,
+        tokens: mx.array | float = 1.0,
         pull: Pull | None = None,
     ) -> OptimizerStep:
         """One optimizer step on `parameters`; `held` is the vector of each tier, read from them.
@@ -122,15 +120,14 @@ class TieredAdamW:
         AdamW's update of a tier. If the loss or the gradient is not finite the step is void: every
         array comes back as it was.
         """
-        mx = import_mlx()
         means = {tier: gradient / tokens for tier, gradient in gradients.items()}
         norm = self._norm(means, parameters)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
 
-        def unless_void(new: Any, old: Any) -> Any:
+        def unless_void(new: mx.array | float, old: mx.array | float) -> mx.array:
             return mx.where(is_finite, new, old)
 
-        after, vectors, pulls = state.copy(), dict[int, Any](), dict[int, Any]()
+        after, vectors, pulls = state.copy(), dict[int, mx.array](), dict[int, mx.array]()
         for tier in self.taught(due):
             is_due = tier in due
             count, pending = state.pending_counts[tier], state.pending[tier]
@@ -175,11 +172,10 @@ class TieredAdamW:
     def _skips(self, tier: TierConfig) -> bool:
         return self.skip_pending if tier.pending is None else tier.pending == "skip"
 
-    def _norm(self, means: Mapping[int, Any], parameters: Mapping[str, Any]) -> Any:
+    def _norm(self, means: Mapping[int, mx.array], parameters: ArrayMap) -> mx.array:
         """The L2 norm of all gradients given."""
-        mx = import_mlx()
         parts = list(means.values())
-        if not compiles():
+        if not uses_compile():
             # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
             # means bit-equal. A GPU would pay for it with two kernels a parameter.
             nothing = {path: mx.zeros_like(array) for path, array in parameters.items()}
@@ -187,19 +183,24 @@ class TieredAdamW:
             parts = [whole[path] for path in self.plan.of_path if path in whole]
         return mx.sqrt(sum((mx.sum(mx.square(part)) for part in parts), start=mx.array(0.0)))
 
-    def _clipped(self, mean: Any, norm: Any) -> Any:
+    def _clipped(self, mean: mx.array, norm: mx.array) -> mx.array:
         if self.max_grad_norm == 0:
             return mean
-        return mean * import_mlx().minimum(self.max_grad_norm / (norm + 1e-6), 1.0)
+        return mean * mx.minimum(self.max_grad_norm / (norm + 1e-6), 1.0)
 
     def _adamw(
-        self, parameter: Any, gradient: Any, m: Any, v: Any, fired: Any, rate: Any
-    ) -> tuple[Any, Any, Any]:
+        self,
+        parameter: mx.array,
+        gradient: mx.array,
+        m: mx.array,
+        v: mx.array,
+        fired: mx.array,
+        rate: mx.array,
+    ) -> tuple[mx.array, mx.array, mx.array]:
         """AdamW with decoupled decay and bias correction by the tier's own count of firings.
 
         The order of operations is that of `mlx.optimizers.AdamW`, so that equal means bit-equal.
         """
-        mx = import_mlx()
         b1, b2 = self.betas
         decayed = parameter * (1 - rate * self.weight_decay)
         m = b1 * m + (1 - b1) * gradient

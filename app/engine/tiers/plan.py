@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.config.training_config import TierConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import layer_index, rank_axis
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.arrays import ArrayMap, Arrays
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Slot:
         """The slot's own name: the parameter's path where it is whole."""
         return self.path if self.start is None else f"{self.path}[{self.start}:{self.stop}]"
 
-    def of(self, array: Any) -> Any:
+    def of(self, array: mx.array) -> mx.array:
         """The slot's part of the parameter `array`; the array itself where it is whole."""
         if self.start is None:
             return array
@@ -92,35 +93,34 @@ class TierPlan:
         """Tiers that fire at optimizer step `step` (1-based)."""
         return tuple(k for k, tier in enumerate(self.tiers) if step % tier.period == 0)
 
-    def gathered(self, tier: int, arrays: Mapping[str, Any]) -> Any:
+    def gathered(self, tier: int, arrays: ArrayMap) -> mx.array:
         """All numbers of a tier in one float32 vector, of `arrays` by parameter path."""
-        mx = import_mlx()
         parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.of_tier[tier]]
         return mx.concatenate(parts).astype(mx.float32)  # widened at once, not part by part
 
-    def scattered(self, vectors: Mapping[int, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    def scattered(self, vectors: Mapping[int, mx.array], held: ArrayMap) -> Arrays:
         """The parameters of which the tiers in `vectors` hold a part, whole again.
 
         The inverse of `gathered`; parts of other tiers are those of `held`.
         """
-        parts: dict[Slot, Any] = {}
+        parts: dict[Slot, mx.array] = {}
         for tier, vector in vectors.items():
             slots = self.of_tier[tier]
             shapes = [slot.shape(held[slot.path].shape) for slot in slots]
-            ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))[:-1]
+            ends = tuple(itertools.accumulate(math.prod(shape) for shape in shapes))[:-1]
             for slot, shape, part in zip(slots, shapes, vector.split(ends), strict=True):
                 parts[slot] = part.reshape(shape).astype(held[slot.path].dtype)
         paths = dict.fromkeys(slot.path for slot in parts)
         return {path: self._joined(path, parts, held[path]) for path in paths}
 
-    def _joined(self, path: str, parts: Mapping[Slot, Any], held: Any) -> Any:
+    def _joined(self, path: str, parts: Mapping[Slot, mx.array], held: mx.array) -> mx.array:
         slots = self.of_path[path]
         if len(slots) == 1:
             return parts[slots[0]]
         all_parts = [parts[slot] if slot in parts else slot.of(held) for slot in slots]
-        return import_mlx().concatenate(all_parts, rank_axis(path, held.ndim))
+        return mx.concatenate(all_parts, rank_axis(path, held.ndim))
 
-    def check(self, parameters: Mapping[str, Any]) -> None:
+    def check(self, parameters: ArrayMap) -> None:
         """Raise InputError, naming what is wrong, unless the slots cover `parameters` once each."""
         for path in self.of_path:
             if path not in parameters:

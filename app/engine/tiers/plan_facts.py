@@ -1,17 +1,17 @@
 """What a tier plan holds, in numbers and in words for people."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from app.core.events import TierFacts
 from app.engine.model.adapter_parameters import layer_index, module_path
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.tiers.assignment import is_attention, kind
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 MAX_KINDS_NAMED = 4
 
 
-def tier_facts(plan: TierPlan, parameters: Mapping[str, Any]) -> tuple[TierFacts, ...]:
+def tier_facts(plan: TierPlan, parameters: ArrayMap) -> tuple[TierFacts, ...]:
     """Counts read from the arrays themselves, for every tier of the plan."""
     return tuple(
         TierFacts(

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, cast
+
+import mlx.core as mx
 
 from app.core.errors import InputError, VerificationError
 from app.core.files.atomic_files import disk_errors_as_app_errors
@@ -18,8 +20,10 @@ from app.core.files.json_files import write_json_atomic
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.sanitize import error_text
-from app.engine.runtime.mlx_gateway import computed_by, import_mlx
-from app.engine.tiers.optimizer import Arrays, OptimizerState
+from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
+from app.engine.runtime.mlx_runtime import current_computer
+from app.engine.runtime.untyped import JsonObject
+from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoints import checkpoint_folders, foreign_checkpoints
 from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
@@ -79,7 +83,7 @@ class Checkpoint:
     computed_by: ComputeEnvironment | None = None
     """Older checkpoints don't say."""
 
-    def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
+    def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
         sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
         parts = (self.state.m, self.state.v, self.state.pending)
@@ -89,7 +93,7 @@ class Checkpoint:
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
 
 
-def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _shapes(arrays: ArrayMap) -> dict[str, tuple[int, ...]]:
     return {path: array.shape for path, array in arrays.items()}
 
 
@@ -138,9 +142,9 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
 
 def save_adapter(
     folder: Path,
-    adapter: Mapping[str, Any],
-    adapter_config: Mapping[str, Any],
-    stiffness: Mapping[str, Any] | None,
+    adapter: ArrayMap,
+    adapter_config: JsonObject,
+    stiffness: ArrayMap | None,
 ) -> None:
     """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
     arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
@@ -151,10 +155,10 @@ def save_adapter(
 
 def save_checkpoint(
     folder: Path,
-    adapter: Mapping[str, Any],
-    adapter_config: Mapping[str, Any],
+    adapter: ArrayMap,
+    adapter_config: JsonObject,
     state: OptimizerState,
-    stiffness: Mapping[str, Any],
+    stiffness: ArrayMap,
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
@@ -168,7 +172,7 @@ def save_checkpoint(
             "format": FORMAT,
             "sha256": digests,
             "progress": done,
-            "computed_by": asdict(computed_by()),
+            "computed_by": asdict(current_computer()),
         }
         write_json_atomic(aside / STATE_FILE, said | {"own_sha256": json_digest(said)})
     return _size(folder)
@@ -176,7 +180,6 @@ def save_checkpoint(
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
-    mx = import_mlx()
     with _plain_damage(folder):
         said = _checked_state(folder)
         progress = said["progress"]
@@ -184,8 +187,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             other := foreign_checkpoints(folder.parent.parent, [folder])
         ):
             raise _unreadable(folder, f"it {describe_foreign(other[folder])}")
-        adapter = mx.load(str(folder / ADAPTER_FILE))
-        state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
+        adapter = load_arrays(folder / ADAPTER_FILE)
+        state = _unflatten(load_arrays(folder / OPTIMIZER_FILE))
         mx.eval(adapter, state.tree())
         return Checkpoint(
             folder,
@@ -203,7 +206,7 @@ def check_files(folder: Path, names: Collection[str]) -> None:
         _checked_state(folder, names)
 
 
-def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonObject:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
     values = read_state(folder)
@@ -248,30 +251,28 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def _save_arrays(path: Path, arrays: ArrayMap) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
     with create_file(path) as file:
-        import_mlx().save_safetensors(file, dict(arrays))
+        mx.save_safetensors(cast(BinaryIO, file), dict(arrays))
 
 
-def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
+def _save_all(folder: Path, arrays: Mapping[str, ArrayMap]) -> None:
     """Write files by name, and read them back. Raises VerificationError where they differ."""
     for name, content in arrays.items():
         _save_arrays(folder / name, content)
     for name, content in arrays.items():
-        if not same_arrays(import_mlx().load(str(folder / name)), content):
+        if not same_arrays(load_arrays(folder / name), content):
             raise VerificationError(f"What was read back from {folder} is not what the run holds.")
 
 
 def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
     """The adapter and the optimizer's state as they stand in a checkpoint's files."""
-    mx = import_mlx()
-    return mx.load(str(folder / ADAPTER_FILE)), mx.load(str(folder / OPTIMIZER_FILE))
+    return load_arrays(folder / ADAPTER_FILE), load_arrays(folder / OPTIMIZER_FILE)
 
 
-def same_arrays(found: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
+def same_arrays(found: ArrayMap, arrays: ArrayMap) -> bool:
     """Whether the arrays have the same names and are equal bit for bit."""
-    mx = import_mlx()
     return found.keys() == arrays.keys() and all(
         mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()
     )

@@ -6,45 +6,46 @@ what is measured: it needs no gradient of the base, and it is what the first upd
 """
 
 from collections.abc import Generator
-from typing import Any
+
+import mlx.core as mx
 
 from app.engine.batches.batches import Batches
 from app.engine.batches.training_batches import TrainingBatches
+from app.engine.execution.execution import Execution
 from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.execution.sequence_packing import attention_within
 from app.engine.model.adapter_parameters import module_path
-from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.parameter_tree import put, trainable
+from app.engine.runtime.arrays import Arrays, number
 
 
 def measuring_activity(
-    model: Any, batches: Batches | TrainingBatches, count: int, seed: int
+    model: LanguageModel, batches: Batches | TrainingBatches, count: int, seed: int
 ) -> Generator[float, None, dict[str, float]]:
     """Yields the share done; returns module path → mean |gradient| of the mean loss per token.
 
     Goes through the first `count` batches of the training order that `seed` decides, at most one
     epoch, with dropout off; the same seed gives the same numbers. The model stays as it is.
     """
-    mx = import_mlx()
-    import mlx.nn as nn
-    from mlx.utils import tree_flatten
+    execution, adapter = Execution(model), trainable(model)
 
-    loss_and_gradient = nn.value_and_grad(
-        model, lambda model, *inputs: summed_loss(model, None, *inputs)
-    )
+    def loss_of(arrays: Arrays, *inputs: mx.array) -> mx.array:
+        put(model, arrays)
+        loss: mx.array = summed_loss(model, None, *inputs)
+        return loss
+
+    loss_and_gradient = mx.value_and_grad(loss_of)
     count = min(count, len(batches))
     total: dict[str, float] = {}
     endless = batches.endless(seed)
-    held = model.trainable_parameters()
     for done in range(count):
         yield done / count
         batch = next(endless)
-        with evaluating(model), attention_within(batch.read_lengths):
-            _, tree = loss_and_gradient(model, *loss_inputs(batch, None))
-        # value_and_grad leaves its placeholders in the model it traced.
-        model.update(held)
-        for path, gradient in tree_flatten(tree):
+        with execution.evaluating(batch.read_lengths):
+            _, gradients = loss_and_gradient(adapter, *loss_inputs(batch, None))
+        put(model, adapter)  # not the placeholders of the trace
+        for path, gradient in gradients.items():
             if path.endswith("lora_b"):
-                mean = mx.mean(mx.abs(gradient.astype(mx.float32))).item() / batch.trained_tokens
+                mean = number(mx.mean(mx.abs(gradient.astype(mx.float32)))) / batch.trained_tokens
                 total[module_path(path)] = total.get(module_path(path), 0.0) + mean / count
     return total

@@ -3,34 +3,44 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+
+import mlx.core as mx
 
 from app.engine.adapter.bare_model import BareModel
 from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.clocks.slow import Lesson
-from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
+from app.engine.execution.execution import Execution, FastPaths, Objective
 from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.model.language_model import LanguageModel
+from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.runtime.run_ahead_limit import MemoryBound
-from app.engine.tiers.optimizer import Arrays, Gradients
+from app.engine.runtime.untyped import ArrayFunction
+from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import TierPlan
 
-Vectors = Sequence[Any]
+Vectors = Sequence[mx.array]
 """Each tier's numbers as the model holds them, in one float32 vector."""
+
+
+Key = tuple[tuple[int, ...], tuple[int, ...], Objective]
+"""Tiers, lengths of packed examples, objective: one compiled function each."""
 
 
 class BatchGradients:
     """Of one model with its adapter, on this machine and the others. Lives on the MLX thread."""
 
-    def __init__(self, model: Any, plan: TierPlan, fast: FastPaths, machines: Machines) -> None:
+    def __init__(
+        self, model: LanguageModel, plan: TierPlan, fast: FastPaths, machines: Machines
+    ) -> None:
         self._model, self._plan, self._fast, self._machines = model, plan, fast, machines
         self._input = AdapterInput(model, plan)
         self._divergence = partial(summed_divergence, BareModel(model))
         self._bound = MemoryBound()
-        self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._functions: dict[Key, Callable[..., tuple[mx.array, Arrays]]] = {}
 
     def trace(self, held: Vectors, batch: Batch) -> None:
         """Compile for this batch's shape now.
@@ -50,7 +60,7 @@ class BatchGradients:
 
     def summed(
         self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
-    ) -> tuple[Any, Gradients]:
+    ) -> tuple[mx.array, Gradients]:
         """Loss and gradients summed, not averaged, over the trained tokens of all machines."""
         with self._machines.own_random_numbers(), self._bound.kept():
             loss, gradients = self._own_sum(held, batches, tiers)
@@ -73,14 +83,13 @@ class BatchGradients:
 
     def _trace(self, held: Vectors, batch: Batch, objective: Objective) -> None:
         every = tuple(range(len(self._plan.tiers)))
-        import_mlx().eval(self._of_batch(held, batch, every, objective))
+        mx.eval(self._of_batch(held, batch, every, objective))
 
     def _own_sum(
         self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
-    ) -> tuple[Any, Gradients]:
+    ) -> tuple[mx.array, Gradients]:
         """Of this machine's share."""
-        mx = import_mlx()
-        loss: Any = None
+        loss: mx.array | None = None
         total: Gradients = {}
         for batch in map(self._machines.share, batches):
             batch_loss, found = self._of_batch(held, batch, tiers, summed_loss)
@@ -95,34 +104,34 @@ class BatchGradients:
                 total = {tier: total[tier] + gradients[tier] for tier in total}
             if len(batches) > 1:
                 mx.eval(loss, total)  # one micro-batch's activations at a time
+        assert loss is not None  # a step has a batch
         return loss, total
 
     def _of_batch(
         self, held: Vectors, batch: Batch, tiers: tuple[int, ...], objective: Objective
-    ) -> tuple[Any, Arrays]:
+    ) -> tuple[mx.array, Arrays]:
         """By parameter, summed; compiled for the batch's shape the first time."""
         # Packed rows of one length may hold examples of other lengths: not one function.
         key = (tiers, batch.read_lengths, objective)
         if key not in self._functions:
-            random = import_mlx().random.state
-            self._functions[key] = compiled(
+            random = mx.random.state
+            self._functions[key] = maybe_compile(
                 self._function(*key), inputs=[self._model.state, random], outputs=[random]
             )
         inputs = loss_inputs(batch, self._paths_of(objective).head)
-        return self._functions[key](held, *inputs)  # type: ignore[no-any-return]
+        return self._functions[key](held, *inputs)
 
     def _function(
         self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...], objective: Objective
-    ) -> Callable[..., Any]:
+    ) -> ArrayFunction:
         """Loss and gradients of some tiers; the backward pass ends at the lowest of them.
 
         What is made here is kept in `self` and must not hold it: the model would stay in memory
         after the run, until Python's collector came by.
         """
         paths = [path for tier in tiers for path in self._plan.paths(tier)]
-        return gradient_function(
-            self._model, self._paths_of(objective), self._input, paths, packed_lengths, objective
-        )
+        execution = Execution(self._model, self._paths_of(objective))
+        return execution.gradient_function(self._input, paths, packed_lengths, objective)
 
     def _paths_of(self, objective: Objective) -> FastPaths:
         if objective is summed_loss or self._fast.has_split_divergence:

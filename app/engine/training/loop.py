@@ -7,6 +7,8 @@ from functools import partial
 from time import perf_counter
 from typing import Literal
 
+import mlx.core as mx
+
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
 from app.core.events import (
@@ -26,14 +28,13 @@ from app.engine.evaluation.best_validation import BestSoFar
 from app.engine.evaluation.evaluation import count_exact_answers
 from app.engine.evaluation.forgetting_meter import RetentionMeter
 from app.engine.memory.preflight import memory_of
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import (
-    compiles,
-    import_mlx,
+from app.engine.runtime.mlx_runtime import (
     random_key,
     set_random_key,
+    uses_compile,
 )
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.checkpoints import Checkpoint, Progress
@@ -197,10 +198,10 @@ class TrainingLoop:
         Where nothing is compiled there is nothing to trace. `key` is that of the random numbers
         that follow.
         """
-        if compiles():
+        if uses_compile():
             yield from self._stop.stage("Warming up", self._tracing())
         set_random_key(*key)  # tracing draws some too
-        import_mlx().reset_peak_memory()
+        mx.reset_peak_memory()
 
     def _tracing(self) -> Work[None]:
         train = [(self._training.trace, blank) for blank in self._prepared.train.blanks()]
@@ -327,7 +328,7 @@ class TrainingLoop:
             learning_rate=rate,
             trained_tokens=self._trained_tokens,
             tokens_per_second=self._speed.tokens_per_second,
-            peak_memory_bytes=import_mlx().get_peak_memory(),
+            peak_memory_bytes=mx.get_peak_memory(),
             fired=measurement.movement.fired,
             deltas=measurement.movement.deltas,
             pending=measurement.pending,

@@ -1,10 +1,9 @@
 """What a run leaves behind: its events on disk, its checkpoints, and which of them stay."""
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.core.base_model import MANIFEST_KEY
 from app.core.config.evaluation import CheckpointRetention
@@ -12,6 +11,8 @@ from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
 from app.core.files.folders import remove_folder
 from app.engine.model.base_model_digests import WeightsHashing
+from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.untyped import JsonObject
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.training.checkpoints import Checkpoint, Progress, save_adapter, save_checkpoint
 from app.library.reading.checkpoints import prunable_checkpoints
@@ -32,14 +33,14 @@ class Keeper(Protocol):
 
     def log(self, text: str) -> None: ...
 
-    def keep(self, **facts: Any) -> None: ...
+    def keep(self, **facts: object) -> None: ...
 
     def save(
         self,
-        adapter: Mapping[str, Any],
-        adapter_config: Mapping[str, Any],
+        adapter: ArrayMap,
+        adapter_config: JsonObject,
         state: OptimizerState,
-        stiffness: Mapping[str, Any],
+        stiffness: ArrayMap,
         progress: Progress,
     ) -> CheckpointSaved: ...
 
@@ -59,8 +60,8 @@ class RunKeeper:
         keep: CheckpointRetention,
         start: Checkpoint | None = None,
         hashing: WeightsHashing | None = None,
-        origin: Mapping[str, Any] | None = None,
-        stiffness: Mapping[str, Any] | None = None,
+        origin: ArrayMap | None = None,
+        stiffness: ArrayMap | None = None,
     ) -> None:
         """`hashing`, where the base model's weights are not hashed whole yet, begins with the run
         and is looked at after each step. `origin`, the weights of a run that starts from an
@@ -91,16 +92,16 @@ class RunKeeper:
     def log(self, text: str) -> None:
         self._recorder.log(text)
 
-    def keep(self, **facts: Any) -> None:
+    def keep(self, **facts: object) -> None:
         """In the run's manifest."""
         self._recorder.keep(**facts)
 
     def save(
         self,
-        adapter: Mapping[str, Any],
-        adapter_config: Mapping[str, Any],
+        adapter: ArrayMap,
+        adapter_config: JsonObject,
         state: OptimizerState,
-        stiffness: Mapping[str, Any],
+        stiffness: ArrayMap,
         progress: Progress,
     ) -> CheckpointSaved:
         """A new checkpoint, complete on the disk."""
@@ -160,15 +161,15 @@ class NoKeeper:
     def log(self, text: str) -> None:
         pass
 
-    def keep(self, **facts: Any) -> None:
+    def keep(self, **facts: object) -> None:
         pass
 
     def save(
         self,
-        adapter: Mapping[str, Any],  # noqa: ARG002
-        adapter_config: Mapping[str, Any],  # noqa: ARG002
+        adapter: ArrayMap,  # noqa: ARG002
+        adapter_config: JsonObject,  # noqa: ARG002
         state: OptimizerState,  # noqa: ARG002
-        stiffness: Mapping[str, Any],  # noqa: ARG002
+        stiffness: ArrayMap,  # noqa: ARG002
         progress: Progress,
     ) -> CheckpointSaved:
         self.saved_step = progress.step

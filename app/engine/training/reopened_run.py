@@ -8,7 +8,7 @@ from app.core.events import LogMessage
 from app.core.system.compute_environment import ComputeEnvironment
 from app.data.files.model_files import ModelFiles
 from app.engine.model.base_model_digests import WeightsHashing
-from app.engine.runtime.mlx_gateway import computed_by
+from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.training.checkpoints import Checkpoint, set_later_aside
 from app.library.run.layout import checkpoint_folder
 from app.library.run.recorder import RunRecorder
@@ -21,7 +21,7 @@ def reopened_run(
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
-    computer = computed_by()
+    computer = current_computer()
     recorder = RunRecorder.reopen(
         run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
         done.is_validation_due,

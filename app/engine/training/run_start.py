@@ -6,10 +6,12 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import VerificationError
 from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.engine.clocks.anchor import anchor_of
-from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.lm_head import Head
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_gateway import device_name
+from app.engine.runtime.mlx_runtime import device_name
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan, adapted_layers
 from app.engine.tiers.plan_facts import tier_facts
@@ -92,7 +94,7 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
     ):
         raise VerificationError(f"The run does not hold what {start.folder} holds.")
     progress = start.progress
-    counts = [int(count.item()) for count in step.state.fired_counts]
+    counts = [int(number(count)) for count in step.state.fired_counts]
     due = [progress.step // tier.period for tier in plan.tiers]
     is_counted = progress.void_steps_in_all or counts == due
     if progress.step != checkpoint_step(start.folder) or not is_counted:
@@ -103,5 +105,4 @@ def head_message(head: Head | None) -> LogMessage:
     """Where the loss of this run is computed."""
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")
-    also = " and the last layer's feed-forward part are" if head.positionwise else " is"
-    return LogMessage(f"The loss{also} computed where a token is trained, and nowhere else.")
+    return LogMessage("The loss is computed where a token is trained, and nowhere else.")

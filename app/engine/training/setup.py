@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
@@ -31,9 +32,8 @@ from app.data.training_set.training_data import (
 )
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
-from app.engine.audit.comparison import Taken, compared_with_own_code
+from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
-from app.engine.batches.dated_rows import template_day
 from app.engine.batches.training_batches import TrainingBatches
 from app.engine.clocks.slow import SlowClock, opening_slow_clock
 from app.engine.evaluation.forgetting_meter import RetentionTexts, opening_retention_texts
@@ -45,18 +45,18 @@ from app.engine.evaluation.validation_sample import (
     sample_note,
     validation_sets,
 )
-from app.engine.execution.batch_layout import Batching, choosing_batching
-from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import trainable
+from app.engine.execution.batch_layout import Batching
+from app.engine.execution.execution import FastPaths
 from app.engine.model.end_tokens import end_token_note
-from app.engine.model.lm_head import Head, find_head, vocabulary_of
+from app.engine.model.lm_head import Head
 from app.engine.model.loading import BaseModel, loading_base_model
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import is_alone
-from app.engine.runtime.mlx_gateway import import_mlx
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
-from app.engine.tiers.optimizer import Arrays
 from app.engine.tiers.plan import TierPlan, plan_from_data
+from app.engine.training.dated_rows import template_day
 from app.engine.training.gradient_importance import measuring_activity
 
 
@@ -65,6 +65,7 @@ class Prepared:
     """A run, ready for its first step."""
 
     base: BaseModel
+    traits: ModelTraits
     fast: FastPaths
     plan: TierPlan
     batching: Batching
@@ -131,9 +132,11 @@ def _early_rows(saved: Mapping[str, object] | None) -> int:
     return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
 
 
-def _had_another_order(batching: Any, is_mixed: bool) -> bool:
+def _had_another_order(batching: object, is_mixed: bool) -> bool:
     """Whether the run that goes on began with a version that put examples into other batches."""
-    return batching is None or (is_mixed and "is_evenly_mixed" not in batching)
+    if not isinstance(batching, Mapping):
+        return batching is None
+    return is_mixed and "is_evenly_mixed" not in batching
 
 
 def prepare(
@@ -161,7 +164,7 @@ def prepare(
     base = yield from in_stage("Loading the model", loading_base_model(config.model))
     after_loading()
     left_out = add_adapter(base.model, config)
-    import_mlx().eval(base.model.parameters())
+    mx.eval(base.model.parameters())
     start_sha256 = lay_weights(base.model, start) if start else ""
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
@@ -181,15 +184,20 @@ def prepare(
     yield from _notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
-    head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
-    batching = yield from choosing_batching(base.model, head, rows, settings, kept)
+    # By importance there is no plan yet; any has the same paths.
+    probed = yield from probing(
+        base.model,
+        lambda: plan or make_plan(trainable(base.model), replace(config, assign="depth")),
+        rows,
+        settings,
+        _longest(rows, settings),
+        recomputes_layers=config.grad_checkpoint,
+        saved=kept,
+    )
     if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
-    wanted = Taken(FastPaths(head, config.grad_checkpoint), batching.is_packed)
-    taken = yield from _compared(config, base, plan, wanted, _longest(rows, settings))
-    batching = replace(batching, is_packed=taken.is_packed)
-    vocabulary = vocabulary_of(base.model, head)
+    batching, vocabulary = probed.batching, probed.traits.vocabulary
     train = batching.training(rows, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train)
@@ -202,7 +210,8 @@ def prepare(
     known = yield from opening_known_questions(config, dated)
     return Prepared(
         base=base,
-        fast=taken.fast,
+        traits=probed.traits,
+        fast=probed.fast,
         plan=plan,
         batching=batching,
         train=train,
@@ -238,7 +247,7 @@ def with_later_rows(
         "validate on."
     )
     yield from _row_notes(prepared.base, rows)
-    vocabulary = vocabulary_of(prepared.base.model, prepared.head)
+    vocabulary = prepared.traits.vocabulary
     return replace(
         prepared,
         train=prepared.batching.training(rows, vocabulary),
@@ -269,32 +278,6 @@ _NO_ADAPTER = (
     "These modules stay without an adapter, because the model's code reads their weights itself or "
     "mlx-lm could not load it:"
 )
-
-
-_NOT_COMPARED = (
-    "In a trial the model's own gradients were not finite, so what computes them faster here could "
-    "not be compared with its own code."
-)
-
-
-def _compared(
-    config: TrainingConfig,
-    base: BaseModel,
-    plan: TierPlan | None,
-    wanted: Taken,
-    longest: int,
-) -> Generator[Event, None, Taken]:
-    """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
-    yield StageChanged("Checking gradients against the model's own code")
-    # By importance there is no plan yet; any has the same paths.
-    plan = plan or make_plan(trainable(base.model), replace(config, assign="depth"))
-    found = compared_with_own_code(base.model, plan, wanted, longest - 1)
-    if not found.is_finite:
-        yield LogMessage(_NOT_COMPARED, is_warning=True)
-    for name in found.left_out:
-        yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
-    fast = replace(found.taken.fast, has_split_divergence=found.has_split_divergence)
-    return replace(found.taken, fast=fast)
 
 
 def _plan_by_importance(

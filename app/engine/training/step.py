@@ -6,8 +6,10 @@ so that what is measured is what the model holds.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+import mlx.core as mx
+import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.frozen_weights import FrozenWeights
@@ -17,12 +19,16 @@ from app.engine.audit.verification import MovementMeter, StepMeasurement, idle_m
 from app.engine.batches.batches import Batch
 from app.engine.clocks.anchor import Anchor, stiffness_after
 from app.engine.clocks.slow import Lesson, SlowClock
-from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import read_parameters, trainable, write_parameters
+from app.engine.execution.execution import FastPaths
+from app.engine.model.adapter_parameters import read_parameters, write_parameters
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import Arrays, number
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
-from app.engine.tiers.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
+from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.untyped import ArrayFunction
+from app.engine.tiers.optimizer import Gradients, OptimizerState, TieredAdamW
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.gradients import BatchGradients
 
@@ -32,7 +38,7 @@ class TrainingStep:
 
     def __init__(
         self,
-        model: Any,
+        model: LanguageModel,
         optimizer: TieredAdamW,
         state: OptimizerState,
         start: Arrays,
@@ -68,7 +74,7 @@ class TrainingStep:
         self._lessons = LessonAudit(rules or optimizer.rules(), self._audit.positions)
         fast = fast or FastPaths(head, recompute_layers)
         self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
-        self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self._updates: dict[tuple[int, ...], ArrayFunction] = {}
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now, without touching weights or state."""
@@ -80,7 +86,6 @@ class TrainingStep:
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
-        mx = import_mlx()
         self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         due = self._optimizer.plan.due(step)
@@ -118,15 +123,15 @@ class TrainingStep:
             raise
         self.state, self._held = OptimizerState(*tree), held
         measurement = StepMeasurement(
-            loss=loss.item() / trained_tokens,
+            loss=number(loss) / trained_tokens,
             trained_tokens=trained_tokens,
-            gradient_norm=norm.item(),
-            pending=tuple(count.item() for count in self.state.pending_counts),
-            movement=self._meter.movement(measured.tolist()),
+            gradient_norm=number(norm),
+            pending=tuple(int(number(count)) for count in self.state.pending_counts),
+            movement=self._meter.movement(np.array(measured).tolist()),
             is_void=not is_finite.item(),
             base_kl=lesson.mean() if lesson else math.nan,
             pulls=tuple(
-                pulls[tier].item() if tier in pulls else 0.0
+                number(pulls[tier]) if tier in pulls else 0.0
                 for tier in range(len(self._optimizer.plan.tiers) if self._anchor else 0)
             ),
         )
@@ -151,7 +156,6 @@ class TrainingStep:
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite,
         on the base model that it began with."""
-        mx = import_mlx()
         self._audit.finish()
         self._frozen.check(step)
         now = self._meter.read(trainable(self._model))
@@ -171,25 +175,32 @@ class TrainingStep:
         unmoved = self._meter.unmoved(self._held, self._audit.learning_tiers())
         return tiers + idle_modules(unmoved)
 
-    def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
+    def _update(self, due: tuple[int, ...]) -> ArrayFunction:
         if due not in self._updates:
-            self._updates[due] = compiled(self._update_for(due))
+            self._updates[due] = maybe_compile(self._update_for(due))
         return self._updates[due]
 
-    def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
+    def _update_for(self, due: tuple[int, ...]) -> ArrayFunction:
         optimizer = self._optimizer
         strength = self._anchor.strength if self._anchor else 0.0
 
         def update(
-            loss: Any,
+            loss: mx.array,
             gradients: Gradients,
             parameters: Arrays,
-            held: list[Any],
-            tree: list[Any],
-            tokens: Any,
-            rate: Any,
-            anchor: list[list[Any]],
-        ) -> tuple[Any, ...]:
+            held: list[mx.array],
+            tree: list[list[mx.array]],
+            tokens: mx.array,
+            rate: mx.array,
+            anchor: list[list[mx.array]],
+        ) -> tuple[
+            Arrays,
+            dict[int, mx.array],
+            list[list[mx.array]],
+            mx.array,
+            mx.array,
+            dict[int, mx.array],
+        ]:
             state = OptimizerState(*tree)
             pull = Anchor(anchor[0], anchor[1], strength).pulled if anchor else None
             result = optimizer.step(
@@ -207,6 +218,5 @@ class TrainingStep:
         return update
 
 
-def _scalar(value: float) -> Any:
-    mx = import_mlx()
+def _scalar(value: float) -> mx.array:
     return mx.array(value, mx.float32)

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import mlx.core as mx
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config.serialization import config_from_manifest, to_dict
@@ -24,10 +25,10 @@ from app.engine.adapter.starting_weights import (
     starting_notes,
     with_settings_of,
 )
+from app.engine.audit.model_probe import TRAITS_KEY
 from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.evaluation.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.memory.preflight import memory_before, memory_of
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.base_model_digests import (
     WeightsHashing,
     check_is_same,
@@ -35,9 +36,10 @@ from app.engine.model.base_model_digests import (
     merged,
     said_of_tokens,
 )
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import Machines, is_first_machine, join_machines
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer
 from app.engine.runtime.stopping import Made, in_stage, until_one_stops
 from app.engine.training.checkpoints import (
     Checkpoint,
@@ -254,12 +256,12 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
         remember_disk(runs_dir)
     for _ in range(_MOST_NAMES_TRIED):
         try:
-            return RunRecorder.create(run_dir, config, facts, computed_by())
+            return RunRecorder.create(run_dir, config, facts, current_computer())
         except FolderTaken:
             if config.output is not None:
                 raise
             run_dir = choose_run_dir(config, runs_dir)
-    return RunRecorder.create(run_dir, config, facts, computed_by())
+    return RunRecorder.create(run_dir, config, facts, current_computer())
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:
@@ -269,7 +271,6 @@ def _check_stop_after(stop_after: int | None, done: int) -> None:
 
 
 def _set_up_mlx(config: TrainingConfig) -> Machines:
-    mx = import_mlx()
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.reset_peak_memory()
     return join_machines(config.batch_size)
@@ -282,8 +283,10 @@ def _what_must_agree(
     # Large weights may be hashed whole on one machine and not yet on another.
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
-    nowhere: dict[str, Any] = {"output": None, "adapter": None, "data": None, "valid": None}
-    settings = to_dict(replace(config, model=Path(), mix=mix, **nowhere))
+    nowhere = replace(
+        config, model=Path(), mix=mix, output=None, adapter=None, data=None, valid=None
+    )
+    settings = to_dict(nowhere)
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
@@ -322,6 +325,7 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
         TEXT_KEY: prepared.slow.sha256 if prepared.slow else "",
         "plan": prepared.plan.data(),
         "batching": prepared.batching.data(),
+        TRAITS_KEY: prepared.traits.data(),
     }
 
 

@@ -46,9 +46,11 @@ class ModelTokenizer:
 
 @lru_cache(maxsize=1)
 def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
-    from app.engine.model.plain_tokenizer import load_plain_tokenizer
+    from app.data.chat.tokenizer import plain_tokenizer
+    from app.models.tokenizer_loading import load_tokenizer_without_mlx
 
-    return load_plain_tokenizer(tokenizer.model)
+    wrapper = load_tokenizer_without_mlx(tokenizer.model)
+    return None if wrapper is None else plain_tokenizer(wrapper)
 
 
 def get_tokenizer(tokenizer: ModelTokenizer) -> "PlainTokenizer":

@@ -70,10 +70,10 @@ class LoadedCheckpoint:
         return self._model
 
     def _drop(self) -> None:
-        from app.engine.runtime.mlx_gateway import free_unused
+        from app.engine.runtime.mlx_runtime import clear_cache
 
         self._model = None
-        free_unused()
+        clear_cache()
 
 
 def _identity(checkpoint: CheckpointRef) -> tuple[int, ...]:

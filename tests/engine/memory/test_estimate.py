@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -18,9 +19,9 @@ from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.graph import traced
 from app.engine.memory.preflight import estimate_memory, memory_of
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
-from app.engine.runtime.mlx_gateway import compiles, import_mlx, import_mlx_lm
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.mlx_runtime import import_mlx_lm, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -91,7 +92,6 @@ def test_the_estimate_is_within_a_fifth_of_the_measured_peak(
 def test_estimating_reads_no_weights_and_computes_nothing(
     make_model: Any, bits: int | None
 ) -> None:
-    mx = import_mlx()
     folder: Path = make_model(hidden=64, layers=6, bits=bits, dtype="bfloat16")
     weights = (folder / "model.safetensors").stat().st_size
     gc.collect()
@@ -104,7 +104,6 @@ def test_estimating_reads_no_weights_and_computes_nothing(
 
 
 def test_the_estimate_leaves_the_model_as_it_was() -> None:
-    mx = import_mlx()
     shape = Shape("llama", 2, 64)
     model = _model(shape, CONFIG)
     before = dict(trainable(model))
@@ -178,7 +177,7 @@ def test_where_steps_are_bounded_nothing_that_runs_ahead_is_counted(
     needs: dict[bool, list[int]] = {}
     for on_gpu in (False, True):
         monkeypatch.setattr("app.engine.memory.step._known", {})
-        monkeypatch.setattr("app.engine.memory.step.compiles", lambda on_gpu=on_gpu: on_gpu)
+        monkeypatch.setattr("app.engine.memory.step.uses_compile", lambda on_gpu=on_gpu: on_gpu)
         needs[on_gpu] = [
             memory_need(
                 model, replace(CONFIG, grad_checkpoint=recompute), shape.of_batch
@@ -190,7 +189,6 @@ def test_where_steps_are_bounded_nothing_that_runs_ahead_is_counted(
 
 
 def _model(shape: Shape, config: TrainingConfig) -> Any:
-    mx = import_mlx()
     import_mlx_lm()
     module = importlib.import_module(f"mlx_lm.models.{shape.kind}")
     mx.random.seed(0)
@@ -221,7 +219,6 @@ def _model(shape: Shape, config: TrainingConfig) -> Any:
 def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabulary: int) -> int:
     """Over two steps of a model not yet computed, the second of which fires both tiers; what was
     held before isn't counted."""
-    mx = import_mlx()
     gc.collect()
     held = mx.get_active_memory()
     mx.eval(model.parameters())
@@ -249,7 +246,7 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
 def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    if compiles():
+    if uses_compile():
         pytest.skip("a GPU's cache is held to CACHE_LIMIT_BYTES alone")
     data = tmp_path / "texts.jsonl"
     rows = [json.dumps({"text": "a" * length}) for length in range(40, 400, 30)]
@@ -263,6 +260,6 @@ def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
         if isinstance(event, MemoryEstimated):
             estimate = event
         elif isinstance(event, StepFinished):
-            cached.append(import_mlx().get_cache_memory())
+            cached.append(mx.get_cache_memory())
     assert estimate is not None
     assert 0 < max(cached) <= estimate.cache_bytes

@@ -2,18 +2,17 @@
 
 from typing import Any
 
+import mlx.core as mx
 import pytest
 
 from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import traced
-from app.engine.runtime.mlx_gateway import import_mlx
 
 ONE = 4 * 1000
 """Bytes of one array of 1000 numbers."""
 
 
 def peak_of(function: Any, *shapes: tuple[int, ...]) -> int:
-    mx = import_mlx()
     return peak_bytes(traced(function, *(mx.zeros(shape) for shape in shapes)))
 
 
@@ -22,13 +21,10 @@ def test_what_is_given_is_not_counted_and_what_comes_out_is() -> None:
 
 
 def test_a_result_takes_the_place_of_what_is_not_needed_any_more() -> None:
-    mx = import_mlx()
     assert peak_of(lambda a: [mx.exp(mx.exp(mx.exp(a)))], (1000,)) == ONE
 
 
 def test_what_is_used_later_is_kept() -> None:
-    mx = import_mlx()
-
     def function(a: Any) -> list[Any]:
         first = mx.exp(a)
         return [mx.sin(first) + first]
@@ -37,19 +33,16 @@ def test_what_is_used_later_is_kept() -> None:
 
 
 def test_views_cost_nothing_and_their_copies_do() -> None:
-    mx = import_mlx()
     assert peak_of(lambda a: [mx.exp(a).reshape(20, 50).T], (1000,)) == ONE
     assert peak_of(lambda a: [mx.exp(a).reshape(20, 50).T.reshape(-1)], (1000,)) == 2 * ONE
 
 
 def test_tracing_computes_nothing() -> None:
-    mx = import_mlx()
     huge = mx.zeros((1 << 20, 1 << 20))
     assert peak_bytes(traced(lambda a: [(a * 2).sum()], huge)) >= 4 << 40
     assert mx.get_active_memory() < 1 << 33
 
 
 def test_an_operation_mlx_can_t_tell_of_is_an_error_and_not_a_number() -> None:
-    mx = import_mlx()
     with pytest.raises(ValueError, match="CustomTransforms"):
         peak_of(lambda a: [mx.checkpoint(mx.exp)(a)], (10,))

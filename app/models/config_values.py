@@ -9,8 +9,10 @@ import json
 import re
 import types
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from app.core.errors import InputError
 from app.core.text.numbers import digits
 from app.core.text.sanitize import single_line
 
@@ -163,3 +165,11 @@ def shown_value(value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 10**_SHOWN_CHARACTERS:
         return f"a number of {digits(value)} digits"
     return single_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)
+
+
+def config_error(path: Path, fault: str) -> InputError:
+    """For the model in `path`, whose config.json has this `fault`."""
+    return InputError(
+        f"The model in {path} can't be loaded: in {path / 'config.json'}, {fault}.",
+        "Download the model again, or choose another.",
+    )

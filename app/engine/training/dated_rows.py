@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from app.data.chat.template_day import asks_for_the_date
+from app.engine.runtime.untyped import TokenizerWrapper
 from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 
 
-def template_day(tokenizer: Any, saved: Mapping[str, object] | None) -> date | None:
+def template_day(tokenizer: TokenizerWrapper, saved: Mapping[str, object] | None) -> date | None:
     """Today for a new run; for a run that resumes, the day on which it began.
 
     None where the template asks for no date.

@@ -12,7 +12,7 @@ from app.core.errors import InputError
 from app.core.files.paths import starter_model_dir
 from app.data.tokenizing.store import _identity
 from app.engine.model.loading import load_tokenizer
-from app.engine.model.plain_tokenizer import load_plain_tokenizer
+from app.models.tokenizer_loading import load_tokenizer_without_mlx
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,10 +20,10 @@ ASK = """
 import json, sys
 from pathlib import Path
 from app.data.tokenizing.store import _identity
-from app.engine.model.plain_tokenizer import load_plain_tokenizer
-plain = load_plain_tokenizer(Path(sys.argv[1]))
+from app.models.tokenizer_loading import load_tokenizer_without_mlx
+alone = load_tokenizer_without_mlx(Path(sys.argv[1]))
 heavy = sorted({"mlx", "mlx.core", "torch", "PySide6"} & set(sys.modules))
-print(json.dumps([_identity(plain), heavy]))
+print(json.dumps([_identity(alone), heavy]))
 """
 
 
@@ -59,7 +59,9 @@ def test_it_is_the_same_tokenizer_and_brings_no_mlx(tiny_model: Path, thinking_m
 
 
 def test_beside_mlx_it_is_the_same_too(tiny_model: Path) -> None:
-    assert _identity(load_plain_tokenizer(tiny_model)) == _identity(load_tokenizer(tiny_model))  # type: ignore[arg-type]
+    assert _identity(load_tokenizer_without_mlx(tiny_model)) == _identity(
+        load_tokenizer(tiny_model)
+    )  # type: ignore[arg-type]
 
 
 def test_an_architecture_with_a_say_in_it_is_left_to_runs(tiny_model: Path, tmp_path: Path) -> None:
@@ -67,14 +69,14 @@ def test_an_architecture_with_a_say_in_it_is_left_to_runs(tiny_model: Path, tmp_
     shutil.copytree(tiny_model, folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "muse_spark"}))
-    assert load_plain_tokenizer(folder) is None
+    assert load_tokenizer_without_mlx(folder) is None
 
 
 def test_what_is_wrong_is_named(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no model folder"):
-        load_plain_tokenizer(tmp_path / "gone")
+        load_tokenizer_without_mlx(tmp_path / "gone")
     folder = tmp_path / "broken"
     shutil.copytree(tiny_model, folder)
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(InputError, match=r"The tokenizer in .* can't be loaded"):
-        load_plain_tokenizer(folder)
+        load_tokenizer_without_mlx(folder)

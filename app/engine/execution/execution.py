@@ -1,0 +1,115 @@
+"""How a model is run: its patches for training, evaluation and tracing, and their order.
+
+The one place that applies them together and undoes them. Knows nothing of optimizers. What is
+faster here is compared with the model's own code by `app.engine.audit.comparison`.
+"""
+
+from collections.abc import Collection, Iterator, Sequence, Set
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from app.engine.adapter.efficient_lora import gradients_at_once
+from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.execution.attention import attention_in_chunks
+from app.engine.execution.gradient_checkpointing import layers_recomputed
+from app.engine.execution.losses import summed_loss
+from app.engine.execution.sequence_packing import attention_within
+from app.engine.execution.swiglu import lean_gating
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.lm_head import Head
+from app.engine.model.parameter_tree import put
+from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
+from app.engine.runtime.untyped import ArrayFunction
+
+Objective = ArrayFunction
+"""(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""
+
+
+@dataclass(frozen=True)
+class FastPaths:
+    """The faster ways that a run takes instead of the model's own code; a run may go without."""
+
+    head: Head | None = None
+    """The loss in two halves; else it is computed from all logits."""
+    recomputes_layers: bool = False
+    cuts_attention: bool = True
+    has_lean_gating: bool = True
+    has_split_divergence: bool = True
+    """Whether the slow clock's divergence is computed in two halves too."""
+    is_packed: bool = False
+    has_efficient_lora: bool = True
+    """The LoRA layers' own fast call, which is a matter of the model, not of a context."""
+
+
+class Execution:
+    """One model with its fast paths. Each context undoes its patches when it ends."""
+
+    def __init__(self, model: LanguageModel, fast: FastPaths | None = None) -> None:
+        self.model, self.fast = model, fast or FastPaths()
+
+    @contextmanager
+    def evaluating(self, packed_lengths: Sequence[int] = ()) -> Iterator[None]:
+        """Inside, dropout is off; attention stays within each packed example of these lengths."""
+        with evaluating(self.model), self.packing(packed_lengths):
+            yield
+
+    @contextmanager
+    def packing(self, packed_lengths: Sequence[int]) -> Iterator[None]:
+        """Inside, attention stays within each packed example of these lengths, if there are any."""
+        with attention_within(packed_lengths):
+            yield
+
+    @contextmanager
+    def tracing(self, packed_lengths: Sequence[int] = ()) -> Iterator[None]:
+        """Inside, attention is computed as in a training step, without what can't be traced."""
+        with attention_in_chunks(), self.packing(packed_lengths):
+            yield
+
+    @contextmanager
+    def training(self, packed_lengths: Sequence[int], trained: Set[str]) -> Iterator[None]:
+        """Inside, a loss and its gradients are computed at the parameters `trained`, by path.
+
+        The context lasts through the backward pass too, which calls recomputed layers again.
+        """
+        with ExitStack() as patches:
+            patches.enter_context(plain_model_faults(NO_GRADIENTS))
+            # Packed examples are separated first; each one's attention is cut into chunks then.
+            if trained and self.fast.cuts_attention:
+                patches.enter_context(attention_in_chunks())
+            patches.enter_context(self.packing(packed_lengths))
+            if trained:
+                patches.enter_context(gradients_at_once(self.model, trained))
+            if trained and self.fast.has_lean_gating:
+                patches.enter_context(lean_gating(self.model))
+            yield
+
+    def gradient_function(
+        self,
+        adapter: AdapterInput,
+        paths: Collection[str],
+        packed_lengths: tuple[int, ...],
+        objective: Objective = summed_loss,
+    ) -> ArrayFunction:
+        """(tiers' vectors, *`loss_inputs`) → the summed loss, and by path the gradients at `paths`.
+
+        `objective` is summed over the trained tokens instead of the cross-entropy. The backward
+        pass ends at the lowest of `paths`.
+        """
+        trained = dict.fromkeys(paths).keys()
+
+        def loss_of(parameters: ArrayMap, *inputs: mx.array) -> mx.array:
+            put(self.model, parameters)
+            with layers_recomputed(self.model, self.fast.recomputes_layers, trained):
+                return objective(self.model, self.fast.head, *inputs)
+
+        def gradients(vectors: Sequence[mx.array], *inputs: mx.array) -> tuple[mx.array, ArrayMap]:
+            with adapter.given(vectors) as arrays, self.training(packed_lengths, trained):
+                if not trained:
+                    return loss_of({}, *inputs), {}
+                return mx.value_and_grad(loss_of)({path: arrays[path] for path in trained}, *inputs)
+
+        return gradients

@@ -1,0 +1,48 @@
+"""Loads MLX: what must happen before its first import happens here, and nowhere else."""
+
+import ctypes
+import os
+import sys
+from functools import cache
+
+from app.core.errors import RunError
+from app.core.system.bundle import bundled, may_call_compiler
+from app.core.text.sanitize import error_text
+from app.engine.runtime.blas import Blas, load_fast_blas
+
+
+@cache
+def load_mlx() -> Blas:
+    """Import MLX, on Linux with a fast BLAS in front, which is returned; on macOS with Metal's
+    watchdog relaxed.
+
+    Raises RunError where MLX can't be loaded.
+    """
+    blas = Blas()
+    is_first = "mlx.core" not in sys.modules
+    if is_first:
+        # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        # Metal kills long command buffers while the screen is on; read once, when MLX starts
+        # (ml-explore/mlx#3267).
+        os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
+        blas = load_fast_blas()
+    try:
+        if is_first:
+            _load_library()
+        import mlx.core as mx
+    except (ImportError, OSError) as error:
+        raise RunError(
+            f"MLX, the library that computes, could not be loaded: {error_text(error)}.",
+            "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
+        ) from error
+    if is_first and not may_call_compiler() and mx.default_device().type == mx.DeviceType.cpu:
+        mx.disable_compile()  # mlx-lm compiles functions of its own
+    return blas
+
+
+def _load_library() -> None:
+    """In the bundle, load MLX's library from where its shaders are: it looks for them beside
+    itself, and mlx.core would find it through a link elsewhere."""
+    if (library := bundled("mlx/lib/libmlx.dylib")) is not None:
+        ctypes.CDLL(str(library))

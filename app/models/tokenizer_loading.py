@@ -1,0 +1,81 @@
+"""A base model's tokenizer as mlx-lm wraps it, also in processes where MLX is never imported.
+
+To import any part of mlx-lm imports MLX; its module for tokenizers itself needs none.
+"""
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import InputError
+from app.core.system.open_files import open_file_limit_kept
+from app.core.text.sanitize import error_text
+from app.models.config_values import config_error, odd_value, shown_value
+from app.models.foreign_code import NO_CODE, code_refused, needs_code
+from app.models.model_folder import check_model_folder, read_model_config
+
+_FIELD = re.compile(r"^Validation error for field '(\w+)'")
+
+
+def load_tokenizer_without_mlx(path: Path) -> Any:
+    """mlx-lm's `TokenizerWrapper`, as `app.engine.model.loading.load_tokenizer` gives it.
+
+    None where mlx-lm's code for the architecture, which needs MLX, has a say in the tokenizer.
+    Afterwards this process can't import the rest of mlx-lm, unless it had MLX already. Raises
+    InputError naming what is wrong.
+    """
+    if _has_defaults(check_model_folder(path)["model_type"]):
+        return None
+    try:
+        return _tokenizer_module().load(path, NO_CODE)
+    except Exception as error:  # transformers raises many kinds for a missing or broken tokenizer
+        raise tokenizer_error(path, error) from error
+
+
+def tokenizer_error(path: Path, error: Exception) -> InputError:
+    """The sentence for an `error` of transformers or mlx-lm."""
+    if needs_code(error):
+        return code_refused("tokenizer", path)
+    if fault := _config_fault(read_model_config(path), error):
+        return config_error(path, fault)
+    return InputError(
+        f"The tokenizer in {path} can't be loaded: {error_text(error)}.",
+        "A model folder needs tokenizer.json and tokenizer_config.json.",
+    )
+
+
+def _config_fault(config: Mapping[str, Any], error: Exception) -> str | None:
+    """transformers checks all of config.json before it looks at a tokenizer."""
+    if isinstance(error, OSError):
+        return None
+    match = _FIELD.search(str(error))
+    if match and match[1] in config:
+        return f"{match[1]} is {shown_value(config[match[1]])}, which transformers does not accept"
+    is_of_values = isinstance(error, TypeError | AttributeError | ZeroDivisionError)
+    return odd_value(config, error=error) if is_of_values else None
+
+
+def _tokenizer_module() -> Any:
+    if "mlx.core" not in sys.modules and "mlx_lm" not in sys.modules:
+        spec = importlib.util.find_spec("mlx_lm")
+        if spec is None:
+            raise ImportError("mlx_lm is not installed")
+        # The package with its path, but nothing of it run.
+        sys.modules["mlx_lm"] = importlib.util.module_from_spec(spec)
+    with open_file_limit_kept():
+        return importlib.import_module("mlx_lm.tokenizer_utils")
+
+
+def _has_defaults(kind: str) -> bool:
+    """Whether the architecture's own module has a say in the tokenizer."""
+    spec = importlib.util.find_spec("mlx_lm")
+    folders = spec.submodule_search_locations if spec else None
+    source = Path((folders or [""])[0]) / "models" / f"{kind}.py"
+    try:
+        return "TOKENIZER_DEFAULTS" in source.read_text(encoding="utf-8")
+    except OSError:  # an architecture under another name, or a frozen app without sources
+        return False
