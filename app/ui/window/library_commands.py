@@ -16,9 +16,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
+from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
-from app.ui.look import phrases
 >>>>>>> main
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
@@ -324,7 +324,7 @@ class LibraryCommands(QObject):
     @Slot(object, int)
     def _tell_removed(self, run: QueuedRun, place: int) -> None:
         undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or phrases.dataset_name(run.config.data)
+        name = run.config.name or dataset_title(run.config.data)
         self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
 
 >>>>>>> main
