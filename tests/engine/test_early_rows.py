@@ -290,7 +290,7 @@ def test_a_row_that_the_template_refuses_stops_a_run_that_begins_with_it(
 def test_rows_that_the_template_refuses_are_left_out_and_counted_where_that_is_chosen(
     refusing_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    config = replace(refusing_config, bad_rows="leave out")
+    config = replace(refusing_config, bad_rows="skip")
     first = list(train(config))
     assert f"1 row is left out; the first: odd.jsonl, line {ROWS}" in log(first)
     second = list(train(replace(config, output=tmp_path / "again")))

@@ -1,6 +1,5 @@
-"""What the Runs page asks for, done: runs listed, opened, renamed, resumed, continued."""
+"""What the Runs page asks for, done: runs listed, opened, renamed, compared, exported."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,14 +7,19 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+<<<<<<< HEAD
+from app.core.events import RunStarted
+from app.core.text.one_line import one_line
+=======
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
+from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
-from app.ui.look import phrases
+>>>>>>> main
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
@@ -27,25 +31,27 @@ from app.ui.state.live_run import LiveRun
 from app.ui.state.live_series import LiveSeries
 from app.ui.state.places import Place
 from app.ui.state.run_control import RunControl
-from app.ui.state.run_loading import ReadRun, RunToResume, reading, reading_to_resume
-from app.ui.state.run_queue import RunQueue
+from app.ui.state.run_loading import ReadRun, reading
 from app.ui.state.undo import UndoHistory
 from app.ui.system.preferences import Preferences
-from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
+<<<<<<< HEAD
+from app.ui.window.resume_commands import ResumeCommands
+from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.tasks.library import labelling, listing
+
+if TYPE_CHECKING:
+=======
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
+>>>>>>> main
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
 
 _TOLD = "library/interrupted"
-
-
-def _nothing() -> None:
-    """Nobody waits for it."""
 
 
 class LibraryCommands(QObject):
@@ -59,18 +65,17 @@ class LibraryCommands(QObject):
         window: MainWindow,
         page: RunsPage,
         control: RunControl,
-        queue: RunQueue,
-        intake: Intake,
+        resuming: ResumeCommands,
         undo: UndoHistory,
         background: BackgroundThread,
         settings: Preferences,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
-        self._state, self._window, self._control = state, window, control
-        self._intake, self._background = intake, background
+        self._state, self._window, self._resuming = state, window, resuming
+        self._background = background
         self._settings, self._runs_dir = settings, runs_dir
-        self._page, self._queue, self._undo = page, queue, undo
+        self._page = page
         self._live = live
         self._wanted: Path | None = None
         self._opened: Path | None = None
@@ -78,28 +83,21 @@ class LibraryCommands(QObject):
         self._following = LiveRefresh(page.opened)
         self.deleting = TrashActions(background, window.notice, undo, self.tell_failure, self)
         self.exports = RunExport(background, window.notice, self.tell_failure, window)
-        self._wire()
+        self._wire(control)
 
-    def _wire(self) -> None:
+    def _wire(self, control: RunControl) -> None:
         runs, opened = self._page.list, self._page.opened
         self._page.came_into_sight.connect(self._look_for_opened)
         runs.refresh_requested.connect(self.list_runs)
         runs.open_requested.connect(self.open_run)
-        runs.resume_requested.connect(self.resume)
         runs.compare_requested.connect(self.compare)
         runs.delete_requested.connect(self.deleting.delete_runs)
-        runs.waiting_open_requested.connect(self.edit_waiting)
         runs.attempt_requested.connect(self._page.show_attempt)
         opened.back_requested.connect(self._stop_waiting)
         opened.head.chain.run_requested.connect(self.open_run)
-        opened.head.more.continue_requested.connect(self.continue_with_new_data)
-        self._queue.removed.connect(self._tell_removed)
         self._state.run_event_received.connect(self._follow_event)
-        self._control.run_resumed.connect(self._show_resumed)
+        control.run_resumed.connect(self._show_resumed)
         opened.label_changed.connect(self.relabel)
-        opened.resume_requested.connect(self.resume)
-        opened.head.more.repeat_requested.connect(self.repeat)
-        opened.head.more.plain_repeat_requested.connect(self.repeat_plain)
         opened.delete_requested.connect(self.deleting.delete_runs)
         opened.head.more.settings_export_requested.connect(self.exports.ask_settings)
         opened.head.more.data_export_requested.connect(
@@ -109,7 +107,6 @@ class LibraryCommands(QObject):
         self._following.due.connect(self.open_run)
         self._live.grown.connect(self._note_news)
         checkpoints = opened.checkpoints
-        checkpoints.resume_requested.connect(self._resume_checkpoint)
         checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
         checkpoints.thin_out_requested.connect(self._thin_out)
         self.deleting.changed.connect(self.refresh)
@@ -244,9 +241,15 @@ class LibraryCommands(QObject):
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
+<<<<<<< HEAD
+        can_go_on = run.may_go_on and not self._state.phase.is_active
+        sentence = f"“{one_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
+        resume = (lambda: self._resuming.resume(run)) if can_go_on else None
+=======
         can_go_on = run.can_resume and not self._state.phase.is_active
         sentence = f"“{single_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
         resume = (lambda: self.resume(run)) if can_go_on else None
+>>>>>>> main
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
 
     # -- what is done with a run -------------------------------------------------------------
@@ -259,19 +262,12 @@ class LibraryCommands(QObject):
         work = partial(library.label_run, run_dir, name, notes)
         self._background.run(work, lambda _: self.refresh(), fail, run_on_quit=True)
 
-    @Slot(object)
-    def resume(self, run: "RunSummary") -> None:
-        """Resume a run from its last checkpoint."""
-        self._go_on(run.run_dir, None)
-
-    def _resume_checkpoint(self, facts: "CheckpointFacts") -> None:
-        name = None if facts.is_last else facts.folder.name
-        self._go_on(facts.folder.parent.parent, name)
-
     def _thin_out(self) -> None:
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
+<<<<<<< HEAD
+=======
     @Slot(str)
     def resume_named(self, folder: str) -> None:
         """Resume the queue's run in this folder of the library, or start the next if it can't."""
@@ -328,24 +324,14 @@ class LibraryCommands(QObject):
     @Slot(object, int)
     def _tell_removed(self, run: QueuedRun, place: int) -> None:
         undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or phrases.dataset_name(run.config.data)
+        name = run.config.name or dataset_title(run.config.data)
         self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
 
+>>>>>>> main
     def _export_plots(self, details: "RunDetails") -> None:
         if (plots := self._page.opened.plots) is not None:
             self._page.opened.show_part(0)
             self.exports.ask_picture(plots, details.summary.name)
-
-    def _use_settings(self, config: TrainingConfig) -> None:
-        """They become the plan of the next run."""
-        self._state.replace_config(replace(config, output=None))
-        self._intake.inspect_current()
-        self._window.show_place(Place.NEW_RUN)
-
-    def _is_busy(self) -> bool:
-        if why_not := self._state.run_blocker():
-            self._window.notice.tell_problem(why_not)
-        return bool(why_not)
 
     def tell_failure(self, failure: Failure) -> None:
         self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())
