@@ -10,15 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
-from app.@@<<core.wording.names import dataset_title
-from app.library.queue_store import QueuedRun
-from app.ui.data.intake import Intake
->>>>>>> main
-from app.@@||library.queue_store import QueuedRun
-from app.ui.data.intake import Intake
-from app.ui.look import phrases
->>>>>>> main
-from app.@@==@@>>ui.run.live_refresh import LiveRefresh
+from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
 from app.ui.runs.comparison import comparing
@@ -250,131 +242,7 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
-@@<<<<<<<<< HEAD
-=======
-    @Slot(str)
-    def resume_named(self, folder: str) -> None:
-        """Resume the queue's run in this folder of the library, or start the next if it can't."""
-        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
-
-    def _go_on(
-        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
-    ) -> None:
-        if self._is_busy():
-            return
-
-        def begin(run: RunToResume) -> None:
-            if not self._is_busy():
-                self._control.resume(run_dir, checkpoint, run)
-
-        def fail(failure: Failure) -> None:
-            self.tell_failure(failure)
-            otherwise()
-
-        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
-
-    @Slot(object)
-    def repeat(self, details: "RunDetails") -> None:
-        """The run's settings become the plan of the next run."""
-        if details.config is not None:
-            self._use_settings(details.config)
-
-    @Slot(object)
-    def repeat_plain(self, details: "RunDetails") -> None:
-        """The same run as ordinary AdamW: one tier that moves at every step."""
-        if details.config is not None:
-            self._use_settings(as_plain_adamw(details.config, details.summary.name))
-
-    @Slot(object)
-    def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The plan starts from the run's adapter; its data is still to be chosen."""
-        summary = details.summary
-        if summary.adapter_dir is None:
-            return
-        model = Path(summary.model) if summary.model else self._state.config.model
-        self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
-        self._window.show_place(Place.NEW_RUN)
-        self._window.notice.tell(f"The next run continues from “{single_line(summary.name)}”. "
-                                 "Choose its data.")  # fmt: skip
-
-    @Slot(object)
-    def edit_waiting(self, waiting: WaitingRun) -> None:
-        """Its settings become the plan; it leaves the queue once they are added again."""
-        run = next((run for run in self._queue.runs if run.key == waiting.key), None)
-        if run is not None:
-            self._use_settings(run.config)
-            self._queue.begin_edit(run.key)
-
-    @Slot(object, int)
-    def _tell_removed(self, run: QueuedRun, place: int) -> None:
-        undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or dataset_title(run.config.data)
-        self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
-
->>>>>>> main
-@@||<<<<<<< HEAD
-=======
-    @Slot(str)
-    def resume_named(self, folder: str) -> None:
-        """Resume the queue's run in this folder of the library, or start the next if it can't."""
-        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
-
-    def _go_on(
-        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
-    ) -> None:
-        if self._is_busy():
-            return
-
-        def begin(run: RunToResume) -> None:
-            if not self._is_busy():
-                self._control.resume(run_dir, checkpoint, run)
-
-        def fail(failure: Failure) -> None:
-            self.tell_failure(failure)
-            otherwise()
-
-        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
-
-    @Slot(object)
-    def repeat(self, details: "RunDetails") -> None:
-        """The run's settings become the plan of the next run."""
-        if details.config is not None:
-            self._use_settings(details.config)
-
-    @Slot(object)
-    def repeat_plain(self, details: "RunDetails") -> None:
-        """The same run as ordinary AdamW: one tier that moves at every step."""
-        if details.config is not None:
-            self._use_settings(as_plain_adamw(details.config, details.summary.name))
-
-    @Slot(object)
-    def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The plan starts from the run's adapter; its data is still to be chosen."""
-        summary = details.summary
-        if summary.adapter_dir is None:
-            return
-        model = Path(summary.model) if summary.model else self._state.config.model
-        self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
-        self._window.show_place(Place.NEW_RUN)
-        self._window.notice.tell(f"The next run continues from “{single_line(summary.name)}”. "
-                                 "Choose its data.")  # fmt: skip
-
-    @Slot(object)
-    def edit_waiting(self, waiting: WaitingRun) -> None:
-        """Its settings become the plan; it leaves the queue once they are added again."""
-        run = next((run for run in self._queue.runs if run.key == waiting.key), None)
-        if run is not None:
-            self._use_settings(run.config)
-            self._queue.begin_edit(run.key)
-
-    @Slot(object, int)
-    def _tell_removed(self, run: QueuedRun, place: int) -> None:
-        undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or phrases.dataset_name(run.config.data)
-        self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
-
->>>>>>> main
-@@==@@>>    def _export_plots(self, details: "RunDetails") -> None:
+    def _export_plots(self, details: "RunDetails") -> None:
         if (plots := self._page.opened.plots) is not None:
             self._page.opened.show_part(0)
             self.exports.ask_picture(plots, details.summary.name)
