@@ -255,7 +255,9 @@ class TrainingLoop:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{remarks}"
         if score := self._measurements.reached_score:
-            reason = f"{score.correct:,} of {score.total:,} {score.name} are answered."
+            reason = (
+                f"{score.correct:,} of {score.total:,} questions of “{score.name}” are answered."
+            )
         else:
             reason = self._best.summary()
         return "finished", f"Ended early at step {self._step}: {reason}{remarks}"

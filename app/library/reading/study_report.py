@@ -113,9 +113,9 @@ def _row(arm: str, runs: Sequence[TaskSequence], acquisition: float) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
-    mean, half = mean_and_interval(values)
-    if math.isnan(mean):
+    if any(map(math.isnan, values)):
         return "–"
+    mean, half = mean_and_interval(values)
     return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
 
 
