@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.core.config.presets import demo_config
+from app.core.config.presets import demo_config, preset
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
@@ -95,10 +95,11 @@ def test_a_plan_of_something_else_is_not_taken_for_the_sample(settings: Preferen
     assert memory.left_sample(seed=7) == replace(other, seed=7)
 
 
-def test_defaults_leave_data_and_model_alone(settings: Preferences) -> None:
+def test_defaults_learn_and_keep_and_leave_data_and_model_alone(settings: Preferences) -> None:
     config = replace(OWN, data=Path("/d/a.jsonl"), name="mine", mask_prompt=False)
     restored = restored_defaults(config, settings)
-    assert restored == TrainingConfig(model=OWN.model, data=Path("/d/a.jsonl"), name="mine")
+    plain = TrainingConfig(model=OWN.model, data=Path("/d/a.jsonl"), name="mine")
+    assert restored == preset("learn-and-keep").applied_to(plain)
 
 
 def test_what_was_opened_last_comes_first_and_once(settings: Preferences) -> None:

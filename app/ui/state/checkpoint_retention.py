@@ -4,6 +4,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 
 from app.core.config.evaluation import CheckpointRetention
+from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_method
 from app.core.config.training_config import TrainingConfig
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
@@ -14,9 +15,10 @@ LEAN: CheckpointRetention = "best-and-last"
 
 
 def default_config(settings: Preferences) -> TrainingConfig:
-    """The product's settings with what the user chose for all new runs."""
+    """Learn and keep, with the checkpoints that the user keeps of all new runs."""
     is_lean = settings.value(_KEY) == LEAN
-    return TrainingConfig(keep_checkpoints=LEAN if is_lean else "all")
+    plan = TrainingConfig(keep_checkpoints=LEAN if is_lean else "all")
+    return with_learning_method(plan, LEARN_AND_KEEP)
 
 
 class RetentionDefault(QObject):
