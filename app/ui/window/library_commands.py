@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-<<<<<<< HEAD
-from app.core.events import RunStarted
-from app.core.text.one_line import one_line
-=======
-from app.core.config.presets import as_plain_adamw
-from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
-from app.core.wording.names import dataset_title
-from app.library.queue_store import QueuedRun
-from app.ui.data.intake import Intake
->>>>>>> main
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
@@ -35,19 +25,11 @@ from app.ui.state.run_loading import ReadRun, reading
 from app.ui.state.undo import UndoHistory
 from app.ui.system.preferences import Preferences
 from app.ui.window.main_window import MainWindow
-<<<<<<< HEAD
 from app.ui.window.resume_commands import ResumeCommands
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.tasks.library import labelling, listing
-
-if TYPE_CHECKING:
-=======
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoints import CheckpointFacts
->>>>>>> main
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
 
@@ -241,15 +223,9 @@ class LibraryCommands(QObject):
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
-<<<<<<< HEAD
-        can_go_on = run.may_go_on and not self._state.phase.is_active
-        sentence = f"“{one_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
-        resume = (lambda: self._resuming.resume(run)) if can_go_on else None
-=======
         can_go_on = run.can_resume and not self._state.phase.is_active
         sentence = f"“{single_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
-        resume = (lambda: self.resume(run)) if can_go_on else None
->>>>>>> main
+        resume = (lambda: self._resuming.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
 
     # -- what is done with a run -------------------------------------------------------------
@@ -266,68 +242,6 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
-<<<<<<< HEAD
-=======
-    @Slot(str)
-    def resume_named(self, folder: str) -> None:
-        """Resume the queue's run in this folder of the library, or start the next if it can't."""
-        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
-
-    def _go_on(
-        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
-    ) -> None:
-        if self._is_busy():
-            return
-
-        def begin(run: RunToResume) -> None:
-            if not self._is_busy():
-                self._control.resume(run_dir, checkpoint, run)
-
-        def fail(failure: Failure) -> None:
-            self.tell_failure(failure)
-            otherwise()
-
-        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
-
-    @Slot(object)
-    def repeat(self, details: "RunDetails") -> None:
-        """The run's settings become the plan of the next run."""
-        if details.config is not None:
-            self._use_settings(details.config)
-
-    @Slot(object)
-    def repeat_plain(self, details: "RunDetails") -> None:
-        """The same run as ordinary AdamW: one tier that moves at every step."""
-        if details.config is not None:
-            self._use_settings(as_plain_adamw(details.config, details.summary.name))
-
-    @Slot(object)
-    def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The plan starts from the run's adapter; its data is still to be chosen."""
-        summary = details.summary
-        if summary.adapter_dir is None:
-            return
-        model = Path(summary.model) if summary.model else self._state.config.model
-        self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
-        self._window.show_place(Place.NEW_RUN)
-        self._window.notice.tell(f"The next run continues from “{single_line(summary.name)}”. "
-                                 "Choose its data.")  # fmt: skip
-
-    @Slot(object)
-    def edit_waiting(self, waiting: WaitingRun) -> None:
-        """Its settings become the plan; it leaves the queue once they are added again."""
-        run = next((run for run in self._queue.runs if run.key == waiting.key), None)
-        if run is not None:
-            self._use_settings(run.config)
-            self._queue.begin_edit(run.key)
-
-    @Slot(object, int)
-    def _tell_removed(self, run: QueuedRun, place: int) -> None:
-        undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or dataset_title(run.config.data)
-        self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
-
->>>>>>> main
     def _export_plots(self, details: "RunDetails") -> None:
         if (plots := self._page.opened.plots) is not None:
             self._page.opened.show_part(0)

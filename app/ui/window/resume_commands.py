@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 
+from app.core.errors import Failure
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_loading import RunToResume, reading_to_resume
 from app.ui.state.run_queue import RunQueue
 from app.ui.window.main_window import MainWindow
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 
@@ -31,7 +32,7 @@ class ResumeCommands(QObject):
         page: RunsPage,
         control: RunControl,
         queue: RunQueue,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
