@@ -111,12 +111,12 @@ def open_known_questions(
         yield LogMessage("The base model answers none of the general questions.")
         return None
     rows = config.steps * config.batch_size * config.grad_accumulation_steps
-    asked = known[: max(FEWEST, round(SHARE * rows))]
+    sample = known[: max(FEWEST, round(SHARE * rows))]
     yield LogMessage(
         f"The base model answers {len(known)} of {len(pool)} general questions rightly; "
-        f"{len(asked)} of them are asked again at the end."
+        f"{len(sample)} of them are asked again at the end."
     )
-    return KnownQuestions(base, asked)
+    return KnownQuestions(base, sample)
 
 
 def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, None, list[bool]]:

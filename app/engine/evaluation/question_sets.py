@@ -71,14 +71,14 @@ def read_question_sets(
             )
         if note := limits.beyond_sentence(found.beyond_context):
             yield LogMessage(f"Of the {name}: {note}")
-        asked = first_of_draw(found.train, questions_asked(config, len(found.train)), config.seed)
-        if len(asked) < len(found.train):
+        sample = first_of_draw(found.train, questions_asked(config, len(found.train)), config.seed)
+        if len(sample) < len(found.train):
             yield LogMessage(
-                f"Of the {len(found.train):,} {name}, {len(asked):,} are asked before the run and "
+                f"Of the {len(found.train):,} {name}, {len(sample):,} are asked before the run and "
                 "after it, the same ones."
             )
-        batches = BatchLoader(asked, batch_size=32, vocabulary=vocabulary)
-        read.append(QuestionSet(name, batches, len(asked), found.fingerprints))
+        batches = BatchLoader(sample, batch_size=32, vocabulary=vocabulary)
+        read.append(QuestionSet(name, batches, len(sample), found.fingerprints))
     return tuple(read)
 
 

@@ -137,13 +137,13 @@ def _part(mask: mx.array, here: slice) -> mx.array:
 def _agrees(
     model: LanguageModel, head: SplitModel | None, lengths: tuple[int, ...], layers: int
 ) -> bool:
-    given = head.hidden if head else model
+    forward = head.hidden if head else model
     vocabulary = vocabulary_of(model, head)
     tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
     ends = np.cumsum(lengths).tolist()
-    alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
+    alone = mx.concatenate([forward(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
     with packed_attention(lengths) as within:
-        packed = given(tokens)
+        packed = forward(tokens)
     allowed = HIDDEN_STATES.of(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
     is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed

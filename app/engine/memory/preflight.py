@@ -138,10 +138,10 @@ def memory_estimate(
 def _adapted(config: TrainingConfig, four_bits: bool = False) -> LanguageModel:
     model = load_architecture(config.model)
     if four_bits:
-        nn.quantize(model, FOUR_BITS_GROUP, bits=4, class_predicate=_can_be_quantised)
+        nn.quantize(model, FOUR_BITS_GROUP, bits=4, class_predicate=_can_be_quantized)
     add_adapter(model, config)
     return model
 
 
-def _can_be_quantised(_: str, module: nn.Module) -> bool:
+def _can_be_quantized(_: str, module: nn.Module) -> bool:
     return hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS_GROUP == 0

@@ -34,7 +34,7 @@ from app.engine.training.checkpoints import Checkpoint, Progress
 from app.engine.training.coming_rows import ComingRows
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunSink
-from app.engine.training.run_counters import BestValidation, NonFiniteSteps, Speed
+from app.engine.training.run_counters import BestValidation, NonFiniteSteps, Throughput
 from app.engine.training.run_start import (
     check_restored,
     head_message,
@@ -74,11 +74,11 @@ class TrainingLoop:
         self._model = prepared.base.model
         self._head = prepared.head
         self._training = training_step(config, prepared, start, machines)
-        self._speed = Speed()
+        self._throughput = Throughput()
         done = start.progress if start else Progress()
         self._step = done.step
         self._trained_tokens = done.trained_tokens
-        self._voids = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
+        self._non_finite = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
         self._best = BestValidation(done.best_val_loss, done.best_step, done.evals_since_best)
         self._measurements = Measurements(
             prepared, self._best, self._stop, machines, is_validation_due=done.is_validation_due
@@ -150,10 +150,10 @@ class TrainingLoop:
             micro_batches = [next(batches) for _ in range(config.grad_accumulation_steps)]
             begun = perf_counter()
             measurement = self._training.run(micro_batches, step, rate)
-            self._speed.add(measurement.trained_tokens, perf_counter() - begun)
+            self._throughput.add(measurement.trained_tokens, perf_counter() - begun)
             self._step = step
             yield self._finished_step(measurement, rate)
-            yield from self._voids.take(step, measurement.is_void)
+            yield from self._non_finite.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._measurements.after_step(self._step)
             yield from self._measurements.target_score(config, step)
@@ -245,7 +245,7 @@ class TrainingLoop:
         return is_stale or self._measurements.reached_score is not None
 
     def _outcome(self) -> tuple[Outcome, str]:
-        remarks = self._voids.summary() + self._measurements.remark()
+        remarks = self._non_finite.summary() + self._measurements.remark()
         measured = self._measurements
         is_left = measured.is_validation_due or measured.is_last_left or measured.are_questions_left
         if is_left or not self._is_complete():
@@ -281,7 +281,7 @@ class TrainingLoop:
             loss=measurement.loss,
             learning_rate=rate,
             trained_tokens=self._trained_tokens,
-            tokens_per_second=self._speed.tokens_per_second,
+            tokens_per_second=self._throughput.tokens_per_second,
             peak_memory_bytes=mx.get_peak_memory(),
             fired=measurement.movement.fired,
             deltas=measurement.movement.deltas,
@@ -306,8 +306,8 @@ class TrainingLoop:
         progress = Progress(
             step=self._step,
             trained_tokens=self._trained_tokens,
-            void_steps=self._voids.in_a_row,
-            void_steps_in_all=self._voids.in_all,
+            void_steps=self._non_finite.in_a_row,
+            void_steps_in_all=self._non_finite.in_all,
             best_val_loss=self._best.loss,
             best_step=self._best.step,
             evals_since_best=self._best.evals_since,

@@ -33,12 +33,12 @@ def reopened_run(
 
 
 def weights_hashing(
-    files: ModelFiles, digests: BaseModelDigests, kept: BaseModelDigests, start: Checkpoint
+    files: ModelFiles, digests: BaseModelDigests, recorded: BaseModelDigests, start: Checkpoint
 ) -> WeightsHashing | None:
     if digests.is_whole:
         return None
     advice = f"Then resume from {start.folder.name}."
-    return WeightsHashing(files, kept, start.progress.step, advice)
+    return WeightsHashing(files, recorded, start.progress.step, advice)
 
 
 def _computer_notes(start: Checkpoint, computer: ComputeEnvironment) -> list[LogMessage]:

@@ -79,7 +79,7 @@ class NonFiniteSteps:
 WINDOW_STEPS = 20
 
 
-class Speed:
+class Throughput:
     """Counts only the time inside steps: validation and saving do not slow it down."""
 
     def __init__(self) -> None:
