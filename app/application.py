@@ -1,22 +1,21 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QFileOpenEvent, QFontDatabase
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.files.paths import home_dir, logs_dir, runs_dir
+from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import QUEUE_FILE
 from app.ui.away.away import Away
 from app.ui.away.dock import Dock
 from app.ui.away.notifications import Notifications
 from app.ui.away.sleep_guard import SleepGuard
 from app.ui.data.data_page import DataPage
-from app.ui.data.data_services import DataWork
+from app.ui.data.data_services import DataServices
 from app.ui.guide.guide import Guide
 from app.ui.look import icons
 from app.ui.models.model_menu import ModelMenu
@@ -24,46 +23,46 @@ from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.new_run.tier_preview import TierPreview
-from app.ui.playground.chat_session import Trial
-from app.ui.playground.playground_page import TryPage
+from app.ui.playground.chat_session import ChatSession
+from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.plots.lazy_loading import import_plotting
-from app.ui.run.adapter_export import CheckpointExport
+from app.ui.run.adapter_export import AdapterExport
 from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
-from app.ui.state.checkpoint_retention import KeepingDefault, default_config
+from app.ui.state.checkpoint_retention import RetentionDefault, default_config
 from app.ui.state.live_run import LiveRunWatch
 from app.ui.state.live_series import LiveSeries
 from app.ui.state.places import Place
-from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
+from app.ui.state.plan_memory import PlanMemory, remembered_plan
 from app.ui.state.recent import Recent
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
 from app.ui.system import file_manager
-from app.ui.system.error_dialog import ErrorSink
-from app.ui.system.garbage_collector import Collecting
-from app.ui.system.idle_tasks import IdleWork
-from app.ui.system.preferences import Remembered
-from app.ui.system.problem_report import show_report
-from app.ui.system.single_instance import OneWindow
-from app.ui.system.theme_controller import Appearance
-from app.ui.system.unix_signals import Interrupts
+from app.ui.system.error_dialog import ErrorDialog
+from app.ui.system.garbage_collector import GarbageCollector
+from app.ui.system.idle_tasks import IdleTasks
+from app.ui.system.preferences import Preferences
+from app.ui.system.qt_application import make_application
+from app.ui.system.single_instance import SingleInstance
+from app.ui.system.theme_controller import ThemeController
+from app.ui.system.unix_signals import UnixSignals
 from app.ui.window.commands import Commands
 from app.ui.window.edit_commands import EditCommands
 from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow
-from app.ui.window.menus import Handler, Menus
+from app.ui.window.menu_commands import MenuCommands
+from app.ui.window.menus import Menus
 from app.ui.window.opening import Opening
-from app.ui.window.playground_commands import TryCommands
-from app.ui.window.quit_guard import Quitting
+from app.ui.window.plan_commands import PlanCommands
+from app.ui.window.playground_commands import PlaygroundCommands
+from app.ui.window.quit_guard import QuitGuard
+from app.ui.window.resume_commands import ResumeCommands
 from app.ui.window.settings_window import SettingsWindow
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
-
-BODY_PX = 13
-"""The body size of macOS, used everywhere so that layouts agree."""
 
 
 class Nestling(QObject):
@@ -72,28 +71,27 @@ class Nestling(QObject):
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
         super().__init__()
         self._application = application
-        self.collecting = Collecting(self)
+        self.collecting = GarbageCollector(self)
         self.compute = ComputeThread(self)
         self.background = BackgroundThread(self)
-        self.idle_work = IdleWork(self)
-        self.settings = settings = Remembered(home_dir() / "settings.ini", self.background)
+        self.idle_work = IdleTasks(self)
+        self.settings = settings = Preferences(home_dir() / "settings.ini", self.background)
         plan = config or remembered_plan(settings) or default_config(settings)
         self.state = AppState(plan, self)
         self.plan = PlanMemory(self.state, settings)
         self.undo, self.recent = UndoHistory(self), Recent(settings)
-        self.control = RunControl(self.state, self.compute, runs_dir())
+        self.data_work = DataServices(self.state, self.plan, self.background, runs_dir())
+        tokenization = self.data_work.tokenization
+        self.control = RunControl(self.state, self.compute, runs_dir(), tokenization.make_way)
         self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
-        self.data_work = DataWork(self.state, self.plan, self.background, runs_dir())
-        tokenisation = self.data_work.tokenisation
-        self.preview = TierPreview(self.state, self.compute, tokenisation, runs_dir())
-        self.control.make_way = tokenisation.make_way
+        self.preview = TierPreview(self.state, self.compute, tokenization, runs_dir())
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
-        self.export = CheckpointExport(self.background, self)
-        self.appearance = Appearance(application, settings, self)
+        self.export = AdapterExport(self.background, self)
+        self.appearance = ThemeController(application, settings, self)
         self.actions = RunActions(self.state, self.control, self.queue)
         self.live_series, self.pace = LiveSeries(self.state), RunPace(self.state)
         self.live_run = LiveRunWatch(self.state, self.pace)
-        self.trial = Trial(self.state, self.compute)
+        self.trial = ChatSession(self.state, self.compute)
         self.away = Away(
             self.state, settings, SleepGuard(self), Notifications(self, icons.app_icon()),
             Dock(application, icons.app_icon()) if file_manager.HAS_DOCK else None,
@@ -106,14 +104,14 @@ class Nestling(QObject):
         if config is None:
             self.window.restore_place()
 
-    def _make_window(self, settings: Remembered) -> None:
+    def _make_window(self, settings: Preferences) -> None:
         """The pages, and what does the things that they ask for."""
         state, actions = self.state, self.actions
         self.new_run = NewRunPage(state, self.data_work, actions, settings)
         self.data = DataPage(state, self.data_work)
         self.runs = RunsPage(state, self.pace, actions, self.queue, settings)
         self.models = ModelsPage()
-        self.playground = TryPage(self.trial, settings)
+        self.playground = PlaygroundPage(self.trial, settings)
         self.window = MainWindow(
             {
                 Place.NEW_RUN: self.new_run,
@@ -124,66 +122,41 @@ class Nestling(QObject):
             },
             settings,
         )
-        self.errors = ErrorSink(self.window)
-        self.quitting = Quitting(state, self.control, self.window)
-        self.commands = Commands(state, self.window, self.intake, self.mix, self.export, self.runs)
+        self.errors = ErrorDialog(self.window)
+        self.quitting = QuitGuard(state, self.control, self.window)
+        self.commands = Commands(
+            state, self.window, self.intake, self.mix, self.export, self.runs,
+            self.new_run.form.files,
+        )  # fmt: skip
+        self.resume_commands = ResumeCommands(
+            state, self.window, self.runs, self.control, self.queue, self.background, runs_dir()
+        )
+        self.plan_commands = PlanCommands(
+            state, self.window, self.runs, self.queue, self.intake, self.undo
+        )
         self.library_commands = LibraryCommands(
-            state, self.live_series, self.window, self.runs, self.control, self.queue,
-            self.intake, self.undo, self.background, settings, runs_dir(),
+            state, self.live_series, self.window, self.runs, self.control, self.resume_commands,
+            self.undo, self.background, settings, runs_dir(),
         )  # fmt: skip
         self.models_commands = ModelsCommands(
             state, self.models, self.background, self.window.notice, self.window
         )
-        self.try_commands = TryCommands(self.window, self.playground, self.background, runs_dir())
+        self.try_commands = PlaygroundCommands(
+            self.window, self.playground, self.background, runs_dir()
+        )
         self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
-        self.keeping = KeepingDefault(state, settings)
-        self.settings_window = SettingsWindow(self.window, self.appearance, self.keeping, self.away)
+        self.retention = RetentionDefault(state, settings)
+        self.settings_window = SettingsWindow(
+            self.window, self.appearance, self.retention, self.away
+        )
         self.guide = Guide(self.window, self.appearance)
-        self.menus = Menus(self.window, actions, EditCommands(self.undo), self._handlers())
-
-    def _handlers(self) -> dict[str, Handler]:
-        """What each menu item does, by its key."""
-        places = {place.name: lambda place=place: self.window.show_place(place) for place in Place}
-        return {
-            **self.commands.handlers(),
-            **places,
-            "settings": self.settings_window.show,
-            "close": self.quitting.close_front,
-            "quit": self.quitting.quit,
-            "guide": self.guide.show,
-            "show_window": self.window.come_forward,
-            "save_settings": lambda: self.library_commands.exports.ask_plan(self.state.config),
-            "start_queue": self.queue.start,
-            "pause_queue": self.queue.hold,
-            "restore_defaults": self._restore_defaults,
-            "find": self._find,
-            "back": lambda: self._turn(-1),
-            "forward": lambda: self._turn(1),
-            "logs": lambda: self.commands.reveal(logs_dir()),
-            "report": lambda: show_report(self.window),
-        }
-
-    def _turn(self, by: int) -> None:
-        """Back and forward: among the rows of the data, else to all runs."""
-        if self.window.place is Place.DATA:
-            self.data_work.preview.turn(by)
-        elif self.window.place is Place.RUNS and by < 0:
-            self.runs.opened.back_requested.emit()
-
-    def _find(self) -> None:
-        if self.guide.find():
-            return
-        self.window.show_place(Place.RUNS)
-        self.runs.search()
-
-    def _restore_defaults(self) -> None:
-        before = self.state.config
-        self.state.replace_config(restored_defaults(before, self.settings))
-        if self.state.config != before:
-            undo = self.undo.push(
-                "Restore Default Settings", lambda: self.state.replace_config(before)
-            )
-            self.window.notice.tell("Restored the default settings.", "Undo", undo)
+        self.menu_commands = MenuCommands(
+            state, settings, self.window, self.undo, self.runs, self.data_work, self.commands,
+            self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,
+        )  # fmt: skip
+        self.menus = Menus(
+            self.window, actions, EditCommands(self.undo), self.menu_commands.handlers()
+        )
 
     def _wire_pages(self) -> None:
         page, runs, commands = self.new_run, self.runs, self.commands
@@ -192,7 +165,8 @@ class Nestling(QObject):
         page.data.mixed.add_requested.connect(commands.add_dataset)
         page.model.starter_requested.connect(self.intake.use_starter_model)
         page.hero.sample_requested.connect(commands.use_sample)
-        page.form.defaults_requested.connect(self._restore_defaults)
+        page.form.defaults_requested.connect(self.menu_commands.restore_defaults)
+        page.form.files_requested.connect(commands.choose_setting_files)
         for look in (page.data.look_closer_requested, page.header.data_requested,
                      page.rows.data_requested):  # fmt: skip
             look.connect(self.data.look_closer)
@@ -202,8 +176,8 @@ class Nestling(QObject):
         self.data.sample_requested.connect(commands.use_sample)
         self.data.reveal_requested.connect(commands.reveal)
         self.data.use_requested.connect(lambda: self.window.show_place(Place.NEW_RUN))
-        for given in (self.intake, self.mix):
-            given.attention_wanted.connect(self._show_data)
+        for intake in (self.intake, self.mix):
+            intake.attention_wanted.connect(self._show_data)
         self.live_run.changed.connect(runs.list.show_live)
         self.live_run.changed.connect(runs.opened.show_live)
         self.live_run.changed.connect(self.window.show_progress)
@@ -238,7 +212,6 @@ class Nestling(QObject):
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
-        window.may_close = self.quitting.may_close
         self.state.phase_changed.connect(self._follow_phase)
         self.menus.file.aboutToShow.connect(self._prepare_file_menu)
         window.pages.currentChanged.connect(lambda _: self.menus.mark_place(window.place))
@@ -256,7 +229,6 @@ class Nestling(QObject):
         self.queue.went_on.connect(commands.tell_queue_went_on)
         self.queue.added.connect(commands.tell_queued)
         self.queue.updated.connect(commands.tell_queue_updated)
-        self.queue.resume = self.library_commands.resume_named
         self.quitting.decided.connect(self.queue.note_quitting)
         self.runs.opened.head.more.queue_requested.connect(self.queue.add)
         self.control.run_ended.connect(window.notice.leave)
@@ -340,7 +312,7 @@ class Nestling(QObject):
         self.background.run(import_plotting, self._make_plots, self.commands.tell_failure)
 
     def _make_plots(self, _: None) -> None:
-        self.idle_work.add(self.runs.opened.plots_place.making())
+        self.idle_work.add(self.runs.opened.plots_place.steps())
         self.idle_work.add(self.data.loading())
 
     @Slot()
@@ -378,20 +350,20 @@ def run_app(
 ) -> int:
     """Show the window until it is closed; with `autostart` the run begins by itself."""
     application = make_application(argv)
-    one_window = OneWindow(home_dir(), application)
+    one_window = SingleInstance(home_dir(), application)
     if not one_window.is_first:
         return _leave_to_the_first(one_window, config)
     nestling = Nestling(application, config)
     nestling.own_the_process()
     one_window.shown_again.connect(nestling.window.come_forward)
-    interrupts = Interrupts(nestling)
+    interrupts = UnixSignals(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
     for returning in (
         nestling.away.note_application_state,
         nestling.quitting.note_application_state,
     ):
         application.applicationStateChanged.connect(returning)
-    application.may_quit = nestling.quitting.may_quit
+    application.about_to_quit.connect(nestling.quitting.answer_quit)
     application.setQuitOnLastWindowClosed(not file_manager.HAS_DOCK)
     application.paths_opened.connect(lambda _: nestling.window.come_forward())
     application.paths_opened.connect(nestling.opening.open_paths)
@@ -409,7 +381,7 @@ def run_app(
         one_window.close()
 
 
-def _leave_to_the_first(one_window: OneWindow, config: TrainingConfig | None) -> int:
+def _leave_to_the_first(one_window: SingleInstance, config: TrainingConfig | None) -> int:
     """The library has a window already: that one comes forward. Raises InputError if there is
     something that it is not told."""
     if not one_window.bring_first_forward():
@@ -419,50 +391,3 @@ def _leave_to_the_first(one_window: OneWindow, config: TrainingConfig | None) ->
             "Nestling's window is open already.", "Start the run there, or add --terminal."
         )
     return 0
-
-
-class NestlingApplication(QApplication):
-    paths_opened = Signal(object)
-    """Files and folders, as a tuple of paths, that were dropped on the Dock icon or opened from
-    Finder together. macOS sends the first ones before there is a window: they wait for it."""
-
-    def __init__(self, argv: list[str]) -> None:
-        super().__init__(argv)
-        self._waiting: list[Path] = []
-        self._is_window_there = False
-        self.may_quit: Callable[[], bool] = lambda: True
-        """Asked when the system ends the app: from the Dock's menu, or to log out."""
-
-    def event(self, event: QEvent) -> bool:
-        if isinstance(event, QFileOpenEvent) and event.file():
-            self._waiting.append(Path(event.file()))
-            if self._is_window_there and len(self._waiting) == 1:
-                QTimer.singleShot(0, self.hand_over)  # once all events of this moment are in
-            return True
-        if event.type() == QEvent.Type.Quit and not self.may_quit():
-            event.ignore()
-            return True
-        return super().event(event)
-
-    @Slot()
-    def hand_over(self) -> None:
-        """The window takes what was opened, now and from now on."""
-        self._is_window_there = True
-        paths, self._waiting = tuple(self._waiting), []
-        if paths:
-            self.paths_opened.emit(paths)
-
-
-def make_application(argv: Sequence[str]) -> NestlingApplication:
-    """The QApplication with its names, icon and one widget style on every platform."""
-    application = NestlingApplication(list(argv))
-    application.setApplicationName("Nestling")
-    application.setApplicationDisplayName("Nestling")
-    application.setOrganizationName("Nestling")
-    application.setWindowIcon(icons.app_icon())
-    # The style sheet decides every control's look; Fusion draws it alike on macOS and Linux.
-    application.setStyle("Fusion")
-    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
-    font.setPixelSize(BODY_PX)
-    application.setFont(font)
-    return application

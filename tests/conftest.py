@@ -29,7 +29,7 @@ from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_MS
 
 if TYPE_CHECKING:
-    from app.application import NestlingApplication
+    from app.ui.system.qt_application import NestlingApplication
 
 _clear_streams = mx.clear_streams
 
@@ -95,7 +95,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def qapp_cls() -> "type[NestlingApplication]":
     """The application of every test is the program's own."""
-    from app.application import NestlingApplication
+    from app.ui.system.qt_application import NestlingApplication
 
     return NestlingApplication
 

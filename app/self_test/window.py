@@ -6,10 +6,11 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QTimer, qInstallMessageHandler
 from PySide6.QtGui import QImage
 
-from app.application import Nestling, make_application
+from app.application import Nestling
 from app.core.errors import RunError
 from app.core.events import RunFinished
 from app.self_test.runs import short_run
+from app.ui.system.qt_application import make_application
 
 PATIENCE_MS = 60_000
 FEWEST_COLORS = 50

@@ -55,7 +55,8 @@ def main() -> None:
 
 
 def child(data: Path, seconds: float) -> dict[str, str]:
-    from app.application import Nestling, make_application
+    from app.application import Nestling
+    from app.ui.system.qt_application import make_application
 
     application = make_application([])
     nestling = Nestling(application)
@@ -100,12 +101,12 @@ def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> di
     told["read and checked after"] = f"{time.perf_counter() - begun:.1f} s"
     with _timer("turning into tokens", told):
         end = time.perf_counter() + seconds
-        wait(lambda: work.tokenisation.done is not None or time.perf_counter() > end)
-    share = work.tokenisation.share
+        wait(lambda: work.tokenization.done is not None or time.perf_counter() > end)
+    share = work.tokenization.share
     told["turned into tokens"] = "all" if share is None else f"{share:.0%}"
     nestling.data.show_view(ROWS)
     told["another page, painted"] = _paging(nestling, wait)
-    work.tokenisation.stop()
+    work.tokenization.stop()
     nestling.data.show_view(STATISTICS)
     told["limit dragged, painted"] = _dragging(nestling, application)
     return told
@@ -133,7 +134,7 @@ def _dragging(nestling: Any, application: Any) -> str:
     rows = _made_up_rows(DRAGGED_ROWS)
     valid = np.arange(0, len(rows), 10)
     train = np.setdiff1d(np.arange(len(rows)), valid)
-    figures = nestling.data_work.figures
+    figures = nestling.data_work.statistics
     figures.refresh = lambda: None  # these are no figures of the dataset
     curves = LengthDistribution.of([(rows, train)]), LengthDistribution.of([(rows, valid)])
     figures.all = (DataStatistics(*curves, (), 0, 0),)

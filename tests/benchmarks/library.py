@@ -181,8 +181,9 @@ def many_runs(home: Path) -> None:
 
 def window(runs: Path) -> None:
     """The page as a user comes to it, and a run opened: until all is painted."""
-    from app.application import Nestling, make_application
+    from app.application import Nestling
     from app.ui.state.places import Place
+    from app.ui.system.qt_application import make_application
 
     application = make_application(["nestling"])
     nestling = Nestling(application)
@@ -265,7 +266,7 @@ def long_run(home: Path) -> None:
     plots = RunPlots()
     plots.resize(1000, 720)
     plots.show()
-    plots.show_series(run.series, is_live=True)
+    plots.show_series(run.series)
     for plot in plots.plots:
         name = type(plot).__name__
 

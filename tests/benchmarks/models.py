@@ -46,7 +46,8 @@ def write_models(home: Path) -> None:
 
 def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
-    from app.application import Nestling, make_application
+    from app.application import Nestling
+    from app.ui.system.qt_application import make_application
     from app.ui.window.main_window import MODELS, TRAIN
     from app.workers.tasks.models import ListedModels
 

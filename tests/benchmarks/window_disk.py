@@ -30,9 +30,10 @@ def main() -> None:
 
 
 def use_the_window(home: Path) -> None:
-    from app.application import Nestling, make_application
+    from app.application import Nestling
     from app.ui.state.app_state import Phase
     from app.ui.state.places import Place
+    from app.ui.system.qt_application import make_application
     from tests.conftest import write_run
 
     for number in range(50):
@@ -69,7 +70,7 @@ def use_the_window(home: Path) -> None:
     page.show_list()
     page.list.table.selectAll()
     page.list.select(home / "runs" / "run-01", home / "runs" / "run-02")
-    page.list.compare.click()
+    page.list.buttons.compare.click()
     until(lambda: page.views.currentWidget() is page.compared)
     begin("a run trained")
     nestling.commands.use_sample()

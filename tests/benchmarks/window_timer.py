@@ -58,9 +58,10 @@ def _in_a_process(variant: str) -> dict[str, Any]:
 def child(variant: str) -> dict[str, float]:
     from PySide6.QtCore import Qt, QTimer
 
-    from app.application import Nestling, make_application
+    from app.application import Nestling
     from app.core.config.presets import demo_config
     from app.ui.state.app_state import Phase
+    from app.ui.system.qt_application import make_application
 
     application = make_application([])
     nestling = Nestling(application, replace(demo_config(), steps=STEPS))

@@ -17,7 +17,7 @@ from app.library.queue_store import SavedQueue, write_queue
 from app.library.reading.run_store import list_runs
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_folder import choose_run_dir
-from app.ui.system.single_instance import OneWindow
+from app.ui.system.single_instance import SingleInstance
 from tests.small_disk import small_disk
 
 MakeRun = Callable[..., Path]
@@ -44,7 +44,7 @@ def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
         lambda: ensure_own_folder(runs_dir()),
         lambda: write_queue(home / "queue.json", SavedQueue(())),
         lambda: remember_columns(home / "x.csv", None),
-        lambda: OneWindow(home),
+        lambda: SingleInstance(home),
     ):
         with pytest.raises(InputError, match=f"isn't connected: {disconnected} is not mounted"):
             act()

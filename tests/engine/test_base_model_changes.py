@@ -217,7 +217,7 @@ def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) 
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%Y %H:%M') }}" + template.read_text())
     with monkeypatch.context() as patched:
-        patched.setattr("app.engine.training.dated_rows.date", LongAgo)
+        patched.setattr("app.engine.training.run_rows.date", LongAgo)
         list(train(config, stop_after=2))
     shutil.rmtree(cache_dir() / "tokens")
     assert config.output is not None

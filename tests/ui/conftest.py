@@ -1,6 +1,7 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
 import gc
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
@@ -74,12 +75,18 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     return made
 
 
+def nothing_to_wait_for() -> threading.Event:
+    is_free = threading.Event()
+    is_free.set()
+    return is_free
+
+
 @pytest.fixture
 def queue(qapp: QApplication) -> Iterator[RunQueue]:
     """A queue without a window; its state is its parent."""
     compute, background = ComputeThread(qapp), BackgroundThread(qapp)
     state = AppState(TrainingConfig())
-    control = RunControl(state, compute, runs_dir())
+    control = RunControl(state, compute, runs_dir(), nothing_to_wait_for)
     yield RunQueue(state, control, background, home_dir() / QUEUE_FILE)
     background.shut_down()
     compute.shut_down()
@@ -94,7 +101,7 @@ def runs_view(queue: RunQueue, tmp_path: Path, qapp: QApplication, qtbot: QtBot)
 def make_runs_view(queue: RunQueue, folder: Path, qapp: QApplication, qtbot: QtBot) -> RunsView:
     state = queue.parent()
     assert isinstance(state, AppState)
-    made = RunsView(state, queue, Remembered(folder / "s.ini", BackgroundThread(qapp)))
+    made = RunsView(state, queue, Preferences(folder / "s.ini", BackgroundThread(qapp)))
     qtbot.addWidget(made)
     return made
 

@@ -13,11 +13,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QEventLoop, QTimer
 
-from app.application import Nestling, make_application
+from app.application import Nestling
 from app.core.config.presets import demo_config
 from app.core.files.paths import HOME_VARIABLE
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
+from app.ui.system.qt_application import make_application
 from app.ui.system.theme_controller import Look
 
 PICTURES = Path(__file__).parents[2] / ".readme"

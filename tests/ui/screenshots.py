@@ -16,10 +16,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QWidget
 
-from app.application import Nestling, make_application
+from app.application import Nestling
 from app.core.files.paths import HOME_VARIABLE
 from app.ui.state.places import Place
 from app.ui.system import file_manager
+from app.ui.system.qt_application import make_application
 from app.ui.system.theme_controller import Look
 
 SIZES_PX = ((1440, 900), (1024, 700), (820, 560))
@@ -73,7 +74,7 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
         camera.take(f"empty-{place.name.lower()}")
     nestling.commands.use_sample()
     wait_until(nestling.actions.start.isEnabled)
-    wait_until(lambda: state.memory is not None and bool(nestling.data_work.figures.all))
+    wait_until(lambda: state.memory is not None and bool(nestling.data_work.statistics.all))
     window.show_place(Place.NEW_RUN)
     camera.take("plan")
     for title in ("Learn and keep", "By tiers"):

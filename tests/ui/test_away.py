@@ -13,7 +13,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.application import NestlingApplication
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunFinished
@@ -25,7 +24,8 @@ from app.ui.away.sleep_guard import SleepGuard, command
 from app.ui.look import icons
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
+from app.ui.system.qt_application import NestlingApplication
 from app.workers.background_thread import BackgroundThread
 from tests.patience import PATIENCE_SECONDS
 
@@ -139,7 +139,7 @@ class Posted(Notifications):
 class Course:
     """A run of the state, without an engine."""
 
-    def __init__(self, application: NestlingApplication, settings: Remembered) -> None:
+    def __init__(self, application: NestlingApplication, settings: Preferences) -> None:
         self.state = AppState(TrainingConfig(name="survey"), application)
         self.guard = SleepGuard(self.state, ["no-such-tool"])
         self.posted = Posted(self.state)
@@ -161,7 +161,7 @@ class Course:
 @pytest.fixture
 def course(qapp: NestlingApplication, tmp_path: Path) -> Iterator[Course]:
     background = BackgroundThread(qapp)
-    made = Course(qapp, Remembered(tmp_path / "settings.ini", background))
+    made = Course(qapp, Preferences(tmp_path / "settings.ini", background))
     yield made
     made.away.shut_down()
     background.shut_down()

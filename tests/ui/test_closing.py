@@ -8,15 +8,15 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QAbstractButton, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.application import NestlingApplication
 from app.ui.look.stylesheet import stylesheet
 from app.ui.look.theme import LIGHT
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
+from app.ui.system.qt_application import NestlingApplication
 from app.ui.window.main_window import MainWindow
-from app.ui.window.quit_guard import Quitting
+from app.ui.window.quit_guard import QuitGuard
 from app.workers.background_thread import BackgroundThread
 from tests.library.made_up import made_up_step
 
@@ -27,13 +27,12 @@ ACTIVE, INACTIVE = Qt.ApplicationState.ApplicationActive, Qt.ApplicationState.Ap
 class Closing:
     """A window with its question, of a run that is only said to train."""
 
-    def __init__(self, queue: RunQueue, settings: Remembered, has_dock: bool) -> None:
+    def __init__(self, queue: RunQueue, settings: Preferences, has_dock: bool) -> None:
         state = queue.parent()
         assert isinstance(state, AppState)
         self.state, self.control = state, queue._control
         self.window = MainWindow({Place.RUNS: QWidget()}, settings)
-        self.quitting = Quitting(state, self.control, self.window, has_dock=has_dock)
-        self.window.may_close = self.quitting.may_close
+        self.quitting = QuitGuard(state, self.control, self.window, has_dock=has_dock)
         self.left: list[str] = []
         self.quitting.ready.connect(lambda: self.left.append("ready"))
         self.quitting.decided.connect(lambda: self.left.append("decided"))
@@ -65,7 +64,7 @@ def make(
     queue: RunQueue, tmp_path: Path, qapp: NestlingApplication, qtbot: QtBot
 ) -> Callable[[bool], Closing]:
     def closing(has_dock: bool) -> Closing:
-        made = Closing(queue, Remembered(tmp_path / "s.ini", BackgroundThread(qapp)), has_dock)
+        made = Closing(queue, Preferences(tmp_path / "s.ini", BackgroundThread(qapp)), has_dock)
         qtbot.addWidget(made.window)
         return made
 
@@ -235,7 +234,7 @@ def test_the_system_ends_the_app_only_if_nothing_is_in_the_way(
     """From the Dock's menu, or to log out."""
     closing = make(True)
     closing.begin()
-    qapp.may_quit = closing.quitting.may_quit
+    qapp.about_to_quit.connect(closing.quitting.answer_quit)
     try:
         asked = QEvent(QEvent.Type.Quit)
         qapp.sendEvent(qapp, asked)
@@ -243,4 +242,4 @@ def test_the_system_ends_the_app_only_if_nothing_is_in_the_way(
         assert closing.question.isVisible()
         assert closing.window.isVisible()
     finally:
-        qapp.may_quit = lambda: True
+        qapp.about_to_quit.disconnect(closing.quitting.answer_quit)

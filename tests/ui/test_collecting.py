@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.ui.system import garbage_collector as module
-from app.ui.system.garbage_collector import MIDDLE, OLD, YOUNG, Collecting
+from app.ui.system.garbage_collector import MIDDLE, OLD, YOUNG, GarbageCollector
 from tests.patience import PATIENCE_SECONDS
 
 MANY = 20_000
@@ -75,17 +75,17 @@ def test_what_is_garbage_when_the_window_is_shut_down_goes_with_it(
 
 
 @pytest.fixture
-def collecting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecting]:
+def collecting(monkeypatch: pytest.MonkeyPatch) -> Iterator[GarbageCollector]:
     """A window's part that looks often."""
     monkeypatch.setattr(module, "LOOK_EVERY_MS", 2)
     gc.collect()
-    made = Collecting()
+    made = GarbageCollector()
     yield made
     made.shut_down()
 
 
 @pytest.fixture
-def searched(collecting: Collecting) -> Iterator[list[int]]:
+def searched(collecting: GarbageCollector) -> Iterator[list[int]]:
     """The generations that were searched."""
     found: list[int] = []
 
@@ -99,7 +99,7 @@ def searched(collecting: Collecting) -> Iterator[list[int]]:
 
 
 def test_nothing_is_searched_before_as_much_was_made_as_python_waits_for(
-    collecting: Collecting, searched: list[int], qtbot: QtBot
+    collecting: GarbageCollector, searched: list[int], qtbot: QtBot
 ) -> None:
     gc.set_threshold(MANY)
     looks: list[None] = []

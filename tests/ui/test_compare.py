@@ -13,7 +13,7 @@ from app.core.files.paths import runs_dir
 from app.ui.run.run_description import differing_settings, setting_text
 from app.ui.run.widget_export import as_svg
 from app.ui.runs.compare_view import CompareView
-from app.ui.runs.comparison import NAME_LENGTH, comparing, told_apart
+from app.ui.runs.comparison import NAME_LENGTH, comparing, distinct_names
 from app.ui.state.places import Place
 
 MakeRun = Callable[..., Path]
@@ -156,9 +156,9 @@ def test_two_selected_runs_are_compared_in_the_window(
     nestling.window.show_place(Place.RUNS)
     runs = nestling.runs.list
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
-    assert not runs.compare.isEnabled()
+    assert not runs.buttons.compare.isEnabled()
     runs.table.selectAll()
-    runs.compare.click()
+    runs.buttons.compare.click()
     page = nestling.runs
     qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared)
     page.compared.back.click()
@@ -174,13 +174,13 @@ def test_two_selected_runs_are_compared_in_the_window(
     ],
 )
 def test_runs_of_like_names_are_told_apart(names: list[str]) -> None:
-    short = told_apart(names)
+    short = distinct_names(names)
     assert len(set(short)) == len(names)
     assert all(len(name) <= NAME_LENGTH + len(" (4)") for name in short)
 
 
 def test_short_names_that_differ_stand_as_they_are() -> None:
-    assert told_apart(["cats", "dogs"]) == ["cats", "dogs"]
+    assert distinct_names(["cats", "dogs"]) == ["cats", "dogs"]
 
 
 def test_dots_are_shapes_in_an_svg_and_no_pieces_of_a_picture(view: CompareView) -> None:

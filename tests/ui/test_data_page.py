@@ -20,7 +20,7 @@ Drop = Callable[[QWidget, Path], bool]
 
 
 def tokens_are_there(nestling: Nestling) -> Callable[[], bool]:
-    return lambda: nestling.data_work.figures.statistics is not None
+    return lambda: nestling.data_work.statistics.statistics is not None
 
 
 def shown(nestling: Nestling) -> str:
@@ -135,7 +135,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     assert view.effect.text() == "1 validation row (5 %) is cut at the limit."
     assert nestling.new_run.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
     figures = {figure.name: figure.value for figure in view.counted.shown}
-    statistics = nestling.data_work.figures.statistics
+    statistics = nestling.data_work.statistics.statistics
     assert statistics is not None
     assert figures["Tokens"] == f"{statistics.train.usable_tokens(256):,}"
     assert figures["Examples"] == "180 to train on"
@@ -157,16 +157,16 @@ def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
     assert run["Time"].value == "Not known yet"
     home = Path(nestling.control._runs_dir)
     make_run(home / "20260101-cats", model=nestling.state.config.model)
-    nestling.data_work.figures._look_up_speed()
-    qtbot.waitUntil(lambda: nestling.data_work.figures.speed is not None)
+    nestling.data_work.statistics._look_up_speed()
+    qtbot.waitUntil(lambda: nestling.data_work.statistics.speed is not None)
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
     assert timed.value.startswith("about ")
     assert timed.note == "Based on “cats” (8 tokens/s; different settings)"
     config = nestling.state.config
     alike = {name: getattr(config, name) for name in DECIDE_PACE}
     make_run(home / "20270101-dogs", model=config.model, name="dogs", **alike)
-    nestling.data_work.figures._look_up_speed()
-    qtbot.waitUntil(lambda: nestling.data_work.figures.speed.run == "dogs")  # type: ignore[union-attr]
+    nestling.data_work.statistics._look_up_speed()
+    qtbot.waitUntil(lambda: nestling.data_work.statistics.speed.run == "dogs")  # type: ignore[union-attr]
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
     assert timed.note == "Based on “dogs” (8 tokens/s)"
 
@@ -177,9 +177,9 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     assert drop(nestling.window, bad)
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     view = nestling.data.problems
-    assert nestling.data.tabs.checkedId() == PROBLEMS
+    assert nestling.data.tabs.currentIndex() == PROBLEMS
     assert view.counts == {"broken json": 2, "empty": 1, "duplicate": 1}
-    assert nestling.data.tabs.button(PROBLEMS).text() == "Problems (4)"
+    assert nestling.data.tabs.tabText(PROBLEMS) == "Problems (4)"
     assert "Line 10" in view.model.as_text([0])
     view.kind.setCurrentIndex(view.kind.findData("empty"))
     assert view.kind.currentText() == "Empty (1)"
@@ -217,7 +217,7 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     nestling.intake.use_starter_model()
     nestling.commands.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
     work, page = nestling.data_work, nestling.data
-    qtbot.waitUntil(lambda: work.tokenisation.done is not None)
+    qtbot.waitUntil(lambda: work.tokenization.done is not None)
     qtbot.waitUntil(lambda: not nestling.actions.start.isEnabled())
     reason = "No training row can be used: calls.jsonl, line 1: the model's chat template "
     assert page.status.problem.text().startswith(reason)
@@ -268,13 +268,13 @@ def test_a_run_of_too_few_rows_can_t_be_started(
     old = tmp_path / "old.jsonl"
     old.write_text("".join(many.read_text().splitlines(keepends=True)[:1]))
     state.change_config(mix=(MixedDataset(old, 0.1),))
-    qtbot.waitUntil(lambda: len(nestling.data_work.figures.all) == 2)
+    qtbot.waitUntil(lambda: len(nestling.data_work.statistics.all) == 2)
     seeds = 0
     while start.isEnabled():  # until its only row is drawn for validation
         seeds += 1
         state.change_config(seed=seeds)
-        measured = nestling.data_work.figures.all
-        qtbot.waitUntil(lambda before=measured: nestling.data_work.figures.all is not before)
+        measured = nestling.data_work.statistics.all
+        qtbot.waitUntil(lambda before=measured: nestling.data_work.statistics.all is not before)
     assert state.start_blocker() == (
         "No row of the mixed-in old is left to train on: all are held out for validation. "
         "Hold out a smaller share, or none."
@@ -313,7 +313,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     nestling.commands.open_path(unmapped)
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     view = nestling.data.columns
-    assert nestling.data.tabs.checkedId() == COLUMNS
+    assert nestling.data.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
@@ -363,7 +363,7 @@ def test_rows_with_all_inside_one_column_are_told_so_and_no_mapping_is_offered(
     path = tmp_path / "inside.jsonl"
     path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
     nestling.commands.open_path(path)
-    qtbot.waitUntil(lambda: nestling.data.tabs.checkedId() == PROBLEMS)
+    qtbot.waitUntil(lambda: nestling.data.tabs.currentIndex() == PROBLEMS)
     assert "Keeps question, answer inside 'talk'" in nestling.data.problems.model.as_text([0])
     qtbot.waitUntil(lambda: nestling.data_work.preview.looked is not None)
     rows = nestling.data.rows

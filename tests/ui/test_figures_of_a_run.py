@@ -83,7 +83,7 @@ def test_the_figures_are_those_that_the_run_reports(
     state.change_config(max_seq_length=LIMIT, batch_size=4, bad_rows="skip", data=data)
     state.change_config(**settings)
     nestling.intake.inspect_current()
-    qtbot.waitUntil(lambda: len(work.figures.all) == 1 + bool(case.mixed))
+    qtbot.waitUntil(lambda: len(work.statistics.all) == 1 + bool(case.mixed))
     counted = {one.name: one for one in nestling.data.statistics.counted.shown}
     told = {one.name: one for one in nestling.data.statistics.run.shown}
     checked = what_check_says(state)
@@ -102,11 +102,13 @@ def test_the_figures_are_those_that_the_run_reports(
 
     started = state.started
     assert steps == started.steps_per_epoch == checked["epoch"]["steps"]
-    examples = [work.figures.all[i].train.usable_rows(LIMIT) for i in range(len(work.figures.all))]
+    examples = [
+        work.statistics.all[i].train.usable_rows(LIMIT) for i in range(len(work.statistics.all))
+    ]
     assert sum(examples) == started.train_examples
     assert counted["Examples"].value == f"{examples[0]} to train on"
     assert checked["tokens"]["train_rows"] == examples[0]
-    held = sum(one.valid.usable_rows(LIMIT) for one in work.figures.all)
+    held = sum(one.valid.usable_rows(LIMIT) for one in work.statistics.all)
     assert held == started.valid_examples
     trained = counted["Trained tokens"].value
     if case.mixed:
@@ -115,10 +117,12 @@ def test_the_figures_are_those_that_the_run_reports(
     assert checked["epoch"]["trained_tokens"] == state.step.trained_tokens
     assert counted["Tokens"].value == f"{checked['tokens']['tokens']:,}"
     assert counted["Trained tokens"].value == f"{checked['tokens']['trained_tokens']:,}"
-    left_out = sum(one.left_out(LIMIT) for one in work.figures.all)
+    left_out = sum(one.left_out(LIMIT) for one in work.statistics.all)
     said = [note for note in notes if "left out; the first" in note]
     assert [note.split()[0] for note in said] == ([str(left_out)] if left_out else [])
-    cut = sum(s.truncated_rows(LIMIT) for one in work.figures.all for s in (one.train, one.valid))
+    cut = sum(
+        s.truncated_rows(LIMIT) for one in work.statistics.all for s in (one.train, one.valid)
+    )
     said = [note for note in notes if "cut at the end" in note]
     assert [note.split()[0] for note in said] == ([str(cut)] if cut else [])
 

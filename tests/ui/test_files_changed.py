@@ -36,13 +36,13 @@ def texts(count: int, name: str = "row") -> list[str]:
 
 def tokens_of(nestling: Nestling, *rows: int) -> Callable[[], bool]:
     """Each dataset has so many rows, and all are tokens."""
-    figures = nestling.data_work.figures
+    figures = nestling.data_work.statistics
 
     def are_there() -> bool:
-        counted = [sum(one.rows) for one in nestling.data_work.tokenisation.done.sets]
+        counted = [sum(one.rows) for one in nestling.data_work.tokenization.done.sets]
         return bool(figures.all) and counted == list(rows)
 
-    return lambda: nestling.data_work.tokenisation.done is not None and are_there()
+    return lambda: nestling.data_work.tokenization.done is not None and are_there()
 
 
 def test_a_file_that_changes_is_read_again_and_that_is_told(
@@ -156,7 +156,7 @@ def test_the_list_of_problems_stays_in_sight_while_they_are_mended(
     qtbot.waitUntil(lambda: nestling.data.problems.total == 2)
     write(path, texts(20), bad="{oops\n")
     qtbot.waitUntil(lambda: nestling.data.problems.total == 1)
-    assert nestling.data.tabs.checkedId() == PROBLEMS
+    assert nestling.data.tabs.currentIndex() == PROBLEMS
     assert nestling.data.problems.isVisible()
 
 
@@ -168,18 +168,18 @@ def test_look_closer_shows_the_dataset_that_is_wrong(
     bad = write(tmp_path / "bad.jsonl", texts(20), bad="{oops\n")
     nestling.mix.add([bad])
     page = nestling.data
-    qtbot.waitUntil(lambda: page.tabs.checkedId() == PROBLEMS)
+    qtbot.waitUntil(lambda: page.tabs.currentIndex() == PROBLEMS)
     page.chooser.choices[0].click()
     page.show_view(0)
     nestling.window.show_place(Place.NEW_RUN)
     nestling.new_run.data.look_closer.click()
     assert nestling.window.place is Place.DATA
     assert page.chooser.choices[1].isChecked()
-    assert page.tabs.checkedId() == PROBLEMS
+    assert page.tabs.currentIndex() == PROBLEMS
     page.chooser.choices[0].click()
     write(bad, texts(20))
     qtbot.waitUntil(tokens_of(nestling, 20, 20))
     page.show_view(0)
     nestling.new_run.data.look_closer.click()
     assert page.chooser.choices[0].isChecked(), "none is wrong: the one that was shown last"
-    assert page.tabs.checkedId() == 0
+    assert page.tabs.currentIndex() == 0

@@ -20,7 +20,7 @@ from app.application import Nestling
 from app.core.errors import Failure
 from app.core.files.paths import runs_dir
 from app.ui.state.places import Place
-from app.ui.system.error_dialog import ErrorSink
+from app.ui.system.error_dialog import ErrorDialog
 from tests.conftest import write_chats
 from tests.ui.dropped_files import drop
 
@@ -116,7 +116,7 @@ def test_an_error_names_what_it_is_about_as_it_stands(is_app_error: bool, qtbot:
     window = QWidget()
     qtbot.addWidget(window)
     failure = Failure(f"{TURNED} is gone.", f"Put {TURNED} back.", "", is_app_error)
-    ErrorSink(window).show_failure(failure)
+    ErrorDialog(window).show_failure(failure)
     box = window.findChild(QMessageBox)
     assert box is not None
     assert NAME in box.text() + unescape(box.informativeText())

@@ -15,8 +15,8 @@ from app.self_test.parts import SHIPPED
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
 from app.ui.look.theme import DARK
-from app.ui.system.preferences import Remembered
-from app.ui.system.theme_controller import Appearance
+from app.ui.system.preferences import Preferences
+from app.ui.system.theme_controller import ThemeController
 from app.workers.background_thread import BackgroundThread
 
 TITLES = [
@@ -146,8 +146,8 @@ def test_a_new_theme_keeps_the_page_and_its_marks(guide: GuideWindow, qtbot: QtB
 def test_the_window_is_made_when_it_is_asked_for_and_found_again(
     over: QWidget, qapp: QApplication, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    settings = Remembered(tmp_path / "s.ini", BackgroundThread(qapp))
-    guide = Guide(over, Appearance(qapp, settings, over))
+    settings = Preferences(tmp_path / "s.ini", BackgroundThread(qapp))
+    guide = Guide(over, ThemeController(qapp, settings, over))
     assert guide.window is None
     assert not guide.find()
     guide.show()

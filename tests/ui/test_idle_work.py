@@ -10,16 +10,17 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK
-from app.ui.run.lazy_plots import OpenedPlots
+from app.ui.run.lazy_plots import LazyPlots
 from app.ui.state.run_loading import read_run
-from app.ui.system.idle_tasks import IdleWork
+from app.ui.system.idle_tasks import IdleTasks
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
 
 OPENED = """
 import sys
-from app.application import Nestling, make_application
+from app.application import Nestling
+from app.ui.system.qt_application import make_application
 
 application = make_application(["nestling"])
 nestling = Nestling(application)
@@ -52,7 +53,7 @@ def test_plots_are_imported_beside_the_window_and_made_before_a_run_is_opened() 
 
 
 def test_steps_are_done_one_at_a_time_and_in_order(qtbot: QtBot) -> None:
-    work, done = IdleWork(), []
+    work, done = IdleTasks(), []
 
     def steps(name: str) -> Iterator[None]:
         for number in range(2):
@@ -75,9 +76,9 @@ def test_steps_are_done_one_at_a_time_and_in_order(qtbot: QtBot) -> None:
 def test_a_run_that_is_opened_while_plots_are_made_has_them_at_once(
     make_run: MakeRun, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    place = OpenedPlots()
+    place = LazyPlots()
     qtbot.addWidget(place)
-    steps = place.making()
+    steps = place.steps()
     next(steps)
     assert place.plots is None
     place.show_series(read_run(make_run(tmp_path / "a")).series, is_same=False, is_live=False)
@@ -88,9 +89,9 @@ def test_a_run_that_is_opened_while_plots_are_made_has_them_at_once(
 
 
 def test_plots_made_while_the_theme_changes_are_in_the_new_one(qtbot: QtBot) -> None:
-    place = OpenedPlots()
+    place = LazyPlots()
     qtbot.addWidget(place)
-    steps = place.making()
+    steps = place.steps()
     next(steps)
     place.set_theme(DARK)
     list(steps)

@@ -17,7 +17,7 @@ from app.ui.state.app_state import Phase
 from app.ui.state.live_run import LiveRun
 from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import unused_path
@@ -310,7 +310,8 @@ def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(
     assert page.table.columnWidth(0) == 150
     qtbot.waitUntil(
         lambda: (
-            "Size" in Remembered(tmp_path / "s.ini", BackgroundThread(qapp)).text("library/columns")
+            "Size"
+            in Preferences(tmp_path / "s.ini", BackgroundThread(qapp)).text("library/columns")
         )
     )
     again = make_runs_view(queue, tmp_path, qapp, qtbot)

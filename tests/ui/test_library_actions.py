@@ -225,7 +225,7 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
     nestling = shown()
     runs = nestling.runs.list
     runs.select(run)
-    runs.delete.click()
+    runs.buttons.delete.click()
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 1)
     assert not run.exists()
     assert nestling.window.notice.text.text().startswith("Moved “")
@@ -279,7 +279,7 @@ def test_a_run_in_progress_can_not_be_deleted(
     qtbot.waitUntil(lambda: "in progress" in nestling.window.notice.text.text())
     assert run.is_dir()
     nestling.library_commands.list_runs()
-    qtbot.waitUntil(lambda: not nestling.runs.list.delete.isEnabled())
+    qtbot.waitUntil(lambda: not nestling.runs.list.buttons.delete.isEnabled())
     claim.release()
 
 
@@ -427,8 +427,8 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     nestling.intake.use_starter_model()
     nestling.state.change_config(steps=7)
     nestling.window.show_place(Place.RUNS)
-    qtbot.waitUntil(lambda: nestling.runs.list.resume.isEnabled())
-    nestling.runs.list.resume.click()
+    qtbot.waitUntil(lambda: nestling.runs.list.buttons.resume.isEnabled())
+    nestling.runs.list.buttons.resume.click()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.RUNNING)
     assert nestling.state.config.steps == 7, "the plan of the next run is another matter"
     assert nestling.state.evaluation is not None  # the last one before it was stopped
@@ -601,7 +601,7 @@ def test_a_file_of_settings_is_opened_like_a_dataset(
 def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Nestling]) -> None:
     first = build()
     assert first.state.config.keep_checkpoints == "all"
-    first.keeping.action.trigger()
+    first.retention.action.trigger()
     assert first.state.config.keep_checkpoints == "best-and-last"
     first.shut_down()
     assert build().state.config.keep_checkpoints == "best-and-last"
@@ -647,10 +647,10 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     page = nestling.runs
     qtbot.waitUntil(lambda: "Kittens" in [run.name for run in page.list.runs.all_runs])
     page.list.table.selectAll()
-    page.list.compare.click()
+    page.list.buttons.compare.click()
     qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared)
     page.show_list()
-    page.list.delete.click()
+    page.list.buttons.delete.click()
     qtbot.waitUntil(lambda: not page.list.runs.all_runs)
     nestling.undo.undo()
     qtbot.waitUntil(lambda: len(page.list.runs.all_runs) == 2)
@@ -676,7 +676,8 @@ def test_the_run_in_progress_is_opened_as_ours(
     plots = view.plots
     assert plots is not None
     assert plots.series is nestling.live_series.series
-    assert plots.raster.is_live
+    plots.parts.live_choice.group.button(0).click()
+    assert plots.parts.steps.follows_latest
     seen = drawn_losses(plots)
     qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5)
     qtbot.waitUntil(lambda: view.progress.status.text().startswith("Training…"))
@@ -689,7 +690,7 @@ def test_the_run_in_progress_is_opened_as_ours(
     assert plots.series is not nestling.live_series.series
     assert plots.series is not None
     assert plots.series.last_step == nestling.state.step.step  # type: ignore[union-attr]
-    assert not plots.raster.is_live
+    assert not plots.parts.steps.follows_latest
     assert view.checkpoints.model.rowCount() == 1
 
 

@@ -114,7 +114,7 @@ def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
     (mixed,) = nestling.state.config.mix
     assert (mixed.data, mixed.columns) == (letters, "prompt=asked, completion=answered")
     assert shown(nestling)[0][2].startswith("9 examples")
-    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenization.done is not None)
 
 
 def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(

@@ -18,8 +18,8 @@ def show(
     data.write_text("".join(json.dumps(value) + "\n" for value in values))
     nestling.state.change_config(model=model, data=data, batch_size=1, validation_split=0.0)
     nestling.intake.inspect_current()
-    figures, tokenisation = nestling.data_work.figures, nestling.data_work.tokenisation
-    qtbot.waitUntil(lambda: figures.statistics is not None and tokenisation.done is not None)
+    figures, tokenization = nestling.data_work.statistics, nestling.data_work.tokenization
+    qtbot.waitUntil(lambda: figures.statistics is not None and tokenization.done is not None)
 
 
 def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(
@@ -55,7 +55,7 @@ def test_a_row_that_the_template_refuses_is_named_and_start_waits_for_a_choice(
     assert state.start_blocker().startswith(f"a.jsonl, line 2: {reason}.")
     problems.leave_out.click()
     qtbot.waitUntil(lambda: not state.rows_problem)
-    assert state.config.bad_rows == "leave out"
+    assert state.config.bad_rows == "skip"
 
 
 def test_rows_are_shown_cut_at_the_last_learned_position(

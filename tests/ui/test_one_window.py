@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.files.paths import home_dir, runs_dir
 from app.ui.state.places import Place
-from app.ui.system.single_instance import OneWindow
+from app.ui.system.single_instance import SingleInstance
 from tests.patience import PATIENCE_SECONDS
 
 SECOND = """
@@ -26,16 +26,16 @@ def flock(*_):
 if "without locks" in sys.argv: fcntl.flock = flock
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
-from app.ui.system.single_instance import OneWindow
+from app.ui.system.single_instance import SingleInstance
 application = QCoreApplication([])
-one = OneWindow(Path(sys.argv[1]))
+one = SingleInstance(Path(sys.argv[1]))
 print("first" if one.is_first else one.bring_first_forward(), flush=True)
 if "wait" in sys.argv: sys.stdin.read()
 """
 
 
 def test_a_second_window_brings_the_first_forward(qapp: QApplication, qtbot: QtBot) -> None:
-    first = OneWindow(home_dir())
+    first = SingleInstance(home_dir())
     with qtbot.waitSignal(first.shown_again):
         other = second()
     assert first.is_first
@@ -47,10 +47,10 @@ def test_a_killed_window_is_in_nobody_s_way(qapp: QApplication) -> None:
     killed = second("wait")
     assert killed.stdout is not None
     assert killed.stdout.readline().strip() == "first"
-    assert not OneWindow(home_dir()).is_first
+    assert not SingleInstance(home_dir()).is_first
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
-    after = OneWindow(home_dir())
+    after = SingleInstance(home_dir())
     assert after.is_first
     after.close()
 
@@ -62,7 +62,7 @@ def test_on_a_disk_without_locks_the_first_window_is_known_by_its_answer(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    first = OneWindow(home_dir())
+    first = SingleInstance(home_dir())
     assert first.is_first
     with qtbot.waitSignal(first.shown_again):
         other = second("without locks")
@@ -71,7 +71,7 @@ def test_on_a_disk_without_locks_the_first_window_is_known_by_its_answer(
 
 
 def test_another_library_has_a_window_of_its_own(qapp: QApplication, tmp_path: Path) -> None:
-    one, other = OneWindow(tmp_path / "a"), OneWindow(tmp_path / "b")
+    one, other = SingleInstance(tmp_path / "a"), SingleInstance(tmp_path / "b")
     assert one.is_first
     assert other.is_first
     one.close()

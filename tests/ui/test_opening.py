@@ -9,9 +9,10 @@ from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QFileOpenEvent
 from pytestqt.qtbot import QtBot
 
-from app.application import Nestling, NestlingApplication
+from app.application import Nestling
 from app.core.files.paths import runs_dir
 from app.ui.state.places import Place
+from app.ui.system.qt_application import NestlingApplication
 
 
 @pytest.fixture

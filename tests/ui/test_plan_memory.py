@@ -12,7 +12,7 @@ from app.core.config.training_config import MixedDataset, TierConfig, TrainingCo
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
 from app.ui.state.recent import MOST, Recent
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.workers.background_thread import BackgroundThread
 
 OWN = TrainingConfig(model=Path("/models/own"), steps=700, learning_rate=2e-4)
@@ -26,12 +26,12 @@ def background(qapp: QApplication) -> Iterator[BackgroundThread]:
 
 
 @pytest.fixture
-def settings(background: BackgroundThread, tmp_path: Path) -> Remembered:
-    return Remembered(tmp_path / "settings.ini", background)
+def settings(background: BackgroundThread, tmp_path: Path) -> Preferences:
+    return Preferences(tmp_path / "settings.ini", background)
 
 
 def test_the_whole_plan_is_there_again_after_quitting(
-    settings: Remembered, background: BackgroundThread, tmp_path: Path
+    settings: Preferences, background: BackgroundThread, tmp_path: Path
 ) -> None:
     plan = replace(
         OWN, data=Path("/d/a, “b”.jsonl"), mix=(MixedDataset(Path("/d/old"), 0.25, "text=body"),),
@@ -43,16 +43,16 @@ def test_the_whole_plan_is_there_again_after_quitting(
     state.replace_config(plan)
     memory.write()
     background.shut_down()
-    assert remembered_plan(Remembered(tmp_path / "settings.ini", background)) == plan
+    assert remembered_plan(Preferences(tmp_path / "settings.ini", background)) == plan
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"steps": "many"}', '{"from_the_future": 1}'])
-def test_a_plan_that_can_not_be_read_is_none(settings: Remembered, text: str) -> None:
+def test_a_plan_that_can_not_be_read_is_none(settings: Preferences, text: str) -> None:
     settings.set("plan/settings", text)
     assert remembered_plan(settings) is None
 
 
-def test_a_field_that_is_no_number_yet_keeps_the_last_plan(settings: Remembered) -> None:
+def test_a_field_that_is_no_number_yet_keeps_the_last_plan(settings: Preferences) -> None:
     state = AppState(OWN)
     memory = PlanMemory(state, settings)
     memory.write()
@@ -61,7 +61,7 @@ def test_a_field_that_is_no_number_yet_keeps_the_last_plan(settings: Remembered)
     assert remembered_plan(settings) == OWN
 
 
-def test_other_data_gets_the_settings_from_before_the_sample(settings: Remembered) -> None:
+def test_other_data_gets_the_settings_from_before_the_sample(settings: Preferences) -> None:
     state, told = AppState(OWN), []
     memory = PlanMemory(state, settings)
     memory.sample_left.connect(lambda: told.append(1))
@@ -77,7 +77,7 @@ def test_other_data_gets_the_settings_from_before_the_sample(settings: Remembere
     assert told == [1]
 
 
-def test_another_model_leaves_the_sample_its_data_and_questions(settings: Remembered) -> None:
+def test_another_model_leaves_the_sample_its_data_and_questions(settings: Preferences) -> None:
     state = AppState(OWN)
     memory = PlanMemory(state, settings)
     memory.use_sample()
@@ -86,7 +86,7 @@ def test_another_model_leaves_the_sample_its_data_and_questions(settings: Rememb
     assert (config.model, config.learning_rate) == (Path("/models/other"), OWN.learning_rate)
 
 
-def test_a_plan_of_something_else_is_not_taken_for_the_sample(settings: Remembered) -> None:
+def test_a_plan_of_something_else_is_not_taken_for_the_sample(settings: Preferences) -> None:
     state = AppState(OWN)
     memory = PlanMemory(state, settings)
     memory.use_sample()
@@ -95,13 +95,13 @@ def test_a_plan_of_something_else_is_not_taken_for_the_sample(settings: Remember
     assert memory.left_sample(seed=7) == replace(other, seed=7)
 
 
-def test_defaults_leave_data_and_model_alone(settings: Remembered) -> None:
+def test_defaults_leave_data_and_model_alone(settings: Preferences) -> None:
     config = replace(OWN, data=Path("/d/a.jsonl"), name="mine", mask_prompt=False)
     restored = restored_defaults(config, settings)
     assert restored == TrainingConfig(model=OWN.model, data=Path("/d/a.jsonl"), name="mine")
 
 
-def test_what_was_opened_last_comes_first_and_once(settings: Remembered) -> None:
+def test_what_was_opened_last_comes_first_and_once(settings: Preferences) -> None:
     recent = Recent(settings)
     for number in range(MOST + 2):
         recent.add(f"n{number}", Path(f"/d/{number}"))

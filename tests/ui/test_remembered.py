@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from app.core.files.paths import home_dir
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.workers.background_thread import BackgroundThread
 
 
@@ -21,7 +21,7 @@ def test_the_settings_file_is_the_user_s_alone(qapp: QApplication, is_old: bool)
         path.chmod(0o644)
     parent = QObject()
     background = BackgroundThread(parent)
-    settings = Remembered(path, background)
+    settings = Preferences(path, background)
     settings.set("folder", "/private/place")
     settings.close()
     background.shut_down()

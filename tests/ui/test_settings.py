@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -14,8 +14,10 @@ from app.core.config.presets import PRESETS
 from app.core.config.tiers import MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.ui.look.plain_text import tip
+from app.ui.plan.files_field import FilesField
 from app.ui.plan.setting_field import SettingField
 from app.ui.plan.settings_form import FORM_SECTIONS
+from app.ui.state.app_state import AppState
 
 
 def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestling) -> None:
@@ -86,6 +88,35 @@ def test_every_setting_of_a_run_has_a_control_with_its_help(nestling: Nestling) 
             control = shown[field.name].control
             assert control.accessibleName() == field.metadata["label"]
             assert control.toolTip() == tip(field.metadata["help"])
+
+
+def test_files_that_are_asked_and_kept_have_a_control(qtbot: QtBot, tmp_path: Path) -> None:
+    state = AppState(TrainingConfig())
+    questions = FilesField("eval_sets", state, "None")
+    text = FilesField("slow_text", state, "Everyday chats")
+    for field in (questions, text):
+        qtbot.addWidget(field)
+        assert field.clear.isHidden()
+    assert (questions.files.text(), text.files.text()) == ("None", "Everyday chats")
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    questions.take((one, other))
+    text.take((one,))
+    assert state.config.eval_sets == (one, other)
+    assert state.config.slow_text == one
+    assert questions.files.text() == "one, other"
+    questions.clear.click()
+    text.clear.click()
+    assert (state.config.eval_sets, state.config.slow_text) == ((), None)
+
+
+def test_a_click_on_choose_asks_for_the_setting_s_files(nestling: Nestling, qtbot: QtBot) -> None:
+    form = nestling.new_run.form
+    with qtbot.waitSignal(form.files_requested) as asked:
+        form.files["eval_sets"].choose.click()
+    assert asked.args == ["eval_sets"]
+    (dialog,) = nestling.window.findChildren(QFileDialog)
+    assert dialog.fileMode() is QFileDialog.FileMode.ExistingFiles
+    dialog.reject()
 
 
 def test_a_learning_rate_is_written_as_people_write_it(nestling: Nestling, qtbot: QtBot) -> None:

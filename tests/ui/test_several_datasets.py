@@ -12,7 +12,7 @@ from app.core.column_mapping import ColumnMapping
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
-from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.ui.data.data_page import COLUMNS, PROBLEMS
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
 
@@ -43,7 +43,7 @@ def shown(nestling: Nestling) -> str:
 
 
 def measured(nestling: Nestling, count: int) -> Callable[[], bool]:
-    return lambda: len(nestling.data_work.figures.all) == count
+    return lambda: len(nestling.data_work.statistics.all) == count
 
 
 def run_figures(nestling: Nestling) -> dict[str, str]:
@@ -92,7 +92,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     nestling.mix.add([old])
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page = nestling.data
-    assert page.tabs.checkedId() == PROBLEMS
+    assert page.tabs.currentIndex() == PROBLEMS
     assert page.chooser.choices[1].isChecked()
     assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
     assert page.problems.total == 2
@@ -115,7 +115,7 @@ def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
     nestling.commands.open_paths((write("new.jsonl", 30), unmapped))
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page, view = nestling.data, nestling.data.columns
-    assert page.tabs.checkedId() == COLUMNS
+    assert page.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["asked", "answered"])
     for name, role in (("asked", "prompt"), ("answered", "completion")):
         view.roles[name].choose(role)
@@ -176,8 +176,8 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
     nestling.window.show_place(Place.DATA)
     rows, work = nestling.data.rows, nestling.data_work
     nestling.commands.open_path(write("many.jsonl", 20_000))
-    qtbot.waitUntil(lambda: work.tokenisation.share is not None)
-    work.tokenisation.stop()
+    qtbot.waitUntil(lambda: work.tokenization.share is not None)
+    work.tokenization.stop()
     qtbot.waitUntil(lambda: "many.jsonl, row 0" in shown(nestling))
     assert rows.total.text() == "of 20,000"
     rows.number.setValue(19_000)
@@ -188,7 +188,7 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
     qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(nestling))
     rows.previous.click()
     qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
-    assert work.tokenisation.done is None
+    assert work.tokenization.done is None
 
 
 def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
@@ -205,4 +205,4 @@ def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
     assert nestling.state.config.mix == ()
     qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.data.tabs.button(STATISTICS).isVisible()
+    assert nestling.data.tabs.isVisible()

@@ -7,7 +7,8 @@ from tests.patience import PATIENCE_SECONDS
 
 SHOW = """
 import json, sys
-from app.application import Nestling, make_application
+from app.application import Nestling
+from app.ui.system.qt_application import make_application
 
 HEAVY = ("mlx.core", "mlx_lm", "transformers", "pyqtgraph", "numpy", "importlib.metadata")
 application = make_application(["nestling"])

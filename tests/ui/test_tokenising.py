@@ -52,7 +52,7 @@ def write_rows(path: Path, rows: int, spaces: int = 0) -> Path:
 
 
 def in_the_middle(nestling: Nestling) -> Callable[[], bool]:
-    work = nestling.data_work.tokenisation
+    work = nestling.data_work.tokenization
     return lambda: work.share is not None and HASHED < work.share < 0.9
 
 
@@ -65,7 +65,7 @@ def taken() -> int:
 def test_what_was_stopped_goes_on_where_it_was(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
-    work, status = nestling.data_work.tokenisation, nestling.data.status
+    work, status = nestling.data_work.tokenization, nestling.data.status
     nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
@@ -92,7 +92,7 @@ def test_a_run_goes_on_where_the_page_was(
 ) -> None:
     """One that needs all rows before it begins."""
     monkeypatch.setattr("app.data.training_set.early_data.LEAST_BYTES", 2**40)
-    work = nestling.data_work.tokenisation
+    work = nestling.data_work.tokenization
     nestling.state.change_config(steps=1, batch_size=1, validation_split=0.0)
     nestling.state.change_config(mask_prompt=False)
     shares: list[float] = []
@@ -122,7 +122,7 @@ def test_a_run_goes_on_where_the_page_was(
 def test_the_page_goes_on_after_a_run_that_needed_few_rows(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
-    work = nestling.data_work.tokenisation
+    work = nestling.data_work.tokenization
     nestling.state.change_config(steps=1, batch_size=1, validation_split=0.0, mask_prompt=False)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
@@ -141,7 +141,7 @@ def test_after_tokens_are_made_a_run_makes_none(
     nestling.state.run_event_received.connect(lambda e: stages.append(getattr(e, "stage", "")))
     nestling.state.change_config(steps=1)
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenization.done is not None)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert "Reading the dataset" in stages
@@ -151,7 +151,7 @@ def test_after_tokens_are_made_a_run_makes_none(
 def test_another_model_or_mask_starts_anew(
     nestling: Nestling, chat_file: Path, qtbot: QtBot
 ) -> None:
-    work = nestling.data_work.tokenisation
+    work = nestling.data_work.tokenization
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(lambda: work.done is not None)
     first = work.done
@@ -171,7 +171,7 @@ def test_a_template_that_never_ends_is_said_to_be_tried_and_can_be_stopped(
     model, loop = tmp_path / "endless", "{% for i in range(99999) %}"
     shutil.copytree(tiny_model, model)
     (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
-    strip, work = nestling.data.status, nestling.data_work.tokenisation
+    strip, work = nestling.data.status, nestling.data_work.tokenization
     nestling.state.change_config(model=model)
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(lambda: strip.text.text() == "Trying the chat template …")
@@ -184,7 +184,7 @@ def test_a_template_that_never_ends_is_said_to_be_tried_and_can_be_stopped(
 def test_a_file_that_vanishes_is_told_in_a_sentence(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
-    work = nestling.data_work.tokenisation
+    work = nestling.data_work.tokenization
     nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
@@ -201,7 +201,7 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
 def test_a_process_that_is_killed_can_be_gone_on_from(
     nestling: Nestling, larger: Path, qtbot: QtBot
 ) -> None:
-    work, reader = nestling.data_work.tokenisation, nestling.data_work.reader
+    work, reader = nestling.data_work.tokenization, nestling.data_work.reader
     nestling.commands.open_path(larger)
     qtbot.waitUntil(in_the_middle(nestling))
     assert reader.process_id is not None
@@ -234,17 +234,17 @@ def test_several_files_and_what_is_mixed_in_are_all_made_before_a_run(
     stages: list[str] = []
     nestling.state.run_event_received.connect(lambda e: stages.append(getattr(e, "stage", "")))
     nestling.commands.open_path(folder)
-    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
-    first = nestling.data_work.tokenisation.done
+    qtbot.waitUntil(lambda: nestling.data_work.tokenization.done is not None)
+    first = nestling.data_work.tokenization.done
     nestling.state.change_config(steps=1, mix=(MixedDataset(other, 0.25),))
     work = nestling.data_work
-    qtbot.waitUntil(lambda: work.tokenisation.done not in (None, first))
+    qtbot.waitUntil(lambda: work.tokenization.done not in (None, first))
     work.preview.go_to(26)
     qtbot.waitUntil(lambda: bool(work.preview.rows) and work.preview.rows[0].number == 26)
     assert work.preview.total == 40
     shown = nestling.data.rows.text.toPlainText()
     assert "Row 27 · train-00001-of-00002.jsonl, line 2 " in shown
-    qtbot.waitUntil(lambda: work.figures.statistics is not None)
+    qtbot.waitUntil(lambda: work.statistics.statistics is not None)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     figures = {figure.name: figure for figure in nestling.data.statistics.run.shown}
     assert figures["Steps per epoch"].value == "12", "36 rows and 12 mixed in, in batches of 4"

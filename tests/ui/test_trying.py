@@ -18,7 +18,7 @@ from app.core.files.paths import runs_dir
 from app.core.generation_events import AnswerEnded, Sampling, TextAdded
 from app.engine.training.trainer import train
 from app.ui.playground.chat_session import IN_PROGRESS
-from app.ui.playground.playground_page import EMPTY, LOOKING, READY, TALK, TryPage
+from app.ui.playground.playground_page import EMPTY, LOOKING, READY, TALK, PlaygroundPage
 from app.ui.run.run_description import base_model_facts
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
@@ -76,7 +76,7 @@ def begin(nestling: Nestling, question: str) -> None:
     nestling.playground.composer.send.click()
 
 
-def said(page: TryPage, side: str, turn: int = -1) -> str:
+def said(page: PlaygroundPage, side: str, turn: int = -1) -> str:
     return page.conversation.turns[turn].answers[side].text.toPlainText()  # type: ignore[index]
 
 
@@ -147,7 +147,7 @@ def test_a_run_is_tried_from_the_list_and_after_training(
     shown.runs.show_list()
     qtbot.waitUntil(lambda: shown.runs.list.runs.rowCount() == 2)
     shown.runs.list.select(run_dir)
-    shown.runs.list.attempt.click()
+    shown.runs.list.buttons.attempt.click()
     qtbot.waitUntil(lambda: _run_dir(shown) == run_dir)
 
 
@@ -214,7 +214,7 @@ def test_a_question_stopped_before_the_first_word_is_not_remembered(
     assert answers["base"].status.text() == "Stopped before the first word."
 
 
-def choose_other(page: TryPage) -> None:
+def choose_other(page: PlaygroundPage) -> None:
     other = page.chooser.checkpoint
     other.setCurrentIndex(1 - other.currentIndex())
     other.activated.emit(other.currentIndex())

@@ -27,7 +27,7 @@ from app.core.files.paths import home_dir, runs_dir
 from app.core.system.version import version_line
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.state.places import Place
-from app.ui.system.error_dialog import ErrorSink
+from app.ui.system.error_dialog import ErrorDialog
 from app.ui.system.theme_controller import Look
 
 
@@ -150,7 +150,7 @@ def test_an_unforeseen_error_is_shown_once_with_its_details(qtbot: QtBot) -> Non
     window = QWidget()
     qtbot.addWidget(window)
     window.show()
-    sink = ErrorSink(window)
+    sink = ErrorDialog(window)
     before = sys.excepthook
     sink.install()
     try:
@@ -164,7 +164,7 @@ def test_an_unforeseen_error_is_shown_once_with_its_details(qtbot: QtBot) -> Non
         sys.excepthook = before
     boxes = shown_boxes()
     assert len(boxes) == 1
-    assert "did not foresee" in boxes[0].text()
+    assert boxes[0].text() == "Something went wrong."
     assert "Traceback" in boxes[0].detailedText()
     boxes[0].close()
 
@@ -173,7 +173,7 @@ def test_a_foreseen_error_is_shown_as_its_sentence(qtbot: QtBot) -> None:
     window = QWidget()
     qtbot.addWidget(window)
     window.show()
-    ErrorSink(window).show_failure(Failure("The disk is full.", "Free some.", "trace", True))
+    ErrorDialog(window).show_failure(Failure("The disk is full.", "Free some.", "trace", True))
     (box,) = shown_boxes()
     assert (box.text(), box.informativeText(), box.detailedText()) == (
         "The disk is full.", "Free some.", "",

@@ -14,7 +14,7 @@ from app.ui.away.notifications import Notifications
 from app.ui.away.sleep_guard import SleepGuard
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 
 _KEY = "away/notify"
 
@@ -26,7 +26,7 @@ class Away(QObject):
     def __init__(
         self,
         state: AppState,
-        settings: Remembered,
+        settings: Preferences,
         guard: SleepGuard,
         notifications: Notifications,
         dock: Dock | None,

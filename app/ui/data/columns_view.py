@@ -111,8 +111,8 @@ class ColumnsView(QWidget):
         self._try()
 
     def _add_row(self, index: int, column: "ColumnSample", role: str) -> None:
-        choice = CalmComboBox({"": UNUSED} | {role: role.capitalize() for role in ROLES})
-        choice.setAccessibleName(f"Role of the column {column.name}")
+        roles = {"": UNUSED} | {role: role.capitalize() for role in ROLES}
+        choice = CalmComboBox(roles, f"Role of the column {column.name}")
         choice.setFixedWidth(_ROLE_PX)
         choice.choose(role)
         choice.activated.connect(lambda _: self._try())

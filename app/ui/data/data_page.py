@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.errors import Failure
 from app.ui.data.columns_view import ColumnsView
-from app.ui.data.data_services import DataWork
+from app.ui.data.data_services import DataServices
 from app.ui.data.dataset_chooser import DatasetChooser
 from app.ui.data.dataset_text import summary
 from app.ui.data.problems_view import ProblemsView
@@ -28,6 +28,7 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
+from app.ui.widgets.tab_row import TabRow
 from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
@@ -44,15 +45,15 @@ class DataPage(QWidget):
     reveal_requested = Signal(object)
     """Path of a file."""
 
-    def __init__(self, state: AppState, work: DataWork) -> None:
+    def __init__(self, state: AppState, work: DataServices) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state, self._work, self._datasets = state, work, work.datasets
         self.rows = RowsView(work.preview, work.datasets)
-        self.statistics = StatisticsView(state, work.figures, work.tokenisation, work.datasets)
-        self.problems = ProblemsView(state, work.figures, work.datasets)
+        self.statistics = StatisticsView(state, work.statistics, work.tokenization, work.datasets)
+        self.problems = ProblemsView(state, work.statistics, work.datasets)
         self.columns = ColumnsView(state, work.preview, work.looker, work.datasets)
-        self.status = StatusStrip(state, work.tokenisation, work.datasets)
+        self.status = StatusStrip(state, work.tokenization, work.datasets)
         self.chooser = DatasetChooser(state, work.datasets)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
@@ -86,18 +87,11 @@ class DataPage(QWidget):
         self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
 
     def _make_full(self) -> QWidget:
-        self.tabs = QButtonGroup(self)
-        self.tabs.idClicked.connect(self._views.setCurrentIndex)
-        for index, name in enumerate(_TABS):
-            tab = QPushButton(name)
-            tab.setObjectName("tab")
-            tab.setCheckable(True)
-            tab.setAutoDefault(False)
-            tab.setChecked(index == ROWS)
-            self.tabs.addButton(tab, index)
+        self.tabs = TabRow(_TABS, "Views of the data")
+        self.tabs.currentChanged.connect(self._views.setCurrentIndex)
         full = QWidget()
         whole = column(self.summary, self.status, spacing=12)
-        whole.addLayout(row(*self.tabs.buttons(), None, spacing=4))
+        whole.addLayout(row(self.tabs, None))
         whole.addWidget(self._views, 1)
         full.setLayout(whole)
         return full
@@ -135,8 +129,8 @@ class DataPage(QWidget):
     def _connect(self) -> None:
         work, datasets = self._work, self._datasets
         work.intake.reading_begun.connect(self._show_rows)
-        for given in (work.intake, work.mix):
-            given.attention_wanted.connect(self.show_what_is_wrong)
+        for intake in (work.intake, work.mix):
+            intake.attention_wanted.connect(self.show_what_is_wrong)
         self.problems.reread_requested.connect(datasets.read_shown_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)
@@ -155,8 +149,7 @@ class DataPage(QWidget):
             view.set_theme(theme)
 
     def show_view(self, index: int) -> None:
-        self.tabs.button(index).setChecked(True)
-        self._views.setCurrentIndex(index)
+        self.tabs.setCurrentIndex(index)
 
     def show_what_is_wrong(self, path: Path) -> None:
         """A dataset that was just read, in the view in which it can be put right; what is shown
@@ -206,7 +199,7 @@ class DataPage(QWidget):
 
     def _name_tabs(self) -> None:
         count = self.problems.total
-        self.tabs.button(PROBLEMS).setText(f"Problems ({count:,})" if count else "Problems")
+        self.tabs.setTabText(PROBLEMS, f"Problems ({count:,})" if count else "Problems")
 
 
 def _empty_title(is_reading: bool, failure: Failure | None) -> str:

@@ -10,9 +10,9 @@ from app.ui.data.intake import Intake
 from app.ui.data.minimum_rows import EnoughRows
 from app.ui.data.mix_intake import MixIntake
 from app.ui.data.preview import Preview
-from app.ui.data.statistics_loader import Figures
-from app.ui.data.tokenization import Tokenisation
-from app.ui.data.tokenizer_loader import TokenizerSource
+from app.ui.data.statistics_loader import StatisticsLoader
+from app.ui.data.tokenization import Tokenization
+from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
 from app.workers.background_thread import BackgroundThread
@@ -20,7 +20,7 @@ from app.workers.data_process import DataProcess
 from app.workers.jobs.datasets import WarmUp
 
 
-class DataWork(QObject):
+class DataServices(QObject):
     def __init__(
         self, state: AppState, plan: PlanMemory, background: BackgroundThread, runs_dir: Path
     ) -> None:
@@ -31,16 +31,16 @@ class DataWork(QObject):
         """Answers at once what the user looks at."""
         self.intake = Intake(state, plan, background, self.reader)
         self.mix = MixIntake(state, background, self.reader)
-        self.intake.further_given.connect(self.mix.expect)
+        self.intake.further_datasets_opened.connect(self.mix.expect)
         self.datasets = Datasets(state, self.intake, self.mix)
-        self.tokenizer = TokenizerSource(state, self.looker)
-        self.tokenisation = Tokenisation(state, self.reader, self.tokenizer, self.datasets)
-        self.preview = Preview(state, self.looker, self.tokenizer, self.datasets, self.tokenisation)
+        self.tokenizer = TokenizerLoader(state, self.looker)
+        self.tokenization = Tokenization(state, self.reader, self.tokenizer, self.datasets)
+        self.preview = Preview(state, self.looker, self.tokenizer, self.datasets, self.tokenization)
         self.watch = FileWatch(state, self.looker, self.datasets)
-        self.figures = Figures(
-            state, self.looker, background, self.datasets, self.tokenisation, runs_dir
+        self.statistics = StatisticsLoader(
+            state, self.looker, background, self.datasets, self.tokenization, runs_dir
         )
-        self.enough = EnoughRows(state, self.datasets, self.tokenisation, self.figures)
+        self.enough = EnoughRows(state, self.datasets, self.tokenization, self.statistics)
 
     def begin(self) -> None:
         """Once the window is seen: have ready what the first drop needs."""

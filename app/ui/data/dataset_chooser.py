@@ -1,11 +1,12 @@
 """The run's datasets side by side, each with its share; the one that is shown is marked."""
 
-from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QWidget
 
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
 from app.ui.look import phrases
 from app.ui.look.plain_text import set_caption, set_tip
+from app.ui.look.radio_segment import RadioSegment
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.ui.widgets.layout import restyle
@@ -23,7 +24,7 @@ class DatasetChooser(QWidget):
         self._state, self._datasets = state, datasets
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(datasets.show)
-        self.choices: list[QPushButton] = []
+        self.choices: list[RadioSegment] = []
         self._grid = QGridLayout()
         self._grid.setSpacing(6)
         whole = QHBoxLayout(self)
@@ -53,21 +54,19 @@ class DatasetChooser(QWidget):
             gone.hide()
             gone.deleteLater()
         while len(self.choices) < count:
-            made = QPushButton()
+            made = RadioSegment()
             made.setObjectName("dataset")
-            made.setCheckable(True)
-            made.setAutoDefault(False)
             made.setMinimumWidth(_LEAST_PX)
             number = len(self.choices)
             self._group.addButton(made, number)
             self._grid.addWidget(made, number // A_ROW, number % A_ROW)
             self.choices.append(made)
 
-    def _show(self, choice: QPushButton, one: RunDataset, share: float) -> None:
+    def _show(self, choice: RadioSegment, one: RunDataset, share: float) -> None:
         name = phrases.shortened(one.name, SHORT_NAME)
-        told = _state_words(one)
+        words = _state_words(one)
         text = f"{name}  {share * 100:.3g} %"
-        text = f"{text} · {told}" if told else text
+        text = f"{text} · {words}" if words else text
         if choice.text().replace("&&", "&") != text:
             set_caption(choice, text)
             choice.setAccessibleName(f"{one.name}, {share * 100:.3g} % of the rows")

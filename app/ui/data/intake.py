@@ -36,7 +36,7 @@ class Intake(QObject):
     """How much of it was read, 0 to 1."""
     reading_ended = Signal(object)
     """Reading: the dataset that is in use now, if one is; the one that was read, or another."""
-    further_given = Signal(object)
+    further_datasets_opened = Signal(object)
     """Paths of the datasets that were given beside the run's own, to be mixed into it."""
     attention_wanted = Signal(object)
     """Path of the dataset that was just dropped: it can't be trained on as it is."""
@@ -80,7 +80,7 @@ class Intake(QObject):
                 self.open_path(path)
         if datasets:
             share = 1 / len(datasets)
-            self.further_given.emit(tuple(datasets[1:]))
+            self.further_datasets_opened.emit(tuple(datasets[1:]))
             mix = tuple(MixedDataset(path, share) for path in datasets[1:])
             self.open_dataset(datasets[0], mix)
 
@@ -172,7 +172,7 @@ class Intake(QObject):
         self._state.begin_inspection()
         self.reading_begun.emit(reading)
 
-        def told(value: InspectedDataset | float) -> None:
+        def on_value(value: InspectedDataset | float) -> None:
             if self._wanted is not wanted:
                 return
             if isinstance(value, float):
@@ -190,7 +190,7 @@ class Intake(QObject):
                 self._refuse_dataset(reading.data, end.failure)
             self._tell_reading()
 
-        self._job = self._reader.run(InspectDataset(reading), told, ended)
+        self._job = self._reader.run(InspectDataset(reading), on_value, ended)
 
     def _drop_job(self) -> None:
         if self._job is not None:

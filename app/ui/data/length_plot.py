@@ -16,7 +16,7 @@ from app.ui.plots.style import (
     TOP_PX,
     QuietAxis,
     ValueAxis,
-    colour,
+    color,
     small_font,
     style_axis,
 )
@@ -130,16 +130,16 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self.setBackground(theme.surface)
         style_axis(self.left, theme, "rows", grid=True)
         style_axis(self.bottom, theme, "tokens in a row", grid=False)
-        for bars, brush in ((self.kept, colour(theme.accent, 0.75)),
-                            (self.cut, colour(theme.danger, 0.75))):  # fmt: skip
+        for bars, brush in ((self.kept, color(theme.accent, 0.75)),
+                            (self.cut, color(theme.danger, 0.75))):  # fmt: skip
             bars.setOpts(brush=brush, pen=pg.mkPen(theme.surface, width=1))
         self.line.setPen(pg.mkPen(theme.text, width=2))
         self.context.setPen(pg.mkPen(theme.warning, width=1, style=Qt.PenStyle.DashLine))
         self.context.label.setColor(theme.text)
-        self.context.label.fill = pg.mkBrush(colour(theme.surface, 0.85))
+        self.context.label.fill = pg.mkBrush(color(theme.surface, 0.85))
         self.line.setHoverPen(pg.mkPen(theme.accent, width=3))
         self.line.label.setColor(theme.text)
-        self.line.label.fill = pg.mkBrush(colour(theme.surface, 0.85))
+        self.line.label.fill = pg.mkBrush(color(theme.surface, 0.85))
 
     def sizeHint(self) -> QSize:
         return QSize(480, 220)

@@ -3,8 +3,8 @@
 from PySide6.QtCore import QObject, Slot
 
 from app.ui.data.datasets import Datasets
-from app.ui.data.statistics_loader import Figures
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.statistics_loader import StatisticsLoader
+from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 
 
@@ -12,14 +12,18 @@ class EnoughRows(QObject):
     """Too few rows are only known once all are tokens; before that a run finds out by itself."""
 
     def __init__(
-        self, state: AppState, datasets: Datasets, tokenisation: Tokenisation, figures: Figures
+        self,
+        state: AppState,
+        datasets: Datasets,
+        tokenization: Tokenization,
+        statistics: StatisticsLoader,
     ) -> None:
         super().__init__(state)
         self._state, self._datasets = state, datasets
-        self._tokenisation, self._figures = tokenisation, figures
+        self._tokenization, self._statistics = tokenization, statistics
         state.config_changed.connect(self.refresh)
-        figures.changed.connect(self.refresh)
-        tokenisation.changed.connect(self.refresh)
+        statistics.changed.connect(self.refresh)
+        tokenization.changed.connect(self.refresh)
         datasets.changed.connect(self.refresh)
 
     @Slot()
@@ -27,9 +31,9 @@ class EnoughRows(QObject):
         self._state.set_rows_problem(self._why_not())
 
     def _why_not(self) -> str:
-        if (failure := self._tokenisation.refusal) is not None and self._datasets.all:
+        if (failure := self._tokenization.refusal) is not None and self._datasets.all:
             return f"{failure.message} {failure.hint}".strip()
-        done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
+        done, measured, datasets = self._tokenization.done, self._statistics.all, self._datasets.all
         if done is None or not measured or len(measured) != len(datasets):
             return ""
         from app.data.rows.bad_rows import stopping_error

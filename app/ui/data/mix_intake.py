@@ -43,7 +43,7 @@ class MixIntake(QObject):
         """What was known of those that are read again."""
         self._jobs: dict[Key, int] = {}
         self._versions = count(1)
-        self._given: set[Path] = set()
+        self._opened_paths: set[Path] = set()
         state.config_changed.connect(self._read_new)
         self._read_new()
 
@@ -55,7 +55,7 @@ class MixIntake(QObject):
     @Slot(object)
     def expect(self, paths: Iterable[Path]) -> None:
         """The user has just given these, and is to be shown what is wrong with them."""
-        self._given.update(paths)
+        self._opened_paths.update(paths)
 
     @Slot(object)
     def add(self, paths: Sequence[Path]) -> None:
@@ -67,7 +67,7 @@ class MixIntake(QObject):
                 continue
             left = MAX_MIXED_SHARE - sum(mixed.share for mixed in mix)
             mix.append(MixedDataset(path, round(max(0.01, min(FIRST_SHARE, left)), 4)))
-            self._given.add(path)
+            self._opened_paths.add(path)
         self._change(mix)
 
     def remove(self, index: int) -> None:
@@ -128,7 +128,7 @@ class MixIntake(QObject):
             self._before[key] = known
         self._known[key] = RunDataset(reading, share_read=0.0, version=next(self._versions))
 
-        def told(value: InspectedDataset | float) -> None:
+        def take(value: InspectedDataset | float) -> None:
             if self._jobs.get(key) != number:
                 return
             if isinstance(value, float):
@@ -142,7 +142,7 @@ class MixIntake(QObject):
                 del self._jobs[key]
                 self._end(key, end)
 
-        number = self._reader.run(InspectDataset(reading), told, ended)
+        number = self._reader.run(InspectDataset(reading), take, ended)
         self._jobs[key] = number
         self._tell()
 
@@ -164,8 +164,8 @@ class MixIntake(QObject):
         ]
         self._change(mix)
         self._tell()
-        if path in self._given:
-            self._given.discard(path)
+        if path in self._opened_paths:
+            self._opened_paths.discard(path)
             if read.facts.problem_count:
                 self.attention_wanted.emit(path)
 
@@ -179,8 +179,8 @@ class MixIntake(QObject):
         self._tell()
 
     def _tell(self) -> None:
-        told = (self._why_not(mixed) for mixed in self._state.config.mix)
-        self._state.set_mix_problem(next(filter(None, told), ""))
+        reasons = (self._why_not(mixed) for mixed in self._state.config.mix)
+        self._state.set_mix_problem(next(filter(None, reasons), ""))
         self.changed.emit()
 
     def _why_not(self, mixed: MixedDataset) -> str:

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenization import Tokenisation
-from app.ui.data.tokenizer_loader import TokenizerSource
+from app.ui.data.tokenization import Tokenization
+from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.state.app_state import AppState
+from app.ui.state.latest_request import LatestRequest
 from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
@@ -45,13 +46,13 @@ class Preview(QObject):
         self,
         state: AppState,
         process: DataProcess,
-        tokenizer: TokenizerSource,
+        tokenizer: TokenizerLoader,
         datasets: Datasets,
-        tokenisation: Tokenisation,
+        tokenization: Tokenization,
     ) -> None:
         super().__init__(state)
-        self._state, self._process, self._datasets = state, process, datasets
-        self._tokenizer, self._tokenisation = tokenizer, tokenisation
+        self._state, self._datasets = state, datasets
+        self._tokenizer, self._tokenization = tokenizer, tokenization
         self.rows: tuple[PreviewRow, ...] = ()
         self.looked: HeadRows | None = None
         """The first rows, which need no tokens."""
@@ -62,14 +63,13 @@ class Preview(QObject):
         self._dataset: RunDataset | None = None
         self._places: dict[tuple[object, ...], tuple[int, int]] = {}
         """Where the user was in datasets that are not shown now."""
-        self._job: int | None = None
-        self._asked: tuple[object, ...] = ()
-        self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
-        self._timer.timeout.connect(self._ask)
+        self._request = LatestRequest(
+            process, _DELAY_MS, self,
+            key=self._deciding, job=self._work, take=self._take, end=self._end,
+        )  # fmt: skip
         datasets.changed.connect(self.follow)
-        state.config_changed.connect(self.refresh)
-        tokenizer.changed.connect(self.refresh)
-        tokenisation.changed.connect(self.refresh)
+        for changed in (state.config_changed, tokenizer.changed, tokenization.changed):
+            changed.connect(self._request.refresh)
 
     @property
     def is_rendered(self) -> bool:
@@ -84,7 +84,7 @@ class Preview(QObject):
     @property
     def _stored(self) -> TokenizedDatasets | None:
         """Where the shown rows are tokens; None too where the model takes none of them."""
-        if (done := self._tokenisation.done) is None:
+        if (done := self._tokenization.done) is None:
             return None
         return done if any(done.sets[self._index_in(done)].rows) else None
 
@@ -126,6 +126,7 @@ class Preview(QObject):
             if self._dataset is not None:
                 self._leave()
                 self._dataset, self.looked, self.rows = None, None, ()
+                self._request.drop()
                 self.changed.emit()
         elif self._is_looked_at(shown):
             is_known_now = shown.facts is not None and self._dataset != shown
@@ -145,7 +146,7 @@ class Preview(QObject):
         self._leave()
         self._dataset, self.looked, self.rows, self.failure = dataset, None, (), ""
         self.first, self.file = self._places.pop(_identity(dataset), (0, 0))
-        self._ask_now()
+        self._request.ask()
         self.changed.emit()
 
     def _leave(self) -> None:
@@ -157,7 +158,7 @@ class Preview(QObject):
         """Show the page that begins with a row, 0-based; the nearest there is."""
         last = row if (total := self.total) is None else total - 1
         self.first = max(0, min(row, last))
-        self._ask_now()
+        self._request.ask()
         self.changed.emit()
 
     def turn(self, pages: int) -> None:
@@ -165,43 +166,26 @@ class Preview(QObject):
 
     def show_rows_a_page(self, rows: int) -> None:
         self.rows_a_page = rows
-        self._ask_now()
+        self._request.ask()
 
     def show_file(self, file: int) -> None:
         self.file, self.first = file, 0
-        self._ask_now()
+        self._request.ask()
 
-    @Slot()
-    def refresh(self) -> None:
-        """Ask soon if what decides how rows look has changed."""
-        if self._dataset is not None and self._deciding() != self._asked:
-            self._timer.start()
-
-    def _deciding(self) -> tuple[object, ...]:
+    def _deciding(self) -> tuple[object, ...] | None:
+        """What decides how rows look; which of them is asked for at once."""
+        if self._dataset is None:
+            return None
         config = self._state.config_as_cut
         look = (config.mask_prompt, config.max_seq_length, config.replies)
         split = (config.validation_split, config.seed)
-        return (self._tokenizer.tokenizer, *look, *split, self._tokenisation.done)
+        return (self._tokenizer.tokenizer, *look, *split, self._tokenization.done)
 
     # -- asking ------------------------------------------------------------------------------
-    def _ask_now(self) -> None:
-        self._timer.stop()
-        self._ask()
-
-    @Slot()
-    def _ask(self) -> None:
-        if self._dataset is None:
-            return
-        self._asked, self.reached = self._deciding(), None
-        if self._job is not None:
-            self._process.cancel(self._job)
-        work = self._work(self._dataset)
-        number = self._process.run(
-            work, lambda value: self._take(number, value), lambda ended: self._end(number, ended)
-        )
-        self._job = number
-
-    def _work(self, dataset: RunDataset) -> LoadTokenPage | LoadHeadRows | LoadRowPage:
+    def _work(self, _: object) -> LoadTokenPage | LoadHeadRows | LoadRowPage | None:
+        dataset, self.reached = self._dataset, None
+        if dataset is None:
+            return None
         config, done = self._state.config_as_cut, self._stored
         tokenizer = self._tokenizer.tokenizer
         rendering = None
@@ -229,9 +213,7 @@ class Preview(QObject):
         rows = len(looked.rows)
         return self.file == 0 and (self.first + self.rows_a_page <= rows or self.total == rows)
 
-    def _take(self, number: int, value: object) -> None:
-        if number != self._job:
-            return
+    def _take(self, value: object) -> None:
         if isinstance(value, PageProgress):
             self.reached = value.row
         elif isinstance(value, RowPage):
@@ -248,15 +230,13 @@ class Preview(QObject):
             return  # the same rows, rendered, come next
         is_new, self.looked = self.looked is None, looked
         if is_new and looked.rows and not self._is_in_head(looked):
-            self._timer.start(0)  # where the user was before
+            self._request.ask_next()  # where the user was before
             return
         self.first = min(self.first, max(0, len(looked.rows) - 1))
         self.rows = looked.rows[self.first : self.first + self.rows_a_page]
 
-    def _end(self, number: int, ended: JobEnded) -> None:
-        if number != self._job:
-            return
-        self._job = self.reached = None
+    def _end(self, ended: JobEnded) -> None:
+        self.reached = None
         if ended.ending == "failed":
             self.rows, self.failure = (), str(ended.failure)
         self.changed.emit()

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBo
 
 from app.core.config.training_config import config_field
 from app.ui.data.datasets import Datasets
-from app.ui.data.statistics_loader import Figures
+from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
@@ -33,9 +33,9 @@ class ProblemsView(QWidget):
     reread_requested = Signal()
     count_changed = Signal()
 
-    def __init__(self, state: AppState, figures: Figures, datasets: Datasets) -> None:
+    def __init__(self, state: AppState, statistics: StatisticsLoader, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._figures, self._datasets = state, figures, datasets
+        self._state, self._statistics, self._datasets = state, statistics, datasets
         self._shown_for: object = None
         self.counts: dict[str, int] = {}
         """Problems and warnings of each kind, those that aren't listed too."""
@@ -44,8 +44,7 @@ class ProblemsView(QWidget):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setWordWrap(True)
         self.table.verticalHeader().setDefaultSectionSize(_TWO_LINES_PX)
-        self.kind = CalmComboBox({"": "All"})
-        self.kind.setAccessibleName("Kind of problem")
+        self.kind = CalmComboBox({"": "All"}, "Kind of problem")
         self.kind.setMinimumContentsLength(26)
         self.kind.currentIndexChanged.connect(self._filter)
         self.listed = label("", "secondary")
@@ -63,8 +62,8 @@ class ProblemsView(QWidget):
                   context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
         self.table.selectionModel().selectionChanged.connect(self._allow)
         datasets.changed.connect(self._follow)
-        figures.changed.connect(self.refresh)
-        figures.long_rows_changed.connect(self.refresh)
+        statistics.changed.connect(self.refresh)
+        statistics.long_rows_changed.connect(self.refresh)
         self.refresh()
 
     def _make_body(self) -> None:
@@ -114,7 +113,7 @@ class ProblemsView(QWidget):
         self.count_changed.emit()
 
     def _found(self) -> "tuple[list[RowIssue], dict[str, int]]":
-        facts, statistics = self._facts(), self._figures.statistics
+        facts, statistics = self._facts(), self._statistics.statistics
         if facts is None:
             return [], {}
         if statistics is not None:
@@ -127,7 +126,7 @@ class ProblemsView(QWidget):
         if statistics is not None:
             limit = self._state.config_as_cut.max_seq_length
             both = (statistics.train, statistics.valid)
-            found += [*statistics.refused, *noted, *self._figures.long_rows]
+            found += [*statistics.refused, *noted, *self._statistics.long_rows]
             counts.update(statistics.noted_counts)
             stopping = statistics.stopping_counts
             counts["refused by the model"] = statistics.refused_count - stopping.total()
@@ -162,7 +161,7 @@ class ProblemsView(QWidget):
         shown = self._datasets.shown
         if shown is None or shown.facts is None:
             return "All rows are being read." if shown and shown.is_being_read else ""
-        if self._figures.statistics is None:
+        if self._statistics.statistics is None:
             return "Every row can be used, and none comes twice."
         return "Every row can be used, none comes twice, and none is longer than the limit."
 
@@ -186,7 +185,7 @@ class ProblemsView(QWidget):
         self._state.change_config(bad_rows="skip" if is_on else "stop")
 
     def _show_choice(self) -> None:
-        facts, statistics = self._facts(), self._figures.statistics
+        facts, statistics = self._facts(), self._statistics.statistics
         can_stop = facts is not None and facts.problem_count > 0
         can_stop = can_stop or (statistics is not None and statistics.stopping_counts.total() > 0)
         self.leave_out.setChecked(self._state.config.bad_rows == "skip")

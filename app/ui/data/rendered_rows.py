@@ -104,9 +104,9 @@ class RowsText(QTextEdit):
         form.setFontWeight(QFont.Weight.DemiBold)
         return form
 
-    def _quiet(self, colour: str = "") -> QTextCharFormat:
+    def _quiet(self, color: str = "") -> QTextCharFormat:
         form = QTextCharFormat()
-        form.setForeground(QColor(colour or self._theme.secondary_text))
+        form.setForeground(QColor(color or self._theme.secondary_text))
         form.setProperty(QTextCharFormat.Property.FontPixelSize, _SMALL_PX)
         return form
 

@@ -36,14 +36,12 @@ class RowsView(QWidget):
         self.number.setFixedWidth(108)
         self.number.valueChanged.connect(lambda number: preview.go_to(number - 1))
         self.total = label("", "secondary")
-        self.a_page = CalmComboBox(ROWS_A_PAGE)
-        self.a_page.setAccessibleName("Rows on a page")
+        self.a_page = CalmComboBox(ROWS_A_PAGE, "Rows per page")
         self.a_page.choose("5")
         self.a_page.activated.connect(
             lambda _: preview.show_rows_a_page(int(self.a_page.currentData()))
         )
-        self.file = CalmComboBox({"0": "Training", "1": "Validation"})
-        self.file.setAccessibleName("Rows of which file")
+        self.file = CalmComboBox({"0": "Training", "1": "Validation"}, "Rows of which file")
         self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
         self._lay_out()
         preview.changed.connect(self.refresh)
@@ -102,8 +100,10 @@ class RowsView(QWidget):
 
     def _total(self) -> str:
         total, reached = self._preview.total, self._preview.reached
-        told = "" if total is None else f"of {total:,}"
-        return told if reached is None else f"{told} · reading up to it, at {reached:,}".strip(" ·")
+        count = "" if total is None else f"of {total:,}"
+        return (
+            count if reached is None else f"{count} · reading up to it, at {reached:,}".strip(" ·")
+        )
 
     def _note(self) -> str:
         preview = self._preview

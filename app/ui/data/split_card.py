@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 from app.core.config.training_config import TrainingConfig
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
-from app.ui.data.statistics_loader import Figures
+from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.look import phrases
 from app.ui.look.plain_text import set_tip
 from app.ui.plan.setting_field import SettingField
@@ -42,9 +42,9 @@ class SplitSlider(QSlider):
 
 
 class SplitCard(QWidget):
-    def __init__(self, state: AppState, figures: Figures, datasets: Datasets) -> None:
+    def __init__(self, state: AppState, statistics: StatisticsLoader, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._figures, self._datasets = state, figures, datasets
+        self._state, self._statistics, self._datasets = state, statistics, datasets
         frame, inside = card("Validation")
         self.slider = SplitSlider()
         self.slider.valueChanged.connect(self._write)
@@ -63,7 +63,7 @@ class SplitCard(QWidget):
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
         datasets.changed.connect(self.refresh)
-        figures.changed.connect(self.refresh)
+        statistics.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -82,7 +82,7 @@ class SplitCard(QWidget):
 
     def _counts(self, datasets: Sequence[RunDataset]) -> Iterator[str]:
         """A line for each dataset, and one for all where there are several."""
-        config, measured = self._state.config_as_cut, self._figures.all
+        config, measured = self._state.config_as_cut, self._statistics.all
         if len(measured) != len(datasets):
             measured = ()
         total = Sides(0, 0)
@@ -131,5 +131,5 @@ def _sentence(sides: Sides, *, is_about: bool, of_own: str = "") -> str:
         return f"{phrases.plural(sides.train, 'row')} to train on; nothing is validated."
     train = phrases.plural(sides.train, "row")
     about = "about " if is_about and not of_own else ""
-    said = f"{about}{train} to train on, {sides.valid:,}{of_own} to validate on."
-    return said[0].upper() + said[1:]
+    sentence = f"{about}{train} to train on, {sides.valid:,}{of_own} to validate on."
+    return sentence[0].upper() + sentence[1:]

@@ -2,17 +2,16 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
+from app.ui.state.latest_request import LatestRequest
 from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
-from app.workers.jobs.datasets import TokenizedDatasets
 from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRows
 from app.workers.tasks import library
 
@@ -20,11 +19,14 @@ if TYPE_CHECKING:
     from app.data.examples import RowIssue
     from app.data.training_set.statistics import DataStatistics
     from app.library.run_history import LastThroughput
+    from app.workers.jobs.datasets import TokenizedDatasets
 
 _DELAY_MS = 120
+TRIES = 2
+"""A process that dies over a question is asked once more."""
 
 
-class Figures(QObject):
+class StatisticsLoader(QObject):
     changed = Signal()
     long_rows_changed = Signal()
 
@@ -34,12 +36,12 @@ class Figures(QObject):
         process: DataProcess,
         background: BackgroundThread,
         datasets: Datasets,
-        tokenisation: Tokenisation,
+        tokenization: Tokenization,
         runs_dir: Path,
     ) -> None:
         super().__init__(state)
-        self._state, self._process, self._background = state, process, background
-        self._datasets, self._tokenisation = datasets, tokenisation
+        self._state, self._background = state, background
+        self._datasets, self._tokenization = datasets, tokenization
         self._runs_dir = runs_dir
         self.all: tuple[DataStatistics, ...] = ()
         """Of each of the run's datasets; none until their rows are tokens."""
@@ -47,15 +49,18 @@ class Figures(QObject):
         """Of the last run on this model; None where there was none."""
         self.long_rows: tuple[RowIssue, ...] = ()
         """The first rows of the shown dataset that are longer than the limit."""
-        self._measured: tuple[object, ...] = ()
-        self._named: tuple[object, ...] = ()
         self._sought: object = None
-        self._jobs: dict[str, int] = {}
-        self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
-        self._timer.timeout.connect(self._ask)
+        self._measuring = LatestRequest(
+            process, _DELAY_MS, self, key=self._split, job=self._measure,
+            take=self._take_statistics, tries=TRIES,
+        )  # fmt: skip
+        self._naming = LatestRequest(
+            process, _DELAY_MS, self, key=self._long_rows_of, job=self._name_long_rows,
+            take=self._take_long_rows, tries=TRIES,
+        )  # fmt: skip
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self._look_up_speed)
-        tokenisation.changed.connect(self.refresh)
+        tokenization.changed.connect(self.refresh)
         datasets.changed.connect(self._follow)
 
     @property
@@ -65,76 +70,53 @@ class Figures(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        done, config = self._tokenisation.done, self._state.config
-        if done is None:
+        if self._tokenization.done is None:
             if self.all or self.long_rows:
                 self._forget()
-            return
-        if self._sought != config.model:
+        elif self._sought != self._state.config.model:
             self._look_up_speed()
-        if self._measured != self._split() or self._named != self._long_rows_of(done):
-            self._timer.start()
+        self._measuring.refresh()
+        self._naming.refresh()
 
     @Slot()
     def _follow(self) -> None:
         """Another dataset is shown, maybe."""
-        if self._named and self._named[0] != self._datasets.index:
+        named = self._naming.asked
+        if named is not None and named[0] != self._datasets.index:
             self.long_rows = ()
             self.refresh()
             self.changed.emit()
 
-    def _long_rows_of(self, done: TokenizedDatasets) -> tuple[object, ...]:
-        """What decides which rows are too long."""
-        return self._datasets.index, done, self._state.config_as_cut.max_seq_length
+    def _split(self) -> "tuple[TokenizedDatasets, HoldoutSplit] | None":
+        """What decides the figures."""
+        done, config = self._tokenization.done, self._state.config
+        return None if done is None else (done, HoldoutSplit(config.validation_split, config.seed))
 
-    def _split(self) -> tuple[object, ...]:
-        config = self._state.config
-        return self._tokenisation.done, config.validation_split, config.seed
+    def _long_rows_of(self) -> "tuple[int, TokenizedDatasets, int] | None":
+        """What decides which rows are too long."""
+        done = self._tokenization.done
+        limit = self._state.config_as_cut.max_seq_length
+        return None if done is None else (self._datasets.index, done, limit)
+
+    def _measure(self, key: "tuple[TokenizedDatasets, HoldoutSplit]") -> ComputeStatistics:
+        done, split = key
+        return ComputeStatistics(done.sets, split)
+
+    def _name_long_rows(self, key: "tuple[int, TokenizedDatasets, int]") -> ListLongRows:
+        index, done, limit = key
+        return ListLongRows(done.sets[min(index, len(done.sets) - 1)], limit)
 
     def _forget(self) -> None:
-        self._timer.stop()
         self.all, self.long_rows = (), ()
-        self._measured = self._named = ()
         self.changed.emit()
         self.long_rows_changed.emit()
 
-    @Slot()
-    def _ask(self) -> None:
-        done, config = self._tokenisation.done, self._state.config_as_cut
-        if done is None:
-            return
-        if self._measured != self._split():
-            self._measured = self._split()
-            split = HoldoutSplit(config.validation_split, config.seed)
-            self._run("measuring", ComputeStatistics(done.sets, split), self._take_statistics)
-        if self._named != self._long_rows_of(done):
-            self._named = self._long_rows_of(done)
-            stored = done.sets[min(self._datasets.index, len(done.sets) - 1)]
-            work = ListLongRows(stored, config.max_seq_length)
-            self._run("naming", work, self._take_long_rows)
-
-    def _run(self, name: str, work: ComputeStatistics | ListLongRows, take: object) -> None:
-        """The latest question of a kind is answered, and no other."""
-        if name in self._jobs:
-            self._process.cancel(self._jobs[name])
-
-        def on_value(value: object) -> None:
-            if self._jobs.get(name) == number and self._tokenisation.done is not None:
-                take(value)  # type: ignore[operator]
-
-        def on_ended(_: JobEnded) -> None:
-            if self._jobs.get(name) == number:
-                del self._jobs[name]
-
-        number = self._process.run(work, on_value, on_ended)
-        self._jobs[name] = number
-
-    def _take_statistics(self, statistics: "tuple[DataStatistics, ...]") -> None:
-        self.all = statistics
+    def _take_statistics(self, statistics: object) -> None:
+        self.all = cast("tuple[DataStatistics, ...]", statistics)
         self.changed.emit()
 
-    def _take_long_rows(self, rows: "tuple[RowIssue, ...]") -> None:
-        self.long_rows = rows
+    def _take_long_rows(self, rows: object) -> None:
+        self.long_rows = cast("tuple[RowIssue, ...]", rows)
         self.long_rows_changed.emit()
 
     @Slot()

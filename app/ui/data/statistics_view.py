@@ -13,8 +13,8 @@ from app.ui.data.dataset_text import length_sentence, run_figures
 from app.ui.data.datasets import Datasets
 from app.ui.data.split_card import SplitCard
 from app.ui.data.statistic_list import FigureList
-from app.ui.data.statistics_loader import Figures
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.statistics_loader import StatisticsLoader
+from app.ui.data.tokenization import Tokenization
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 class StatisticsView(QScrollArea):
     def __init__(
-        self, state: AppState, figures: Figures, tokenisation: Tokenisation, datasets: Datasets
+        self,
+        state: AppState,
+        statistics: StatisticsLoader,
+        tokenization: Tokenization,
+        datasets: Datasets,
     ) -> None:
         super().__init__()
         self.setObjectName("column")
@@ -35,7 +39,7 @@ class StatisticsView(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._state, self._figures, self._tokenisation = state, figures, tokenisation
+        self._state, self._statistics, self._tokenization = state, statistics, tokenization
         self._datasets = datasets
         self._theme = LIGHT
         self._drawn: object = None
@@ -44,14 +48,14 @@ class StatisticsView(QScrollArea):
         self.limit = SettingField("max_seq_length", state)
         self.effect = label("", "secondary", wraps=True)
         self.counted, self.run = FigureList(), FigureList()
-        self.split = SplitCard(state, figures, datasets)
+        self.split = SplitCard(state, statistics, datasets)
         self.setWidget(self._lay_out())
         self._writing = QTimer(self, interval=0, singleShot=True)
         self._writing.timeout.connect(self._write)
         datasets.changed.connect(self.refresh)
         state.preview_changed.connect(self._show_run)
-        figures.changed.connect(self.refresh)
-        tokenisation.changed.connect(self._show_waiting)
+        statistics.changed.connect(self.refresh)
+        tokenization.changed.connect(self._show_waiting)
         self.refresh()
 
     def _lay_out(self) -> QWidget:
@@ -105,7 +109,7 @@ class StatisticsView(QScrollArea):
 
     # -- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:
-        statistics, config = self._figures.statistics, self._state.config_as_cut
+        statistics, config = self._statistics.statistics, self._state.config_as_cut
         is_known = statistics is not None and statistics.has_rows and self.plot is not None
         self._place.setCurrentIndex(1 if is_known else 0)
         if statistics is not None and statistics.has_rows and self.plot is not None:
@@ -118,7 +122,11 @@ class StatisticsView(QScrollArea):
         self._show_waiting()
 
     def _show_figures(self) -> None:
-        shown, statistics, config = self._datasets.shown, self._figures.statistics, self._config()
+        shown, statistics, config = (
+            self._datasets.shown,
+            self._statistics.statistics,
+            self._config(),
+        )
         facts = shown.facts if shown else None
         self.counted.show_figures(
             [] if facts is None else counted_figures(facts, statistics, config)
@@ -136,21 +144,21 @@ class StatisticsView(QScrollArea):
             length_sentence(statistics, limit),
             limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit)),
             limits.cap_sentence(asked),
-            self._tokenisation.done.template_note if self._tokenisation.done else "",
+            self._tokenization.done.template_note if self._tokenization.done else "",
         )
         return " ".join(filter(None, sentences))
 
     def _show_run(self) -> None:
         names = [dataset.name for dataset in self._datasets.all]
-        named = list(zip(names, self._figures.all, strict=False))
-        speed, state = self._figures.speed, self._state
+        named = list(zip(names, self._statistics.all, strict=False))
+        speed, state = self._statistics.speed, self._state
         why_not = state.why_not_train_on_rows() if self._dragged is None else ""
         figures = run_figures(named, self._config(), speed, state.memory_text, why_not)
         self.run.show_figures(figures)
 
     def _show_waiting(self) -> None:
-        if (statistics := self._figures.statistics) is None:
-            why_not = self._tokenisation.why_not()
+        if (statistics := self._statistics.statistics) is None:
+            why_not = self._tokenization.why_not()
             self._waiting.setText(why_not or "Available once the rows are tokenized.")
         elif not statistics.has_rows:
             self._waiting.setText("No row could be tokenized.")

@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.tokenization import Tokenization
 from app.ui.look import phrases
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
@@ -15,9 +15,9 @@ _TOLD_SECONDS = 10
 
 
 class StatusStrip(QWidget):
-    def __init__(self, state: AppState, tokenisation: Tokenisation, datasets: Datasets) -> None:
+    def __init__(self, state: AppState, tokenization: Tokenization, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._tokenisation, self._datasets = state, tokenisation, datasets
+        self._state, self._tokenization, self._datasets = state, tokenization, datasets
         self.text = label("", "secondary")
         self.problem = message("problem")
         self.bar = QProgressBar()
@@ -25,7 +25,7 @@ class StatusStrip(QWidget):
         self.bar.setFixedWidth(200)
         self.bar.setAccessibleName("Share done")
         self.stop = button("Cancel", self._stop)
-        self.go_on = button("Resume", tokenisation.go_on)
+        self.go_on = button("Resume", tokenization.go_on)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -33,11 +33,11 @@ class StatusStrip(QWidget):
         layout.addWidget(self.problem)
         datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
-        tokenisation.changed.connect(self.refresh)
+        tokenization.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        work, reading = self._tokenisation, self._being_read()
+        work, reading = self._tokenization, self._being_read()
         is_reading = reading is not None
         is_working = is_reading or work.share is not None
         self.bar.setVisible(is_working)
@@ -60,7 +60,7 @@ class StatusStrip(QWidget):
         return max(reading, key=lambda one: one.share_read or 0.0, default=None)
 
     def _words(self) -> str:
-        work = self._tokenisation
+        work = self._tokenization
         if (reading := self._being_read()) is not None:
             rows = "every row" if len(self._datasets.all) == 1 else f"every row of {reading.name}"
             return f"Reading and checking {rows}: {reading.share_read:.0%}"
@@ -83,7 +83,7 @@ class StatusStrip(QWidget):
     def _words_of_tokens(self, done: TokenizedDatasets) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
             return ""  # the reason why no run can start stands below
-        if refused := sum(self._tokenisation.refused):
+        if refused := sum(self._tokenization.refused):
             left_out = phrases.plural(refused, "row")
             verb = "is" if refused == 1 else "are"
             return f"Tokenized. The model refuses {left_out}, which {verb} left out; see Problems."
@@ -93,4 +93,4 @@ class StatusStrip(QWidget):
         if self._being_read() is not None:
             self._datasets.cancel_reading()
         else:
-            self._tokenisation.stop()
+            self._tokenization.stop()

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenizer_loader import TokenizerSource
+from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.look import phrases
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
@@ -37,14 +37,14 @@ _PATIENCE_MS = 8000
 some seconds old."""
 
 
-class Tokenisation(QObject):
+class Tokenization(QObject):
     changed = Signal()
 
     def __init__(
         self,
         state: AppState,
         process: DataProcess,
-        tokenizer: TokenizerSource,
+        tokenizer: TokenizerLoader,
         datasets: Datasets,
     ) -> None:
         super().__init__(state)

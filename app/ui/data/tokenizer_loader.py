@@ -1,10 +1,11 @@
 """Whether the base model's tokenizer is at hand in the processes that read datasets."""
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.errors import Failure
 from app.core.model_limits import ModelLimits
 from app.ui.state.app_state import AppState
+from app.ui.state.latest_request import LatestRequest
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import LoadTokenizer, ModelTokenizer
@@ -12,61 +13,57 @@ from app.workers.jobs.datasets import LoadTokenizer, ModelTokenizer
 _DELAY_MS = 50
 
 
-class TokenizerSource(QObject):
+class TokenizerLoader(QObject):
     """Has it loaded when a model was chosen; nothing of it comes into this process."""
 
     changed = Signal()
 
     def __init__(self, state: AppState, process: DataProcess) -> None:
         super().__init__(state)
-        self._state, self._process = state, process
-        self._asked: ModelTokenizer | None = None
-        self._job: int | None = None
+        self._state = state
+        self._wanted: ModelTokenizer | None = None
         self.tokenizer: ModelTokenizer | None = None
         """None until it can be used."""
         self.failure: Failure | None = None
         self.is_bound = False
         """Only a run can use it."""
-        self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
-        self._timer.timeout.connect(self._ask)
+        self._request = LatestRequest(
+            process, _DELAY_MS, self,
+            key=lambda: self._wanted, job=LoadTokenizer, take=self._take, end=self._end,
+        )  # fmt: skip
         state.config_changed.connect(self.refresh)
 
     @Slot()
     def refresh(self) -> None:
         """Ask soon if the model is another."""
-        if self._asked is None or self._asked.model != self._state.config.model:
+        if self._wanted is None or self._wanted.model != self._state.config.model:
             self.ask_again()
 
     @Slot()
     def ask_again(self) -> None:
         """Ask soon, whatever was answered before: the model's folder may be another by now."""
-        before, model = self._asked, self._state.config.model
-        self._asked = ModelTokenizer(model, before.asked + 1 if before else 0)
+        before, model = self._wanted, self._state.config.model
+        self._wanted = ModelTokenizer(model, before.asked + 1 if before else 0)
         self._set(None, None, is_bound=False)
         if before is not None and before.model != model:
             self._state.set_model_limits(ModelLimits())
-        self._timer.start()
+        self._request.refresh()
 
-    @Slot()
-    def _ask(self) -> None:
-        asked = self._asked
-        assert asked is not None
-        if self._job is not None:
-            self._process.cancel(self._job)
+    def _is_latest(self) -> bool:
+        """Another model may have been chosen a moment ago."""
+        return self._request.asked == self._wanted
 
-        def take(found: object) -> None:
-            if self._asked != asked:
-                return
-            if isinstance(found, ModelLimits):
-                self._state.set_model_limits(found)
-            else:
-                self._set(asked if found else None, None, is_bound=not found)
+    def _take(self, found: object) -> None:
+        if not self._is_latest():
+            return
+        if isinstance(found, ModelLimits):
+            self._state.set_model_limits(found)
+        else:
+            self._set(self._wanted if found else None, None, is_bound=not found)
 
-        def end(ended: JobEnded) -> None:
-            if self._asked == asked and ended.ending == "failed":
-                self._set(None, ended.failure, is_bound=False)
-
-        self._job = self._process.run(LoadTokenizer(asked), take, end)
+    def _end(self, ended: JobEnded) -> None:
+        if self._is_latest() and ended.ending == "failed":
+            self._set(None, ended.failure, is_bound=False)
 
     def _set(
         self, tokenizer: ModelTokenizer | None, failure: Failure | None, *, is_bound: bool

@@ -6,11 +6,11 @@ from PySide6.QtWidgets import QWidget
 from app.core.guide import read_guide
 from app.ui.guide.guide_window import GuideWindow
 from app.ui.system import file_manager
-from app.ui.system.theme_controller import Appearance
+from app.ui.system.theme_controller import ThemeController
 
 
 class Guide(QObject):
-    def __init__(self, window: QWidget, appearance: Appearance) -> None:
+    def __init__(self, window: QWidget, appearance: ThemeController) -> None:
         super().__init__(window)
         self._over, self._appearance = window, appearance
         self.window: GuideWindow | None = None

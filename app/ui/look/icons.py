@@ -26,19 +26,19 @@ _PATHS = {
 _SCALES = (1.0, 2.0, 3.0)
 
 
-def icon(name: str, colour: str, size_px: int = 18) -> QIcon:
+def icon(name: str, color: str, size_px: int = 18) -> QIcon:
     """The glyph as an icon that is sharp on plain and Retina screens."""
     made = QIcon()
     for scale in _SCALES:
-        made.addPixmap(glyph(name, colour, size_px, scale))
+        made.addPixmap(glyph(name, color, size_px, scale))
     return made
 
 
-def glyph(name: str, colour: str, size_px: int, scale: float = 2.0) -> QPixmap:
+def glyph(name: str, color: str, size_px: int, scale: float = 2.0) -> QPixmap:
     """The glyph as a pixmap of `size_px` logical pixels."""
     drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
-        f'<path d="{_PATHS[name]}" fill="none" stroke="{colour}" stroke-width="1.75" '
+        f'<path d="{_PATHS[name]}" fill="none" stroke="{color}" stroke-width="1.75" '
         'stroke-linecap="round" stroke-linejoin="round"/></svg>'
     )
     pixmap = QPixmap(QSize(size_px, size_px) * scale)

@@ -149,9 +149,11 @@ def examples(facts: "DatasetFacts") -> str:
 
 def file_problems(facts: "DatasetFacts") -> list[str]:
     """What is wrong with whole files of a dataset, a sentence each."""
-    told = []
+    sentences = []
     for problem in facts.problems:
         if problem.place.is_whole_file:
             named = problem.path.name in problem.reason
-            told.append(f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}.")
-    return told
+            sentences.append(
+                f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}."
+            )
+    return sentences

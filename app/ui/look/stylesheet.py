@@ -22,7 +22,7 @@ def stylesheet(theme: Theme) -> str:
 def palette(theme: Theme) -> QPalette:
     """What the style sheet leaves to the platform: dialogs, selections, disabled text."""
     roles = QPalette.ColorRole
-    colours = {
+    colors = {
         roles.Window: theme.window,
         roles.WindowText: theme.text,
         roles.Base: theme.surface,
@@ -42,8 +42,8 @@ def palette(theme: Theme) -> QPalette:
         roles.Dark: theme.border,
     }
     made = QPalette()
-    for role, colour in colours.items():
-        made.setColor(role, QColor(colour))
+    for role, color in colors.items():
+        made.setColor(role, QColor(color))
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
         made.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.disabled_text))
     return made
@@ -153,26 +153,35 @@ def _buttons(t: Theme) -> str:
     QPushButton#menu_link {{ padding-right: 18px; }}
     QPushButton#menu_link::menu-indicator {{ image: url({style}:chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 4px; }}
-    QPushButton#place {{ background: transparent; border: 1px solid transparent;
-        border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}
-    QPushButton#place:hover {{ background: {t.raised}; }}
+    QRadioButton#place {{ background: transparent; border: 1px solid transparent;
+        border-radius: 6px; padding: 0 10px; min-height: 30px; spacing: 0; }}
+    QRadioButton#place::indicator, QRadioButton#dataset::indicator {{ width: 0; height: 0;
+        border: none; }}
+    QRadioButton#place:hover {{ background: {t.raised}; }}
     QPushButton#starter {{ background: {t.surface}; text-align: left; padding: 0 14px;
         min-height: 32px; border-radius: 10px; }}
     QPushButton#starter:hover, QPushButton#starter:focus {{ border-color: {t.accent}; }}
+    QTabBar#tabs {{ background: transparent; }}
+    QTabBar#tabs::tab {{ background: transparent; color: {t.text}; border: 1px solid transparent;
+        border-radius: 6px; padding: 0 10px; min-height: 26px; margin-right: 4px; }}
+    QTabBar#tabs::tab:hover {{ background: {t.raised}; }}
+    QTabBar#tabs::tab:selected {{ background: {t.selection}; }}
+    QTabBar#tabs::tab:selected:focus {{ border-color: {t.accent}; }}
     QPushButton#tab {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; padding: 0 10px; }}
     QPushButton#tab:hover {{ background: {t.raised}; }}
     QPushButton#tab:checked {{ background: {t.selection}; }}
     QPushButton#tab:focus {{ border-color: {t.accent}; }}
-    QPushButton#dataset {{ background: {t.surface}; }}
-    QPushButton#dataset:checked {{ background: {t.selection}; border-color: {t.accent}; }}
-    QPushButton#dataset:focus {{ border-color: {t.text}; }}
-    QPushButton#dataset[tone="danger"] {{ color: {t.danger}; }}
+    QRadioButton#dataset {{ background: {t.surface}; color: {t.text}; spacing: 0; padding: 0 12px;
+        border: 1px solid {t.field_border}; border-radius: 6px; min-height: 26px; }}
+    QRadioButton#dataset:checked {{ background: {t.selection}; border-color: {t.accent}; }}
+    QRadioButton#dataset:focus {{ border-color: {t.text}; }}
+    QRadioButton#dataset[tone="danger"] {{ color: {t.danger}; }}
     QPushButton::menu-indicator {{ image: url({style}:chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 8px; }}
     QPushButton#menu {{ padding-right: 24px; }}
-    QPushButton#place:checked {{ background: {t.selection}; color: {t.text}; font-weight: 600; }}
-    QPushButton#place:focus {{ border-color: {t.accent}; }}
+    QRadioButton#place:checked {{ background: {t.selection}; color: {t.text}; font-weight: 600; }}
+    QRadioButton#place:focus {{ border-color: {t.accent}; }}
     QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 6px;
         color: {t.secondary_text}; padding: 2px; }}
     QToolButton:hover {{ background: {t.raised}; color: {t.text}; }}
@@ -210,6 +219,8 @@ def _fields(t: Theme) -> str:
     QComboBox QAbstractItemView {{ background: {t.raised}; color: {t.text};
         border: 1px solid {t.border}; selection-background-color: {t.accent};
         selection-color: {t.on_accent}; outline: none; padding: 4px; }}
+    QSlider {{ border: 1px solid transparent; border-radius: 6px; min-height: 22px; }}
+    QSlider:focus {{ border-color: {t.accent}; }}
     QCheckBox {{ spacing: 8px; min-height: 22px; }}
     QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {t.secondary_text};
         border-radius: 4px; background: {t.raised}; }}

@@ -31,8 +31,10 @@ class Theme:
     danger: str
     tiers: tuple[str, ...]
     """One colour a tier, fastest first; the same in editor, raster, curves and heat map."""
+    runs: tuple[str, ...]
+    """Of runs that are compared; none looks like a tier's."""
     heat: tuple[str, ...]
-    """From no change to the largest, for heat maps."""
+    """From no change, which is not `surface`, to the largest, for heat maps."""
 
 
 LIGHT = Theme(
@@ -54,9 +56,12 @@ LIGHT = Theme(
     warning="#8f5a00",
     danger="#b3261e",
     tiers=(
-        "#d9480f", "#c98a00", "#2f9e44", "#0c8599", "#1c6dd0", "#6741d9", "#ae3ec9", "#6b6b6b",
+        "#d9480f", "#b07800", "#2b8a3e", "#0c8599", "#1c6dd0", "#6741d9", "#ae3ec9", "#6b6b6b",
     ),
-    heat=("#ffffff", "#fde8c8", "#f8b26a", "#e3652b", "#8c2412"),
+    runs=(
+        "#123f7a", "#8c1d40", "#4f6300", "#6b3f1d", "#00524a", "#c2185b", "#3f4856", "#5c2a7e",
+    ),
+    heat=("#f6ecdc", "#fbdcae", "#f8b26a", "#e3652b", "#8c2412"),
 )  # fmt: skip
 
 DARK = Theme(
@@ -80,5 +85,8 @@ DARK = Theme(
     tiers=(
         "#ff8a4c", "#f2c14e", "#6fd08c", "#4cc9dc", "#74aaff", "#a18bff", "#e58aff", "#b5b5b5",
     ),
-    heat=("#2a2a2d", "#4f3626", "#96502a", "#e0752d", "#ffd08a"),
+    runs=(
+        "#a9c7ff", "#ff9db5", "#d3e07a", "#d9b08c", "#8fe3d3", "#ffc4e6", "#eef1f6", "#c9b3ff",
+    ),
+    heat=("#3b322b", "#5a3d29", "#96502a", "#e0752d", "#ffd08a"),
 )  # fmt: skip

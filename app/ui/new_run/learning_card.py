@@ -46,9 +46,9 @@ class LearningCard(QWidget):
         for way in LEARNING_METHODS:
             inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
         inside.addWidget(self.custom)
-        keeping = with_learning_method(state.config, LEARN_AND_KEEP)
-        rate = f"Learning rate {phrases.number(keeping.learning_rate)}."
-        tip = f"{mixture_words(keeping)} {rate} The run measures forgetting."
+        method = with_learning_method(state.config, LEARN_AND_KEEP)
+        rate = f"Learning rate {phrases.number(method.learning_rate)}."
+        tip = f"{mixture_words(method)} {rate} The run measures forgetting."
         set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.learning_methods import JUST_LEARN, LEARN_AND_KEEP, TIERS, learning_method
-from app.ui.data.data_services import DataWork
+from app.ui.data.data_services import DataServices
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.new_run.data_card import DataCard
@@ -24,7 +24,7 @@ from app.ui.plan.settings_form import SettingsForm
 from app.ui.plan.tier_editor import TierEditor
 from app.ui.run.run_actions import RunActions
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.layout import GRID_PX, leave_focus, scrolling
 
 COLUMN_PX = 376
@@ -36,7 +36,7 @@ class NewRunPage(QWidget):
     """Can be edited at any time, also while a run trains; its parts ask, and do nothing."""
 
     def __init__(
-        self, state: AppState, work: DataWork, actions: RunActions, settings: Remembered
+        self, state: AppState, work: DataServices, actions: RunActions, settings: Preferences
     ) -> None:
         super().__init__()
         self.setObjectName("page")
@@ -49,7 +49,7 @@ class NewRunPage(QWidget):
         self.form = SettingsForm(state, settings)
         self.hero = Hero(state)
         self.header = PlanHeader(state, actions)
-        self.figures = PlanFigures(state, work.datasets, work.figures, work.tokenisation)
+        self.figures = PlanFigures(state, work.datasets, work.statistics, work.tokenization)
         self.rows = PlanRows(work.preview)
         self._lay_out()
         state.dataset_changed.connect(self._show_plan)

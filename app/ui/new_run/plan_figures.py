@@ -6,8 +6,8 @@ from app.ui.data.dataset_text import Figure, run_figures
 from app.ui.data.dataset_text import figures as counted_figures
 from app.ui.data.datasets import Datasets
 from app.ui.data.statistic_list import FigureList
-from app.ui.data.statistics_loader import Figures
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.statistics_loader import StatisticsLoader
+from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import card, label, say
 
@@ -16,11 +16,15 @@ COUNTED = ("Examples", "Tokens", "Trained tokens")
 
 class PlanFigures(QWidget):
     def __init__(
-        self, state: AppState, datasets: Datasets, figures: Figures, tokenisation: Tokenisation
+        self,
+        state: AppState,
+        datasets: Datasets,
+        statistics: StatisticsLoader,
+        tokenization: Tokenization,
     ) -> None:
         super().__init__()
         self._state, self._datasets = state, datasets
-        self._figures, self._tokenisation = figures, tokenisation
+        self._statistics, self._tokenization = statistics, tokenization
         self.list = FigureList()
         self.waiting = label("", "secondary", wraps=True)
         frame, inside = card("What this run will do")
@@ -30,7 +34,7 @@ class PlanFigures(QWidget):
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
         for changed in (
-            datasets.changed, figures.changed, tokenisation.changed, state.config_changed,
+            datasets.changed, statistics.changed, tokenization.changed, state.config_changed,
             state.phase_changed,
         ):  # fmt: skip
             changed.connect(self.refresh)
@@ -38,10 +42,10 @@ class PlanFigures(QWidget):
 
     def refresh(self) -> None:
         state, names = self._state, [dataset.name for dataset in self._datasets.all]
-        named = list(zip(names, self._figures.all, strict=False))
+        named = list(zip(names, self._statistics.all, strict=False))
         is_wrong = bool(state.why_not_train_on_rows())
         figures = (
-            [] if is_wrong else run_figures(named, state.config_as_cut, self._figures.speed, "")
+            [] if is_wrong else run_figures(named, state.config_as_cut, self._statistics.speed, "")
         )
         figures = self._counted() + figures if figures else []
         self.list.show_figures(figures)
@@ -50,14 +54,14 @@ class PlanFigures(QWidget):
 
     def _counted(self) -> list[Figure]:
         """What is trained on; of a mixture the run's own figures tell it."""
-        facts, measured = self._state.dataset, self._figures.all
+        facts, measured = self._state.dataset, self._statistics.all
         if facts is None or len(measured) != 1 or len(self._datasets.all) != 1:
             return []
         found = counted_figures(facts, measured[0], self._state.config_as_cut)
         return [figure for figure in found if figure.name in COUNTED]
 
     def _waiting_for(self) -> str:
-        work = self._tokenisation
+        work = self._tokenization
         if work.share is not None:
             return work.stage or f"Tokenizing: {work.share:.0%}"
         if self._state.phase.is_active and not work.why_not():

@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from app.core.errors import Failure
 from app.core.events import MemoryEstimated
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
@@ -27,11 +27,11 @@ class TierPreview(QObject):
     end."""
 
     def __init__(
-        self, state: AppState, compute: ComputeThread, tokenisation: Tokenisation, runs_dir: Path
+        self, state: AppState, compute: ComputeThread, tokenization: Tokenization, runs_dir: Path
     ) -> None:
         super().__init__(state)
         self._state, self._compute = state, compute
-        self._tokenisation, self._runs_dir = tokenisation, runs_dir
+        self._tokenization, self._runs_dir = tokenization, runs_dir
         self._job: Job[PreviewResult] | None = None
         self._asked: tuple[tuple[object, ...], tuple[object, ...]] | None = None
         self._is_over = False
@@ -39,7 +39,7 @@ class TierPreview(QObject):
         self._timer.timeout.connect(self._ask)
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
-        tokenisation.changed.connect(self._follow_rows)
+        tokenization.changed.connect(self._follow_rows)
         compute.job_yielded.connect(self._take)
         compute.job_ended.connect(self._end)
 
@@ -105,7 +105,7 @@ class TierPreview(QObject):
         if self._is_over or config.problems():
             return
         self._asked = self._deciding()
-        done = self._tokenisation.done
+        done = self._tokenization.done
         known = TokenizedRows(done.sets, self._runs_dir) if done else None
         self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
 
@@ -133,7 +133,7 @@ class TierPreview(QObject):
 
     def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
         """What decides how many parameters each tier holds, and what decides the memory alone."""
-        config, done = self._state.config, self._tokenisation.done
+        config, done = self._state.config, self._tokenization.done
         counts = (
             config.model,
             tuple(tier.period for tier in config.tiers),

@@ -1,5 +1,6 @@
 """The training settings: those that matter in sight, the rest under Advanced."""
 
+from collections.abc import Iterator
 from dataclasses import fields
 
 from PySide6.QtCore import Signal
@@ -8,13 +9,20 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.core.config.training_config import TrainingConfig
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
+from app.ui.plan.files_field import FilesField
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.collapsible import Disclosure
 from app.ui.widgets.layout import GRID_PX, button, card, column, label, row
 
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
+FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}
+"""Settings that hold files, each by the one below it."""
+NO_FILES = {
+    "slow_text": "Everyday chats in seven languages, from Nestling",
+    "eval_sets": "None: nothing is asked before and after training",
+}
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
 
@@ -22,8 +30,10 @@ class SettingsForm(QWidget):
     """Built from TrainingConfig alone: a new field appears here by being defined there."""
 
     defaults_requested = Signal()
+    files_requested = Signal(str)
+    """Name of a setting that holds files."""
 
-    def __init__(self, state: AppState, settings: Remembered) -> None:
+    def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__()
         self._state = state
         frame, inside = card()
@@ -31,10 +41,13 @@ class SettingsForm(QWidget):
         set_tip(self.defaults, "Bring all settings but data and model back to their defaults")
         inside.addLayout(row(label("Training", "heading"), None, self.defaults))
         self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
+        self.files = {name: FilesField(name, state, words) for name, words in NO_FILES.items()}
         for name in IN_SIGHT:
             inside.addWidget(self.fields[name])
         folded = QWidget()
-        folded.setLayout(column(*(self.fields[name] for name in _advanced()), spacing=GRID_PX))
+        folded.setLayout(column(*self._folded(), spacing=GRID_PX))
+        for field in self.files.values():
+            field.choose_requested.connect(self.files_requested)
         self.advanced = Disclosure("Advanced", folded, settings, "advanced")
         inside.addSpacing(GRID_PX // 2)
         inside.addWidget(self.advanced)
@@ -46,9 +59,15 @@ class SettingsForm(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self.advanced.set_theme(theme)
 
+    def _folded(self) -> Iterator[QWidget]:
+        for name in _advanced():
+            if name in FILES_BEFORE:
+                yield self.files[FILES_BEFORE[name]]
+            yield self.fields[name]
+
     def _unfold_problem(self) -> None:
         """A setting that can't work must be in sight."""
-        folded = set(_advanced())
+        folded = {*_advanced(), *self.files}
         if any(problem.setting in folded for problem in self._state.config.problems()):
             self.advanced.toggle.setChecked(True)
 

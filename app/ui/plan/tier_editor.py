@@ -34,11 +34,12 @@ class TierEditor(QWidget):
         inside.addLayout(self._rows)
         self.problem = message("problem")
         inside.addWidget(self.problem)
-        self.assign = CalmComboBox({v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]})
-        self.assign.setAccessibleName("Assignment of parameters to tiers")
+        assignments = {v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]}
+        self.assign = CalmComboBox(assignments, "Assignment of parameters to tiers")
         set_tip(self.assign, config_field("assign").metadata["help"], is_wrapped=True)
-        self.fastest_first = CalmComboBox(dict.fromkeys(CHOICES["fastest_first"], ""))
-        self.fastest_first.setAccessibleName("Fastest end")
+        self.fastest_first = CalmComboBox(
+            dict.fromkeys(CHOICES["fastest_first"], ""), "Fastest end"
+        )
         set_tip(self.fastest_first, config_field("fastest_first").metadata["help"], is_wrapped=True)
         choices = row(self.assign, self.fastest_first)
         choices.setStretch(0, 4)

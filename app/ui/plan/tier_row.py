@@ -94,8 +94,8 @@ class TierRow(QWidget):
         self._facts.setText("–")
 
     def set_theme(self, theme: Theme) -> None:
-        colour = theme.tiers[self._index % len(theme.tiers)]
-        self._swatch.show_colour(colour)
+        color = theme.tiers[self._index % len(theme.tiers)]
+        self._swatch.show_color(color)
         self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
 
     def _note_period(self) -> None:
@@ -113,16 +113,16 @@ class _Swatch(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._colour = QColor()
+        self._color = QColor()
         self.setFixedSize(12, 12)
 
-    def show_colour(self, colour: str) -> None:
-        self._colour = QColor(colour)
+    def show_color(self, color: str) -> None:
+        self._color = QColor(color)
         self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._colour)
+        painter.setBrush(self._color)
         painter.drawRoundedRect(self.rect(), 3, 3)

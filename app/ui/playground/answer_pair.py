@@ -43,7 +43,7 @@ class AnswerView(QWidget):
     def __init__(self, heading: str, name: str) -> None:
         super().__init__()
         self._waiting: list[str] = []
-        self.has_said, self._is_over = False, False
+        self.has_text, self._is_over = False, False
         self.text = AnswerText(f"Answer of the {heading.lower()}")
         self.status = ElidedLabel("", "caption")
         self.copy = button("Copy", self._copy, "link")
@@ -65,8 +65,8 @@ class AnswerView(QWidget):
         """Show what has come since the last time."""
         if not self._waiting:
             return
-        if not self.has_said:
-            self.has_said = True
+        if not self.has_text:
+            self.has_text = True
             self.status.setText("")
             self.copy.setEnabled(True)
         self.text.add("".join(self._waiting))
@@ -80,7 +80,7 @@ class AnswerView(QWidget):
 
     def tell(self, status: str) -> None:
         """What goes on before there is anything of an answer."""
-        if not (self.has_said or self._is_over):
+        if not (self.has_text or self._is_over):
             self.status.setText(status)
 
     def _copy(self) -> None:
@@ -149,7 +149,7 @@ class TurnView(QWidget):
             self._tell("Stopped before the first word.")
         else:
             say(self.problem, f"{failure.message} {failure.hint}".strip())
-            self._pair.setVisible(any(answer.has_said for answer in self.answers.values()))
+            self._pair.setVisible(any(answer.has_text for answer in self.answers.values()))
 
     def _tell(self, status: str) -> None:
         for answer in self.answers.values():

@@ -46,7 +46,7 @@ class Subject:
         return f"{self.run_name}, step {self.checkpoint.step:,}"
 
 
-class Trial(QObject):
+class ChatSession(QObject):
     subject_changed = Signal()
     asked = Signal(str)
     """The question, as it was asked; its answers follow."""
@@ -63,11 +63,11 @@ class Trial(QObject):
     def __init__(self, state: AppState, compute: ComputeThread) -> None:
         super().__init__(state)
         self._state, self._compute = state, compute
-        self._held = LoadedCheckpoint()
+        self._model = LoadedCheckpoint()
         self._may_hold = False
         self._job: Job[Event | AnswerEvent] | None = None
         self._question = ""
-        self._said: dict[Side, list[str]] = {}
+        self._replies: dict[Side, list[str]] = {}
         self._earlier: tuple[Turn, ...] = ()
         self.subject: Subject | None = None
         state.phase_changed.connect(self._make_way)
@@ -102,11 +102,11 @@ class Trial(QObject):
         """Let both sides answer; does nothing while there is a reason not to."""
         if self.why_not_ask() or not question.strip() or self.subject is None:
             return
-        self._question, self._said = question, {side: [] for side in SIDES}
+        self._question, self._replies = question, {side: [] for side in SIDES}
         chat = Chat(question, system, self._earlier)
         self._may_hold = True
         self._job = self._compute.submit(
-            "Answering", self._held.answer_job(self.subject.tried, chat, sampling)
+            "Answering", self._model.answer_job(self.subject.tried, chat, sampling)
         )
         self.asked.emit(question)
         self.readiness_changed.emit()
@@ -126,14 +126,14 @@ class Trial(QObject):
     def _forget(self) -> None:
         """The conversation, with the answer that may still be coming."""
         self.stop()
-        self._earlier, self._said = (), {}
+        self._earlier, self._replies = (), {}
 
     @Slot()
     def free(self) -> None:
         """Give the model's memory back, once the answer in progress is over."""
         if self._may_hold:
             self._may_hold = False
-            self._compute.submit("Freeing the model", self._held.unload_job())
+            self._compute.submit("Freeing the model", self._model.unload_job())
 
     def _make_way(self) -> None:
         """A run that begins finds the model's memory free: this job is queued before its own."""
@@ -146,8 +146,8 @@ class Trial(QObject):
     def _take(self, notice: "JobYielded[Event | AnswerEvent]") -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        if isinstance(notice.value, TextAdded) and self._said:
-            self._said[notice.value.side].append(notice.value.text)
+        if isinstance(notice.value, TextAdded) and self._replies:
+            self._replies[notice.value.side].append(notice.value.text)
         self.event_received.emit(notice.value)
 
     @Slot(object)
@@ -158,8 +158,8 @@ class Trial(QObject):
         if ended.failure is not None:
             if not ended.failure.is_app_error:
                 self.defect_met.emit(ended.failure)
-        elif any(self._said.values()):
-            said = {side: "".join(texts) for side, texts in self._said.items()}
-            self._earlier += (Turn(self._question, **said),)
+        elif any(self._replies.values()):
+            replies = {side: "".join(texts) for side, texts in self._replies.items()}
+            self._earlier += (Turn(self._question, **replies),)
         self.ended.emit(ended.failure)
         self.readiness_changed.emit()

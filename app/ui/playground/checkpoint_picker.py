@@ -32,11 +32,9 @@ class Chooser(QWidget):
         self._choices: CheckpointChoices | None = None
         self._moved: dict[Path, Path] = {}
         """Runs whose base model the user has found elsewhere."""
-        self.run = CalmComboBox({})
-        self.run.setAccessibleName("Run")
+        self.run = CalmComboBox({}, "Run")
         self.run.setFixedWidth(RUN_PX)
-        self.checkpoint = CalmComboBox({})
-        self.checkpoint.setAccessibleName("Checkpoint")
+        self.checkpoint = CalmComboBox({}, "Checkpoint")
         self.checkpoint.setFixedWidth(CHECKPOINT_PX)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

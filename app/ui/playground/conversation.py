@@ -1,12 +1,13 @@
 """The conversation in sight: its turns below each other, streaming, kept in view at the end."""
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.core.errors import Failure
 from app.core.generation_events import AnswerEnded, AnswerEvent
 from app.ui.playground.answer_pair import TurnView
-from app.ui.playground.chat_session import Subject, Trial
+from app.ui.playground.chat_session import ChatSession, Subject
+from app.ui.system.throttle import Throttle
 from app.ui.widgets.layout import GRID_PX, ElidedLabel
 
 REFRESH_MS = 50
@@ -16,7 +17,7 @@ AT_END_PX = 24
 
 
 class Conversation(QScrollArea):
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: ChatSession) -> None:
         super().__init__()
         self._trial = trial
         self._subject: Subject | None = None
@@ -30,8 +31,7 @@ class Conversation(QScrollArea):
         # The bar keeps its place, so that nothing is broken anew when it is first needed.
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
-        self._timer.timeout.connect(self._flush)
+        self._refreshing = Throttle(REFRESH_MS, self._flush, self)
         self._begin()
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._note_place)
@@ -75,8 +75,8 @@ class Conversation(QScrollArea):
         self.turns[-1].take(event)
         if isinstance(event, AnswerEnded):
             self._flush()
-        elif not self._timer.isActive():
-            self._timer.start()
+        else:
+            self._refreshing.request()
 
     def _flush(self) -> None:
         if self.turns:

@@ -9,12 +9,12 @@ from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
-from app.ui.playground.chat_session import Trial
+from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.checkpoint_picker import Chooser
 from app.ui.playground.conversation import Conversation
 from app.ui.playground.prompt_input import Composer
 from app.ui.playground.sampling_form import SamplingForm
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.layout import (
     GRID_PX,
     button,
@@ -35,13 +35,13 @@ WORDS_PX = 460
 LOOKING, EMPTY, READY, TALK = range(4)
 
 
-class TryPage(QWidget):
+class PlaygroundPage(QWidget):
     refresh_requested = Signal()
     sample_requested = Signal()
     model_choice_requested = Signal()
     """The base model's folder is to be found."""
 
-    def __init__(self, trial: Trial, settings: Remembered) -> None:
+    def __init__(self, trial: ChatSession, settings: Preferences) -> None:
         super().__init__()
         self.setObjectName("page")
         self.trial = trial

@@ -5,7 +5,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.ui.look.plain_text import set_tip
-from app.ui.playground.chat_session import Trial
+from app.ui.playground.chat_session import ChatSession
 from app.ui.widgets.layout import GRID_PX, button, message, restyle, row, say
 
 LEAST_LINES, MOST_LINES = 1, 7
@@ -70,7 +70,7 @@ class Composer(QFrame):
     send_requested = Signal(str)
     stop_requested = Signal()
 
-    def __init__(self, trial: Trial, settings: QWidget) -> None:
+    def __init__(self, trial: ChatSession, settings: QWidget) -> None:
         """`settings` stands below the question."""
         super().__init__()
         self._trial = trial

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidge
 from app.core.generation_events import MAX_SEED, MAX_TOKENS, Sampling
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.collapsible import Disclosure
 from app.ui.widgets.inputs import CalmSpinBox, NumberField, TextField
 from app.ui.widgets.layout import GRID_PX, label, message, say
@@ -20,7 +20,7 @@ _KEY = "try/sampling"
 class SamplingForm(QWidget):
     changed = Signal()
 
-    def __init__(self, settings: Remembered) -> None:
+    def __init__(self, settings: Preferences) -> None:
         super().__init__()
         self._settings = settings
         self.temperature, self.top_p = NumberField(), NumberField()
@@ -101,7 +101,7 @@ class SamplingForm(QWidget):
         self.changed.emit()
 
 
-def _remembered(settings: Remembered) -> Sampling:
+def _remembered(settings: Preferences) -> Sampling:
     """As it was the last time, or the defaults if that can't be read."""
     try:
         temperature, top_p, most, seed = settings.text(_KEY).split("/")

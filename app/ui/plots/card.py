@@ -1,8 +1,17 @@
-"""The frame round a plot: title, a plain line about it, a corner for a legend, an empty state."""
+"""The frame round a plot: title, a plain line about it, a corner for a legend, an empty state. The
+line gives way to the values at the step that is pointed at, or to which steps are shown.
+"""
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QWidget,
+)
 
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import Theme
@@ -11,6 +20,8 @@ from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 EMPTY_TEXT = "Appears after the first step"
 _LEAST_PX = 70
 """Narrower, a subtitle says nothing."""
+_SHOW_ALL = "Show All"
+_APART = 10
 
 
 class ElidedLabel(QWidget):
@@ -52,19 +63,35 @@ class ElidedLabel(QWidget):
 class Card(QFrame):
     """Holds one plot; `show_empty` swaps it for a quiet sentence."""
 
-    def __init__(self, title: str, subtitle: str, plot: QWidget, corner: QWidget | None) -> None:
+    all_steps_requested = Signal()
+
+    def __init__(
+        self,
+        title: str,
+        subtitle: str,
+        plot: QWidget,
+        legend: QWidget | None = None,
+        choice: QWidget | None = None,
+    ) -> None:
+        """`legend` goes below the title where room is short; `choice` stays in the corner."""
         super().__init__()
         self.setObjectName("plot_card")
         self.setAccessibleName(title)
         self.setAccessibleDescription(subtitle)
         plot.setAccessibleName(title)
         plot.setAccessibleDescription(subtitle)
-        self._plot = plot
+        self._plot, self.legend, self.choice = plot, legend, choice
+        self._about, self._latest = subtitle, ""
         self.title = PlainLabel(title)
         set_tip(self.title, subtitle)
         self.title.setObjectName("plot_title")
         self.subtitle = ElidedLabel(subtitle)
-        self.corner = corner
+        self.readout = ElidedLabel("")
+        self.readout.setObjectName("plot_readout")
+        self.zoom = QToolButton()
+        self.zoom.setObjectName("plot_zoom")
+        self.zoom.clicked.connect(self.all_steps_requested)
+        self._zoom_text = ""
         self.empty = PlainLabel(EMPTY_TEXT)
         self.empty.setObjectName("plot_empty")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -79,42 +106,143 @@ class Card(QFrame):
         if text != self.subtitle.text:
             self.subtitle.set_text(text)
             set_tip(self.title, description or text)
-            for part in (self, self._plot):
-                part.setAccessibleDescription(description or text)
+            self._about = description or text
+            self.setAccessibleDescription(self._about)
+            self.describe(self._latest)
+
+    def describe(self, latest: str) -> None:
+        """What the plot shows last, for screen readers, after what it is about."""
+        self._latest = latest
+        text = f"{self._about}. Latest: {latest}" if latest else self._about
+        if text != self._plot.accessibleDescription():
+            self._plot.setAccessibleDescription(text)
 
     def show_empty(self, is_empty: bool) -> None:
         """Shows the sentence, or the plot and its corner."""
         self.stack.setCurrentIndex(0 if is_empty else 1)
-        if self.corner:
-            self.corner.setVisible(not is_empty)
+        self._show_header()
+
+    def show_readout(self, text: str) -> None:
+        """The values at a step, in place of what else stands beside the title; none: that again."""
+        if text != self.readout.text:
+            self.readout.set_text(text)
+            self._show_header()
+
+    def show_zoom(self, text: str) -> None:
+        """Which steps are shown, with a button that shows all; none: all are."""
+        if text != self._zoom_text:
+            self._zoom_text = text
+            self.zoom.setAccessibleName(f"{self.title.text()}: {text}. {_SHOW_ALL}")
+            set_tip(self.zoom, f"{text}. Show all steps")
+            self._show_header()
+
+    def show_focus(self, has_focus: bool) -> None:
+        """Rings the card while the keys are its plot's."""
+        self.setProperty("focused", has_focus)
+        self.style().polish(self)
 
     def set_compact(self, is_compact: bool) -> None:
         """Puts the subtitle behind the title instead of below it."""
-        self.grid.removeWidget(self.subtitle)
-        place = (0, 1, 1, 1) if is_compact else (1, 0, 1, 2)
-        self.grid.addWidget(self.subtitle, *place)
+        self._is_compact = is_compact
         self.grid.setContentsMargins(*((12, 7, 8, 4) if is_compact else (14, 11, 12, 8)))
-        self.grid.setRowMinimumHeight(2, 2 if is_compact else 6)
+        self._show_header()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_header()
+
+    def _show_header(self) -> None:
+        """Title, legend and choice stand in one line where they fit, else the latter two in one of
+        their own. Behind or below the title, or in that line, stand the values pointed at; else
+        the steps shown, or the subtitle."""
+        is_filled = self.stack.currentIndex() == 1
+        has_readout, has_zoom = bool(self.readout.text), is_filled and bool(self._zoom_text)
+        margins = self.grid.contentsMargins()
+        room = self.width() - margins.left() - margins.right() - _width(self.title) - _APART
+        room -= _LEAST_PX if self._is_compact and has_zoom else 0
+        has_choice_line = room < _width(self.choice)
+        has_line = has_choice_line or room < _width(self.choice) + _width(self.legend)
+        behind = (0, 1, 1, 1) if self._is_compact else (1, 0, 1, 2)
+        self._put(self.subtitle, behind, not has_readout and not has_zoom)
+        self._put(self.zoom, behind, has_zoom and not has_readout)
+        if self._is_compact:
+            self._put(self.readout, (2, 0, 1, 4) if has_line else (0, 1, 1, 3), has_readout)
+        else:
+            self._put(self.readout, (1, 0, 1, 4), has_readout)
+        is_shown = is_filled and not has_readout
+        self._put(self.choice, (2, 3, 1, 1) if has_choice_line else (0, 3, 2, 1), is_shown)
+        self._put(self.legend, (2, 0, 1, 3) if has_line else (0, 2, 2, 1), is_shown)
+        self._fit_zoom(room, has_line=has_line, has_choice_line=has_choice_line)
+        self._hold_heights(has_line=has_line, has_choice_line=has_choice_line)
+
+    def _fit_zoom(self, room: int, *, has_line: bool, has_choice_line: bool) -> None:
+        room += _LEAST_PX if self._is_compact else 0
+        if self._is_compact:
+            room -= 0 if has_choice_line else _width(self.choice)
+            room -= 0 if has_line else _width(self.legend)
+        self.zoom.setText(f"{self._zoom_text} · {_SHOW_ALL}")
+        if room < _width(self.zoom):
+            self.zoom.setText(_SHOW_ALL)
+
+    def _hold_heights(self, *, has_line: bool, has_choice_line: bool) -> None:
+        """Whatever is hidden in them: the plot below stands still."""
+        first = [self.title, *([] if has_choice_line else [self.choice])]
+        second = [*([self.choice] if has_choice_line else []), *([self.legend] if has_line else [])]
+        first += [] if has_line else [self.legend]
+        below = 0 if self._is_compact else self.subtitle.sizeHint().height()
+        height = max(_height(part) - below for part in first)
+        self.grid.setRowMinimumHeight(0, max(height, _height(self.title)))
+        air = 2 if self._is_compact else 6
+        self.grid.setRowMinimumHeight(2, max([air, *map(_height, second)]))
+
+    def _put(self, part: QWidget | None, place: tuple[int, int, int, int], is_shown: bool) -> None:
+        if part is None:
+            return
+        index = self.grid.indexOf(part)
+        if index < 0 or self.grid.getItemPosition(index) != place:
+            if index >= 0:
+                self.grid.removeWidget(part)
+            is_right = part is self.choice or (part is self.legend and place[0] == 0)
+            side = Qt.AlignmentFlag.AlignRight if is_right else Qt.AlignmentFlag.AlignLeft
+            is_wide = part in (self.subtitle, self.readout)
+            middle = Qt.AlignmentFlag.AlignVCenter
+            self.grid.addWidget(part, *place, middle if is_wide else side | middle)
+        part.setVisible(is_shown)
 
     def set_theme(self, theme: Theme) -> None:
         """Takes a theme's colours over."""
         self.setStyleSheet(
             f"#plot_card {{ background: {theme.surface}; border: 1px solid {theme.border};"
             f" border-radius: 10px; }}"
+            f'#plot_card[focused="true"] {{ border-color: {theme.accent}; }}'
             f"#plot_title {{ color: {theme.text}; font-size: {TITLE_PX}px; font-weight: 600; }}"
             f"#plot_empty {{ color: {theme.secondary_text}; font-size: {TITLE_PX}px; }}"
             f"ElidedLabel {{ color: {theme.secondary_text}; font-size: {SMALL_PX}px; }}"
+            f"#plot_readout {{ color: {theme.text}; }}"
+            f"#plot_zoom {{ color: {theme.accent}; background: transparent; padding: 0 2px;"
+            f" border: 1px solid transparent; border-radius: 4px; font-size: {SMALL_PX}px; }}"
+            f"#plot_zoom:hover {{ color: {theme.text}; }}"
+            f"#plot_zoom:focus {{ border-color: {theme.accent}; }}"
         )
 
     def _lay_out(self) -> None:
         self.grid = QGridLayout(self)
-        self.grid.setHorizontalSpacing(10)
+        self.grid.setHorizontalSpacing(_APART)
         self.grid.setVerticalSpacing(0)
         self.grid.setColumnStretch(1, 1)
         self.grid.setRowStretch(3, 1)
         self.grid.addWidget(self.title, 0, 0)
-        if self.corner:
-            centre = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            self.grid.addWidget(self.corner, 0, 2, 2, 1, centre)
-        self.grid.addWidget(self.stack, 3, 0, 1, 3)
+        self.grid.addWidget(self.stack, 3, 0, 1, 4)
+        for part in (self.legend, self.choice, self.zoom, self.readout):
+            if part is not None:
+                part.setParent(self)
         self.set_compact(False)
+
+
+def _width(part: QWidget | None) -> int:
+    """With the gap before it."""
+    return part.sizeHint().width() + _APART if part is not None else 0
+
+
+def _height(part: QWidget | None) -> int:
+    return part.sizeHint().height() if part is not None else 0

@@ -1,45 +1,60 @@
 """Small things in a card's corner: a legend, a colour scale, a choice between views."""
 
+from pyqtgraph.graphicsItems.ScatterPlotItem import Symbols
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QTransform
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
 
 from app.ui.look.plain_text import set_tip
+from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import Theme
-from app.ui.plots.style import SMALL_PX, colour, small_font
+from app.ui.plots.style import RAW_ALPHA, SMALL_PX, color, small_font
 from app.ui.plots.tick_labels import value_text
 
-_SWATCH, _GAP, _APART = 14, 5, 14
+_SWATCH, _GAP, _APART, _MARK_PX = 14, 5, 14, 7
 
 
 class Legend(QWidget):
-    """Names with a stroke each: "bold", "faint" or "dots"; in as many lines as it `wraps` to."""
+    """Names with a stroke each: "bold", "faint", "dots" or one of MARKS; in as many lines as it
+    `wraps` to."""
 
-    def __init__(self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False) -> None:
+    def __init__(
+        self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False, what: str = "Legend"
+    ) -> None:
         super().__init__()
-        self._wraps = wraps
+        self._wraps, self._what = wraps, what
         if wraps:
             policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
             policy.setHeightForWidth(True)
             self.setSizePolicy(policy)
         self.setFont(small_font())
-        self.setAccessibleName("Legend: " + ", ".join(name for name, _ in entries))
-        self._entries = entries
-        self._colours: tuple[str, ...] = ()
+        self._colors: tuple[str, ...] = ()
         self._text = QColor()
+        self.set_entries(entries)
 
-    def set_colours(self, text: str, strokes: tuple[str, ...]) -> None:
-        self._text, self._colours = QColor(text), strokes
+    def set_entries(self, entries: tuple[tuple[str, str], ...]) -> None:
+        self._entries = entries
+        self.setAccessibleName(f"{self._what}: " + ", ".join(name for name, _ in entries))
+        self.updateGeometry()
+        self.update()
+
+    def set_colors(self, text: str, strokes: tuple[str, ...]) -> None:
+        self._text, self._colors = QColor(text), strokes
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(sum(self._widths()) + _APART * (len(self._entries) - 1) + 2, self._line())
+        gaps = _APART * max(0, len(self._entries) - 1)
+        return QSize(sum(self._widths()) + gaps + 2, self._line())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(max(self._widths()) + 2, self._line()) if self._wraps else self.sizeHint()
+        return (
+            QSize(max(self._widths(), default=0) + 2, self._line())
+            if self._wraps
+            else self.sizeHint()
+        )
 
     def heightForWidth(self, width: int) -> int:
-        return self._line() * (1 + max(line for _, line in self.places(width)))
+        return self._line() * (1 + max((line for _, line in self.places(width)), default=0))
 
     def places(self, width: int) -> list[tuple[int, int]]:
         """Where each entry begins: from the left, and in which line."""
@@ -62,18 +77,19 @@ class Legend(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         places = self.places(self.width())
-        height = self.height() / (1 + max(line for _, line in places))
+        height = self.height() / (1 + max((line for _, line in places), default=0))
         for (name, kind), value, (x, line) in zip(
-            self._entries, self._colours, places, strict=False
+            self._entries, self._colors, places, strict=False
         ):
             middle = height * (line + 0.5)
             width = 2.4 if kind == "bold" else 1.4
-            painter.setPen(QPen(colour(value, 0.45 if kind == "faint" else 1.0), width))
+            painter.setPen(QPen(color(value, RAW_ALPHA if kind == "faint" else 1.0), width))
             painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
-            if kind == "dots":
+            mark = "o" if kind == "dots" else kind
+            if mark in Symbols:
                 painter.setBrush(QColor(value))
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.drawEllipse(QPointF(x + _SWATCH / 2, middle), 3.2, 3.2)
+                middle_of = QTransform.fromTranslate(x + _SWATCH / 2, middle)
+                painter.drawPath(middle_of.scale(_MARK_PX, _MARK_PX).map(Symbols[mark]))
             painter.setPen(self._text)
             begin = x + _SWATCH + _GAP
             room = QRectF(begin, height * line, self.width() - begin, height)
@@ -81,7 +97,7 @@ class Legend(QWidget):
         painter.end()
 
 
-class ColourScale(QWidget):
+class ColorScale(QWidget):
     """A strip of the heat colours between 0 and the largest change."""
 
     def __init__(self) -> None:
@@ -143,10 +159,9 @@ class Choice(QWidget):
         row.setSpacing(2)
         self.group = QButtonGroup(self)
         for index, (label, tip) in enumerate(entries):
-            button = QToolButton()
+            button = RadioSegment()
             button.setText(label)
             set_tip(button, tip)
-            button.setCheckable(True)
             button.setAccessibleName(f"{name}: {label}")
             self.group.addButton(button, index)
             row.addWidget(button)
@@ -162,9 +177,11 @@ class Choice(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         self.setStyleSheet(
-            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; border: none;"
-            f" border-radius: 5px; padding: 2px 7px; font-size: {SMALL_PX}px; }}"
-            f"QToolButton:hover {{ background: {theme.raised}; }}"
-            f"QToolButton:focus {{ border: 1px solid {theme.accent}; padding: 1px 6px; }}"
-            f"QToolButton:checked {{ color: {theme.text}; background: {theme.selection}; }}"
+            f"QRadioButton {{ color: {theme.secondary_text}; background: transparent; border: none;"
+            f" border-radius: 5px; padding: 2px 7px; font-size: {SMALL_PX}px;"
+            f" spacing: 0; min-height: 0; }}"
+            "QRadioButton::indicator { width: 0; height: 0; border: none; }"
+            f"QRadioButton:hover {{ background: {theme.raised}; }}"
+            f"QRadioButton:focus {{ border: 1px solid {theme.accent}; padding: 1px 6px; }}"
+            f"QRadioButton:checked {{ color: {theme.text}; background: {theme.selection}; }}"
         )

@@ -15,41 +15,45 @@ from app.ui.plots.plot import Plot
 from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
-from app.ui.plots.style import colour
+from app.ui.plots.style import MARKS, color
 from app.ui.plots.tick_labels import step_text, value_text
-from app.ui.plots.tier_raster import LASTING, clock_colour, clock_words
+from app.ui.plots.tier_raster import LASTING, clock_color, clock_words
 
 _DOTS_PER_PX = 1 / 9
+_MARKS_A_LINE = 8
 _SAMPLE = 2_048
 """Firings of a tier that decide how far the value axis goes."""
 
 
 class TierCurve:
-    """One tier's line; a faint range behind it where firings are dense, dots where they are few."""
+    """One tier's line; a faint range behind it where firings are dense. Marks of a shape of its own
+    stand at each firing where these are few, else here and there."""
 
-    def __init__(self, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> None:
+    def __init__(self, mark: str, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> None:
         self._style = style
         self.band = Band()
         self.line = pg.PlotCurveItem(antialias=True)
         # A jagged line as one path takes Qt half as long again as its pieces; those have no dashes.
         is_solid = style is Qt.PenStyle.SolidLine
         self.line.setSegmentedLineMode("on" if is_solid else "off")
-        self.dots = pg.ScatterPlotItem(size=4.5, antialias=True, pen=None)
+        self.marks = pg.ScatterPlotItem(size=6, symbol=mark, antialias=True, pen=None)
 
     @property
     def items(self) -> tuple[Any, ...]:
-        return self.band, self.line, self.dots
+        return self.band, self.line, self.marks
 
-    def recolour(self, value: str) -> None:
-        self.band.fill = colour(value, 0.18)
+    def recolor(self, value: str) -> None:
+        self.band.fill = color(value, 0.18)
         self.line.setPen(pg.mkPen(value, width=1.6, style=self._style))
-        self.dots.setBrush(pg.mkBrush(value))
+        self.marks.setBrush(pg.mkBrush(value))
+        self.marks.setPen(pg.mkPen(value))  # of crosses, which have no inside
 
     def draw(self, firings: Series, column: int, span: tuple[int, int], bins: int,
-             most: int, shown: Callable[[Values], Values]) -> None:  # fmt: skip
+             most: int, shown: Callable[[Values], Values]) -> tuple[Any, Values]:  # fmt: skip
         """Shows a span of one column, its values as `shown` turns them.
 
-        With more than `most` firings in it they are a range and its mean.
+        With more than `most` firings in it they are a range and its mean. Returns where each
+        point lies, the highest of a bin where they are binned.
         """
         count = span[1] - span[0]
         is_dense = count > most
@@ -61,8 +65,8 @@ class TierCurve:
         points = line.x, shown(line.mean)
         self.line.setData(*points)
         is_sparse = count <= bins * _DOTS_PER_PX and not is_dense
-        self.dots.setData(*(points if is_sparse else ([], [])))
-        self.dots.setVisible(is_sparse)  # what is empty is still asked for its bounds
+        self.marks.setData(*(points if is_sparse else every_so_often(*points)))
+        return line.x, shown(line.high)
 
 
 class DeltaCurves(Plot):
@@ -77,11 +81,11 @@ class DeltaCurves(Plot):
         self.curves: list[TierCurve] = []
         self.pull: TierCurve | None = None
 
-    def _recolour(self, theme: Theme) -> None:
+    def _recolor(self, theme: Theme) -> None:
         for tier, curve in enumerate(self.curves):
-            curve.recolour(theme.tiers[tier % len(theme.tiers)])
+            curve.recolor(theme.tiers[tier % len(theme.tiers)])
         if self.pull is not None:
-            self.pull.recolour(clock_colour(theme, LASTING))
+            self.pull.recolor(clock_color(theme, LASTING))
 
     def _all_curves(self) -> list[TierCurve]:
         return [*self.curves, *([self.pull] if self.pull is not None else [])]
@@ -90,24 +94,25 @@ class DeltaCurves(Plot):
         for curve in self._all_curves():
             for item in curve.items:
                 self.removeItem(item)
-        self.curves = [TierCurve() for _ in (self.run.tiers if self.run is not None else ())]
+        tiers = self.run.tiers if self.run is not None else ()
+        self.curves = [TierCurve(MARKS[tier % len(MARKS)]) for tier in range(len(tiers))]
         has_pulls = self.run is not None and self.run.clocks.lasting_pull > 0
-        self.pull = TierCurve(Qt.PenStyle.DashLine) if has_pulls else None
+        self.pull = TierCurve("o", Qt.PenStyle.DashLine) if has_pulls else None
         for curve in reversed(self._all_curves()):
             for item in curve.items:
                 self.addItem(item)
-        self._recolour(self.theme)
+        self._recolor(self.theme)
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
         self.left.is_log = self.is_log
         self.left.picture = None
-        seen, bins = [], self.bins()
+        seen, highest, bins = [], [], self.bins()
         spans = [firings.span(low, high) for firings in run.firings]
         # Where one tier needs its range, those nearly as busy get theirs too: they compare.
         is_busy = max(stop - start for start, stop in spans) > bins
         most = bins // 4 if is_busy else bins
         for curve, firings, span in zip(self.curves, run.firings, spans, strict=True):
-            curve.draw(firings, self.column, span, bins, most, self._shown)
+            highest.append(curve.draw(firings, self.column, span, bins, most, self._shown))
             seen.append(sampled(firings.values(self.column)[slice(*span)], _SAMPLE))
         if self.pull is not None:
             is_shown = self.column == 0
@@ -115,11 +120,13 @@ class DeltaCurves(Plot):
             self.pull.draw(run.pulls, 0, span, bins, most, self._shown)
             seen.append(sampled(run.pulls.values()[slice(*span)], _SAMPLE))
         self.show_values(*value_range(self._shown(np.concatenate(seen)), self.is_log))
+        places, values = (np.concatenate(part) for part in zip(*highest, strict=True))
+        self.mark_clipped(places, values)
 
     def _shown(self, values: Values) -> Values:
         return np.log10(np.maximum(values, 1e-12)) if self.is_log else values
 
-    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+    def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
         parts = [f"step {step_text(step)}"]
         for tier, firings in enumerate(run.firings):
             at = int(np.searchsorted(firings.steps, step, "right")) - 1
@@ -127,6 +134,12 @@ class DeltaCurves(Plot):
                 parts.append(f"tier {tier}: {value_text(firings.values(self.column)[at])}")
         parts += clock_words(run, step)
         return "  ·  ".join(parts)
+
+
+def every_so_often(x: Any, y: Any) -> tuple[Any, Any]:
+    """About eight of the points, which stay the same while a curve grows."""
+    stride = 1 << max(0, (len(x) // _MARKS_A_LINE).bit_length())
+    return x[stride // 2 :: stride], y[stride // 2 :: stride]
 
 
 def value_range(values: Any, is_log: bool) -> tuple[float, float]:

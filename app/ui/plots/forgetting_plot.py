@@ -9,7 +9,7 @@ from app.ui.plots.downsampling import binned, extremes, sampled
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Values
-from app.ui.plots.style import colour
+from app.ui.plots.style import RAW_ALPHA, color
 from app.ui.plots.tick_labels import step_text, value_text
 
 NOT_MEASURED = (
@@ -37,8 +37,8 @@ class ForgettingPlot(Plot):
         for item in (self.lessons, self.line, self.points):
             self.addItem(item)
 
-    def _recolour(self, theme: Theme) -> None:
-        self.lessons.setPen(pg.mkPen(colour(theme.accent, 0.42), width=1))
+    def _recolor(self, theme: Theme) -> None:
+        self.lessons.setPen(pg.mkPen(color(theme.accent, RAW_ALPHA), width=1))
         self.line.setPen(pg.mkPen(theme.warning, width=1.6))
         self.points.setBrush(pg.mkBrush(theme.warning))
         self.points.setPen(pg.mkPen(theme.surface, width=1.2))
@@ -58,8 +58,9 @@ class ForgettingPlot(Plot):
         self.lessons.setData(each.x, each.mean)
         seen = measured.values()[slice(*part)], sampled(each.mean, _SAMPLE)
         self.show_values(0.0, _top(*seen))
+        self.mark_clipped(each.x, each.high)
 
-    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+    def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
         parts = [f"step {step_text(step)}"]
         for name, series in (("KL", run.retention), ("lesson", run.lessons)):
             at = int(np.searchsorted(series.steps, step, "right")) - 1

@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Signal
 
 from app.ui.look.theme import Theme
-from app.ui.plots.plot import Plot, with_room
+from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.style import SMALL_PX, heat_table
 from app.ui.plots.tick_labels import step_text, value_text
@@ -28,7 +28,7 @@ class LayerHeatMap(Plot):
         self.top = 0.0
         self._order: Any = np.zeros(0, int)
 
-    def _recolour(self, theme: Theme) -> None:
+    def _recolor(self, theme: Theme) -> None:
         self.image.setLookupTable(heat_table(theme))
 
     def _clear(self) -> None:
@@ -36,12 +36,6 @@ class LayerHeatMap(Plot):
         layers = self.run.layers if self.run is not None else ()
         self._order = np.argsort(layers)
         self.box.setYRange(0, max(1, len(layers)), padding=0)
-
-    def step_range(self, run: RunSeries) -> tuple[float, float]:
-        """The bins from edge to edge with room for those to come, or the steps selected."""
-        before = run.first_step - 1
-        last = before + with_room(max(run.last_step - before, 11))
-        return self.selection or (before + 0.5, last + 0.5)
 
     def _draw(self, run: RunSeries, *_: float) -> None:
         if not run.layers:
@@ -64,20 +58,22 @@ class LayerHeatMap(Plot):
         shown = range(rows - 1, -1, -every)
         self.left.setTicks([[(row + 0.5, str(run.layers[self._order[row]])) for row in shown]])
 
-    def _describe(self, run: RunSeries, step: int, y: float) -> str:
+    def _describe(self, run: RunSeries, step: int, y: float | None) -> str:
         if not run.layers:
             return f"step {step_text(step)}"
-        row = min(max(int(y), 0), len(run.layers) - 1)
         column = (step - run.heat.first_step) // run.heat.width
+        changes = run.heat.table[column, self._order]
+        row = int(np.argmax(changes)) if y is None else min(max(int(y), 0), len(run.layers) - 1)
         first = run.heat.first_step + column * run.heat.width
         last = min(first + run.heat.width - 1, run.last_step)
         when = f"step {step_text(first)}"
         if last > first:
             when = f"steps {step_text(first)}–{step_text(last)}"
-        change = float(run.heat.table[column, self._order[row]])
+        change = float(changes[row])
         # A run's folder keeps it to within 5 %, so more digits would say too much.
-        told = f"about {value_text(change, digits=2)}" if change else "0"
-        return f"{when}  ·  layer {run.layers[self._order[row]]}  ·  {told}"
+        size = f"about {value_text(change, digits=2)}" if change else "0"
+        name = f"{'most: ' * (y is None)}layer {run.layers[self._order[row]]}"
+        return f"{when}  ·  {name}  ·  {size}"
 
 
 def heat_top(picture: Any) -> float:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 
 from app.ui.look.theme import Theme
@@ -11,7 +12,7 @@ from app.ui.plots.plot import Plot
 from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
-from app.ui.plots.style import colour
+from app.ui.plots.style import RAW_ALPHA, color
 from app.ui.plots.tick_labels import step_text, value_text
 
 _SAMPLE = 4_096
@@ -35,9 +36,9 @@ class LossPlot(Plot):
         for item in (self.band, *self._curves()):
             self.addItem(item)
 
-    def _recolour(self, theme: Theme) -> None:
-        self.band.fill = colour(theme.accent, 0.2)
-        self.raw.setPen(pg.mkPen(colour(theme.accent, 0.42), width=1))
+    def _recolor(self, theme: Theme) -> None:
+        self.band.fill = color(theme.accent, 0.2)
+        self.raw.setPen(pg.mkPen(color(theme.accent, RAW_ALPHA), width=1))
         self.smooth.setPen(pg.mkPen(theme.accent, width=2))
         self.validation_line.setPen(pg.mkPen(theme.warning, width=1.4))
         self.validation_points.setBrush(pg.mkBrush(theme.warning))
@@ -55,7 +56,7 @@ class LossPlot(Plot):
         losses, validation = run.losses, run.validation
         span = losses.span(low, high)
         bins = self.bins()
-        self._draw_raw(losses, span, bins)
+        highest = self._draw_raw(losses, span, bins)
         smooth = binned(losses, 1, span, bins // 2)
         self.smooth.setData(smooth.x, smooth.mean)
         part = validation.span(low, high)
@@ -64,17 +65,23 @@ class LossPlot(Plot):
         self.validation_points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
         seen = losses.values(0)[slice(*span)], validation.values()[slice(*part)]
         self.show_values(*loss_range(*seen, smooth.mean))
+        self.mark_clipped(*highest)
 
-    def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
+    def _draw_raw(
+        self, losses: Series, span: tuple[int, int], bins: int
+    ) -> tuple[npt.NDArray[Any], Values]:
+        """Returns where each point lies, the highest of a bin where they are binned."""
         if span[1] - span[0] > bins:
             each = binned(losses, 0, span, bins // 3)
             self.band.cover(each.x, each.low, each.high)
             self.raw.setData([], [])
-        else:
-            self.band.clear()
-            self.raw.setData(losses.steps[slice(*span)], losses.values(0)[slice(*span)])
+            return each.x, each.high
+        self.band.clear()
+        points = losses.steps[slice(*span)], losses.values(0)[slice(*span)]
+        self.raw.setData(*points)
+        return points
 
-    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+    def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
         parts = [f"step {step_text(step)}"]
         losses, validation = run.losses, run.validation
         if len(losses):

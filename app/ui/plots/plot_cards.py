@@ -1,26 +1,30 @@
 """The five plots of a run in their cards, and what their corners switch."""
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from app.ui.look.theme import Theme
 from app.ui.plots.card import EMPTY_TEXT, Card
-from app.ui.plots.card_controls import Choice, ColourScale, Legend
+from app.ui.plots.card_controls import Choice, ColorScale, Legend
 from app.ui.plots.delta_curves import DeltaCurves
 from app.ui.plots.forgetting_plot import MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
+from app.ui.plots.shown_steps import ShownSteps
+from app.ui.plots.style import MARKS
 from app.ui.plots.tier_raster import TierRaster, row_labels
 
 PLOTS: tuple[type[Plot], ...] = (
-    LossPlot,
     ForgettingPlot,
+    LossPlot,
     TierRaster,
     DeltaCurves,
     LayerHeatMap,
 )
 """As they are read."""
+_LESSONS = (("Lessons", "faint"), ("Measured", "dots"))
+"""With one line there is nothing to tell apart."""
 _ROW_PX, _AXIS_PX = 18, 41
 _CHANGE = "Size of each update"
 _MEASURES = (
@@ -41,15 +45,25 @@ class RunCards(QObject):
         self._take_plots(plots or tuple(kind(theme) for kind in PLOTS))
         self._make_corners()
         self._make_cards()
-        for plot in self.plots:
-            plot.steps_selected.connect(self._select)
-            plot.all_steps_requested.connect(self._select_all)
+        self.steps = ShownSteps()
+        self._step: int | None = None
+        self._following: list[Plot] = []
+        self._next = QTimer(self, interval=0, singleShot=True)
+        self._next.timeout.connect(self._move_next_line)
+        for plot, card in zip(self.plots, self.cards, strict=True):
+            self._link(plot, card)
         self._set_theme_around(theme)  # the plots were made in it
 
     def show_run(self, series: RunSeries | None) -> None:
         """Turns all plots to a run, or to none."""
+        self.steps.selection, self.steps.follows_latest = None, False
+        self.live_choice.choose(1)
         for plot in self.plots:
             plot.show_run(series)
+        tiers = len(series.tiers) if series is not None else 0
+        self.tier_legend.set_entries(
+            tuple((str(tier), MARKS[tier % len(MARKS)]) for tier in range(tiers))
+        )
         rows = len(row_labels(series)) if series is not None else 3
         self.cards[2].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
         has_pulls = series is not None and series.clocks.lasting_pull > 0
@@ -68,10 +82,14 @@ class RunCards(QObject):
         is_empty = run is None or not plot.has_content(run)
         card = self.cards[self.plots.index(plot)]
         card.show_empty(is_empty)
+        card.show_zoom(self.steps.text(run) if run is not None else "")
+        card.describe(plot.latest_text())
+        if plot is self.raster:
+            self.steps.latest_count = self.raster.latest_count()
         if plot is self.forgetting:
             is_measured = run is not None and not is_empty
             has_lessons = run is not None and run.clocks.slow_every > 0
-            self.forgetting_legend.setVisible(is_measured and has_lessons)
+            self.forgetting_legend.set_entries(_LESSONS if has_lessons else ())
             latest = latest_text(run.latest_retention if run and is_measured else None)
             card.set_subtitle(latest, f"{MEASURE}: {latest}" if is_measured else "")
             # A run that measures it has done so before its first step.
@@ -83,11 +101,10 @@ class RunCards(QObject):
         for card in self.cards:
             card.empty.setText(text)
 
-    def set_live(self, is_live: bool) -> None:
-        """Tier activity follows the last steps, or shows all."""
-        self.raster.is_live = is_live
-        is_selection = self.raster.selection is not None
-        self.live_choice.choose(None if is_selection else 0 if is_live else 1)
+    def show_all_steps(self) -> None:
+        """From now on, where the latest steps were followed; what is selected stays."""
+        self.steps.follows_latest = False
+        self._show_steps(self.steps.selection)
 
     def set_theme(self, theme: Theme) -> None:
         """Takes a theme's colours over, at once."""
@@ -97,17 +114,18 @@ class RunCards(QObject):
 
     def _set_theme_around(self, theme: Theme) -> None:
         strokes = (theme.accent, theme.accent, theme.warning)
-        self.legend.set_colours(theme.secondary_text, strokes)
-        self.forgetting_legend.set_colours(theme.secondary_text, (theme.accent, theme.warning))
+        self.legend.set_colors(theme.secondary_text, strokes)
+        self.forgetting_legend.set_colors(theme.secondary_text, (theme.accent, theme.warning))
         self.heat_scale.set_theme(theme)
+        self.tier_legend.set_colors(theme.secondary_text, theme.tiers)
         for choice in (self.live_choice, self.measure_choice):
             choice.set_theme(theme)
         for card in self.cards:
             card.set_theme(theme)
 
     def _choose_live(self, index: int) -> None:
-        self.raster.is_live = index == 0
-        self._select_all()
+        self.steps.follows_latest = index == 0
+        self._show_steps(None)
 
     def _choose_measure(self, index: int) -> None:
         _, _, self.deltas.column, self.deltas.is_log = _MEASURES[index]
@@ -117,17 +135,42 @@ class RunCards(QObject):
         self._show_steps((low, high))
 
     def _select_all(self) -> None:
+        self.steps.follows_latest = False
         self._show_steps(None)
 
     def _show_steps(self, selection: tuple[float, float] | None) -> None:
+        self.steps.selection = selection
         for plot in self.plots:
-            plot.selection = selection
+            self.show_state(plot)
             plot.redraw()
-        self.set_live(self.raster.is_live)
+        self.live_choice.choose(None if selection else 0 if self.steps.follows_latest else 1)
+
+    def _link(self, plot: Plot, card: Card) -> None:
+        """One line at one step, and the same steps, in all plots."""
+        plot.steps = self.steps
+        plot.steps_selected.connect(self._select)
+        plot.all_steps_requested.connect(self._select_all)
+        plot.readout_changed.connect(card.show_readout)
+        plot.focus_changed.connect(card.show_focus)
+        card.all_steps_requested.connect(self._select_all)
+        plot.pointed.connect(lambda step: self._point_at(plot, step))
+
+    def _point_at(self, pointed: Plot, step: int | None) -> None:
+        """The plot that is pointed at has its line at once; the others follow one by one, so that
+        the window is never held up for longer than one takes to paint."""
+        self._step = step
+        self._following = [plot for plot in self.plots if plot is not pointed]
+        self._next.start()
+
+    def _move_next_line(self) -> None:
+        if self._following:
+            self._following.pop(0).point_at(self._step)
+        if self._following:
+            self._next.start()
 
     def _take_plots(self, plots: tuple[Plot, ...]) -> None:
         self.plots = plots
-        loss, forgetting, raster, deltas, heat = plots
+        forgetting, loss, raster, deltas, heat = plots
         assert isinstance(loss, LossPlot)
         assert isinstance(forgetting, ForgettingPlot)
         assert isinstance(raster, TierRaster)
@@ -138,13 +181,14 @@ class RunCards(QObject):
 
     def _make_corners(self) -> None:
         self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
-        self.forgetting_legend = Legend((("Lessons", "faint"), ("Measured", "dots")))
+        self.forgetting_legend = Legend(_LESSONS)
         self.live_choice = Choice(
             "Steps shown",
             (("Latest", "The latest steps, one by one"), ("All", "The whole run")),
         )
         self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
-        self.heat_scale = ColourScale()
+        self.tier_legend = Legend((), what="Tiers")
+        self.heat_scale = ColorScale()
         self.live_choice.chosen.connect(self._choose_live)
         self.measure_choice.chosen.connect(self._choose_measure)
         self.heat.top_changed.connect(self.heat_scale.set_top)
@@ -152,27 +196,28 @@ class RunCards(QObject):
     def _make_cards(self) -> None:
         self.cards = (
             Card(
-                "Loss",
-                "Prediction error; lower is better",
-                self.loss,
-                self.legend,
-            ),
-            Card(
                 "Forgetting",
                 latest_text(None),
                 self.forgetting,
                 self.forgetting_legend,
             ),
             Card(
+                "Loss",
+                "Prediction error; lower is better",
+                self.loss,
+                self.legend,
+            ),
+            Card(
                 "Tier activity",
                 "Which tiers updated at each step, read from the weights",
                 self.raster,
-                self.live_choice,
+                choice=self.live_choice,
             ),
             Card(
                 "Tier change",
                 _CHANGE,
                 self.deltas,
+                self.tier_legend,
                 self.measure_choice,
             ),
             Card(

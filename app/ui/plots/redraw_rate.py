@@ -10,7 +10,7 @@ _SHARE = 0.06
 _WEIGHT = 0.25
 
 
-class Pace:
+class RedrawRate:
     """Told how long each drawing took, it says how long to wait for the next."""
 
     def __init__(self) -> None:

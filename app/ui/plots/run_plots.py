@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.plot import Plot
 from app.ui.plots.plot_cards import RunCards
-from app.ui.plots.redraw_rate import Pace
+from app.ui.plots.redraw_rate import RedrawRate
 from app.ui.plots.run_series import RunSeries
 
 _COMPACT_BELOW_PX = 600
@@ -29,7 +29,7 @@ _STRETCHES = {False: (5, 0, 4, 0, 0), True: (5, 4, 0, 4, 4)}
 
 
 class RunPlots(QWidget):
-    """Loss beside forgetting, then tier activity, then changes per tier beside those per layer."""
+    """Forgetting beside loss, then tier activity, then changes per tier beside those per layer."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class RunPlots(QWidget):
         theme: Theme = LIGHT,
         plots: tuple[Plot, ...] = (),
     ) -> None:
-        """`plots` are one of each of `run_cards.PLOTS`, if they are made already."""
+        """`plots` are one of each of `plot_cards.PLOTS`, if they are made already."""
         super().__init__(parent)
         self.series: RunSeries | None = None
         self.theme = theme
@@ -47,22 +47,19 @@ class RunPlots(QWidget):
         self.raster = self.parts.raster
         self.deltas, self.heat = self.parts.deltas, self.parts.heat
         self._stale: list[Plot] = []
-        self._pace = Pace()
+        self._is_forgetting_first = True
+        self._pace = RedrawRate()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._redraw_next)
         self._lay_out()
-        self.show_series(None, is_live=True)
+        self.show_series(None)
 
     # -- a run -------------------------------------------------------------------------------
-    def show_series(self, series: RunSeries | None, *, is_live: bool) -> None:
-        """Shows what a run has measured so far, or that there is nothing; more may follow.
-
-        While it is live, tier activity follows the last steps.
-        """
+    def show_series(self, series: RunSeries | None) -> None:
+        """Shows what a run has measured so far, or that there is nothing; more may follow."""
         self.series = series
         self.parts.show_run(series)
-        self.parts.set_live(is_live)
         self.redraw_now()
 
     def take_over(self, series: RunSeries) -> None:
@@ -80,8 +77,8 @@ class RunPlots(QWidget):
             self._timer.start(self._pace.wait_ms)
 
     def finish(self) -> None:
-        """The run is over: tier activity shows all of it."""
-        self.parts.set_live(False)
+        """The run is over: all of it is shown, unless steps are selected."""
+        self.parts.show_all_steps()
         self.note_news()
 
     def set_theme(self, theme: Theme) -> None:
@@ -94,13 +91,23 @@ class RunPlots(QWidget):
         """Draws everything that came in since the last time."""
         self._timer.stop()
         self._stale = []
+        self._put_measured_first()
         for plot in self.plots:
             self.parts.show_state(plot)
             plot.redraw()
 
+    def _put_measured_first(self) -> None:
+        """Forgetting stands before the loss, but not where the run did not measure it."""
+        series = self.series
+        is_first = series is None or not series.has_steps or len(series.retention) > 0
+        if is_first is not self._is_forgetting_first:
+            self._is_forgetting_first = is_first
+            self._place(has_one_column=self._has_one_column)
+
     def _redraw_next(self) -> None:
         if not self._stale:
             return
+        self._put_measured_first()
         plot = self._stale.pop(0)
         begun = perf_counter()
         self.parts.show_state(plot)
@@ -123,9 +130,9 @@ class RunPlots(QWidget):
     def _lay_out(self) -> None:
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, 0)
-        loss, forgetting, raster, deltas, heat = self.cards
+        forgetting, loss, raster, deltas, heat = self.cards
         raster.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        for card in (loss, forgetting, deltas, heat):
+        for card in (forgetting, loss, deltas, heat):
             card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         for column in (0, 1):
             self.grid.setColumnStretch(column, 1)
@@ -136,7 +143,10 @@ class RunPlots(QWidget):
         self._has_one_column = has_one_column
         for card in self.cards:
             self.grid.removeWidget(card)
-        for card, (row, column, columns) in zip(self.cards, _PLACES[has_one_column], strict=True):
+        forgetting, loss, *others = self.cards
+        first = (forgetting, loss) if self._is_forgetting_first else (loss, forgetting)
+        places = _PLACES[has_one_column]
+        for card, (row, column, columns) in zip((*first, *others), places, strict=True):
             self.grid.addWidget(card, row, column, 1, columns)
         for row, stretch in enumerate(_STRETCHES[has_one_column]):
             self.grid.setRowMinimumHeight(row, _LEAST_PX if stretch else 0)

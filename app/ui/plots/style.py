@@ -16,6 +16,12 @@ SMALL_PX = 11
 TOP_PX, RIGHT_PX = 8, 18
 """Room above and right of the data, so that end ticks and thick lines aren't cut."""
 STEP_AXIS_PX = 31
+VALUE_AXIS_PX = 56
+"""As wide in every plot, so that their left edges are in line."""
+MARKS = ("o", "s", "t1", "d", "+", "x", "star", "h")
+"""A second cue beside the colour: of a tier or a run, in their order."""
+RAW_ALPHA = 0.65
+"""Of a line through single steps; thinner than the one through their mean."""
 
 
 def small_font() -> QFont:
@@ -86,7 +92,7 @@ def style_axis(axis: Any, theme: Theme, label: str, *, grid: bool) -> None:
         axis.setLabel(label, **style)
 
 
-def colour(value: str, alpha: float = 1.0) -> QColor:
+def color(value: str, alpha: float = 1.0) -> QColor:
     """A theme's colour, thinned."""
     made = QColor(value)
     made.setAlphaF(alpha)

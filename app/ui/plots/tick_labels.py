@@ -55,11 +55,6 @@ def _power_text(value: float) -> str:
     return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
-def slow_label(every: int) -> str:
-    """ "Slow clock · every 4 steps"; a tier's period is worded likewise."""
-    return f"Slow clock · {tier_label(0, every).partition(' · ')[2]}"
-
-
-def tier_label(tier: int, period: int) -> str:
-    """ "Tier 1 · every 2 steps"."""
-    return f"Tier {tier} · every step" if period == 1 else f"Tier {tier} · every {period:,} steps"
+def period_label(period: int) -> str:
+    """ "every 2 steps"."""
+    return "every step" if period == 1 else f"every {period:,} steps"

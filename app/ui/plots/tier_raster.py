@@ -9,21 +9,21 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter
+from PySide6.QtGui import QColor, QPainter
 
 from app.ui.look.theme import Theme
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
-from app.ui.plots.style import colour, small_font
-from app.ui.plots.tick_labels import slow_label, step_text, tier_label, value_text
+from app.ui.plots.shown_steps import LATEST_STEPS
+from app.ui.plots.style import QuietAxis, color, style_axis
+from app.ui.plots.tick_labels import period_label, step_text, value_text
 
-LIVE_STEPS = 120
-_LIVE_MOVE = 8
-_LIVE_STEP_PX = 4
+_STEP_PX = 4
 """Narrower, steps can't be told apart."""
 _BIN_PX = 3
 _ROW_FILL = 0.66
+_PERIOD_AXIS_PX = 84
 _MARK_FILL = 0.62
 
 SLOW, LASTING = "slow", "lasting"
@@ -39,7 +39,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
         self.edges = np.zeros(1)
         self.rows: list[tuple[QColor, Shares]] = []
         self.voids: Shares = np.zeros(0)
-        self.void_colour = QColor()
+        self.void_color = QColor()
         self.gap_fill = 1.0
         self._area = QRectF()
 
@@ -67,7 +67,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
         for row, (tint, shares) in enumerate(self.rows):
             self._paint_row(painter, row, tint, shares)
         found = np.flatnonzero(self.voids)
-        painter.setBrush(self.void_colour)
+        painter.setBrush(self.void_color)
         painter.drawRects(self._rectangles(found, -0.5, len(self.rows)))
 
     def _paint_row(self, painter: QPainter, row: int, tint: QColor, shares: Shares) -> None:
@@ -91,49 +91,44 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
 
 
 class TierRaster(Plot):
-    """Rows are tiers, the fastest on top, and below them the clocks that are on. Follows the last
-    steps while `is_live`."""
+    """Rows are tiers, the fastest on top, and below them the clocks that are on; how often each is
+    due stands at the right."""
 
     has_grid = False
-    is_live = True
 
     def _make_items(self) -> None:
         self.marks = Marks()
         self.addItem(self.marks)
         self.box.invertY(True)
+        self.right = QuietAxis("right")
+        self.plotItem.setAxisItems({"right": self.right})
+        self.plotItem.showAxis("right")
+        self.right.setWidth(_PERIOD_AXIS_PX)
 
-    def _recolour(self, theme: Theme) -> None:
-        self.marks.void_colour = colour(theme.danger)
+    def _recolor(self, theme: Theme) -> None:
+        style_axis(self.right, theme, "", grid=False)
+        self.right.setPen(None)
+        self.marks.void_color = color(theme.danger)
 
     def _clear(self) -> None:
         self.marks.set_marks(np.zeros(1), [], np.zeros(0))
-        names = list(enumerate(row_labels(self.run) if self.run is not None else ()))
-        self.left.setTicks([names])
-        metrics = QFontMetricsF(small_font())
-        widest = max((metrics.horizontalAdvance(name) for _, name in names), default=100)
-        self.left.setWidth(widest + 16)
-        self.box.setYRange(-0.5, max(0.5, len(names) - 0.5), padding=0)
+        rows = row_labels(self.run) if self.run is not None else []
+        for axis, column in ((self.left, 0), (self.right, 1)):
+            axis.setTicks([[(row, labels[column]) for row, labels in enumerate(rows)]])
+        self.box.setYRange(-0.5, max(0.5, len(rows) - 0.5), padding=0)
 
-    def step_range(self, run: RunSeries) -> tuple[float, float]:
-        """The steps selected, the last ones while live, or all."""
-        if self.selection:
-            low, high = self.selection
-            return round(low) - 0.5, round(high) + 0.5
-        if not self.is_live:
-            return run.first_step - 0.5, run.last_step + 0.5
-        count = max(1, min(LIVE_STEPS, int(self.box.width() / _LIVE_STEP_PX)))
-        # It moves on by several steps at once, so that the axis need not be drawn with each.
-        last = -(-run.last_step // _LIVE_MOVE) * _LIVE_MOVE
-        first = max(run.first_step, last - count + 1)
-        return first - 0.5, first + count - 0.5
+    def latest_count(self) -> int:
+        """As many of the latest steps as can be told apart here."""
+        return max(1, min(LATEST_STEPS, int(self.box.width() / _STEP_PX)))
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
-        edges = self._edges(run, low, high)
+        first, last = math.floor(low + 0.5), math.ceil(high - 0.5)
+        edges = self._edges(run, max(run.first_step, first) - 0.5, min(run.last_step, last) + 0.5)
         rows = [
             (QColor(self.theme.tiers[i % len(self.theme.tiers)]), _shares(firings, edges, run))
             for i, firings in enumerate(run.firings)
         ] + [
-            (QColor(clock_colour(self.theme, name)), _shares(series, edges, run))
+            (QColor(clock_color(self.theme, name)), _shares(series, edges, run))
             for name, series in clock_series(run).items()
         ]
         self.marks.set_marks(edges, rows, run.voids.counts(edges).astype(np.float64))
@@ -145,7 +140,7 @@ class TierRaster(Plot):
         first = math.floor((low + 0.5 - 1) / width) * width + 1
         return np.arange(first, high + width, width, dtype=np.float64) - 0.5
 
-    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+    def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
         if run.voids.counts(np.array([step, step + 1]))[0]:
             return f"step {step_text(step)}  ·  void: nothing was applied"
         moved = [i for i, f in enumerate(run.firings) if f.counts(np.array([step, step + 1]))[0]]
@@ -154,10 +149,13 @@ class TierRaster(Plot):
         return "  ·  ".join((f"step {step_text(step)}", tiers, *clock_words(run, step)))
 
 
-def row_labels(run: RunSeries) -> list[str]:
-    """From top to bottom."""
-    tiers = [tier_label(row, tier.period) for row, tier in enumerate(run.tiers)]
-    labels = {SLOW: slow_label(run.clocks.slow_every), LASTING: "Lasting clock · every step"}
+def row_labels(run: RunSeries) -> list[tuple[str, str]]:
+    """Name and period of each row, from top to bottom."""
+    tiers = [(f"Tier {row}", period_label(tier.period)) for row, tier in enumerate(run.tiers)]
+    labels = {
+        SLOW: ("Slow", period_label(run.clocks.slow_every)),
+        LASTING: ("Lasting", period_label(1)),
+    }
     return tiers + [labels[name] for name in clock_series(run)]
 
 
@@ -167,7 +165,7 @@ def clock_series(run: RunSeries) -> dict[str, Series]:
     return slow | ({LASTING: run.pulls} if run.clocks.lasting_pull else {})
 
 
-def clock_colour(theme: Theme, name: str) -> str:
+def clock_color(theme: Theme, name: str) -> str:
     """Of no tier, so that no tier is taken for a clock."""
     return theme.text if name == SLOW else theme.secondary_text
 

@@ -18,7 +18,7 @@ LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
 """Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
 
 
-class CheckpointExport(QObject):
+class AdapterExport(QObject):
     exported = Signal(object)
     """Exported"""
     progressed = Signal(object, float, object)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.ui.plots.run_series import RunSeries
 
 
-class OpenedPlots(QWidget):
+class LazyPlots(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
@@ -24,7 +24,7 @@ class OpenedPlots(QWidget):
 
     def show_series(self, series: "RunSeries", *, is_same: bool, is_live: bool) -> None:
         """Shows another run, or the same one as it stands now."""
-        for _ in self.making():
+        for _ in self.steps():
             pass
         plots = self.plots
         assert plots is not None
@@ -32,7 +32,7 @@ class OpenedPlots(QWidget):
 
         plots.parts.set_empty_text(EMPTY_TEXT if is_live else "No measurements")
         if not is_same or plots.series is None:
-            plots.show_series(series, is_live=is_live)
+            plots.show_series(series)
         elif series is not plots.series:
             plots.take_over(series)
             if not is_live:
@@ -41,7 +41,7 @@ class OpenedPlots(QWidget):
     def show_nothing(self) -> None:
         """No run has measured anything yet."""
         if self.plots is not None:
-            self.plots.show_series(None, is_live=True)
+            self.plots.show_series(None)
 
     def note_news(self) -> None:
         """The series that is shown has grown."""
@@ -53,7 +53,7 @@ class OpenedPlots(QWidget):
         if self.plots is not None:
             self.plots.set_theme(theme)
 
-    def making(self) -> Iterator[None]:
+    def steps(self) -> Iterator[None]:
         """Makes the plots in steps; nothing is left to do where a run was opened meanwhile."""
         for made in run_plots_in_steps(self._theme) if self.plots is None else ():
             if self.plots is not None:

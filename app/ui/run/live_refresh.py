@@ -11,7 +11,7 @@ _SHARE = 0.05
 """Of the time, reading takes at most so much: a long run is read more seldom."""
 
 
-class Following(QObject):
+class LiveRefresh(QObject):
     """Nothing is read while the run is out of sight."""
 
     due = Signal(object)

@@ -1,12 +1,12 @@
 """The run in progress at a glance: what it does, its progress and its figures."""
 
-from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.ui.run.live_status import fraction, problem, status
 from app.ui.run.run_metrics import Metrics
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
+from app.ui.system.throttle import Throttle
 from app.ui.widgets.layout import ElidedLabel, card, message, say
 
 PROGRESS_PARTS = 1000
@@ -30,16 +30,11 @@ class ProgressView(QWidget):
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
-        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
-        self._timer.timeout.connect(self.refresh)
-        state.run_event_received.connect(self._schedule)
+        self._refreshing = Throttle(REFRESH_MS, self.refresh, self)
+        state.run_event_received.connect(self._refreshing.request)
         state.phase_changed.connect(self.refresh)
         state.run_cleared.connect(self.refresh)
         self.refresh()
-
-    def _schedule(self, _event: object) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
 
     def refresh(self) -> None:
         state = self._state

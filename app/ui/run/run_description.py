@@ -38,8 +38,8 @@ def setting_facts(details: "RunDetails") -> dict[str, Facts]:
     """Every setting under its section's heading."""
     if details.config is None:
         settings = list(details.settings.items())[:_MOST_FACTS]
-        told = [(single_line(name), single_line(str(value))) for name, value in settings]
-        return {"Settings": told} if told else {}
+        rows = [(single_line(name), single_line(str(value))) for name, value in settings]
+        return {"Settings": rows} if rows else {}
     found: dict[str, Facts] = {}
     for field in fields(TrainingConfig):
         if field.name == "output":
@@ -54,37 +54,37 @@ def setting_facts(details: "RunDetails") -> dict[str, Facts]:
 
 def data_facts(details: "RunDetails") -> Facts:
     facts, started = details.facts, details.started
-    told: Facts = []
-    _add(told, "Examples to train on", facts.get("train_examples"))
-    _add(told, "Examples to validate on", facts.get("valid_examples"))
+    rows: Facts = []
+    _add(rows, "Examples to train on", facts.get("train_examples"))
+    _add(rows, "Examples to validate on", facts.get("valid_examples"))
     if last := details.last_validation:
         words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
-        told.append(("Validation loss at the end", words))
+        rows.append(("Validation loss at the end", words))
     if day := facts.get(TEMPLATE_DAY):
-        told.append(("Date in all rows", single_line(f"{day}, by the chat template")))
-    _add(told, "Parameters of the base model", facts.get("base_parameters"))
-    _add(told, "Parameters trained", started.trainable_parameters or None)
+        rows.append(("Date in all rows", single_line(f"{day}, by the chat template")))
+    _add(rows, "Parameters of the base model", facts.get("base_parameters"))
+    _add(rows, "Parameters trained", started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):
         if tier.parameters:
-            told.append((f"Tier {index}", f"{tier.parameters:,} parameters · {tier.description}"))
+            rows.append((f"Tier {index}", f"{tier.parameters:,} parameters · {tier.description}"))
     for score in facts.get("scores", [])[:_MOST_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
             words = single_line(f"{score['correct']} of {score['total']} right")
             asked = f"{str(score['name']).capitalize()}, {score['when']}"
-            told.append((single_line(asked), words))
+            rows.append((single_line(asked), words))
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
-        told.append(("Versions", single_line(made_with, _MOST_WORDS)))
+        rows.append(("Versions", single_line(made_with, _MOST_WORDS)))
     computers = read_environments(facts)
     for after, computer in computers[-_MOST_FACTS:]:
         words = f"Device from step {after + 1:,}" if len(computers) > 1 else "Device"
-        told.append((words, str(computer)))
+        rows.append((words, str(computer)))
     if started.device and not computers:
-        told.append(("Device", started.device))
-    told.append(("Disk use", phrases.size(details.summary.size_bytes)))
-    told.append(("Folder", str(details.summary.run_dir)))
-    return told
+        rows.append(("Device", started.device))
+    rows.append(("Disk use", phrases.size(details.summary.size_bytes)))
+    rows.append(("Folder", str(details.summary.run_dir)))
+    return rows
 
 
 def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
@@ -145,6 +145,6 @@ def _tier(tier: TierConfig) -> str:
     return words if tier.pending is None else f"{words} ({tier.pending})"
 
 
-def _add(told: Facts, name: str, value: object) -> None:
+def _add(rows: Facts, name: str, value: object) -> None:
     if type(value) is int and 0 <= value < _MOST_COUNT:
-        told.append((name, f"{value:,}"))
+        rows.append((name, f"{value:,}"))

@@ -65,7 +65,7 @@ class RunExport(QObject):
             self._run(partial(library.save_csv, run_dirs[0], path), path, LAYERS_KEPT)
             return
         for number, run_dir in enumerate(run_dirs, 1):
-            self._run_told(
+            self._run_and_notify(
                 partial(library.save_numbered_csv, run_dir, path, number),
                 len(run_dirs),
                 path.parent,
@@ -89,10 +89,10 @@ class RunExport(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def _run_told(self, work: Callable[[], object], tables: int, folder: Path) -> None:
-        told = f"Exported {tables} tables to {folder}. {LAYERS_KEPT}"
-        self._background.run(work, lambda _: self._notice.tell(told), self._tell_failure)
+    def _run_and_notify(self, work: Callable[[], object], tables: int, folder: Path) -> None:
+        text = f"Exported {tables} tables to {folder}. {LAYERS_KEPT}"
+        self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)
 
     def _run(self, work: Callable[[], object], path: Path, note: str = "") -> None:
-        told = f"Exported to {path}. {note}".rstrip()
-        self._background.run(work, lambda _: self._notice.tell(told), self._tell_failure)
+        text = f"Exported to {path}. {note}".rstrip()
+        self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)

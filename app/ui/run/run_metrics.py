@@ -1,6 +1,6 @@
 """The run's figures side by side: step, loss, validation, speed, time left, memory."""
 
-from PySide6.QtCore import QSize, QTimer
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
@@ -9,6 +9,7 @@ from app.ui.look import phrases
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
+from app.ui.system.throttle import Throttle
 from app.ui.widgets.layout import GRID_PX, column, label
 
 REFRESH_MS = 100
@@ -39,8 +40,7 @@ class Metrics(QWidget):
         for key, title in _TITLES.items():
             self._add(key, title)
         self._arrange(len(_TITLES))
-        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
-        self._timer.timeout.connect(self.refresh)
+        self._refreshing = Throttle(REFRESH_MS, self.refresh, self)
         state.run_event_received.connect(self._take)
         state.run_cleared.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
@@ -82,8 +82,7 @@ class Metrics(QWidget):
             self._grid.setColumnStretch(index, 1 if index < columns else 0)
 
     def _take(self, _event: object) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
+        self._refreshing.request()
 
     def refresh(self) -> None:
         state = self._state

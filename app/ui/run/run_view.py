@@ -9,21 +9,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
-from PySide6.QtWidgets import (
-    QButtonGroup,
-    QPlainTextEdit,
-    QPushButton,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.text.sanitize import single_line
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
-from app.ui.run.lazy_plots import OpenedPlots
+from app.ui.run.lazy_plots import LazyPlots
 from app.ui.run.live_status import phase_words
 from app.ui.run.progress_view import ProgressView
 from app.ui.run.property_list import FactsView
@@ -37,6 +30,7 @@ from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.widgets.layout import GRID_PX, column, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
+from app.ui.widgets.tab_row import TabRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -79,8 +73,7 @@ class RunView(QWidget):
         self.head = self._make_head(actions)
         self._make_parts()
         self._tabs_row = QWidget()
-        tabs = row(*(self._tab(index) for index in range(len(PARTS))), None, spacing=4)
-        self._tabs_row.setLayout(tabs)
+        self._tabs_row.setLayout(row(self.tabs, None))
         layout = QVBoxLayout(self)
         # The plots' scroll bar lies in the page's margin, so that all cards end at one edge.
         right = 3 * GRID_PX - SCROLL_BAR_PX
@@ -108,7 +101,7 @@ class RunView(QWidget):
         return head
 
     def _make_parts(self) -> None:
-        self.plots_place = OpenedPlots()
+        self.plots_place = LazyPlots()
         self.checkpoints = CheckpointsView()
         self.settings = FactsView("Settings of the run")
         self.data = FactsView("Data of the run")
@@ -120,18 +113,9 @@ class RunView(QWidget):
         self.parts.addWidget(scrolling(self.plots_place))
         for part in views:
             self.parts.addWidget(_beside_a_bar(part))
-        self.tabs = QButtonGroup(self)
-        self.tabs.idClicked.connect(self.parts.setCurrentIndex)
-        self.tabs.idClicked.connect(lambda _: self.keep_label())
-
-    def _tab(self, index: int) -> QPushButton:
-        made = QPushButton(PARTS[index])
-        made.setObjectName("tab")
-        made.setCheckable(True)
-        made.setAutoDefault(False)
-        made.setChecked(index == 0)
-        self.tabs.addButton(made, index)
-        return made
+        self.tabs = TabRow(PARTS, "Parts of the run")
+        self.tabs.currentChanged.connect(self.parts.setCurrentIndex)
+        self.tabs.currentChanged.connect(lambda _: self.keep_label())
 
     # -- what is shown -----------------------------------------------------------------------
     def show_run(self, run: ReadRun, *, is_live: bool = False) -> None:
@@ -205,8 +189,7 @@ class RunView(QWidget):
         self._show_standing(summary, "")
 
     def show_part(self, index: int) -> None:
-        self.tabs.button(index).setChecked(True)
-        self.parts.setCurrentIndex(index)
+        self.tabs.setCurrentIndex(index)
 
     def set_busy(self, why_not: str) -> None:
         """Why no run can go on or be repeated now; empty if one can."""

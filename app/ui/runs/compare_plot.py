@@ -11,16 +11,19 @@ from PySide6.QtGui import QResizeEvent, QWheelEvent
 from app.ui.look.phrases import duration
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
+from app.ui.plots.delta_curves import every_so_often
 from app.ui.plots.downsampling import extremes
 from app.ui.plots.loss_plot import loss_range
 from app.ui.plots.step_view_box import StepBox
 from app.ui.plots.style import (
+    MARKS,
     RIGHT_PX,
     STEP_AXIS_PX,
     TOP_PX,
+    VALUE_AXIS_PX,
     StepAxis,
     ValueAxis,
-    colour,
+    color,
     small_font,
     style_axis,
 )
@@ -30,6 +33,7 @@ from app.ui.runs.comparison import Curve
 _LEAST = 1e-9
 _FAINT, _MOST_BINS = 0.22, 1000
 _DOTS_UP_TO = 60
+_CLIPPED_PX = 8
 
 
 class TimeAxis(StepAxis):
@@ -68,10 +72,13 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         self.setAcceptDrops(False)
         self.viewport().setAcceptDrops(False)
         self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
-        self.left.setWidth(52)
+        self.left.setWidth(VALUE_AXIS_PX)
         self.bottom.setHeight(STEP_AXIS_PX)
         self.hairline = pg.InfiniteLine(angle=90)
         self.hairline.hide()
+        self.clipped = pg.ScatterPlotItem(symbol="t1", size=_CLIPPED_PX, pen=None, antialias=True)
+        self.clipped.setZValue(3)
+        self.addItem(self.clipped, ignoreBounds=True)
         self.addItem(self.hairline, ignoreBounds=True)
         self.readout = PlainLabel("", self)
         self.readout.setFont(small_font())
@@ -87,7 +94,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
             for item in items:
                 self.removeItem(item)
         self._curves, self._names = tuple(curves), tuple(names)
-        self._items = [self._make_items() for _ in self._curves]
+        self._items = [self._make_items(MARKS[run % len(MARKS)]) for run in range(len(curves))]
         self.stretch = None
         self.set_theme(self._theme)
 
@@ -101,10 +108,12 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
             f"background: {theme.raised}; color: {theme.text}; padding: 3px 6px;"
             f"border: 1px solid {theme.border}; border-radius: 5px;"
         )
-        for (raw, smooth, dots), tint in zip(self._items, theme.tiers, strict=False):
-            raw.setPen(pg.mkPen(colour(tint, _FAINT), width=1))
+        self.clipped.setBrush(pg.mkBrush(theme.secondary_text))
+        for (raw, smooth, marks), tint in zip(self._items, theme.runs, strict=False):
+            raw.setPen(pg.mkPen(color(tint, _FAINT), width=1))
             smooth.setPen(pg.mkPen(tint, width=1.8))
-            dots.setBrush(pg.mkBrush(tint))
+            marks.setBrush(pg.mkBrush(tint))
+            marks.setPen(pg.mkPen(tint))
         self.redraw()
 
     def redraw(self) -> None:
@@ -118,7 +127,9 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         spans = [self._seen(curve, low, high) for curve in self._curves]
         for curve, items, span in zip(self._curves, self._items, spans, strict=True):
             self._draw(curve, items, span)
-        self.box.setYRange(*self._value_range(spans), padding=0)
+        values = self._value_range(spans)
+        self.box.setYRange(*values, padding=0)
+        self._mark_clipped(spans, *values)
 
     def point_at(self, x: float | None) -> None:
         """Show the cursor at `x` and what each run has there."""
@@ -128,22 +139,22 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
             return
         self.hairline.setPos(x)
         where = self._place(x) if self.axis == "time" else f"{self.axis} {self._place(x)}"
-        told = [f"{name}: {self._told_at(curve, x)}"
+        lines = [f"{name}: {self._value_at(curve, x)}"
                 for curve, name in zip(self._curves, self._names, strict=True)]  # fmt: skip
-        self.readout.setText("\n".join([where, *told]))
+        self.readout.setText("\n".join([where, *lines]))
         self.readout.adjustSize()
         left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10
         if left + self.readout.width() > self.width():
             left -= self.readout.width() + 20
         self.readout.move(max(0, int(left)), TOP_PX)
 
-    def _make_items(self) -> tuple[Any, Any, Any]:
+    def _make_items(self, mark: str) -> tuple[Any, Any, Any]:
         raw, smooth = pg.PlotCurveItem(antialias=True), pg.PlotCurveItem(antialias=True)
-        dots = pg.ScatterPlotItem(size=6, antialias=True, pen=None)
-        for depth, item in enumerate((raw, smooth, dots)):
+        marks = pg.ScatterPlotItem(size=8, symbol=mark, antialias=True)
+        for depth, item in enumerate((raw, smooth, marks)):
             item.setZValue(depth)
             self.addItem(item)
-        return raw, smooth, dots
+        return raw, smooth, marks
 
     def _span(self) -> tuple[float, float]:
         if self.stretch is not None:
@@ -161,14 +172,25 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         return start, min(len(x), int(np.searchsorted(x, high, "right")) + 1)
 
     def _draw(self, curve: Curve, items: tuple[Any, Any, Any], span: tuple[int, int]) -> None:
-        raw, smooth, dots = items
+        raw, smooth, marks = items
         x = curve.x[self.axis]
         bins = int(min(_MOST_BINS, max(50, self.box.width() / 2)))
         raw.setData(*self._shown(extremes(x, curve.raw, span, bins)))
         points = self._shown(extremes(x, curve.smooth, span, bins))
         smooth.setData(*points)
         is_few = self._has_dots and len(points[0]) <= _DOTS_UP_TO
-        dots.setData(*(points if is_few else ([], [])))
+        marks.setData(*(points if is_few else every_so_often(*points)))
+
+    def _mark_clipped(self, spans: Sequence[tuple[int, int]], low: float, top: float) -> None:
+        """At the top edge, where values lie above it."""
+        bins = int(min(_MOST_BINS, max(50, self.box.width() / 2)))
+        beyond = [np.zeros(0)]
+        for curve, span in zip(self._curves, spans, strict=True):
+            x, y = self._shown(extremes(curve.x[self.axis], curve.raw, span, bins))
+            beyond.append(x[y > top])
+        places = np.concatenate(beyond)
+        inset = (top - low) * _CLIPPED_PX / max(1.0, 1.4 * self.box.height())
+        self.clipped.setData(places, np.full(len(places), top - inset))
 
     def _shown(self, points: tuple[Any, Any]) -> tuple[Any, Any]:
         x, y = points
@@ -191,7 +213,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         least = float(np.min(values[values > 0], initial=high))
         return float(np.log10(max(_LEAST, low, 0.9 * least))), float(np.log10(max(_LEAST, high)))
 
-    def _told_at(self, curve: Curve, x: float) -> str:
+    def _value_at(self, curve: Curve, x: float) -> str:
         """The last value up to `x`; where there are few, also where it was measured."""
         places = curve.x[self.axis]
         at = int(np.searchsorted(places, x, "right")) - 1

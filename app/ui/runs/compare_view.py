@@ -10,7 +10,7 @@ from app.ui.look import phrases
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
-from app.ui.runs.comparison import AXES, Compared, told_apart
+from app.ui.runs.comparison import AXES, Compared, distinct_names
 from app.ui.tables.differences_model import DifferencesModel
 from app.ui.tables.table_view import ROW_PX, make_table
 from app.ui.widgets.inputs import CalmComboBox
@@ -60,10 +60,9 @@ class CompareView(QWidget):
         layout.addWidget(self.table)
 
     def _make_controls(self) -> None:
-        self.back = button("‹ Library", self.back_requested.emit, "link")
-        self.back.setAccessibleName("Back to the library")
-        self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES})
-        self.axis.setAccessibleName("What the curves are drawn along")
+        self.back = button("‹ Runs", self.back_requested.emit, "link")
+        self.back.setAccessibleName("Back to all runs")
+        self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES}, "Axis of the curves")
         self.axis.currentIndexChanged.connect(self._set_up_plots)
         self.log = _switch("Log", "The loss on a logarithmic scale")
         self.clip = _switch("Clip", "Leave lone outliers out of sight")
@@ -79,7 +78,7 @@ class CompareView(QWidget):
         self.runs = runs
         if not self.plots:
             self._make_plots()
-        names = told_apart([run.details.summary.name for run in runs])
+        names = distinct_names([run.details.summary.name for run in runs])
         losses, validation = self.plots
         losses.show_curves([run.losses for run in runs], names)
         validation.show_curves([run.validation for run in runs], names)
@@ -93,7 +92,7 @@ class CompareView(QWidget):
             plot.set_theme(theme)
             frame.set_theme(theme)
         if self._legend is not None:
-            self._legend.set_colours(theme.secondary_text, theme.tiers)
+            self._legend.set_colors(theme.secondary_text, theme.runs)
 
     def _make_plots(self) -> None:
         from app.ui.plots.card import Card
@@ -107,7 +106,7 @@ class CompareView(QWidget):
             ("Validation loss", "Over the whole validation set"),
         )
         self._cards = tuple(
-            Card(title, words, plot, None)
+            Card(title, words, plot)
             for plot, (title, words) in zip(self.plots, titles, strict=True)
         )
         side_by_side = QHBoxLayout()
@@ -122,11 +121,13 @@ class CompareView(QWidget):
 
     def _show_legend(self, names: list[str]) -> None:
         from app.ui.plots.card_controls import Legend
+        from app.ui.plots.style import MARKS
 
         if self._legend is not None:
             self._legend.deleteLater()
-        self._legend = Legend(tuple((name, "bold") for name in names), wraps=True)
-        self._legend.set_colours(self._theme.secondary_text, self._theme.tiers)
+        entries = ((name, MARKS[run % len(MARKS)]) for run, name in enumerate(names))
+        self._legend = Legend(tuple(entries), wraps=True, what="Runs")
+        self._legend.set_colors(self._theme.secondary_text, self._theme.runs)
         self._picture_layout.insertWidget(0, self._legend)
 
     def _show_differences(self, names: list[str]) -> None:

@@ -34,7 +34,7 @@ class Compared:
     validation: Curve
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
+def distinct_names(names: Sequence[str]) -> list[str]:
     """Short names, each another one: by their beginnings, by their ends too, or numbered."""
     names = [single_line(name) for name in names]
     for keep in (NAME_LENGTH, NAME_LENGTH // 2):

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
     BATCH_COLUMN,
@@ -60,7 +60,7 @@ class Measured:
 class RunsColumns(QObject):
     """The name takes what the others leave; where it has too little room, the table scrolls."""
 
-    def __init__(self, table: QTableView, settings: Remembered) -> None:
+    def __init__(self, table: QTableView, settings: Preferences) -> None:
         super().__init__(table)
         self._table, self._settings = table, settings
         self._header = header = table.horizontalHeader()
@@ -113,10 +113,10 @@ class RunsColumns(QObject):
 
     def chosen(self) -> set[int] | None:
         """The columns that the user has chosen; None where they are to fit the window."""
-        said = self._settings.text(_KEY)
-        if not said:
+        stored = self._settings.text(_KEY)
+        if not stored:
             return None
-        titles = said.split("/")
+        titles = stored.split("/")
         return {c for c in range(1, len(self._widths)) if self._title(c) in titles}
 
     def choose(self, columns: set[int] | None) -> None:

@@ -16,7 +16,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.layout import leave_focus
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RunsPage(QWidget):
         pace: RunPace,
         actions: RunActions,
         queue: RunQueue,
-        settings: Remembered,
+        settings: Preferences,
     ) -> None:
         super().__init__()
         self.setObjectName("page")

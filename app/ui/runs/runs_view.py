@@ -8,8 +8,6 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QMenu,
-    QPushButton,
     QStackedWidget,
     QTableView,
     QToolButton,
@@ -18,17 +16,16 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.events import RunStarted
-from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import phrases
 from app.ui.look.theme import Theme
 from app.ui.runs.comparison import MOST_COMPARED
+from app.ui.runs.run_buttons import RunButtons
 from app.ui.runs.runs_columns import RunsColumns
 from app.ui.runs.state_delegate import StateDelegate
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.tables.runs_filter import STATES, RunsFilter
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.ui.tables.table_view import make_table
@@ -49,7 +46,7 @@ from app.ui.widgets.layout import (
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
-    from app.ui.tables.runs_model import Row
+    from app.ui.tables.waiting_run import Row
 
 SEARCH_PX = 200
 _SELECTED, _OPENED = "library/selected", "library/opened"
@@ -77,7 +74,7 @@ class RunsView(QWidget):
     attempt_requested = Signal()
     """The run of this window that has no folder yet is to be shown."""
 
-    def __init__(self, state: AppState, queue: RunQueue, settings: Remembered) -> None:
+    def __init__(self, state: AppState, queue: RunQueue, settings: Preferences) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state, self.queue, self._settings = state, queue, settings
@@ -142,38 +139,36 @@ class RunsView(QWidget):
             clear.setAccessibleName("Clear the search")
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self._filter)
-        self.state = CalmComboBox(STATES)
-        self.state.setAccessibleName("Runs shown")
+        self.state = CalmComboBox(STATES, "Runs shown")
         escape = QShortcut(QKeySequence("Escape"), self.search, self._leave_search)
         escape.setContext(Qt.ShortcutContext.WidgetShortcut)
         self.state.currentIndexChanged.connect(self._filter)
-        self.open = button("Open", self.request_open)
-        self.resume = button("Resume", self._request_resume)
-        self.attempt = button("Try", self._request_try)
-        self.earlier = button("Move Up", lambda: self._move(-1))
-        self.later = button("Move Down", lambda: self._move(1))
+        self.buttons = RunButtons(self.queue)
+        for control, act in (
+            (self.buttons.open, self.request_open),
+            (self.buttons.resume, self._request_resume),
+            (self.buttons.attempt, self._request_try),
+            (self.buttons.earlier, lambda: self._move(-1)),
+            (self.buttons.later, lambda: self._move(1)),
+            (self.buttons.compare, self._request_compare),
+            (self.buttons.reveal, self.request_reveal),
+            (self.buttons.export, self.request_export),
+            (self.buttons.delete, self.request_delete),
+        ):
+            control.clicked.connect(lambda _=False, act=act: act())
         self.start = button("Start Queue", self.queue.start)
         self.hold = button("Pause Queue", self.queue.hold)
-        self.compare = button("Compare", self._request_compare)
-        self.reveal = button(REVEAL_LABEL, self.request_reveal)
-        self.export = button("Export Checkpoint…", self.request_export)
-        self.delete = button("Move to Trash", self.request_delete)
         self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
 
     def _make_list(self) -> QWidget:
         listed = QWidget()
-        buttons = row(
-            self.open, self.attempt, self.resume, self.compare, self.earlier, self.later, None,
-            self.reveal, self.export, self.delete,
-        )  # fmt: skip
         self._none_found = label("No Results", "secondary", wraps=True)
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
         inside = column(self._none_found)
         self.table.viewport().setLayout(inside)
         self.problem = message("problem")
-        whole = column(self.table, self.problem, spacing=GRID_PX + 4)
+        whole = column(self.table, self.problem, self.buttons, spacing=GRID_PX + 4)
         whole.setStretch(0, 1)
-        whole.addLayout(buttons)
         listed.setLayout(whole)
         return listed
 
@@ -307,82 +302,22 @@ class RunsView(QWidget):
         self._busy = why_not
         self._show_selection()
 
-    def _why_not_resume(self, run: "RunSummary | None") -> str:
-        if run is None:
-            return "Select one run."
-        if phrases.is_in_progress(run.outcome):
-            return IN_PROGRESS
-        return run.resume_blocker or self._busy
-
     def _show_selection(self) -> None:
-        """What can't be done with the rows selected is off, and says why."""
-        chosen, run, waiting = self.selected_runs(), self.selected_run(), self.selected_waiting()
-        for part in (self.attempt, self.resume, self.compare, self.reveal, self.export):
-            part.setVisible(bool(chosen) or not waiting)
-        for part in (self.earlier, self.later):
-            part.setVisible(bool(waiting) and not chosen)
-        why_not = "" if run is not None else "Select one run."
-        has_adapter = run is not None and run.adapter_dir is not None
-        no_adapter = why_not or ("" if has_adapter else "This run has no checkpoint.")
-        allow(self.open, "" if len(self._selected()) == 1 else "Select one run.")
-        allow(self.attempt, no_adapter)
-        allow(self.resume, self._why_not_resume(run))
-        many = f"Select two to {MOST_COMPARED} runs to compare them."
-        allow(self.compare, "" if 2 <= len(chosen) <= MOST_COMPARED else many)
-        allow(self.reveal, why_not)
-        allow(self.export, no_adapter)
-        self._allow_removal(chosen, waiting)
-        self._allow_moves(waiting)
-        only = self._selected()[0] if len(self._selected()) == 1 else None
-        say(self.problem, only.problem if only is not None else "")
+        selected = self._selected()
+        self.buttons.show_selection(selected, self._busy)
+        say(self.problem, selected[0].problem if len(selected) == 1 else "")
         is_none = not self.runs.rowCount() and bool(self.runs.all_runs or self.queue.runs)
         self._none_found.setVisible(is_none)
 
-    def _allow_removal(
-        self, chosen: "tuple[RunSummary, ...]", waiting: tuple[WaitingRun, ...]
-    ) -> None:
-        self.delete.setText("Remove" if waiting and not chosen else "Move to Trash")
-        fixed = next(filter(None, (self._why_not_touch(run) for run in waiting)), "")
-        if any(phrases.is_in_progress(run.outcome) for run in chosen):
-            fixed = "A run in progress can't be deleted."
-        allow(self.delete, fixed or ("" if chosen or waiting else "Select a run."))
-
-    def _allow_moves(self, waiting: tuple[WaitingRun, ...]) -> None:
-        keys = [run.key for run in self.queue.runs]
-        one = waiting[0] if len(waiting) == 1 else None
-        fixed = self._why_not_touch(one) if one is not None else "Select one waiting run."
-        is_first = one is not None and keys[:1] == [one.key]
-        is_last = one is not None and keys[-1:] == [one.key]
-        allow(self.earlier, fixed or ("It is the first." if is_first else ""), _tip("Ctrl+Up"))
-        allow(self.later, fixed or ("It is the last." if is_last else ""), _tip("Ctrl+Down"))
-
-    def _why_not_touch(self, run: WaitingRun) -> str:
-        if not run.key:
-            return "It is being prepared. Open it to stop it."
-        return self.queue.why_not_touch(run.key)
-
-    def menu(self) -> QMenu:
-        """What can be done with the rows selected, as a context menu."""
-        menu = QMenu(self.table)
-        for part in self._buttons():
-            if not part.isHidden():
-                action = menu.addAction(part.text(), part.click)
-                action.setEnabled(part.isEnabled())
-        return menu
-
-    def _buttons(self) -> tuple[QPushButton, ...]:
-        return (self.open, self.attempt, self.resume, self.compare, self.earlier, self.later,
-                self.reveal, self.export, self.delete)  # fmt: skip
-
     def _show_menu(self, at: QPoint) -> None:
         if self.table.indexAt(at).isValid():
-            menu = self.menu()
+            menu = self.buttons.menu(self.table)
             menu.aboutToHide.connect(menu.deleteLater)
             menu.popup(self.table.viewport().mapToGlobal(at))
 
     # -- what is asked for -------------------------------------------------------------------
     def request_open(self) -> None:
-        if not self.open.isEnabled():
+        if not self.buttons.open.isEnabled():
             return
         if waiting := self.selected_waiting():
             is_begun = waiting[0].outcome == "preparing"
@@ -403,7 +338,7 @@ class RunsView(QWidget):
 
     def request_delete(self) -> None:
         """Runs go to the Trash, waiting ones out of the queue."""
-        if not self.delete.isEnabled():
+        if not self.buttons.delete.isEnabled():
             return
         chosen = self.selected_runs()
         if waiting := self.selected_waiting():
@@ -413,7 +348,7 @@ class RunsView(QWidget):
             self.delete_requested.emit(chosen)
 
     def _move(self, by: int) -> None:
-        control = self.earlier if by < 0 else self.later
+        control = self.buttons.earlier if by < 0 else self.buttons.later
         waiting = self.selected_waiting()
         if len(waiting) == 1 and control.isEnabled():
             self.queue.move(waiting[0].key, by)
@@ -426,7 +361,3 @@ class RunsView(QWidget):
 
     def _request_compare(self) -> None:
         self.compare_requested.emit(self.selected_runs())
-
-
-def _tip(keys: str) -> str:
-    return str(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))

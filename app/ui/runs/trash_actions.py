@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.workers.tasks.trash import Deletion
 
 
-class Deleting(QObject):
+class TrashActions(QObject):
     changed = Signal()
     """Something is gone or back."""
 

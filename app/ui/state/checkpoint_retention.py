@@ -7,22 +7,22 @@ from app.core.config.evaluation import CheckpointRetention
 from app.core.config.training_config import TrainingConfig
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 
 _KEY = "training/keep_checkpoints"
 LEAN: CheckpointRetention = "best-and-last"
 
 
-def default_config(settings: Remembered) -> TrainingConfig:
+def default_config(settings: Preferences) -> TrainingConfig:
     """The product's settings with what the user chose for all new runs."""
     is_lean = settings.value(_KEY) == LEAN
     return TrainingConfig(keep_checkpoints=LEAN if is_lean else "all")
 
 
-class KeepingDefault(QObject):
+class RetentionDefault(QObject):
     """A choice in the menu, for the settings on the Train page and for all that follow."""
 
-    def __init__(self, state: AppState, settings: Remembered) -> None:
+    def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__(state)
         self._state, self._settings = state, settings
         self.action = QAction("Keep Only Best and Last Checkpoints", self)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from app.ui.look import phrases
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_pace import RunPace
+from app.ui.system.throttle import Throttle
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -72,14 +73,9 @@ class LiveRunWatch(QObject):
     def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__(state)
         self._state, self._pace = state, pace
-        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
-        self._timer.timeout.connect(self._tell)
-        state.run_event_received.connect(self._schedule)
+        self._refreshing = Throttle(REFRESH_MS, self._tell, self)
+        state.run_event_received.connect(self._refreshing.request)
         state.phase_changed.connect(self._tell)
-
-    def _schedule(self, _event: object) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
 
     def _tell(self) -> None:
         self.changed.emit(LiveRun.of(self._state, self._pace))

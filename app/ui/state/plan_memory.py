@@ -13,7 +13,7 @@ from app.core.errors import AppError
 from app.core.files.parsing import parse_json
 from app.ui.state.app_state import AppState
 from app.ui.state.checkpoint_retention import default_config
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 
 _PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
 _DELAY_MS = 300
@@ -22,12 +22,12 @@ KEPT_BY_DEFAULTS = ("data", "valid", "columns", "mix", "model", "adapter", "eval
 _OF_THE_DATA = ("data", "valid", "columns", "mix", "eval_sets", "name")
 
 
-def remembered_plan(settings: Remembered) -> TrainingConfig | None:
+def remembered_plan(settings: Preferences) -> TrainingConfig | None:
     """As it was when the app was quit; None where there is none that can be read."""
     return _read(settings, _PLAN)
 
 
-def restored_defaults(config: TrainingConfig, settings: Remembered) -> TrainingConfig:
+def restored_defaults(config: TrainingConfig, settings: Preferences) -> TrainingConfig:
     """The product's settings on the same data and model."""
     kept = {name: getattr(config, name) for name in KEPT_BY_DEFAULTS}
     return replace(default_config(settings), **kept)
@@ -39,7 +39,7 @@ class PlanMemory(QObject):
     sample_left = Signal()
     """The settings that only the sample brought were undone."""
 
-    def __init__(self, state: AppState, settings: Remembered) -> None:
+    def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__(state)
         self._state, self._settings = state, settings
         self._before = _read(settings, _BEFORE_SAMPLE)
@@ -84,7 +84,7 @@ class PlanMemory(QObject):
         self._timer.start()
 
 
-def _read(settings: Remembered, key: str) -> TrainingConfig | None:
+def _read(settings: Preferences, key: str) -> TrainingConfig | None:
     text = settings.text(key)
     if not text:
         return None
@@ -94,7 +94,7 @@ def _read(settings: Remembered, key: str) -> TrainingConfig | None:
         return None
 
 
-def _write(settings: Remembered, key: str, config: TrainingConfig | None) -> None:
+def _write(settings: Preferences, key: str, config: TrainingConfig | None) -> None:
     """A plan with a field that is no number yet is not kept."""
     try:
         text = "" if config is None else json.dumps(to_dict(config), allow_nan=False)

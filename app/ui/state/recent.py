@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 from app.core.files.parsing import parse_json
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 
 _KEY = "recent/opened"
 MOST = 10
 
 
 class Recent:
-    def __init__(self, settings: Remembered) -> None:
+    def __init__(self, settings: Preferences) -> None:
         self._settings = settings
 
     def items(self) -> list[tuple[str, Path]]:

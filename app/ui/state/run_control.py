@@ -28,14 +28,21 @@ class RunControl(QObject):
     defect_met = Signal(object)
     """Failure: something that was not foreseen; to be shown with its details."""
 
-    def __init__(self, state: AppState, compute: ComputeThread, runs_dir: Path) -> None:
+    def __init__(
+        self,
+        state: AppState,
+        compute: ComputeThread,
+        runs_dir: Path,
+        make_way: Callable[[], threading.Event],
+    ) -> None:
+        """`make_way` is asked before a run begins, which waits until what it needs was let go
+        of."""
         super().__init__(state)
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
         self._job: Job[Event] | None = None
         self._is_pause_wanted = self._rests = False
         self._checkpoint = CheckpointRequest()
-        self.make_way: Callable[[], threading.Event] = _free
-        """Asked before a run begins, which waits until what it needs was let go of."""
+        self._make_way = make_way
         compute.job_yielded.connect(self._take)
         compute.job_paused.connect(self._note_rest)
         compute.job_resumed.connect(self._note_rest)
@@ -71,7 +78,7 @@ class RunControl(QObject):
         earlier: "RunToResume | None" = None,
         run_dir: Path | None = None,
     ) -> None:
-        is_free = self.make_way()
+        is_free = self._make_way()
         self._state.begin_run(config, earlier, run_dir)
         self._is_pause_wanted = self._rests = False
         self._checkpoint.take()  # what the last run was asked for at its end
@@ -148,9 +155,3 @@ class RunControl(QObject):
 
 def _phase_after(finished: RunFinished) -> Phase:
     return Phase.FAILED if finished.outcome == "failed" else Phase.FINISHED
-
-
-def _free() -> threading.Event:
-    is_free = threading.Event()
-    is_free.set()
-    return is_free

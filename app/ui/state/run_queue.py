@@ -4,7 +4,6 @@ A run that fails makes way for the next one; when the user stops one, the queue 
 that was running when the app was quit resumes by itself, with the run that was stopped for it.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,8 @@ class RunQueue(QObject):
     changed = Signal()
     failed = Signal(object)
     """Failure: the queue's file could not be read or written."""
+    resume_requested = Signal(str)
+    """Name of the folder of the run that was cut off; `start_next` is called if it can't be."""
     went_on = Signal()
     """It resumes by itself, as it ran when the app was quit."""
     added = Signal(object)
@@ -46,8 +47,6 @@ class RunQueue(QObject):
         self._in_hand: QueuedRun | None = None
         """The run in progress, if it was queued: it no longer waits."""
         self._was_stopped = self._is_quitting = False
-        self.resume: Callable[[str, Callable[[], None]], None] = _not_resumed
-        """Goes on with the library's run of that folder's name; calls back if it can't be."""
         control.run_ended.connect(self._go_on)
         state.phase_changed.connect(self._note_phase)
         state.run_event_received.connect(self._note_event)
@@ -140,7 +139,7 @@ class RunQueue(QObject):
         if not self.why_not_start():
             self.is_going = True
             self.changed.emit()
-            self._start_next()
+            self.start_next()
 
     @Slot()
     def hold(self) -> None:
@@ -153,7 +152,7 @@ class RunQueue(QObject):
         """The run in progress is stopped because the app is being quit: the queue is not held."""
         self._is_quitting = self.is_going
 
-    def _start_next(self) -> None:
+    def start_next(self) -> None:
         if not self.is_going or self._is_quitting or self._state.phase.is_active:
             return
         ready = [run for run in self.runs if not run.problem]
@@ -193,7 +192,7 @@ class RunQueue(QObject):
             self._note_problem(failure.message if failure else "It ended before its first step.")
         if stopped:
             self.hold()
-        self._start_next()
+        self.start_next()
 
     def _keep_for_the_next_time(self) -> None:
         """A run that had begun is gone on with; one that had not keeps its place."""
@@ -205,8 +204,8 @@ class RunQueue(QObject):
     def _note_problem(self, problem: str) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            told = replace(begun, problem=problem)
-            self._keep([told if run.key == begun.key else run for run in self.runs])
+            blocked = replace(begun, problem=problem)
+            self._keep([blocked if run.key == begun.key else run for run in self.runs])
 
     def _keep(self, runs: list[QueuedRun]) -> None:
         self.runs = runs
@@ -232,10 +231,6 @@ class RunQueue(QObject):
         self.changed.emit()
         self.went_on.emit()
         if unfinished:
-            self.resume(unfinished, self._start_next)
+            self.resume_requested.emit(unfinished)
         else:
-            self._start_next()
-
-
-def _not_resumed(_folder: str, otherwise: Callable[[], None]) -> None:
-    otherwise()
+            self.start_next()

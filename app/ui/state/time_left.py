@@ -11,20 +11,20 @@ class TimeLeft:
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW_STEPS)
-        self._held = 0.0
-        self._held_since: float | None = None
+        self._paused_s = 0.0
+        self._paused_since: float | None = None
 
     def note_step(self, step: int, now_s: float) -> None:
-        self._seen.append((step, now_s - self._held))
+        self._seen.append((step, now_s - self._paused_s))
 
     def hold(self, now_s: float) -> None:
         """The run was paused."""
-        self._held_since = now_s
+        self._paused_since = now_s
 
     def go_on(self, now_s: float) -> None:
-        if self._held_since is not None:
-            self._held += now_s - self._held_since
-            self._held_since = None
+        if self._paused_since is not None:
+            self._paused_s += now_s - self._paused_since
+            self._paused_since = None
 
     def seconds_left(self, steps: int) -> float | None:
         """None until enough steps came to say anything."""

@@ -1,4 +1,4 @@
-"""The one place where something unforeseen is shown: plain words first, the details on request."""
+"""The one place where an unexpected error is shown: plain words first, the details on request."""
 
 import sys
 import traceback
@@ -16,7 +16,7 @@ from app.workers.job import failure_of
 REASSURANCE = "Saved work is intact. Include the details when you report it."
 
 
-class ErrorSink(QObject):
+class ErrorDialog(QObject):
     """Takes over `sys.excepthook`; what happens on another thread is shown in the GUI thread."""
 
     failed = Signal(object)
@@ -42,7 +42,7 @@ class ErrorSink(QObject):
             box = dialog(self._window, failure.message, failure.hint)
         else:
             box = dialog(
-                self._window, "Nestling met an error it did not foresee.",
+                self._window, "Something went wrong.",
                 f"{failure.message}\n\n{REASSURANCE}",
             )  # fmt: skip
             box.setDetailedText(visible(failure.details))

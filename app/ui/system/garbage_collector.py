@@ -16,7 +16,7 @@ _ENOUGH_MORE = 1.25
 """What has stayed is looked through when there is a quarter more of it, as Python does."""
 
 
-class Collecting(QObject):
+class GarbageCollector(QObject):
     """Takes the place of Python's own collector from its making until `shut_down`."""
 
     def __init__(self, parent: QObject | None = None) -> None:

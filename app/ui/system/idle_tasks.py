@@ -9,7 +9,7 @@ BETWEEN_MS = 4
 """Between two steps whatever the user does comes first."""
 
 
-class IdleWork(QObject):
+class IdleTasks(QObject):
     """Takes generators and runs each up to its next `yield`, one after the other."""
 
     def __init__(self, parent: QObject | None = None) -> None:

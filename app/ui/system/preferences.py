@@ -18,7 +18,7 @@ from app.workers.background_thread import BackgroundThread
 _TRUE = ("true", "1")
 
 
-class Remembered:
+class Preferences:
     """Values by their keys; what a disk refuses is remembered until the app ends."""
 
     def __init__(self, path: Path, background: BackgroundThread) -> None:

@@ -20,7 +20,7 @@ LOCK_FILE = "window.lock"
 PATIENCE_MS = 2000
 
 
-class OneWindow(QObject):
+class SingleInstance(QObject):
     """Made by each window; only the first one's `is_first` is true."""
 
     shown_again = Signal()

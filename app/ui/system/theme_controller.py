@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.ui.look.stylesheet import palette, stylesheet
 from app.ui.look.theme import DARK, LIGHT, Theme
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 
 _KEY = "appearance"
 
@@ -25,7 +25,7 @@ _SCHEMES = {
 }
 
 
-class Appearance(QObject):
+class ThemeController(QObject):
     """Follows the system's dark mode while the choice is `system`; remembers the choice.
 
     Nothing is applied before `begin`: a part that is built under a style sheet is styled again
@@ -34,7 +34,7 @@ class Appearance(QObject):
 
     theme_changed = Signal(object)
 
-    def __init__(self, application: QApplication, settings: Remembered, parent: QObject) -> None:
+    def __init__(self, application: QApplication, settings: Preferences, parent: QObject) -> None:
         super().__init__(parent)
         self._application, self._settings = application, settings
         self.theme: Theme | None = None
@@ -67,7 +67,7 @@ class Appearance(QObject):
         return DARK if is_dark else LIGHT
 
 
-def _remembered(settings: Remembered) -> Look:
+def _remembered(settings: Preferences) -> Look:
     try:
         return Look(settings.text(_KEY))
     except ValueError:

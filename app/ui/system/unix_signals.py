@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, Signal, Slot
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupts(QObject):
+class UnixSignals(QObject):
     """Takes the signals over from `install` to `uninstall`.
 
     Under nohup, which ignores SIGHUP, the window stays open when its terminal is closed.

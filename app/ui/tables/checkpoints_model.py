@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from app.ui.look import phrases
 from app.ui.plots.tick_labels import value_text
-from app.ui.tables.table_model import Column, ColumnsModel
+from app.ui.tables.table_model import Column, TableModel
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
 
 
-class CheckpointsModel(ColumnsModel["CheckpointFacts"]):
+class CheckpointsModel(TableModel["CheckpointFacts"]):
     """Rows come all at once; the latest checkpoint is on top."""
 
     def __init__(self) -> None:

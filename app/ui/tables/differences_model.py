@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from app.ui.tables.table_model import Column, ColumnsModel
+from app.ui.tables.table_model import Column, TableModel
 
 Difference = tuple[str, Sequence[str]]
 """A setting's label, and each run's value."""
 
 
-class DifferencesModel(ColumnsModel[Difference]):
+class DifferencesModel(TableModel[Difference]):
     def __init__(self) -> None:
         super().__init__((), lambda _: "")
 

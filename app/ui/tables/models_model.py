@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 
 from app.models.text import UNKNOWN, context_text, parameters_text, problem_text, state_text
 from app.ui.look import phrases
-from app.ui.tables.table_model import Column, ColumnsModel
+from app.ui.tables.table_model import Column, TableModel
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
@@ -41,7 +41,7 @@ class ModelsFilter:
         return all(word in searched for word in self.words)
 
 
-class ModelsModel(ColumnsModel["ModelDescription"]):
+class ModelsModel(TableModel["ModelDescription"]):
     """Models come all at once with `show_models`, in the order that they keep unless sorted."""
 
     def __init__(self) -> None:

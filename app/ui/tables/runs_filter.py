@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.ui.tables.runs_model import Row
+    from app.ui.tables.waiting_run import Row
 
 STATES = {
     "": "All runs",

@@ -12,13 +12,13 @@ from app.ui.look import phrases
 from app.ui.state.live_run import LiveRun
 from app.ui.tables.run_labels import periods_text
 from app.ui.tables.runs_filter import RunsFilter
-from app.ui.tables.table_model import Column, ColumnsModel, Index
+from app.ui.tables.table_model import Column, Index, TableModel
 from app.ui.tables.waiting_run import WaitingRun
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
+    from app.ui.tables.waiting_run import Row
 
-    Row = RunSummary | WaitingRun
 
 ROW_TYPE = "application/x-nestling-queue-row"
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -26,7 +26,7 @@ SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
 _EARLIEST = float("-inf")
 
 
-class RunsModel(ColumnsModel["Row"]):
+class RunsModel(TableModel["Row"]):
     """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`.
 
     What is in progress or waits comes first, in its own order, however the others are sorted.

@@ -33,7 +33,7 @@ class Column(Generic[Row]):
         return side | Qt.AlignmentFlag.AlignVCenter
 
 
-class ColumnsModel(QAbstractTableModel, Generic[Row]):
+class TableModel(QAbstractTableModel, Generic[Row]):
     """What is wrong with a row, if anything, is its tooltip, and marked: `problem` says it."""
 
     def __init__(self, columns: Sequence[Column[Row]], problem: Callable[[Row], str]) -> None:

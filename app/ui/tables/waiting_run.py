@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.config.training_config import TrainingConfig
 from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.look import phrases
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,6 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
         learning_rate=config.learning_rate,
         batch_size=config.batch_size,
     )
+
+
+Row: TypeAlias = "RunSummary | WaitingRun"

@@ -5,17 +5,17 @@ from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.ui.look import icons
 from app.ui.look.theme import Theme
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.layout import GRID_PX
 
 
 class Disclosure(QWidget):
     """Remembers under `key` whether it was open."""
 
-    def __init__(self, heading: str, content: QWidget, settings: Remembered, key: str) -> None:
+    def __init__(self, heading: str, content: QWidget, settings: Preferences, key: str) -> None:
         super().__init__()
         self._content, self._settings, self._key = content, settings, f"open/{key}"
-        self._colour = "#808080"
+        self._color = "#808080"
         self.toggle = QToolButton()
         self.toggle.setObjectName("disclosure")
         self.toggle.setText(heading)
@@ -35,7 +35,7 @@ class Disclosure(QWidget):
         self._show(bool(was_open))
 
     def set_theme(self, theme: Theme) -> None:
-        self._colour = theme.secondary_text
+        self._color = theme.secondary_text
         self._draw_arrow()
 
     def _show(self, is_open: bool) -> None:
@@ -45,4 +45,4 @@ class Disclosure(QWidget):
 
     def _draw_arrow(self) -> None:
         name = "open" if self.toggle.isChecked() else "closed"
-        self.toggle.setIcon(icons.icon(name, self._colour, 16))
+        self.toggle.setIcon(icons.icon(name, self._color, 16))

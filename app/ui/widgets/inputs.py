@@ -2,7 +2,7 @@
 
 import math
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.look import phrases
+from app.ui.look.plain_text import PlainLabel
 from app.ui.widgets.layout import restyle
 
 _SPARE_PX = 4
@@ -34,10 +35,21 @@ class CalmSpinBox(QSpinBox):
 
 
 class CalmComboBox(QComboBox):
-    """A choice whose entries carry the value they stand for."""
+    """A choice whose entries carry the value they stand for.
 
-    def __init__(self, choices: dict[str, str]) -> None:
+    Screen readers take its name from a label beside it, not from `accessibleName`: where none is
+    to be seen, one that isn't stands in.
+    """
+
+    def __init__(self, choices: dict[str, str], name: str = "") -> None:
+        """`name` is what no label in sight says."""
         super().__init__()
+        self._label = PlainLabel(name) if name else None
+        if self._label is not None:
+            self._label.setBuddy(self)
+            self._label.hide()
+            self.setAccessibleName(name)
+            self.setAccessibleDescription(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
@@ -46,6 +58,12 @@ class CalmComboBox(QComboBox):
 
     def choose(self, value: str) -> None:
         self.setCurrentIndex(self.findData(value))
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ParentChange and self._label is not None:
+            self._label.setParent(self.parentWidget())
+            self._label.hide()
+        return super().event(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         """A text that is too long loses its middle; Qt would cut it off without a sign."""

@@ -1,6 +1,7 @@
 """Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -85,12 +87,17 @@ class PushButton(QPushButton):
         self.clearFocus()
 
 
-def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+def push_button(text: str, role: str = "") -> QPushButton:
     made = PushButton()
     set_caption(made, text)
     made.setObjectName(role)
-    made.clicked.connect(lambda: clicked())
     made.setAutoDefault(False)
+    return made
+
+
+def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+    made = push_button(text, role)
+    made.clicked.connect(lambda: clicked())
     return made
 
 
@@ -135,14 +142,38 @@ def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
     return made
 
 
+def order_as_read(part: QWidget) -> None:
+    """Has the Tab key go through a part in the order of its layouts, whichever was made first."""
+    for before, after in pairwise(_as_read(part)):
+        QWidget.setTabOrder(before, after)
+
+
+def _as_read(part: QWidget) -> Iterator[QWidget]:
+    if part.focusPolicy() & Qt.FocusPolicy.TabFocus:
+        yield part
+    if isinstance(part, QScrollArea) and (content := part.widget()) is not None:
+        yield from _as_read(content)
+    elif (layout := part.layout()) is not None:
+        yield from _in_layout(layout)
+
+
+def _in_layout(layout: QLayout) -> Iterator[QWidget]:
+    for index in range(layout.count()):
+        item = layout.itemAt(index)
+        if item is not None and (part := item.widget()) is not None:
+            yield from _as_read(part)
+        elif item is not None and (inner := item.layout()) is not None:
+            yield from _in_layout(inner)
+
+
 def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
     """What a page without content says in its middle, and what can be done about it."""
-    empty, said = QWidget(), label(words, "secondary", wraps=True)
+    empty, sentence = QWidget(), label(words, "secondary", wraps=True)
     heading = label(title, "title")
-    said.setMaximumWidth(_EMPTY_WORDS_PX)
-    for text in (heading, said):
+    sentence.setMaximumWidth(_EMPTY_WORDS_PX)
+    for text in (heading, sentence):
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    centred = row(None, said, None)
+    centred = row(None, sentence, None)
     centred.setStretch(1, 100)
     whole = column(None, heading, spacing=GRID_PX)
     whole.addLayout(centred)

@@ -1,12 +1,13 @@
 """What menu items and page requests do that needs a dialog, the desktop or the library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.config.training_config import config_field
 from app.core.errors import Failure
 from app.core.events import LogMessage
 from app.core.files.data_formats import FORMATS
@@ -15,7 +16,8 @@ from app.core.system.version import version_line
 from app.ui.data.intake import Intake
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look.plain_text import dialog
-from app.ui.run.adapter_export import CheckpointExport
+from app.ui.plan.files_field import SEVERAL, FilesField
+from app.ui.run.adapter_export import AdapterExport
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.places import Place
@@ -43,10 +45,12 @@ class Commands(QObject):
         window: MainWindow,
         intake: Intake,
         mix: MixIntake,
-        export: CheckpointExport,
+        export: AdapterExport,
         runs: RunsPage,
+        fields: Mapping[str, FilesField],
     ) -> None:
         super().__init__(window)
+        self._fields = fields
         self._state, self._window, self._intake = state, window, intake
         self._mix, self._export, self._runs = mix, export, runs
 
@@ -83,6 +87,17 @@ class Commands(QObject):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setNameFilters([f"Datasets ({_PATTERNS})", "All files (*)"])
         dialog.filesSelected.connect(lambda chosen: self._mix.add([Path(one) for one in chosen]))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def choose_setting_files(self, name: str) -> None:
+        """For a setting of the plan that holds files."""
+        field = self._fields[name]
+        dialog = QFileDialog(self._window, config_field(name).metadata["label"])
+        kinds = QFileDialog.FileMode
+        dialog.setFileMode(kinds.ExistingFiles if name in SEVERAL else kinds.ExistingFile)
+        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "All files (*)"])
+        dialog.filesSelected.connect(lambda chosen: field.take(tuple(map(Path, chosen))))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -175,9 +190,9 @@ class Commands(QObject):
 
     @Slot(object)
     def tell_exported(self, exported: "Exported") -> None:
-        told = f"Exported to {exported.folder}. {exported.note}".rstrip()
+        text = f"Exported to {exported.folder}. {exported.note}".rstrip()
         self._window.notice.tell(
-            told, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
+            text, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
             is_lasting=bool(exported.note),
         )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The window: sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
@@ -18,8 +18,8 @@ from app.ui.look import phrases
 from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.places import Place
-from app.ui.system.preferences import Remembered
-from app.ui.widgets.layout import leave_focus
+from app.ui.system.preferences import Preferences
+from app.ui.widgets.layout import leave_focus, order_as_read
 from app.ui.widgets.notice_bar import Notice
 from app.ui.window.sidebar import Sidebar
 
@@ -37,19 +37,20 @@ class MainWindow(QMainWindow):
     """Something that can be dropped is over the window."""
     first_painted = Signal()
     """The user sees the window: what takes long to import may be imported now."""
+    about_to_close = Signal(object)
+    """QCloseEvent: whoever ignores it keeps the window open."""
     closed = Signal()
     """What is to be remembered must be handed over now."""
 
-    def __init__(self, pages: Mapping[Place, QWidget], settings: Remembered) -> None:
+    def __init__(self, pages: Mapping[Place, QWidget], settings: Preferences) -> None:
         super().__init__()
         self._settings, self._pages = settings, dict(pages)
         self._is_painted = False
-        self.may_close: Callable[[], bool] = lambda: True
-        """Asked before the window closes; the answer no keeps it open."""
         self.sidebar = Sidebar(tuple(pages))
         self.pages = QStackedWidget()
         for page in pages.values():
             self.pages.addWidget(page)
+            order_as_read(page)
         self.sidebar.place_chosen.connect(self._show)
         self._lay_out()
         self.setAcceptDrops(True)
@@ -131,8 +132,8 @@ class MainWindow(QMainWindow):
         self.sidebar.show_wide(self.width() >= WIDE_SIDEBAR_FROM_PX)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if not self.may_close():
-            event.ignore()
+        self.about_to_close.emit(event)
+        if not event.isAccepted():
             return
         self._settings.set(_GEOMETRY, self.saveGeometry())
         self._settings.set(_PLACE, self.place.name)

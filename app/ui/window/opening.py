@@ -9,14 +9,18 @@ from app.ui.state.places import Place
 from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow
-from app.ui.window.playground_commands import TryCommands
+from app.ui.window.playground_commands import PlaygroundCommands
 
 
 class Opening(QObject):
     """Runs go to their page, checkpoints to the Playground, everything else to the intake."""
 
     def __init__(
-        self, window: MainWindow, commands: Commands, library: LibraryCommands, trying: TryCommands
+        self,
+        window: MainWindow,
+        commands: Commands,
+        library: LibraryCommands,
+        trying: PlaygroundCommands,
     ) -> None:
         super().__init__(window)
         self._window, self._commands = window, commands

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import Failure
-from app.ui.playground.playground_page import TryPage
+from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.state.places import Place
 from app.ui.window.main_window import MainWindow
 from app.workers.background_thread import BackgroundThread
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from app.workers.tasks.library import RunChoices
 
 
-class TryCommands(QObject):
+class PlaygroundCommands(QObject):
     def __init__(
         self,
         window: MainWindow,
-        page: TryPage,
+        page: PlaygroundPage,
         background: BackgroundThread,
         runs_dir: Path,
     ) -> None:

@@ -5,7 +5,7 @@ Knows no page. Where there is a Dock, a closed window is hidden and the app stay
 it quits with its window, so the window is minimized as long as a run is in progress.
 """
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.core.text.sanitize import single_line
@@ -19,7 +19,7 @@ _MOST_OF_A_NAME = 80
 _ROLES = QMessageBox.ButtonRole
 
 
-class Quitting(QObject):
+class QuitGuard(QObject):
     decided = Signal()
     """The run in progress is about to be stopped so that the app can be quit."""
     ready = Signal()
@@ -41,6 +41,18 @@ class Quitting(QObject):
         self._why_open = ""
         """What the notice of a window says that was not closed; untrue once the run has ended."""
         control.run_ended.connect(self._note_end)
+        window.about_to_close.connect(self._answer_close)
+
+    @Slot(object)
+    def answer_quit(self, event: QEvent) -> None:
+        """The system ends the app."""
+        if not self.may_quit():
+            event.ignore()
+
+    @Slot(object)
+    def _answer_close(self, event: QEvent) -> None:
+        if not self.may_close():
+            event.ignore()
 
     def may_close(self) -> bool:
         """Whether the window may go; without a Dock a run in progress keeps it, minimized."""

@@ -4,8 +4,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QVBoxLayout, QWidget
 
 from app.ui.away.away import Away
-from app.ui.state.checkpoint_retention import KeepingDefault
-from app.ui.system.theme_controller import Appearance, Look
+from app.ui.state.checkpoint_retention import RetentionDefault
+from app.ui.system.theme_controller import Look, ThemeController
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, label
 
@@ -16,19 +16,18 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 class SettingsWindow(QDialog):
     def __init__(
-        self, window: QWidget, appearance: Appearance, keeping: KeepingDefault, away: Away
+        self, window: QWidget, appearance: ThemeController, retention: RetentionDefault, away: Away
     ) -> None:
         super().__init__(window)
         self.setWindowTitle("Settings")
         self.setMinimumWidth(_WIDTH_PX)
-        self.look = CalmComboBox({look.value: text for look, text in _LOOKS.items()})
-        self.look.setAccessibleName("Appearance")
+        self.look = CalmComboBox({look.value: text for look, text in _LOOKS.items()}, "Appearance")
         self.look.choose(appearance.look.value)
         self.look.activated.connect(lambda _: appearance.choose(Look(self.look.currentData())))
         self.keep = QCheckBox("Keep only the best and the last checkpoint")
-        self.keep.setChecked(keeping.action.isChecked())
-        self.keep.toggled.connect(keeping.action.setChecked)
-        keeping.action.toggled.connect(self.keep.setChecked)
+        self.keep.setChecked(retention.action.isChecked())
+        self.keep.toggled.connect(retention.action.setChecked)
+        retention.action.toggled.connect(self.keep.setChecked)
         self.notify = QCheckBox("When a run finishes or fails")
         self.notify.setChecked(away.is_notifying)
         self.notify.toggled.connect(away.choose_notifying)

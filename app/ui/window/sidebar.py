@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QButtonGroup, QFrame, QVBoxLayout
 
 from app.ui.look import icons, phrases
 from app.ui.look.plain_text import set_tip
+from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.places import Place
 from app.ui.widgets.layout import GRID_PX
@@ -16,7 +17,7 @@ WIDE_PX, NARROW_PX = 168, 56
 BAR_PX, BAR_INSET_PX = 3, 10
 
 
-class PlaceButton(QPushButton):
+class PlaceButton(RadioSegment):
     """Shows how much is done of what is in progress there, if anything is."""
 
     def __init__(self, place: Place) -> None:
@@ -25,7 +26,6 @@ class PlaceButton(QPushButton):
         self._is_wide = True
         self.progress: float | None = None
         self.setObjectName("place")
-        self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setIconSize(QSize(18, 18))
         self.show_progress(None)

@@ -90,7 +90,7 @@ class ComputeStatistics:
 
 @dataclass(frozen=True)
 class ListLongRows:
-    """Yields the first rows of a dataset that are longer than a limit, as RowProblems."""
+    """Yields the first rows of a dataset that are longer than a limit, as RowIssues."""
 
     stored: StoredDataset
     limit: int

@@ -48,14 +48,15 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     qtbot.addWidget(plots)
     with_clocks.add_retention(RetentionMeasured(0, 0.0, 8))
     with_clocks.add_retention(RetentionMeasured(4, 0.25, 8))
-    plots.show_series(with_clocks, is_live=True)
-    card = plots.cards[1]
+    plots.show_series(with_clocks)
+    card = plots.cards[0]
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
     assert card.subtitle.text == "0.250 nats per token at step 4"
     assert plots.forgetting.accessibleName() == "Forgetting"
     assert plots.forgetting.accessibleDescription() == (
-        f"KL divergence from the base model on everyday text: {card.subtitle.text}"
+        f"KL divergence from the base model on everyday text: {card.subtitle.text}. "
+        "Latest: step 8  ·  KL 0.250 at 4  ·  lesson 0.0800 at 8"
     )
     with_clocks.add_retention(RetentionMeasured(8, 0.5, 32, is_last=True))
     plots.redraw_now()
@@ -67,10 +68,24 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
 def test_a_run_that_did_not_measure_says_so(qtbot: QtBot, with_clocks: RunSeries) -> None:
     plots = RunPlots()
     qtbot.addWidget(plots)
-    assert plots.cards[1].empty.text() != NOT_MEASURED
-    plots.show_series(with_clocks, is_live=False)
-    assert plots.cards[1].stack.currentIndex() == 0
-    assert plots.cards[1].empty.text() == NOT_MEASURED
+    assert plots.cards[0].empty.text() != NOT_MEASURED
+    plots.show_series(with_clocks)
+    assert plots.cards[0].stack.currentIndex() == 0
+    assert plots.cards[0].empty.text() == NOT_MEASURED
+
+
+def test_forgetting_comes_first_where_it_was_measured_and_the_loss_where_it_was_not(
+    qtbot: QtBot, with_clocks: RunSeries, run_of: Any
+) -> None:
+    plots = RunPlots()
+    qtbot.addWidget(plots)
+    forgetting, loss = plots.cards[:2]
+    plots.show_series(run_of(8))
+    assert plots.grid.getItemPosition(plots.grid.indexOf(loss))[:2] == (0, 0)
+    assert plots.grid.getItemPosition(plots.grid.indexOf(forgetting))[:2] == (0, 1)
+    with_clocks.add_retention(RetentionMeasured(0, 0.0, 8))
+    plots.show_series(with_clocks)
+    assert plots.grid.getItemPosition(plots.grid.indexOf(forgetting))[:2] == (0, 0)
 
 
 def test_a_step_that_is_measured_again_is_one_point(with_clocks: RunSeries) -> None:
@@ -84,9 +99,9 @@ def test_each_clock_is_a_row_below_the_tiers(qtbot: QtBot, with_clocks: RunSerie
     plots = RunPlots()
     qtbot.addWidget(plots)
     plots.resize(900, 700)
-    plots.show_series(with_clocks, is_live=True)
+    plots.show_series(with_clocks)
     labels = row_labels(with_clocks)
-    assert labels[3:] == ["Slow clock · every 4 steps", "Lasting clock · every step"]
+    assert labels[3:] == [("Slow", "every 4 steps"), ("Lasting", "every step")]
     marked = [[i + 1 for i, share in enumerate(row[1]) if share] for row in plots.raster.marks.rows]
     assert marked[3:] == [[4, 8], [2]]
     assert "lesson: KL 0.0800 from the base" in plots.raster._describe(with_clocks, 8, 0.0)
@@ -98,7 +113,7 @@ def test_pulls_are_drawn_beside_the_changes_and_not_beside_the_drift(
 ) -> None:
     plots = RunPlots()
     qtbot.addWidget(plots)
-    plots.show_series(with_clocks, is_live=False)
+    plots.show_series(with_clocks)
     pull = plots.deltas.pull
     assert pull is not None
     assert list(pull.line.getData()[1]) == pytest.approx([0.5])
@@ -121,7 +136,7 @@ def test_a_run_without_clocks_has_its_tiers_alone(qtbot: QtBot, run_of: Any) -> 
     plots = RunPlots()
     qtbot.addWidget(plots)
     run = run_of(20)
-    plots.show_series(run, is_live=True)
+    plots.show_series(run)
     assert len(row_labels(run)) == len(plots.raster.marks.rows) == 3
     assert plots.deltas.pull is None
     assert plots.raster._describe(run, 1, 0.0) == "step 1  ·  moved: tier 0"

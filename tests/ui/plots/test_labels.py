@@ -1,9 +1,9 @@
-from app.ui.plots.tick_labels import power_ticks, step_ticks, tier_label, value_text, value_ticks
+from app.ui.plots.tick_labels import period_label, power_ticks, step_ticks, value_text, value_ticks
 
 
 def test_tiers_are_named_with_their_period():
-    assert tier_label(0, 1) == "Tier 0 · every step"
-    assert tier_label(1, 2) == "Tier 1 · every 2 steps"
+    assert period_label(1) == "every step"
+    assert period_label(2) == "every 2 steps"
 
 
 def test_steps_are_never_in_powers_of_ten():

@@ -7,7 +7,8 @@ from app.ui.plots.delta_curves import DeltaCurves, value_range
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot, loss_range
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.tier_raster import LIVE_STEPS, TierRaster, even_width
+from app.ui.plots.shown_steps import LATEST_STEPS, ShownSteps
+from app.ui.plots.tier_raster import TierRaster, even_width
 
 
 def shown(qtbot, kind, run, **attributes):
@@ -34,13 +35,13 @@ def test_a_tier_that_did_not_fire_leaves_no_mark(qtbot, run_of):
 
 
 def test_a_live_raster_shows_the_last_steps_one_by_one(qtbot, run_of):
-    raster = shown(qtbot, TierRaster, run_of(1_000))
-    assert raster.marks.edges[0] == 1_000 - LIVE_STEPS + 0.5
-    assert len(fired_bins(raster, 0)) == LIVE_STEPS
+    raster = shown(qtbot, TierRaster, run_of(1_000), steps=ShownSteps(follows_latest=True))
+    assert raster.marks.edges[0] == 1_000 - LATEST_STEPS + 0.5
+    assert len(fired_bins(raster, 0)) == LATEST_STEPS
 
 
 def test_a_whole_run_is_shown_as_the_share_of_steps_that_fired(qtbot, run_of):
-    raster = shown(qtbot, TierRaster, run_of(10_000), is_live=False)
+    raster = shown(qtbot, TierRaster, run_of(10_000))
     shares = [row[1] for row in raster.marks.rows]
     assert len(shares[0]) <= 700
     assert shares[0][:-1] == pytest.approx(1.0)
@@ -65,7 +66,8 @@ def test_bins_do_not_beat_with_the_periods():
 
 def test_tiers_are_named_on_the_raster(qtbot, run_of):
     raster = shown(qtbot, TierRaster, run_of(10, periods=(1, 2)))
-    assert raster.left._tickLevels == [[(0, "Tier 0 · every step"), (1, "Tier 1 · every 2 steps")]]
+    assert raster.left._tickLevels == [[(0, "Tier 0"), (1, "Tier 1")]]
+    assert raster.right._tickLevels == [[(0, "every step"), (1, "every 2 steps")]]
 
 
 def test_a_run_of_100000_steps_draws_at_most_10000_points(qtbot, run_of):
@@ -159,32 +161,45 @@ def test_tiers_have_their_theme_s_colours(qtbot, run_of):
     assert [row[0].name() for row in raster.marks.rows] == list(DARK.tiers[:3])
     pens = [curve.line.opts["pen"].color().name() for curve in deltas.curves]
     assert pens == list(DARK.tiers[:3])
-    assert raster.marks.void_colour.name() == DARK.danger
+    assert raster.marks.void_color.name() == DARK.danger
 
 
 @pytest.mark.parametrize("kind", [LossPlot, TierRaster, DeltaCurves, LayerHeatMap])
 def test_pointing_at_a_plot_tells_the_step(qtbot, run_of, kind):
     plot = shown(qtbot, kind, run_of(50))
     plot.grab()
-    plot._point_at(plot.box.sceneBoundingRect().center())
-    assert plot.readout.text().startswith("step")
-    plot._point_at(plot.box.sceneBoundingRect().bottomRight() * 2)
-    assert plot.readout.isHidden()
+    plot._follow_pointer(plot.box.sceneBoundingRect().center())
+    assert plot.readout.startswith("step")
+    plot._follow_pointer(plot.box.sceneBoundingRect().bottomRight() * 2)
+    assert plot.readout == ""
 
 
 def test_the_latest_steps_are_as_many_as_can_be_told_apart(qtbot, run_of):
     raster = shown(qtbot, TierRaster, run_of(1_000))
+    assert raster.latest_count() == LATEST_STEPS
     raster.resize(300, 300)
     raster.show()
-    low, high = raster.step_range(raster.run)
-    assert raster.box.width() / (high - low) >= 4
-    assert high == 1_000.5
-    assert high - low < LIVE_STEPS
+    assert raster.box.width() / raster.latest_count() >= 4
 
 
-def test_all_of_a_short_run_fills_the_raster(qtbot, run_of):
-    raster = shown(qtbot, TierRaster, run_of(12), is_live=False)
-    assert raster.step_range(raster.run) == (0.5, 12.5)
+def test_a_spike_above_the_scale_is_marked_at_the_top_edge(qtbot, started, step):
+    run = RunSeries(started())
+    for number in range(1, 301):
+        run.add_step(step(number, loss=900.0 if number == 150 else 2.0 + number % 3))
+    plot = shown(qtbot, LossPlot, run)
+    assert plot.clipped.isVisible()
+    places, heights = plot.clipped.getData()
+    assert list(places) == pytest.approx([150], abs=1)
+    low, top = plot.box.viewRange()[1]
+    assert low < heights[0] < top < 900
+    plot.steps.selection = (1, 100)
+    plot.redraw()
+    assert not plot.clipped.isVisible()
+
+
+def test_no_change_of_a_layer_looks_unlike_no_data():
+    for theme in (LIGHT, DARK):
+        assert theme.heat[0] != theme.surface
 
 
 def test_the_validation_before_the_first_step_lies_on_the_axis(qtbot, run_of):

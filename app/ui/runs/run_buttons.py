@@ -1,0 +1,107 @@
+"""What can be done with the rows selected: a button that can't do it is off, and says why."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
+
+from app.library.run.resumability import IN_PROGRESS
+from app.ui.look import phrases
+from app.ui.runs.comparison import MOST_COMPARED
+from app.ui.state.run_queue import RunQueue
+from app.ui.system.file_manager import REVEAL_LABEL
+from app.ui.tables.waiting_run import WaitingRun
+from app.ui.widgets.layout import allow, fill, push_button
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
+    from app.ui.tables.waiting_run import Row
+
+_ONE = "Select one run."
+
+
+class RunButtons(QWidget):
+    """Below the table; the same as a menu. Does nothing itself."""
+
+    def __init__(self, queue: RunQueue) -> None:
+        super().__init__()
+        self._queue = queue
+        self.open = push_button("Open")
+        self.attempt = push_button("Try")
+        self.resume = push_button("Resume")
+        self.compare = push_button("Compare")
+        self.earlier = push_button("Move Up")
+        self.later = push_button("Move Down")
+        self.reveal = push_button(REVEAL_LABEL)
+        self.export = push_button("Export Checkpoint…")
+        self.delete = push_button("Move to Trash")
+        self._left = (
+            self.open, self.attempt, self.resume, self.compare, self.earlier, self.later
+        )  # fmt: skip
+        self._right = (self.reveal, self.export, self.delete)
+        fill(QHBoxLayout(self), *self._left, None, *self._right, spacing=8)
+
+    def show_selection(self, selected: "tuple[Row, ...]", busy: str) -> None:
+        """`busy` is why no run can go on now; empty if one can."""
+        runs = tuple(run for run in selected if not isinstance(run, WaitingRun))
+        waiting = tuple(run for run in selected if isinstance(run, WaitingRun))
+        run = runs[0] if len(selected) == len(runs) == 1 else None
+        for part in (self.attempt, self.resume, self.compare, self.reveal, self.export):
+            part.setVisible(bool(runs) or not waiting)
+        for part in (self.earlier, self.later):
+            part.setVisible(bool(waiting) and not runs)
+        has_adapter = run is not None and run.adapter_dir is not None
+        no_adapter = "" if has_adapter else _ONE if run is None else "This run has no checkpoint."
+        allow(self.open, "" if len(selected) == 1 else _ONE)
+        allow(self.attempt, no_adapter)
+        allow(self.resume, _resume_blocker(run, busy))
+        many = f"Select two to {MOST_COMPARED} runs to compare them."
+        allow(self.compare, "" if 2 <= len(runs) <= MOST_COMPARED else many)
+        allow(self.reveal, "" if run is not None else _ONE)
+        allow(self.export, no_adapter)
+        self._allow_removal(runs, waiting)
+        self._allow_moves(waiting)
+
+    def menu(self, parent: QWidget) -> QMenu:
+        """As a context menu."""
+        menu = QMenu(parent)
+        for part in (*self._left, *self._right):
+            if not part.isHidden():
+                action = menu.addAction(part.text(), part.click)
+                action.setEnabled(part.isEnabled())
+        return menu
+
+    def _allow_removal(
+        self, runs: "tuple[RunSummary, ...]", waiting: tuple[WaitingRun, ...]
+    ) -> None:
+        self.delete.setText("Remove" if waiting and not runs else "Move to Trash")
+        fixed = next(filter(None, (self._touch_blocker(run) for run in waiting)), "")
+        if any(phrases.is_in_progress(run.outcome) for run in runs):
+            fixed = "A run in progress can't be deleted."
+        allow(self.delete, fixed or ("" if runs or waiting else "Select a run."))
+
+    def _allow_moves(self, waiting: tuple[WaitingRun, ...]) -> None:
+        keys = [run.key for run in self._queue.runs]
+        one = waiting[0] if len(waiting) == 1 else None
+        fixed = self._touch_blocker(one) if one is not None else "Select one waiting run."
+        is_first = one is not None and keys[:1] == [one.key]
+        is_last = one is not None and keys[-1:] == [one.key]
+        allow(self.earlier, fixed or ("It is the first." if is_first else ""), _tip("Ctrl+Up"))
+        allow(self.later, fixed or ("It is the last." if is_last else ""), _tip("Ctrl+Down"))
+
+    def _touch_blocker(self, run: WaitingRun) -> str:
+        if not run.key:
+            return "It is being prepared. Open it to stop it."
+        return self._queue.why_not_touch(run.key)
+
+
+def _resume_blocker(run: "RunSummary | None", busy: str) -> str:
+    if run is None:
+        return _ONE
+    if phrases.is_in_progress(run.outcome):
+        return IN_PROGRESS
+    return run.resume_blocker or busy
+
+
+def _tip(keys: str) -> str:
+    return str(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))

@@ -1,0 +1,98 @@
+"""Asks a process a moment after what decides the answer has changed, and takes only the answer to
+the question that was asked last.
+
+Knows nothing of what is asked.
+"""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from PySide6.QtCore import QObject, QTimer
+
+from app.workers.data_process import DataProcess
+from app.workers.job import JobEnded, JobFunction
+
+Key = TypeVar("Key")
+
+
+class LatestRequest(QObject, Generic[Key]):
+    def __init__(
+        self,
+        process: DataProcess,
+        delay_ms: int,
+        parent: QObject,
+        *,
+        key: Callable[[], Key | None],
+        job: Callable[[Key], JobFunction[object] | None],
+        take: Callable[[object], None],
+        end: Callable[[JobEnded], None] = lambda _: None,
+        tries: int = 1,
+    ) -> None:
+        """`key` is what decides the answer now: None while there is nothing to ask. `job` is the
+        question of a key, or None; `take` gets the values of the latest, `end` its end. One that
+        fails, since its process died perhaps, is asked as often as `tries` says."""
+        super().__init__(parent)
+        self._process, self._key, self._job, self._take, self._end = process, key, job, take, end
+        self.asked: Key | None = None
+        self._number: int | None = None
+        self._tries, self._failures = tries, 0
+        self._timer = QTimer(self, interval=delay_ms, singleShot=True)
+        self._timer.timeout.connect(self.ask)
+
+    def refresh(self, *_: object) -> None:
+        """Asks soon if the answer may be another; settings change several times in a row while
+        they are typed."""
+        key = self._key()
+        if key is None:
+            self.drop()
+        elif key != self.asked:
+            self._timer.start()
+
+    def ask(self) -> None:
+        """Asks at once."""
+        self._failures = 0
+        self._ask()
+
+    def ask_next(self) -> None:
+        """Asks as soon as what is being done now is done."""
+        QTimer.singleShot(0, self, self.ask)
+
+    def drop(self) -> None:
+        """Takes no answer any more, and asks nothing until the next `refresh`."""
+        self._timer.stop()
+        self.asked = None
+        self._cancel()
+
+    def _ask(self) -> None:
+        self._timer.stop()
+        self._cancel()
+        key = self.asked = self._key()
+        job = self._job(key) if key is not None else None
+        if job is None:
+            return
+        # A number comes back before the first value can.
+        number = self._process.run(
+            job,
+            lambda value: self._take_value(number, value),
+            lambda ended: self._take_end(number, ended),
+        )
+        self._number = number
+
+    def _cancel(self) -> None:
+        if self._number is not None:
+            number, self._number = self._number, None
+            self._process.cancel(number)
+
+    def _take_value(self, number: int, value: object) -> None:
+        if number == self._number:
+            self._take(value)
+
+    def _take_end(self, number: int, ended: JobEnded) -> None:
+        if number != self._number:
+            return
+        self._number = None
+        self._failures += ended.ending == "failed"
+        if ended.ending == "failed" and self._failures < self._tries:
+            self._ask()
+        else:
+            self._end(ended)

@@ -1,0 +1,92 @@
+"""What the menus do that needs more than one place: back, find, defaults, settings, the guide.
+
+Asks the places; knows no menu.
+"""
+
+from PySide6.QtCore import QObject
+
+from app.core.files.paths import logs_dir
+from app.ui.data.data_services import DataServices
+from app.ui.guide.guide import Guide
+from app.ui.runs.runs_page import RunsPage
+from app.ui.state.app_state import AppState
+from app.ui.state.places import Place
+from app.ui.state.plan_memory import restored_defaults
+from app.ui.state.run_queue import RunQueue
+from app.ui.state.undo import UndoHistory
+from app.ui.system.preferences import Preferences
+from app.ui.system.problem_report import show_report
+from app.ui.window.commands import Commands
+from app.ui.window.library_commands import LibraryCommands
+from app.ui.window.main_window import MainWindow
+from app.ui.window.menus import Handler
+from app.ui.window.quit_guard import QuitGuard
+from app.ui.window.settings_window import SettingsWindow
+
+
+class MenuCommands(QObject):
+    def __init__(
+        self,
+        state: AppState,
+        settings: Preferences,
+        window: MainWindow,
+        undo: UndoHistory,
+        runs: RunsPage,
+        data: DataServices,
+        commands: Commands,
+        library: LibraryCommands,
+        queue: RunQueue,
+        quitting: QuitGuard,
+        settings_window: SettingsWindow,
+        guide: Guide,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._settings, self._window, self._undo = state, settings, window, undo
+        self._runs, self._data, self._commands, self._library = runs, data, commands, library
+        self._queue, self._quitting = queue, quitting
+        self._settings_window, self._guide = settings_window, guide
+
+    def handlers(self) -> dict[str, Handler]:
+        """By the key of each menu item."""
+        window = self._window
+        places = {place.name: lambda place=place: window.show_place(place) for place in Place}
+        return {
+            **self._commands.handlers(),
+            **places,
+            "settings": self._settings_window.show,
+            "close": self._quitting.close_front,
+            "quit": self._quitting.quit,
+            "guide": self._guide.show,
+            "show_window": window.come_forward,
+            "save_settings": lambda: self._library.exports.ask_plan(self._state.config),
+            "start_queue": self._queue.start,
+            "pause_queue": self._queue.hold,
+            "restore_defaults": self.restore_defaults,
+            "find": self._find,
+            "back": lambda: self._turn(-1),
+            "forward": lambda: self._turn(1),
+            "logs": lambda: self._commands.reveal(logs_dir()),
+            "report": lambda: show_report(window),
+        }
+
+    def restore_defaults(self) -> None:
+        before = self._state.config
+        self._state.replace_config(restored_defaults(before, self._settings))
+        if self._state.config != before:
+            undo = self._undo.push(
+                "Restore Default Settings", lambda: self._state.replace_config(before)
+            )
+            self._window.notice.tell("Restored the default settings.", "Undo", undo)
+
+    def _turn(self, by: int) -> None:
+        """Back and forward: among the rows of the data, else to all runs."""
+        if self._window.place is Place.DATA:
+            self._data.preview.turn(by)
+        elif self._window.place is Place.RUNS and by < 0:
+            self._runs.opened.back_requested.emit()
+
+    def _find(self) -> None:
+        if self._guide.find():
+            return
+        self._window.show_place(Place.RUNS)
+        self._runs.search()

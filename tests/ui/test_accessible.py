@@ -1,0 +1,204 @@
+"""What everyone can perceive and use: names, roles, contrast of both themes, a focus that shows."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QAccessible, QColor
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.ui.look.theme import DARK, LIGHT, Theme
+from app.ui.plots.style import RAW_ALPHA
+from app.ui.state.places import Place
+
+THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+TEXT, MARK = 4.5, 3.0
+LINE_PX = 12
+"""Controls whose middles are no farther apart stand in one line."""
+SEEN_APART = 12
+"""CIE76; below it two colours are taken for one."""
+INTERACTIVE = (
+    QAbstractButton, QComboBox, QLineEdit, QAbstractSpinBox, QAbstractItemView, QPlainTextEdit,
+    QTextEdit,
+)  # fmt: skip
+QT_S_OWN = ("qt_spinbox_lineedit", "qt_menubar_ext_button", "qt_tableview_cornerbutton")
+
+
+def linear(share: float) -> float:
+    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+
+
+def channels(value: str) -> tuple[float, float, float]:
+    color = QColor(value)
+    return linear(color.redF()), linear(color.greenF()), linear(color.blueF())
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2: from 1 to 21."""
+    weights = (0.2126, 0.7152, 0.0722)
+    lights = (sum(w * c for w, c in zip(weights, channels(v), strict=True)) for v in (one, other))
+    low, high = sorted(lights)
+    return (high + 0.05) / (low + 0.05)
+
+
+def over(front: str, back: str, alpha: float) -> str:
+    pairs = zip(QColor(front).getRgb()[:3], QColor(back).getRgb()[:3], strict=True)  # type: ignore[index]
+    return QColor(*(round(alpha * f + (1 - alpha) * b) for f, b in pairs)).name()
+
+
+def lab(value: str) -> tuple[float, float, float]:
+    red, green, blue = channels(value)
+    x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.95047
+    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.08883
+    x, y, z = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@THEMES
+def test_text_can_be_read_on_everything_it_stands_on(theme: Theme) -> None:
+    inks = ("text", "secondary_text", "accent", "success", "warning", "danger")
+    papers = ("window", "sidebar", "surface", "raised", "selection")
+    faint = {
+        f"{ink} on {paper}": round(contrast(getattr(theme, ink), getattr(theme, paper)), 2)
+        for ink, paper in itertools.product(inks, papers)
+        if contrast(getattr(theme, ink), getattr(theme, paper)) < TEXT
+    }
+    assert not faint
+    assert contrast(theme.on_accent, theme.accent) >= TEXT
+
+
+@THEMES
+def test_marks_and_borders_that_mean_something_are_seen(theme: Theme) -> None:
+    marks = {f"tier {number}": color for number, color in enumerate(theme.tiers)}
+    marks |= {f"run {number}": color for number, color in enumerate(theme.runs)}
+    marks |= {"each step": over(theme.accent, theme.surface, RAW_ALPHA)}
+    marks |= {name: getattr(theme, name) for name in ("accent", "warning", "danger")}
+    faint = {name: round(contrast(color, theme.surface), 2) for name, color in marks.items()
+             if contrast(color, theme.surface) < MARK}  # fmt: skip
+    assert not faint
+    for paper in (theme.surface, theme.raised, theme.window):
+        assert contrast(theme.field_border, paper) >= MARK
+        assert contrast(theme.accent, paper) >= MARK  # the ring of the focus
+
+
+@THEMES
+def test_no_run_that_is_compared_looks_like_a_tier_or_another_run(theme: Theme) -> None:
+    pairs = [*itertools.product(theme.runs, theme.tiers), *itertools.combinations(theme.runs, 2)]
+    assert min(math.dist(lab(one), lab(other)) for one, other in pairs) >= SEEN_APART
+
+
+def spoken_name(widget: QWidget) -> str:
+    """As a screen reader has it: a combo box is named by the label beside it alone."""
+    facts = QAccessible.queryAccessibleInterface(widget)
+    if isinstance(widget, QComboBox):
+        labels = facts.relations(QAccessible.RelationFlag.Label)
+        return " ".join(one.text(QAccessible.Text.Name) for one, _ in labels)
+    return facts.text(QAccessible.Text.Name)
+
+
+def places(nestling: Nestling) -> Iterator[str]:
+    """Every place, and every view of those that have some."""
+    for place in Place:
+        nestling.window.show_place(place)
+        yield place.title
+    nestling.window.show_place(Place.DATA)
+    for view in range(nestling.data.tabs.count()):
+        nestling.data.show_view(view)
+        yield nestling.data.tabs.tabText(view)
+
+
+def interactive(nestling: Nestling) -> Iterator[QWidget]:
+    for widget in nestling.window.findChildren(QWidget):
+        is_ours = widget.objectName() not in QT_S_OWN
+        is_inside = any(isinstance(widget.parent(), kind) for kind in (QComboBox, QAbstractSpinBox))
+        if isinstance(widget, INTERACTIVE) and is_ours and not is_inside:
+            yield widget
+
+
+def test_nothing_that_can_be_used_is_nameless_or_a_tick_box_that_is_none(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nameless, ticks = set(), set()
+    for place in places(nestling):
+        for widget in interactive(nestling):
+            if not widget.isVisible():
+                continue
+            if not spoken_name(widget).strip():
+                nameless.add(f"{place}: {widget!r}")
+            role = QAccessible.queryAccessibleInterface(widget).role()
+            if role is QAccessible.Role.CheckBox:
+                ticks.add(widget.objectName() or widget.metaObject().className())
+    assert not nameless
+    assert ticks <= {"QCheckBox", "disclosure"}
+    tabs = QAccessible.queryAccessibleInterface(nestling.data.tabs)
+    assert tabs.role() is QAccessible.Role.PageTabList
+    sidebar = nestling.window.sidebar.places[Place.DATA]
+    assert QAccessible.queryAccessibleInterface(sidebar).role() is QAccessible.Role.RadioButton
+
+
+def test_what_has_the_keyboard_looks_so(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    with qtbot.waitActive(nestling.window):
+        nestling.window.activateWindow()
+    unmarked, seen = set(), 0
+    for place in places(nestling):
+        for widget in nestling.window.findChildren(QWidget):
+            takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+            if not (takes and widget.isVisible() and widget.isEnabled()):
+                continue
+            clear_focus()
+            before = surroundings(widget)
+            widget.setFocus(Qt.FocusReason.TabFocusReason)
+            seen += 1
+            if widget.hasFocus() and surroundings(widget) == before:
+                unmarked.add(f"{place}: {widget!r}")
+    assert seen > 60
+    assert not unmarked
+
+
+def test_the_tab_key_goes_down_the_plan_as_it_is_read(nestling: Nestling) -> None:
+    column = nestling.new_run.data.parentWidget()
+    assert column is not None
+    nestling.new_run.form.advanced.toggle.setChecked(True)
+    places, widget = [], nestling.new_run.nextInFocusChain()
+    while widget is not nestling.new_run and widget is not None:
+        is_reached = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+        if is_reached and widget.isVisible() and column.isAncestorOf(widget):
+            middle = widget.mapTo(column, widget.rect().center())
+            places.append((middle.y(), middle.x(), widget))
+        widget = widget.nextInFocusChain()
+    assert len(places) > 20
+    for (y, x, before), (next_y, next_x, after) in itertools.pairwise(places):
+        is_in_line = abs(next_y - y) < LINE_PX
+        assert next_x > x if is_in_line else next_y > y, (before, after)
+
+
+def clear_focus() -> None:
+    if (focused := QApplication.focusWidget()) is not None:
+        focused.clearFocus()
+
+
+def surroundings(widget: QWidget) -> object:
+    """How the widget and the frame it stands in are drawn."""
+    frame = widget.parentWidget() or widget
+    place = QRect(widget.mapTo(frame, widget.rect().topLeft()), widget.size())
+    return frame.grab(place.adjusted(-4, -4, 4, 4)).toImage()
