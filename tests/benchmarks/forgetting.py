@@ -141,7 +141,8 @@ def make(model: Path, folder: Path) -> None:
         tasks.append({"name": f"task {number}", "data": f"task{number}.jsonl"})
     settings = {
         "steps": MOST_STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
-        "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS, "steps_per_save": MOST_STEPS,
+        "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS,
+        "steps_per_save": MOST_STEPS,
         "target_score": ACQUISITION, "steps_per_score": STEPS_PER_SCORE,
         "eval_questions": 10_000,
     }  # fmt: skip
