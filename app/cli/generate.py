@@ -164,8 +164,8 @@ class Text:
 
     def __init__(self, *, has_both: bool) -> None:
         self._has_both = has_both
-        self._adapter, self._found = "", ""
-        self._held: list[str] = []
+        self._adapter, self._comparison = "", ""
+        self._tuned_texts: list[str] = []
         self._ends: dict[str, AnswerEnded] = {}
 
     def __call__(self, event: AnswerEvent) -> None:
@@ -179,9 +179,9 @@ class Text:
             case AnswerEnded():
                 self._end(event)
             case LogitsCompared():  # told when the answers are written
-                self._found = logits_sentence(event)
+                self._comparison = logits_sentence(event)
             case AnswersCompared():
-                note(self._found)
+                note(self._comparison)
                 note(answers_sentence(event))
 
     def _loaded(self, event: CheckpointLoaded) -> None:
@@ -195,7 +195,7 @@ class Text:
 
     def _add(self, event: TextAdded) -> None:
         if self._has_both and event.side == "tuned":
-            self._held.append(event.text)
+            self._tuned_texts.append(event.text)
         else:
             lines(event.text)
 
@@ -205,6 +205,6 @@ class Text:
             line("")
             note(answer_figures(event))
         elif len(self._ends) == len(SIDES):
-            lines(f"\n\nTuned, {visible_line(self._adapter)}:\n{''.join(self._held)}\n")
+            lines(f"\n\nTuned, {visible_line(self._adapter)}:\n{''.join(self._tuned_texts)}\n")
             for side in SIDES:
                 note(f"{side}: {answer_figures(self._ends[side])}")

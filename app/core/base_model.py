@@ -197,6 +197,6 @@ def _are_alike(first: Any, second: Any) -> bool:
 def _changed(folder: Path, parts: Sequence[Part]) -> str:
     names = [PART_NAMES[part] for part in parts]
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    is_one = len(names) == 1 and parts[0] != "weights"
-    verb = "is not the one" if is_one else "are not those"
+    is_single = len(names) == 1 and parts[0] != "weights"
+    verb = "is not the one" if is_single else "are not those"
     return f"The {listed} of the base model in {folder} {verb} this run was trained with."

@@ -102,10 +102,10 @@ class _Reader:
     def __init__(
         self, location: ModelLocation, files: FolderFiles, known: ModelDescription
     ) -> None:
-        self._found, self._files, self._known = location, files, known
+        self._location, self._files, self._known = location, files, known
 
     def described(self) -> ModelDescription:
-        folder = self._found.folder
+        folder = self._location.folder
         try:
             check_weights_files(folder, self._files)
         except InputError as error:
@@ -133,7 +133,9 @@ class _Reader:
 
     def _tensors(self, config: Mapping[str, Any]) -> Mapping[str, Tensor]:
         try:
-            tensors = read_whole_weights(self._found.folder, self._files, MOST_LISTED_HEADER_BYTES)
+            tensors = read_whole_weights(
+                self._location.folder, self._files, MOST_LISTED_HEADER_BYTES
+            )
         except InputError as error:
             self._note_fault(error)
             return {}
@@ -149,7 +151,7 @@ class _Reader:
     def _check_tokenizer(self) -> None:
         if not self._files.named(*TOKENIZERS):
             raise InputError(
-                f"{self._found.folder} has no tokenizer (tokenizer.json).",
+                f"{self._location.folder} has no tokenizer (tokenizer.json).",
                 "Download the model again, with all of its files.",
             )
 
@@ -157,7 +159,7 @@ class _Reader:
         """Where transformers may ask for code that only loading the tokenizer shows."""
         if not any(self._files.named("*.py")) or self._known.problem:
             return ""
-        file = self._found.folder / "tokenizer_config.json"
+        file = self._location.folder / "tokenizer_config.json"
         tokenizer = read_json_object(file, MAX_CONFIG_BYTES)
         if _names_code(config) or _names_code(tokenizer):
             return "Brings Python code of its own, which Nestling does not run."
@@ -166,10 +168,10 @@ class _Reader:
     def _note_fault(self, error: InputError) -> None:
         if not self._known.problem:
             # The folder of a snapshot is a hash; the name tells more.
-            message = error.message.replace(str(self._found.folder), self._found.name)
+            message = error.message.replace(str(self._location.folder), self._location.name)
             hint = error.hint
-            if self._found.source == HUGGING_FACE:
-                command = f"Run hf download {self._found.name}"
+            if self._location.source == HUGGING_FACE:
+                command = f"Run hf download {self._location.name}"
                 hint = {
                     AGAIN: f"{command} to complete it.",
                     ANEW: f"{command} --force-download.",  # what is there is not looked at

@@ -371,7 +371,7 @@ def test_a_run_stopped_after_a_step_is_resumed_to_its_end(
 def test_what_can_not_be_resumed_is_said(tmp_path: Path) -> None:
     ended = nestling("resume", tmp_path)
     assert ended.returncode == 2
-    assert "is no run" in ended.stderr
+    assert "is not a run" in ended.stderr
 
 
 def test_a_run_with_half_a_manifest_is_refused(tmp_path: Path) -> None:

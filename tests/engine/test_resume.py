@@ -408,7 +408,7 @@ def test_a_checkpoint_that_the_run_does_not_have_is_refused_with_those_it_has(
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
-    assert "is no run" in refusal(tmp_path / "holiday")
+    assert "is not a run" in refusal(tmp_path / "holiday")
 
 
 def test_a_run_without_a_checkpoint_is_refused(config: TrainingConfig) -> None:

@@ -47,22 +47,22 @@ def learning_method(config: TrainingConfig) -> LearningMethod:
 
 
 def with_learning_method(
-    config: TrainingConfig, way: LearningMethod, rate_before: float | None = None
+    config: TrainingConfig, method: LearningMethod, rate_before: float | None = None
 ) -> TrainingConfig:
     """The plan with the clocks and tiers of one of `LEARNING_METHODS`.
 
     Learning by tiers keeps the tiers that are already there. Dropping the clocks restores
     `rate_before`, the learning rate from before they were chosen, or else the default.
     """
-    keeping = _learn_and_keep()
-    if way is LEARN_AND_KEEP:
-        return keeping.applied_to(config)
-    rate = keeping.settings["learning_rate"]
+    learn_and_keep = _learn_and_keep()
+    if method is LEARN_AND_KEEP:
+        return learn_and_keep.applied_to(config)
+    rate = learn_and_keep.settings["learning_rate"]
     if learning_method(config) is LEARN_AND_KEEP and config.learning_rate == rate:
         before = TrainingConfig().learning_rate if rate_before is None else rate_before
         config = replace(config, learning_rate=before)
     flat = preset("one-pace")
-    if way is JUST_LEARN:
+    if method is JUST_LEARN:
         return flat.applied_to(config)
     clocks = {name: flat.settings[name] for name in CLOCKS if name in flat.settings}
     config = replace(config, **clocks)

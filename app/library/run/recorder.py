@@ -62,7 +62,7 @@ class RunRecorder:
         self.run_dir = run_dir
         self._disk = mount_point(run_dir)
         self._lock = lock
-        self._made_folders: list[Path] = []
+        self._created_folders: list[Path] = []
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
         self._metrics = MetricsWriter(
@@ -93,7 +93,7 @@ class RunRecorder:
             raise
         try:
             recorder = cls._begin(run_dir, lock, manifest)
-            recorder._made_folders = created
+            recorder._created_folders = created
             return recorder
         except BaseException:
             # A disk so full that not even the manifest fits must not keep an empty run.
@@ -229,7 +229,7 @@ class RunRecorder:
             for name in (MANIFEST_FILE, *METRICS_FILES, LOG_FILE):
                 (self.run_dir / name).unlink(missing_ok=True)
         self.close()
-        remove_empty(self._made_folders)
+        remove_empty(self._created_folders)
 
     def _write_manifest(self) -> None:
         write_manifest(self.run_dir, self._manifest)
