@@ -48,7 +48,7 @@ def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
     from app.application import Nestling
     from app.ui.system.qt_application import make_application
-    from app.ui.window.main_window import MODELS, TRAIN
+    from app.ui.state.places import Place
     from app.workers.tasks.models import ListedModels
 
     application = make_application(["nestling"])
@@ -66,7 +66,7 @@ def window() -> None:
         return not nestling.background.is_busy
 
     def page_shown() -> None:
-        nestling.window.show_page(MODELS)
+        nestling.window.show_page(Place.MODELS)
         until(lambda: page.list.models.rowCount() == MODELS)
         nestling.window.grab()
 
@@ -75,7 +75,7 @@ def window() -> None:
         taken = []
         for _ in range(3):
             until(is_at_rest)
-            nestling.window.show_page(TRAIN)
+            nestling.window.show_page(Place.NEW_RUN)
             page.show_models(ListedModels((), 1))
             if not is_known:
                 (cache_dir() / INDEX_FILE).unlink(missing_ok=True)
