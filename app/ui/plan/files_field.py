@@ -11,7 +11,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import ElidedLabel, button, column, label, message, row, say
 
-SEVERAL = ("question_sets",)
+SEVERAL = ("eval_sets",)
 """Settings that hold a tuple of files; the others hold one or none."""
 
 
