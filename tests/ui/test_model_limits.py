@@ -55,7 +55,7 @@ def test_a_row_that_the_template_refuses_is_named_and_start_waits_for_a_choice(
     assert state.start_blocker().startswith(f"a.jsonl, line 2: {reason}.")
     problems.leave_out.click()
     qtbot.waitUntil(lambda: not state.rows_problem)
-    assert state.config.bad_rows == "leave out"
+    assert state.config.bad_rows == "skip"
 
 
 def test_rows_are_shown_cut_at_the_last_learned_position(

@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject, Slot
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 from app.core.text.sanitize import single_line
+from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
-from app.ui.look import phrases
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.places import Place
@@ -79,7 +79,7 @@ class PlanCommands(QObject):
     @Slot(object, int)
     def _tell_removed(self, run: QueuedRun, place: int) -> None:
         undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or phrases.dataset_name(run.config.data)
+        name = run.config.name or dataset_title(run.config.data)
         self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
 
     def _use_settings(self, config: TrainingConfig) -> None:
