@@ -1,5 +1,6 @@
 """What the Models page asks for: finding models, remembering folders, choosing one for a run."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import time
@@ -114,7 +115,7 @@ class ModelsCommands(QObject):
     def _take(self, listed: "ListedModels") -> None:
         self._is_listing = False
         if (memory := self._state.memory) is not None:
-            listed = ListedModels(listed.models, memory.available_bytes)  # MLX's own figure
+            listed = replace(listed, available_bytes=memory.available_bytes)  # MLX's own figure
         self._models = listed.models
         self._tell_facts()
         self._page.show_models(listed)

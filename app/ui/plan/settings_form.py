@@ -20,7 +20,7 @@ FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}
 """Settings that hold files, each by the one below it."""
 NO_FILES = {
-    "slow_text": "Everyday chats in seven languages, from Nestling",
+    "slow_text": "Everyday chats that come with Nestling",
     "eval_sets": "None: nothing is asked before and after training",
 }
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
