@@ -47,8 +47,8 @@ def write_models(home: Path) -> None:
 def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
     from app.application import Nestling
-    from app.ui.system.qt_application import make_application
     from app.ui.state.places import Place
+    from app.ui.system.qt_application import make_application
     from app.workers.tasks.models import ListedModels
 
     application = make_application(["nestling"])
