@@ -56,8 +56,10 @@ from app.ui.window.main_window import MainWindow
 from app.ui.window.menu_commands import MenuCommands
 from app.ui.window.menus import Menus
 from app.ui.window.opening import Opening
+from app.ui.window.plan_commands import PlanCommands
 from app.ui.window.playground_commands import PlaygroundCommands
 from app.ui.window.quit_guard import QuitGuard
+from app.ui.window.resume_commands import ResumeCommands
 from app.ui.window.settings_window import SettingsWindow
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
@@ -126,9 +128,15 @@ class Nestling(QObject):
             state, self.window, self.intake, self.mix, self.export, self.runs,
             self.new_run.form.files,
         )  # fmt: skip
+        self.resume_commands = ResumeCommands(
+            state, self.window, self.runs, self.control, self.queue, self.background, runs_dir()
+        )
+        self.plan_commands = PlanCommands(
+            state, self.window, self.runs, self.queue, self.intake, self.undo
+        )
         self.library_commands = LibraryCommands(
-            state, self.live_series, self.window, self.runs, self.control, self.queue,
-            self.intake, self.undo, self.background, settings, runs_dir(),
+            state, self.live_series, self.window, self.runs, self.control, self.resume_commands,
+            self.undo, self.background, settings, runs_dir(),
         )  # fmt: skip
         self.models_commands = ModelsCommands(
             state, self.models, self.background, self.window.notice, self.window
@@ -221,7 +229,6 @@ class Nestling(QObject):
         self.queue.went_on.connect(commands.tell_queue_went_on)
         self.queue.added.connect(commands.tell_queued)
         self.queue.updated.connect(commands.tell_queue_updated)
-        self.queue.resume_requested.connect(self.library_commands.resume_named)
         self.quitting.decided.connect(self.queue.note_quitting)
         self.runs.opened.head.more.queue_requested.connect(self.queue.add)
         self.control.run_ended.connect(window.notice.leave)

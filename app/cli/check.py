@@ -91,13 +91,13 @@ def _check_model(folder: Path) -> None:
 
 def _loaded(folder: Path) -> _Model:
     from app.data.chat.template_day import check_note
-    from app.engine.model.end_tokens import end_token_note
+    from app.engine.model.end_tokens import stop_token_note
     from app.engine.model.loading import load_tokenizer
     from app.models.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
     run_with_bar(_trying(tokenizer), TRYING)
-    notes = check_note(tokenizer), end_token_note(folder, tokenizer)
+    notes = check_note(tokenizer), stop_token_note(folder, tokenizer)
     return _Model(tokenizer, folder_limits(folder), notes)
 
 

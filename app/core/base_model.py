@@ -177,7 +177,7 @@ def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
         return msgspec.convert(entry, BaseModelDigests)
     except (TypeError, msgspec.ValidationError):
         raise InputError(
-            "The digests of the base model in run.json are not as they were written.",
+            "The digests of the base model in run.json were edited.",
             "Put the old file back, or start a new run.",
         ) from None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files.parsing import parse_json
+from app.core.files.json_files import read_json_object
 from app.core.text.sanitize import short_repr
 from app.models.architectures import knows_architecture
 from app.models.folder_files import FolderFiles
@@ -18,11 +18,11 @@ from app.models.foreign_code import check_needs_no_code, code_refused
 from app.models.license import read_license
 from app.models.memory_rating import TrainingMemory
 from app.models.model_folder import (
+    MAX_CONFIG_BYTES,
     check_is_model_folder,
     check_layer_count,
     context_length,
     read_model_config,
-    read_text,
 )
 from app.models.places import HUGGING_FACE, ModelLocation
 from app.models.quantization import parameter_counts, quantization_text
@@ -157,16 +157,11 @@ class _Reader:
         """Where transformers may ask for code that only loading the tokenizer shows."""
         if not any(self._files.named("*.py")) or self._known.problem:
             return ""
-        if _names_code(config) or _names_code(self._tokenizer_config()):
+        file = self._found.folder / "tokenizer_config.json"
+        tokenizer = read_json_object(file, MAX_CONFIG_BYTES)
+        if _names_code(config) or _names_code(tokenizer):
             return "Brings Python code of its own, which Nestling does not run."
         return ""
-
-    def _tokenizer_config(self) -> Mapping[str, Any]:
-        try:
-            data = parse_json(read_text(self._found.folder / "tokenizer_config.json"))
-        except (OSError, ValueError):
-            return {}
-        return data if isinstance(data, dict) else {}
 
     def _note_fault(self, error: InputError) -> None:
         if not self._known.problem:

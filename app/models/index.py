@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
-from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.parsing import parse_json, plain, typed
+from app.core.files.json_files import read_json_object, write_json_atomic
+from app.core.files.parsing import plain, typed
 from app.core.files.paths import cache_dir
-from app.core.files.untrusted_files import read_regular
 from app.models.description import ModelDescription, unread
 from app.models.places import ModelLocation
 
@@ -63,13 +62,9 @@ class ModelIndex:
 
 
 def read_index() -> ModelIndex:
-    try:
-        kept = parse_json(read_regular(cache_dir() / INDEX_FILE, _MAX_BYTES))
-        if kept["version"] == _version() and isinstance(kept["models"], dict):
-            return ModelIndex(kept["models"])
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    return ModelIndex({})
+    kept = read_json_object(cache_dir() / INDEX_FILE, _MAX_BYTES)
+    is_known = kept.get("version") == _version() and isinstance(kept.get("models"), dict)
+    return ModelIndex(kept["models"] if is_known else {})
 
 
 def _version() -> str:

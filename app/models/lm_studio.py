@@ -2,9 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
-from app.core.files.parsing import parse_json
+from app.core.files.json_files import read_json_object
 from app.core.files.untrusted_files import read_regular
 
 _MAX_BYTES = 2**20
@@ -19,19 +18,11 @@ def lm_studio_folders() -> tuple[Path, ...]:
     homes += [user / _HOME, user / _OLDER]
     folders: list[Path] = []
     for home in homes:
-        moved = _settings(home).get("downloadsFolder")
+        moved = read_json_object(home / "settings.json", _MAX_BYTES).get("downloadsFolder")
         if isinstance(moved, str) and moved.startswith("/"):
             folders.append(Path(moved))
         folders.append(home / "models")
     return tuple(dict.fromkeys(folders))
-
-
-def _settings(home: Path) -> dict[str, Any]:
-    try:
-        data = parse_json(_text(home / "settings.json"))
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _text(file: Path) -> str:

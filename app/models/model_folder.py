@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.core.files.json_files import read_json_object
 from app.core.files.parsing import parse_json
 from app.core.files.paths import is_utf8
 from app.core.files.untrusted_files import read_regular
@@ -160,12 +161,8 @@ def context_tokens(config: Mapping[str, Any]) -> int | None:
 def folder_end_tokens(folder: Path) -> frozenset[int]:
     """What mlx-lm reads as end tokens: generation_config.json wins over config.json."""
     config = read_model_config(folder)
-    try:
-        generation = parse_json(read_text(folder / "generation_config.json"))
-    except (OSError, ValueError):
-        generation = None
-    named = generation.get("eos_token_id") if isinstance(generation, dict) else None
-    named = named or config.get("eos_token_id")
+    generation = read_json_object(folder / "generation_config.json", MAX_CONFIG_BYTES)
+    named = generation.get("eos_token_id") or config.get("eos_token_id")
     return frozenset(
         token
         for token in (named if isinstance(named, list) else [named])

@@ -6,8 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.core.files.parsing import parse_json
-from app.core.files.untrusted_files import read_regular
+from app.core.files.json_files import read_json_object
 from app.core.text.sanitize import single_line
 from app.models.description import ModelDescription
 from app.models.places import OLLAMA
@@ -33,7 +32,9 @@ def ollama_models(folder: Path) -> Iterator[ModelDescription]:
             if name.startswith("."):
                 continue
             path = Path(place) / name
-            if (manifest := _json(path)) and isinstance(manifest.get("layers"), list):
+            if (manifest := read_json_object(path, _MAX_BYTES)) and isinstance(
+                manifest.get("layers"), list
+            ):
                 yield _described(folder, path.relative_to(manifests).parts, path, manifest)
 
 
@@ -43,7 +44,11 @@ def _described(
     *owner, name, tag = parts if parts[:2] != _LIBRARY else ("", *parts[2:])
     layers = [layer for layer in manifest["layers"] if isinstance(layer, dict)]
     config = manifest.get("config")
-    facts = _json(_blob(folder, config.get("digest"))) if isinstance(config, dict) else {}
+    facts = (
+        read_json_object(_blob(folder, config.get("digest")), _MAX_BYTES)
+        if isinstance(config, dict)
+        else {}
+    )
     return ModelDescription(
         folder=path,
         name="/".join(filter(None, (*owner[-1:], f"{name}:{tag}"))),
@@ -77,11 +82,3 @@ def _number(text: object) -> int | None:
 
 def _word(value: object) -> str:
     return single_line(value, 40) if isinstance(value, str) else ""
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        data = parse_json(read_regular(file, _MAX_BYTES, follow_links=True))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from app.core.events import MemoryVerdict
 from app.models.memory_rating import TrainingMemory
 
-HUB_PAGE = "https://huggingface.co/mlx-community"
 MACOS_INSTALL, OTHER_INSTALL = "brew install hf", "pip install -U huggingface_hub"
 
 

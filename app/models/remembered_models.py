@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.parsing import parse_json
+from app.core.files.json_files import read_json_object, write_json_atomic
 from app.core.files.paths import home_dir
-from app.core.files.untrusted_files import read_regular
 
 MOST_FOLDERS, MOST_USED = 200, 50
 """What was added first is forgotten first."""
@@ -26,12 +24,7 @@ class RememberedModels:
 
 def read_remembered_models() -> RememberedModels:
     """Nothing where the file can't be read: it only spares the user work."""
-    try:
-        kept = parse_json(read_regular(_store(), _MAX_BYTES, follow_links=True))
-    except (OSError, ValueError):
-        return RememberedModels()
-    if not isinstance(kept, dict):
-        return RememberedModels()
+    kept = read_json_object(_store(), _MAX_BYTES)
     folders, used = kept.get("folders"), kept.get("used")
     return RememberedModels(
         tuple(Path(folder) for folder in _texts(folders)),

@@ -9,7 +9,7 @@ import queue
 import sys
 import threading
 from contextlib import suppress
-from typing import assert_never
+from typing import Any, TypeVar, assert_never
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
@@ -24,6 +24,7 @@ from app.workers.job import (
     JobYielded,
 )
 
+T = TypeVar("T")
 STACK_BYTES = 16 * 1024 * 1024
 """macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
 
@@ -48,7 +49,7 @@ class _ComputeThread(QThread):
 
     noticed = Signal(object)
 
-    def __init__(self, jobs: "queue.SimpleQueue[Job | None]") -> None:
+    def __init__(self, jobs: "queue.SimpleQueue[Job[Any] | None]") -> None:
         super().__init__()
         self.setObjectName("compute")
         self.setStackSize(STACK_BYTES)
@@ -84,13 +85,13 @@ class ComputeThread(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._unfinished: dict[int, Job] = {}
+        self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._unfinished: dict[int, Job[Any]] = {}
         self._is_shut_down = False
         self._thread = _ComputeThread(self._queue)
         self._thread.noticed.connect(self._relay, Qt.ConnectionType.QueuedConnection)
 
-    def submit(self, label: str, function: JobFunction) -> Job:
+    def submit(self, label: str, function: JobFunction[T]) -> Job[T]:
         """Queue a job; its notices come in the GUI thread, the ending always and last."""
         if self._is_shut_down:
             raise RuntimeError("The compute thread was shut down.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
@@ -24,7 +24,7 @@ from app.workers.job import JobEnded, JobFunction, JobYielded
 PATIENCE_SECONDS = 4.0
 """Time for a process that ends to close its current job."""
 
-OnValue = Callable[[Any], None]
+T = TypeVar("T")
 OnEnded = Callable[[JobEnded], None]
 
 _LOST = Failure(
@@ -36,8 +36,8 @@ _LOST = Failure(
 @dataclass(frozen=True)
 class _Job:
     child: "_WorkerProcess"
-    function: JobFunction
-    on_value: OnValue
+    function: JobFunction[Any]
+    on_value: Callable[[Any], None]
     on_ended: OnEnded
     is_cancelled: bool = False
     has_yielded: bool = False
@@ -80,7 +80,9 @@ class DataProcess(QObject):
             child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
 
-    def run(self, function: JobFunction, on_value: OnValue, on_ended: OnEnded) -> int:
+    def run(
+        self, function: JobFunction[T], on_value: Callable[[T], None], on_ended: OnEnded
+    ) -> int:
         """Queue a job; `on_ended` is called once, as the last. Gives the job's number."""
         job_id = next(self._ids)
         self.warm_up()

@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 from app.workers.job import Job, JobFunction, JobNotice
 
@@ -56,8 +57,8 @@ def serve(connection: Connection, low_priority: bool) -> None:
 class _Server:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._unfinished: dict[int, Job] = {}
+        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._unfinished: dict[int, Job[Any]] = {}
         threading.Thread(target=self._listen, daemon=True).start()
 
     def work(self) -> None:
@@ -96,6 +97,6 @@ class _Server:
         os._exit(1)
 
 
-def _unpickled(pickled: bytes) -> JobFunction:
+def _unpickled(pickled: bytes) -> JobFunction[Any]:
     """The function, unpickled when it is called: what fails then is the job's own failure."""
     return lambda should_stop: pickle.loads(pickled)(should_stop)

@@ -8,13 +8,16 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from app.core.errors import AppError, Failure
 from app.core.system.interruption import StoppedEarly, stopped_by
 from app.core.text.sanitize import error_text
 
-JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+ShouldStop = Callable[[], bool]
+JobFunction = Callable[[ShouldStop], Iterator[T]]
 """Given `should_stop`, yields plain values; closing the iterator must leave things in order."""
 
 
@@ -24,11 +27,11 @@ class JobStarted:
 
 
 @dataclass(frozen=True)
-class JobYielded:
+class JobYielded(Generic[T_co]):
     """One value the job's generator yielded."""
 
     job_id: int
-    value: object
+    value: T_co
 
 
 @dataclass(frozen=True)
@@ -55,23 +58,23 @@ class JobEnded:
     """Why it failed, if it did."""
 
 
-JobNotice = JobStarted | JobYielded | JobPaused | JobResumed | JobEnded
+JobNotice = JobStarted | JobYielded[Any] | JobPaused | JobResumed | JobEnded
 
 _ids = count(1)
 
 
-class Job:
+class Job(Generic[T]):
     """Made and steered on any thread; `run` is called once, on the thread that does the work."""
 
-    def __init__(self, label: str, function: JobFunction) -> None:
+    def __init__(self, label: str, function: JobFunction[T]) -> None:
         self.id = next(_ids)
         self.label = label
-        self._function: JobFunction | None = function
+        self._function: JobFunction[T] | None = function
         self._cancelled = threading.Event()
         self._closed = threading.Event()
         self._open_gate = threading.Event()
         self._open_gate.set()
-        self._until: Callable[[object], bool] | None = None
+        self._until: Callable[[T], bool] | None = None
 
     def should_stop(self) -> bool:
         return self._cancelled.is_set()
@@ -96,7 +99,7 @@ class Job:
             if self.should_stop():  # cancelled in between: a stopped job must not sleep
                 self._open_gate.set()
 
-    def resume(self, until: Callable[[object], bool] | None = None) -> None:
+    def resume(self, until: Callable[[T], bool] | None = None) -> None:
         """Go on; with `until` up to the first value of which it is true, and rest there.
 
         `until` is called on the thread that does the work.
@@ -115,8 +118,8 @@ class Job:
         report(JobStarted(self.id))
         report(self._drive(function, report))
 
-    def _drive(self, function: JobFunction, report: Callable[[JobNotice], None]) -> JobEnded:
-        work: Iterator[object] = iter(())
+    def _drive(self, function: JobFunction[T], report: Callable[[JobNotice], None]) -> JobEnded:
+        work: Iterator[T] = iter(())
         try:
             work = function(self.should_stop)
             with stopped_by(self.should_stop):

@@ -11,7 +11,7 @@ from app.core.config.presets import demo_config
 from app.engine.adapter.adapter import add_adapter
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_table, time_ratio
@@ -78,7 +78,10 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
     for _ in range(rounds):
         # The same step, so that no other model's place in memory is measured.
         step._audit = UpdateAudit(
-            step._optimizer.rules(), step._optimizer.plan, trainable(ours.model), step.state
+            step._optimizer.rules(),
+            step._optimizer.plan,
+            trainable_parameters(ours.model),
+            step.state,
         )
         ours.steps(batches[:1])  # a new audit has read all weights: the device fetches them again
         timed(audited, lambda: ours.steps(batches))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.engine.audit.lesson_audit import LessonAudit
-from app.engine.batches.batches import Batches
+from app.engine.batches.batches import BatchLoader
 from app.engine.clocks.slow import SlowClock
 from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
@@ -45,18 +45,18 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
     ours = Ours(model(), (1,))
     step, audit = ours.training, ours.training._lessons
     rules = replace(step._optimizer.rules(), slow_every=EVERY, slow_weight=4.0)
-    texts = Batches(examples(chat_rows(16, TEXT_TOKENS, vocabulary, 0.3)), BATCH // 2)
+    texts = BatchLoader(examples(chat_rows(16, TEXT_TOKENS, vocabulary, 0.3)), BATCH // 2)
     clock = SlowClock(texts, 16, EVERY, 4.0, 0, "")
     for shape in clock.shapes if uses_compile() else ():
         step.trace_lesson(texts.blank(shape))
     ours.warm_up(batches)
-    taught, bare = Measured(), Measured()
+    tiers_needing_gradients, bare = Measured(), Measured()
     for _ in range(rounds):
         step._slow, step._lessons = clock, LessonAudit(rules, step._audit.positions)
-        timed(taught, lambda: ours.steps(batches))
+        timed(tiers_needing_gradients, lambda: ours.steps(batches))
         step._slow, step._lessons = None, audit
         timed(bare, lambda: ours.steps(batches))
-    time_ratio(f"{what}, with lessons / without", GOAL, taught, bare)
+    time_ratio(f"{what}, with lessons / without", GOAL, tiers_needing_gradients, bare)
 
 
 ROWS: dict[str, Callable[[], None]] = {f.__name__: f for f in (small, real)}

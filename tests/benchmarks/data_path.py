@@ -61,7 +61,7 @@ def open_ours(data: Path) -> dict[str, Any]:
     from app.core.files.paths import cache_dir
     from app.data.files.dataset_files import find_files
     from app.data.training_set.training_data import DataSettings, RowSettings, open_data
-    from app.engine.batches.batches import Batches
+    from app.engine.batches.batches import BatchLoader
     from app.engine.runtime.mlx_runtime import import_mlx_lm
 
     cache_dir()
@@ -69,8 +69,8 @@ def open_ours(data: Path) -> dict[str, Any]:
     settings = DataSettings(RowSettings(mask_prompt=True), LIMIT, BATCH, validation_split=0.01)
     begun, cpu = time.perf_counter(), os.times()
     found = open_data(find_files(data), tokenizer, settings)
-    batches = Batches(found.train, BATCH, is_packed=True)
-    next(batches.endless(0))
+    batches = BatchLoader(found.train, BATCH, is_packed=True)
+    next(batches.infinite(0))
     seconds, cpu_seconds = time.perf_counter() - begun, _processor(cpu)
     some = batches.epoch(0, 0)[:500]
     cells = sum(batches.batch(indexes).tokens.size for indexes in some)

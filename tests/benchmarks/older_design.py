@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.engine.batches.batches import Batch
-from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 
 
 class OlderDesign:
@@ -14,7 +14,9 @@ class OlderDesign:
         self._model = model
         self._moments: dict[str, tuple[Any, Any]] = {}
         self._step = 0
-        self._loss = nn.value_and_grad(model, lambda *inputs: summed_loss(model, None, *inputs))
+        self._loss = nn.value_and_grad(
+            model, lambda *inputs: sum_cross_entropy(model, None, *inputs)
+        )
 
     def steps(self, batches: Sequence[Batch]) -> None:
         for batch in batches:

@@ -12,7 +12,7 @@ from app.data.examples import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenizedExample, TokenRows
 from app.data.tokens.view import TokenView
-from app.engine.batches.batches import Batches
+from app.engine.batches.batches import BatchLoader
 
 COUNT = 20_000
 EPOCHS = 3
@@ -42,18 +42,18 @@ def main() -> None:
     print("| rows | batch size | packed | rows apart | shapes of each |\n|---|---|---|---|---|")
     for name, view in views():
         for size in BATCH_SIZES:
-            both = [Batches(view, size, is_packed=is_packed) for is_packed in (True, False)]
+            both = [BatchLoader(view, size, is_packed=is_packed) for is_packed in (True, False)]
             shares = " | ".join(f"{padding(view, batches):.1%}" for batches in both)
             shapes = ", ".join(str(len(batches.shapes)) for batches in both)
             print(f"| {name} | {size} | {shares} | {shapes} |", flush=True)
 
 
-def padding(view: TokenView, batches: Batches) -> float:
+def padding(view: TokenView, batches: BatchLoader) -> float:
     """The share of all cells, the worst of a few epochs."""
     return max(_padding(view, batches, epoch) for epoch in range(EPOCHS))
 
 
-def _padding(view: TokenView, batches: Batches, epoch: int) -> float:
+def _padding(view: TokenView, batches: BatchLoader, epoch: int) -> float:
     order = batches.epoch(0, epoch)
     cells = sum(batches.batch(indexes).tokens.size for indexes in order)
     return 1 - sum(int(view.lengths[indexes].sum()) for indexes in order) / cells

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from app.engine.batches.batches import Batch
-from app.engine.model.lm_head import find_head
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.lm_head import split_model
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
@@ -62,12 +62,12 @@ class Ours:
         recompute: bool = False,
         skip: bool = False,
     ) -> None:
-        start = trainable(model)
+        start = trainable_parameters(model)
         plan = make_plan(start, config_of(tuple(periods)))
         optimizer = TieredAdamW(plan, skip_pending=skip)
         self.model, self.measured, self._step = model, Measured(), 0
         self.training = TrainingStep(
-            model, optimizer, optimizer.init(start), start, head=find_head(model),
+            model, optimizer, optimizer.init(start), start, head=split_model(model),
             recompute_layers=recompute,
         )  # fmt: skip
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adapter import adapter_config
-from app.engine.batches.batches import Batch, Batches
-from app.engine.execution.batch_layout import Batching
-from app.engine.model.parameter_tree import trainable
+from app.engine.batches.batches import Batch, BatchLoader
+from app.engine.execution.batch_layout import BatchLayout
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import (
     clear_cache,
     device_name,
@@ -136,7 +136,7 @@ def checkpoint() -> None:
         def save() -> None:
             mx.eval(ours.training.state.tree())
             save_checkpoint(
-                Path(folder) / f"step-{next(count):06d}", trainable(ours.model),
+                Path(folder) / f"step-{next(count):06d}", trainable_parameters(ours.model),
                 adapter_config(ours.model, TrainingConfig()), ours.training.state,
                 ours.training.stiffness(), Progress(),
             )  # fmt: skip
@@ -205,7 +205,9 @@ def epoch(
 
 def epoch_of(rows: list[Row], size: int, is_packed: bool) -> list[Batch]:
     """The batches of a run's first epoch on this machine."""
-    batches = Batching(size, is_packed, has_free_shapes=not uses_compile()).batches(examples(rows))
+    batches = BatchLayout(size, is_packed, has_free_shapes=not uses_compile()).batches(
+        examples(rows)
+    )
     return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 
@@ -227,7 +229,7 @@ def beside_mlx_lm(
 
 
 def batches_of(rows: list[Row]) -> list[Batch]:
-    batches = Batches(examples(rows), min(BATCH, len(rows)))
+    batches = BatchLoader(examples(rows), min(BATCH, len(rows)))
     return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 

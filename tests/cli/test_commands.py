@@ -256,8 +256,8 @@ def test_a_run_is_stopped_while_its_chat_template_never_ends(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
     loop = "{% for i in range(99999) %}"
-    endless = f"{loop}{loop}{{% endfor %}}{{% endfor %}}"
-    model = with_template(tiny_model, tmp_path / "model", endless)
+    infinite = f"{loop}{loop}{{% endfor %}}{{% endfor %}}"
+    model = with_template(tiny_model, tmp_path / "model", infinite)
     run = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "app", *map(str, train_arguments(model, chat_file, run)), "--json"],

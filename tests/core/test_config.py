@@ -110,7 +110,7 @@ def test_what_names_no_mixed_in_dataset_is_refused(given):
         ([1.0], "it is 1."),
         ([-0.5], "it is -0.5."),
         ([float("nan")], "it is nan."),
-        ([0.5, 0.5], "The mixed-in datasets make up 100 % of the rows; at most 95 % can be"),
+        ([0.5, 0.5], "The mixed-in datasets make up 100 % of the rows; at most 95 % are allowed"),
     ],
 )  # fmt: skip
 def test_shares_that_make_no_sense_are_told(shares, sentence):

@@ -46,7 +46,7 @@ def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
         lambda: remember_columns(home / "x.csv", None),
         lambda: SingleInstance(home),
     ):
-        with pytest.raises(InputError, match=f"isn't connected: {disconnected} is no mounted disk"):
+        with pytest.raises(InputError, match=f"isn't connected: {disconnected} is not mounted"):
             act()
     assert os.listdir(disconnected) == []
 

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.errors import InputError
+from app.core.files.data_formats import FORMATS, bare_name
 from app.data.examples import CorruptFileError, RowIssue, RowLocation, TextExample
 from app.data.files.dataset_files import DatasetFiles, find_files, has_train_file
 from app.data.readers import byte_source, read_rows
-from app.data.readers.formats import FORMATS, bare_name
 from app.data.readers.passages import PASSAGE_CHARACTERS
 from app.data.rows.example_reader import read_examples
 

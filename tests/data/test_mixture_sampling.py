@@ -14,7 +14,7 @@ from app.data.tokenizing.store import RowSettings
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.training_set.training_data import DataSettings, MixedFiles, open_data
 from app.data.training_set.validation_split import holdout_mask, holdout_masks
-from app.engine.batches.batches import Batches
+from app.engine.batches.batches import BatchLoader
 
 SEED = 7
 
@@ -192,7 +192,7 @@ def texts(view, rows, tokenizer):
 
 def test_what_is_trained_is_what_the_shares_say(write, mixed, tokenizer_with):
     data = mixed(write("new.jsonl", 0, 60), write("old.jsonl", 100, 500))
-    batches = Batches(data.train, 4)
+    batches = BatchLoader(data.train, 4)
     assert len(batches) == 20
     rows = np.concatenate(batches.epoch(SEED, 0))
     told = texts(data.train, rows, tokenizer_with("chatml"))
@@ -208,16 +208,18 @@ def test_what_is_trained_is_what_the_shares_say(write, mixed, tokenizer_with):
 
 def test_batches_follow_on_as_if_never_stopped(write, mixed):
     data = mixed(write("new.jsonl", 0, 30), write("old.jsonl", 100, 23), share=0.4)
-    batches = Batches(data.train, 4)
-    endless = batches.endless(SEED)
-    whole = [next(endless).tokens.tolist() for _ in range(40)]
+    batches = BatchLoader(data.train, 4)
+    infinite = batches.infinite(SEED)
+    whole = [next(infinite).tokens.tolist() for _ in range(40)]
     for start in (1, 13, 30):
-        assert next(Batches(data.train, 4).endless(SEED, start)).tokens.tolist() == whole[start]
+        assert (
+            next(BatchLoader(data.train, 4).infinite(SEED, start)).tokens.tolist() == whole[start]
+        )
 
 
 def test_the_rows_taken_of_each_are_counted_from_the_batches(write, mixed):
     data = mixed(write("new.jsonl", 0, 30), write("old.jsonl", 100, 23), share=0.4)
-    batches = Batches(data.train, 4)
+    batches = BatchLoader(data.train, 4)
     for count in (0, 5, len(batches), 2 * len(batches) + 3):
         taken = [i for e in range(3) for i in batches.epoch(SEED, e)][:count]
         rows = np.concatenate([np.zeros(0, int), *taken])

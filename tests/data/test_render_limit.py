@@ -18,7 +18,7 @@ from app.data.chat.template_process import RenderingTooCostly, end_template_proc
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.training_set.training_data import DataSettings, TrainingData, open_data
-from app.engine.model.chat_prompt import Prompting
+from app.engine.model.chat_prompt import ChatPrompt
 from app.engine.model.loading import load_tokenizer
 from tests.conftest import CHATML
 
@@ -118,7 +118,7 @@ def test_the_others_are_what_they_are_without_the_costly_ones(model: Path, tmp_p
 
 def test_a_costly_question_is_refused(model: Path) -> None:
     tokenizer = load_tokenizer(with_template(model, COSTLY["loops"][0]))
-    prompting = Prompting(tokenizer)
+    prompting = ChatPrompt(tokenizer)
     assert prompting.tokens(Chat("Hi"), "tuned")
     with pytest.raises(InputError, match=f"{TIME} for this chat"):
         prompting.tokens(Chat("the costly one"), "tuned")
@@ -138,7 +138,7 @@ def test_memory_is_bounded_where_the_system_bounds_none(
     )
     tokenizer = load_tokenizer(with_template(model, growing))
     with pytest.raises(RenderingTooCostly, match="GB of memory"):
-        Prompting(tokenizer).tokens(Chat("the costly one"), "tuned")
+        ChatPrompt(tokenizer).tokens(Chat("the costly one"), "tuned")
 
 
 def test_python_in_a_templates_place_is_not_interrupted_later() -> None:

@@ -11,8 +11,8 @@ from app.data.examples import RowLocation
 from app.data.tokens.rows import TokenizedExample
 from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
-from app.engine.model.lm_head import find_head
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.lm_head import split_model
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -99,10 +99,10 @@ def examples(lengths: list[int] = LENGTHS) -> TokenView:
 
 def training_step(recompute: bool = False, **options: Any) -> TrainingStep:
     model = adapted("llama")
-    start = trainable(model)
+    start = trainable_parameters(model)
     config = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)))
     optimizer = TieredAdamW(make_plan(start, config))
     return TrainingStep(
-        model, optimizer, optimizer.init(start), start, head=find_head(model),
+        model, optimizer, optimizer.init(start), start, head=split_model(model),
         recompute_layers=recompute, **options,
     )  # fmt: skip

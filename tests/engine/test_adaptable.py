@@ -8,7 +8,7 @@ import mlx.nn as nn
 from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adaptable import adaptable, unfit
 from app.engine.adapter.adapter import adapter_config, add_adapter
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from tests.engine import architectures
 
 
@@ -61,7 +61,7 @@ def test_a_weight_that_is_read_in_one_mode_alone_is_seen() -> None:
 def test_only_the_others_get_an_adapter_and_mlx_lm_is_given_their_names() -> None:
     model, config = Model(), TrainingConfig(rank=2)
     assert add_adapter(model, config) == ("read",)
-    assert {path.split(".")[2] for path in trainable(model)} == {"called", "unused"}
+    assert {path.split(".")[2] for path in trainable_parameters(model)} == {"called", "unused"}
     keys = adapter_config(model, config)["lora_parameters"]["keys"]
     assert set(keys) == {"called", "unused"}
 

@@ -18,7 +18,7 @@ from app.engine.adapter.adapter import adapter_config, add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.memory.preflight import preview_tiers
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.checkpoints import Progress, save_checkpoint
@@ -41,15 +41,15 @@ def trained(config: TrainingConfig, folder: Path) -> tuple[Any, StepMeasurement]
     model = load_base_model(config.model).model
     add_adapter(model, config)
     model.train()
-    start = trainable(model)
+    start = trainable_parameters(model)
     mx.eval(start)
     optimizer = TieredAdamW(make_plan(start, config))
     step = TrainingStep(model, optimizer, optimizer.init(start), start)
     for number in range(1, 5):
         measured = step.run([batch(number)], number, 1e-2)
     save_checkpoint(
-        folder, trainable(model), adapter_config(model, config), step.state, step.stiffness(),
-        Progress(step=4),
+        folder, trainable_parameters(model), adapter_config(model, config), step.state,
+        step.stiffness(), Progress(step=4),
     )  # fmt: skip
     model.eval()
     return model, measured
@@ -89,7 +89,7 @@ def test_chosen_modules_and_layers_alone_carry_an_adapter(
     )  # fmt: skip
     ours, _ = trained(config, tmp_path / "step-000004")
     leaves = {"lora_a", "lora_b"} | ({"m"} if kind == "dora" else set())
-    assert set(trainable(ours)) == {
+    assert set(trainable_parameters(ours)) == {
         f"model.layers.{layer}.self_attn.{name}_proj.{leaf}"
         for layer in (2, 3) for name in "qv" for leaf in leaves
     }  # fmt: skip
@@ -107,9 +107,12 @@ def test_the_magnitudes_of_dora_move_and_are_measured(tiny_model: Path, tmp_path
     )
     model = load_base_model(tiny_model).model
     add_adapter(model, config)
-    start = trainable(model)
+    start = trainable_parameters(model)
     ours, measured = trained(config, tmp_path / "step-000004")
-    moved = {path: mx.sum(mx.square(a - start[path])).item() for path, a in trainable(ours).items()}
+    moved = {
+        path: mx.sum(mx.square(a - start[path])).item()
+        for path, a in trainable_parameters(ours).items()
+    }
     assert all(moved[f"model.layers.{i}.self_attn.o_proj.m"] > 0 for i in range(4))
     assert measured.movement.drifts[0] == pytest.approx(sum(moved.values()) ** 0.5, rel=1e-4)
 
@@ -120,7 +123,7 @@ def test_magnitudes_that_all_slices_share_go_with_the_slowest(tiny_model: Path) 
     )
     model = load_base_model(tiny_model).model
     add_adapter(model, config)
-    plan = make_plan(trainable(model), config)
+    plan = make_plan(trainable_parameters(model), config)
     assert {slot.tier for slot in plan.slots if slot.path.endswith(".m")} == {1}
     assert [fact.layers for fact in preview_tiers(config)] == [(0, 1, 2, 3), (0, 1, 2, 3)]
 

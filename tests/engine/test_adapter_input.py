@@ -11,11 +11,11 @@ import pytest
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.engine.adapter import flat_adapter
 from app.engine.adapter.adapter import add_adapter
-from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.adapter.flat_adapter import FlatAdapter
 from app.engine.batches.batches import Batch
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -25,11 +25,11 @@ def training_step(path: Path, recompute: bool = False, **changes: Any) -> Traini
     model = load_base_model(path).model
     config = TrainingConfig(rank=4, scale=3.0, tiers=(TierConfig(1), TierConfig(2)), **changes)
     add_adapter(model, config)
-    held = trainable(model).items()  # both matrices do something
+    held = trainable_parameters(model).items()  # both matrices do something
     numbers = {name: 0.1 * mx.random.normal(array.shape) for name, array in held}
     write_parameters(model, numbers)
     mx.eval(model.parameters())
-    start = trainable(model)
+    start = trainable_parameters(model)
     optimizer = TieredAdamW(make_plan(start, config))
     return TrainingStep(
         model, optimizer, optimizer.init(start), start, recompute_layers=recompute
@@ -50,16 +50,16 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
     dtype, _, is_quantised = kind.partition(" in ")
     path = make_model(dtype=dtype, **({"bits": 4} if is_quantised else {}))
     ready = training_step(path, recompute)
-    assert ready._gradients._input.is_made_ready
+    assert ready._gradients._input.is_flat
     monkeypatch.setattr(flat_adapter, "activation_dtype", lambda *_: None)
     each = training_step(path, recompute)
-    assert not each._gradients._input.is_made_ready
+    assert not each._gradients._input.is_flat
     for number in range(1, 5):
         a = ready.run([batch(number)], number, 1e-2)
         b = each.run([batch(number)], number, 1e-2)
         assert a == b
-    held = trainable(each._model)
-    for name, array in trainable(ready._model).items():
+    held = trainable_parameters(each._model)
+    for name, array in trainable_parameters(ready._model).items():
         assert array.dtype == mx.float32
         assert mx.array_equal(array, held[name]), name
 
@@ -70,23 +70,23 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
 def test_where_vectors_can_not_be_taken_the_layers_make_their_own_ready(
     tiny_model: Path, changes: dict[str, Any]
 ) -> None:
-    assert not training_step(tiny_model, **changes)._gradients._input.is_made_ready
+    assert not training_step(tiny_model, **changes)._gradients._input.is_flat
 
 
 def test_float16_is_left_to_the_layers(make_model: Callable[..., Path]) -> None:
-    assert not training_step(make_model(dtype="float16"))._gradients._input.is_made_ready
+    assert not training_step(make_model(dtype="float16"))._gradients._input.is_flat
 
 
 def test_afterwards_the_model_is_as_it_was_even_after_a_fault(tiny_model: Path) -> None:
     step = training_step(tiny_model)
-    model, before = step._model, trainable(step._model)
+    model, before = step._model, trainable_parameters(step._model)
     scales = {layer.scale for layer in step._gradients._input._layers.values()}
     modules = [name for name, _ in model.named_modules()]
-    given = AdapterInput(model, step._optimizer.plan)
-    with pytest.raises(RuntimeError), given.given(step._held) as arrays:
-        assert all(trainable(model)[path] is array for path, array in arrays.items())
+    given = FlatAdapter(model, step._optimizer.plan)
+    with pytest.raises(RuntimeError), given.applied(step._vectors) as arrays:
+        assert all(trainable_parameters(model)[path] is array for path, array in arrays.items())
         raise RuntimeError
-    assert trainable(model).keys() == before.keys()
-    assert all(trainable(model)[path] is array for path, array in before.items())
+    assert trainable_parameters(model).keys() == before.keys()
+    assert all(trainable_parameters(model)[path] is array for path, array in before.items())
     assert {layer.scale for layer in given._layers.values()} == scales == {3.0}
     assert [name for name, _ in model.named_modules()] == modules

@@ -17,10 +17,10 @@ from app.data.files.dataset_files import find_files
 from app.data.training_set.training_data import open_data
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.loading import load_architecture, load_tokenizer
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.checkpoints import load_checkpoint
-from app.engine.training.setup import data_settings
+from app.engine.training.run_rows import data_settings
 from app.engine.training.trainer import train
 from app.models.model_folder import folder_limits
 from tests.engine import architectures, plain_trainer
@@ -98,11 +98,11 @@ class Trained:
         """Of the second step, from what the optimizer remembers after each."""
         model = load_architecture(self.model)
         add_adapter(model, self.config)
-        held = trainable(model)
+        held = trainable_parameters(model)
         plan = make_plan(held, self.config)
         one, two = (load_checkpoint(self.checkpoint(step)).state for step in (1, 2))
         slow = 2 * two.m[1] / (1 - BETA) - one.pending[1]
-        return plan.scattered({0: (two.m[0] - BETA * one.m[0]) / (1 - BETA), 1: slow}, held)
+        return plan.unflatten({0: (two.m[0] - BETA * one.m[0]) / (1 - BETA), 1: slow}, held)
 
 
 def write_rows(path: Path, model: Path, lengths: Rows) -> None:

@@ -14,14 +14,14 @@ from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
 from app.data.examples import RowLocation
 from app.engine.adapter.adapter import add_adapter
-from app.engine.batches.batches import Batches
+from app.engine.batches.batches import BatchLoader
 from app.engine.memory.preflight import preview_tiers
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import even_groups, make_plan
 from app.engine.tiers.plan_facts import tier_facts
-from app.engine.training.gradient_importance import measuring_activity
+from app.engine.training.gradient_importance import measure_gradient_importance
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 
@@ -41,7 +41,7 @@ def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
 def parameters(config: TrainingConfig) -> dict[str, Any]:
     model = load_base_model(config.model).model
     add_adapter(model, config)
-    return trainable(model)
+    return trainable_parameters(model)
 
 
 def losses(events: list[Event]) -> list[float]:
@@ -56,10 +56,10 @@ def activity_of(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> dict
     found: dict[str, float] = {}
 
     def spy(*arguments: Any) -> Any:
-        found.update((yield from measuring_activity(*arguments)))
+        found.update((yield from measure_gradient_importance(*arguments)))
         return found
 
-    monkeypatch.setattr("app.engine.training.setup.measuring_activity", spy)
+    monkeypatch.setattr("app.engine.training.setup.measure_gradient_importance", spy)
     list(train(config))
     return found
 
@@ -70,11 +70,13 @@ def test_the_most_active_modules_become_fastest(
     activity = activity_of(replace(config, assign="importance"), monkeypatch)
     plan = make_plan(parameters(config), replace(config, assign="importance"), activity)
     assert all(value > 0 for value in activity.values())
-    by_tier = [{activity[module_path(slot.path)] for slot in slots} for slots in plan.of_tier]
+    by_tier = [
+        {activity[module_path(slot.path)] for slot in slots} for slots in plan.slices_by_tier
+    ]
     assert min(by_tier[0]) > max(by_tier[1])
     assert min(by_tier[1]) > max(by_tier[2])
     other = replace(config, assign="importance", fastest_first="bottom")
-    slowest = make_plan(parameters(config), other, activity).of_tier[0][0]
+    slowest = make_plan(parameters(config), other, activity).slices_by_tier[0][0]
     assert activity[module_path(slowest.path)] < min(by_tier[0])
 
 
@@ -93,33 +95,33 @@ def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> 
     """Against a gradient measured from the outside, by moving one module's lora_b."""
     from app.data.tokens.rows import TokenizedExample
     from app.data.tokens.view import TokenView
-    from app.engine.execution.losses import loss_inputs, summed_loss
+    from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 
     model = load_base_model(config.model).model
     add_adapter(model, config)
     tokens = tuple(range(5, 21))
-    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), RowLocation(1))]), 1)
-    measuring = measuring_activity(model, batches, 1, 0)
-    before = trainable(model)
+    batches = BatchLoader(TokenView.of([TokenizedExample(tokens, ((1, 16),), RowLocation(1))]), 1)
+    measuring = measure_gradient_importance(model, batches, 1, 0)
+    before = trainable_parameters(model)
     with pytest.raises(StopIteration) as ended:
         while True:
             next(measuring)
     activity = ended.value.value
-    assert all(trainable(model)[path] is array for path, array in before.items())
-    batch = next(batches.endless(0))
+    assert all(trainable_parameters(model)[path] is array for path, array in before.items())
+    batch = next(batches.infinite(0))
     arrays = loss_inputs(batch, None)
     path = "model.layers.2.mlp.down_proj.lora_b"
-    gradient = mx.grad(lambda b: loss_with(model, path, b, summed_loss, arrays))(before[path])
+    gradient = mx.grad(lambda b: loss_with(model, path, b, sum_cross_entropy, arrays))(before[path])
     expected = mx.mean(mx.abs(gradient)).item() / 15
     assert activity["model.layers.2.mlp.down_proj"] == pytest.approx(expected, rel=1e-5)
 
 
-def loss_with(model: Any, path: str, value: Any, summed_loss: Any, arrays: Any) -> Any:
+def loss_with(model: Any, path: str, value: Any, sum_cross_entropy: Any, arrays: Any) -> Any:
     from mlx.utils import tree_unflatten
 
-    held = trainable(model)[path]
+    held = trainable_parameters(model)[path]
     model.update(tree_unflatten([(path, value)]))
-    loss = summed_loss(model, None, *arrays)
+    loss = sum_cross_entropy(model, None, *arrays)
     model.update(tree_unflatten([(path, held)]))
     return loss
 
@@ -136,7 +138,7 @@ def test_measuring_is_shown_decided_by_the_seed_and_not_done_again(
     assert [stage.fraction for stage in stages] == [0.0, 1 / 3, 2 / 3]
     again = replace(config, output=tmp_path / "again")
     first = list(train(again, stop_after=3))
-    monkeypatch.delattr("app.engine.training.setup.measuring_activity")
+    monkeypatch.delattr("app.engine.training.setup.measure_gradient_importance")
     rest = list(resume(tmp_path / "again"))
     assert losses(first) + losses(rest) == losses(events)
     assert isinstance(rest[-1], RunFinished)

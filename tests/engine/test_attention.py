@@ -14,7 +14,7 @@ from app.engine.batches.batches import Batch
 from app.engine.execution import attention
 from app.engine.execution.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -169,7 +169,7 @@ def _losses(path: Path, recompute: bool) -> list[float]:
     config = TrainingConfig(rank=4, tiers=(TierConfig(1),), dropout=0.1)
     add_adapter(model, config)
     model.train()
-    start = trainable(model)
+    start = trainable_parameters(model)
     mx.eval(model.parameters())
     optimizer = TieredAdamW(make_plan(start, config))
     step = TrainingStep(model, optimizer, optimizer.init(start), start, recompute_layers=recompute)

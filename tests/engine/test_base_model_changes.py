@@ -146,7 +146,7 @@ def test_a_run_whose_first_steps_are_unknown_says_so_each_time(stopped: Path) ->
 
 def test_digests_that_were_edited_are_refused(stopped: Path) -> None:
     edit(stopped, base_model={"weights": 7})
-    with pytest.raises(InputError, match="are not as they were written"):
+    with pytest.raises(InputError, match="were edited"):
         list(resume(stopped))
 
 
@@ -217,7 +217,7 @@ def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) 
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%Y %H:%M') }}" + template.read_text())
     with monkeypatch.context() as patched:
-        patched.setattr("app.engine.training.dated_rows.date", LongAgo)
+        patched.setattr("app.engine.training.run_rows.date", LongAgo)
         list(train(config, stop_after=2))
     shutil.rmtree(cache_dir() / "tokens")
     assert config.output is not None

@@ -11,7 +11,7 @@ from app.data.examples import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenizedExample, TokenRows
 from app.data.tokens.view import TokenView
-from app.engine.batches.batches import MAX_SHAPES, Batch, Batches, BatchShape
+from app.engine.batches.batches import MAX_SHAPES, Batch, BatchLoader, BatchShape
 
 LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)
 both_ways = pytest.mark.parametrize("is_packed", [False, True])
@@ -32,7 +32,7 @@ def long_tailed(count: int) -> list[int]:
     return [int(n) for n in np.clip(lengths, 16, 1024)]
 
 
-def padding(batches: Batches, lengths: list[int]) -> float:
+def padding(batches: BatchLoader, lengths: list[int]) -> float:
     cells = sum(batches.batch(indexes).tokens.size for indexes in batches.epoch(0, 0))
     return 1 - sum(lengths) / cells
 
@@ -55,7 +55,9 @@ def parts(batch: Batch) -> list[npt.NDArray[np.int32]]:
 def test_an_epoch_visits_every_example_exactly_once(
     lengths: list[int], batch_size: int, epoch: int, is_packed: bool, is_free: bool
 ) -> None:
-    batches = Batches(examples(lengths), batch_size, is_packed=is_packed, has_free_shapes=is_free)
+    batches = BatchLoader(
+        examples(lengths), batch_size, is_packed=is_packed, has_free_shapes=is_free
+    )
     order = batches.epoch(seed=3, epoch=epoch)
     assert sorted(np.concatenate(order).tolist()) == list(range(len(lengths)))
     assert len(order) == len(batches)
@@ -72,11 +74,11 @@ def test_every_token_of_every_example_is_in_its_batch(
     lengths: list[int], batch_size: int, is_packed: bool
 ) -> None:
     """Also where nothing but the number of examples is known of the shape: in evaluation."""
-    batches = Batches(examples(lengths), batch_size, is_packed=is_packed)
+    batches = BatchLoader(examples(lengths), batch_size, is_packed=is_packed)
     assert len(batches.shapes) <= MAX_SHAPES
     assert len(set(batches.shapes)) == len(batches.shapes)
-    in_turn = [batches.batch(indexes) for indexes in batches.epoch(1, 1)]
-    for found in (in_turn, list(batches.once())):
+    round_robin = [batches.batch(indexes) for indexes in batches.epoch(1, 1)]
+    for found in (round_robin, list(batches.once())):
         seen: dict[int, int] = {}
         for batch in found:
             shape = BatchShape(batch.places or batch.tokens.shape[1:] * batch_size, is_packed)
@@ -96,7 +98,7 @@ def test_every_token_of_every_example_is_in_its_batch(
 @both_ways
 def test_no_token_is_predicted_from_another_example(is_packed: bool) -> None:
     lengths = [5, 9, 2, 30, 7, 12, 3, 3]
-    for batch in Batches(examples(lengths), 4, is_packed=is_packed).once():
+    for batch in BatchLoader(examples(lengths), 4, is_packed=is_packed).once():
         read = batch.read
         here, following = batch.tokens[:, read], batch.tokens[:, read + 1]
         is_target = batch.trained[:, read + 1] > 0
@@ -107,10 +109,10 @@ def test_no_token_is_predicted_from_another_example(is_packed: bool) -> None:
 @pytest.mark.parametrize(("batch_size", "most"), [(3, 0.051), (4, 0.05), (8, 0.05), (32, 0.05)])
 def test_packed_the_padding_of_long_tailed_lengths_is_small(batch_size: int, most: float) -> None:
     lengths = long_tailed(5_000)
-    batches = Batches(examples(lengths), batch_size, is_packed=True)
+    batches = BatchLoader(examples(lengths), batch_size, is_packed=True)
     assert len(batches.shapes) <= 16
     assert padding(batches, lengths) <= most
-    unpacked = Batches(examples(lengths), batch_size)
+    unpacked = BatchLoader(examples(lengths), batch_size)
     assert padding(unpacked, lengths) > 0.1
     # The longest examples are spread over batches instead of meeting in one.
     largest, before = (max(s.cells for s in b.shapes) for b in (batches, unpacked))
@@ -121,7 +123,7 @@ def test_packed_the_padding_of_long_tailed_lengths_is_small(batch_size: int, mos
 def test_every_epoch_of_mixed_datasets_has_the_same_shapes(is_packed: bool) -> None:
     lengths = [int(n) for n in np.random.default_rng(1).permutation(long_tailed(900))]
     mixing = Mixing.from_fractions([200, 400, 300], [0.3, 0.2])
-    batches = Batches(examples(lengths, mixing), 4, is_packed=is_packed)
+    batches = BatchLoader(examples(lengths, mixing), 4, is_packed=is_packed)
     assert len(batches.shapes) <= MAX_SHAPES
     sizes = {shape.size for shape in batches.shapes}
     for epoch in range(9):
@@ -138,7 +140,7 @@ def test_every_epoch_of_mixed_datasets_has_the_same_shapes(is_packed: bool) -> N
 def test_mixed_datasets_are_packed_with_as_little_padding() -> None:
     lengths = long_tailed(8_000)
     mixing = Mixing.from_fractions([3_000, 5_000], [0.25])
-    batches = Batches(examples(lengths, mixing), 4, is_packed=True)
+    batches = BatchLoader(examples(lengths, mixing), 4, is_packed=True)
     for epoch in range(3):
         taken = sum(lengths[i] for indexes in batches.epoch(0, epoch) for i in indexes)
         cells = sum(batches.batch(indexes).tokens.size for indexes in batches.epoch(0, epoch))
@@ -148,7 +150,7 @@ def test_mixed_datasets_are_packed_with_as_little_padding() -> None:
 def test_shapes_that_are_free_are_used() -> None:
     lengths = long_tailed(48)
     few, many = (
-        Batches(examples(lengths), 4, is_packed=True, has_free_shapes=free)
+        BatchLoader(examples(lengths), 4, is_packed=True, has_free_shapes=free)
         for free in (False, True)
     )
     assert len(few.shapes) == 3
@@ -158,13 +160,13 @@ def test_shapes_that_are_free_are_used() -> None:
 
 def test_equal_lengths_need_one_shape() -> None:
     for is_packed in (False, True):
-        batches = Batches(examples([64] * 100), 4, is_packed=is_packed, has_free_shapes=True)
+        batches = BatchLoader(examples([64] * 100), 4, is_packed=is_packed, has_free_shapes=True)
         assert [shape.places for shape in batches.shapes] == [(64, 64, 64, 64)]
 
 
 @both_ways
 def test_the_order_depends_on_seed_and_epoch_only(is_packed: bool) -> None:
-    batches = Batches(examples([5] * 50), 4, is_packed=is_packed)
+    batches = BatchLoader(examples([5] * 50), 4, is_packed=is_packed)
 
     def order(seed: int, epoch: int) -> list[list[int]]:
         return [b.tolist() for b in batches.epoch(seed, epoch)]
@@ -175,7 +177,7 @@ def test_the_order_depends_on_seed_and_epoch_only(is_packed: bool) -> None:
 
 
 def test_examples_meet_others_in_every_epoch() -> None:
-    batches = Batches(examples(long_tailed(400)), 4, is_packed=True)
+    batches = BatchLoader(examples(long_tailed(400)), 4, is_packed=True)
     first, second = ({frozenset(b.tolist()) for b in batches.epoch(0, epoch)} for epoch in (0, 1))
     assert len(first & second) < 0.1 * len(first)
 
@@ -183,18 +185,18 @@ def test_examples_meet_others_in_every_epoch() -> None:
 @both_ways
 @pytest.mark.parametrize("start", [0, 3, 13, 14, 40])
 def test_the_stream_can_start_anywhere(start: int, is_packed: bool) -> None:
-    batches = Batches(examples([4, 9, 30] * 9), 2, is_packed=is_packed)
-    from_zero = batches.endless(seed=5)
+    batches = BatchLoader(examples([4, 9, 30] * 9), 2, is_packed=is_packed)
+    from_zero = batches.infinite(seed=5)
     for _ in range(start):
         next(from_zero)
-    later = batches.endless(seed=5, start=start)
+    later = batches.infinite(seed=5, start=start)
     for _ in range(5):
         assert np.array_equal(next(from_zero).tokens, next(later).tokens)
 
 
 @both_ways
 def test_a_short_batch_is_filled_with_examples_that_train_nothing(is_packed: bool) -> None:
-    batches = Batches(examples([6, 6, 6]), 2, is_packed=is_packed)
+    batches = BatchLoader(examples([6, 6, 6]), 2, is_packed=is_packed)
     found = [batch for indexes in batches.epoch(0, 0) if (batch := batches.batch(indexes))]
     assert sorted(batch.trained_tokens for batch in found) == [5, 10]
     assert {batch.tokens.size for batch in found} == {12}
@@ -202,7 +204,7 @@ def test_a_short_batch_is_filled_with_examples_that_train_nothing(is_packed: boo
 
 def test_only_the_named_spans_are_trained() -> None:
     example = TokenizedExample((9, 8, 7, 6, 5, 4), ((2, 3), (4, 6)), RowLocation(1))
-    batch = next(Batches(TokenView.of([example]), 1).once())
+    batch = next(BatchLoader(TokenView.of([example]), 1).once())
     assert batch.trained[0, :6].tolist() == [0, 0, 1, 0, 1, 1]
     assert batch.tokens[0, :6].tolist() == [9, 8, 7, 6, 5, 4]
     assert batch.trained_tokens == 3
@@ -210,17 +212,17 @@ def test_only_the_named_spans_are_trained() -> None:
 
 @both_ways
 def test_a_blank_batch_has_the_shape_and_trains_about_as_much(is_packed: bool) -> None:
-    batches = Batches(examples(long_tailed(40)), 4, is_packed=is_packed)
+    batches = BatchLoader(examples(long_tailed(40)), 4, is_packed=is_packed)
     for shape in batches.shapes:
         batch = batches.blank(shape)
         assert batch.tokens.shape == shape.size
-        assert batch.read_lengths == shape.read_lengths
+        assert batch.input_lengths == shape.input_lengths
         assert batch.trained_tokens == pytest.approx(shape.cells - 4, rel=0.05)
 
 
 @both_ways
 def test_a_part_of_a_batch_holds_those_examples(is_packed: bool) -> None:
-    batch = next(Batches(examples([9, 7, 5, 3]), 4, is_packed=is_packed).once())
+    batch = next(BatchLoader(examples([9, 7, 5, 3]), 4, is_packed=is_packed).once())
     part = batch.part([0, 3])
     assert [int(p[0]) for p in parts(batch)] == [1, 2, 3, 4]
     assert [int(p[0]) for p in parts(part)] == [1, 4]
@@ -236,8 +238,8 @@ def test_a_smaller_batch_would_have_every_other_place() -> None:
 @both_ways
 def test_a_token_that_the_model_has_not_is_refused_with_its_row(is_packed: bool) -> None:
     view = examples([4, 9, 30])
-    batches = Batches(view, 3, is_packed=is_packed, vocabulary=4)
+    batches = BatchLoader(view, 3, is_packed=is_packed, vocabulary=4)
     assert batches.batch(np.arange(3)).tokens.max() == 3
-    batches = Batches(view, 3, is_packed=is_packed, vocabulary=3)
+    batches = BatchLoader(view, 3, is_packed=is_packed, vocabulary=3)
     with pytest.raises(RunError, match="line 2: token 3 is beyond the 3 tokens"):
         batches.batch(np.arange(3))

@@ -34,7 +34,7 @@ def losses(events: list[object]) -> list[float]:
     ("batch_size", "bears", "is_packed", "said"),
     [
         (4, True, True, "share one row"),
-        (4, False, False, "row of its own: in a shared one"),
+        (4, False, False, "row of its own: this model computes something else"),
         (1, True, False, "Each batch is one example"),
     ],
 )
@@ -43,7 +43,7 @@ def test_a_run_says_and_keeps_whether_examples_share_a_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if not bears:
-        monkeypatch.setattr(batch_layout, "can_pack", lambda *_: False)
+        monkeypatch.setattr(batch_layout, "supports_packing", lambda *_: False)
     events: list[object] = list(train(replace(config, batch_size=batch_size)))
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
@@ -78,7 +78,7 @@ def test_a_run_goes_on_with_rows_of_their_own_where_the_model_differs_and_that_i
 ) -> None:
     assert config.output is not None
     list(train(config, stop_after=2))
-    monkeypatch.setattr(batch_layout, "can_pack", lambda *_: False)
+    monkeypatch.setattr(batch_layout, "supports_packing", lambda *_: False)
     events: list[object] = list(resume(config.output))
     assert "from here on each has a row of its own" in logged(events)
     assert len(losses(events)) == 4

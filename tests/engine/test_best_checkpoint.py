@@ -19,9 +19,9 @@ from app.core.events import (
     StepFinished,
 )
 from app.core.files.folders import remove_folder
-from app.engine.evaluation.best_validation import BestSoFar
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.run_counters import BestValidation
 from app.engine.training.trainer import resume, train
 from app.library.run.layout import CHECKPOINT_FILES
 from app.library.run.manifest import read_manifest
@@ -233,7 +233,7 @@ def test_going_on_from_an_earlier_checkpoint_makes_the_later_ones_again(
 
 
 def test_a_loss_that_is_no_number_is_never_the_best() -> None:
-    best = BestSoFar(None, None, 0)
+    best = BestValidation(None, None, 0)
     assert not best.take(float("nan"), 0)
     assert best.take(2.0, 1)
     assert not best.take(float("nan"), 2)

@@ -12,7 +12,7 @@ from app.core.errors import VerificationError
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def model(tiny_model: Path) -> Any:
 
 
 def moved_updates(model: Any) -> dict[str, Any]:
-    return {path: value + 1.0 for path, value in trainable(model).items()}
+    return {path: value + 1.0 for path, value in trainable_parameters(model).items()}
 
 
 def logits(model: Any) -> Any:
@@ -31,7 +31,7 @@ def logits(model: Any) -> Any:
 
 
 def test_the_old_call_leaves_every_weight_as_it_was_and_says_nothing(model: Any) -> None:
-    before = trainable(model)
+    before = trainable_parameters(model)
     updates = moved_updates(model)
     # The path is a dotted string already: joining it gives "m.o.d.e.l…", which no key matches.
     model.update(
@@ -39,31 +39,31 @@ def test_the_old_call_leaves_every_weight_as_it_was_and_says_nothing(model: Any)
             lambda path, value: updates.get(".".join(path), value), model.trainable_parameters()
         )
     )
-    after = trainable(model)
+    after = trainable_parameters(model)
     assert all(mx.array_equal(before[path], after[path]) for path in before)
 
 
 def test_our_write_reaches_the_weights_and_the_logits(model: Any) -> None:
-    before, old_logits = trainable(model), logits(model)
+    before, old_logits = trainable_parameters(model), logits(model)
     updates = moved_updates(model)
     write_parameters(model, updates)
-    after = trainable(model)
+    after = trainable_parameters(model)
     assert all(mx.array_equal(after[path], before[path] + 1.0) for path in before)
     assert not mx.allclose(logits(model), old_logits)
 
 
 def test_mlx_itself_lets_a_wrong_shape_pass(model: Any) -> None:
     """Why `write_parameters` checks shapes: if this fails, MLX has begun to check them itself."""
-    path, value = next(iter(trainable(model).items()))
+    path, value = next(iter(trainable_parameters(model).items()))
     from mlx.utils import tree_unflatten
 
     model.update(tree_unflatten([(path, mx.zeros((1, *value.shape)))]))
-    assert trainable(model)[path].shape == (1, *value.shape)
+    assert trainable_parameters(model)[path].shape == (1, *value.shape)
 
 
 @pytest.mark.parametrize("wrong", ["shape", "dtype", "name"])
 def test_a_write_that_does_not_fit_is_refused_and_changes_nothing(model: Any, wrong: str) -> None:
-    before = trainable(model)
+    before = trainable_parameters(model)
     updates = moved_updates(model)
     path = next(iter(updates))
     match wrong:
@@ -75,7 +75,7 @@ def test_a_write_that_does_not_fit_is_refused_and_changes_nothing(model: Any, wr
             updates[path + "_typo"] = updates.pop(path)
     with pytest.raises(VerificationError, match=r"lora_[ab]"):
         write_parameters(model, updates)
-    after = trainable(model)
+    after = trainable_parameters(model)
     assert all(mx.array_equal(before[path], after[path]) for path in before)
 
 

@@ -16,10 +16,10 @@ from app.core.events import StepFinished
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.execution import gradient_checkpointing
-from app.engine.execution.gradient_checkpointing import layers_recomputed
-from app.engine.model.lm_head import find_head
+from app.engine.execution.gradient_checkpointing import checkpointed_layers
+from app.engine.model.lm_head import split_model
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -32,7 +32,7 @@ def training_step(path: Path, is_on: bool, dropout: float = 0.0) -> TrainingStep
     config = TrainingConfig(rank=4, tiers=(TierConfig(1),), dropout=dropout)
     add_adapter(model, config)
     mx.eval(model.parameters())
-    start = trainable(model)
+    start = trainable_parameters(model)
     optimizer = TieredAdamW(make_plan(start, config))
     return TrainingStep(model, optimizer, optimizer.init(start), start, recompute_layers=is_on)
 
@@ -45,8 +45,8 @@ def batch(rows: int = 4, length: int = 12) -> Batch:
 
 def gradients(step: TrainingStep, of: Batch) -> tuple[float, dict[str, Any]]:
     mx.random.seed(5)
-    loss, vectors = step._gradients.summed(step._held, [of], (0,))
-    found = step._optimizer.plan.scattered(vectors, trainable(step._model))
+    loss, vectors = step._gradients.summed(step._vectors, [of], (0,))
+    found = step._optimizer.plan.unflatten(vectors, trainable_parameters(step._model))
     mx.eval(loss, found)
     return loss.item(), found
 
@@ -55,7 +55,7 @@ def test_a_model_that_asks_for_the_kind_of_a_layer_gives_the_same_logits() -> No
     model = architectures.built("olmo_hybrid")
     tokens = mx.arange(20)[None]
     expected = model(tokens)
-    with layers_recomputed(model, True, set()):
+    with checkpointed_layers(model, True, set()):
         found = model(tokens)
     assert mx.array_equal(found, expected).item()
 
@@ -75,14 +75,14 @@ def test_dropout_drops_the_same_when_computed_again(tiny_model: Path) -> None:
     step._model.train()
     _, found = gradients(step, batch())
     path = next(p for p in found if p.endswith("lora_b"))
-    held = trainable(step._model)[path]
+    held = trainable_parameters(step._model)[path]
     direction = found[path] / mx.sqrt(mx.sum(mx.square(found[path])))
 
     def loss_at(distance: float) -> float:
         from app.engine.model.adapter_parameters import write_parameters
 
         write_parameters(step._model, {path: held + distance * direction})
-        step._held = step._meter.read(trainable(step._model))
+        step._vectors = step._meter.read(trainable_parameters(step._model))
         return gradients(step, batch())[0]
 
     slope = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
@@ -116,7 +116,7 @@ def test_nothing_is_left_in_the_model_and_three_runs_do_not_stack(tiny_model: Pa
 def test_a_fault_while_tracing_puts_the_layers_back(tiny_model: Path) -> None:
     model = load_base_model(tiny_model).model
     layers = list(model.layers)
-    with pytest.raises(RuntimeError), layers_recomputed(model, True, set()):
+    with pytest.raises(RuntimeError), checkpointed_layers(model, True, set()):
         assert model.layers[0] is not layers[0]
         raise RuntimeError
     assert all(now is before for now, before in zip(model.layers, layers, strict=True))
@@ -143,11 +143,11 @@ def test_each_layers_activations_are_free_before_the_next_are_computed_again(
 ) -> None:
     """Of adapters that don't see to it themselves, as lean layers do: DoRA, experts, dropout."""
     monkeypatch.setattr(
-        "app.engine.execution.execution.gradients_at_once", lambda *_: nullcontext()
+        "app.engine.execution.execution.eager_lora_gradients", lambda *_: nullcontext()
     )
     deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
-    monkeypatch.setattr(gradient_checkpointing, "_in_order", lambda *arrays: arrays)
+    monkeypatch.setattr(gradient_checkpointing, "_gradients_before_input", lambda *arrays: arrays)
     assert ordered < 0.95 * peak(deep, True)
 
 
@@ -157,7 +157,7 @@ def test_lean_layers_need_less_than_layers_in_order_alone(
     deep = make_model(layers=4, hidden=128)
     at_once = peak(deep, True)
     monkeypatch.setattr(
-        "app.engine.execution.execution.gradients_at_once", lambda *_: nullcontext()
+        "app.engine.execution.execution.eager_lora_gradients", lambda *_: nullcontext()
     )
     assert at_once < 0.97 * peak(deep, True)
 
@@ -166,7 +166,7 @@ def test_without_dropout_no_random_numbers_are_drawn(tiny_model: Path) -> None:
     step = training_step(tiny_model, True)
     mx.random.seed(5)
     key = mx.random.state[0].tolist()
-    step._gradients.summed(step._held, [batch()], (0,))
+    step._gradients.summed(step._vectors, [batch()], (0,))
     assert mx.random.state[0].tolist() == key
 
 
@@ -180,15 +180,15 @@ def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
     monkeypatch.setattr("app.engine.execution.losses.uses_compile", lambda: True)
     monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
     fused = training_step(tiny_model, True)
-    head = find_head(fused._model)
+    head = split_model(fused._model)
     assert head is not None
     fused._gradients._fast = replace(fused._gradients._fast, head=head)
     for number in range(1, 4):
         a = plain.run([batch()], number, 1e-2)
         b = fused.run([batch()], number, 1e-2)
         assert b.loss == pytest.approx(a.loss, abs=1e-4)
-    for path, value in trainable(plain._model).items():
-        assert mx.allclose(trainable(fused._model)[path], value, atol=1e-4)
+    for path, value in trainable_parameters(plain._model).items():
+        assert mx.allclose(trainable_parameters(fused._model)[path], value, atol=1e-4)
 
 
 def test_a_run_with_it_is_the_run_without(

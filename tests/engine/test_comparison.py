@@ -13,12 +13,12 @@ from app.core.errors import AppError
 from app.core.events import LogMessage, RunFinished
 from app.engine.adapter import efficient_lora
 from app.engine.adapter.adapter import add_adapter
-from app.engine.audit.comparison import Compared, compared_with_own_code
+from app.engine.audit.comparison import Compared, compare_with_own_code
 from app.engine.execution import attention, gradient_checkpointing, losses, sequence_packing, swiglu
 from app.engine.execution.execution import FastPaths
-from app.engine.model.lm_head import find_head
+from app.engine.model.lm_head import split_model
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import random_key
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.trainer import train
@@ -31,9 +31,9 @@ SHORT, LONG = 100, 600
 def compared(model: Any, longest: int = SHORT, *, is_packed: bool = True) -> Compared:
     add_adapter(model, CONFIG)
     mx.eval(model.parameters())
-    plan = make_plan(trainable(model), CONFIG)
-    wanted = FastPaths(find_head(model), recomputes_layers=True, is_packed=is_packed)
-    return compared_with_own_code(model, plan, wanted, longest)
+    plan = make_plan(trainable_parameters(model), CONFIG)
+    wanted = FastPaths(split_model(model), recomputes_layers=True, is_packed=is_packed)
+    return compare_with_own_code(model, plan, wanted, longest)
 
 
 def _scaled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,15 +48,16 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
     "attention in chunks": (
         attention, "chunked_attention", _scaled(attention.chunked_attention), LONG,
     ),
-    "packing": (sequence_packing._WithinExamples, "__call__", _attending_to_all, SHORT),
+    "packing": (sequence_packing.BlockDiagonalAttention, "__call__", _attending_to_all, SHORT),
     "gradient checkpointing": (
-        gradient_checkpointing, "_in_order", lambda hidden, *own: [hidden * 1.02, *own], SHORT,
+        gradient_checkpointing, "_gradients_before_input",
+        lambda hidden, *own: [hidden * 1.02, *own], SHORT,
     ),
     "the loss in two halves": (losses, "_fused_loss", _scaled(losses._fused_loss), SHORT),
     "lean LoRA layers": (
         efficient_lora, "_sum_with_gradients_at_once", lambda linear, x, *_: linear(x), SHORT,
     ),
-    "lean SwiGLU": (swiglu, "lean_swiglu", _scaled(swiglu.lean_swiglu), SHORT),
+    "lean SwiGLU": (swiglu, "efficient_swiglu", _scaled(swiglu.efficient_swiglu), SHORT),
 }  # fmt: skip
 
 

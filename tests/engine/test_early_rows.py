@@ -24,11 +24,11 @@ from app.data.tokenizing.store import stores_dir
 from app.data.training_set import early_data, early_reading
 from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.training_data import open_data
-from app.engine.execution.batch_layout import Batching
+from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.training import coming_rows, setup
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.training.setup import data_settings
+from app.engine.training.run_rows import data_settings
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 from app.models.model_folder import folder_limits
@@ -321,7 +321,7 @@ def test_early_rows_come_from_all_over_a_sorted_file_and_waste_little(
     assert len(rows.early) % config.batch_size == 0
     middle = np.median(rows.train.lengths[rows.early]) / np.median(rows.train.lengths)
     assert 0.9 < middle < 1.1
-    batches = Batching(4, True, not is_traced, early_rows=1024).training(rows)
+    batches = BatchLayout(4, True, not is_traced, early_rows=1024).training(rows)
     places = list(batches._epoch(0, 0))
     taken = np.concatenate([part._examples._chosen[indexes] for part, indexes in places])
     assert sorted(taken) == sorted(rows.train._chosen), "each row exactly once"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.data.chat.template_process import TemplateProcess, end_template_processes
-from app.engine.model.end_tokens import all_ends, known_ends
+from app.engine.model.end_tokens import mlx_lm_stop_tokens, stop_tokens
 from app.engine.model.loading import load_tokenizer
 from tests.conftest import CHATML
 
@@ -17,7 +17,7 @@ def model(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def ends(model: Path) -> frozenset[int]:
-    return all_ends(model, load_tokenizer(model))
+    return stop_tokens(model, load_tokenizer(model))
 
 
 def test_a_second_run_on_a_model_starts_no_process_for_it(
@@ -30,7 +30,7 @@ def test_a_second_run_on_a_model_starts_no_process_for_it(
 
 
 def test_another_template_in_the_folder_is_noticed(model: Path) -> None:
-    known = known_ends(model, load_tokenizer(model))
+    known = mlx_lm_stop_tokens(model, load_tokenizer(model))
     assert ends(model) == known  # this template ends a reply as the folder says
     (model / "chat_template.jinja").write_text(CHATML.replace("<|im_end|>", "<|im_start|>"))
     assert ends(model) > known

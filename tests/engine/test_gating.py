@@ -6,7 +6,7 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models import activations, llama
 
-from app.engine.execution.swiglu import lean_gating, lean_swiglu
+from app.engine.execution.swiglu import efficient_swiglu, memory_efficient_swiglu
 
 SHAPE = (4, 32, 64)
 
@@ -35,7 +35,7 @@ def test_values_and_gradients_are_those_of_mlx_lm(
 
         return (mx.compile(both) if is_compiled else both)(gate, x, error)
 
-    for found, expected in zip(pulled(lean_swiglu), pulled(activations.swiglu), strict=True):
+    for found, expected in zip(pulled(efficient_swiglu), pulled(activations.swiglu), strict=True):
         assert found.dtype == dtype
         wide, theirs = found.astype(mx.float32), expected.astype(mx.float32)
         assert (mx.linalg.norm(wide - theirs) / mx.linalg.norm(theirs)).item() < off
@@ -49,7 +49,7 @@ def test_gradients_have_their_array_s_shape_and_dtype_if_the_gate_has_others(
 ) -> None:
     mx.random.seed(1)
     gate, x, error = mx.random.normal(shape).astype(dtype), *mx.random.normal((2, *SHAPE))
-    _, found = mx.vjp(lean_swiglu, [gate, x], [error])
+    _, found = mx.vjp(efficient_swiglu, [gate, x], [error])
     _, theirs = mx.vjp(activations.swiglu, [gate, x], [error])
     for ours, expected in zip(found, theirs, strict=True):
         assert (ours.shape, ours.dtype) == (expected.shape, expected.dtype)
@@ -59,11 +59,11 @@ def test_gradients_have_their_array_s_shape_and_dtype_if_the_gate_has_others(
 def test_it_is_used_where_steps_are_compiled_and_put_back(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with lean_gating(model):
+    with memory_efficient_swiglu(model):
         assert llama.swiglu is activations.swiglu
     monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
-    with pytest.raises(RuntimeError), lean_gating(model):
-        assert llama.swiglu is lean_swiglu
+    with pytest.raises(RuntimeError), memory_efficient_swiglu(model):
+        assert llama.swiglu is efficient_swiglu
         raise RuntimeError
     assert llama.swiglu is activations.swiglu
 
@@ -76,5 +76,5 @@ def test_a_model_with_another_gate_is_left_alone(
 
     monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
     monkeypatch.setattr(llama, "swiglu", own)
-    with lean_gating(model):
+    with memory_efficient_swiglu(model):
         assert llama.swiglu is own

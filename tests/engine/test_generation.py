@@ -110,8 +110,8 @@ def test_both_sides_are_the_models_that_mlx_lm_loads(
     alone = logits(load_base_model(model).model)
     theirs = logits(load(str(model), adapter_path=str(folder))[0])
     for _ in range(2):
-        assert mx.array_equal(logits(tried.use("base")), alone)
-        assert mx.abs(logits(tried.use("tuned")) - theirs).max().item() <= 1e-4
+        assert mx.array_equal(logits(tried.select_side("base")), alone)
+        assert mx.abs(logits(tried.select_side("tuned")) - theirs).max().item() <= 1e-4
     assert mx.abs(theirs - alone).max().item() > 1e-2, "the run moved nothing: this proves nothing"
 
 
@@ -120,7 +120,7 @@ def test_the_measured_distance_is_that_of_the_models(tuned: TunedModel) -> None:
     (found,) = only(events, LogitsCompared)
     prompt = mx.array([tuned.base.tokenizer.apply_chat_template(
         [{"role": "user", "content": QUESTION}], add_generation_prompt=True)])  # fmt: skip
-    base, other = (tuned.use(side)(prompt)[0, -1] for side in ("base", "tuned"))  # type: ignore[arg-type]
+    base, other = (tuned.select_side(side)(prompt)[0, -1] for side in ("base", "tuned"))  # type: ignore[arg-type]
     assert found.largest_difference == pytest.approx(mx.abs(base - other).max().item(), rel=1e-4)  # type: ignore[attr-defined]
     p = mx.softmax(other)
     kl = (p * (mx.log(p) - mx.log(mx.softmax(base)))).sum().item()
@@ -193,7 +193,7 @@ def test_each_side_goes_on_with_its_own_answers(tuned: TunedModel) -> None:
     (found,) = only(events, LogitsCompared)
     prompt = mx.array([tuned.base.tokenizer.apply_chat_template(
         chat.messages("tuned"), add_generation_prompt=True)])  # fmt: skip
-    base, other = (tuned.use(side)(prompt)[0, -1] for side in ("base", "tuned"))  # type: ignore[arg-type]
+    base, other = (tuned.select_side(side)(prompt)[0, -1] for side in ("base", "tuned"))  # type: ignore[arg-type]
     assert found.largest_difference == pytest.approx(mx.abs(base - other).max().item(), rel=1e-3)  # type: ignore[attr-defined]
 
 
@@ -219,7 +219,7 @@ def test_a_stop_takes_effect_while_a_long_prompt_is_read(tuned: TunedModel) -> N
 
 
 def test_closing_in_the_middle_leaves_the_adapter_on(tuned: TunedModel) -> None:
-    before = logits(tuned.use("tuned"))
+    before = logits(tuned.select_side("tuned"))
     asking = answer(tuned, Chat(QUESTION), Sampling(max_tokens=50))
     next(asking)
     asking.close()  # type: ignore[attr-defined]
@@ -248,7 +248,7 @@ def test_nothing_of_mlx_is_left_for_another_thread_to_collect(checkpoint: Checkp
 
 def test_the_end_of_turn_is_not_part_of_the_answer(tuned: TunedModel) -> None:
     """The tiny model is made to end its turn by having every token end one."""
-    ending = replace(tuned, ends=frozenset(range(320)))
+    ending = replace(tuned, stop_tokens=frozenset(range(320)))
     events = list(answer(ending, Chat(QUESTION), Sampling()))
     assert texts(events) == {"base": "", "tuned": ""}
     assert [e.tokens for e in only(events, AnswerEnded)] == [0, 0]  # type: ignore[attr-defined]
@@ -267,8 +267,10 @@ def test_an_answer_ends_where_the_folder_or_the_template_says(
         file = model / name
         held = json.loads(file.read_text()) if file.exists() else {}
         file.write_text(json.dumps(held | changes))
-    ends = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir)).ends
-    assert ends == {0, 2, 70, 71}, "pad, the template's <|im_end|>, and what the folder names"
+    stop_tokens = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir)).stop_tokens
+    assert stop_tokens == {0, 2, 70, 71}, (
+        "pad, the template's <|im_end|>, and what the folder names"
+    )
 
 
 def test_characters_of_several_tokens_come_whole(

@@ -12,11 +12,16 @@ from mlx_lm.models import cohere, gemma2, llama
 from app.core.config.training_config import TrainingConfig
 from app.core.progress import drain
 from app.engine.adapter.adapter import add_adapter
-from app.engine.batches.batches import Batch, Batches
+from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.execution import losses
-from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss, summed_loss_alone
-from app.engine.model.lm_head import Head, find_head
+from app.engine.execution.losses import (
+    exact_answers,
+    loss_inputs,
+    sum_cross_entropy,
+    sum_cross_entropy_eval,
+)
+from app.engine.model.lm_head import SplitModel, split_model
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "num_attention_heads": 4,
@@ -108,13 +113,15 @@ def batch(rows: int = 3, length: int = 16, share: float = 0.4, seed: int = 0) ->
     return Batch(random.integers(3, 250, (rows, length)).astype(np.int32), trained)
 
 
-def loss_and_gradient(model: Any, head: Head | None, of: Batch) -> tuple[float, dict[str, Any]]:
-    step = nn.value_and_grad(model, lambda *inputs: summed_loss(model, head, *inputs))
+def loss_and_gradient(
+    model: Any, head: SplitModel | None, of: Batch
+) -> tuple[float, dict[str, Any]]:
+    step = nn.value_and_grad(model, lambda *inputs: sum_cross_entropy(model, head, *inputs))
     loss, tree = step(*loss_inputs(of, head))
     return loss.item() / of.trained_tokens, dict(tree_flatten(tree))
 
 
-def assert_equal(model: Any, head: Head | None, of: Batch, relative: float = 1e-5) -> None:
+def assert_equal(model: Any, head: SplitModel | None, of: Batch, relative: float = 1e-5) -> None:
     full, expected = loss_and_gradient(model, None, of)
     fused, gradients = loss_and_gradient(model, head, of)
     assert fused == pytest.approx(full, abs=1e-5)
@@ -128,7 +135,7 @@ def assert_equal(model: Any, head: Head | None, of: Batch, relative: float = 1e-
 @pytest.mark.parametrize("share", [0.05, 0.4, 1.0])
 def test_the_fused_loss_and_its_gradient_are_those_of_all_logits(kind: str, share: float) -> None:
     model = adapted(kind)
-    head = find_head(model)
+    head = split_model(model)
     assert head is not None
     assert_equal(model, head, batch(share=share))
 
@@ -136,12 +143,12 @@ def test_the_fused_loss_and_its_gradient_are_those_of_all_logits(kind: str, shar
 def test_many_chunks_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     model = adapted("gemma2")
     monkeypatch.setattr(losses, "CHUNK_ROWS", (4, 4))
-    assert_equal(model, find_head(model), batch(share=0.8))
+    assert_equal(model, split_model(model), batch(share=0.8))
 
 
 def test_padding_to_a_common_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = adapted("cohere")
-    head = find_head(model)
+    head = split_model(model)
     monkeypatch.setattr(losses, "CHUNK_ROWS", (8, 8))
     monkeypatch.setattr(losses, "uses_compile", lambda: True)
     assert head is not None
@@ -152,8 +159,8 @@ def test_padding_to_a_common_size_changes_nothing(monkeypatch: pytest.MonkeyPatc
 
 def test_a_compiled_loss_sees_new_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     model = adapted("llama-tied")
-    head = find_head(model)
-    step = mx.compile(lambda *inputs: summed_loss(model, head, *inputs), inputs=[model.state])
+    head = split_model(model)
+    step = mx.compile(lambda *inputs: sum_cross_entropy(model, head, *inputs), inputs=[model.state])
     inputs = loss_inputs(batch(), head)
     before = step(*inputs).item()
     for module in model.modules():
@@ -162,33 +169,33 @@ def test_a_compiled_loss_sees_new_weights(monkeypatch: pytest.MonkeyPatch) -> No
     after = step(*inputs).item()
     assert after != pytest.approx(before)
     assert after == pytest.approx(
-        summed_loss(model, None, *loss_inputs(batch(), None)).item(), 1e-5
+        sum_cross_entropy(model, None, *loss_inputs(batch(), None)).item(), 1e-5
     )
 
 
 @pytest.mark.parametrize("kind", ["flat", "mixing"])
 def test_where_no_head_agrees_all_logits_are_used(kind: str) -> None:
     model = adapted(kind)
-    assert find_head(model) is None
+    assert split_model(model) is None
     assert_equal(model, None, batch())
 
 
 def test_a_trained_head_is_not_taken_apart() -> None:
     model = adapted("llama-tied")
     model.model.embed_tokens.unfreeze()
-    assert find_head(model) is None
+    assert split_model(model) is None
 
 
 def test_a_model_of_numbers_that_are_none_keeps_its_own_logits() -> None:
     model = adapted("llama-tied")
     model.model.norm.weight = model.model.norm.weight * float("nan")
-    assert find_head(model) is None
+    assert split_model(model) is None
 
 
 def test_the_search_leaves_the_model_as_it_was() -> None:
     model = adapted("gemma2")
     trunk, before = model.model, dict(tree_flatten(model.parameters()))
-    find_head(model)
+    split_model(model)
     assert model.model is trunk
     after = dict(tree_flatten(model.parameters()))
     assert list(after) == list(before)
@@ -200,17 +207,17 @@ def test_the_search_leaves_the_model_as_it_was() -> None:
 def test_half_precision_agrees_to_its_own_precision(dtype: Any) -> None:
     model = adapted("llama-untied")
     model.set_dtype(dtype)
-    head = find_head(model)
+    head = split_model(model)
     assert head is not None
-    full = summed_loss_alone(model, None, *loss_inputs(batch(), None)).item()
-    assert summed_loss_alone(model, head, *loss_inputs(batch(), head)).item() == pytest.approx(
+    full = sum_cross_entropy_eval(model, None, *loss_inputs(batch(), None)).item()
+    assert sum_cross_entropy_eval(model, head, *loss_inputs(batch(), head)).item() == pytest.approx(
         full, rel=1e-2
     )
 
 
 def test_validation_and_answers_are_those_of_all_logits() -> None:
     model = adapted("scaled")
-    head = find_head(model)
+    head = split_model(model)
     of = batch(5, 20)
     tokens = mx.array(of.tokens)
     guess = np.array(mx.argmax(model(tokens[:, :-1]), axis=-1))
@@ -225,7 +232,7 @@ def test_validation_and_answers_are_those_of_all_logits() -> None:
         True,
     ]
 
-    class Once(Batches):
+    class Once(BatchLoader):
         def __init__(self) -> None:
             pass
 

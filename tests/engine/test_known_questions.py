@@ -17,7 +17,7 @@ from app.core.progress import drain
 from app.core.wording.results import score_sentence
 from app.engine.adapter.adapter import add_adapter
 from app.engine.evaluation import known_questions
-from app.engine.evaluation.known_questions import Question, asking, opening_known_questions
+from app.engine.evaluation.known_questions import Question, asking, open_known_questions
 from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import train
@@ -80,7 +80,7 @@ def test_the_base_is_asked_without_its_adapter_and_once_for_all_runs(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = load_base_model(config.model)
-    fresh = drain(opening_known_questions(config, base))
+    fresh = drain(open_known_questions(config, base))
     adapted = load_base_model(config.model)
     add_adapter(adapted.model, config)
     for name, module in adapted.model.named_modules():
@@ -91,13 +91,13 @@ def test_the_base_is_asked_without_its_adapter_and_once_for_all_runs(
     monkeypatch.setattr(
         known_questions, "short_answers", lambda *a: again.append(a) or real(*a)
     )  # fmt: skip
-    remembered = drain(opening_known_questions(config, adapted))
+    remembered = drain(open_known_questions(config, adapted))
     assert fresh
     assert remembered
     assert not again
     assert remembered.questions == fresh.questions
     monkeypatch.setattr(known_questions, "_remembered", lambda *_: None)
-    asked_anew = drain(opening_known_questions(config, adapted))
+    asked_anew = drain(open_known_questions(config, adapted))
     assert again
     assert asked_anew
     assert asked_anew.questions == fresh.questions

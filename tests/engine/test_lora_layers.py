@@ -5,7 +5,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.engine.adapter.efficient_lora import gradients_at_once, make_lora_layers_lean
+from app.engine.adapter.efficient_lora import eager_lora_gradients, use_efficient_lora
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 
 WIDTH, ROWS = 256, 512
@@ -29,7 +29,7 @@ def build(dtype: str, lean: bool) -> Any:
         layer.linear.set_dtype(getattr(mx, dtype))
         layer.linear.freeze()
     if lean:
-        make_lora_layers_lean(model)
+        use_efficient_lora(model)
     mx.eval(model.parameters())
     return model
 
@@ -113,7 +113,7 @@ def test_gradients_at_once_are_the_same_but_for_rounding(
             layer.linear = nn.QuantizedLinear.from_linear(layer.linear, bits=bits)
             layer.linear.freeze()
     value, gradients = loss_and_gradients(model, x)
-    with gradients_at_once(model, EVERY):
+    with eager_lora_gradients(model, EVERY):
         at_once, found = loss_and_gradients(model, x)
     assert at_once.item() == pytest.approx(value.item(), rel=1e-6)
     assert found.keys() == gradients.keys() == EVERY
@@ -129,7 +129,7 @@ def test_gradients_at_once_where_a_layer_gives_wider_numbers_than_it_is_given() 
     model.layers[0].linear.bias = mx.full(WIDTH, 0.1, mx.float32)
     model.layers[0].linear.freeze()
     _, gradients = loss_and_gradients(model, x)
-    with gradients_at_once(model, EVERY):
+    with eager_lora_gradients(model, EVERY):
         _, found = loss_and_gradients(model, x)
     for path, gradient in gradients.items():
         assert found[path].dtype == mx.float32
@@ -139,17 +139,17 @@ def test_gradients_at_once_where_a_layer_gives_wider_numbers_than_it_is_given() 
 
 def test_a_layer_none_of_whose_parameters_is_taught_is_left_alone() -> None:
     model = build("float32", lean=True)
-    with gradients_at_once(model, EVERY - {"layers.1.lora_a", "layers.1.lora_b"}):
-        assert [layer.is_at_once for layer in model.layers] == [True, False, True]
-    assert not any(layer.is_at_once for layer in model.layers)
+    with eager_lora_gradients(model, EVERY - {"layers.1.lora_a", "layers.1.lora_b"}):
+        assert [layer.is_eager for layer in model.layers] == [True, False, True]
+    assert not any(layer.is_eager for layer in model.layers)
 
 
 def test_a_layer_that_stands_at_two_places_is_put_back() -> None:
     model = build("float32", lean=True)
     model.layers[2] = model.layers[1]
-    with gradients_at_once(model, EVERY):
-        assert all(layer.is_at_once for layer in model.layers)
-    assert not any(layer.is_at_once for layer in model.layers)
+    with eager_lora_gradients(model, EVERY):
+        assert all(layer.is_eager for layer in model.layers)
+    assert not any(layer.is_eager for layer in model.layers)
 
 
 def test_with_dropout_gradients_at_once_change_nothing() -> None:
@@ -162,6 +162,6 @@ def test_with_dropout_gradients_at_once_change_nothing() -> None:
     mx.random.seed(7)
     _, gradients = loss_and_gradients(model, x)
     mx.random.seed(7)
-    with gradients_at_once(model, EVERY):
+    with eager_lora_gradients(model, EVERY):
         _, found = loss_and_gradients(model, x)
     assert all(mx.array_equal(found[path], gradients[path]) for path in gradients)

@@ -147,13 +147,13 @@ def test_all_machines_are_asked_once_a_step(
     tiny_model: Path, chat_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[bool, ...]] = []
-    answer = Machines.any_says
+    answer = Machines.any_true
 
     def counted(machines: Machines, *words: bool) -> tuple[bool, ...]:
         asked.append(words)
         return answer(machines, *words)
 
-    monkeypatch.setattr(Machines, "any_says", counted)
+    monkeypatch.setattr(Machines, "any_true", counted)
     config = TrainingConfig(model=tiny_model, data=chat_file, output=tmp_path / "run", steps=3)
     list(train(replace(config, validation_split=0.0)))
     assert len(asked) == 5  # when all is ready, and before the first step, too
@@ -259,13 +259,13 @@ def test_a_batch_is_shared_without_gap_or_overlap(count: int) -> None:
     shares = [Machines(rank, count).share(batch) for rank in range(count)]
     assert all(len(share.tokens) == 8 // count for share in shares)
     assert sorted(np.concatenate([s.tokens for s in shares]).tolist()) == tokens.tolist()
-    turns = [list(Machines(rank, count).in_turn([batch] * 5, 5)) for rank in range(count)]
+    turns = [list(Machines(rank, count).round_robin([batch] * 5, 5)) for rank in range(count)]
     assert {len(own) for own in turns} == {-(-5 // count)}  # as many, so that they can agree
     assert sum(one is not None for own in turns for one, _ in own) == 5
 
 
 def test_a_fault_is_named_only_where_machines_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    Machines().check_alike({"anything": "goes"})
-    monkeypatch.setattr(Machines, "agree_on", lambda _, text: text != "odd")
+    Machines().check_replicas({"anything": "goes"})
+    monkeypatch.setattr(Machines, "all_equal", lambda _, text: text != "odd")
     with pytest.raises(InputError, match="the base model is not the same"):
-        Machines(0, 2).check_alike({"the settings": "even", "the base model": "odd"})
+        Machines(0, 2).check_replicas({"the settings": "even", "the base model": "odd"})

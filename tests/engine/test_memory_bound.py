@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.engine.batches.batches import Batch
-from app.engine.runtime.run_ahead_limit import MemoryBound
+from app.engine.runtime.run_ahead_limit import RunAheadLimit
 from tests.engine.packed_models import training_step
 
 WIDTH = 256
@@ -31,41 +31,41 @@ def _many_products(x: Any) -> Any:
     return x
 
 
-def _peak_of_products(bound: MemoryBound) -> int:
+def _peak_of_products(bound: RunAheadLimit) -> int:
     x = mx.random.normal((WIDTH, WIDTH), key=mx.random.key(0))
     mx.eval(x)
     mx.synchronize()
     held = mx.get_active_memory()
     mx.reset_peak_memory()
-    with bound.kept():
+    with bound.enforced():
         mx.async_eval(found := _many_products(x))
     mx.eval(found)
     return int(mx.get_peak_memory() - held)
 
 
 def test_what_runs_ahead_is_bounded_by_what_is_needed() -> None:
-    bound = MemoryBound()
+    bound = RunAheadLimit()
     size = WIDTH * WIDTH * 4
     # On a busy machine MLX may get less far ahead.
     assert any(_peak_of_products(bound) > 6 * size for _ in range(20))
     x = mx.random.normal((WIDTH, WIDTH), key=mx.random.key(0))
     mx.eval(x)
-    with bound.measuring():
+    with bound.measure():
         mx.eval(_many_products(x))
     assert size <= bound.needed_bytes <= 4 * size
     assert _peak_of_products(bound) <= 6 * size
 
 
 def test_the_limit_is_given_back_whatever_happens() -> None:
-    bound, before = MemoryBound(), _limit()
-    with pytest.raises(KeyError), bound.measuring():
+    bound, before = RunAheadLimit(), _limit()
+    with pytest.raises(KeyError), bound.measure():
         mx.eval(mx.zeros(1000))
         raise KeyError
     assert _limit() == before
-    with bound.measuring():
+    with bound.measure():
         mx.eval(mx.zeros(1000))
     assert bound.needed_bytes > 0
-    with pytest.raises(KeyError), bound.kept():
+    with pytest.raises(KeyError), bound.enforced():
         assert _limit() < before
         raise KeyError
     assert _limit() == before
@@ -84,5 +84,5 @@ def test_a_bounded_step_moves_the_weights_as_any_other() -> None:
     for number in (1, 2, 3):
         ours, theirs = (step.run([_batch()], number, 1e-2) for step in (bounded, free))
         assert ours == theirs
-    for a, b in zip(bounded._held, free._held, strict=True):
+    for a, b in zip(bounded._vectors, free._vectors, strict=True):
         assert mx.array_equal(a, b).item()

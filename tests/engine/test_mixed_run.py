@@ -11,7 +11,7 @@ from app.core.config.serialization import load_toml, to_toml
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import EvaluationFinished, LogMessage, RunFinished, StepFinished
-from app.engine.execution.batch_layout import Batching
+from app.engine.execution.batch_layout import BatchLayout
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
@@ -110,7 +110,7 @@ def test_it_says_so_when_it_began_with_other_samples(config, monkeypatch):
     config = replace(config, steps=6)
     with monkeypatch.context() as older_version:
         older = {"batch_size": 3, "is_packed": False, "has_free_shapes": True}
-        older_version.setattr(Batching, "data", lambda _: older)
+        older_version.setattr(BatchLayout, "data", lambda _: older)
         list(train(config, stop_after=3))
     events = list(resume(config.output))
     notes = [e.text for e in events if isinstance(e, LogMessage)]

@@ -20,7 +20,9 @@ def plan(*periods: int, factors: Sequence[float] = ()) -> TierPlan:
     rates = factors or [1.0] * len(periods)
     tiers = tuple(TierConfig(p, r) for p, r in zip(periods, rates, strict=True))
     last = len(tiers) - 1
-    return TierPlan.of_wholes(tiers, {p: 0 if p.startswith("top") else last for p in SHAPES})
+    return TierPlan.from_whole_parameters(
+        tiers, {p: 0 if p.startswith("top") else last for p in SHAPES}
+    )
 
 
 def parameters() -> Arrays:
@@ -49,12 +51,15 @@ class Tiered:
     def step(self, number: int, gradients: Arrays, loss: float = 1.0) -> OptimizerStep:
         due = self.optimizer.plan.due(number)
         plan = self.optimizer.plan
-        held = [plan.gathered(tier, self.parameters) for tier in range(len(plan.tiers))]
-        vectors = {tier: plan.gathered(tier, gradients) for tier in self.optimizer.taught(due)}
+        held = [plan.flatten(tier, self.parameters) for tier in range(len(plan.tiers))]
+        vectors = {
+            tier: plan.flatten(tier, gradients)
+            for tier in self.optimizer.tiers_needing_gradients(due)
+        }
         result = self.optimizer.step(
             vectors, self.parameters, held, self.state, due, mx.array(rate(number)), mx.array(loss)
         )
-        self.parameters = self.parameters | result.moved
+        self.parameters = self.parameters | result.updated
         self.state = result.state
         mx.eval(self.parameters, self.state.tree())
         return result
@@ -126,7 +131,7 @@ def test_what_is_not_due_stays_bit_for_bit() -> None:
     tiered = Tiered(TieredAdamW(plan(1, 3)))
     before, state = tiered.parameters, tiered.state
     result = tiered.step(1, gradient(1))
-    assert set(result.moved) == set(tiered.optimizer.plan.paths(0))
+    assert set(result.updated) == set(tiered.optimizer.plan.paths(0))
     for path in ("low.lora_a", "low.lora_b"):
         assert mx.array_equal(tiered.parameters[path], before[path])
     assert mx.array_equal(tiered.state.m[1], state.m[1])

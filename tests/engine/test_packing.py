@@ -9,13 +9,13 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.progress import drain
-from app.engine.batches.batches import Batch, Batches, BatchShape
+from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.execution import attention
 from app.engine.execution.attention import attention_in_chunks
-from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.execution.sequence_packing import attention_within, can_pack
-from app.engine.model.lm_head import find_head
+from app.engine.execution.losses import loss_inputs, sum_cross_entropy
+from app.engine.execution.sequence_packing import packed_attention, supports_packing
+from app.engine.model.lm_head import split_model
 from app.engine.runtime.distributed import ALONE, Machines
 from tests.engine.packed_models import PACKED, adapted, build, examples, training_step
 
@@ -35,10 +35,10 @@ def alone(batch: Batch) -> list[Batch]:
 
 def loss_and_gradient(model: Any, head: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
     def loss(*inputs: Any) -> Any:
-        return summed_loss(model, head, *inputs)
+        return sum_cross_entropy(model, head, *inputs)
 
     held = model.trainable_parameters()
-    with attention_in_chunks(), attention_within(batch.read_lengths):
+    with attention_in_chunks(), packed_attention(batch.input_lengths):
         found, tree = nn.value_and_grad(model, loss)(*loss_inputs(batch, head))
     model.update(held)
     return found, dict(tree_flatten(tree))
@@ -49,9 +49,9 @@ def loss_and_gradient(model: Any, head: Any, batch: Batch) -> tuple[Any, dict[st
 def test_loss_and_gradients_are_those_of_each_example_alone(kind: str, with_head: bool) -> None:
     """Windows of 12 tokens in gemma3, gpt_oss and cohere2, experts in mixtral and gpt_oss."""
     model = adapted(kind)
-    head = find_head(model) if with_head else None
+    head = split_model(model) if with_head else None
     assert (head is not None) == with_head
-    for batch in Batches(examples(), 4, is_packed=True).once():
+    for batch in BatchLoader(examples(), 4, is_packed=True).once():
         loss, gradients = loss_and_gradient(model, head, batch)
         single = [loss_and_gradient(model, head, example) for example in alone(batch)]
         assert len(single) == 4
@@ -65,7 +65,7 @@ def test_loss_and_gradients_are_those_of_each_example_alone(kind: str, with_head
 @pytest.mark.parametrize("kind", PACKED)
 def test_a_model_that_gives_the_same_is_packed(kind: str) -> None:
     model = build(kind)
-    assert can_pack(model, find_head(model), SHAPES)
+    assert supports_packing(model, split_model(model), SHAPES)
 
 
 @pytest.mark.parametrize(
@@ -83,32 +83,32 @@ def test_a_model_that_gives_something_else_is_not_packed(kind: str, why: str) ->
     model = build(kind)
     tokens = mx.zeros((1, 5), mx.int32)
     assert model(tokens).shape[-1] == 320, why
-    assert not can_pack(model, find_head(model), SHAPES)
+    assert not supports_packing(model, split_model(model), SHAPES)
 
 
 def test_blocks_longer_than_every_batch_are_no_hindrance() -> None:
     model = build("llama4")
-    assert can_pack(model, find_head(model), [BatchShape((10, 8, 3), is_packed=True)])
+    assert supports_packing(model, split_model(model), [BatchShape((10, 8, 3), is_packed=True)])
 
 
 def test_a_model_of_numbers_that_are_none_is_not_packed() -> None:
     model = build("llama")
     model.model.norm.weight = model.model.norm.weight * float("nan")
-    assert not can_pack(model, None, SHAPES)
+    assert not supports_packing(model, None, SHAPES)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma3_text", "gpt2", "lfm2"])
 def test_half_precision_is_told_from_a_difference(kind: str) -> None:
     """Rounded rotary positions are no leak between examples."""
     model = build(kind, mx.bfloat16)
-    assert can_pack(model, find_head(model), SHAPES) == (kind in PACKED)
+    assert supports_packing(model, split_model(model), SHAPES) == (kind in PACKED)
 
 
 def test_the_trial_leaves_the_model_as_it_was() -> None:
     model = adapted("llama", dropout=0.5)
     before = dict(tree_flatten(model.parameters()))
     own = mx.fast.scaled_dot_product_attention
-    assert can_pack(model, find_head(model), SHAPES)
+    assert supports_packing(model, split_model(model), SHAPES)
     assert model.training
     assert mx.fast.scaled_dot_product_attention is own
     assert all(array is before[path] for path, array in tree_flatten(model.parameters()))
@@ -136,7 +136,7 @@ def test_examples_of_equal_length_share_a_call_unless_their_masks_differ() -> No
                 )
                 for p in parts
             ]  # fmt: skip
-            with attention_within((5, 5, 5, 3)):
+            with packed_attention((5, 5, 5, 3)):
                 found = mx.fast.scaled_dot_product_attention(q, k, v, scale=0.3, mask=mask)
             assert mx.allclose(found, mx.concatenate(expected, axis=2), atol=1e-6).item()
     finally:
@@ -148,7 +148,7 @@ def test_attention_over_anything_but_the_row_is_refused() -> None:
     q = mx.zeros((1, 2, 6, 4))
     original = mx.fast.scaled_dot_product_attention
     for wrong in (q[:, :, :5], mx.concatenate([q, q])):
-        with pytest.raises(ValueError, match="packed row"), attention_within((4, 2)):
+        with pytest.raises(ValueError, match="packed row"), packed_attention((4, 2)):
             mx.fast.scaled_dot_product_attention(wrong, wrong, wrong, scale=1.0)
     assert mx.fast.scaled_dot_product_attention is original
 
@@ -187,9 +187,9 @@ def test_packed_steps_are_unpacked_ones(
 
 def test_validation_of_packed_batches_is_that_of_rows() -> None:
     model = adapted("gemma3_text")
-    head = find_head(model)
+    head = split_model(model)
     losses = [
-        drain(Evaluator(model, head).mean_loss(Batches(examples(), 4, is_packed=is_packed)))
+        drain(Evaluator(model, head).mean_loss(BatchLoader(examples(), 4, is_packed=is_packed)))
         for is_packed in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)
@@ -209,11 +209,11 @@ def test_machines_share_a_packed_batch_without_gap_or_overlap(count: int) -> Non
 
 
 def test_the_gradients_of_two_machines_add_up_to_those_of_one() -> None:
-    batch = next(Batches(examples(), 4, is_packed=True).once())
+    batch = next(BatchLoader(examples(), 4, is_packed=True).once())
 
     def found(machines: Machines = ALONE) -> Any:
         step = training_step(machines=machines)
-        return step._gradients._own_sum(step._held, [batch], (0, 1))
+        return step._gradients._own_sum(step._vectors, [batch], (0, 1))
 
     whole = found()
     shares = [found(Machines(rank, 2)) for rank in (0, 1)]

@@ -14,10 +14,10 @@ from mlx.utils import tree_flatten
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import BatchShape
-from app.engine.execution.sequence_packing import attention_within, can_pack
+from app.engine.execution.sequence_packing import packed_attention, supports_packing
 from app.engine.model import few_layers
 from app.engine.model.few_layers import MOST_WIDE_BYTES
-from app.engine.model.lm_head import find_head
+from app.engine.model.lm_head import split_model
 from tests.engine import architectures, plain_trainer
 from tests.engine.packed_models import move_adapter
 from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained
@@ -57,7 +57,7 @@ def packed_loss_and_gradients(model: Any, rows: list[list[int]]) -> tuple[float,
         logits = model(tokens).astype(mx.float32)
         return nn.losses.cross_entropy(logits, targets, reduction="sum") / count
 
-    with attention_within([len(row) - 1 for row in rows]):
+    with packed_attention([len(row) - 1 for row in rows]):
         loss, tree = nn.value_and_grad(model, loss_of)(model)
     gradients = dict(tree_flatten(tree))
     mx.eval(loss, gradients)
@@ -89,7 +89,7 @@ def is_right_packed(name: str, lengths: tuple[int, ...]) -> bool:
 
 def is_packed(name: str, lengths: tuple[int, ...], dtype: str = "bfloat16") -> bool:
     model = adapted(name, dtype)
-    return can_pack(model, find_head(model), [BatchShape(lengths, is_packed=True)])
+    return supports_packing(model, split_model(model), [BatchShape(lengths, is_packed=True)])
 
 
 @pytest.mark.parametrize("most_bytes", [MOST_WIDE_BYTES, LAYERS_ALONE_BYTES])

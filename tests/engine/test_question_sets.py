@@ -8,7 +8,7 @@ import pytest
 from app.core.config.serialization import config_from_manifest, to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, ScoreMeasured
-from app.engine.batches.batches import Batches
+from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.question_sets import FEWEST, questions_asked
 from app.engine.training import loop
 from app.engine.training.trainer import train
@@ -55,7 +55,7 @@ def test_both_times_the_same_questions_are_asked_and_another_seed_asks_others(
     asked: list[list[bytes]] = []
     count = loop.count_exact_answers
 
-    def watched(model: object, batches: Batches, *others: object) -> object:
+    def watched(model: object, batches: BatchLoader, *others: object) -> object:
         asked.append(sorted(row.tobytes() for one in batches.once() for row in one.tokens))
         return count(model, batches, *others)  # type: ignore[arg-type]
 

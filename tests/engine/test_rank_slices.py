@@ -17,7 +17,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import Slot, TierPlan, plan_from_data
@@ -40,7 +40,7 @@ def sliced(path: Path, periods: Sequence[int], rank: int = 5, assign: Any = "ran
     config = TrainingConfig(rank=rank, tiers=tiers(*periods), assign=assign)
     add_adapter(model, config)
     model.train()
-    start = trainable(model)
+    start = trainable_parameters(model)
     optimizer = TieredAdamW(make_plan(start, config))
     return TrainingStep(model, optimizer, optimizer.init(start), start)
 
@@ -53,12 +53,12 @@ def batch(seed: int) -> Batch:
 
 
 def weights(step: TrainingStep) -> Arrays:
-    return trainable(step._model)
+    return trainable_parameters(step._model)
 
 
 def test_every_module_is_cut_alike_and_both_halves_go_together(tiny_model: Path) -> None:
     plan = sliced(tiny_model, [1, 2, 4])._optimizer.plan
-    for path, slots in plan.of_path.items():
+    for path, slots in plan.slices_by_path.items():
         assert [(s.tier, s.start, s.stop) for s in slots] == [(0, 0, 1), (1, 1, 3), (2, 3, 5)], path
 
 
@@ -74,7 +74,7 @@ def test_a_slice_that_is_not_due_has_delta_exactly_0(tiny_model: Path) -> None:
         for slot in plan.slots:
             moved = mx.any(slot.of(before[slot.path]) != slot.of(after[slot.path])).item()
             assert moved == (slot.tier in plan.due(number)), slot
-        for tier, slots in enumerate(plan.of_tier):
+        for tier, slots in enumerate(plan.slices_by_tier):
             changes = [s.of(after[s.path]) - s.of(before[s.path]) for s in slots]
             squares = [mx.sum(mx.square(change)).item() for change in changes]
             assert measured.movement.deltas[tier] == pytest.approx(sum(squares) ** 0.5, rel=1e-5)
@@ -87,7 +87,9 @@ def test_the_slices_products_add_up_to_the_adapters_product(tiny_model: Path) ->
     plan, held = step._optimizer.plan, weights(step)
     path = "model.layers.1.mlp.up_proj"
     whole = held[f"{path}.lora_a"] @ held[f"{path}.lora_b"]
-    pairs = zip(plan.of_path[f"{path}.lora_a"], plan.of_path[f"{path}.lora_b"], strict=True)
+    pairs = zip(
+        plan.slices_by_path[f"{path}.lora_a"], plan.slices_by_path[f"{path}.lora_b"], strict=True
+    )
     parts = [a.of(held[a.path]) @ b.of(held[b.path]) for a, b in pairs]
     assert mx.allclose(sum(parts), whole, atol=1e-6)
 
@@ -105,7 +107,7 @@ def test_a_slice_that_moves_out_of_turn_stops_the_run(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = sliced(tiny_model, [1, 4])
-    slot = step._optimizer.plan.of_tier[1][0]
+    slot = step._optimizer.plan.slices_by_tier[1][0]
 
     def write_too_much(model: Any, updates: Arrays) -> None:
         shifted = updates[slot.path] + 1e-6
@@ -180,7 +182,7 @@ def test_the_manifest_holds_the_plan_and_it_is_rebuilt_exactly(config: TrainingC
     assert saved["model.layers.0.mlp.up_proj.lora_a"] == [[0, 0, 1], [1, 1, 3], [2, 3, 5]]
     model = load_base_model(config.model).model
     add_adapter(model, config)
-    assert plan_from_data(config.tiers, saved) == make_plan(trainable(model), config)
+    assert plan_from_data(config.tiers, saved) == make_plan(trainable_parameters(model), config)
 
 
 # -- plans that don't hold ---------------------------------------------------------------------
@@ -228,8 +230,8 @@ def test_experts_are_cut_along_their_own_rank_axis() -> None:
     shapes = {slot.key: slot.of(parameters[slot.path]).shape for slot in plan.slots}
     assert shapes[f"{A}[0:2]"] == (8, 2, 6)
     assert shapes[f"{B}[2:4]"] == (8, 3, 2)
-    ones = mx.ones(plan.gathered(0, parameters).size)
-    whole = plan.scattered({0: ones}, parameters)
+    ones = mx.ones(plan.flatten(0, parameters).size)
+    whole = plan.unflatten({0: ones}, parameters)
     assert {path: array.shape for path, array in whole.items()} == {A: (8, 4, 6), B: (8, 3, 4)}
     assert mx.all(whole[A][:, :2] == 1).item()
     assert whole[A].sum().item() == 8 * 2 * 6
@@ -240,11 +242,11 @@ def test_what_was_gathered_is_scattered_back_to_its_place(tiny_model: Path, assi
     step = sliced(tiny_model, [1, 2], assign=assign)
     plan, held = step._optimizer.plan, weights(step)
     numbers = {path: mx.random.normal(array.shape) for path, array in held.items()}
-    vectors = {tier: plan.gathered(tier, numbers) for tier in (0, 1)}
-    back = plan.scattered(vectors, held)
+    vectors = {tier: plan.flatten(tier, numbers) for tier in (0, 1)}
+    back = plan.unflatten(vectors, held)
     assert set(back) == set(held)
     assert all(mx.array_equal(back[path], numbers[path]) for path in held)
-    only = plan.scattered({1: vectors[1]}, held)
+    only = plan.unflatten({1: vectors[1]}, held)
     for slot in plan.slots:
         if slot.path in only:
             expected = numbers if slot.tier == 1 else held

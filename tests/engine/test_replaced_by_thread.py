@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import mlx.core as mx
 
-from app.engine.execution.attention_call import Attention, attention_replaced
+from app.engine.execution.attention_call import Attention, replaced_attention
 from app.engine.runtime.custom_gradients import custom_function, tracing
 from tests.patience import PATIENCE_SECONDS
 
@@ -72,7 +72,7 @@ def replaced_by(name: str) -> AbstractContextManager[None]:
     def instead(_: Attention) -> Attention:
         return lambda *args, **options: name
 
-    return attention_replaced(instead)
+    return replaced_attention(instead)
 
 
 def test_attention_is_replaced_for_one_thread_and_put_back_by_the_last() -> None:

@@ -14,8 +14,8 @@ from app.core.events import LogMessage, RetentionMeasured, RunFinished, StageCha
 from app.core.files.paths import general_text_file, starter_model_dir
 from app.core.progress import drain
 from app.engine.clocks import general_text
-from app.engine.clocks.general_text import opening_general_text
-from app.engine.evaluation.forgetting_meter import opening_retention_texts
+from app.engine.clocks.general_text import open_general_text
+from app.engine.evaluation.forgetting_meter import open_retention_texts
 from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
@@ -77,7 +77,7 @@ def measured(events: list[Any]) -> list[RetentionMeasured]:
 def test_it_is_the_divergence_from_the_base_by_the_models_own_code(config: TrainingConfig) -> None:
     config = replace(config, steps=4, steps_per_eval=10)
     last = measured(list(train(config)))[-1]
-    texts = drain(opening_retention_texts(config, load_base_model(config.model), 320))
+    texts = drain(open_retention_texts(config, load_base_model(config.model), 320))
     assert texts is not None
     base, _ = load_model(config.model)
     tuned = adapted(config.model, last_checkpoint(config.output or Path()))
@@ -127,7 +127,7 @@ def test_lessons_and_the_meter_share_no_text() -> None:
 def test_the_starter_reads_the_texts_as_chats() -> None:
     base = load_base_model(starter_model_dir())
     for use, least in (("lessons", 120), ("meter", 30)):
-        view = drain(opening_general_text(base, use))
+        view = drain(open_general_text(base, use))
         assert len(view) >= least
         assert 0 < view.trained_tokens < view.lengths.sum()
 

@@ -11,7 +11,7 @@ from app.core.events import LogMessage
 from app.core.generation_events import Chat, CheckpointRef, GenerationNotice, Sampling
 from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
-from app.engine.model.end_tokens import end_token_note, known_ends
+from app.engine.model.end_tokens import mlx_lm_stop_tokens, stop_token_note
 from app.engine.model.loading import load_tokenizer
 from app.engine.training.trainer import resume, train
 from tests.limited_models import with_another_end_token
@@ -95,14 +95,14 @@ def test_an_end_token_that_the_folder_names_is_one_that_mlx_lm_knows(
     import mlx_lm
 
     folder = with_another_end_token(tmp_path / "base", tiny_model)
-    assert end_token_note(folder, load_tokenizer(folder))
+    assert stop_token_note(folder, load_tokenizer(folder))
     path = folder / name
     before = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(before | {"eos_token_id": [2]}))
     tokenizer = load_tokenizer(folder)
-    assert end_token_note(folder, tokenizer) == ""
+    assert stop_token_note(folder, tokenizer) == ""
     _, theirs = mlx_lm.load(str(folder))
-    assert known_ends(folder, tokenizer) == theirs.eos_token_ids
+    assert mlx_lm_stop_tokens(folder, tokenizer) == theirs.eos_token_ids
 
 
 def test_an_answer_says_so_too(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
@@ -110,6 +110,6 @@ def test_an_answer_says_so_too(tiny_model: Path, chat_file: Path, tmp_path: Path
     list(train(TrainingConfig(model=model, data=chat_file, output=tmp_path / "run", steps=1)))
     tuned = load_tuned_model(CheckpointRef(model, tmp_path / "run" / "checkpoints" / "step-000001"))
     events = list(answer(tuned, Chat("Hi"), Sampling(max_tokens=1), ("tuned",)))
-    note = end_token_note(model, tuned.base.tokenizer)
+    note = stop_token_note(model, tuned.base.tokenizer)
     assert [event.text for event in events if isinstance(event, GenerationNotice)] == [note]
-    assert 2 in tuned.ends
+    assert 2 in tuned.stop_tokens

@@ -18,7 +18,7 @@ from app.core.progress import drain
 from app.engine.batches.batches import Batch
 from app.engine.clocks import divergence
 from app.engine.clocks import slow as slow_module
-from app.engine.clocks.slow import Lesson, SlowClock, lesson_rows, opening_slow_clock
+from app.engine.clocks.slow import Lesson, SlowClock, lesson_batch_size, open_slow_clock
 from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.gradients import BatchGradients
@@ -47,7 +47,7 @@ def config_in(folder: Path, model: Path, data: Path, dropout: float = 0.0) -> Tr
 
 
 def clock(config: TrainingConfig) -> SlowClock:
-    made = drain(opening_slow_clock(config, load_base_model(config.model), 256))
+    made = drain(open_slow_clock(config, load_base_model(config.model), 256))
     assert made is not None
     return made
 
@@ -117,7 +117,7 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
     of_tuned = nn.value_and_grad(tuned, lambda model: plain_divergence(base, model, batch))
     expected = dict(tree_flatten(of_tuned(tuned)[1]))
     held = {path: mx.zeros_like(array) for path, array in expected.items()}
-    found = plan.scattered(dict(lesson.gradients), held)
+    found = plan.unflatten(dict(lesson.gradients), held)
     for path, gradient in expected.items():
         size = mx.linalg.norm(gradient).item()
         assert mx.linalg.norm(found[path] - gradient).item() <= 2e-3 * size + 1e-6, path
@@ -180,8 +180,8 @@ def test_the_order_of_lessons_is_a_function_of_seed_and_step(config: TrainingCon
 
 def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:
     config = TrainingConfig(batch_size=4, grad_accumulation_steps=3)
-    assert lesson_rows(config) == 6
-    assert lesson_rows(replace(config, batch_size=1, grad_accumulation_steps=1)) == 1
+    assert lesson_batch_size(config) == 6
+    assert lesson_batch_size(replace(config, batch_size=1, grad_accumulation_steps=1)) == 1
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5])
@@ -286,5 +286,5 @@ def test_a_head_that_gives_another_divergence_is_not_used_for_lessons(
 def test_without_lessons_no_text_is_read(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slow_module, "opening_general_text", None)
+    monkeypatch.setattr(slow_module, "open_general_text", None)
     assert len(steps(replace(config, slow_every=0))) == STEPS

@@ -11,7 +11,7 @@ import pytest
 
 from app.core.errors import VerificationError
 from app.engine.batches.batches import Batch
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.training import step as step_module
 from app.engine.training.step import TrainingStep
 from tests.engine.training_steps import batch, training_step
@@ -20,7 +20,7 @@ RATE = 1e-2
 
 
 def weights(step: TrainingStep) -> dict[str, Any]:
-    return trainable(step._model)
+    return trainable_parameters(step._model)
 
 
 def split(whole: Batch, rows: Sequence[int]) -> list[Batch]:
@@ -74,8 +74,8 @@ def test_micro_batches_weighted_by_trained_tokens_are_one_batch(
 def test_micro_batches_give_the_gradient_of_one_batch_to_1e_6(tiny_model: Path) -> None:
     whole = batch(share=0.3)
     step = training_step(tiny_model)
-    _, single = step._gradients.summed(step._held, [whole], (0, 1, 2))
-    _, several = step._gradients.summed(step._held, split(whole, (3, 1)), (0, 1, 2))
+    _, single = step._gradients.summed(step._vectors, [whole], (0, 1, 2))
+    _, several = step._gradients.summed(step._vectors, split(whole, (3, 1)), (0, 1, 2))
     tokens = whole.trained_tokens
     for path in single:
         difference = mx.max(mx.abs(single[path] - several[path])).item() / tokens
@@ -107,7 +107,7 @@ def test_a_tier_that_moves_out_of_turn_stops_the_run(
 
     def write_too_much(model: Any, updates: dict[str, Any]) -> None:
         slow = step._optimizer.plan.paths(2)[0]
-        real_write(model, updates | {slow: trainable(model)[slow] + 1e-6})
+        real_write(model, updates | {slow: trainable_parameters(model)[slow] + 1e-6})
 
     monkeypatch.setattr(step_module, "write_parameters", write_too_much)
     with pytest.raises(VerificationError, match="tier 2 moved although it was not due"):
@@ -151,9 +151,9 @@ def test_a_compiled_step_takes_the_same_way_as_a_plain_one(
 
 def test_skipping_takes_gradients_of_the_due_tiers_only(tiny_model: Path) -> None:
     step = training_step(tiny_model, skip_pending=True)
-    _, every = step._gradients.summed(step._held, [batch()], (0, 1, 2))
+    _, every = step._gradients.summed(step._vectors, [batch()], (0, 1, 2))
     for due in [(0,), (0, 1), (2,)]:
-        _, some = step._gradients.summed(step._held, [batch()], due)
+        _, some = step._gradients.summed(step._vectors, [batch()], due)
         assert set(some) == set(due)
         assert all(mx.allclose(some[tier], every[tier], atol=1e-5) for tier in some)
 

@@ -11,7 +11,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.memory.preflight import preview_tiers
 from app.engine.model.adapter_parameters import layer_index, module_path
 from app.engine.model.loading import load_architecture
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import adapted_layers
 from app.engine.tiers.plan_facts import tier_facts
@@ -25,7 +25,7 @@ def tiers(*periods: int) -> tuple[TierConfig, ...]:
 def adapter(path: Path, config: TrainingConfig) -> dict[str, Any]:
     model = load_architecture(path)
     add_adapter(model, config)
-    return trainable(model)
+    return trainable_parameters(model)
 
 
 @pytest.mark.parametrize("assign", ["depth", "module"])
@@ -105,6 +105,6 @@ def test_the_layer_is_read_from_the_path(path: str, layer: int | None) -> None:
 
 
 def test_a_model_that_calls_its_layers_otherwise_has_tiers_by_depth() -> None:
-    parameters = trainable(adapted("gpt2"))
+    parameters = trainable_parameters(adapted("gpt2"))
     plan = make_plan(parameters, TrainingConfig(tiers=tiers(1, 2, 4, 8), rank=4))
     assert [facts.layers for facts in tier_facts(plan, parameters)] == [(3,), (2,), (1,), (0,)]

@@ -31,13 +31,13 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.training import gradients
 from app.engine.training import step as step_module
 from app.engine.training import trainer as trainer_module
 from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.run_counters import NonFiniteSteps
 from app.engine.training.trainer import resume, train
-from app.engine.training.void_steps import VoidSteps
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_events, read_steps
 from tests.conftest import write_chats
@@ -375,7 +375,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_a_sentence(
 
 
 def test_void_steps_after_good_ones_ask_for_a_lower_learning_rate() -> None:
-    voids = VoidSteps(in_a_row=2, in_all=2)
+    voids = NonFiniteSteps(in_a_row=2, in_all=2)
     with pytest.raises(RunError) as caught:
         list(voids.take(9, is_void=True))
     assert "Lower the learning rate" in caught.value.hint
@@ -417,10 +417,10 @@ def _poison(model: Path, sign: str) -> None:
 def test_a_step_that_is_void_once_does_not_end_the_run(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = gradients.summed_loss, iter(range(10_000))
+    real, calls = gradients.sum_cross_entropy, iter(range(10_000))
     monkeypatch.setattr(
         gradients,
-        "summed_loss",
+        "sum_cross_entropy",
         lambda *a: real(*a) * (float("nan") if next(calls) == 5 else 1.0),
     )
     events = list(train(config))
@@ -462,7 +462,7 @@ def test_running_out_of_memory_keeps_what_was_learned(
 
 def test_the_watchdog_is_recognised() -> None:
     said = "[METAL] Command buffer execution failed: Impacting Interactivity (0000000e:kIOGPU)"
-    fault = plain_fault(RuntimeError(said))
+    fault = as_run_error(RuntimeError(said))
     assert isinstance(fault, RunError)
     assert "macOS stopped the computation" in fault.message
 
@@ -473,7 +473,7 @@ def test_a_mixture_of_experts_that_a_processor_cannot_compute_is_named() -> None
         pytest.skip("a GPU computes it")
     with pytest.raises(RuntimeError) as caught:
         mx.eval(mx.gather_mm(x, weights, rhs_indices=mx.array([1])))
-    assert "in float32 only" in plain_fault(caught.value).message
+    assert "in float32 only" in as_run_error(caught.value).message
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import RunFinished, StepFinished
 from app.engine.model.adapter_parameters import layer_index
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import AdamWState, UpdateRules, largest_update
@@ -66,7 +66,7 @@ def writing(change: Callable[[dict[str, Any], dict[str, Any], int], dict[str, An
         def lying(model: Any, updates: dict[str, Any]) -> None:
             nonlocal count
             count += 1
-            write(model, change(updates, trainable(model), count))
+            write(model, change(updates, trainable_parameters(model), count))
 
         patch.setattr(step_module, "write_parameters", lying)
 
@@ -212,7 +212,7 @@ def a_weight_changes_after_the_last_step(patch: pytest.MonkeyPatch) -> None:
         measured = run(self, *a)
         if a[1] < STEPS:
             return measured
-        path, value = next(iter(trainable(self._model).items()))
+        path, value = next(iter(trainable_parameters(self._model).items()))
         step_module.write_parameters(self._model, {path: value + 1e-3})
         return measured
 
@@ -270,7 +270,7 @@ def a_due_weight_changes_between_steps(patch: pytest.MonkeyPatch) -> None:
 
     def lying(self: BatchGradients, *a: Any) -> Any:
         if a[1] == 4:
-            path, value = list(trainable(self._model).items())[-1]
+            path, value = list(trainable_parameters(self._model).items())[-1]
             step_module.write_parameters(self._model, {path: value + 1e-3})
         return run(self, *a)
 
@@ -283,7 +283,7 @@ def a_due_weight_changes_in_place(patch: pytest.MonkeyPatch) -> None:
 
     def lying(self: BatchGradients, *a: Any) -> Any:
         if a[1] == 4:
-            last = list(trainable(self._model).values())[-1]
+            last = list(trainable_parameters(self._model).values())[-1]
             last[0] = last[0] + 1e-3
         return run(self, *a)
 
@@ -469,10 +469,10 @@ def test_a_module_that_learned_nothing_is_named_at_the_end(
 
     def lying(self: BatchGradients, *a: Any) -> Any:
         loss, found = gradients(self, *a)
-        plan, held = self._plan, trainable(self._model)
-        named = plan.scattered(found, held)
+        plan, held = self._plan, trainable_parameters(self._model)
+        named = plan.unflatten(found, held)
         named |= {p: mx.zeros_like(g) for p, g in named.items() if p.startswith(lost)}
-        return loss, {tier: plan.gathered(tier, named) for tier in found}
+        return loss, {tier: plan.flatten(tier, named) for tier in found}
 
     monkeypatch.setattr(BatchGradients, "summed", lying)
     assert ending(config).message == f"All 6 steps done. Modules that learned nothing: {lost}."

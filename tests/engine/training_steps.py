@@ -11,7 +11,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -23,7 +23,7 @@ def training_step(path: Path, periods: Sequence[int] = (1, 2, 4), **options: Any
     add_adapter(model, config)
     mx.eval(model.parameters())
     model.train()
-    start = trainable(model)
+    start = trainable_parameters(model)
     optimizer = TieredAdamW(make_plan(start, config), **options)
     return TrainingStep(model, optimizer, optimizer.init(start), start)
 

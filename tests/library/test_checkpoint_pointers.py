@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.evaluation.best_validation import BestSoFar
+from app.engine.training.run_counters import BestValidation
 from app.library.reading.checkpoint_choices import read_choices
 from app.library.reading.checkpoints import (
     best_step,
@@ -38,7 +38,7 @@ def test_of_equal_losses_only_the_earliest_is_the_best_as_in_the_run_itself(
 ) -> None:
     run = make_run(tmp_path / "r", saves=(2, 4, 6, 8))
     set_losses(run, dict.fromkeys((2, 4, 6, 8), 1.0))
-    best = BestSoFar(None, None, 0)
+    best = BestValidation(None, None, 0)
     for step in (2, 4, 6, 8):
         best.take(1.0, step)
     assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [best.step]

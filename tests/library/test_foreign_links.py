@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError, InputError
+from app.core.progress import drain
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.trainer import resume
 from app.library.reading.checkpoints import checkpoint_folders
@@ -23,7 +24,7 @@ from app.library.run.layout import (
     STEPS_FILE,
 )
 from app.library.run.metrics import MetricsWriter, read_events, read_steps
-from app.library.run.run_folder import copy_run
+from app.library.run.run_folder import copy_run_in_steps
 from app.library.run.run_lock import RunLock
 from tests.library.made_up import run_started
 
@@ -92,7 +93,7 @@ def test_a_linked_folder_is_no_checkpoint(run: Path, tmp_path: Path, within: str
     with pytest.raises(InputError, match="is a link to"):
         list(resume(run))
     with pytest.raises(InputError, match="is a link"):
-        copy_run(run, tmp_path / "copy")
+        drain(copy_run_in_steps(run, tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()
 
 
@@ -117,7 +118,7 @@ def test_a_run_that_the_user_reaches_by_a_link_is_a_run(run: Path, tmp_path: Pat
     (run.parent / "also").symlink_to(run)
     assert [row.problem for row in list_runs(library)] == ["", ""]
     assert len(checkpoint_folders(library / "also")) == 2
-    assert (copy_run(library / "also", tmp_path / "copy") / "run.json").is_file()
+    assert (drain(copy_run_in_steps(library / "also", tmp_path / "copy")) / "run.json").is_file()
 
 
 def test_a_linked_folder_of_checkpoints_is_named_as_one(run: Path, tmp_path: Path) -> None:

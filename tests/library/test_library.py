@@ -53,7 +53,7 @@ def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("{", "can't be read"),
-        ("[]", "is no run's manifest"),
+        ("[]", "is not a run's manifest"),
         ('{"format": 1}', "lacks 'name'"),
         ('{"format": 99}', "newer Nestling"),
         ("", "can't be read"),

@@ -13,6 +13,7 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.paths import cache_dir, home_dir
+from app.core.progress import drain
 from app.engine.training.checkpoints import check_files
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns
@@ -24,7 +25,7 @@ from app.library.reading.json_output import details_to_json
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import INDEX_FILE, export_checkpoint, list_runs
 from app.library.run.label import RunLabel, read_label, write_label
-from app.library.run.run_folder import copy_run
+from app.library.run.run_folder import copy_run_in_steps
 from app.library.run.run_lock import is_locked
 from tests.patience import PATIENCE_SECONDS
 
@@ -87,7 +88,7 @@ def test_what_is_no_file_is_passed_over_or_told(
     for act in (
         lambda: update_manifest_pointers(run_dir),
         lambda: write_label(run_dir, RunLabel("Cats")),
-        lambda: copy_run(run_dir, tmp_path / "copy"),
+        lambda: drain(copy_run_in_steps(run_dir, tmp_path / "copy")),
         lambda: list(resume(run_dir)),
     ):
         try:

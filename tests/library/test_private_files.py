@@ -10,6 +10,7 @@ import pytest
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import cache_dir, home_dir, runs_dir
+from app.core.progress import drain
 from app.data.tokens.store_files import MANIFEST, STORE_FILES
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns
@@ -19,7 +20,7 @@ from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES
-from app.library.run.run_folder import copy_run
+from app.library.run.run_folder import copy_run_in_steps
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def test_all_that_is_kept_at_home_is_the_user_s_alone(
     assert kept >= {"log.txt", "metrics.bin", "tokens", "problems", "library.json", "set-aside-1"}
     assert open_to_others(home_dir()) == []
     check_names(row.run_dir)
-    copy = copy_run(row.run_dir, tmp_path / "copy")
+    copy = drain(copy_run_in_steps(row.run_dir, tmp_path / "copy"))
     assert open_to_others(copy) == []
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from app.data.readers.formats import FORMATS
+from app.core.files.data_formats import FORMATS
 from app.packaging.bundle_check import plist_type_problems
 from app.packaging.info_plist import (
     BUNDLE_ID,

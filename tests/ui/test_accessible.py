@@ -28,6 +28,8 @@ from app.ui.state.places import Place
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 TEXT, MARK = 4.5, 3.0
+LINE_PX = 12
+"""Controls whose middles are no farther apart stand in one line."""
 SEEN_APART = 12
 """CIE76; below it two colours are taken for one."""
 INTERACTIVE = (
@@ -171,6 +173,23 @@ def test_what_has_the_keyboard_looks_so(nestling: Nestling, chat_file: Path, qtb
                 unmarked.add(f"{place}: {widget!r}")
     assert seen > 60
     assert not unmarked
+
+
+def test_the_tab_key_goes_down_the_plan_as_it_is_read(nestling: Nestling) -> None:
+    column = nestling.new_run.data.parentWidget()
+    assert column is not None
+    nestling.new_run.form.advanced.toggle.setChecked(True)
+    places, widget = [], nestling.new_run.nextInFocusChain()
+    while widget is not nestling.new_run and widget is not None:
+        is_reached = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+        if is_reached and widget.isVisible() and column.isAncestorOf(widget):
+            middle = widget.mapTo(column, widget.rect().center())
+            places.append((middle.y(), middle.x(), widget))
+        widget = widget.nextInFocusChain()
+    assert len(places) > 20
+    for (y, x, before), (next_y, next_x, after) in itertools.pairwise(places):
+        is_in_line = abs(next_y - y) < LINE_PX
+        assert next_x > x if is_in_line else next_y > y, (before, after)
 
 
 def clear_focus() -> None:

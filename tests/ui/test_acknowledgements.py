@@ -21,7 +21,7 @@ def test_the_texts_of_the_bundle_are_opened_from_the_help_menu(
     assert items(build()) == []
     opened: list[Path] = []
     for module in ("menus", "commands"):
-        monkeypatch.setattr(f"app.ui.{module}.bundled", tmp_path.joinpath)
+        monkeypatch.setattr(f"app.ui.window.{module}.bundled", tmp_path.joinpath)
     nestling = build()
     (item,) = items(nestling)
     monkeypatch.setattr(file_manager, "open_text", lambda path: opened.append(path) or True)

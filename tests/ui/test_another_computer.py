@@ -22,7 +22,7 @@ def test_the_window_says_so_where_it_is_seen(
     made_by(stopped, OTHER)
     nestling = build()
     nestling.window.show()
-    nestling.library_commands.resume(summarize(stopped))
+    nestling.resume_commands.resume(summarize(stopped))
     qtbot.waitUntil(lambda: "Haswell" in nestling.window.notice.text.text())
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     assert nestling.state.finished is not None

@@ -84,7 +84,7 @@ def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
     assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.new_run.data.mixed.rows[0].share.setValue(99)
-    assert "at most 95 % can be" in nestling.new_run.data.mixed.problem.text()
+    assert "at most 95 % are allowed" in nestling.new_run.data.mixed.problem.text()
     assert not nestling.actions.start.isEnabled()
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.wording.names import dataset_title
 from app.ui.look import phrases
 from app.ui.state.time_left import TimeLeft
 
@@ -58,7 +59,7 @@ def test_a_small_loss_keeps_three_digits() -> None:
     ],
 )
 def test_what_a_dataset_is_called(data: Path | None, name: str) -> None:
-    assert phrases.dataset_name(data) == name
+    assert dataset_title(data) == name
 
 
 def test_time_left_is_unknown_at_first_and_then_the_steps_own_pace() -> None:

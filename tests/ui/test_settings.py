@@ -92,7 +92,7 @@ def test_every_setting_of_a_run_has_a_control_with_its_help(nestling: Nestling) 
 
 def test_files_that_are_asked_and_kept_have_a_control(qtbot: QtBot, tmp_path: Path) -> None:
     state = AppState(TrainingConfig())
-    questions = FilesField("question_sets", state, "None")
+    questions = FilesField("eval_sets", state, "None")
     text = FilesField("slow_text", state, "Everyday chats")
     for field in (questions, text):
         qtbot.addWidget(field)
@@ -101,19 +101,19 @@ def test_files_that_are_asked_and_kept_have_a_control(qtbot: QtBot, tmp_path: Pa
     one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
     questions.take((one, other))
     text.take((one,))
-    assert state.config.question_sets == (one, other)
+    assert state.config.eval_sets == (one, other)
     assert state.config.slow_text == one
     assert questions.files.text() == "one, other"
     questions.clear.click()
     text.clear.click()
-    assert (state.config.question_sets, state.config.slow_text) == ((), None)
+    assert (state.config.eval_sets, state.config.slow_text) == ((), None)
 
 
 def test_a_click_on_choose_asks_for_the_setting_s_files(nestling: Nestling, qtbot: QtBot) -> None:
     form = nestling.new_run.form
     with qtbot.waitSignal(form.files_requested) as asked:
-        form.files["question_sets"].choose.click()
-    assert asked.args == ["question_sets"]
+        form.files["eval_sets"].choose.click()
+    assert asked.args == ["eval_sets"]
     (dialog,) = nestling.window.findChildren(QFileDialog)
     assert dialog.fileMode() is QFileDialog.FileMode.ExistingFiles
     dialog.reject()

@@ -154,7 +154,7 @@ def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
             Problem(
                 "mix",
                 f"The mixed-in datasets make up {total * 100:.4g} % of the rows; at most "
-                f"{MAX_MIXED_SHARE * 100:g} % can be, as the rest is the dataset itself.",
+                f"{MAX_MIXED_SHARE * 100:g} % are allowed, as the rest is the dataset itself.",
             )
         ]
     return []

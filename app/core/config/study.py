@@ -15,7 +15,7 @@ from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
 from app.core.text.sanitize import short_repr, single_line
 
-MAX_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
+MAX_TASKS, MAX_ARMS, MAX_SEEDS = 20, 40, 50
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
         shared["model"] = str(_beside(path, table["model"]))
     base = with_settings(TrainingConfig(), shared, where=f"{path}, settings")
     tasks = tuple(_task(entry, path) for entry in _tables(table, "tasks", MAX_TASKS, path))
-    arms = tuple(_arm(entry, base, path) for entry in _tables(table, "arms", MOST_ARMS, path))
+    arms = tuple(_arm(entry, base, path) for entry in _tables(table, "arms", MAX_ARMS, path))
     for kind, named in (("tasks", tasks), ("arms", arms)):
         names = [entry.name for entry in named]
         if len(set(names)) < len(names):
@@ -77,8 +77,8 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
     seeds = table.get("seeds", [0])
     if not isinstance(seeds, list) or not all(type(s) is int and 0 <= s < 2**31 for s in seeds):
         raise InputError(f"{path}: seeds must be whole numbers from 0 on, like [0, 1, 2].")
-    if not 1 <= len(set(seeds)) == len(seeds) <= MOST_SEEDS:
-        raise InputError(f"{path}: 1 to {MOST_SEEDS} different seeds can be.")
+    if not 1 <= len(set(seeds)) == len(seeds) <= MAX_SEEDS:
+        raise InputError(f"{path}: 1 to {MAX_SEEDS} different seeds are allowed.")
     acquisition = table.get("acquisition", 0.95)
     if isinstance(acquisition, bool) or not isinstance(acquisition, int | float):
         raise InputError(f"{path}: acquisition must be a share, like 0.95.")
@@ -113,7 +113,7 @@ def _tables(table: Mapping[str, Any], key: str, most: int, path: Path) -> list[M
     ):
         raise InputError(f"{path}: a study needs [[{key}]].")
     if len(tables) > most:
-        raise InputError(f"{path}: {len(tables)} {key} are too many: at most {most} can be.")
+        raise InputError(f"{path}: {len(tables)} {key} are too many: at most {most} are allowed.")
     return tables
 
 

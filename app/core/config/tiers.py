@@ -87,7 +87,9 @@ def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
     if not tiers:
         return [Problem("tiers", "There must be at least one tier.")]
     if len(tiers) > MAX_TIERS:
-        return [Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} can be.")]
+        return [
+            Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} are allowed.")
+        ]
     for index, tier in enumerate(tiers):
         if not 1 <= tier.period <= 1_000_000:
             return [Problem("tiers", f"Tier {index}'s update period must be 1 to 1,000,000 steps.")]

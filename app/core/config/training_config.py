@@ -1,7 +1,7 @@
 """A run's configuration: one frozen dataclass with the help text that forms, flags and docs show.
 
-Its settings stand in app/core/settings, section by section, with what in plain words can't work.
-Defaults are those of the product. Whether files exist and fit is not known here.
+Its settings stand in the modules of this folder, section by section, each with its checks. Does not
+look at the disk.
 """
 
 from collections.abc import Mapping

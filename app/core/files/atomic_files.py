@@ -1,13 +1,11 @@
 """Atomic writes: a file is written under another name, synced to the disk, then renamed."""
 
 import errno
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any
 
 from app.core.errors import TRY_AGAIN, AppError
 from app.core.files.untrusted_files import PRIVATE_FILE, create_file
@@ -15,7 +13,7 @@ from app.core.files.untrusted_files import PRIVATE_FILE, create_file
 PARTIAL_SUFFIX = ".partial"
 
 
-def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVATE_FILE) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object], *, mode: int = PRIVATE_FILE) -> None:
     """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
 
     An existing file stays whole until the new one is complete; `mode` is the new one's. Raises
@@ -38,22 +36,11 @@ def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVA
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
-    write_atomic(path, lambda aside: _write_bytes(aside, content), mode=mode)
+    write_atomic(path, lambda aside: aside.write_bytes(content), mode=mode)
 
 
 def write_text_atomic(path: Path, text: str, *, mode: int = PRIVATE_FILE) -> None:
     write_bytes_atomic(path, text.encode(), mode=mode)
-
-
-def write_json_atomic(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON; NaN is refused, since it is no JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_bytes_atomic(path, json_bytes(text))
-
-
-def json_bytes(text: str) -> bytes:
-    """JSON as UTF-8. A file's name that is no UTF-8 stands in it as escapes that read back."""
-    return text.encode(errors="backslashreplace")
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -112,10 +99,6 @@ def is_alive(process: int) -> bool:
     except (OSError, OverflowError):
         pass
     return True
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def sync(path: Path) -> None:

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.core.errors import AppError, InputError
-from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
+from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.folders import close_to_others, make_folder
+from app.core.files.json_files import write_json_atomic
 from app.core.files.parsing import parse_json
 from app.core.files.paths import default_home_dir, home_dir
 from app.core.files.untrusted_files import read_regular
@@ -41,7 +42,7 @@ def check_connected(folder: Path) -> None:
     for mount in map(Path, _known_mounts()):
         if place.is_relative_to(mount) and not is_mounted(mount):
             raise InputError(
-                f"The disk with the library isn't connected: {mount} is no mounted disk now, and "
+                f"The disk with the library isn't connected: {mount} is not mounted, and "
                 f"there is no {folder}.",
                 f"Connect it; or make the folder {place} for a new library.",
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import PUT_BACK, InputError
+from app.core.files.data_formats import SPOKEN, file_format
 from app.data.files.dataset_folders import (
     INNER_FOLDER,
     TRAIN_NAMES,
@@ -16,7 +17,6 @@ from app.data.files.dataset_folders import (
     set_name,
 )  # fmt: skip
 from app.data.files.shards import parse_shard
-from app.data.readers.formats import SPOKEN, file_format
 
 _CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
 

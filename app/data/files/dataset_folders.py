@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from app.core.errors import InputError
+from app.core.files.data_formats import bare_name, file_format
 from app.core.files.parsing import parse_json
 from app.data.files.shards import parse_shard, sort_shards
-from app.data.readers.formats import bare_name, file_format
 
 TRAIN_NAMES = ("train",)
 VALID_NAMES = ("valid", "validation", "val", "dev")

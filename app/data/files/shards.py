@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.readers.formats import bare_name
+from app.core.files.data_formats import bare_name
 
 _NUMBERED = re.compile(
     r"((?:[a-z]+(?:[-_][a-z0-9]*[a-z])*)?)[-_.]?(\d+)(?:[-_]of[-_](\d+))?(?:-[0-9a-f]{16})?"

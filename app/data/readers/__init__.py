@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
+from app.core.files.data_formats import FileFormat, file_format
 from app.data.examples import RawRow, RowIssue
 from app.data.readers.arrow import arrow_rows
 from app.data.readers.byte_source import ReadProgress
-from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
 from app.data.readers.json_values import json_values
 from app.data.readers.parquet import parquet_rows

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
+from app.core.files.data_formats import file_format
 from app.data.examples import (
     NO_EMBEDDING,
     REFUSED_BY_TEMPLATE,
@@ -13,7 +14,6 @@ from app.data.examples import (
     IssueKind,
     RowIssue,
 )
-from app.data.readers.formats import file_format
 
 SHOWN_PROBLEMS = 3
 

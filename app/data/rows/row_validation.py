@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.column_mapping import ColumnMapping
+from app.core.files.data_formats import file_format
 from app.data.column_names import is_turn
 from app.data.examples import (
     ChatExample,
@@ -18,7 +19,6 @@ from app.data.examples import (
     RowLocation,
     TextExample,
 )
-from app.data.readers.formats import file_format
 from app.data.rows.message_content import is_empty_system, join_text_parts, with_system
 from app.data.rows.preferences import preference_error
 from app.data.rows.row_schemas import ParsedRow, RowFormat, parse_row

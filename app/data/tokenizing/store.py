@@ -17,6 +17,7 @@ from pathlib import Path
 from app.core.column_mapping import ColumnMapping
 from app.core.config.optimization import Replies
 from app.core.errors import AppError, InputError, RunError
+from app.core.files.data_formats import file_format
 from app.core.files.folders import remove_known_files
 from app.core.system.interruption import StoppedEarly
 from app.core.system.version import package_version
@@ -27,7 +28,6 @@ from app.data.examples import MODEL_KINDS, TOO_COSTLY, ChatExample, Example, Row
 from app.data.files.dataset_files import file_stat
 from app.data.files.fingerprint import WAIT_AND_START, FileContent, file_content
 from app.data.readers import ReadProgress
-from app.data.readers.formats import file_format
 from app.data.rows.bad_rows import raise_on_bad_rows, stopping_error
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.parallel import Chunk, TokenizedChunk, tokenize_chunks

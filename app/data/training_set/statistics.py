@@ -86,8 +86,8 @@ class EpochFacts:
     def batches(self, batch_size: int) -> int:
         return -(-sum(self.rows) // batch_size)
 
-    def steps(self, batch_size: int, gradient_accumulation: int) -> int:
-        return -(-self.batches(batch_size) // gradient_accumulation)
+    def steps(self, batch_size: int, grad_accumulation_steps: int) -> int:
+        return -(-self.batches(batch_size) // grad_accumulation_steps)
 
 
 def epoch_facts(

@@ -51,7 +51,7 @@ class TokenizedFiles:
 
 
 def statistics_of(
-    datasets: Sequence[TokenizedFiles], validation_share: float, seed: int
+    datasets: Sequence[TokenizedFiles], validation_split: float, seed: int
 ) -> tuple[DataStatistics, ...]:
     """The statistics of each dataset as in a run; empty if a file is damaged."""
     if any(path not in one.stores for one in datasets for path in one.files.all_files):
@@ -59,7 +59,7 @@ def statistics_of(
     trains = [one.stored(one.files.train_files) for one in datasets]
     valids = [one.stored(one.files.valid_files) for one in datasets]
     digests = [[store.rows.digests for _, store in train] for train in trains]
-    masks = split_datasets(digests, list(map(bool, valids)), validation_share, seed)
+    masks = split_datasets(digests, list(map(bool, valids)), validation_split, seed)
     return tuple(map(data_statistics, trains, valids, masks))
 
 

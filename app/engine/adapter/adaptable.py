@@ -1,4 +1,4 @@
-"""Which modules of a model's layers can carry an adapter that trains, and that mlx-lm loads."""
+"""Selects the modules of a model's layers that can carry an adapter, as mlx-lm loads one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.system.interruption import interruptible
-from app.engine.model.evaluation_mode import evaluating, training
 from app.engine.model.language_model import CalledModule, LanguageModel
+from app.engine.model.model_structure import evaluating, training
 from app.engine.runtime.untyped import ModuleClass
 
 Modules = Mapping[str, Sequence[CalledModule]]

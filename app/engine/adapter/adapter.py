@@ -8,10 +8,10 @@ import mlx.nn as nn
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, VerificationError
 from app.engine.adapter.adaptable import adaptable, unfit
-from app.engine.adapter.efficient_lora import make_lora_layers_lean
+from app.engine.adapter.efficient_lora import use_efficient_lora
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.parameter_tree import trainable
-from app.engine.runtime.mlx_errors import NO_ADAPTER, plain_model_faults
+from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.runtime.mlx_errors import NO_ADAPTER, model_errors_as_input_errors
 from app.engine.runtime.untyped import JsonObject
 
 
@@ -27,7 +27,7 @@ def add_adapter(model: LanguageModel, config: TrainingConfig) -> tuple[str, ...]
     count, parameters = adapted_layer_count(model, config), _sizes(config)
     there = adaptable(model.layers)
     keys = _chosen(config.keys, list(there)) if config.keys else list(there)
-    with plain_model_faults(NO_ADAPTER):
+    with model_errors_as_input_errors(NO_ADAPTER):
         left_out = unfit(model, {path: there[path] for path in keys})
     keys = [path for path in keys if path not in left_out]
     if config.keys or left_out:
@@ -35,11 +35,11 @@ def add_adapter(model: LanguageModel, config: TrainingConfig) -> tuple[str, ...]
     if is_dora:
         _check_dora(adaptable(model.layers[-count:]), keys)
     mx.random.seed(config.seed)
-    with plain_model_faults(NO_ADAPTER):
+    with model_errors_as_input_errors(NO_ADAPTER):
         model.freeze()
         linear_to_lora_layers(model, count, parameters, use_dora=is_dora)
-    make_lora_layers_lean(model)
-    if not trainable(model):
+    use_efficient_lora(model)
+    if not trainable_parameters(model):
         where = f" in its top {count} layers" if count < len(model.layers) else ""
         raise InputError(f"This model has no modules{where} that can carry such an adapter.")
     return tuple(left_out)

@@ -17,7 +17,7 @@ from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.untyped import ModuleClass
 
 
-def make_lora_layers_lean(model: LanguageModel) -> None:
+def use_efficient_lora(model: LanguageModel) -> None:
     """Give every LoRA layer over a linear module of `model` the leaner call.
 
     The layers stay mlx-lm's in everything else, with the same parameters at the same paths.
@@ -30,19 +30,19 @@ def make_lora_layers_lean(model: LanguageModel) -> None:
             module.__class__ = kind
 
 
-def lora_layers_as_they_were(model: LanguageModel) -> None:
-    """Undo `make_lora_layers_lean`."""
+def restore_lora_layers(model: LanguageModel) -> None:
+    """Undo `use_efficient_lora`."""
     for _, module in model.named_modules():
-        if is_lean(module):
+        if is_efficient(module):
             module.__class__ = type(module).__base__
 
 
 @contextmanager
-def lean_only_outside(model: LanguageModel) -> Iterator[None]:
+def plain_lora_layers(model: LanguageModel) -> Iterator[None]:
     """Inside, lean layers have mlx-lm's own call."""
-    lean = {id(module): module for _, module in model.named_modules() if is_lean(module)}
+    lean = {id(module): module for _, module in model.named_modules() if is_efficient(module)}
     kinds = [type(module) for module in lean.values()]
-    lora_layers_as_they_were(model)
+    restore_lora_layers(model)
     try:
         yield
     finally:
@@ -50,44 +50,44 @@ def lean_only_outside(model: LanguageModel) -> Iterator[None]:
             module.__class__ = kind
 
 
-def has_lean_layers(model: LanguageModel) -> bool:
-    return any(is_lean(module) for _, module in model.named_modules())
+def has_efficient_layers(model: LanguageModel) -> bool:
+    return any(is_efficient(module) for _, module in model.named_modules())
 
 
-def is_lean(module: CalledModule) -> bool:
+def is_efficient(module: CalledModule) -> bool:
     """Whether `module` has the leaner call."""
-    return getattr(type(module), "is_lean", False)
+    return getattr(type(module), "is_efficient", False)
 
 
 @contextmanager
-def gradients_at_once(model: LanguageModel, taught: Set[str]) -> Iterator[None]:
+def eager_lora_gradients(model: LanguageModel, trained: Set[str]) -> Iterator[None]:
     """Inside, a lean layer gives its own gradients before the one of its input.
 
     MLX would leave them for when it has passed the layers below, and keep for them what went into
-    the layer and came back. `taught` are the paths of the parameters that take a gradient: layers
+    the layer and came back. `trained` are the paths of the parameters that take a gradient: layers
     of which none does are left alone.
     """
     lean = {
         id(module): module  # once, though it may stand at two places
         for path, module in model.named_modules()
-        if is_lean(module) and {f"{path}.lora_a", f"{path}.lora_b"} <= taught
+        if is_efficient(module) and {f"{path}.lora_a", f"{path}.lora_b"} <= trained
     }
     eager = list(lean.values())
     try:
         for module in eager:
-            module.is_at_once = True
+            module.is_eager = True
         yield
     finally:
         for module in eager:
-            del module.is_at_once
+            del module.is_eager
 
 
 def _lean_kind(lora: ModuleClass) -> ModuleClass:
     """A subclass of mlx-lm's `LoRALinear`; made here, since mlx-lm may only be imported late."""
 
     class LeanLoRALinear(lora):  # type: ignore[misc]
-        is_lean = True
-        is_at_once = False
+        is_efficient = True
+        is_eager = False
 
         def __call__(self, x: mx.array) -> mx.array:
             # float16 can overflow where float32 does not; bfloat16 has the same range.
@@ -97,7 +97,7 @@ def _lean_kind(lora: ModuleClass) -> ModuleClass:
             scaled = self.lora_b if self.scale == 1 else self.scale * self.lora_b
             down, up = self.lora_a.astype(x.dtype), scaled.astype(x.dtype)
             dropped = self.dropout(x)
-            if self.is_at_once and dropped is x:
+            if self.is_eager and dropped is x:
                 return _sum_with_gradients_at_once(self.linear, x, down, up)
             return mx.addmm(self.linear(x), dropped @ down, up)
 

@@ -1,4 +1,4 @@
-"""Whether mlx-lm takes an exported adapter as it is: its effect on the base model's logits."""
+"""Loads an exported adapter with mlx-lm alone and measures its effect on the base's logits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a model's layers are given of its adapter: all of a tier made ready at once.
+"""The adapter in one vector for each tier, scaled and narrowed at once for the model's layers.
 
 A tier's numbers stand in one float32 vector. Scaling and narrowing that takes two passes; doing it
 in every adapted module takes three small ones each, again for the gradients, and once more where
@@ -11,36 +11,36 @@ from contextlib import contextmanager
 import mlx.core as mx
 import mlx.nn as nn
 
-from app.engine.adapter.efficient_lora import is_lean
+from app.engine.adapter.efficient_lora import is_efficient
 from app.engine.model.adapter_parameters import module_path, read_parameters
 from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import put, trainable
+from app.engine.model.parameter_tree import put, trainable_parameters
 from app.engine.runtime.arrays import ArrayMap
 from app.engine.tiers.plan import TierPlan
 
 
-class AdapterInput:
+class FlatAdapter:
     """Turns each tier's vector into the arrays a forward pass takes, and gradients back."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan) -> None:
         self._model, self._plan = model, plan
-        held = trainable(model)
-        self._paths = tuple(held)
-        self._layers = _all_lean_layers(model, held)
+        parameters = trainable_parameters(model)
+        self._paths = tuple(parameters)
+        self._layers = _all_lean_layers(model, parameters)
         is_cut = any(slot.start is not None for slot in plan.slots)
         dtype = None if is_cut else activation_dtype(model)
         self._dtype = dtype
         if dtype is None:
             return
         # Only told apart by shape and dtype; never computed.
-        self._forms = {path: mx.zeros(array.shape, dtype) for path, array in held.items()}
-        scales = {path: mx.full(held[path].shape, self._scale(path)) for path in held}
-        self._scales = [plan.gathered(tier, scales) for tier in range(len(plan.tiers))]
+        self._forms = {path: mx.zeros(array.shape, dtype) for path, array in parameters.items()}
+        scales = {path: mx.full(parameters[path].shape, self._scale(path)) for path in parameters}
+        self._scales = [plan.flatten(tier, scales) for tier in range(len(plan.tiers))]
         mx.eval(self._scales)
 
     @property
-    def is_made_ready(self) -> bool:
+    def is_flat(self) -> bool:
         """Whether vectors are scaled and narrowed here; else the layers do it, each its own.
 
         They do where a parameter is shared between tiers, and where not every adapted module is a
@@ -49,32 +49,32 @@ class AdapterInput:
         return self._dtype is not None
 
     @contextmanager
-    def given(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
+    def applied(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
         """Inside, the model's layers take what is made of the tiers' `vectors`, told by path.
 
         Where nothing is made ready, they take what the model holds. Afterwards the model holds
         what it held, and no placeholders of tracing.
         """
-        held = read_parameters(self._model, self._paths)
-        arrays = held if self._dtype is None else self._arrays(vectors, self._dtype)
+        parameters = read_parameters(self._model, self._paths)
+        arrays = parameters if self._dtype is None else self._arrays(vectors, self._dtype)
         scales = {path: layer.scale for path, layer in self._layers.items()}
         try:
-            self._put(arrays, dict.fromkeys(scales, 1.0) if self.is_made_ready else scales)
+            self._put(arrays, dict.fromkeys(scales, 1.0) if self.is_flat else scales)
             yield arrays
         finally:
-            self._put(held, scales)
+            self._put(parameters, scales)
 
     def gradient(self, tier: int, found: ArrayMap) -> mx.array:
-        """A tier's gradient in one float32 vector, of those of what was `given`."""
-        gathered = self._plan.gathered(tier, found)
-        return gathered * self._scales[tier] if self.is_made_ready else gathered
+        """A tier's gradient in one float32 vector, of those of what was `applied`."""
+        vector = self._plan.flatten(tier, found)
+        return vector * self._scales[tier] if self.is_flat else vector
 
     def _arrays(self, vectors: Sequence[mx.array], dtype: mx.Dtype) -> ArrayMap:
         ready = {
             tier: (vector * scale).astype(dtype)
             for tier, (vector, scale) in enumerate(zip(vectors, self._scales, strict=True))
         }
-        return self._plan.scattered(ready, self._forms)
+        return self._plan.unflatten(ready, self._forms)
 
     def _put(self, arrays: ArrayMap, scales: Mapping[str, float]) -> None:
         put(self._model, arrays)
@@ -89,7 +89,7 @@ def _all_lean_layers(model: LanguageModel, paths: ArrayMap) -> dict[str, nn.Modu
     """By path, the modules that hold an adapter; none if one of them is of another kind."""
     modules = dict(model.named_modules())
     layers = {path: modules[path] for path in dict.fromkeys(map(module_path, paths))}
-    return layers if all(map(is_lean, layers.values())) else {}
+    return layers if all(map(is_efficient, layers.values())) else {}
 
 
 def activation_dtype(model: LanguageModel) -> mx.Dtype | None:
@@ -98,7 +98,7 @@ def activation_dtype(model: LanguageModel) -> mx.Dtype | None:
 
     Nothing is computed. float16 can overflow where float32 does not.
     """
-    layers = list(_all_lean_layers(model, trainable(model)).values())
+    layers = list(_all_lean_layers(model, trainable_parameters(model)).values())
     seen: set[mx.Dtype] = set()
     linears = [layer["linear"] for layer in layers]
 

@@ -18,7 +18,7 @@ from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text, short_repr
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
 from app.engine.runtime.untyped import JsonObject
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
@@ -29,7 +29,7 @@ _MOST_CONFIG_BYTES = 2**20
 _OTHER = "Choose another adapter, or another base model."
 
 
-def with_settings_of(config: TrainingConfig, folder: Path) -> TrainingConfig:
+def with_adapter_settings(config: TrainingConfig, folder: Path) -> TrainingConfig:
     """`config` with method, rank, scale, layers and modules of the adapter in `folder`.
 
     Raises InputError where there is none that can be continued.
@@ -60,7 +60,7 @@ def with_settings_of(config: TrainingConfig, folder: Path) -> TrainingConfig:
         raise InputError(message, error.hint) from error
 
 
-def lay_weights(model: LanguageModel, folder: Path) -> str:
+def load_starting_weights(model: LanguageModel, folder: Path) -> str:
     """Put the adapter in `folder` into `model`, which carries one of its settings; its digest.
 
     Raises InputError where the two don't fit, naming the first part.
@@ -72,13 +72,13 @@ def lay_weights(model: LanguageModel, folder: Path) -> str:
         raise InputError(
             f"{folder / ADAPTER_FILE} can't be read: {error_text(error)}.", _OTHER
         ) from error
-    own = trainable(model)
+    own = trainable_parameters(model)
     _check_fits(folder, saved, own)
     weights = {path: saved[path].astype(array.dtype) for path, array in own.items()}
     if bad := [path for path in weights if not mx.isfinite(weights[path]).all().item()]:
         raise InputError(f"The adapter in {folder} has no finite numbers in {bad[0]}.", _OTHER)
     write_parameters(model, weights)
-    return digest_of_weights(trainable(model))
+    return digest_of_weights(trainable_parameters(model))
 
 
 def read_stiffness(folder: Path, parameters: ArrayMap) -> Arrays | None:

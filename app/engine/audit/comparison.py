@@ -1,6 +1,6 @@
-"""Before a run: what its fast paths make of a few examples, beside the model's own code.
+"""Compares loss and gradients of a run's fast paths with those of the model's own code.
 
-The model's own code is mlx-lm's, with mlx-lm's own LoRA layers and MLX's own attention, given one
+That is mlx-lm's code, with mlx-lm's own LoRA layers and MLX's own attention, called with one
 unpadded example at a time. Loss and gradients of a path that differs are not to be trusted, and the
 run goes without it. The examples are long enough for each path to be taken that the run takes.
 """
@@ -18,23 +18,23 @@ from app.core.errors import InputError
 from app.core.system.interruption import interruptible
 from app.engine.adapter.bare_model import BareModel
 from app.engine.adapter.efficient_lora import (
-    has_lean_layers,
-    lean_only_outside,
-    lora_layers_as_they_were,
+    has_efficient_layers,
+    plain_lora_layers,
+    restore_lora_layers,
 )
-from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.adapter.flat_adapter import FlatAdapter
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.execution.attention import MIN_LENGTH
 from app.engine.execution.execution import Execution, FastPaths, Objective
-from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 from app.engine.model.adapter_parameters import read_parameters
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import put, trainable
+from app.engine.model.model_structure import evaluating
+from app.engine.model.parameter_tree import put, trainable_parameters
 from app.engine.runtime.arrays import ArrayMap, Arrays, number
-from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
+from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
 from app.engine.runtime.tolerances import GRADIENTS
 from app.engine.tiers.plan import TierPlan
 
@@ -52,24 +52,24 @@ Gradients = ArrayMap
 @dataclass(frozen=True)
 class Compared:
     fast: FastPaths
-    """Those of the wanted ones that compute what the model's own code computes."""
+    """The wanted paths that agree with the model's own code."""
     left_out: tuple[str, ...] = ()
     """Names of the others."""
     is_finite: bool = True
     """False where the model's own numbers were none: then nothing could be compared."""
 
 
-def compared_with_own_code(
+def compare_with_own_code(
     model: LanguageModel, plan: TierPlan, wanted: FastPaths, longest: int
 ) -> Compared:
-    """Which of the paths `wanted` compute what the model's own code computes.
+    """Drop the paths of `wanted` that don't agree with the model's own code.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
-    has_lean = wanted.has_efficient_lora and has_lean_layers(model)
+    has_lean = wanted.has_efficient_lora and has_efficient_layers(model)
     wanted = replace(wanted, has_efficient_lora=has_lean)
-    with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
+    with evaluating(model), model_errors_as_input_errors(NO_GRADIENTS), interruptible:
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
@@ -78,7 +78,7 @@ def compared_with_own_code(
         good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
         good = replace(good, has_split_divergence=trial.agrees_on_divergence(good))
     if wanted.has_efficient_lora and not good.has_efficient_lora:
-        lora_layers_as_they_were(model)
+        restore_lora_layers(model)
     left_out = [name for name, field in _PATHS.items() if _has(wanted, field) > _has(good, field)]
     return Compared(good, tuple(left_out))
 
@@ -127,17 +127,17 @@ class _Trial:
     """Some examples, and what the model's own code makes of them."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan, longest: int) -> None:
-        self._model, self._plan = model, plan.restricted_to(trainable(model))
+        self._model, self._plan = model, plan.restricted_to(trainable_parameters(model))
         long = (min(_LONG, longest),) if longest >= MIN_LENGTH else ()
         self._lengths = (*long, *_SHORT)
         random = np.random.default_rng(0)
-        with plain_model_faults(NO_GRADIENTS):
+        with model_errors_as_input_errors(NO_GRADIENTS):
             logits = model(mx.zeros((1, 4), mx.int32))
         vocabulary, self._dtype = logits.shape[-1], logits.dtype
         # One more than is read: the last is only to be predicted.
         self._rows = [random.integers(0, vocabulary, n + 1).astype(np.int32) for n in self._lengths]
         self._check_order()
-        for path, array in trainable(model).items():
+        for path, array in trainable_parameters(model).items():
             if path.endswith("lora_b"):
                 values = random.normal(0, _PULL, array.shape).astype(np.float32)
                 put(model, {path: mx.array(values, array.dtype)})
@@ -149,7 +149,7 @@ class _Trial:
         tokens = mx.array(self._rows[0][None, : _SHORT[0]])
         half = tokens.shape[1] // 2
         others = mx.concatenate([tokens[:, :half], tokens[:, half:][:, ::-1]], axis=1)
-        with plain_model_faults(NO_GRADIENTS):
+        with model_errors_as_input_errors(NO_GRADIENTS):
             before, after = (_finite(self._model(t)[:, :half]) for t in (tokens, others))
             is_alike = _is_near(after, before, self._dtype)
         if not is_alike:
@@ -196,21 +196,21 @@ class _Trial:
         )
 
     def _by_own_code(self) -> tuple[mx.array, Gradients]:
-        model, held = self._model, trainable(self._model)
+        model, parameters = self._model, trainable_parameters(self._model)
         total: Arrays = {}
         loss_sum = mx.array(0.0)
 
         def loss_of(parameters: Gradients, *inputs: mx.array) -> mx.array:
             put(model, parameters)
-            return summed_loss(model, None, *inputs)
+            return sum_cross_entropy(model, None, *inputs)
 
-        with plain_model_faults(NO_GRADIENTS), lean_only_outside(model):
+        with model_errors_as_input_errors(NO_GRADIENTS), plain_lora_layers(model):
             for row in self._rows:
                 inputs = loss_inputs(_batch([row], is_packed=False), None)
-                loss, found = mx.value_and_grad(loss_of)(held, *inputs)
+                loss, found = mx.value_and_grad(loss_of)(parameters, *inputs)
                 total = {path: total.get(path, 0) + found[path] for path in found}
                 loss_sum = loss_sum + loss
-                put(model, held)
+                put(model, parameters)
                 mx.eval(loss, total)
         return loss_sum, {path: array.astype(mx.float32) for path, array in total.items()}
 
@@ -220,26 +220,26 @@ class _Trial:
         is_split = len(rows) > len(_SHORT) and not fast.is_packed
         parts = [rows[:2], rows[2:]] if is_split else [rows]
         batches = [_batch(part, fast.is_packed) for part in parts]
-        with nullcontext() if fast.has_efficient_lora else lean_only_outside(self._model):
+        with nullcontext() if fast.has_efficient_lora else plain_lora_layers(self._model):
             found = [self._by_layers(fast, batch) for batch in batches]
         losses, gradients = zip(*found, strict=True)
         return sum(losses), {path: sum(one[path] for one in gradients) for path in gradients[0]}
 
     def _by_layers(
-        self, fast: FastPaths, batch: Batch, objective: Objective = summed_loss
+        self, fast: FastPaths, batch: Batch, objective: Objective = sum_cross_entropy
     ) -> tuple[mx.array, Gradients]:
-        held, tiers = trainable(self._model), range(len(self._plan.tiers))
-        made = AdapterInput(self._model, self._plan)
+        parameters, tiers = trainable_parameters(self._model), range(len(self._plan.tiers))
+        adapter = FlatAdapter(self._model, self._plan)
         function = Execution(self._model, fast).gradient_function(
-            made, tuple(held), batch.read_lengths, objective
+            adapter, tuple(parameters), batch.input_lengths, objective
         )
-        read = read_parameters(self._model, held)
-        vectors = [self._plan.gathered(tier, read) for tier in tiers]
+        read = read_parameters(self._model, parameters)
+        vectors = [self._plan.flatten(tier, read) for tier in tiers]
         loss, found = function(vectors, *loss_inputs(batch, fast.head))
-        gradients = {tier: made.gradient(tier, found) for tier in tiers}
-        scattered = self._plan.scattered(gradients, held)
-        mx.eval(loss, scattered)
-        return loss, {path: array.astype(mx.float32) for path, array in scattered.items()}
+        gradients = {tier: adapter.gradient(tier, found) for tier in tiers}
+        arrays = self._plan.unflatten(gradients, parameters)
+        mx.eval(loss, arrays)
+        return loss, {path: array.astype(mx.float32) for path, array in arrays.items()}
 
 
 def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:

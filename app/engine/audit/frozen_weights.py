@@ -1,4 +1,4 @@
-"""Whether the base model's weights are the same bits as when the run began.
+"""Checks that the base model's weights keep their bits during a run.
 
 Knows nothing of steps. A sum of bits stands for each array, so two numbers that change places
 within an array are not seen.
@@ -10,7 +10,7 @@ import numpy as np
 from app.core.errors import VerificationError
 from app.engine.audit.verification import OWN_FAULT
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import parameters, trainable
+from app.engine.model.parameter_tree import parameters, trainable_parameters
 from app.engine.runtime.arrays import ArrayMap
 
 
@@ -46,6 +46,6 @@ def _sums(model: LanguageModel) -> dict[str, int]:
 
 
 def _frozen(model: LanguageModel) -> ArrayMap:
-    trained = trainable(model)
+    trained = trainable_parameters(model)
     every = parameters(model).items()
     return {path: array for path, array in every if path not in trained and array.size}

@@ -1,6 +1,6 @@
-"""Audits the slow clock: whether its lessons come when they are due, and by their weight.
+"""Audits the slow clock: each lesson comes when it is due, and counts by its weight.
 
-Goes by the configuration, and by samples of the gradients that an UpdateAudit follows anyway.
+Uses the configuration, and samples of the gradients that an UpdateAudit follows anyway.
 """
 
 import math
@@ -21,7 +21,7 @@ _LEAST = 1e-4
 
 
 class LessonParts(NamedTuple):
-    """What is kept of a lesson until its step is computed; arrays on the device."""
+    """The parts of a lesson that its check needs, as arrays on the device."""
 
     sampled: mx.array
     """[3, samples]: gradients of the task, of the lesson, and of both together."""
@@ -42,7 +42,7 @@ class LessonAudit:
     def observe(
         self, task: Gradients, lesson: Lesson | None, both: Gradients
     ) -> LessonParts | None:
-        """What `check` needs of a step's gradients, lazy; None without a lesson."""
+        """The input of `check` from a step's gradients, lazy; None without a lesson."""
         if lesson is None:
             return None
         sampled = [

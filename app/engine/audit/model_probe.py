@@ -1,4 +1,4 @@
-"""Tries a loaded model before its run: what it is, and which fast paths compute what it computes.
+"""Probes a loaded model before its run: its structure, and the fast paths that are right for it.
 
 One probe, whose findings are frozen and kept in the run's manifest. Knows no architecture.
 """
@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.adapter.flat_adapter import activation_dtype
-from app.engine.audit.comparison import compared_with_own_code
-from app.engine.execution.batch_layout import Batching, choosing_batching
+from app.engine.audit.comparison import compare_with_own_code
+from app.engine.execution.batch_layout import BatchLayout, choose_batch_layout
 from app.engine.execution.execution import FastPaths
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import find_head, vocabulary_of
-from app.engine.model.module_paths import layers_of
+from app.engine.model.lm_head import split_model, vocabulary_of
+from app.engine.model.model_structure import find_layers_path
 from app.engine.tiers.plan import TierPlan
 
 TRAITS_KEY = "model_traits"
@@ -23,7 +23,7 @@ TRAITS_KEY = "model_traits"
 
 @dataclass(frozen=True)
 class ModelTraits:
-    """What was found out about a model by trying it, in plain values."""
+    """The findings of a probe, in plain values."""
 
     layers_path: str | None
     """Dotted path of the list of its layers."""
@@ -50,7 +50,7 @@ class Probed:
     traits: ModelTraits
     fast: FastPaths
     """The fast paths that the run takes."""
-    batching: Batching
+    batching: BatchLayout
 
 
 def probing(
@@ -69,19 +69,19 @@ def probing(
     resumes. The model stays as it is, but for lean LoRA layers that are left out. Raises InputError
     for a model that can't be trained.
     """
-    head = find_head(model)
-    tried = yield from choosing_batching(model, head, rows, settings, saved)
+    head = split_model(model)
+    tried = yield from choose_batch_layout(model, head, rows, settings, saved)
     yield StageChanged("Checking gradients against the model's own code")
     wanted = FastPaths(head, recomputes_layers, is_packed=tried.batching.is_packed)
-    found = compared_with_own_code(model, make_plan(), wanted, longest - 1)
+    found = compare_with_own_code(model, make_plan(), wanted, longest - 1)
     if not found.is_finite:
         yield LogMessage(_NOT_COMPARED, is_warning=True)
     for name in found.left_out:
-        yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
+        yield LogMessage(f"Left out, because it changes this model's gradients: {name}.", True)
     head = found.fast.head
     dtype = activation_dtype(model)
     traits = ModelTraits(
-        layers_path=layers_of(model),
+        layers_path=find_layers_path(model),
         trunk_path=head.trunk_path if head else None,
         vocabulary=vocabulary_of(model, head),
         activation_dtype=None if dtype is None else str(dtype),
@@ -94,6 +94,6 @@ def probing(
 
 
 _NOT_COMPARED = (
-    "In a trial the model's own gradients were not finite, so what computes them faster here could "
-    "not be compared with its own code."
+    "The model's own gradients were not finite in a trial, so the faster ways to compute them "
+    "could not be compared with its own code."
 )

@@ -1,6 +1,6 @@
-"""Audits every update: what the model holds against what configuration and gradients ask for.
+"""Audits every update: compares the model with the update that settings and gradients ask for.
 
-Of each parameter some numbers are sampled. The host works out in float64, by `update_rules`, what
+Some numbers of each parameter are sampled. The host computes in float64, by `update_rules`, what
 AdamW makes of their gradients, and compares that with the model. Of all other numbers the device
 checks that each is what the optimizer meant to write, and that none moved further than AdamW can.
 """
@@ -60,7 +60,7 @@ class UpdateAudit:
         lasting clock's center and stiffness, by path."""
         self._rules, self._plan = rules, plan
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
-        self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
+        self._tiers = [SampledTier(slots, parameters, each) for slots in plan.slices_by_tier]
         self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
         """Of each tier's sampled numbers, in its vector."""
         self._observations: dict[tuple[tuple[int, ...], ...], ArrayFunction] = {}
@@ -69,12 +69,12 @@ class UpdateAudit:
         for k, tier in enumerate(self._tiers):
             counts = (int(number(found[k])) for found in (state.fired_counts, state.pending_counts))
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
-            read = np.array(plan.gathered(k, parameters)[self.positions[k]])
+            read = np.array(plan.flatten(k, parameters)[self.positions[k]])
             if not np.array_equal(read, tier.values, equal_nan=True):
                 raise VerificationError(f"Tier {k} is not read from its own parameters.", OWN_FAULT)
             if anchor:
                 tier.tie(*anchor)
-                center, stiffness = (plan.gathered(k, arrays) for arrays in anchor)
+                center, stiffness = (plan.flatten(k, arrays) for arrays in anchor)
                 self._anchors.append((center, stiffness))
         mx.eval(self._anchors)
 
@@ -97,7 +97,7 @@ class UpdateAudit:
             self._observations[key] = maybe_compile(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
-        found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]
+        found = [self._plan.flatten(k, parameters) for k in range(len(self._tiers))]
         return self._observations[key](
             gradients, dict(wanted), found, list(before), list(after),
             mx.array(allowed, mx.float32), self.positions, self._anchors,

@@ -1,6 +1,6 @@
-"""The numbers of a tier that an audit follows on the host, and the rest as the device measures it.
+"""Samples of a tier that an audit follows on the host, and the device's measures of the rest.
 
-What must be true of them is not known here.
+Knows no rule for them.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Whether the weights did what the tier plan says: measured from the model, not from a counter."""
+"""Verifies the movement of the weights against the tier plan, measured from the model itself."""
 
 import itertools
 import math
@@ -57,8 +57,8 @@ class MovementMeter:
         self._plan = plan
         self._start = self.read(start)
         self._layers = adapted_layers(start)
-        self._ends = [_ends(slots, start) for slots in plan.of_tier]
-        self._spans = [_spans(slots, start) for slots in plan.of_tier]
+        self._ends = [_ends(slots, start) for slots in plan.slices_by_tier]
+        self._spans = [_spans(slots, start) for slots in plan.slices_by_tier]
         self._measure = maybe_compile(_measuring(plan, self._spans))
 
     def read(self, parameters: ArrayMap) -> list[mx.array]:
@@ -68,7 +68,7 @@ class MovementMeter:
     def measure(
         self, before: Sequence[mx.array], after: ArrayMap
     ) -> tuple[mx.array, list[mx.array]]:
-        """What moved from what was read before to the parameters of now, and these read.
+        """The movement from the vectors `before` to the parameters `after`, and `after` as vectors.
 
         The first is a lazy float32 vector: per span the squared delta, per span the squared
         drift, and per tier 1.0 if a number changed.
@@ -87,7 +87,7 @@ class MovementMeter:
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))
             parts = np.split(changed, self._ends[tier][:-1])
-            for slot, part in zip(self._plan.of_tier[tier], parts, strict=True):
+            for slot, part in zip(self._plan.slices_by_tier[tier], parts, strict=True):
                 has_moved[slot.path] = has_moved.get(slot.path, False) or bool(part.any())
         return [path for path, moved in has_moved.items() if not moved]
 
@@ -130,23 +130,23 @@ Span = tuple[int | None, int]
 
 
 def _read(plan: TierPlan, parameters: ArrayMap) -> list[mx.array]:
-    return [plan.gathered(tier, parameters) for tier in range(len(plan.tiers))]
+    return [plan.flatten(tier, parameters) for tier in range(len(plan.tiers))]
 
 
 def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> ArrayFunction:
-    """What `measure` gives, as a function of arrays alone; no method, which would hold its meter
+    """`MovementMeter.measure` as a function of arrays alone; a method would hold its meter
     in a circle and keep the weights in memory after the run."""
 
     def measured(
         before: list[mx.array], after: Arrays, start: list[mx.array]
     ) -> tuple[mx.array, list[mx.array]]:
-        held = _read(plan, after)
+        vectors = _read(plan, after)
         deltas, drifts, changed = [], [], []
-        for old, new, first, spans in zip(before, held, start, spans_of, strict=True):
+        for old, new, first, spans in zip(before, vectors, start, spans_of, strict=True):
             deltas += _sums(mx.square(new - old), spans)
             drifts += _sums(mx.square(new - first), spans)
             changed.append(mx.any(new != old).astype(mx.float32))
-        return mx.stack([*deltas, *drifts, *changed]), held
+        return mx.stack([*deltas, *drifts, *changed]), vectors
 
     return measured
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from app.core.errors import RunError
 from app.data.tokens.view import TokenView
-from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, kinds_of_batches
+from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, make_buckets
 
 MAX_SHAPES = 16
 """Each shape is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
@@ -61,12 +61,12 @@ class BatchShape:
         return rows, length - len(self.places) // rows
 
     @property
-    def read_lengths(self) -> tuple[int, ...]:
+    def input_lengths(self) -> tuple[int, ...]:
         """If packed, of each place; otherwise none."""
         return tuple(place - 1 for place in self.places) if self.is_packed else ()
 
     def with_longest(self, length: int) -> "BatchShape":
-        """The same with room for an example of so many tokens."""
+        """This shape with room for an example of so many tokens."""
         if self.is_packed:
             return BatchShape((max(length, self.longest), *self.places[1:]), True)
         return BatchShape((max(length, self.longest),) * len(self.places))
@@ -98,7 +98,7 @@ class Batch:
         return np.delete(np.arange(self.tokens.shape[1]), last)
 
     @property
-    def read_lengths(self) -> tuple[int, ...]:
+    def input_lengths(self) -> tuple[int, ...]:
         """Of a packed batch: how many tokens the model reads of each place."""
         return tuple(place - 1 for place in self.places)
 
@@ -113,7 +113,7 @@ class Batch:
         return Batch(self.tokens[:, columns], self.trained[:, columns], places)
 
 
-class Batches:
+class BatchLoader:
     """The batches of a dataset, addressed by number, or each once for evaluation."""
 
     def __init__(
@@ -136,7 +136,7 @@ class Batches:
         self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
         lengths = examples.epoch_lengths if is_packed else _in_steps(examples.epoch_lengths)
         worth_it = len(self) // (FEWEST_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
-        self._kinds = kinds_of_batches(
+        self._kinds = make_buckets(
             lengths,
             batch_size,
             strata=MAX_STRATA if is_packed else 1,
@@ -144,7 +144,7 @@ class Batches:
             enough_padding=0.0 if has_free_shapes else ENOUGH_PADDING,
         )
         self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]
-        """Those of all batches, distinct."""
+        """The distinct shapes of all batches."""
         self._smallest_first = sorted(self.shapes, key=lambda shape: shape.cells)
 
     def __len__(self) -> int:
@@ -158,7 +158,7 @@ class Batches:
         batches = self._arranged(random)
         return [rows[batches[i]] for i in random.permutation(len(batches))]
 
-    def endless(self, seed: int, start: int = 0) -> Iterator[Batch]:
+    def infinite(self, seed: int, start: int = 0) -> Iterator[Batch]:
         """Batch number `start` of the run and all that follow, epoch after epoch."""
         epoch, skip = divmod(start, len(self))
         while True:
@@ -217,7 +217,7 @@ class Batches:
         return batch
 
     def _smallest_shape(self, lengths: npt.NDArray[np.int64]) -> BatchShape:
-        """That has a place for each of a batch's examples, the longest first."""
+        """The smallest shape with a place for each of a batch's examples, the longest first."""
         return next(
             shape
             for shape in self._smallest_first

@@ -1,4 +1,4 @@
-"""Which examples can share a batch: few shapes, little padding, another choice every epoch.
+"""Sorts examples into buckets of batches: few shapes, little padding, a new choice every epoch.
 
 Sorted by length, the examples are cut into strata of one size, and a batch takes as many from each
 as it does from the others. A shape says how much room a batch has for an example of each stratum,
@@ -50,19 +50,19 @@ class Kind:
         )
 
 
-def kinds_of_batches(
+def make_buckets(
     lengths: Ints, batch_size: int, strata: int, most: int, enough_padding: float
 ) -> list[Kind]:
     """The kinds that an epoch of batches has, with the least padding that `most` kinds can have.
 
     There are fewer where those leave no more than `enough_padding`, a share of all tokens.
     """
-    cut = _Strata(lengths, batch_size, min(strata, batch_size))
+    cut = _LengthStrata(lengths, batch_size, min(strata, batch_size))
     ends = _best_ends(cut, most, lengths.sum() / (1 - enough_padding))
     return [cut.kind(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-class _Strata:
+class _LengthStrata:
     """The examples in strata, each in the order in which they go to batches."""
 
     def __init__(self, lengths: Ints, batch_size: int, count: int) -> None:
@@ -109,7 +109,7 @@ class _Strata:
         return max(_SHORTEST, int(self._lengths[found].max())) if len(found) else _SHORTEST
 
 
-def _best_ends(cut: _Strata, most: int, enough: float) -> list[int]:
+def _best_ends(cut: _LengthStrata, most: int, enough: float) -> list[int]:
     """After which batches a kind ends, ascending, the last one included."""
     growing, shrinking = cut.rooms()
     at = _possible_cuts(growing, shrinking)

@@ -10,22 +10,22 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from app.engine.batches.batches import Batch, Batches, BatchShape
+from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 
 _STREAM = 11
 """Apart from the random numbers that the seed gives elsewhere."""
 
-_Place = tuple[Batches, npt.NDArray[np.intp]]
+_Place = tuple[BatchLoader, npt.NDArray[np.intp]]
 """A batch as the indexes of its examples."""
 
 
-class TrainingBatches:
-    def __init__(self, early: Batches | None, others: Batches | None) -> None:
+class TrainingBatchLoader:
+    def __init__(self, early: BatchLoader | None, others: BatchLoader | None) -> None:
         """One of them may be missing."""
         self._early, self._others = early, others
         self._parts = [part for part in (early, others) if part is not None]
         self.shapes = list(dict.fromkeys(shape for part in self._parts for shape in part.shapes))
-        """Those of all batches, distinct."""
+        """The distinct shapes of all batches."""
 
     @property
     def early_shapes(self) -> list[BatchShape]:
@@ -49,7 +49,7 @@ class TrainingBatches:
                     seen.add(shape)
                     yield part.blank(shape)
 
-    def endless(self, seed: int, start: int = 0) -> Iterator[Batch]:
+    def infinite(self, seed: int, start: int = 0) -> Iterator[Batch]:
         """Batch number `start` of the run and all that follow, epoch after epoch."""
         epoch, skip = divmod(start, len(self))
         while True:

@@ -20,7 +20,7 @@ class Anchor:
     """Where earlier runs left the adapter, and how stiffly each number is tied to it."""
 
     center: list[mx.array]
-    """θ⁰, per tier: a float32 vector in the order of `TierPlan.gathered`."""
+    """θ⁰, per tier: a float32 vector in the order of `TierPlan.flatten`."""
     stiffness: list[mx.array]
     """s ≥ 0, likewise; its mean is 1 for each earlier run."""
     strength: float
@@ -46,8 +46,8 @@ def anchor_of(
     if not stiffness or not strength:
         return None
     tiers = range(len(plan.tiers))
-    center = [plan.gathered(tier, start) for tier in tiers]
-    stiff = [plan.gathered(tier, stiffness) for tier in tiers]
+    center = [plan.flatten(tier, start) for tier in tiers]
+    stiff = [plan.flatten(tier, stiffness) for tier in tiers]
     mx.eval(center, stiff)
     return Anchor(center, stiff, strength)
 
@@ -73,7 +73,7 @@ def stiffness_after(
     # A run that has learned nothing ties nothing.
     shares = {t: mx.where(mean > 0, v / mx.maximum(mean, 1e-37), 0.0) for t, v in moments.items()}
     wide = {path: mx.zeros(array.shape) for path, array in parameters.items()}
-    found = plan.scattered(shares, wide)
+    found = plan.unflatten(shares, wide)
     if before:
         found = {path: array + before[path].astype(mx.float32) for path, array in found.items()}
     narrow = {path: array.astype(mx.bfloat16) for path, array in found.items()}

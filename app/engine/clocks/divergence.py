@@ -1,6 +1,6 @@
 """KL divergence of a tuned model from its base: the sum over trained tokens, in nats.
 
-KL(base ‖ tuned), so that the tuned model must keep whatever its base finds likely. Where the head
+It is KL(base ‖ tuned), so the tuned model must keep all that its base finds likely. Where the head
 was found, logits exist for some rows at a time only, as for the loss; the base's own are computed
 anew each time and never kept.
 """
@@ -10,12 +10,12 @@ import mlx.core as mx
 from app.engine.adapter.bare_model import BareModel
 from app.engine.execution.losses import flat_hidden, in_chunks, summed_over_chunks
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head
+from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.custom_gradients import custom_function
 
 
 def summed_divergence(
-    bare: BareModel, model: LanguageModel, head: Head | None, *inputs: mx.array
+    bare: BareModel, model: LanguageModel, head: SplitModel | None, *inputs: mx.array
 ) -> mx.array:
     """Σ KL(base ‖ model) over the trained tokens; `inputs` as of `losses.loss_inputs`."""
     if head is None:
@@ -31,9 +31,9 @@ def summed_divergence(
 
 
 def summed_divergence_alone(
-    bare: BareModel, model: LanguageModel, head: Head | None, *inputs: mx.array
+    bare: BareModel, model: LanguageModel, head: SplitModel | None, *inputs: mx.array
 ) -> mx.array:
-    """The same where no gradient is wanted."""
+    """`summed_divergence` without a gradient."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
     tokens, positions, _targets, weights, _places = inputs
@@ -60,7 +60,9 @@ def _of_all_logits(
     return mx.where(trained > 0, found, 0.0).sum()
 
 
-def _of_rows(head: Head, hidden: mx.array, base_hidden: mx.array, weights: mx.array) -> mx.array:
+def _of_rows(
+    head: SplitModel, hidden: mx.array, base_hidden: mx.array, weights: mx.array
+) -> mx.array:
     """Of some rows, with few passes over the logits for the gradient: softmax − base's softmax."""
     base = head.logits(base_hidden).astype(mx.float32)
 

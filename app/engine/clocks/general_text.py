@@ -16,7 +16,7 @@ MOST_TOKENS = 128
 """Of a text: most tokenizers need about 100."""
 
 
-def opening_general_text(
+def open_general_text(
     base: BaseModel, use: str, path: Path | None = None
 ) -> Generator[Event, None, TokenView]:
     """The rows of `path`, or those that come with Nestling for one `use`: "lessons" or "meter".

@@ -13,8 +13,8 @@ import mlx.core as mx
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage
 from app.data.tokens.view import tokens_digest
-from app.engine.batches.batches import Batch, Batches, BatchShape
-from app.engine.clocks.general_text import opening_general_text
+from app.engine.batches.batches import Batch, BatchLoader, BatchShape
+from app.engine.clocks.general_text import open_general_text
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.arrays import number
 
@@ -27,7 +27,7 @@ _STREAM = 11
 class SlowClock:
     """Which rows are the lesson of which step: a function of the seed alone."""
 
-    batches: Batches
+    batches: BatchLoader
     texts: int
     every: int
     weight: float
@@ -44,7 +44,7 @@ class SlowClock:
         """The rows of optimizer step `step` (1-based); None where it is no lesson's."""
         if step % self.every:
             return None
-        return next(self.batches.endless(self.seed + _STREAM, start=step // self.every - 1))
+        return next(self.batches.infinite(self.seed + _STREAM, start=step // self.every - 1))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Lesson:
     divergence: mx.array
     """The sum over its trained tokens, in nats, before the step's update: a scalar array."""
     gradients: Mapping[int, mx.array]
-    """Of that sum, by tier: float32 vectors in the order of `TierPlan.gathered`."""
+    """Of that sum, by tier: float32 vectors in the order of `TierPlan.flatten`."""
     tokens: int
     """Trained ones."""
 
@@ -68,19 +68,21 @@ class Lesson:
         return number(self.divergence) / self.tokens
 
 
-def lesson_rows(config: TrainingConfig) -> int:
+def lesson_batch_size(config: TrainingConfig) -> int:
     """Half as many as a step trains on, at least one."""
     return max(1, config.batch_size * config.grad_accumulation_steps // 2)
 
 
-def opening_slow_clock(
+def open_slow_clock(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, SlowClock | None]:
     """None where it is off. Reports how far it is; raises AppError where the text can't be used."""
     if not config.slow_every:
         return None
-    view = yield from opening_general_text(base, "lessons", config.slow_text)
-    batches = Batches(view, lesson_rows(config), vocabulary=vocabulary, most_shapes=_SHAPES)
+    view = yield from open_general_text(base, "lessons", config.slow_text)
+    batches = BatchLoader(
+        view, lesson_batch_size(config), vocabulary=vocabulary, most_shapes=_SHAPES
+    )
     return SlowClock(
         batches, len(view), config.slow_every, config.slow_weight, config.seed, tokens_digest(view)
     )

@@ -1,14 +1,14 @@
-"""Measuring a model without training it: validation loss, and questions answered exactly."""
+"""Measures a model without training it: validation loss, and questions answered exactly."""
 
 from collections.abc import Generator
 
 import mlx.core as mx
 
-from app.engine.batches.batches import Batch, Batches
+from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.execution.execution import Execution, FastPaths
-from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss_alone
+from app.engine.execution.losses import exact_answers, loss_inputs, sum_cross_entropy_eval
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head
+from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
@@ -19,20 +19,20 @@ class Evaluator:
     """Runs a model over batches with dropout off; traces each batch shape once."""
 
     def __init__(
-        self, model: LanguageModel, head: Head | None = None, machines: Machines = ALONE
+        self, model: LanguageModel, head: SplitModel | None = None, machines: Machines = ALONE
     ) -> None:
         self._execution = Execution(model, FastPaths(head))
         self._machines = machines
         self._losses: dict[tuple[int, ...], ArrayFunction] = {}
 
-    def mean_loss(self, batches: Batches) -> Generator[float, None, float]:
+    def mean_loss(self, batches: BatchLoader) -> Generator[float, None, float]:
         """Mean cross-entropy per trained token over every example, in nats.
 
         Yields the share done after each batch; the model is not to be used in between.
         """
         loss, tokens = 0.0, 0.0
         with self._execution.evaluating():
-            for batch, share in self._machines.in_turn(batches.once(), len(batches)):
+            for batch, share in self._machines.round_robin(batches.once(), len(batches)):
                 if batch is not None:
                     loss += number(self._loss(batch))
                     tokens += batch.trained_tokens
@@ -45,7 +45,7 @@ class Evaluator:
             mx.eval(self._loss(batch))
 
     def _loss(self, batch: Batch) -> mx.array:
-        lengths = batch.read_lengths
+        lengths = batch.input_lengths
         if lengths not in self._losses:
             self._losses[lengths] = maybe_compile(
                 self._loss_for(lengths), inputs=[self._execution.model.state]
@@ -57,13 +57,16 @@ class Evaluator:
 
         def loss(*inputs: mx.array) -> mx.array:
             with execution.packing(packed_lengths):
-                return summed_loss_alone(execution.model, execution.fast.head, *inputs)
+                return sum_cross_entropy_eval(execution.model, execution.fast.head, *inputs)
 
         return loss
 
 
 def count_exact_answers(
-    model: LanguageModel, batches: Batches, head: Head | None = None, machines: Machines = ALONE
+    model: LanguageModel,
+    batches: BatchLoader,
+    head: SplitModel | None = None,
+    machines: Machines = ALONE,
 ) -> Generator[float, None, int]:
     """How many examples of unpacked batches greedy decoding answers with the trained tokens.
 
@@ -71,13 +74,13 @@ def count_exact_answers(
     """
     correct = 0
     with Execution(model).evaluating():
-        for batch, share in machines.in_turn(batches.once(), len(batches)):
+        for batch, share in machines.round_robin(batches.once(), len(batches)):
             correct += 0 if batch is None else _exact_in(batch, model, head)
             yield share
     return round(machines.total(correct)[0])
 
 
-def _exact_in(batch: Batch, model: LanguageModel, head: Head | None) -> int:
+def _exact_in(batch: Batch, model: LanguageModel, head: SplitModel | None) -> int:
     # Rows that only fill up a last batch train nothing, and answer nothing.
     trained: list[float] = batch.trained.sum(axis=1).tolist()
     rows = zip(exact_answers(model, batch, head), trained, strict=True)

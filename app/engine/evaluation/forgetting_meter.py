@@ -11,14 +11,14 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, RetentionMeasured
 from app.engine.adapter.bare_model import BareModel
-from app.engine.batches.batches import Batch, Batches, BatchShape
+from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone
-from app.engine.clocks.general_text import opening_general_text
-from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.clocks.general_text import open_general_text
+from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.execution.execution import Execution
 from app.engine.execution.losses import loss_inputs
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head
+from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
@@ -35,7 +35,7 @@ _ROWS = 4
 class RetentionTexts:
     """The texts of one model's meter: some for each measurement, all of them for the last."""
 
-    def __init__(self, each: Batches, last: Batches, counts: tuple[int, int]) -> None:
+    def __init__(self, each: BatchLoader, last: BatchLoader, counts: tuple[int, int]) -> None:
         self.each, self.last, self.counts = each, last, counts
 
     @property
@@ -43,7 +43,7 @@ class RetentionTexts:
         return tuple(dict.fromkeys((*self.each.shapes, *self.last.shapes)))
 
 
-def opening_retention_texts(
+def open_retention_texts(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, RetentionTexts | None]:
     """None where forgetting is not measured, or this model can't read the texts; then a message
@@ -51,7 +51,7 @@ def opening_retention_texts(
     if not config.measure_forgetting:
         return None
     try:
-        view = yield from opening_general_text(base, "meter")
+        view = yield from open_general_text(base, "meter")
     except AppError as error:
         yield LogMessage(f"Forgetting is not measured: {error.message}", is_warning=True)
         return None
@@ -59,7 +59,7 @@ def opening_retention_texts(
     affordable = (SHARE * a_step * steps for steps in (config.steps_per_eval, config.steps))
     counts = [min(len(view), max(FEWEST, round(rows))) for rows in affordable]
     each, last = (
-        Batches(first_drawn(view, n, seed=0), _ROWS, vocabulary=vocabulary, most_shapes=2)
+        BatchLoader(first_of_draw(view, n, seed=0), _ROWS, vocabulary=vocabulary, most_shapes=2)
         for n in (counts[0], max(counts))
     )
     return RetentionTexts(each, last, (counts[0], max(counts)))
@@ -69,7 +69,11 @@ class RetentionMeter:
     """Of one model with its adapter. Lives on the MLX thread."""
 
     def __init__(
-        self, model: LanguageModel, head: Head | None, texts: RetentionTexts, machines: Machines
+        self,
+        model: LanguageModel,
+        head: SplitModel | None,
+        texts: RetentionTexts,
+        machines: Machines,
     ) -> None:
         self._model, self._head, self._texts, self._machines = model, head, texts, machines
         self._bare = BareModel(model)
@@ -82,7 +86,7 @@ class RetentionMeter:
         batches = self._texts.last if is_last else self._texts.each
         divergence, tokens = 0.0, 0.0
         with Execution(self._model).evaluating():
-            for batch, share in self._machines.in_turn(batches.once(), len(batches)):
+            for batch, share in self._machines.round_robin(batches.once(), len(batches)):
                 if batch is not None:
                     divergence += number(self._summed(batch))
                     tokens += batch.trained_tokens

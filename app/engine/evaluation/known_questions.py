@@ -16,8 +16,8 @@ from pathlib import Path
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, LogMessage, StageChanged
-from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
+from app.core.files.json_files import write_json_atomic
 from app.core.files.parsing import parse_json
 from app.core.files.paths import cache_dir, known_questions_file
 from app.core.files.untrusted_files import read_regular
@@ -26,8 +26,8 @@ from app.core.progress import scaled_progress
 from app.data.files.model_files import read_model_files
 from app.engine.adapter.bare_model import BareModel
 from app.engine.evaluation.short_answers import short_answers
-from app.engine.model.chat_prompt import Prompting
-from app.engine.model.end_tokens import all_ends
+from app.engine.model.chat_prompt import ChatPrompt
+from app.engine.model.end_tokens import stop_tokens
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
@@ -60,7 +60,7 @@ class Question:
 
 
 class KnownQuestions:
-    """Those that one base model answers rightly, as far as a run asks them."""
+    """The questions of a run that its base model answers rightly."""
 
     def __init__(self, base: BaseModel, questions: Sequence[Question]) -> None:
         self._base, self.questions = base, tuple(questions)
@@ -88,7 +88,7 @@ def shipped_questions() -> tuple[Question, ...]:
     return tuple(question for _, question in sorted(ranked, key=lambda pair: pair[0]))
 
 
-def opening_known_questions(
+def open_known_questions(
     config: TrainingConfig, base: BaseModel
 ) -> Generator[Event, None, KnownQuestions | None]:
     """None where forgetting is not measured, or where this base model answers none of them."""
@@ -122,14 +122,14 @@ def opening_known_questions(
 def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, None, list[bool]]:
     """For each question whether the model answers it rightly."""
     prompts = list(_prompts(base, questions))
-    ends = all_ends(base.path, base.tokenizer)
+    ends = stop_tokens(base.path, base.tokenizer)
     answers = yield from short_answers(base.model, prompts, ends, MOST_TOKENS)
     texts = [base.tokenizer.decode(tokens) for tokens in answers]
     return [q.is_answered_by(text) for q, text in zip(questions, texts, strict=True)]
 
 
 def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[int], None, None]:
-    prompting = Prompting(base.tokenizer)
+    prompting = ChatPrompt(base.tokenizer)
     for one in questions:
         is_chat = base.tokenizer.has_chat_template
         text = one.question if is_chat else f"Question: {one.question}\nAnswer:"
@@ -142,7 +142,7 @@ def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[i
 def _known_to_base(
     base: BaseModel, pool: Sequence[Question]
 ) -> Generator[float, None, list[Question]]:
-    """Those of the pool that the model answers without its adapter."""
+    """The questions of the pool that the model answers without its adapter."""
     with BareModel(base.model).bare():
         first, rest = pool[:FEWEST], pool[FEWEST:]
         right = yield from scaled_progress(asking(base, first), 0, len(first), len(pool))

@@ -1,21 +1,24 @@
-"""The questions that a run asks before its first step and after its last, and of large sets which.
+"""Question sets of a run: read, sampled by seed, asked before its first step and after its last.
 
-Both times the same ones, drawn by seed, so that the two counts can be compared.
+Both times the questions are the same, so the two counts can be compared.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.files.paths import at_shipped_places
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.training_set.training_data import DataSettings, open_data_stream
-from app.engine.batches.batches import Batches
-from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.batches.batches import BatchLoader
+from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.model.loading import BaseModel
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
 FEWEST = 128
@@ -27,7 +30,7 @@ SHARE = 0.04
 @dataclass(frozen=True)
 class QuestionSet:
     name: str
-    batches: Batches
+    batches: BatchLoader
     """Of those that are asked."""
     count: int
     fingerprints: dict[str, str]
@@ -43,7 +46,7 @@ def questions_asked(config: TrainingConfig, found: int) -> int:
     return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
 
 
-def reading_question_sets(
+def read_question_sets(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, tuple[QuestionSet, ...]]:
     """A question that is cut would be another one: none is."""
@@ -68,12 +71,42 @@ def reading_question_sets(
             )
         if note := limits.beyond_sentence(found.beyond_context):
             yield LogMessage(f"Of the {name}: {note}")
-        asked = first_drawn(found.train, questions_asked(config, len(found.train)), config.seed)
+        asked = first_of_draw(found.train, questions_asked(config, len(found.train)), config.seed)
         if len(asked) < len(found.train):
             yield LogMessage(
                 f"Of the {len(found.train):,} {name}, {len(asked):,} are asked before the run and "
                 "after it, the same ones."
             )
-        batches = Batches(asked, batch_size=32, vocabulary=vocabulary)
+        batches = BatchLoader(asked, batch_size=32, vocabulary=vocabulary)
         read.append(QuestionSet(name, batches, len(asked), found.fingerprints))
     return tuple(read)
+
+
+QUESTIONS_KEY = "question_data"
+"""The manifest's entry: path → SHA-256 of each question set's files."""
+
+
+def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMessage]:
+    """Notes of a resumed run on its question sets. They train nothing, so a run with
+    others may resume."""
+    if not found:
+        return []
+    began = at_shipped_places(manifest.get(QUESTIONS_KEY))
+    if not isinstance(began, Mapping):
+        return [
+            LogMessage(
+                "It is not known which questions this run began with, so its scores before and "
+                "after may be of different ones."
+            )
+        ]
+    changed = [Path(path).name for path, digest in found.items() if began.get(path) != digest]
+    if not changed and began.keys() == found.keys():
+        return []
+    names = ", ".join(changed) or "its files"
+    return [
+        LogMessage(
+            f"The question sets are not those that this run began with ({names} changed): its "
+            "scores before and after are of different questions.",
+            is_warning=True,
+        )
+    ]

@@ -1,4 +1,4 @@
-"""Which held-out rows a run's validations read: a sample by seed, the same ones each time.
+"""Samples the held-out rows that a run's validations read: by seed, the same rows each time.
 
 The larger of two samples contains the smaller one. Where the first epoch begins with early rows,
 the sample is of the rows that are held out first, which are tokens early too. Knows no model and
@@ -16,8 +16,8 @@ from app.core.config.training_config import TrainingConfig
 from app.data.tokens.view import TokenView
 from app.data.training_set.training_data import TrainingData
 from app.data.training_set.validation_split import draw_numbers
-from app.engine.batches.batches import Batches
-from app.engine.execution.batch_layout import Batching
+from app.engine.batches.batches import BatchLoader
+from app.engine.execution.batch_layout import BatchLayout
 
 SHARE = 0.04
 """Of the training between two validations, or of the whole run, as validation may cost."""
@@ -56,7 +56,7 @@ class SampleSizes:
         return self.last if self.last <= _EARLY_LAST else self.each
 
 
-def first_drawn(view: TokenView, rows: int, seed: int) -> TokenView:
+def first_of_draw(view: TokenView, rows: int, seed: int) -> TokenView:
     """The `rows` rows that the seed draws first, in the order of the file."""
     drawn = np.argsort(draw_numbers(view.digests, seed), kind="stable")[:rows]
     return view.part(np.sort(drawn))
@@ -81,20 +81,20 @@ def _chosen(size: int, count: int, seed: int) -> npt.NDArray[np.intp]:
 @dataclass(frozen=True)
 class ValidationSet:
     name: str
-    batches: Batches
+    batches: BatchLoader
     """Of the sample that each validation reads."""
-    last_batches: Batches
+    last_batches: BatchLoader
     """Of all rows, or a larger sample, for when the run ends; the same object where it is equal."""
     rows: int
     last_rows: int
     weight: float
-    """What its loss counts: the tokens that an epoch trains of the same dataset."""
+    """The weight of its loss: the tokens that an epoch trains of the same dataset."""
     is_last_there: bool = True
     """False while rows of the last sample are no tokens yet."""
 
 
 def validation_sets(
-    config: TrainingConfig, rows: TrainingData, batching: Batching, vocabulary: int
+    config: TrainingConfig, rows: TrainingData, batching: BatchLayout, vocabulary: int
 ) -> tuple[ValidationSet, ...]:
     parts = [part for part in rows.parts if len(part.valid)]
     views = [part.valid for part in parts]
@@ -103,7 +103,7 @@ def validation_sets(
 
     def sample(size: int) -> list[TokenView]:
         if len(rows.early):  # of one dataset
-            return [first_drawn(view, size, config.seed) for view in views]
+            return [first_of_draw(view, size, config.seed) for view in views]
         return sampled(views, size, config.seed)
 
     samples = (sample(size) for size in (sizes.each, sizes.last))

@@ -1,1 +1,1 @@
-"""How a model is run in training: fast paths for the loss and its gradients."""
+"""Runs a model for training, evaluation and tracing: fast paths, patches, losses."""

@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 import mlx.core as mx
 
-from app.engine.execution.attention_call import Attention, attention_replaced
+from app.engine.execution.attention_call import Attention, replaced_attention
 from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.mlx_runtime import has_fused_attention_gradient
 
@@ -32,7 +32,7 @@ def attention_in_chunks() -> Iterator[None]:
     if has_fused_attention_gradient():
         yield
         return
-    with attention_replaced(_in_chunks_where_it_can):
+    with replaced_attention(_in_chunks_where_it_can):
         yield
 
 

@@ -14,7 +14,7 @@ Attention = Callable[..., mx.array]
 
 
 @contextmanager
-def attention_replaced(by: Callable[[Attention], Attention]) -> Iterator[None]:
+def replaced_attention(by: Callable[[Attention], Attention]) -> Iterator[None]:
     """Inside, this thread's calls get `by(attention)`, made of the attention that it had before."""
     _install()
     before = _thread.attention

@@ -1,4 +1,4 @@
-"""How a model is run: its patches for training, evaluation and tracing, and their order.
+"""Runs a model with its patches for training, evaluation or tracing, in their order.
 
 The one place that applies them together and undoes them. Knows nothing of optimizers. What is
 faster here is compared with the model's own code by `app.engine.audit.comparison`.
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from app.engine.adapter.efficient_lora import gradients_at_once
-from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.adapter.efficient_lora import eager_lora_gradients
+from app.engine.adapter.flat_adapter import FlatAdapter
 from app.engine.execution.attention import attention_in_chunks
-from app.engine.execution.gradient_checkpointing import layers_recomputed
-from app.engine.execution.losses import summed_loss
-from app.engine.execution.sequence_packing import attention_within
-from app.engine.execution.swiglu import lean_gating
-from app.engine.model.evaluation_mode import evaluating
+from app.engine.execution.gradient_checkpointing import checkpointed_layers
+from app.engine.execution.losses import sum_cross_entropy
+from app.engine.execution.sequence_packing import packed_attention
+from app.engine.execution.swiglu import memory_efficient_swiglu
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.model_structure import evaluating
 from app.engine.model.parameter_tree import put
 from app.engine.runtime.arrays import ArrayMap
-from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
+from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
 from app.engine.runtime.untyped import ArrayFunction
 
 Objective = ArrayFunction
@@ -33,7 +33,7 @@ Objective = ArrayFunction
 class FastPaths:
     """The faster ways that a run takes instead of the model's own code; a run may go without."""
 
-    head: Head | None = None
+    head: SplitModel | None = None
     """The loss in two halves; else it is computed from all logits."""
     recomputes_layers: bool = False
     cuts_attention: bool = True
@@ -60,7 +60,7 @@ class Execution:
     @contextmanager
     def packing(self, packed_lengths: Sequence[int]) -> Iterator[None]:
         """Inside, attention stays within each packed example of these lengths, if there are any."""
-        with attention_within(packed_lengths):
+        with packed_attention(packed_lengths):
             yield
 
     @contextmanager
@@ -76,23 +76,23 @@ class Execution:
         The context lasts through the backward pass too, which calls recomputed layers again.
         """
         with ExitStack() as patches:
-            patches.enter_context(plain_model_faults(NO_GRADIENTS))
+            patches.enter_context(model_errors_as_input_errors(NO_GRADIENTS))
             # Packed examples are separated first; each one's attention is cut into chunks then.
             if trained and self.fast.cuts_attention:
                 patches.enter_context(attention_in_chunks())
             patches.enter_context(self.packing(packed_lengths))
             if trained:
-                patches.enter_context(gradients_at_once(self.model, trained))
+                patches.enter_context(eager_lora_gradients(self.model, trained))
             if trained and self.fast.has_lean_gating:
-                patches.enter_context(lean_gating(self.model))
+                patches.enter_context(memory_efficient_swiglu(self.model))
             yield
 
     def gradient_function(
         self,
-        adapter: AdapterInput,
+        adapter: FlatAdapter,
         paths: Collection[str],
         packed_lengths: tuple[int, ...],
-        objective: Objective = summed_loss,
+        objective: Objective = sum_cross_entropy,
     ) -> ArrayFunction:
         """(tiers' vectors, *`loss_inputs`) → the summed loss, and by path the gradients at `paths`.
 
@@ -103,11 +103,11 @@ class Execution:
 
         def loss_of(parameters: ArrayMap, *inputs: mx.array) -> mx.array:
             put(self.model, parameters)
-            with layers_recomputed(self.model, self.fast.recomputes_layers, trained):
+            with checkpointed_layers(self.model, self.fast.recomputes_layers, trained):
                 return objective(self.model, self.fast.head, *inputs)
 
         def gradients(vectors: Sequence[mx.array], *inputs: mx.array) -> tuple[mx.array, ArrayMap]:
-            with adapter.given(vectors) as arrays, self.training(packed_lengths, trained):
+            with adapter.applied(vectors) as arrays, self.training(packed_lengths, trained):
                 if not trained:
                     return loss_of({}, *inputs), {}
                 return mx.value_and_grad(loss_of)({path: arrays[path] for path in trained}, *inputs)

@@ -13,46 +13,46 @@ import mlx.nn as nn
 
 from app.core.errors import InputError
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.model_structure import find_layers_path, get_module
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import put, trainable
+from app.engine.model.parameter_tree import put, trainable_parameters
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.untyped import LayerOutput
 
 
 @contextmanager
-def layers_recomputed(model: LanguageModel, is_on: bool, taught: Set[str]) -> Iterator[None]:
+def checkpointed_layers(model: LanguageModel, is_on: bool, trained: Set[str]) -> Iterator[None]:
     """Inside, a call of `model` keeps only the layers' inputs for the backward pass.
 
-    `taught` are the paths of the parameters that take a gradient; others are constants. Raises
+    `trained` are the paths of the parameters that take a gradient; others are constants. Raises
     InputError if the model's layers can't be exchanged.
     """
     if not is_on:
         yield
         return
-    path = layers_of(model)
+    path = find_layers_path(model)
     if path is None:
         raise InputError("The layers of this model can't be recomputed; turn that setting off.")
-    layers = module_at(model, path)
+    layers = get_module(model, path)
     originals = list(layers)
     for index, layer in enumerate(originals):
         start = f"{path}.{index}."
-        names = {name.removeprefix(start) for name in taught if name.startswith(start)}
-        layers[index] = _recomputed(layer, names)
+        names = {name.removeprefix(start) for name in trained if name.startswith(start)}
+        layers[index] = _checkpointed(layer, names)
     try:
         yield
     finally:
         layers[:] = originals
 
 
-def _recomputed(layer: CalledModule, taught: Set[str]) -> ModuleProxy:
+def _checkpointed(layer: CalledModule, trained: Set[str]) -> ModuleProxy:
     """`layer`, whose call is a checkpoint."""
 
     def checkpointed(
         layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object
     ) -> LayerOutput:
-        held = trainable(layer)
+        parameters = trainable_parameters(layer)
         dropouts = _dropouts(layer)
         # Drawn outside: the second computation must drop what the first dropped.
         keys = _keys(len(dropouts))
@@ -62,19 +62,19 @@ def _recomputed(layer: CalledModule, taught: Set[str]) -> ModuleProxy:
             with _keyed(dropouts, keys):
                 return layer(*args, **kwargs)
 
-        own = {name: value for name, value in held.items() if name in taught}
+        own = {name: value for name, value in parameters.items() if name in trained}
         try:
-            hidden, *values = _in_order(hidden, *own.values())
+            hidden, *values = _gradients_before_input(hidden, *own.values())
             tied = dict(zip(own, values, strict=True))
             return mx.checkpoint(call)(tied, hidden, *args, **kwargs)
         finally:
-            put(layer, held)
+            put(layer, parameters)
 
     return ModuleProxy(layer, checkpointed)
 
 
-def _in_order(hidden: mx.array, *parameters: mx.array) -> Sequence[mx.array]:
-    """The same arrays; going back, the layer below waits for the gradients of `parameters`.
+def _gradients_before_input(hidden: mx.array, *parameters: mx.array) -> Sequence[mx.array]:
+    """Its arguments; in the backward pass the layer below waits for the gradients of `parameters`.
 
     Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
     """

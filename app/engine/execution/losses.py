@@ -13,7 +13,7 @@ import numpy as np
 
 from app.engine.batches.batches import Batch
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head
+from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.runtime.untyped import ArrayFunction
@@ -25,8 +25,8 @@ CHUNK_ROWS = (64, 256)
 """Rows of one chunk, at least and at most: fewer use the processor badly."""
 
 
-def loss_inputs(batch: Batch, head: Head | None) -> tuple[mx.array, ...]:
-    """What `summed_loss` needs of a batch, as arrays on the device.
+def loss_inputs(batch: Batch, head: SplitModel | None) -> tuple[mx.array, ...]:
+    """The inputs of `sum_cross_entropy` for a batch, as arrays on the device.
 
     First the tokens that the model reads, [rows, read]. Without a head, then: the token to be
     predicted at each, and 1.0 where it is trained. With one: the trained positions as flat indexes
@@ -54,7 +54,7 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[mx.array, ...]:
     return tuple(mx.array(a) for a in (tokens, positions, targets, weights, places))
 
 
-def summed_loss(model: LanguageModel, head: Head | None, *inputs: mx.array) -> mx.array:
+def sum_cross_entropy(model: LanguageModel, head: SplitModel | None, *inputs: mx.array) -> mx.array:
     """Sum of the cross-entropy, in nats, over the trained tokens; `inputs` of `loss_inputs`.
 
     Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
@@ -66,8 +66,10 @@ def summed_loss(model: LanguageModel, head: Head | None, *inputs: mx.array) -> m
     return _fused_loss(head, *inputs)
 
 
-def summed_loss_alone(model: LanguageModel, head: Head | None, *inputs: mx.array) -> mx.array:
-    """`summed_loss` where no gradient is wanted."""
+def sum_cross_entropy_eval(
+    model: LanguageModel, head: SplitModel | None, *inputs: mx.array
+) -> mx.array:
+    """`sum_cross_entropy` where no gradient is wanted."""
     if head is None:
         return _loss_of_all_logits(model, *inputs)
     tokens, positions, targets, weights, _ = inputs
@@ -80,7 +82,7 @@ def summed_loss_alone(model: LanguageModel, head: Head | None, *inputs: mx.array
     return total
 
 
-def exact_answers(model: LanguageModel, batch: Batch, head: Head | None) -> list[bool]:
+def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -> list[bool]:
     """Per row of an unpacked batch, whether greedy decoding gives exactly the trained tokens.
 
     Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
@@ -122,7 +124,7 @@ def _loss_of_all_logits(
 
 
 def _fused_loss(
-    head: Head,
+    head: SplitModel,
     tokens: mx.array,
     positions: mx.array,
     targets: mx.array,
@@ -137,7 +139,7 @@ def _fused_loss(
 
 
 def summed_over_chunks(
-    head: Head,
+    head: SplitModel,
     where: tuple[mx.array, mx.array, mx.array],
     of_rows: Callable[[mx.array, slice], mx.array],
 ) -> mx.array:
@@ -171,7 +173,9 @@ def summed_over_chunks(
     return sum_and_gradient(flat_hidden(head, tokens))[0]
 
 
-def _loss_of_rows(head: Head, hidden: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
+def _loss_of_rows(
+    head: SplitModel, hidden: mx.array, targets: mx.array, weights: mx.array
+) -> mx.array:
     """The summed loss of some rows, with few passes over the logits for its gradient."""
     places = targets[:, None]
     loss_of, gradient_of = row_functions()
@@ -189,7 +193,7 @@ def _loss_of_rows(head: Head, hidden: mx.array, targets: mx.array, weights: mx.a
 
 
 def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
-    """What is used here: (logits, places) → each row's loss and what is kept of it; and (logits,
+    """Two functions: (logits, places) → each row's loss and what its gradient needs; and (logits,
     places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
     if uses_compile():
         return _losses_kept_small, _gradient_by_compiling
@@ -228,13 +232,13 @@ def _gradient_by_compiling(
     return (mx.exp(logits - normalizer) - is_target) * scale
 
 
-def flat_hidden(head: Head, tokens: mx.array) -> mx.array:
+def flat_hidden(head: SplitModel, tokens: mx.array) -> mx.array:
     """Hidden states [rows · length, hidden] of tokens [rows, length]."""
     hidden = head.hidden(tokens)
     return hidden.reshape(-1, hidden.shape[-1])
 
 
-def in_chunks(head: Head, hidden: mx.array) -> Iterator[tuple[slice, mx.array]]:
+def in_chunks(head: SplitModel, hidden: mx.array) -> Iterator[tuple[slice, mx.array]]:
     """Hidden states [n, hidden] some at a time: as many as may have logits at once."""
     size = chunk_rows(head.vocabulary)
     for start in range(0, hidden.shape[0], size):

@@ -1,4 +1,4 @@
-"""Several examples in one row: attention that stays within each, and the proof that this is enough.
+"""Sequence packing: several examples in one row, with attention within each, and a trial of it.
 
 A packed batch is one row of tokens, [1, length], its examples one after the other. Nearly all that
 a model computes it computes for each token alone; attention is what has to know where an example
@@ -19,11 +19,11 @@ import numpy as np
 from app.core.system.interruption import interruptible
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.attention import attention_in_chunks
-from app.engine.execution.attention_call import Attention, attention_replaced
-from app.engine.model.evaluation_mode import evaluating
+from app.engine.execution.attention_call import Attention, replaced_attention
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head, vocabulary_of
+from app.engine.model.lm_head import SplitModel, vocabulary_of
+from app.engine.model.model_structure import evaluating
 from app.engine.runtime.tolerances import HIDDEN_STATES
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
@@ -33,7 +33,7 @@ _WORST = 4
 
 
 @contextmanager
-def attention_within(lengths: Sequence[int]) -> Iterator["_WithinExamples | None"]:
+def packed_attention(lengths: Sequence[int]) -> Iterator["BlockDiagonalAttention | None"]:
     """Inside, attention on a row of examples of these lengths stays within each.
 
     Without lengths nothing changes. What stood in for MLX's attention before is asked in its turn.
@@ -41,12 +41,14 @@ def attention_within(lengths: Sequence[int]) -> Iterator["_WithinExamples | None
     if not lengths:
         yield None
         return
-    within = _WithinExamples(tuple(lengths))
-    with attention_replaced(within.with_parts_attended_by):
+    within = BlockDiagonalAttention(tuple(lengths))
+    with replaced_attention(within.with_parts_attended_by):
         yield within
 
 
-def can_pack(model: LanguageModel, head: Head | None, shapes: Sequence[BatchShape]) -> bool:
+def supports_packing(
+    model: LanguageModel, head: SplitModel | None, shapes: Sequence[BatchShape]
+) -> bool:
     """Whether the model makes of packed examples what it makes of each alone.
 
     Tried on short examples and on a batch of the largest of these shapes, where masks, windows and
@@ -54,7 +56,7 @@ def can_pack(model: LanguageModel, head: Head | None, shapes: Sequence[BatchShap
     for attention in every layer.
     """
     largest = max(shapes, key=lambda shape: shape.cells)
-    probes = (_SHORT_LENGTHS, largest.read_lengths)
+    probes = (_SHORT_LENGTHS, largest.input_lengths)
     with (
         few_layers_in_float32(model) as layers,
         evaluating(model),
@@ -67,7 +69,7 @@ def can_pack(model: LanguageModel, head: Head | None, shapes: Sequence[BatchShap
             return False
 
 
-class _WithinExamples:
+class BlockDiagonalAttention:
     """Attention, [1, heads, length, depth], by parts of `length`."""
 
     def __init__(self, lengths: tuple[int, ...]) -> None:
@@ -132,13 +134,15 @@ def _part(mask: mx.array, here: slice) -> mx.array:
     return mask[..., here if mask.shape[-2] > 1 else slice(None), here]
 
 
-def _agrees(model: LanguageModel, head: Head | None, lengths: tuple[int, ...], layers: int) -> bool:
+def _agrees(
+    model: LanguageModel, head: SplitModel | None, lengths: tuple[int, ...], layers: int
+) -> bool:
     given = head.hidden if head else model
     vocabulary = vocabulary_of(model, head)
     tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
     ends = np.cumsum(lengths).tolist()
     alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
-    with attention_within(lengths) as within:
+    with packed_attention(lengths) as within:
         packed = given(tokens)
     allowed = HIDDEN_STATES.of(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))

@@ -1,4 +1,4 @@
-"""SwiGLU for training where everything is compiled: what its gradient needs is computed again.
+"""SwiGLU for compiled training steps: the inputs of its gradient are computed again.
 
 MLX keeps the sigmoid, and the gate times it, for the backward pass, each as large as the gate.
 Both cost nothing in the kernels that compute the gradients.
@@ -17,7 +17,7 @@ from app.engine.runtime.mlx_runtime import uses_compile
 
 
 @contextmanager
-def lean_gating(model: LanguageModel) -> Iterator[None]:
+def memory_efficient_swiglu(model: LanguageModel) -> Iterator[None]:
     """Inside, where the code of `model` calls mlx-lm's SwiGLU, only the two inputs are kept.
 
     Nothing changes where steps are not compiled: each operation is a pass of its own there.
@@ -32,14 +32,14 @@ def lean_gating(model: LanguageModel) -> Iterator[None]:
     callers: list[Any] = [file for file in files if getattr(file, "swiglu", None) is swiglu]
     try:
         for caller in callers:
-            caller.swiglu = lean_swiglu
+            caller.swiglu = efficient_swiglu
         yield
     finally:
         for caller in callers:
             caller.swiglu = swiglu
 
 
-def lean_swiglu(gate: mx.array, x: mx.array) -> mx.array:
+def efficient_swiglu(gate: mx.array, x: mx.array) -> mx.array:
     """silu(gate) · x; in the lean way where both arrays have one shape and dtype."""
     if gate.shape != x.shape or gate.dtype != x.dtype:
         return gate * mx.sigmoid(gate) * x

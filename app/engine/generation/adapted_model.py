@@ -14,7 +14,7 @@ from app.core.progress import drain
 from app.core.text.sanitize import error_text
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
-from app.engine.model.end_tokens import all_ends, end_token_note
+from app.engine.model.end_tokens import stop_token_note, stop_tokens
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.model.parameter_tree import module_tree, parameters
@@ -39,15 +39,15 @@ class TunedModel:
 
     base: BaseModel
     loaded: CheckpointLoaded
-    ends: frozenset[int]
+    stop_tokens: frozenset[int]
     """Tokens that end an answer."""
     _modules: Mapping[Side, dict[str, object]]
     """Per side the adapted modules as the tree that `update_modules` takes."""
     end_note: str = ""
-    """That mlx-lm would not stop where the answer ends; empty where it would."""
+    """A note that mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
 
-    def use(self, side: Side) -> LanguageModel:
+    def select_side(self, side: Side) -> LanguageModel:
         """The model as this side has it; the same object for both."""
         if side != self._side:
             self.base.model.update_modules(self._modules[side])
@@ -61,7 +61,7 @@ def load_tuned_model(tried: CheckpointRef) -> TunedModel:
 
 
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
-    """The same in small steps: yields the stages, with the share of the base's weights read."""
+    """`load_tuned_model` in small steps: yields stages with the share of the weights read."""
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
     yield StageChanged("Loading the model", 0.0)
@@ -69,7 +69,7 @@ def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedMod
     files.check_unchanged()
     yield from trying_template(base.tokenizer)
     before = dict(base.model.named_modules())
-    count = _lay_adapter(base, tried)
+    count = _attach_adapter(base, tried)
     after = dict(base.model.named_modules())
     adapted = [path for path in before if after[path] is not before[path]]
     trees = {
@@ -81,12 +81,17 @@ def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedMod
         tried, count, bool(base.tokenizer.has_chat_template), base.limits.context_tokens,
         device_name(), _compared(tried, files),
     )  # fmt: skip
-    ends = all_ends(base.path, base.tokenizer)
-    return TunedModel(base, loaded, ends, trees, end_token_note(base.path, base.tokenizer))
+    return TunedModel(
+        base,
+        loaded,
+        stop_tokens(base.path, base.tokenizer),
+        trees,
+        stop_token_note(base.path, base.tokenizer),
+    )
 
 
 def _compared(tried: CheckpointRef, files: ModelFiles) -> BaseModelCheck:
-    """What was loaded beside what the checkpoint's run keeps of its base model."""
+    """The loaded base model compared with the one that the checkpoint's run recorded."""
     try:
         recorded = read_digests(read_manifest(tried.run_dir))
     except AppError:
@@ -104,7 +109,7 @@ def _check_adapter(folder: Path) -> None:
         raise InputError(error.message, _CHOOSE) from error
 
 
-def _lay_adapter(base: BaseModel, tried: CheckpointRef) -> int:
+def _attach_adapter(base: BaseModel, tried: CheckpointRef) -> int:
     """Give the model its adapter and read it back: how many numbers it has."""
     from mlx_lm.tuner.utils import load_adapters
 
@@ -112,28 +117,32 @@ def _lay_adapter(base: BaseModel, tried: CheckpointRef) -> int:
         load_adapters(base.model, str(tried.adapter_dir))
         saved = load_arrays(tried.adapter_dir / ADAPTER_FILE)
     except Exception as error:  # mlx-lm raises many kinds for an adapter of another model
-        raise _misfit(tried, error_text(error)) from error
-    held = {
+        raise _mismatch_error(tried, error_text(error)) from error
+    loaded_arrays = {
         path: array
         for path, array in parameters(base.model).items()
         if path.rpartition(".")[2] in _LEAVES and path in saved
     }
-    bare = _bare_modules(base.model, set(map(module_path, held)))
-    if bare or held.keys() != saved.keys():
-        raise _misfit(tried, f"it has nothing for {bare[0]}" if bare else "it has other parts")
-    if not all(mx.array_equal(held[path], saved[path], equal_nan=True).item() for path in saved):
-        raise _misfit(tried, "it did not reach the model as it is in the file")
+    bare = _bare_modules(base.model, set(map(module_path, loaded_arrays)))
+    if bare or loaded_arrays.keys() != saved.keys():
+        raise _mismatch_error(
+            tried, f"it has nothing for {bare[0]}" if bare else "it has other parts"
+        )
+    if not all(
+        mx.array_equal(loaded_arrays[path], saved[path], equal_nan=True).item() for path in saved
+    ):
+        raise _mismatch_error(tried, "it did not reach the model as it is in the file")
     return sum(int(array.size) for array in saved.values())
 
 
 def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
-    """Paths of modules that were given an adapter for which the file held nothing."""
+    """Paths of modules with an adapter of which the file has nothing."""
     return [
         path for path, module in model.named_modules() if "lora_a" in module and path not in loaded
     ]
 
 
-def _misfit(tried: CheckpointRef, why: str) -> InputError:
+def _mismatch_error(tried: CheckpointRef, why: str) -> InputError:
     return InputError(
         f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
         f"{why.strip().rstrip('.')}.",

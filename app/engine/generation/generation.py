@@ -1,4 +1,4 @@
-"""A checkpoint tried: the base model and the tuned one answer the same question, token by token.
+"""Answers of the base model and the tuned one to the same question, token by token.
 
 They take turns on one model in memory, so that both answers grow side by side.
 """
@@ -26,9 +26,9 @@ from app.core.generation_events import (
 from app.data.chat.embedded_tokens import token_beyond
 from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.sampling import make_sampler
-from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, Prompting
+from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, ChatPrompt
 from app.engine.runtime.arrays import number
-from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES
 
 PREFILL_TOKENS = 512
@@ -53,7 +53,7 @@ def answer(
     if problem := sampling.problem():
         raise InputError(problem)
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
-    prompting = Prompting(tuned.base.tokenizer)
+    prompting = ChatPrompt(tuned.base.tokenizer)
     prompting.check(chat)
     if not prompting.takes_system(chat):
         yield GenerationNotice(NO_SYSTEM_ROLE)
@@ -62,7 +62,7 @@ def answer(
     prompts = {side: prompting.tokens(chat, side) for side in sides}
     _check_tokens(tuned, prompts.values())
     with ExitStack() as ending:
-        ending.callback(tuned.use, "tuned")
+        ending.callback(tuned.select_side, "tuned")
         answers = {
             side: ending.enter_context(closing(_Answer(tuned, side, prompt, sampling, should_stop)))
             for side, prompt in prompts.items()
@@ -70,7 +70,7 @@ def answer(
         try:
             yield from _in_turns(tuned, answers, should_stop)
         except RuntimeError as error:
-            raise plain_fault(error) from error
+            raise as_run_error(error) from error
 
 
 def _in_turns(
@@ -79,7 +79,7 @@ def _in_turns(
     live, are_compared = list(answers.values()), len(answers) < len(SIDES)
     while live:
         for one in tuple(live):
-            if text := one.go_on():
+            if text := one.next_token():
                 yield TextAdded(one.side, text)
             if one.ending is not None:
                 live.remove(one)
@@ -108,10 +108,10 @@ class _Answer:
         self.tokens: list[int] = []
         self.ending: Ending | None = None
         self.logits: mx.array | None = None
-        """Those that the first token was taken from; [vocabulary]."""
+        """The logits of the first token; [vocabulary]."""
         self._tuned, self._should_stop = tuned, should_stop
         self._is_short = room is not None and room < sampling.max_tokens
-        self._ends = tuned.ends
+        self._stop_tokens = tuned.stop_tokens
         self._detokenizer = tuned.base.tokenizer.detokenizer
         self._seconds, self._drawn = 0.0, 0
         most = min(sampling.max_tokens, room or sampling.max_tokens)
@@ -143,12 +143,12 @@ class _Answer:
             prefill_step_size=PREFILL_TOKENS, prompt_progress_callback=stop_if_asked,
         )  # fmt: skip
 
-    def go_on(self) -> str:
+    def next_token(self) -> str:
         """One token more; the text that is whole with it. Sets `ending` where there is none."""
         if self._should_stop():
             return self._end("stopped")
         began = time.perf_counter()
-        self._tuned.use(self.side)
+        self._tuned.select_side(self.side)
         try:
             token, _ = next(self._steps, (None, None))
         except _Stopped:
@@ -160,7 +160,7 @@ class _Answer:
         if token is None:
             return self._end("context" if self._is_short else "length")
         self._drawn += 1
-        if token in self._ends:
+        if token in self._stop_tokens:
             return self._end("end")
         self.tokens.append(token)
         self._detokenizer.add_token(token)
@@ -220,7 +220,7 @@ def _compare(
         with closing(
             _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
         ) as base:
-            base.go_on()
+            base.next_token()
     if base.logits is None or other.logits is None:
         return None
     return compare_logits(base.logits, other.logits)

@@ -1,4 +1,4 @@
-"""Which changes of a run would make it fit; each was estimated, and does."""
+"""Changes of settings that make a run fit into memory, each one estimated."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -56,7 +56,7 @@ class Advisor:
         return (*slower, *self._each(kinds[2:])) or self._pile(kinds)
 
     def _each(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
-        return tuple(made for kind in kinds if (made := self._first(kind)))
+        return tuple(advice for kind in kinds if (advice := self._first(kind)))
 
     def _kinds(self) -> list[list[Change]]:
         """From what costs the user least; in each kind the smallest change first."""
@@ -64,14 +64,14 @@ class Advisor:
         return [list(kind()) for kind in kinds]
 
     def _first(self, kind: list[Change]) -> MemoryAdvice | None:
-        return next((made for change in kind if (made := self._tried(change))), None)
+        return next((advice for change in kind if (advice := self._tried(change))), None)
 
     def _pile(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
         pile = Change()
         for kind in filter(None, kinds):
             pile = pile.with_more(kind[-1])
-            if made := self._tried(pile):
-                return (made,)
+            if advice := self._tried(pile):
+                return (advice,)
         return ()
 
     def _tried(self, change: Change) -> MemoryAdvice | None:

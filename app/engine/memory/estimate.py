@@ -1,4 +1,4 @@
-"""What a run will need: its base model, adapter and optimizer, and the work on one batch."""
+"""The memory that a run needs: base model, adapter, optimizer, and the work on one batch."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from app.core.events import MemoryVerdict
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.step import step_bytes
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import parameters, trainable
+from app.engine.model.parameter_tree import parameters, trainable_parameters
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, uses_compile
 
 KEPT_COPIES = 4
@@ -36,7 +36,7 @@ class MemoryNeed:
 
     @property
     def cache_bytes(self) -> int:
-        """What MLX may keep beside that of what was freed; it gives it back where room is short."""
+        """Freed memory that MLX may keep beside the peak; it gives it back when memory is short."""
         share = 1.0 if uses_compile() else CPU_CACHE_SHARE
         return min(CACHE_LIMIT_BYTES, int(share * self.work_bytes))
 
@@ -54,9 +54,9 @@ def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape)
 
     Raises ValueError or RuntimeError for a model whose code can't be traced.
     """
-    adapter = sum(array.size * 4 for array in trainable(model).values())
+    adapter = sum(array.size * 4 for array in trainable_parameters(model).values())
     whole = sum(array.nbytes for array in parameters(model).values())
-    own = sum(array.nbytes for array in trainable(model).values())
+    own = sum(array.nbytes for array in trainable_parameters(model).values())
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
     if config.grad_accumulation_steps > 1:
         batch += adapter  # the sum so far

@@ -25,7 +25,7 @@ _IN_PLACE = {
     "Negative", "Power", "Scatter", "ScatterAxis", "Select", "Sigmoid", "Sin", "SliceUpdate",
     "Softmax", "Sqrt", "Square", "Subtract", "Tanh",
 }  # fmt: skip
-"""What may write its result where an input stood."""
+"""Operations that may write their result in place of an input."""
 
 
 def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:
@@ -94,11 +94,11 @@ class _Replay:
         self._uses = Counter(name for op in self._order for name in op.inputs)
         self._uses.update(graph.outputs)
         # What was given is not counted and never freed.
-        self._buffers: dict[str, _Buffer | None] = dict.fromkeys(graph.given)
-        self._layouts = dict.fromkeys(graph.given, "rows")
+        self._buffers: dict[str, _Buffer | None] = dict.fromkeys(graph.inputs)
+        self._layouts = dict.fromkeys(graph.inputs, "rows")
         self._in_flight: deque[tuple[int, _Buffer]] = deque()
         self._dispatched = 0
-        self._held = self._peak = 0
+        self._held_bytes = self._peak = 0
 
     def run(self) -> int:
         for op in self._order:
@@ -109,7 +109,7 @@ class _Replay:
             else:
                 self._compute(op)
             self._hand_over(op)
-            self._peak = max(self._peak, self._held)
+            self._peak = max(self._peak, self._held_bytes)
         return self._peak
 
     def _is_view(self, op: Operation) -> bool:
@@ -182,7 +182,7 @@ class _Replay:
                 self._release(buffer)
 
     def _allocated(self, size_bytes: int) -> _Buffer:
-        self._held += size_bytes
+        self._held_bytes += size_bytes
         return _Buffer(size_bytes)
 
     def _take(self, name: str, buffer: _Buffer | None) -> None:
@@ -198,4 +198,4 @@ class _Replay:
     def _release(self, buffer: _Buffer) -> None:
         buffer.holders -= 1
         if buffer.holders == 0:
-            self._held -= buffer.size_bytes
+            self._held_bytes -= buffer.size_bytes

@@ -38,31 +38,31 @@ class Graph:
     """Operations in an order in which they could be computed."""
 
     values: dict[str, Value] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
+    inputs: set[str] = field(default_factory=set)
     """Values that are there before: inputs and constants."""
     outputs: list[str] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
 
-    def take(self, told: JsonObject) -> None:
+    def take(self, entry: JsonObject) -> None:
         """One piece of what `mx.export_function` tells of a function."""
-        match told["type"]:
+        match entry["type"]:
             case "inputs":
-                self.given.update(self._named(told["inputs"]))
+                self.inputs.update(self._named(entry["inputs"]))
             case "constants":
-                for name, array in told["constants"]:
+                for name, array in entry["constants"]:
                     self.values[name] = Value(array.nbytes, array.itemsize, array.ndim)
-                    self.given.add(name)
+                    self.inputs.add(name)
             case "outputs":
-                self.outputs = [name for name, *_ in told["outputs"]]
+                self.outputs = [name for name, *_ in entry["outputs"]]
             case "primitive":
-                self._add(told)
+                self._add(entry)
 
-    def _add(self, told: JsonObject) -> None:
-        inputs = tuple(name for name, *_ in told["inputs"])
-        arguments = told["arguments"]
-        axes = tuple(arguments[0]) if told["name"] == "Transpose" and arguments else ()
+    def _add(self, entry: JsonObject) -> None:
+        inputs = tuple(name for name, *_ in entry["inputs"])
+        arguments = entry["arguments"]
+        axes = tuple(arguments[0]) if entry["name"] == "Transpose" and arguments else ()
         self.operations.append(
-            Operation(told["name"], inputs, self._named(told["outputs"]), axes),
+            Operation(entry["name"], inputs, self._named(entry["outputs"]), axes),
         )
 
     def _named(self, arrays: Sequence[tuple[str, Any, Any]]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The loss's gradient with respect to what a forward pass gives, as it would be computed.
+"""The loss's gradient with respect to the output of a forward pass, for tracing.
 
 The same computation as `app.engine.execution.losses`, whose gradient of its own can't be traced.
 """
@@ -6,13 +6,13 @@ The same computation as `app.engine.execution.losses`, whose gradient of its own
 import mlx.core as mx
 
 from app.engine.execution.losses import chunk_rows, row_functions
-from app.engine.model.lm_head import Head
+from app.engine.model.lm_head import SplitModel
 
 MAX_CHUNKS_TRACED = 32
 """Far more than are in flight at once."""
 
 
-def pull_of_hidden(head: Head, hidden: mx.array) -> mx.array:
+def hidden_gradient(head: SplitModel, hidden: mx.array) -> mx.array:
     """As the fused loss does it, some rows at a time, where every token is trained."""
     flat = hidden.reshape(-1, hidden.shape[-1])
     count = flat.shape[0]
@@ -27,7 +27,7 @@ def pull_of_hidden(head: Head, hidden: mx.array) -> mx.array:
     return mx.concatenate(found)[every].reshape(hidden.shape)
 
 
-def pull_of_logits(logits: mx.array) -> mx.array:
+def logits_gradient(logits: mx.array) -> mx.array:
     wide = logits.reshape(-1, logits.shape[-1]).astype(mx.float32)
     places = (mx.arange(wide.shape[0]) % wide.shape[-1])[:, None]
     loss_of, gradient_of = row_functions()
@@ -36,9 +36,9 @@ def pull_of_logits(logits: mx.array) -> mx.array:
     return errors.astype(logits.dtype).reshape(logits.shape)
 
 
-def _pull_of_rows(head: Head, rows: mx.array) -> mx.array:
+def _pull_of_rows(head: SplitModel, rows: mx.array) -> mx.array:
     def logits_of(rows: mx.array) -> mx.array:
         return head.logits(rows).astype(mx.float32)
 
-    _, (gradient,) = mx.vjp(logits_of, [rows], [pull_of_logits(logits_of(rows))])
+    _, (gradient,) = mx.vjp(logits_of, [rows], [logits_gradient(logits_of(rows))])
     return gradient

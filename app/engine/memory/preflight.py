@@ -1,4 +1,4 @@
-"""What a run would hold and need, before it starts: asked while the user edits its settings."""
+"""Estimates tiers and memory of a run before it starts, while the user edits its settings."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
@@ -17,9 +17,8 @@ from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import load_architecture
-from app.engine.model.parameter_tree import trainable
-from app.engine.runtime.device_memory import available_bytes
-from app.engine.runtime.mlx_runtime import uses_compile
+from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.runtime.mlx_runtime import available_bytes, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.models.model_folder import folder_limits
@@ -31,18 +30,18 @@ FOUR_BITS_GROUP = 64
 
 
 def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
-    """What each tier of `config` would hold, without reading weights. Raises AppError.
+    """The parameters of each tier of `config`, without reading weights. Raises AppError.
 
     By importance the data decides, at the start: the counts are about right, the rest is open.
     """
     model = load_architecture(config.checked().model)
     add_adapter(model, config)
-    parameters = trainable(model)
+    parameters = trainable_parameters(model)
     facts = tier_facts(make_plan(parameters, config), parameters)
     if config.assign != "importance":
         return facts
-    said = "roughly; your data decides"
-    return tuple(replace(fact, layers=(), description=said) for fact in facts)
+    description = "roughly; your data decides"
+    return tuple(replace(fact, layers=(), description=description) for fact in facts)
 
 
 def estimate_memory(
@@ -53,7 +52,7 @@ def estimate_memory(
     is_bound: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> MemoryEstimated | None:
-    """What `config` will need, without reading weights; None for a model that can't be traced.
+    """The memory that `config` needs, without reading weights; None if the model can't be traced.
 
     `shapes` are those of its batches. Where they aren't known, each example has a row of the
     `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
@@ -104,7 +103,7 @@ def estimate_memory(
     )
 
 
-def memory_before(
+def early_memory_warning(
     config: TrainingConfig, should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
     """A warning before anything large is loaded, if the run may not fit.
@@ -120,7 +119,7 @@ def memory_before(
         yield estimate
 
 
-def memory_of(
+def memory_estimate(
     config: TrainingConfig,
     shapes: Iterable[BatchShape],
     should_stop: Callable[[], bool] = lambda: False,

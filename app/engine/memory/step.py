@@ -4,30 +4,31 @@ Weights are not read and nothing is computed. Layers of one kind cost the same, 
 each kind are traced, and the others counted.
 """
 
+import hashlib
+
 import mlx.core as mx
 
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.execution import Execution
 from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import Graph, traced
-from app.engine.memory.loss_gradient import pull_of_hidden, pull_of_logits
-from app.engine.memory.trace_key import likeness
+from app.engine.memory.loss_gradient import hidden_gradient, logits_gradient
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import likely_head
-from app.engine.model.module_paths import layers_of, module_at
-from app.engine.model.parameter_tree import parameters, put
+from app.engine.model.lm_head import split_by_shapes
+from app.engine.model.model_structure import find_layers_path, get_module
+from app.engine.model.parameter_tree import parameters, put, trainable_parameters
 from app.engine.model.traced_layers import (
     Call,
-    calls_of_layers,
+    identity_layer,
     layer_kinds,
-    layers_replaced,
-    passed_through,
-    recorded,
-    taught,
+    recording_layer,
+    replaced_layers,
+    trace_layer_calls,
+    traced_parameters,
 )
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.mlx_runtime import uses_compile
-from app.engine.runtime.run_ahead_limit import ROOM
+from app.engine.runtime.run_ahead_limit import HEADROOM
 
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""
@@ -39,7 +40,7 @@ _SHORT = (32, 64)
 """Tokens of the rows from which that is seen. In shorter ones the loss's chunks grow in number."""
 
 _known: dict[object, int] = {}
-"""What was found: a run asks for what the window has shown, and a run that goes on for the same."""
+"""Results so far: a run asks again for those of the window, and a resumed run for its own."""
 
 
 def step_bytes(model: LanguageModel, shape: BatchShape, *, recompute: bool) -> int:
@@ -47,23 +48,23 @@ def step_bytes(model: LanguageModel, shape: BatchShape, *, recompute: bool) -> i
 
     `model` carries its adapter. Raises ValueError or RuntimeError where its code can't be traced.
     """
-    like = likeness(model)
+    like = trace_key(model)
     if like is None:
         return _found(model, shape, recompute)
-    asked = (like, shape, recompute)
-    if asked not in _known:
+    key = (like, shape, recompute)
+    if key not in _known:
         found = _found(model, shape, recompute)
         if len(_known) >= MOST_KNOWN:
             _known.clear()
-        _known[asked] = found
-    return _known[asked]
+        _known[key] = found
+    return _known[key]
 
 
 def _found(model: LanguageModel, shape: BatchShape, recompute: bool) -> int:
-    path = layers_of(model)
+    path = find_layers_path(model)
     if path is None:
         raise ValueError("The model's layers were not found.")
-    calls = calls_of_layers(model, path)
+    calls = trace_layer_calls(model, path)
     gives_more = any(call.gives_more for call in calls)
     if gives_more and recompute:
         raise ValueError("What a layer gives to several after it is not all computed again.")
@@ -71,17 +72,19 @@ def _found(model: LanguageModel, shape: BatchShape, recompute: bool) -> int:
     trace = _Trace(model, path, shape, recompute and bool(calls))
     kinds = layer_kinds(model, path)
     if gives_more or not calls:
-        kinds = [[index] for index in range(len(module_at(model, path)))]
+        kinds = [[index] for index in range(len(get_module(model, path)))]
     if shape.longest > max(_SHORT):
         _check_operations(model, path, {layers[-1] for layers in kinds}, shape)
     # Where few layers are traced the loss may hide what each further one adds.
     return max(_counted(trace, kinds, with_loss=True), _counted(trace, kinds, with_loss=False))
 
 
-def _check_operations(model: LanguageModel, path: str, kept: set[int], shape: BatchShape) -> None:
+def _check_operations(
+    model: LanguageModel, path: str, traced_layers: set[int], shape: BatchShape
+) -> None:
     """Raise ValueError where the operations grow with the tokens, to more than can be traced."""
     short, longer = (
-        len(_Trace(model, path, BatchShape((length,)), False).graph(kept).operations)
+        len(_Trace(model, path, BatchShape((length,)), False).graph(traced_layers).operations)
         for length in _SHORT
     )
     a_token = (longer - short) / (_SHORT[1] - _SHORT[0])
@@ -105,32 +108,34 @@ class _Trace:
 
     def __init__(self, model: LanguageModel, path: str, shape: BatchShape, recompute: bool) -> None:
         self._model, self._path, self._shape, self._recompute = model, path, shape, recompute
-        self._skipped = dict(enumerate(map(passed_through, module_at(model, path))))
+        self._skipped = dict(enumerate(map(identity_layer, get_module(model, path))))
         self._with_loss = True
-        with layers_replaced(model, path, self._skipped):
-            self._head = likely_head(model)
+        with replaced_layers(model, path, self._skipped):
+            self._head = split_by_shapes(model)
 
-    def peak(self, kept: set[int], with_loss: bool) -> int:
-        graph = self.graph(kept, with_loss)
+    def peak(self, traced_layers: set[int], with_loss: bool) -> int:
+        graph = self.graph(traced_layers, with_loss)
         if self._recompute and uses_compile():  # then run_ahead_limit.py lets nothing run ahead
-            return int(ROOM * peak_bytes(graph, in_flight=0))
+            return int(HEADROOM * peak_bytes(graph, in_flight=0))
         return peak_bytes(graph)
 
-    def graph(self, kept: set[int], with_loss: bool = True) -> Graph:
-        """With the `kept` ones of the layers, the others doing nothing."""
+    def graph(self, traced_layers: set[int], with_loss: bool = True) -> Graph:
+        """With the `traced_layers` ones of the layers, the others doing nothing."""
         self._with_loss = with_loss
 
         model = self._model
-        gradients = self._recomputed if self._recompute else self._kept_whole
+        gradients = self._checkpointed if self._recompute else self._kept_whole
         tokens = mx.zeros(self._shape.read_size, mx.int32)
-        skipped = {index: layer for index, layer in self._skipped.items() if index not in kept}
-        with layers_replaced(model, self._path, skipped):
+        skipped = {
+            index: layer for index, layer in self._skipped.items() if index not in traced_layers
+        }
+        with replaced_layers(model, self._path, skipped):
             weights = parameters(model)
 
             def step(tokens: mx.array, *values: mx.array) -> list[mx.array]:
                 put(model, dict(zip(weights, values, strict=True)))
-                with Execution(model).tracing(self._shape.read_lengths):
-                    return gradients(tokens, kept)
+                with Execution(model).tracing(self._shape.input_lengths):
+                    return gradients(tokens, traced_layers)
 
             try:
                 return traced(step, tokens, *weights.values())
@@ -142,24 +147,26 @@ class _Trace:
 
         def loss(adapter: Arrays) -> mx.array:
             put(self._model, adapter)
-            given = self._forward(tokens)
-            return (given * mx.stop_gradient(self._pull(given))).sum()
+            forward_output = self._forward(tokens)
+            return (forward_output * mx.stop_gradient(self._pull(forward_output))).sum()
 
-        return list(mx.grad(loss)(taught(self._model)).values())
+        return list(mx.grad(loss)(traced_parameters(self._model)).values())
 
-    def _recomputed(self, tokens: mx.array, kept: set[int]) -> list[mx.array]:
+    def _checkpointed(self, tokens: mx.array, traced_layers: set[int]) -> list[mx.array]:
         """The gradients, each layer being computed again in the backward pass.
 
         By hand, as `mx.checkpoint` itself can't be traced.
         """
         calls: list[Call] = []
-        layers = module_at(self._model, self._path)
-        written = {index: recorded(layers[index], calls) for index in kept}
-        with layers_replaced(self._model, self._path, written):
-            given = self._forward(tokens)
-        pulled = self._pull(given)
+        layers = get_module(self._model, self._path)
+        written = {index: recording_layer(layers[index], calls) for index in traced_layers}
+        with replaced_layers(self._model, self._path, written):
+            forward_output = self._forward(tokens)
+        pulled = self._pull(forward_output)
         gradient = mx.depends([mx.zeros_like(calls[-1].hidden_output)], [pulled])[0]
-        lowest = next((i for i, call in enumerate(calls) if taught(call.layer)), len(calls))
+        lowest = next(
+            (i for i, call in enumerate(calls) if traced_parameters(call.layer)), len(calls)
+        )
         found: list[mx.array] = []
         for call in reversed(calls[lowest:]):
             gradient, *more = call.gradients(gradient)
@@ -169,8 +176,30 @@ class _Trace:
     def _forward(self, tokens: mx.array) -> mx.array:
         return self._head.hidden(tokens) if self._head else self._model(tokens)
 
-    def _pull(self, given: mx.array) -> mx.array:
+    def _pull(self, forward_output: mx.array) -> mx.array:
         """The loss's gradient with respect to what the forward pass has given."""
         if not self._with_loss:
-            return mx.depends([mx.zeros_like(given)], [given])[0]
-        return pull_of_hidden(self._head, given) if self._head else pull_of_logits(given)
+            return mx.depends([mx.zeros_like(forward_output)], [forward_output])[0]
+        return (
+            hidden_gradient(self._head, forward_output)
+            if self._head
+            else logits_gradient(forward_output)
+        )
+
+
+def trace_key(model: LanguageModel) -> object | None:
+    """Equal for models of one architecture with the same settings, adapter and kinds of numbers,
+    whatever their values; None where a model does not tell its settings."""
+    settings = getattr(model, "args", None)
+    if settings is None:
+        return None
+    arrays = parameters(model).items()
+    shapes = [(name, array.shape, str(array.dtype)) for name, array in arrays]
+    built = (
+        repr(model),
+        repr(settings),
+        shapes,
+        sorted(trainable_parameters(model)),
+        model.training,
+    )
+    return type(model), hashlib.sha256(repr(built).encode()).digest()

@@ -8,7 +8,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.errors import VerificationError
-from app.engine.model.module_paths import module_at
+from app.engine.model.model_structure import get_module
 from app.engine.model.parameter_tree import put
 from app.engine.runtime.arrays import ArrayMap, Arrays
 
@@ -19,15 +19,15 @@ _LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 def read_parameters(model: nn.Module, paths: Iterable[str]) -> Arrays:
     """The arrays at `paths` as they stand in the model now, each looked up from the model's root.
 
-    The same as a part of `trainable`, without a walk over all modules, which in a deep model takes
-    milliseconds of every step. Raises VerificationError where there is no parameter.
+    The same as a part of `trainable_parameters`, without a walk over all modules, which in a deep
+    model takes milliseconds of every step. Raises VerificationError where there is no parameter.
     """
     return {path: _looked_up(model, path) for path in paths}
 
 
 def _looked_up(model: nn.Module, path: str) -> mx.array:
     try:
-        return module_at(model, path)
+        return get_module(model, path)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise VerificationError(f"The model has no parameter named {path}.") from error
 
@@ -39,17 +39,17 @@ def write_parameters(model: nn.Module, updates: ArrayMap) -> None:
     `Module.update` lets a wrong shape pass, and afterwards the model is asked for what it holds.
     Raises VerificationError; a refused update changes nothing.
     """
-    held = read_parameters(model, updates)
+    current = read_parameters(model, updates)
     for path, value in updates.items():
-        if held[path].shape != value.shape or held[path].dtype != value.dtype:
+        if current[path].shape != value.shape or current[path].dtype != value.dtype:
             raise VerificationError(
                 f"The update of {path} is {value.dtype} {value.shape}, "
-                f"but the model holds {held[path].dtype} {held[path].shape}."
+                f"but the model holds {current[path].dtype} {current[path].shape}."
             )
     put(model, updates)
-    held = read_parameters(model, updates)
+    current = read_parameters(model, updates)
     for path, value in updates.items():
-        if held[path] is not value:
+        if current[path] is not value:
             raise VerificationError(f"The update of {path} did not reach the model.")
 
 
@@ -76,7 +76,7 @@ def is_cut_by_rank(path: str) -> bool:
 
 
 def path_in_layer(path: str) -> str:
-    """What follows the layer's index: "model.layers.3.mlp.up_proj" → "mlp.up_proj"."""
+    """The path after the layer's index: "model.layers.3.mlp.up_proj" → "mlp.up_proj"."""
     match = _LAYER_INDEX.search(path)
     return path[match.end() :] if match else path
 

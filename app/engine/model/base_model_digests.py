@@ -1,4 +1,4 @@
-"""Which base model a run trains on: its digests when it begins, and compared when it goes on.
+"""Digests of a run's base model: taken when it starts, compared when it resumes.
 
 Large weights are hashed beside the training, in a thread that makes way for it.
 """
@@ -29,7 +29,7 @@ _SAMPLED = (
 )
 
 
-def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
+def hash_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
     """The digests of a run's base model; those of all bytes of large weights come later.
 
     Raises InputError if a file changes meanwhile.
@@ -44,8 +44,7 @@ def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseMode
 def check_is_same(
     folder: Path, manifest: JsonObject, digests: BaseModelDigests
 ) -> list[LogMessage]:
-    """Raise InputError if `folder` is not the base model of the run that goes on; else what is to
-    be said of it."""
+    """Raise InputError unless `folder` is the resumed run's base model; else notes on it."""
     check = compare_digests(folder, read_digests(manifest), digests)
     if check.state == "changed":
         raise InputError(check.message, check.hint)
@@ -53,7 +52,7 @@ def check_is_same(
 
 
 def merged(manifest: JsonObject, digests: BaseModelDigests, step: int) -> BaseModelDigests:
-    """What a run that goes on after `step` keeps: what it kept before, and what is new."""
+    """The digests of a run that resumes after `step`: those recorded before, and new ones."""
     recorded = read_digests(manifest)
     if recorded is None:
         return replace(digests, after_step=step, whole_after_step=step)
@@ -63,8 +62,8 @@ def merged(manifest: JsonObject, digests: BaseModelDigests, step: int) -> BaseMo
     return replace(known, weights=digests.weights, whole_after_step=step)
 
 
-def said_of_tokens(manifest: JsonObject, tokens: str) -> list[LogMessage]:
-    """That the same texts have become other tokens, which is no reason to refuse."""
+def token_notes(manifest: JsonObject, tokens: str) -> list[LogMessage]:
+    """A warning if the same texts have become other tokens, which is no reason to refuse."""
     if manifest.get("tokens_sha256") in (None, tokens):
         return []
     return [
@@ -84,7 +83,7 @@ class WeightsHashing:
     def __init__(
         self, files: ModelFiles, digests: BaseModelDigests, after_step: int, advice: str = ""
     ) -> None:
-        """`digests` are those that the run keeps so far; `advice` says how to go on where the
+        """`digests` are those that the run keeps so far; `advice` tells how to resume where the
         weights are others."""
         self._files, self._digests = files, digests
         self._after_step, self._advice = after_step, advice

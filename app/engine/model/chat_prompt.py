@@ -1,4 +1,4 @@
-"""A conversation as the tokens that a model answers, by its own chat template where it has one."""
+"""Encodes a conversation as a prompt, by the model's own chat template where it has one."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ NO_SYSTEM_ROLE = (
 Messages = list[dict[str, str]]
 
 
-class Prompting:
+class ChatPrompt:
     """How one tokenizer puts a conversation."""
 
     def __init__(self, tokenizer: TokenizerWrapper) -> None:
@@ -58,7 +58,7 @@ class Prompting:
         return last if last in special_ids(self._tokenizer) else None
 
     def tokens(self, chat: Chat, side: Side) -> list[int]:
-        """What the model of this side reads. Raises InputError if its template refuses."""
+        """The prompt for the model of this side. Raises InputError if its template refuses."""
         messages = _clean(chat.messages(side))
         if not self._tokenizer.has_chat_template:
             return list(self._tokenizer.encode("\n".join(m["content"] for m in messages)))
@@ -67,11 +67,13 @@ class Prompting:
         try:
             return self._template.tokens(messages, None, True)
         except TemplateError as error:
-            raise InputError(f"The conversation can't be put to this model: {error}.") from error
+            raise InputError(
+                f"This model's chat template refuses the conversation: {error}."
+            ) from error
 
 
 def _clean(messages: Sequence[dict[str, str]]) -> Messages:
-    """The same without halves of characters, which no tokenizer takes."""
+    """The messages without halves of characters, which no tokenizer takes."""
     return [message | {"content": _whole(message["content"])} for message in messages]
 
 

@@ -1,4 +1,4 @@
-"""How many tokens and positions a model has embeddings for, found by watching it read some tokens.
+"""Finds how many tokens and positions a model has embeddings for, by watching it read tokens.
 
 Knows no architecture: an embedding that is asked for the probe's ids is that of the tokens, and one
 that is asked for numbers that rise by one is that of learned positions. An id beyond the rows of
@@ -14,8 +14,8 @@ import numpy as np
 
 from app.core.model_limits import ModelLimits
 from app.core.system.interruption import interruptible
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import LanguageModel
+from app.engine.model.model_structure import evaluating
 from app.engine.runtime.untyped import ModuleClass
 
 _PROBE = (7, 3, 5, 6, 2, 4)
@@ -23,14 +23,14 @@ _PROBE = (7, 3, 5, 6, 2, 4)
 
 
 def embedding_limits(model: LanguageModel) -> ModelLimits | None:
-    """The rows of the embeddings that `model` asked; None where none was seen to be asked.
+    """The rows of the embeddings that `model` looks up; None where no look-up was seen.
 
     The model's output is never computed.
     """
     try:
-        with _asked(model) as asked, evaluating(model), interruptible:
+        with _lookups(model) as lookups, evaluating(model), interruptible:
             model(mx.array([_PROBE], mx.int32))
-            found = [(rows, np.array(ids).reshape(-1).tolist()) for rows, ids in asked]
+            found = [(rows, np.array(ids).reshape(-1).tolist()) for rows, ids in lookups]
     except Exception:  # an architecture's own code, called as it was not written to be
         return None
     tokens = [rows for rows, ids in found if ids == list(_PROBE)]
@@ -45,9 +45,9 @@ def _is_rising(ids: list[int]) -> bool:
 
 
 @contextmanager
-def _asked(model: LanguageModel) -> Iterator[list[tuple[int, mx.array]]]:
+def _lookups(model: LanguageModel) -> Iterator[list[tuple[int, mx.array]]]:
     """Inside, each embedding's rows and the ids that it is asked for."""
-    asked: list[tuple[int, mx.array]] = []
+    lookups: list[tuple[int, mx.array]] = []
     embeddings = {
         id(module): module  # once, though it may stand at two places
         for module in model.modules()
@@ -56,18 +56,18 @@ def _asked(model: LanguageModel) -> Iterator[list[tuple[int, mx.array]]]:
     kinds = {number: type(module) for number, module in embeddings.items()}
     try:
         for module in embeddings.values():
-            module.__class__ = _watching(type(module), asked)
-        yield asked
+            module.__class__ = _watching(type(module), lookups)
+        yield lookups
     finally:
         for number, module in embeddings.items():
             module.__class__ = kinds[number]
 
 
-def _watching(kind: ModuleClass, asked: list[tuple[int, mx.array]]) -> ModuleClass:
+def _watching(kind: ModuleClass, lookups: list[tuple[int, mx.array]]) -> ModuleClass:
     """A subclass whose instances note their rows and the ids that they are called with."""
 
     def call(module: nn.Module, ids: mx.array) -> mx.array:
-        asked.append((int(module.weight.shape[0]), ids))
+        lookups.append((int(module.weight.shape[0]), ids))
         return kind.__call__(module, ids)
 
     return type(kind.__name__, (kind,), {"__call__": call})

@@ -1,16 +1,16 @@
-"""Which tokens end an answer: those that mlx-lm knows, and the one that a template writes."""
+"""Tokens that end an answer: those that mlx-lm knows, and the one that the template writes."""
 
 from pathlib import Path
 
 from app.data.chat.embedded_tokens import token_text
 from app.data.files.fingerprint import FileStates
 from app.data.files.model_files import tokenizer_states
-from app.engine.model.chat_prompt import Prompting
+from app.engine.model.chat_prompt import ChatPrompt
 from app.engine.runtime.untyped import TokenizerWrapper
 from app.models.model_folder import folder_end_tokens
 
 
-def known_ends(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
+def mlx_lm_stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
     """The tokens at which `mlx_lm.generate` stops: the tokenizer's, and those of the folder's
     generation_config.json or config.json."""
     ends = getattr(tokenizer, "eos_token_ids", None)
@@ -18,16 +18,16 @@ def known_ends(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
     return folder_end_tokens(folder) | frozenset(ends)
 
 
-def all_ends(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
-    """The same, and the token with which the chat template ends a reply: training teaches it."""
+def stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
+    """Those of mlx-lm, and the token with which the chat template ends a reply."""
     turn_end = _turn_end(folder, tokenizer)
-    return known_ends(folder, tokenizer) | ({turn_end} if turn_end is not None else set())
+    return mlx_lm_stop_tokens(folder, tokenizer) | ({turn_end} if turn_end is not None else set())
 
 
-def end_token_note(folder: Path, tokenizer: TokenizerWrapper) -> str:
-    """That only Nestling stops where the template ends a reply; empty where mlx-lm does too."""
+def stop_token_note(folder: Path, tokenizer: TokenizerWrapper) -> str:
+    """A note if only Nestling stops where the template ends a reply; empty if mlx-lm does too."""
     turn_end = _turn_end(folder, tokenizer)
-    if turn_end is None or turn_end in (known := known_ends(folder, tokenizer)):
+    if turn_end is None or turn_end in (known := mlx_lm_stop_tokens(folder, tokenizer)):
         return ""
     names = ", ".join(f"{token_text(token, tokenizer)!r}" for token in sorted(known)) or "none"
     return (
@@ -46,7 +46,7 @@ def _turn_end(folder: Path, tokenizer: TokenizerWrapper) -> int | None:
     if key not in _turn_ends:
         while len(_turn_ends) >= _MOST_KEPT:
             del _turn_ends[next(iter(_turn_ends))]
-        _turn_ends[key] = Prompting(tokenizer).turn_end()
+        _turn_ends[key] = ChatPrompt(tokenizer).turn_end()
     return _turn_ends[key]
 
 

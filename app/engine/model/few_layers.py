@@ -1,6 +1,6 @@
-"""A model as a quick trial needs it: few layers of each kind, in float32, and unchanged afterwards.
+"""Reduces a model for a quick trial to few layers of each kind, in float32, and restores it.
 
-What a model's code makes of an example shows in two layers of a kind as it does in all; and in
+Two layers of a kind show a fault of a model's code as well as all of them do; and in
 bfloat16 rounding would hide what is wrong.
 """
 
@@ -11,9 +11,9 @@ import mlx.core as mx
 
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.model_structure import find_layers_path, get_module
 from app.engine.model.parameter_tree import parameters, put
-from app.engine.model.traced_layers import layer_kinds, layers_replaced, passed_through
+from app.engine.model.traced_layers import identity_layer, layer_kinds, replaced_layers
 
 OF_A_KIND = 2
 MOST_WIDE_BYTES = 4 * 1024**3
@@ -34,12 +34,12 @@ def few_layers_in_float32(model: LanguageModel) -> Iterator[int]:
 
 @contextmanager
 def unchanged(model: LanguageModel) -> Iterator[None]:
-    """Whatever is put into the model's modules inside, by its own code too, is gone afterwards."""
-    held = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
+    """Undo afterwards all changes of the model's modules, those by its own code too."""
+    saved = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
     try:
         yield
     finally:
-        for module, items, attributes in held:
+        for module, items, attributes in saved:
             dict.clear(module)
             dict.update(module, items)
             vars(module).clear()
@@ -47,25 +47,25 @@ def unchanged(model: LanguageModel) -> Iterator[None]:
 
 
 def _skip_layers(model: LanguageModel, stack: ExitStack) -> int:
-    path = layers_of(model)
+    path = find_layers_path(model)
     count = len(model.layers)
     if path is None:
         return count
-    layers = module_at(model, path)
-    kept = {index for kind in _kinds(model, path) for index in kind[-OF_A_KIND:]}
-    skipped = {i: passed_through(layer) for i, layer in enumerate(layers) if i not in kept}
+    layers = get_module(model, path)
+    kept_indexes = {index for kind in _kinds(model, path) for index in kind[-OF_A_KIND:]}
+    skipped = {i: identity_layer(layer) for i, layer in enumerate(layers) if i not in kept_indexes}
     try:
-        with layers_replaced(model, path, skipped), interruptible:
+        with replaced_layers(model, path, skipped), interruptible:
             model(mx.zeros((1, 4), mx.int32))
     except Exception:  # an architecture's own code, called as it was not written to be
         return count
-    stack.enter_context(layers_replaced(model, path, skipped))
+    stack.enter_context(replaced_layers(model, path, skipped))
     return count - len(skipped)
 
 
 def _kinds(model: LanguageModel, path: str) -> list[list[int]]:
     """Layers that are built alike and told to do the same: not one with a window, one without."""
-    layers = module_at(model, path)
+    layers = get_module(model, path)
     kinds: dict[object, list[int]] = {}
     for number, alike in enumerate(layer_kinds(model, path)):
         for index in alike:
@@ -89,7 +89,7 @@ def _widen(model: LanguageModel) -> None:
         if array.dtype in (mx.bfloat16, mx.float16)
     }
     # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
-    start = f"{layers_of(model)}."
+    start = f"{find_layers_path(model)}."
     for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
         if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
             put(model, {path: array.astype(mx.float32) for path, array in some.items()})

@@ -1,4 +1,4 @@
-"""Types of what mlx-lm loads: its architectures are `nn.Module`s that are called. Loads nothing."""
+"""Types of mlx-lm's models: `nn.Module`s that are called. Loads nothing."""
 
 from typing import Any
 

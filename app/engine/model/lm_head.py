@@ -14,11 +14,10 @@ from math import prod
 import mlx.core as mx
 
 from app.core.system.interruption import interruptible
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.model_structure import evaluating, find_layers_path, get_module
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import number
 from app.engine.runtime.tolerances import LOGITS
 from app.engine.runtime.untyped import ArrayFunction
@@ -27,7 +26,7 @@ PROBE_SHAPE = (2, 8)
 
 
 @dataclass(frozen=True)
-class Head:
+class SplitModel:
     """The two halves of `model`, to be called while the model's own call is not running."""
 
     model: LanguageModel
@@ -58,7 +57,7 @@ class Head:
     def _trunk_called_by(self, call: ArrayFunction) -> Iterator[None]:
         """Have the model call `call(trunk, …)` where it would call its trunk."""
         owner_path, _, name = self.trunk_path.rpartition(".")
-        owner = module_at(self.model, owner_path)
+        owner = get_module(self.model, owner_path)
         trunk = owner[name]
         owner[name] = ModuleProxy(trunk, call)
         try:
@@ -67,7 +66,7 @@ class Head:
             owner[name] = trunk
 
 
-def find_head(model: LanguageModel) -> Head | None:
+def split_model(model: LanguageModel) -> SplitModel | None:
     """The model's head, or None where none is found that computes the model's own logits.
 
     None too where anything outside the layers is trained, for the head passes on no gradient to
@@ -77,18 +76,18 @@ def find_head(model: LanguageModel) -> Head | None:
         return _first(model, _is_exact)
 
 
-def likely_head(model: LanguageModel) -> Head | None:
-    """`find_head` by shapes alone: nothing is computed, and no weights are read."""
+def split_by_shapes(model: LanguageModel) -> SplitModel | None:
+    """`split_model` by shapes alone: nothing is computed, and no weights are read."""
     return _first(model, lambda *_: True)
 
 
-def vocabulary_of(model: LanguageModel, head: Head | None) -> int:
+def vocabulary_of(model: LanguageModel, head: SplitModel | None) -> int:
     """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
-def _first(model: LanguageModel, is_good: Callable[..., bool]) -> Head | None:
-    layers_path = layers_of(model)
+def _first(model: LanguageModel, is_good: Callable[..., bool]) -> SplitModel | None:
+    layers_path = find_layers_path(model)
     if layers_path is None or not _trains_only(model, layers_path):
         return None
     path = layers_path.rpartition(".")[0]
@@ -100,14 +99,16 @@ def _first(model: LanguageModel, is_good: Callable[..., bool]) -> Head | None:
 
 
 def _trains_only(model: LanguageModel, layers_path: str) -> bool:
-    return all(path.startswith(f"{layers_path}.") for path in trainable(model))
+    return all(path.startswith(f"{layers_path}.") for path in trainable_parameters(model))
 
 
-def _tried(model: LanguageModel, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
+def _tried(
+    model: LanguageModel, trunk_path: str, is_good: Callable[..., bool]
+) -> SplitModel | None:
     tokens = _probe()
     try:
         whole = model(tokens)
-        head = Head(model, trunk_path, whole.shape[-1])
+        head = SplitModel(model, trunk_path, whole.shape[-1])
         hidden = head.hidden(tokens)
         # A module that returns logits already is the whole model, and no trunk.
         if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
@@ -121,7 +122,7 @@ def _probe() -> mx.array:
     return mx.arange(prod(PROBE_SHAPE), dtype=mx.int32).reshape(PROBE_SHAPE)
 
 
-def _is_exact(head: Head, hidden: mx.array, whole: mx.array) -> bool:
+def _is_exact(head: SplitModel, hidden: mx.array, whole: mx.array) -> bool:
     """Whether the head makes of some hidden states what the whole model made of them."""
     count = hidden.shape[0] * hidden.shape[1]
     some = mx.arange(1, count, 2)

@@ -50,7 +50,7 @@ def load_base_model(path: Path) -> BaseModel:
 
 
 def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
-    """The same in small steps: yields the share of the weights that is read."""
+    """`load_base_model` in small steps: yields the share of the weights that is read."""
     model = load_architecture(path)
     try:
         yield from _reading_weights(model)

@@ -1,4 +1,4 @@
-"""A stand-in for one module of a model: another call, and the module's own answer to all else."""
+"""A proxy for one module of a model: its call is replaced, all else is the module's own."""
 
 from inspect import signature
 from typing import Any
@@ -9,7 +9,7 @@ from app.engine.runtime.untyped import ArrayFunction
 class ModuleProxy:
     """Stands for `module` where a model calls it: `call(module, …)` is called instead.
 
-    `call` is given by position what the model gives by position or by name, if the module's own
+    `call` gets arguments by position, also those that the model passes by name, if the module's own
     call takes it so.
 
     `isinstance` and attributes are the module's own, since a model's code may choose its mask by
@@ -40,7 +40,7 @@ class ModuleProxy:
         return name in self._module
 
     def items(self) -> tuple[()]:
-        """What `nn.Module`'s walks ask for."""
+        """Empty for the walks of `nn.Module`."""
         return ()
 
     def children(self) -> dict[str, Any]:

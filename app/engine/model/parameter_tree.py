@@ -16,8 +16,8 @@ def parameters(module: nn.Module) -> Arrays:
     return dict(tree_flatten(module.parameters()))
 
 
-def trainable(module: nn.Module) -> Arrays:
-    """Those of them that are not frozen."""
+def trainable_parameters(module: nn.Module) -> Arrays:
+    """The arrays that are not frozen."""
     return dict(tree_flatten(module.trainable_parameters()))
 
 

@@ -11,9 +11,9 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import module_at
+from app.engine.model.model_structure import get_module
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import parameters, put, trainable
+from app.engine.model.parameter_tree import parameters, put, trainable_parameters
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.untyped import LayerOutput
 
@@ -24,25 +24,27 @@ MOST_DIMENSIONS = 2
 def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
     """Indexes of the layers that are built alike and train alike."""
     kinds: dict[object, list[int]] = {}
-    for index, layer in enumerate(module_at(model, path)):
+    for index, layer in enumerate(get_module(model, path)):
         arrays = parameters(layer).items()
         shapes = tuple((name, array.shape, str(array.dtype)) for name, array in arrays)
-        taught = frozenset(trainable(layer))
-        kinds.setdefault((type(layer), shapes, taught), []).append(index)
+        trained = frozenset(trainable_parameters(layer))
+        kinds.setdefault((type(layer), shapes, trained), []).append(index)
     return list(kinds.values())
 
 
-def taught(module: nn.Module) -> Arrays:
-    """What takes a gradient, but for experts: how MLX computes theirs can't be traced."""
-    return {path: a for path, a in trainable(module).items() if a.ndim <= MOST_DIMENSIONS}
+def traced_parameters(module: nn.Module) -> Arrays:
+    """The trained arrays without those of experts, whose gradients MLX can't export."""
+    return {
+        path: a for path, a in trainable_parameters(module).items() if a.ndim <= MOST_DIMENSIONS
+    }
 
 
 @contextmanager
-def layers_replaced(
+def replaced_layers(
     model: LanguageModel, path: str, instead: Mapping[int, ModuleProxy]
 ) -> Iterator[None]:
     """Inside, layers of the list at `path` give way to those `instead`, by index."""
-    layers = module_at(model, path)
+    layers = get_module(model, path)
     originals = list(layers)
     for index, layer in instead.items():
         layers[index] = layer
@@ -71,20 +73,20 @@ class Call:
 
     def gradients(self, cotangent: mx.array) -> list[mx.array]:
         """Of the layer's input, then of its parameters; the layer is computed again for them."""
-        held = taught(self.layer)
+        parameters_before = traced_parameters(self.layer)
 
         def again(hidden: mx.array, *values: mx.array) -> mx.array:
-            put(self.layer, dict(zip(held, values, strict=True)))
+            put(self.layer, dict(zip(parameters_before, values, strict=True)))
             return hidden_of(self.layer(hidden, *self.args, **self.kwargs))
 
         hidden = mx.depends([self.hidden], [cotangent])[0]
-        _, gradients = mx.vjp(again, [hidden, *held.values()], [cotangent])
-        put(self.layer, held)
+        _, gradients = mx.vjp(again, [hidden, *parameters_before.values()], [cotangent])
+        put(self.layer, parameters_before)
         below, *own = gradients
         return [mx.depends([below], own)[0] if own else below, *own]
 
 
-def passed_through(layer: CalledModule) -> ModuleProxy:
+def identity_layer(layer: CalledModule) -> ModuleProxy:
     """A layer without parameters that hands its input on; answers for `layer` in everything else.
 
     What `layer` gives beside its hidden states, for the layers after it, it still gives.
@@ -106,17 +108,17 @@ def hidden_of(output: LayerOutput) -> mx.array:
     return output[0] if isinstance(output, tuple | list) else output
 
 
-def calls_of_layers(model: LanguageModel, path: str) -> list[Call]:
+def trace_layer_calls(model: LanguageModel, path: str) -> list[Call]:
     """How `model` calls the layers at `path`; nothing is computed. None, if it does its own with
     their parts."""
     calls: list[Call] = []
-    written = {i: recorded(layer, calls) for i, layer in enumerate(module_at(model, path))}
-    with layers_replaced(model, path, written):
+    written = {i: recording_layer(layer, calls) for i, layer in enumerate(get_module(model, path))}
+    with replaced_layers(model, path, written):
         model(mx.zeros((1, 4), mx.int32))
     return calls
 
 
-def recorded(layer: CalledModule, calls: list[Call]) -> ModuleProxy:
+def recording_layer(layer: CalledModule, calls: list[Call]) -> ModuleProxy:
     """`layer` with its calls written down."""
 
     def call(layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object) -> LayerOutput:

@@ -1,1 +1,1 @@
-"""MLX itself: its import, its errors, its device, several processes, stops."""
+"""MLX itself: its gate, errors, device, distributed processes, and stopping."""

@@ -8,7 +8,7 @@ import mlx.core as mx
 Arrays = dict[str, mx.array]
 """Dotted path of a parameter → its array."""
 ArrayMap = Mapping[str, mx.array]
-"""The same, only read."""
+"""Arrays, only read."""
 
 
 def load_arrays(path: Path) -> Arrays:

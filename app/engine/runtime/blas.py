@@ -86,12 +86,12 @@ def _load_system() -> Blas:
 
 
 def _kernels(library: ctypes.CDLL, function: str) -> str:
-    """What the library says of itself; empty if it can't be asked."""
-    asked = getattr(library, function, None)
-    if asked is None:
+    """The library's own description; empty if it has none."""
+    ask = getattr(library, function, None)
+    if ask is None:
         return ""
-    asked.restype = ctypes.c_char_p
-    return bytes(asked() or b"").decode(errors="replace")
+    ask.restype = ctypes.c_char_p
+    return bytes(ask() or b"").decode(errors="replace")
 
 
 def _bundled_version() -> str:

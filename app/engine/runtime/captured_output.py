@@ -1,4 +1,4 @@
-"""What an architecture's own code prints while it is imported or built, kept off standard output.
+"""Keeps the output of an architecture's own code off standard output.
 
 Only this thread's: what the window, a terminal's progress or a test prints meanwhile passes.
 """

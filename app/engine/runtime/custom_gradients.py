@@ -1,4 +1,4 @@
-"""Functions with a gradient of their own, which a thread that traces differentiates as they stand.
+"""Functions with custom gradients, which a tracing thread differentiates as they stand.
 
 The switch is the thread's own: a run that computes beside a trace keeps its gradients.
 """
@@ -26,8 +26,8 @@ def custom_function(function: ArrayFunction) -> CustomFunction:
     with a `vjp` that is ignored."""
     if _thread.is_tracing:
         return _Plain(function)
-    made: CustomFunction = mx.custom_function(function)
-    return made
+    custom: CustomFunction = mx.custom_function(function)
+    return custom
 
 
 @contextmanager

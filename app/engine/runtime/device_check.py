@@ -1,4 +1,4 @@
-"""Whether MLX computes: its device, its shaders, a product and a gradient, compared with NumPy."""
+"""Checks that MLX computes: device, shaders, and a product and a gradient as NumPy has them."""
 
 import sys
 from pathlib import Path

@@ -42,7 +42,9 @@ class Machines:
         examples = range(len(batch.places) or len(batch.tokens))
         return batch.part([i for i in examples if turn[i % len(turn)] == self.rank])
 
-    def in_turn(self, batches: Iterable[Batch], count: int) -> Iterator[tuple[Batch | None, float]]:
+    def round_robin(
+        self, batches: Iterable[Batch], count: int
+    ) -> Iterator[tuple[Batch | None, float]]:
         """Those of `count` batches that are this machine's, whole, and the share done after each.
 
         All machines take as many turns, so that they can agree on something after each; where the
@@ -70,11 +72,11 @@ class Machines:
             return numbers
         return tuple(np.array(mx.distributed.all_sum(mx.array(numbers, mx.float32))).tolist())
 
-    def any_says(self, *words: bool) -> tuple[bool, ...]:
+    def any_true(self, *words: bool) -> tuple[bool, ...]:
         """Of each word whether it is true on at least one machine: the same answers on all."""
         return tuple(count > 0 for count in self.total(*map(float, words)))
 
-    def agree_on(self, text: str) -> bool:
+    def all_equal(self, text: str) -> bool:
         """Whether `text` is the same on all machines; every one gets the same answer."""
         if self.count == 1:
             return True
@@ -82,17 +84,17 @@ class Machines:
         found = np.array(mx.distributed.all_gather(mx.array([digest], mx.int32)))
         return len(np.unique(found)) == 1
 
-    def check_alike(self, what: Mapping[str, str]) -> None:
+    def check_replicas(self, what: Mapping[str, str]) -> None:
         """Raise InputError on every machine if one of these texts differs between them."""
         for name, text in what.items():
-            if not self.agree_on(text):
+            if not self.all_equal(text):
                 raise InputError(
                     f"The machines can't train together: {name} is not the same on all of them.",
                     "Copy the same files to each, and start again.",
                 )
 
     @contextmanager
-    def own_random_numbers(self) -> Iterator[None]:
+    def per_rank_rng(self) -> Iterator[None]:
         """Inside, dropout differs from that of the other machines; afterwards all agree again."""
         if self.count == 1:
             yield
@@ -110,7 +112,7 @@ ALONE = Machines()
 """One process, as nearly always."""
 
 
-def join_machines(batch_size: int) -> Machines:
+def join_world(batch_size: int) -> Machines:
     """The machines that `mlx.launch` started together; this one alone without it.
 
     Waits for the others. Raises AppError if they can't be reached or can't share a batch.

@@ -1,4 +1,4 @@
-"""Loads MLX: what must happen before its first import happens here, and nowhere else."""
+"""Loads MLX, once and prepared: with a fast BLAS, Metal's watchdog relaxed, and its own library."""
 
 import ctypes
 import os

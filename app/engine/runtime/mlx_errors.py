@@ -1,4 +1,4 @@
-"""What MLX and an architecture's own code raise, in words a user can act on."""
+"""Turns errors of MLX and of an architecture's own code into sentences a user can act on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ _SAYINGS = (
 )
 
 
-def plain_fault(error: RuntimeError) -> RunError:
+def as_run_error(error: RuntimeError) -> RunError:
     """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
     text = str(error)
     for marks, message, hint in _SAYINGS:
@@ -44,8 +44,8 @@ def plain_fault(error: RuntimeError) -> RunError:
 
 
 @contextmanager
-def plain_model_faults(cannot: str) -> Iterator[None]:
-    """What an architecture's own code raises inside, as one sentence; MLX's faults pass.
+def model_errors_as_input_errors(cannot: str) -> Iterator[None]:
+    """Turn an error of an architecture's own code into one sentence; MLX's own errors pass.
 
     `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
     """

@@ -11,6 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.system.compute_environment import ComputeEnvironment
+from app.core.system.memory import machine_bytes
 from app.core.system.metal_shaders import SHADERS, shader_target
 from app.core.system.open_files import open_file_limit_kept
 from app.engine.runtime.gate import load_mlx
@@ -32,14 +33,14 @@ def import_mlx_lm() -> Any:
 
 
 def device_name() -> str:
-    """What computes, for the log: "Apple M3 Max" or "CPU with OpenBLAS 0.3.34"."""
+    """The device for the log: "Apple M3 Max" or "CPU with OpenBLAS 0.3.34"."""
     if mx.default_device().type == mx.DeviceType.cpu:
         return f"CPU with {load_mlx().name or 'the reference BLAS (slow)'}"
     return str(mx.device_info().get("device_name", "GPU"))
 
 
 def current_computer() -> ComputeEnvironment:
-    """What the last bits of a run's numbers depend on beside its settings."""
+    """The device and versions that decide the last bits of a run's numbers."""
     loaded, version = load_mlx(), str(mx.__version__)  # type: ignore[attr-defined]
     if mx.default_device().type != mx.DeviceType.cpu:
         mlx = f"{version}{_shaders(Path(str(mx.__file__)))}"
@@ -84,13 +85,13 @@ def has_fused_attention_gradient() -> bool:
 
 
 def random_key() -> tuple[int, int]:
-    """What this thread's random numbers will follow from: 32 bits each."""
+    """The key of this thread's next random numbers: 32 bits each."""
     high, low = np.array(mx.random.state[0]).tolist()  # type: ignore[index]
     return high, low
 
 
 def set_random_key(high: int, low: int) -> None:
-    """Go on from a `random_key`."""
+    """Continue from a `random_key`."""
     mx.random.seed((high << 32) | low)
 
 
@@ -102,3 +103,17 @@ def clear_cache() -> None:
 def close_thread() -> None:
     """The last act of a thread that used MLX; without it the process can abort at exit."""
     mx.clear_streams()
+
+
+_DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
+"""MLX's names for it on Metal and on CUDA, the narrowest first."""
+
+
+def available_bytes() -> int:
+    """What the GPU may use at best; where MLX computes on the CPU, the machine's memory or what the
+    system lets this process have of it."""
+    facts = mx.device_info()
+    for key in _DEVICE_KEYS:
+        if isinstance(size := facts.get(key), int) and size > 0:
+            return size
+    return machine_bytes()

@@ -1,4 +1,4 @@
-"""How far MLX may run ahead of a GPU while layers are recomputed to save memory.
+"""Limits how far MLX runs ahead of a GPU while layers are recomputed to save memory.
 
 MLX hands operations over long before the GPU comes to them, and keeps what they read until then: at
 a step's peak that was as much again as its operations need one after the other
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import mlx.core as mx
 
-ROOM = 1.1
+HEADROOM = 1.1
 """To what a step needs: less, and MLX waits so often that the GPU has to wait too."""
 
 
-class MemoryBound:
+class RunAheadLimit:
     """Of one run's steps; without effect until something was measured."""
 
     def __init__(self) -> None:
@@ -23,22 +23,22 @@ class MemoryBound:
         """Beyond what was held before; 0 until measured."""
 
     @contextmanager
-    def measuring(self) -> Iterator[None]:
+    def measure(self) -> Iterator[None]:
         """Inside, a step is computed with nothing running ahead, and what it needs is noted."""
-        held = mx.get_active_memory()
+        active_bytes = mx.get_active_memory()
         mx.reset_peak_memory()
         with _limited_to(0):
             yield
             mx.synchronize()
-        self.needed_bytes = max(self.needed_bytes, mx.get_peak_memory() - held)
+        self.needed_bytes = max(self.needed_bytes, mx.get_peak_memory() - active_bytes)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def enforced(self) -> Iterator[None]:
         """Inside, MLX waits for the GPU rather than hold much more than the largest step needs."""
         if not self.needed_bytes:
             yield
             return
-        with _limited_to(mx.get_active_memory() + int(ROOM * self.needed_bytes)):
+        with _limited_to(mx.get_active_memory() + int(HEADROOM * self.needed_bytes)):
             yield
 
 

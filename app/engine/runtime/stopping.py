@@ -1,4 +1,4 @@
-"""Long work of a run in stages, cut off between two batches once the run is asked to stop.
+"""Runs long work in stages, and cuts it off between two batches once the run is asked to stop.
 
 Knows nothing of what the work is, only that all machines of the run take as many turns at it.
 """
@@ -18,14 +18,14 @@ from app.engine.runtime.untyped import TokenizerWrapper
 SECONDS_BETWEEN_STAGES = 0.2
 """A stage doesn't say more often how far it is."""
 
-Made = TypeVar("Made")
-Work = Generator[float, None, Made]
+T = TypeVar("T")
+Work = Generator[float, None, T]
 """Yields the share done after each batch."""
 
 
 def until_stopped(
-    work: Generator[Event, None, Made], should_stop: Callable[[], bool]
-) -> Generator[Event, None, Made]:
+    work: Generator[Event, None, T], should_stop: Callable[[], bool]
+) -> Generator[Event, None, T]:
     """The result of `work`, which prepares a run.
 
     Asks whether to stop after each of its events, and within foreign code. A stage that reports
@@ -49,28 +49,28 @@ def until_stopped(
     raise StoppedEarly
 
 
-def until_one_stops(
-    work: Generator[Event, None, Made], should_stop: Callable[[], bool], machines: Machines
-) -> Generator[Event, None, Made]:
+def until_any_stops(
+    work: Generator[Event, None, T], should_stop: Callable[[], bool], machines: Machines
+) -> Generator[Event, None, T]:
     """The same on every machine of a run: once all are ready, or were stopped before, they agree.
 
     Not sooner: they do not come to the same stages, as one may have made its tokens before. Raises
     StoppedEarly on all where one was stopped.
     """
-    made, is_stopped = None, False
+    result, is_stopped = None, False
     try:
-        made = yield from until_stopped(work, should_stop)
+        result = yield from until_stopped(work, should_stop)
     except StoppedEarly:
         is_stopped = True
         if machines.count > 1:
             yield StageChanged("Waiting for the other machines to stop")
-    if machines.any_says(is_stopped)[0]:
+    if machines.any_true(is_stopped)[0]:
         raise StoppedEarly
-    return cast(Made, made)
+    return cast(T, result)
 
 
-def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
-    """What `work` makes, with stages that say how far it is; none where there is nothing to do."""
+def in_stage(name: str, work: "Work[T]") -> Generator[Event, None, T]:
+    """The result of `work`, with stages for its progress; none if there is nothing to do."""
     with closing(work):
         while True:
             try:
@@ -92,23 +92,23 @@ class StopRequest:
     def __init__(self, should_stop: Callable[[], bool], machines: Machines) -> None:
         self._should_stop = should_stop
         self._machines = machines
-        self._is_made = False
+        self._is_requested = False
 
-    def is_made(self) -> bool:
+    def is_requested(self) -> bool:
         """Asked on all machines at the same moment of the run."""
-        return self.is_made_or(False)[0]
+        return self.is_requested_or(False)[0]
 
-    def is_made_or(self, other: bool) -> tuple[bool, bool]:
+    def is_requested_or(self, other: bool) -> tuple[bool, bool]:
         """The same, and whether `other` is true on at least one machine, in one message."""
-        stops, is_other = self._machines.any_says(self._is_made or self._should_stop(), other)
-        self._is_made = stops
+        stops, is_other = self._machines.any_true(self._is_requested or self._should_stop(), other)
+        self._is_requested = stops
         return stops, is_other
 
-    def stage(self, name: str, work: "Work[Made]") -> Generator[Event, None, Made | None]:
-        """What `work` makes, with stages that say how far it is; None if it was cut off."""
+    def stage(self, name: str, work: "Work[T]") -> Generator[Event, None, T | None]:
+        """The result of `work`, with stages for its progress; None if it was cut off."""
         shown, share = -inf, 0.0
         with closing(work):
-            while not self.is_made():
+            while not self.is_requested():
                 if monotonic() - shown >= SECONDS_BETWEEN_STAGES:
                     shown = monotonic()
                     yield StageChanged(name, share)

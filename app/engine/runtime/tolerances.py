@@ -1,4 +1,4 @@
-"""How far two right ways of computing the same may lie apart, by the precision of the device."""
+"""Tolerances between two right ways of computing the same, by the device's precision."""
 
 import operator
 from collections.abc import Callable

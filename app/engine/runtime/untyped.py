@@ -1,4 +1,4 @@
-"""Names for what MLX, mlx-lm and JSON give without types."""
+"""Names for values that MLX, mlx-lm and JSON give without types."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias

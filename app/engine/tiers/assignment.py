@@ -1,4 +1,4 @@
-"""How parameters come to their tiers: by depth, module, rank, importance, or by patterns.
+"""Assigns parameters to tiers: by depth, module, rank, importance, or by patterns.
 
 A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at the same place.
 """
@@ -27,8 +27,8 @@ def make_plan(
     if config.assign == "rank":
         plan = TierPlan(config.tiers, _by_rank(parameters, config))
     else:
-        plan = TierPlan.of_wholes(config.tiers, _wholes(parameters, config, activity))
-    for tier, slots in enumerate(plan.of_tier):
+        plan = TierPlan.from_whole_parameters(config.tiers, _wholes(parameters, config, activity))
+    for tier, slots in enumerate(plan.slices_by_tier):
         if not slots:
             raise InputError(f"Tier {tier} would hold no parameters: {_why_empty(plan, config)}")
     plan.check(parameters)
@@ -40,7 +40,7 @@ def is_attention(module: str) -> bool:
 
 
 def kind(module: str) -> str:
-    """What a module is called in every layer: "q_proj"."""
+    """A module's name within every layer: "q_proj"."""
     return module.rpartition(".")[2]
 
 
@@ -151,7 +151,7 @@ def _why_empty(plan: TierPlan, config: TrainingConfig) -> str:
     count = len(config.tiers)
     match config.assign:
         case "depth":
-            layers = len(adapted_layers(plan.of_path))
+            layers = len(adapted_layers(plan.slices_by_path))
             plural = "s" if layers != 1 else ""
             return f"{count} tiers can't share {layers} adapted layer{plural}. Remove a tier."
         case "manual":

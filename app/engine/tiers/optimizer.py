@@ -17,7 +17,7 @@ from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import UpdateRules
 
 Gradients = dict[int, mx.array]
-"""Tier → the gradient of all its numbers, a float32 vector in the order of `TierPlan.gathered`."""
+"""Tier → the gradient of all its numbers, a float32 vector in the order of `TierPlan.flatten`."""
 
 Pull = Callable[[int, mx.array, mx.array], mx.array]
 """(tier, its numbers after AdamW, its learning rate) → the numbers pulled back to an anchor."""
@@ -28,7 +28,7 @@ class OptimizerState:
     """Everything TieredAdamW remembers between steps, as arrays on the device, by tier."""
 
     m: list[mx.array]
-    """Per tier: the first moment, a float32 vector in the order of `TierPlan.gathered`."""
+    """Per tier: the first moment, a float32 vector in the order of `TierPlan.flatten`."""
     v: list[mx.array]
     """Second moment, likewise."""
     pending: list[mx.array]
@@ -57,12 +57,12 @@ class OptimizerState:
 
 @dataclass(frozen=True)
 class OptimizerStep:
-    """What one step gives back."""
+    """The result of one step."""
 
-    moved: Arrays
+    updated: Arrays
     """The parameters of which a tier that was due holds a part, whole."""
     vectors: dict[int, mx.array]
-    """Of each tier that was due, all its numbers after the step, as `moved` has them."""
+    """Of each tier that was due, all its numbers after the step, as `updated` has them."""
     state: OptimizerState
     norm: mx.array
     """The gradient's L2 norm over all tiers, before clipping."""
@@ -92,7 +92,7 @@ class TieredAdamW:
     def init(self, parameters: ArrayMap) -> OptimizerState:
         """The state before the first step: zeros, as many as `parameters` has numbers."""
         tiers = range(len(self.plan.tiers))
-        sizes = [self.plan.gathered(tier, parameters).size for tier in tiers]
+        sizes = [self.plan.flatten(tier, parameters).size for tier in tiers]
         return OptimizerState(
             m=[mx.zeros(size) for size in sizes],
             v=[mx.zeros(size) for size in sizes],
@@ -105,7 +105,7 @@ class TieredAdamW:
         self,
         gradients: Gradients,
         parameters: ArrayMap,
-        held: Sequence[mx.array],
+        tier_vectors: Sequence[mx.array],
         state: OptimizerState,
         due: Sequence[int],
         learning_rate: mx.array,
@@ -113,9 +113,9 @@ class TieredAdamW:
         tokens: mx.array | float = 1.0,
         pull: Pull | None = None,
     ) -> OptimizerStep:
-        """One optimizer step on `parameters`; `held` is the vector of each tier, read from them.
+        """One optimizer step on `parameters`, which `tier_vectors` hold too, one for each tier.
 
-        `gradients`, a vector of each tier that is `taught`, are sums over `tokens`;
+        `gradients`, a vector for each of `tiers_needing_gradients`, are sums over `tokens`;
         `learning_rate` (before tier factors) and `loss` are scalar arrays. `pull` follows
         AdamW's update of a tier. If the loss or the gradient is not finite the step is void: every
         array comes back as it was.
@@ -128,7 +128,7 @@ class TieredAdamW:
             return mx.where(is_finite, new, old)
 
         after, vectors, pulls = state.copy(), dict[int, mx.array](), dict[int, mx.array]()
-        for tier in self.taught(due):
+        for tier in self.tiers_needing_gradients(due):
             is_due = tier in due
             count, pending = state.pending_counts[tier], state.pending[tier]
             mean = pending + (self._clipped(means[tier], norm) - pending) / (count + 1)
@@ -140,15 +140,15 @@ class TieredAdamW:
             fired = state.fired_counts[tier] + 1
             after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
             rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
-            old, m, v = held[tier], state.m[tier], state.v[tier]
+            old, m, v = tier_vectors[tier], state.m[tier], state.v[tier]
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
             if pull is not None:
-                updated, new = new, pull(tier, new, rate)
-                pulls[tier] = unless_void(mx.linalg.norm(new - updated), 0.0)
+                before, new = new, pull(tier, new, rate)
+                pulls[tier] = unless_void(mx.linalg.norm(new - before), 0.0)
             vectors[tier] = unless_void(new, old)
             after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
-        moved = self.plan.scattered(vectors, parameters)
-        return OptimizerStep(moved, vectors, after, norm, is_finite, pulls)
+        updated = self.plan.unflatten(vectors, parameters)
+        return OptimizerStep(updated, vectors, after, norm, is_finite, pulls)
 
     def rules(self) -> UpdateRules:
         """The update that these settings ask for, for an audit without a configuration."""
@@ -161,7 +161,7 @@ class TieredAdamW:
             max_grad_norm=self.max_grad_norm,
         )
 
-    def taught(self, due: Sequence[int]) -> tuple[int, ...]:
+    def tiers_needing_gradients(self, due: Sequence[int]) -> tuple[int, ...]:
         """The tiers whose gradients a step needs: all but those that would drop them."""
         return tuple(
             tier
@@ -179,8 +179,8 @@ class TieredAdamW:
             # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
             # means bit-equal. A GPU would pay for it with two kernels a parameter.
             nothing = {path: mx.zeros_like(array) for path, array in parameters.items()}
-            whole = self.plan.scattered(means, nothing)
-            parts = [whole[path] for path in self.plan.of_path if path in whole]
+            whole = self.plan.unflatten(means, nothing)
+            parts = [whole[path] for path in self.plan.slices_by_path if path in whole]
         return mx.sqrt(sum((mx.sum(mx.square(part)) for part in parts), start=mx.array(0.0)))
 
     def _clipped(self, mean: mx.array, norm: mx.array) -> mx.array:

@@ -1,6 +1,6 @@
 """The tier plan as data: which slots, whole parameters or slices of them, belong to which tier.
 
-How slots come to their tiers is not known here.
+Knows no way of assigning them.
 """
 
 import hashlib
@@ -57,20 +57,22 @@ class TierPlan:
     slots: tuple[Slot, ...]
 
     @classmethod
-    def of_wholes(cls, tiers: tuple[TierConfig, ...], tier_of: Mapping[str, int]) -> "TierPlan":
+    def from_whole_parameters(
+        cls, tiers: tuple[TierConfig, ...], tier_of: Mapping[str, int]
+    ) -> "TierPlan":
         """A plan that cuts nothing: `tier_of` gives each parameter's tier."""
         return cls(tiers, tuple(Slot(path, tier) for path, tier in tier_of.items()))
 
     def restricted_to(self, paths: Iterable[str]) -> "TierPlan":
         """The same for these parameters alone, without the tiers that hold none of them."""
         wanted = set(paths)
-        kept = [slot for slot in self.slots if slot.path in wanted]
-        numbers = sorted({slot.tier for slot in kept})
-        slots = tuple(replace(slot, tier=numbers.index(slot.tier)) for slot in kept)
+        chosen = [slot for slot in self.slots if slot.path in wanted]
+        numbers = sorted({slot.tier for slot in chosen})
+        slots = tuple(replace(slot, tier=numbers.index(slot.tier)) for slot in chosen)
         return TierPlan(tuple(self.tiers[number] for number in numbers), slots)
 
     @cached_property
-    def of_tier(self) -> tuple[tuple[Slot, ...], ...]:
+    def slices_by_tier(self) -> tuple[tuple[Slot, ...], ...]:
         """Per tier: its slots, in the model's order."""
         return tuple(
             tuple(slot for slot in self.slots if slot.tier == tier)
@@ -78,7 +80,7 @@ class TierPlan:
         )
 
     @cached_property
-    def of_path(self) -> Mapping[str, tuple[Slot, ...]]:
+    def slices_by_path(self) -> Mapping[str, tuple[Slot, ...]]:
         """Per parameter: its slots, along the rank."""
         found: dict[str, list[Slot]] = {}
         for slot in self.slots:
@@ -87,57 +89,57 @@ class TierPlan:
 
     def paths(self, tier: int) -> tuple[str, ...]:
         """The parameters of which a tier holds at least a part, in the model's order."""
-        return tuple(dict.fromkeys(slot.path for slot in self.of_tier[tier]))
+        return tuple(dict.fromkeys(slot.path for slot in self.slices_by_tier[tier]))
 
     def due(self, step: int) -> tuple[int, ...]:
         """Tiers that fire at optimizer step `step` (1-based)."""
         return tuple(k for k, tier in enumerate(self.tiers) if step % tier.period == 0)
 
-    def gathered(self, tier: int, arrays: ArrayMap) -> mx.array:
+    def flatten(self, tier: int, arrays: ArrayMap) -> mx.array:
         """All numbers of a tier in one float32 vector, of `arrays` by parameter path."""
-        parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.of_tier[tier]]
+        parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.slices_by_tier[tier]]
         return mx.concatenate(parts).astype(mx.float32)  # widened at once, not part by part
 
-    def scattered(self, vectors: Mapping[int, mx.array], held: ArrayMap) -> Arrays:
+    def unflatten(self, vectors: Mapping[int, mx.array], arrays: ArrayMap) -> Arrays:
         """The parameters of which the tiers in `vectors` hold a part, whole again.
 
-        The inverse of `gathered`; parts of other tiers are those of `held`.
+        The inverse of `flatten`; parts of other tiers are those of `arrays`.
         """
         parts: dict[Slot, mx.array] = {}
         for tier, vector in vectors.items():
-            slots = self.of_tier[tier]
-            shapes = [slot.shape(held[slot.path].shape) for slot in slots]
+            slots = self.slices_by_tier[tier]
+            shapes = [slot.shape(arrays[slot.path].shape) for slot in slots]
             ends = tuple(itertools.accumulate(math.prod(shape) for shape in shapes))[:-1]
             for slot, shape, part in zip(slots, shapes, vector.split(ends), strict=True):
-                parts[slot] = part.reshape(shape).astype(held[slot.path].dtype)
+                parts[slot] = part.reshape(shape).astype(arrays[slot.path].dtype)
         paths = dict.fromkeys(slot.path for slot in parts)
-        return {path: self._joined(path, parts, held[path]) for path in paths}
+        return {path: self._joined(path, parts, arrays[path]) for path in paths}
 
-    def _joined(self, path: str, parts: Mapping[Slot, mx.array], held: mx.array) -> mx.array:
-        slots = self.of_path[path]
+    def _joined(self, path: str, parts: Mapping[Slot, mx.array], array: mx.array) -> mx.array:
+        slots = self.slices_by_path[path]
         if len(slots) == 1:
             return parts[slots[0]]
-        all_parts = [parts[slot] if slot in parts else slot.of(held) for slot in slots]
-        return mx.concatenate(all_parts, rank_axis(path, held.ndim))
+        all_parts = [parts[slot] if slot in parts else slot.of(array) for slot in slots]
+        return mx.concatenate(all_parts, rank_axis(path, array.ndim))
 
     def check(self, parameters: ArrayMap) -> None:
         """Raise InputError, naming what is wrong, unless the slots cover `parameters` once each."""
-        for path in self.of_path:
+        for path in self.slices_by_path:
             if path not in parameters:
                 raise InputError(f"The tier plan names {path}, which the adapter does not have.")
         for path, array in parameters.items():
-            _check_cover(path, array.shape, self.of_path.get(path, ()))
+            _check_cover(path, array.shape, self.slices_by_path.get(path, ()))
         for slot in self.slots:
             if not 0 <= slot.tier < len(self.tiers):
                 raise InputError(f"The tier plan puts {slot.key} in tier {slot.tier}: there is no "
                                  f"such tier.")  # fmt: skip
-        for tier, slots in enumerate(self.of_tier):
+        for tier, slots in enumerate(self.slices_by_tier):
             if not slots:
                 raise InputError(f"Tier {tier} would hold no parameters. Remove the tier.")
 
     def data(self) -> dict[str, int | list[list[int]]]:
         """The slots as JSON can hold them: path → tier, or path → [[tier, start, stop], …]."""
-        return {path: _slots_data(slots) for path, slots in self.of_path.items()}
+        return {path: _slots_data(slots) for path, slots in self.slices_by_path.items()}
 
     def digest(self) -> str:
         """Of the slots and their order."""

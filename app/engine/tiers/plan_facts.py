@@ -1,4 +1,4 @@
-"""What a tier plan holds, in numbers and in words for people."""
+"""Describes a tier plan in numbers and in words for people."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def tier_facts(plan: TierPlan, parameters: ArrayMap) -> tuple[TierFacts, ...]:
             layers=adapted_layers(slot.path for slot in slots),
             description=_describe(plan, slots),
         )
-        for tier, slots in zip(plan.tiers, plan.of_tier, strict=True)
+        for tier, slots in zip(plan.tiers, plan.slices_by_tier, strict=True)
     )
 
 

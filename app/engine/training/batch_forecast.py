@@ -1,4 +1,4 @@
-"""Which shapes a run's batches will have, told from rows that are tokens already.
+"""Forecasts the shapes of a run's batches from rows that are tokens already.
 
 Computes nothing with the model, so that it can be asked while settings are edited.
 """
@@ -11,8 +11,8 @@ from app.core.errors import RunError
 from app.data.tokens.store_files import TokenStore, reopen_store
 from app.data.training_set.training_data import MixedFiles, rows_from_stores
 from app.engine.batches.batches import BatchShape
-from app.engine.execution.batch_layout import Batching, fastest_batching
-from app.engine.training.setup import data_settings
+from app.engine.execution.batch_layout import BatchLayout, default_layout
+from app.engine.training.run_rows import data_settings
 from app.models.model_folder import folder_limits
 
 
@@ -47,7 +47,7 @@ def likely_shapes(
         replace(one, share=share) for one, share in zip(stored.datasets, shares, strict=True)
     ]
     rows = rows_from_stores(datasets, stores, data_settings(config, folder_limits(config.model)))
-    fastest = fastest_batching(config.batch_size)
+    fastest = default_layout(config.batch_size)
     batching = fastest if was_packed else replace(fastest, is_packed=False)
     views = [part.valid for part in rows.parts if len(part.valid)]
     shapes = list(batching.training(rows).shapes)
@@ -55,7 +55,7 @@ def likely_shapes(
     return LikelyShapes(tuple(shapes), is_bound=_is_open(fastest, was_packed))
 
 
-def _is_open(fastest: Batching, was_packed: bool | None) -> bool:
+def _is_open(fastest: BatchLayout, was_packed: bool | None) -> bool:
     return fastest.is_packed and was_packed is None
 
 

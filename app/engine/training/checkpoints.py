@@ -1,4 +1,4 @@
-"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it what a run needs to go on.
+"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it the state to resume from.
 
 A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
 """
@@ -14,8 +14,9 @@ from typing import BinaryIO, cast
 import mlx.core as mx
 
 from app.core.errors import InputError, VerificationError
-from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
+from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
+from app.core.files.json_files import write_json_atomic
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.sanitize import error_text
@@ -67,7 +68,7 @@ class Progress:
     run: str = ""
     """The run's identity; older checkpoints have none."""
     is_validation_due: bool = False
-    """The validation after this step was cut off: a run that goes on makes it first."""
+    """The validation after this step was cut off: a resumed run makes it first."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Checkpoint:
 
     def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
-        sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
+        sizes = [plan.flatten(tier, parameters).size for tier in range(len(plan.tiers))]
         parts = (self.state.m, self.state.v, self.state.pending)
         fits = _shapes(self.adapter) == _shapes(parameters)
         fits = fits and all([vector.size for vector in part] == sizes for part in parts)
@@ -120,7 +121,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
-    run goes on from an earlier one and makes them again. Returns that folder."""
+    run resumes from an earlier one and makes them again. Returns that folder."""
     later = [folder for folder in checkpoint_folders(run_dir) if checkpoint_step(folder) > step]
     if not later:
         return None
@@ -167,21 +168,21 @@ def save_checkpoint(
         _save_all(aside, arrays)
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
         done = asdict(progress) | {"random_state": list(progress.random_state)}
-        said = {
+        entries = {
             "format": FORMAT,
             "sha256": digests,
             "progress": done,
             "computed_by": asdict(current_computer()),
         }
-        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": json_digest(said)})
+        write_json_atomic(aside / STATE_FILE, entries | {"own_sha256": json_digest(entries)})
     return _size(folder)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
     with _plain_damage(folder):
-        said = _checked_state(folder)
-        progress = said["progress"]
+        entries = _checked_state(folder)
+        progress = entries["progress"]
         if checkpoint_step(folder) >= 0 and (
             other := foreign_checkpoints(folder.parent.parent, [folder])
         ):
@@ -195,7 +196,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
-            read_environment(said.get("computed_by")),
+            read_environment(entries.get("computed_by")),
         )
 
 
@@ -222,7 +223,7 @@ def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonOb
 
 @contextmanager
 def _plain_damage(folder: Path) -> Iterator[None]:
-    """What reading a damaged checkpoint raises, as InputError."""
+    """Turn errors from reading a damaged checkpoint into InputError."""
     try:
         yield
     except FileNotFoundError as error:
@@ -237,7 +238,7 @@ def _plain_damage(folder: Path) -> Iterator[None]:
 
 def _unreadable(folder: Path, why: str) -> InputError:
     earlier = [other.name for other in checkpoint_folders(folder.parent.parent) if other < folder]
-    hint = f"Go on from the one before it: {earlier[-1]}." if earlier else ""
+    hint = f"Resume from the one before it: {earlier[-1]}." if earlier else ""
     return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
 
 

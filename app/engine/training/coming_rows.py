@@ -14,17 +14,17 @@ from app.data.training_set.training_data import (
     open_or_build_stores,
     rows_from_stores,
 )
-from app.engine.training.setup import Prepared
+from app.engine.training.setup import TrainingSetup
 
 _PATIENCE_SECONDS = 0.1
 
 
 class ComingRows:
-    def __init__(self, config: TrainingConfig, prepared: Prepared) -> None:
+    def __init__(self, config: TrainingConfig, prepared: TrainingSetup) -> None:
         if prepared.later is None:
             raise ValueError("All rows of this run are tokens.")
         self._later = prepared.later
-        self._making = StoreBuilder(self._later)
+        self._stores = StoreBuilder(self._later)
         self._each = config.grad_accumulation_steps
         self._at_once = prepared.train.at_once
         self._are_needed = config.steps * self._each > self._at_once or not all(
@@ -33,7 +33,7 @@ class ComingRows:
 
     def start(self) -> None:
         if self._are_needed:
-            self._making.start()
+            self._stores.start()
 
     def is_time(self, step: int) -> bool:
         """Whether they are there after so many steps, or the next one needs them.
@@ -41,12 +41,12 @@ class ComingRows:
         Raises RunError if what makes them has failed.
         """
         is_next = (step + 1) * self._each > self._at_once
-        return self._are_needed and (is_next or self._making.are_ready())
+        return self._are_needed and (is_next or self._stores.are_ready())
 
-    def making(self) -> Generator[float, None, TrainingData]:
+    def waiting(self) -> Generator[float, None, TrainingData]:
         """All rows, waited for; yields the share that is made."""
-        while not self._making.are_ready(_PATIENCE_SECONDS):
-            yield self._making.share
+        while not self._stores.are_ready(_PATIENCE_SECONDS):
+            yield self._stores.share
         later = self._later
         datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
         opening = open_or_build_stores(
@@ -57,4 +57,4 @@ class ComingRows:
 
     def close(self) -> None:
         """What is made is kept."""
-        self._making.close()
+        self._stores.close()

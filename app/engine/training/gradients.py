@@ -7,17 +7,17 @@ from functools import partial
 import mlx.core as mx
 
 from app.engine.adapter.bare_model import BareModel
-from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.adapter.flat_adapter import FlatAdapter
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.clocks.slow import Lesson
 from app.engine.execution.execution import Execution, FastPaths, Objective
-from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 from app.engine.model.language_model import LanguageModel
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.run_ahead_limit import MemoryBound
+from app.engine.runtime.run_ahead_limit import RunAheadLimit
 from app.engine.runtime.untyped import ArrayFunction
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import TierPlan
@@ -37,43 +37,43 @@ class BatchGradients:
         self, model: LanguageModel, plan: TierPlan, fast: FastPaths, machines: Machines
     ) -> None:
         self._model, self._plan, self._fast, self._machines = model, plan, fast, machines
-        self._input = AdapterInput(model, plan)
+        self._input = FlatAdapter(model, plan)
         self._divergence = partial(summed_divergence, BareModel(model))
-        self._bound = MemoryBound()
+        self._bound = RunAheadLimit()
         self._functions: dict[Key, Callable[..., tuple[mx.array, Arrays]]] = {}
 
-    def trace(self, held: Vectors, batch: Batch) -> None:
+    def trace(self, vectors: Vectors, batch: Batch) -> None:
         """Compile for this batch's shape now.
 
         If layers are recomputed, later steps hold little more than this batch, or another one that
         was traced, is seen to need.
         """
         own = self._machines.share(batch)
-        self._trace(held, own, summed_loss)
+        self._trace(vectors, own, sum_cross_entropy)
         if self._fast.recomputes_layers:
-            with self._bound.measuring():  # not the first time, which also makes what stays
-                self._trace(held, own, summed_loss)
+            with self._bound.measure():  # not the first time, which also makes what stays
+                self._trace(vectors, own, sum_cross_entropy)
 
-    def trace_lesson(self, held: Vectors, batch: Batch) -> None:
+    def trace_lesson(self, vectors: Vectors, batch: Batch) -> None:
         """Compile for a lesson's shape now."""
-        self._trace(held, batch, self._divergence)
+        self._trace(vectors, batch, self._divergence)
 
     def summed(
-        self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
+        self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[mx.array, Gradients]:
         """Loss and gradients summed, not averaged, over the trained tokens of all machines."""
-        with self._machines.own_random_numbers(), self._bound.kept():
-            loss, gradients = self._own_sum(held, batches, tiers)
+        with self._machines.per_rank_rng(), self._bound.enforced():
+            loss, gradients = self._own_sum(vectors, batches, tiers)
         return self._machines.summed(loss, gradients)
 
-    def of_lesson(self, held: Vectors, batch: Batch, tiers: tuple[int, ...]) -> Lesson:
+    def of_lesson(self, vectors: Vectors, batch: Batch, tiers: tuple[int, ...]) -> Lesson:
         """The divergence from the base, summed over a lesson's trained tokens.
 
         Every machine computes all of it, as a lesson may have fewer rows than there are machines;
         the mean of theirs is what all of them take.
         """
-        with self._bound.kept():
-            divergence, found = self._of_batch(held, batch, tiers, self._divergence)
+        with self._bound.enforced():
+            divergence, found = self._of_batch(vectors, batch, tiers, self._divergence)
             gradients = {tier: self._input.gradient(tier, found) for tier in tiers}
         divergence, gradients = self._machines.summed(divergence, gradients)
         if (count := self._machines.count) > 1:
@@ -81,18 +81,18 @@ class BatchGradients:
             gradients = {tier: gradient / count for tier, gradient in gradients.items()}
         return Lesson(divergence, gradients, batch.trained_tokens)
 
-    def _trace(self, held: Vectors, batch: Batch, objective: Objective) -> None:
+    def _trace(self, vectors: Vectors, batch: Batch, objective: Objective) -> None:
         every = tuple(range(len(self._plan.tiers)))
-        mx.eval(self._of_batch(held, batch, every, objective))
+        mx.eval(self._of_batch(vectors, batch, every, objective))
 
     def _own_sum(
-        self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
+        self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[mx.array, Gradients]:
         """Of this machine's share."""
         loss: mx.array | None = None
         total: Gradients = {}
         for batch in map(self._machines.share, batches):
-            batch_loss, found = self._of_batch(held, batch, tiers, summed_loss)
+            batch_loss, found = self._of_batch(vectors, batch, tiers, sum_cross_entropy)
             # Before anything asks for them together: the backward pass gives gradients layer by
             # layer, and each layer's activations are to be gone before the next one's come.
             mx.async_eval(batch_loss, found)
@@ -108,18 +108,18 @@ class BatchGradients:
         return loss, total
 
     def _of_batch(
-        self, held: Vectors, batch: Batch, tiers: tuple[int, ...], objective: Objective
+        self, vectors: Vectors, batch: Batch, tiers: tuple[int, ...], objective: Objective
     ) -> tuple[mx.array, Arrays]:
         """By parameter, summed; compiled for the batch's shape the first time."""
         # Packed rows of one length may hold examples of other lengths: not one function.
-        key = (tiers, batch.read_lengths, objective)
+        key = (tiers, batch.input_lengths, objective)
         if key not in self._functions:
             random = mx.random.state
             self._functions[key] = maybe_compile(
                 self._function(*key), inputs=[self._model.state, random], outputs=[random]
             )
         inputs = loss_inputs(batch, self._paths_of(objective).head)
-        return self._functions[key](held, *inputs)
+        return self._functions[key](vectors, *inputs)
 
     def _function(
         self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...], objective: Objective
@@ -134,6 +134,6 @@ class BatchGradients:
         return execution.gradient_function(self._input, paths, packed_lengths, objective)
 
     def _paths_of(self, objective: Objective) -> FastPaths:
-        if objective is summed_loss or self._fast.has_split_divergence:
+        if objective is sum_cross_entropy or self._fast.has_split_divergence:
             return self._fast
         return replace(self._fast, head=None)

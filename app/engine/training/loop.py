@@ -3,34 +3,27 @@
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
-from functools import partial
 from time import perf_counter
-from typing import Literal
 
 import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
 from app.core.events import (
-    KNOWN_QUESTIONS,
     CheckpointSaved,
     Event,
     LogMessage,
     Outcome,
     RunFinished,
-    ScoreMeasured,
     StepFinished,
 )
 from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
 from app.engine.batches.batches import Batch
-from app.engine.evaluation.best_validation import BestSoFar
-from app.engine.evaluation.evaluation import count_exact_answers
-from app.engine.evaluation.forgetting_meter import RetentionMeter
-from app.engine.memory.preflight import memory_of
-from app.engine.model.parameter_tree import trainable
+from app.engine.memory.preflight import memory_estimate
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import (
     random_key,
     set_random_key,
@@ -39,14 +32,18 @@ from app.engine.runtime.mlx_runtime import (
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.checkpoints import Checkpoint, Progress
 from app.engine.training.coming_rows import ComingRows
-from app.engine.training.recording import Keeper
-from app.engine.training.rows_taken import rows_taken
-from app.engine.training.run_start import check_restored, head_message, run_started, training_step
+from app.engine.training.measurements import Measurements
+from app.engine.training.recording import RunSink
+from app.engine.training.run_counters import BestValidation, NonFiniteSteps, Speed
+from app.engine.training.run_start import (
+    check_restored,
+    head_message,
+    rows_taken,
+    run_started,
+    training_step,
+)
 from app.engine.training.schedules import learning_rate
-from app.engine.training.setup import Prepared, with_later_rows
-from app.engine.training.throughput import Speed
-from app.engine.training.validation import Validation
-from app.engine.training.void_steps import VoidSteps
+from app.engine.training.setup import TrainingSetup, with_later_rows
 
 
 class TrainingLoop:
@@ -55,8 +52,8 @@ class TrainingLoop:
     def __init__(
         self,
         config: TrainingConfig,
-        prepared: Prepared,
-        keeper: Keeper,
+        prepared: TrainingSetup,
+        keeper: RunSink,
         should_stop: Callable[[], bool],
         wants_checkpoint: Callable[[], bool],
         stop_after: int | None = None,
@@ -64,7 +61,7 @@ class TrainingLoop:
         machines: Machines = ALONE,
         notes: Sequence[Event] = (),
     ) -> None:
-        """`notes` are said as soon as the run has started."""
+        """`notes` are logged as soon as the run has started."""
         self._config = config
         self._prepared = prepared
         self._keeper = keeper
@@ -81,15 +78,11 @@ class TrainingLoop:
         done = start.progress if start else Progress()
         self._step = done.step
         self._trained_tokens = done.trained_tokens
-        self._voids = VoidSteps(done.void_steps, done.void_steps_in_all)
-        self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
-        self._validation = Validation(prepared, self._best, machines)
-        texts = prepared.retention
-        meter = partial(RetentionMeter, self._model, self._head, machines=machines)
-        self._retention = meter(texts) if texts else None
-        self._is_validation_due = done.is_validation_due
-        self._are_questions_left = False
-        self._is_last_validation_left = False
+        self._voids = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
+        self._best = BestValidation(done.best_val_loss, done.best_step, done.evals_since_best)
+        self._measurements = Measurements(
+            prepared, self._best, self._stop, machines, is_validation_due=done.is_validation_due
+        )
         self._coming = ComingRows(config, prepared) if prepared.later else None
 
     def events(self) -> Iterator[Event]:
@@ -106,7 +99,7 @@ class TrainingLoop:
         except VerificationError as error:
             yield self._end("failed", str(error), keep=False)
         except (AppError, RuntimeError) as error:
-            fault = error if isinstance(error, AppError) else plain_fault(error)
+            fault = error if isinstance(error, AppError) else as_run_error(error)
             yield self._end("failed", str(fault))
         except Exception:
             self._keeper.log(traceback.format_exc())
@@ -123,29 +116,28 @@ class TrainingLoop:
         yield from self._notes
         yield head_message(self._head)
         if self._start is None:
-            yield from self._scores("before")
+            yield from self._measurements.scores("before")
         start = self._start
         yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stopping_patience and not self._prepared.valid:
-            yield LogMessage("Nothing is held out for validation, so the run can't end early.")
+            yield LogMessage("No rows are held out for validation, so the run can't end early.")
         if self._start is None:
-            yield from self._validated()
+            yield from self._measurements.after_step(self._step)
         else:
             yield from self._resumed(self._start)
         with closing(self._coming) if self._coming else nullcontext():
             yield from self._steps()
             if self._step > 0:
                 yield from rows_taken(self._prepared, self._config, self._step)
-                yield from self._last_validation()
-                yield from self._last_retention()
-                yield from self._scores("after")
+                yield from self._last_measurements()
+                yield from self._measurements.scores("after")
 
     def _steps(self) -> Iterator[Event]:
         config = self._config
         batches = self._batches()
         if self._coming:
             self._coming.start()
-        is_asked_to_stop = self._stop.is_made()
+        is_asked_to_stop = self._stop.is_requested()
         while self._step < self._last_step and not self._is_over() and not is_asked_to_stop:
             if self._coming and self._coming.is_time(self._step):
                 if not (yield from self._rows_come()):
@@ -161,34 +153,34 @@ class TrainingLoop:
             yield self._finished_step(measurement, rate)
             yield from self._voids.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
-                yield from self._validated()
-            is_asked_to_stop, is_wanted = self._stop.is_made_or(self._wants_checkpoint())
+                yield from self._measurements.after_step(self._step)
+            is_asked_to_stop, is_wanted = self._stop.is_requested_or(self._wants_checkpoint())
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
-                self._keeper.drop_others()
+                self._keeper.prune_checkpoints()
         if self._step > self._keeper.saved_step:
             yield self._checkpoint()
-            self._keeper.drop_others()
+            self._keeper.prune_checkpoints()
         self._training.check_at_rest(self._step)
 
     def _batches(self) -> Iterator[Batch]:
         taken = self._step * self._config.grad_accumulation_steps
-        return self._prepared.train.endless(self._config.seed, start=taken)
+        return self._prepared.train.infinite(self._config.seed, start=taken)
 
     def _rows_come(self) -> Generator[Event, None, bool]:
         """Wait for the rows that are no tokens yet, and train on them too; False once stopped."""
         assert self._coming is not None
-        rows = yield from self._stop.stage("Tokenizing", self._coming.making())
+        rows = yield from self._stop.stage("Tokenizing", self._coming.waiting())
         if rows is None:
             return False
         self._coming.close()
         self._coming = None
         self._prepared = yield from with_later_rows(self._config, self._prepared, rows)
-        self._validation.take(self._prepared.valid)
+        self._measurements.use(self._prepared)
         self._keeper.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
         key = random_key()  # an estimate draws random numbers too
-        yield from memory_of(self._config, self._prepared.shapes)
+        yield from memory_estimate(self._config, self._prepared.shapes)
         yield from self._warm_up(key)
         return True
 
@@ -204,118 +196,69 @@ class TrainingLoop:
         mx.reset_peak_memory()
 
     def _tracing(self) -> Work[None]:
-        train = [(self._training.trace, blank) for blank in self._prepared.train.blanks()]
-        valid = [
-            (self._validation.trace, one.batches.blank(shape))
-            for one in self._prepared.valid
-            for shape in one.batches.shapes
-        ]
         slow = self._prepared.slow
         lessons = [slow.batches.blank(shape) for shape in slow.shapes] if slow else []
-        work = [*train, *valid, *((self._training.trace_lesson, blank) for blank in lessons)]
-        if self._retention is not None and (texts := self._prepared.retention):
-            work += [(self._retention.trace, texts.last.blank(shape)) for shape in texts.shapes]
+        work = [
+            *((self._training.trace, blank) for blank in self._prepared.train.blanks()),
+            *((self._training.trace_lesson, blank) for blank in lessons),
+            *self._measurements.traces(),
+        ]
         for done, (trace, blank) in enumerate(work, start=1):
             trace(blank)
             yield done / len(work)
 
-    def _validated(self) -> Iterator[Event]:
-        """The validation after the step just done; cut off, it stays due and counts for nothing."""
-        self._is_validation_due = self._validation.has_rows
-        if self._retention is not None:
-            measuring = self._retention.measure(self._step)
-            if retained := (yield from self._stop.stage("Measuring forgetting", measuring)):
-                yield retained
-        if not self._validation.has_rows:
+    def _last_measurements(self) -> Iterator[Event]:
+        """Of a run that made all its steps; where one is cut off, the run is not done."""
+        if not self._is_complete():
             return
-        validating = self._validation.measure(self._step)
-        finished = yield from self._stop.stage("Validating", validating)
-        if finished is not None:
-            self._is_validation_due = False
-            yield finished
-
-    def _last_validation(self) -> Iterator[Event]:
-        """That of a run which made all its steps, on more rows; cut off, the run is not done."""
-        is_done = self._step == self._config.steps or self._is_over()
-        if not is_done or not self._validation.reads_more_at_the_end:
-            return
-        if self._coming and not self._validation.can_read_the_last:
-            self._is_last_validation_left = not (yield from self._rows_come())
-            if self._is_last_validation_left:
-                return
-        measuring = self._validation.measure_last(self._step)
-        finished = yield from self._stop.stage("Validating on more rows", measuring)
-        if finished is None:
-            self._is_last_validation_left = True
-        else:
-            yield finished
-
-    def _last_retention(self) -> Iterator[Event]:
-        """That of a run which made all its steps; cut off, the run is not done."""
-        is_done = self._step == self._config.steps or self._is_over()
-        if self._retention is None or not is_done or self._is_last_validation_left:
-            return
-        measuring = self._retention.measure(self._step, is_last=True)
-        finished = yield from self._stop.stage("Measuring forgetting", measuring)
-        self._is_last_validation_left = finished is None
-        if finished is not None:
-            yield finished
+        if self._coming and self._measurements.needs_later_rows:
+            self._measurements.is_last_left = not (yield from self._rows_come())
+        if not self._measurements.is_last_left:
+            yield from self._measurements.last(self._step)
 
     def _resumed(self, start: Checkpoint) -> Iterator[Event]:
         """The checkpoint, once the validation that was cut off after its step is made up for."""
-        was_due = self._is_validation_due
+        was_due = self._measurements.is_validation_due
         if was_due:
-            yield from self._validated()
+            yield from self._measurements.after_step(self._step)
         is_best = self._best.step == self._step
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
-            self._keeper.drop_others()
-
-    def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
-        for questions in self._prepared.questions:
-            asking = count_exact_answers(self._model, questions.batches, self._head, self._machines)
-            correct = yield from self._stop.stage(f"Asking the {questions.name}", asking)
-            if correct is None:
-                self._are_questions_left = True
-                return
-            yield ScoreMeasured(questions.name, when, correct, questions.count)
-        if known := self._prepared.known:
-            counting = known.counting_right()
-            answered = yield from self._stop.stage("Asking general questions", counting)
-            if answered is None:
-                self._are_questions_left = True
-                return
-            yield ScoreMeasured(KNOWN_QUESTIONS, when, answered, len(known))
+            self._keeper.prune_checkpoints()
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint of the step just done is to be made anyway."""
         is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
         return is_due or self._best.step == self._step
 
+    def _is_complete(self) -> bool:
+        """Whether no step is left to make."""
+        return self._step == self._config.steps or self._is_over()
+
     def _is_over(self) -> bool:
         """Whether the last validations brought nothing new."""
         return self._best.is_stale(self._config.early_stopping_patience)
 
     def _outcome(self) -> tuple[Outcome, str]:
-        remarks = self._voids.said() + self._validation.remark()
-        is_done = self._step == self._config.steps or self._is_over()
-        is_left = self._is_last_validation_left or self._are_questions_left
-        if not is_done or self._is_validation_due or is_left:
+        remarks = self._voids.summary() + self._measurements.remark()
+        measured = self._measurements
+        is_left = measured.is_validation_due or measured.is_last_left or measured.are_questions_left
+        if is_left or not self._is_complete():
             return "stopped", f"{self._where_stopped()}{remarks}"
         remarks += self._training.idle_parts()
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{remarks}"
-        return "finished", f"Ended early at step {self._step}: {self._best.said()}{remarks}"
+        return "finished", f"Ended early at step {self._step}: {self._best.summary()}{remarks}"
 
     def _where_stopped(self) -> str:
         if self._step == 0:
             return "Stopped before the first step."
-        if self._is_validation_due:
+        if self._measurements.is_validation_due:
             return f"Stopped after step {self._step}, before its validation was done."
-        if self._is_last_validation_left:
+        if self._measurements.is_last_left:
             return f"Stopped after step {self._step}, before the last validation was done."
-        if self._step == self._config.steps and self._are_questions_left:
+        if self._step == self._config.steps and self._measurements.are_questions_left:
             return f"Stopped after step {self._step}, before all questions were asked."
         return f"Stopped after step {self._step}."
 
@@ -341,7 +284,7 @@ class TrainingLoop:
         )
 
     def _check_machines_agree(self, measurement: StepMeasurement) -> None:
-        if not self._machines.agree_on(repr(measurement.movement.drifts)):
+        if not self._machines.all_equal(repr(measurement.movement.drifts)):
             raise VerificationError(
                 f"After step {self._step} the machines hold different weights.",
                 "Use machines and versions of MLX that are alike, or train on one.",
@@ -359,12 +302,12 @@ class TrainingLoop:
             evals_since_best=self._best.evals_since,
             random_state=random_key(),
             plan_digest=self._prepared.plan.digest(),
-            is_validation_due=self._is_validation_due,
+            is_validation_due=self._measurements.is_validation_due,
         )
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)
         return self._keeper.save(
-            trainable(self._model),
+            trainable_parameters(self._model),
             config,
             self._training.state,
             self._training.stiffness(),
@@ -382,7 +325,7 @@ class TrainingLoop:
         try:
             if keep and self._step > self._keeper.saved_step:
                 self._keeper.record(self._checkpoint())
-                self._keeper.drop_others()
+                self._keeper.prune_checkpoints()
         except (AppError, RuntimeError) as error:
             if str(error) not in message:
                 message = f"{message} The last checkpoint could not be kept: {error}"

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its events on disk, its checkpoints, and which of them stay."""
+"""Records a run on disk: its events, its checkpoints, and which of them are kept."""
 
 import contextlib
 from dataclasses import replace
@@ -20,7 +20,7 @@ from app.library.run.layout import CHECKPOINT_FILES, START, checkpoint_folder
 from app.library.run.recorder import RunRecorder
 
 
-class Keeper(Protocol):
+class RunSink(Protocol):
     """Where the loop puts what must outlast it."""
 
     run_dir: Path
@@ -44,14 +44,14 @@ class Keeper(Protocol):
         progress: Progress,
     ) -> CheckpointSaved: ...
 
-    def drop_others(self) -> None: ...
+    def prune_checkpoints(self) -> None: ...
 
     def close(self, ending: Event) -> None: ...
 
     def discard(self) -> None: ...
 
 
-class RunKeeper:
+class RecordingSink:
     """Keeps everything in the run's folder. Raises AppError when the disk refuses."""
 
     def __init__(
@@ -120,7 +120,7 @@ class RunKeeper:
         is_best = progress.best_step == progress.step
         return CheckpointSaved(progress.step, folder, size, is_best)
 
-    def drop_others(self) -> None:
+    def prune_checkpoints(self) -> None:
         """Once the new checkpoint is complete and the manifest names it, not before.
 
         The best is the best checkpoint, also where none came below the base model. One stays where
@@ -147,7 +147,7 @@ class RunKeeper:
             self._recorder.discard()
 
 
-class NoKeeper:
+class NullSink:
     """Of a machine that trains along: the first one keeps what is to be kept."""
 
     def __init__(self, run_dir: Path, start: Checkpoint | None = None) -> None:
@@ -176,7 +176,7 @@ class NoKeeper:
         self.adapter_dir = checkpoint_folder(self.run_dir, progress.step)
         return CheckpointSaved(progress.step, self.adapter_dir, 0)
 
-    def drop_others(self) -> None:
+    def prune_checkpoints(self) -> None:
         pass
 
     def close(self, ending: Event) -> None:

@@ -1,4 +1,4 @@
-"""A run's folder opened again at a checkpoint, and the messages that its log begins with then."""
+"""Reopens a run's folder at a checkpoint, with the first messages for its log."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.library.run.recorder import RunRecorder
 def reopened_run(
     run_dir: Path, start: Checkpoint, facts: Mapping[str, object]
 ) -> tuple[RunRecorder, list[LogMessage]]:
-    """The run's recorder, set back to `start`, and what is to be said first."""
+    """The run's recorder, set back to `start`, and the first messages."""
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None

@@ -1,5 +1,6 @@
-"""The first moments of a run: its training step, and the event that says what it is."""
+"""Starts a run: its training step, its first event, and the check of a restored state."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.training_config import TrainingConfig
@@ -7,8 +8,8 @@ from app.core.errors import VerificationError
 from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.engine.clocks.anchor import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
-from app.engine.model.lm_head import Head
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
@@ -17,14 +18,16 @@ from app.engine.tiers.plan import TierPlan, adapted_layers
 from app.engine.tiers.plan_facts import tier_facts
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
-from app.engine.training.setup import Prepared
+from app.engine.training.setup import TrainingSetup
 from app.engine.training.step import TrainingStep
 from app.library.run.layout import checkpoint_step
 from app.library.run.run_folder import run_name
 
 
-def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done: int) -> RunStarted:
-    parameters = trainable(prepared.base.model)
+def run_started(
+    config: TrainingConfig, prepared: TrainingSetup, run_dir: Path, done: int
+) -> RunStarted:
+    parameters = trainable_parameters(prepared.base.model)
     return RunStarted(
         run_dir=run_dir,
         name=run_name(config),
@@ -43,7 +46,7 @@ def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done:
     )
 
 
-def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
+def _clocks(config: TrainingConfig, prepared: TrainingSetup) -> ClockFacts:
     has_anchor = bool(prepared.stiffness and config.lasting_pull)
     slow = prepared.slow
     return ClockFacts(
@@ -56,14 +59,14 @@ def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
 
 def training_step(
     config: TrainingConfig,
-    prepared: Prepared,
+    prepared: TrainingSetup,
     start: Checkpoint | None,
     machines: Machines,
 ) -> TrainingStep:
     """The step of a run from its start, or from the checkpoint `start`."""
     model = prepared.base.model
     # The adapter as its seed made it, also in a resumed run: drift is measured from here.
-    origin = trainable(model)
+    origin = trainable_parameters(model)
     optimizer = TieredAdamW(
         prepared.plan,
         weight_decay=config.weight_decay,
@@ -101,8 +104,20 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
         raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
 
 
-def head_message(head: Head | None) -> LogMessage:
+def head_message(head: SplitModel | None) -> LogMessage:
     """Where the loss of this run is computed."""
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")
     return LogMessage("The loss is computed where a token is trained, and nowhere else.")
+
+
+def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
+    """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
+    batches = steps * config.grad_accumulation_steps
+    counts = prepared.train.rows_by_dataset(config.seed, batches)
+    rows = [
+        f"{count:,} of {part.name} ({count / sum(counts):.1%})"
+        for part, count in zip(prepared.parts, counts, strict=True)
+    ]
+    if rows:
+        yield LogMessage(f"{steps:,} steps took these rows: {', '.join(rows)}.")

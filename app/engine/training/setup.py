@@ -1,10 +1,9 @@
-"""Everything a run needs before its first step: model, adapter, plan, batches, questions.
+"""Sets up a run before its first step: model, adapter, plan, batches, questions.
 
 Where rows become tokens while it trains, also what it needs once they are.
 """
 
-import sys
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,61 +14,65 @@ from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, StageChanged
-from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import run_note, with_day
-from app.data.files.dataset_files import DatasetFiles, find_files
-from app.data.tokenizing.store import RowSettings
-from app.data.tokens.view import TokenView, tokens_digest
-from app.data.training_set.early_data import open_early_data
-from app.data.training_set.early_rows import EARLY_ROWS
+from app.data.files.dataset_files import find_files
 from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import (
-    DataSettings,
     LaterRows,
     MixedFiles,
     TrainingData,
-    open_data_stream,
 )
 from app.engine.adapter.adapter import add_adapter
-from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
+from app.engine.adapter.starting_weights import (
+    digest_of_weights,
+    load_starting_weights,
+    read_stiffness,
+)
 from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
-from app.engine.batches.training_batches import TrainingBatches
-from app.engine.clocks.slow import SlowClock, opening_slow_clock
-from app.engine.evaluation.forgetting_meter import RetentionTexts, opening_retention_texts
-from app.engine.evaluation.known_questions import KnownQuestions, opening_known_questions
-from app.engine.evaluation.question_sets import QuestionSet, reading_question_sets
+from app.engine.batches.training_batches import TrainingBatchLoader
+from app.engine.clocks.slow import SlowClock, open_slow_clock
+from app.engine.evaluation.forgetting_meter import RetentionTexts, open_retention_texts
+from app.engine.evaluation.known_questions import KnownQuestions, open_known_questions
+from app.engine.evaluation.question_sets import QuestionSet, read_question_sets
 from app.engine.evaluation.validation_sample import (
-    SampleSizes,
     ValidationSet,
     sample_note,
     validation_sets,
 )
-from app.engine.execution.batch_layout import Batching
+from app.engine.execution.batch_layout import BatchLayout
 from app.engine.execution.execution import FastPaths
-from app.engine.model.end_tokens import end_token_note
-from app.engine.model.lm_head import Head
+from app.engine.model.end_tokens import stop_token_note
+from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import Arrays
-from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import TierPlan, plan_from_data
-from app.engine.training.dated_rows import template_day
-from app.engine.training.gradient_importance import measuring_activity
+from app.engine.training.gradient_importance import measure_gradient_importance
+from app.engine.training.run_rows import (
+    data_settings,
+    early_rows_of,
+    longest_row,
+    open_rows,
+    row_notes,
+    rows_digest,
+    setup_notes,
+    template_day,
+)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class TrainingSetup:
     """A run, ready for its first step."""
 
     base: BaseModel
     traits: ModelTraits
     fast: FastPaths
     plan: TierPlan
-    batching: Batching
-    train: TrainingBatches
+    batching: BatchLayout
+    train: TrainingBatchLoader
     train_examples: int
     valid: tuple[ValidationSet, ...]
     """One for each dataset that has rows to validate on."""
@@ -80,7 +83,7 @@ class Prepared:
     tokens_sha256: str
     """As of `view.tokens_digest`."""
     template_day: date | None = None
-    """That the chat template writes into rows and questions; None where it asks for no date."""
+    """The date in rows and questions; None where the chat template asks for none."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
     start_sha256: str = ""
@@ -102,7 +105,7 @@ class Prepared:
         return digest_of_weights(self.stiffness) if self.stiffness else ""
 
     @property
-    def head(self) -> Head | None:
+    def head(self) -> SplitModel | None:
         return self.fast.head
 
     @property
@@ -124,30 +127,22 @@ _OTHER_ORDER = (
 )
 
 
-def _early_rows(saved: Mapping[str, object] | None) -> int:
-    """About how many rows the first epoch begins with, of a run that begins or goes on."""
-    if saved is None:
-        return EARLY_ROWS
-    batching = saved.get("batching")
-    return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
-
-
 def _had_another_order(batching: object, is_mixed: bool) -> bool:
-    """Whether the run that goes on began with a version that put examples into other batches."""
+    """Whether the resumed run began with a version that put examples into other batches."""
     if not isinstance(batching, Mapping):
         return batching is None
     return is_mixed and "is_evenly_mixed" not in batching
 
 
-def prepare(
+def set_up(
     config: TrainingConfig,
     saved: Mapping[str, object] | None = None,
     after_loading: Callable[[], None] = lambda: None,
     start: Path | None = None,
-) -> Generator[Event, None, Prepared]:
+) -> Generator[Event, None, TrainingSetup]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
-    `saved` is the manifest of a run that goes on: its plan and its batches are followed.
+    `saved` is the manifest of a resumed run: its plan and its batches are followed.
     `start` is the folder of an adapter whose weights the run starts from; the config has its
     settings already. `after_loading` is called once the base model is in memory, and may refuse it.
     Yields after each small part of the work, so that it can be closed there.
@@ -165,37 +160,39 @@ def prepare(
     after_loading()
     left_out = add_adapter(base.model, config)
     mx.eval(base.model.parameters())
-    start_sha256 = lay_weights(base.model, start) if start else ""
+    start_sha256 = load_starting_weights(base.model, start) if start else ""
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
     if plan is not None:
-        plan.check(trainable(base.model))
+        plan.check(trainable_parameters(base.model))
     elif config.assign != "importance":
-        plan = make_plan(trainable(base.model), config)
-    settings = data_settings(config, base.limits, _early_rows(saved))
+        plan = make_plan(trainable_parameters(base.model), config)
+    settings = data_settings(config, base.limits, early_rows_of(saved))
     yield from trying_template(base.tokenizer)
     # Before rows become tokens, which ends the template's process: one is enough for both.
-    end_note = end_token_note(base.path, base.tokenizer)
+    end_note = stop_token_note(base.path, base.tokenizer)
     day = template_day(base.tokenizer, saved)
     dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
-    rows = yield from _opened(config, files, mixed, dated, settings)
+    rows = yield from open_rows(config, files, mixed, dated, settings)
     if day:
         yield LogMessage(run_note(day))
-    yield from _notes(config, base, rows, end_note)
+    yield from setup_notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
-    kept = None if saved is None else saved.get("batching")
+    saved_batching = None if saved is None else saved.get("batching")
     # By importance there is no plan yet; any has the same paths.
     probed = yield from probing(
         base.model,
-        lambda: plan or make_plan(trainable(base.model), replace(config, assign="depth")),
+        lambda: (
+            plan or make_plan(trainable_parameters(base.model), replace(config, assign="depth"))
+        ),
         rows,
         settings,
-        _longest(rows, settings),
+        longest_row(rows, settings),
         recomputes_layers=config.grad_checkpoint,
-        saved=kept,
+        saved=saved_batching,
     )
-    if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
+    if saved is not None and _had_another_order(saved_batching, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
     batching, vocabulary = probed.batching, probed.traits.vocabulary
     train = batching.training(rows, vocabulary)
@@ -204,11 +201,11 @@ def prepare(
     valid = validation_sets(config, rows, batching, vocabulary)
     if note := sample_note(valid, rows.valid_rows):
         yield LogMessage(note)
-    questions = yield from reading_question_sets(config, dated, vocabulary)
-    slow = yield from opening_slow_clock(config, dated, vocabulary)
-    retention = yield from opening_retention_texts(config, dated, vocabulary)
-    known = yield from opening_known_questions(config, dated)
-    return Prepared(
+    questions = yield from read_question_sets(config, dated, vocabulary)
+    slow = yield from open_slow_clock(config, dated, vocabulary)
+    retention = yield from open_retention_texts(config, dated, vocabulary)
+    known = yield from open_known_questions(config, dated)
+    return TrainingSetup(
         base=base,
         traits=probed.traits,
         fast=probed.fast,
@@ -220,33 +217,33 @@ def prepare(
         valid_examples=rows.valid_rows,
         questions=questions,
         fingerprints=rows.fingerprints,
-        tokens_sha256=_tokens_digest(rows),
+        tokens_sha256=rows_digest(rows),
         template_day=day,
         start_sha256=start_sha256,
         slow=slow,
         retention=retention,
         known=known,
-        stiffness=read_stiffness(start, trainable(base.model)) if start else None,
+        stiffness=read_stiffness(start, trainable_parameters(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,
     )
 
 
 def with_later_rows(
-    config: TrainingConfig, prepared: Prepared, rows: TrainingData
-) -> Generator[Event, None, Prepared]:
-    """The same once all rows are tokens. Raises RunError where the early ones became others."""
-    if _tokens_digest(rows) != prepared.tokens_sha256:
+    config: TrainingConfig, prepared: TrainingSetup, rows: TrainingData
+) -> Generator[Event, None, TrainingSetup]:
+    """The setup once all rows are tokens. Raises RunError where early rows became others."""
+    if rows_digest(rows) != prepared.tokens_sha256:
         raise RunError(
-            "Rows that were turned into tokens twice are not the same tokens: the base model's "
+            "The same rows have become other tokens: the base model's "
             "chat template or tokenizer changed since this run began.",
-            "Put the old files back and go on with the run, or start a new one.",
+            "Put the old files back and resume the run, or start a new one.",
         )
     yield LogMessage(
         f"All rows are tokens: {len(rows.train):,} examples to train on, {len(rows.valid):,} to "
         "validate on."
     )
-    yield from _row_notes(prepared.base, rows)
+    yield from row_notes(prepared.base, rows)
     vocabulary = prepared.traits.vocabulary
     return replace(
         prepared,
@@ -258,22 +255,6 @@ def with_later_rows(
     )
 
 
-def _tokens_digest(rows: TrainingData) -> str:
-    """Of all rows, or of the early ones."""
-    if not len(rows.early):
-        return tokens_digest(rows.train, rows.valid)
-    return tokens_digest(rows.train.part(rows.early))
-
-
-def _longest(rows: TrainingData, settings: DataSettings) -> int:
-    """Tokens of the longest row; where the first epoch begins with early rows, as many as any may
-    have: what is found is then the same whether the others are tokens or not."""
-    if len(rows.early):
-        return settings.max_seq_length
-    views: list[TokenView] = [rows.train, *(part.valid for part in rows.parts)]
-    return max(int(view.lengths.max()) for view in views if len(view))
-
-
 _NO_ADAPTER = (
     "These modules stay without an adapter, because the model's code reads their weights itself or "
     "mlx-lm could not load it:"
@@ -281,68 +262,9 @@ _NO_ADAPTER = (
 
 
 def _plan_by_importance(
-    config: TrainingConfig, base: BaseModel, train: TrainingBatches
+    config: TrainingConfig, base: BaseModel, train: TrainingBatchLoader
 ) -> Generator[Event, None, TierPlan]:
     count = min(config.calibration_batches, train.at_once)
-    measuring = measuring_activity(base.model, train, count, config.seed)
+    measuring = measure_gradient_importance(base.model, train, count, config.seed)
     activity = yield from in_stage("Measuring importance", measuring)
-    return make_plan(trainable(base.model), config, activity)
-
-
-def data_settings(
-    config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
-) -> DataSettings:
-    leave_out = config.bad_rows == "skip"
-    columns = parse_columns(config.columns)
-    return DataSettings(
-        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
-        limits.row_limit(config.max_seq_length),
-        config.batch_size,
-        config.validation_split,
-        config.seed,
-        limits.context_tokens,
-        early_rows,
-    )
-
-
-def _opened(
-    config: TrainingConfig,
-    files: DatasetFiles,
-    mixed: Sequence[MixedFiles],
-    base: BaseModel,
-    settings: DataSettings,
-) -> Generator[Event, None, TrainingData]:
-    yield StageChanged("Reading the dataset")
-    if not mixed and is_alone():
-        wanted = SampleSizes.of(config, sys.maxsize).early
-        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
-        if rows := (yield from in_stage("Reading the dataset", opening_some)):
-            return rows
-    opening = open_data_stream(files, base.tokenizer, settings, mixed)
-    return (yield from in_stage("Tokenizing", opening))
-
-
-def _notes(
-    config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
-) -> Iterator[LogMessage]:
-    """What becomes of the rows, and what this model makes of them."""
-    if rows.later is None:
-        yield from _row_notes(base, rows)
-    else:
-        yield LogMessage(
-            f"The run begins with {len(rows.train):,} rows from all over the dataset; the others "
-            "become tokens when it comes to them."
-        )
-        for note in rows.notes:
-            yield LogMessage(note)
-    if note := base.limits.cap_sentence(config.max_seq_length):
-        yield LogMessage(note)
-    if end_note:
-        yield LogMessage(end_note, is_warning=True)
-
-
-def _row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
-    for note in rows.notes:
-        yield LogMessage(note)
-    if note := base.limits.beyond_sentence(rows.beyond_context):
-        yield LogMessage(note)
+    return make_plan(trainable_parameters(base.model), config, activity)

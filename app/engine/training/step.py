@@ -22,8 +22,8 @@ from app.engine.clocks.slow import Lesson, SlowClock
 from app.engine.execution.execution import FastPaths
 from app.engine.model.adapter_parameters import read_parameters, write_parameters
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import Head
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import Arrays, number
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
@@ -43,7 +43,7 @@ class TrainingStep:
         state: OptimizerState,
         start: Arrays,
         *,
-        head: Head | None = None,
+        head: SplitModel | None = None,
         recompute_layers: bool = False,
         machines: Machines = ALONE,
         fast: FastPaths | None = None,
@@ -61,9 +61,9 @@ class TrainingStep:
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
         # What the model was last seen to hold: each step starts from there.
-        self._paths = tuple(trainable(model))
+        self._paths = tuple(trainable_parameters(model))
         parameters = read_parameters(model, self._paths)
-        self._held = self._meter.read(parameters)
+        self._vectors = self._meter.read(parameters)
         tied_to = (start, stiffness) if anchor and stiffness else None
         self._audit = UpdateAudit(
             rules or optimizer.rules(), optimizer.plan, parameters, state, tied_to
@@ -78,20 +78,20 @@ class TrainingStep:
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now, without touching weights or state."""
-        self._gradients.trace(self._held, batch)
+        self._gradients.trace(self._vectors, batch)
 
     def trace_lesson(self, batch: Batch) -> None:
-        """The same for the slow clock's lessons."""
-        self._gradients.trace_lesson(self._held, batch)
+        """Compile for the shape of a lesson of the slow clock."""
+        self._gradients.trace_lesson(self._vectors, batch)
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
         self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         due = self._optimizer.plan.due(step)
-        taught = self._optimizer.taught(due)
-        loss, task = self._gradients.summed(self._held, batches, taught)
-        lesson, gradients = self._lesson(step, taught), task
+        tiers_needing_gradients = self._optimizer.tiers_needing_gradients(due)
+        loss, task = self._gradients.summed(self._vectors, batches, tiers_needing_gradients)
+        lesson, gradients = self._lesson(step, tiers_needing_gradients), task
         if lesson is not None and self._slow is not None:
             gradients = lesson.added_to(task, self._slow.weight * trained_tokens)
         before = read_parameters(self._model, self._paths)
@@ -99,29 +99,29 @@ class TrainingStep:
             loss,
             gradients,
             before,
-            self._held,
+            self._vectors,
             self.state.tree(),
             _scalar(trained_tokens),
             _scalar(learning_rate),
             [self._anchor.center, self._anchor.stiffness] if self._anchor else [],
         )
-        moved, wanted, tree, norm, is_finite, pulls = result
-        write_parameters(self._model, moved)
+        updated, wanted, tree, norm, is_finite, pulls = result
+        write_parameters(self._model, updated)
         try:
             after = read_parameters(self._model, self._paths)
-            measured, held = self._meter.measure(self._held, after)
+            measured, vectors = self._meter.measure(self._vectors, after)
             observed = self._audit.observe(
-                gradients, wanted, before, self._held, held, learning_rate
+                gradients, wanted, before, self._vectors, vectors, learning_rate
             )
             learned = self._lessons.observe(task, lesson, gradients)
-            mx.async_eval(loss, measured, held, observed, learned, result)
+            mx.async_eval(loss, measured, vectors, observed, learned, result)
             self._audit.finish()  # the step before, while the device computes this one
-            mx.eval(loss, measured, held, observed, learned, result)
+            mx.eval(loss, measured, vectors, observed, learned, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
             raise
-        self.state, self._held = OptimizerState(*tree), held
+        self.state, self._vectors = OptimizerState(*tree), vectors
         measurement = StepMeasurement(
             loss=number(loss) / trained_tokens,
             trained_tokens=trained_tokens,
@@ -135,18 +135,18 @@ class TrainingStep:
                 for tier in range(len(self._optimizer.plan.tiers) if self._anchor else 0)
             ),
         )
-        self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, held)
+        self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, vectors)
         self._lessons.check(learned, step, measurement)
         return measurement
 
     def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
         """The slow clock's at `step`; None where it gives none."""
         batch = self._slow.lesson(step) if self._slow else None
-        return None if batch is None else self._gradients.of_lesson(self._held, batch, tiers)
+        return None if batch is None else self._gradients.of_lesson(self._vectors, batch, tiers)
 
     def parameters(self) -> Arrays:
         """The adapter as it stands in the model now."""
-        return trainable(self._model)
+        return trainable_parameters(self._model)
 
     def stiffness(self) -> Arrays:
         """How stiffly a run that continues from here is to be tied to each number, by path."""
@@ -158,8 +158,8 @@ class TrainingStep:
         on the base model that it began with."""
         self._audit.finish()
         self._frozen.check(step)
-        now = self._meter.read(trainable(self._model))
-        for tier, (found, measured) in enumerate(zip(now, self._held, strict=True)):
+        now = self._meter.read(trainable_parameters(self._model))
+        for tier, (found, measured) in enumerate(zip(now, self._vectors, strict=True)):
             if not mx.all(mx.isfinite(found)).item():
                 raise VerificationError(
                     f"After step {step}, a weight of tier {tier} is infinite or not a number."
@@ -171,8 +171,8 @@ class TrainingStep:
 
     def idle_parts(self) -> str:
         """Sentences about tiers and modules that learned nothing so far, each after a space."""
-        tiers = self._audit.idle_tiers(self._meter.drifts(self._held))
-        unmoved = self._meter.unmoved(self._held, self._audit.learning_tiers())
+        tiers = self._audit.idle_tiers(self._meter.drifts(self._vectors))
+        unmoved = self._meter.unmoved(self._vectors, self._audit.learning_tiers())
         return tiers + idle_modules(unmoved)
 
     def _update(self, due: tuple[int, ...]) -> ArrayFunction:
@@ -188,7 +188,7 @@ class TrainingStep:
             loss: mx.array,
             gradients: Gradients,
             parameters: Arrays,
-            held: list[mx.array],
+            vectors: list[mx.array],
             tree: list[list[mx.array]],
             tokens: mx.array,
             rate: mx.array,
@@ -204,10 +204,10 @@ class TrainingStep:
             state = OptimizerState(*tree)
             pull = Anchor(anchor[0], anchor[1], strength).pulled if anchor else None
             result = optimizer.step(
-                gradients, parameters, held, state, due, rate, loss, tokens, pull
+                gradients, parameters, vectors, state, due, rate, loss, tokens, pull
             )
             return (
-                result.moved,
+                result.updated,
                 result.vectors,
                 result.state.tree(),
                 result.norm,

@@ -1,6 +1,6 @@
-"""A run's validations: the loss on what is held out, by dataset, and whether it is the best yet.
+"""Validates a run: the loss on held-out rows, by dataset, and whether it is the best yet.
 
-What a loss over several datasets is, is decided here; when there is one, in the loop.
+Combines the losses of several datasets. Knows no schedule of validations.
 """
 
 from collections.abc import Generator, Sequence
@@ -9,18 +9,18 @@ from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished
 from app.core.progress import scaled_progress
-from app.engine.batches.batches import Batch, Batches
-from app.engine.evaluation.best_validation import BestSoFar
+from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import ValidationSet
 from app.engine.runtime.distributed import Machines
-from app.engine.training.setup import Prepared
+from app.engine.training.run_counters import BestValidation
+from app.engine.training.setup import TrainingSetup
 
 
 class Validation:
     """Measures held-out rows, and tells `best` of each loss."""
 
-    def __init__(self, prepared: Prepared, best: BestSoFar, machines: Machines) -> None:
+    def __init__(self, prepared: TrainingSetup, best: BestValidation, machines: Machines) -> None:
         self._sets = prepared.valid
         self._names_each = bool(prepared.parts)
         self._best = best
@@ -28,7 +28,7 @@ class Validation:
         self._evaluator = Evaluator(prepared.base.model, prepared.head, machines)
 
     def take(self, sets: Sequence[ValidationSet]) -> None:
-        """Go on with these, of which each validation reads the same rows as before."""
+        """Use these from here on; each validation reads the same rows as before."""
         self._sets = tuple(sets)
 
     def trace(self, batch: Batch) -> None:
@@ -65,7 +65,7 @@ class Validation:
         return EvaluationFinished(step, loss, False, each, rows, is_last=True)
 
     def _losses(
-        self, sets: list[Batches]
+        self, sets: list[BatchLoader]
     ) -> Generator[float, None, tuple[float, tuple[DatasetLoss, ...]]]:
         """Over all datasets, and of each if there are several."""
         sizes = list(map(len, sets))

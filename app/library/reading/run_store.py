@@ -52,7 +52,7 @@ def find_run(name: str, runs_dir: Path) -> Path:
         raise InputError(f"{len(matches)} runs are named {name!r}.", f"Name a folder: {folders}.")
     if not matches:
         if path.is_dir():
-            raise InputError(f"{path} has no {MANIFEST_FILE}, so it is no run.")
+            raise InputError(f"{path} has no {MANIFEST_FILE}, so it is not a run.")
         raise InputError(f"There is no run named {name!r}.", "nestling runs lists them all.")
     return matches[0]
 

@@ -28,8 +28,7 @@ _RESUMABLE_OUTCOMES = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
 MAX_PROBLEM = 400
 CHANGED = (
-    f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
-    "that were measured."
+    f"{MANIFEST_FILE} was edited: its steps, losses and scores may differ from the measured ones."
 )
 _DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """Exceptions of a manifest with invalid values."""
@@ -135,7 +134,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     config, label, reader = manifest["config"], read_label(run_dir), LenientReader(MANIFEST_FILE)
     outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
     reader.choice(manifest["outcome"], "its outcome", OUTCOMES)
-    steps = reader.whole(manifest["steps"], "steps")
+    steps = reader.integer(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
     is_whole = settings_match(manifest)
     silent = LenientReader(MANIFEST_FILE)  # reading the settings reports invalid ones
@@ -152,12 +151,12 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         best_val_loss=reader.number(manifest.get("best_val_loss"), "its best validation loss"),
         adapter_dir=adapter_dir,
         size_bytes=folder_size(run_dir),
-        planned_steps=reader.whole(config.get("steps", 0), "the steps planned"),
+        planned_steps=reader.integer(config.get("steps", 0), "the steps planned"),
         periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reader)),
         retention=_part("its scores", lambda: _retention(manifest["scores"], reader)),
         notes=label.notes,
         learning_rate=silent.number(config.get("learning_rate"), ""),
-        batch_size=silent.whole(config.get("batch_size"), "") or None,
+        batch_size=silent.integer(config.get("batch_size"), "") or None,
         is_whole=is_whole,
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
@@ -201,9 +200,9 @@ def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
 
 def _periods(tiers: Any, reader: LenientReader) -> tuple[int, ...]:
     periods = tuple(tier["period"] for tier in tiers)
-    reader.whole(len(periods), "the number of tiers", MOST_TIERS)
+    reader.integer(len(periods), "the number of tiers", MOST_TIERS)
     valid = tuple(
-        reader.whole(period, "an update period", MOST_PERIOD, least=1)
+        reader.integer(period, "an update period", MOST_PERIOD, least=1)
         for period in periods[:MOST_TIERS]
     )
     return valid if all(valid) else ()
@@ -225,7 +224,7 @@ def _retention(scores: list[dict[str, Any]], reader: LenientReader) -> Retention
         for after in scores:
             if (after["name"], after["when"]) == (before["name"], "after"):
                 numbers = (before["correct"], after["correct"], after["total"])
-                return Retention(*(reader.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
+                return Retention(*(reader.integer(n, "a score", MOST_QUESTIONS) for n in numbers))
     return None
 
 

@@ -16,7 +16,7 @@ class LenientReader:
         self._file = file
         self.problem = ""
 
-    def whole(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
+    def integer(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
         """A count, or 0."""
         if type(value) is int and least <= value <= most:
             return value
@@ -49,7 +49,7 @@ class LenientReader:
         return value
 
     def _refuse(self, name: str, value: Any) -> None:
-        self._note(f"{self._file} says {short_repr(value)} for {name}, which can't be.")
+        self._note(f"{self._file} has an invalid value for {name}: {short_repr(value)}.")
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

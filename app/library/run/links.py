@@ -17,7 +17,7 @@ def check_no_links(run_dir: Path) -> None:
     for path in (*own, *_start_files(run_dir), *_checkpoint_files(run_dir)):
         if path.is_symlink():
             raise InputError(
-                f"{path} is a link to {os.readlink(path)}: a run's own files are no links.",
+                f"{path} is a link to {os.readlink(path)}: a run's own files can't be links.",
                 "Put the file itself in its place, or remove the link.",
             )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files.atomic_files import write_json_atomic
+from app.core.files.json_files import write_json_atomic
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import MANIFEST_FILE
@@ -37,14 +37,14 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     try:
         manifest = parse_json(read_regular(path, MAX_MANIFEST_BYTES))
     except FileNotFoundError:
-        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
+        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is not a run.") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise InputError(f"{path} can't be read: {error}.") from error
     needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise InputError(f"{path} is no run's manifest.")
+        raise InputError(f"{path} is not a run's manifest.")
     if manifest["format"] > FORMAT:
         raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
     if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:

@@ -33,5 +33,5 @@ def require_resumable(
     if why := completed_reason(manifest["outcome"], manifest["steps"], planned_steps, step):
         raise InputError(
             f"The run in {run_dir} is done: {why}",
-            "Go on from an earlier checkpoint, or start a new run.",
+            "Resume from an earlier checkpoint, or start a new run.",
         )

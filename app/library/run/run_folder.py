@@ -1,6 +1,5 @@
 """Names a run, chooses its folder, and copies it."""
 
-import os
 import re
 from collections.abc import Generator
 from datetime import datetime
@@ -12,7 +11,7 @@ from app.core.files.atomic_files import disk_error, disk_errors_as_app_errors
 from app.core.files.disks import check_connected
 from app.core.files.folders import copy_folder_in_steps
 from app.core.files.paths import is_utf8
-from app.core.progress import drain
+from app.core.wording.names import dataset_title
 from app.library.run.manifest import check_settings, read_manifest
 
 
@@ -22,13 +21,7 @@ class FolderTaken(InputError):
 
 def run_name(config: TrainingConfig) -> str:
     """The user's name for the run, or the dataset's."""
-    if config.name:
-        return config.name
-    if config.data is None:
-        return "run"
-    stem = Path(config.data.name.removesuffix(".gz")).stem
-    is_generic = stem in ("train", "data", "dataset")
-    return (Path(os.path.realpath(config.data)).parent.name if is_generic else stem) or "run"
+    return config.name or dataset_title(config.data) or "run"
 
 
 def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
@@ -59,16 +52,11 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
     return folder
 
 
-def copy_run(run_dir: Path, output: Path) -> Path:
-    """A whole copy of a run in the new or empty folder `output`; the run itself stays as it is.
-
-    Raises AppError, and then nothing of the copy is left.
-    """
-    return drain(copy_run_in_steps(run_dir, output))
-
-
 def copy_run_in_steps(run_dir: Path, output: Path) -> Generator[float, None, Path]:
-    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
+    """A whole copy of a run in the new or empty folder `output`, in small steps.
+
+    Yields the share done. Raises AppError; then, or closed early, it removes the partial copy.
+    """
     check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
     yield from copy_folder_in_steps(run_dir, folder)

@@ -1,15 +1,16 @@
 """Run lock: at most one process writes to a run's folder.
 
-The claim is a lock on the run's log file. The system lets go of it when the process ends, however
-it ends, so a run that says "running" and is not claimed was interrupted. On a disk without locks
-only this process's own claims are known.
+It is a lock on the run's log file, which the operating system releases when the process ends. So a
+run that says "running" and is not locked was interrupted. On a disk without locks, only this
+process's own runs are known.
 """
 
 import os
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files.atomic_files import disk_error, json_bytes
+from app.core.files.atomic_files import disk_error
+from app.core.files.json_files import json_bytes
 from app.core.files.locks import Lock, try_lock
 from app.core.files.untrusted_files import PRIVATE_FILE, open_descriptor, restrict_mode
 from app.library.run.layout import LOG_FILE
@@ -20,11 +21,11 @@ NO_LOCKS = (
 )
 
 _unlocked: set[tuple[int, int]] = set()
-"""The log files of this process's claims without a lock, by device and number."""
+"""Log files of this process's runs on disks without locks, by device and inode."""
 
 
 class RunLock:
-    """This process's hold on a run's folder; made at once or refused with InputError."""
+    """Held by this process; taken at once or refused with InputError."""
 
     def __init__(self, run_dir: Path, *, is_new: bool = False) -> None:
         """`is_new`: there must be no log file yet. Raises FileExistsError if there is one."""
@@ -59,7 +60,7 @@ class RunLock:
 
 
 def is_locked(run_dir: Path) -> bool:
-    """Whether some process, this one too, is training this run now."""
+    """Whether a process, this one included, is training this run now."""
     try:
         descriptor = open_descriptor(run_dir / LOG_FILE, os.O_RDONLY)
     except OSError:

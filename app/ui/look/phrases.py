@@ -1,12 +1,10 @@
 """Numbers, files and choices as people read them: sizes, counts, durations, rates, names."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
-from app.data.readers.formats import bare_name
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
@@ -159,11 +157,3 @@ def file_problems(facts: "DatasetFacts") -> list[str]:
                 f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}."
             )
     return sentences
-
-
-def dataset_name(data: Path | None) -> str:
-    """A folder's own name for its train file, otherwise the file's name without its endings."""
-    if data is None:
-        return ""
-    name = bare_name(data)
-    return data.parent.name if name == "train" else name

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.wording.names import dataset_title
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look import phrases
 from app.ui.look.plain_text import set_tip
@@ -52,7 +53,7 @@ class DataCard(QWidget):
     def refresh(self) -> None:
         state = self._state
         data = state.config.data
-        self.name.setText(phrases.dataset_name(data) or "None yet")
+        self.name.setText(dataset_title(data) or "None yet")
         if data is not None:
             set_tip(self.name, str(data))
         self.look_closer.setVisible(state.dataset is not None or state.is_inspecting)

@@ -4,6 +4,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from app.core.config.training_config import MixedDataset
+from app.core.wording.names import dataset_title
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look import icons, phrases
 from app.ui.look.plain_text import set_tip
@@ -104,7 +105,7 @@ class MixedRow(QWidget):
         self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
 
     def show_dataset(self, mixed: MixedDataset, known: RunDataset) -> None:
-        name = phrases.dataset_name(mixed.data)
+        name = dataset_title(mixed.data)
         self.name.setText(name)
         set_tip(self.name, str(mixed.data))
         self.share.setAccessibleName(f"Share of {name}")

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.files.paths import starter_model_dir
-from app.core.wording.model_names import model_name, model_place
+from app.core.wording.names import model_name, model_place
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import ElidedLabel, button, card, label, message, row, say
 

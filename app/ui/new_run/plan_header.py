@@ -3,7 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from app.ui.look import phrases
+from app.core.wording.names import dataset_title
 from app.ui.new_run.memory_note import MemoryNote
 from app.ui.run.run_actions import ActionButton, RunActions
 from app.ui.state.app_state import AppState
@@ -67,7 +67,7 @@ class PlanHeader(QWidget):
 
     def _show_name(self) -> None:
         config = self._state.config
-        placeholder = phrases.dataset_name(config.data) or "New Run"
+        placeholder = dataset_title(config.data) or "New Run"
         self.name.setPlaceholderText(placeholder)
         self.name.show_name(config.name)
 

@@ -11,7 +11,13 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
-from app.workers.jobs.training import MemoryUnknown, PlanRejected, TokenizedRows, tier_preview
+from app.workers.jobs.training import (
+    MemoryUnknown,
+    PlanRejected,
+    PreviewResult,
+    TokenizedRows,
+    tier_preview,
+)
 
 DELAY_MS = 350
 
@@ -26,7 +32,7 @@ class TierPreview(QObject):
         super().__init__(state)
         self._state, self._compute = state, compute
         self._tokenization, self._runs_dir = tokenization, runs_dir
-        self._job: Job | None = None
+        self._job: Job[PreviewResult] | None = None
         self._asked: tuple[tuple[object, ...], tuple[object, ...]] | None = None
         self._is_over = False
         self._timer = QTimer(self, interval=DELAY_MS, singleShot=True)
@@ -104,18 +110,18 @@ class TierPreview(QObject):
         self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
 
     @Slot(object)
-    def _take(self, notice: JobYielded) -> None:
+    def _take(self, notice: JobYielded[PreviewResult]) -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        if isinstance(refused := notice.value, PlanRejected):
-            failure = Failure(refused.message, refused.hint)
-            self._state.set_preview(None, plan_failure=failure)
-        elif isinstance(notice.value, MemoryEstimated):
-            self._state.set_memory(notice.value)
-        elif isinstance(notice.value, MemoryUnknown):
+        value = notice.value
+        if isinstance(value, PlanRejected):
+            self._state.set_preview(None, plan_failure=Failure(value.message, value.hint))
+        elif isinstance(value, MemoryEstimated):
+            self._state.set_memory(value)
+        elif isinstance(value, MemoryUnknown):
             self._state.set_memory(None)
         else:
-            self._state.set_preview(notice.value)  # type: ignore[arg-type]
+            self._state.set_preview(value)
 
     @Slot(object)
     def _end(self, ended: JobEnded) -> None:

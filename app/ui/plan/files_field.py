@@ -6,12 +6,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.config.training_config import config_field
-from app.ui.look import phrases
+from app.core.wording.names import dataset_title
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import ElidedLabel, button, column, label, message, row, say
 
-SEVERAL = ("question_sets",)
+SEVERAL = ("eval_sets",)
 """Settings that hold a tuple of files; the others hold one or none."""
 
 
@@ -45,7 +45,7 @@ class FilesField(QWidget):
 
     def refresh(self) -> None:
         files = self._files()
-        self.files.setText(", ".join(phrases.dataset_name(path) for path in files) or self._default)
+        self.files.setText(", ".join(dataset_title(path) for path in files) or self._default)
         if files:
             set_tip(self.files, "\n".join(map(str, files)))
         self.clear.setVisible(bool(files))

@@ -17,11 +17,11 @@ from app.ui.widgets.collapsible import Disclosure
 from app.ui.widgets.layout import GRID_PX, button, card, column, label, row
 
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
-FILES_BEFORE = {"lasting_pull": "slow_text", "questions_asked": "question_sets"}
+FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}
 """Settings that hold files, each by the one below it."""
 NO_FILES = {
     "slow_text": "Everyday chats in seven languages, from Nestling",
-    "question_sets": "None: nothing is asked before and after training",
+    "eval_sets": "None: nothing is asked before and after training",
 }
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.generation_events import SIDES, Chat, CheckpointRef, Sampling, Side, TextAdded, Turn
-from app.core.wording.model_names import model_name
+from app.core.events import Event
+from app.core.generation_events import (
+    SIDES,
+    AnswerEvent,
+    Chat,
+    CheckpointRef,
+    Sampling,
+    Side,
+    TextAdded,
+    Turn,
+)
+from app.core.wording.names import model_name
 from app.ui.state.app_state import AppState
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
@@ -55,7 +65,7 @@ class ChatSession(QObject):
         self._state, self._compute = state, compute
         self._model = LoadedCheckpoint()
         self._may_hold = False
-        self._job: Job | None = None
+        self._job: Job[Event | AnswerEvent] | None = None
         self._question = ""
         self._replies: dict[Side, list[str]] = {}
         self._earlier: tuple[Turn, ...] = ()
@@ -133,7 +143,7 @@ class ChatSession(QObject):
         self.readiness_changed.emit()
 
     @Slot(object)
-    def _take(self, notice: JobYielded) -> None:
+    def _take(self, notice: "JobYielded[Event | AnswerEvent]") -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
         if isinstance(notice.value, TextAdded) and self._replies:

@@ -49,10 +49,11 @@ class TierCurve:
         self.marks.setPen(pg.mkPen(value))  # of crosses, which have no inside
 
     def draw(self, firings: Series, column: int, span: tuple[int, int], bins: int,
-             most: int, shown: Callable[[Values], Values]) -> None:  # fmt: skip
+             most: int, shown: Callable[[Values], Values]) -> tuple[Any, Values]:  # fmt: skip
         """Shows a span of one column, its values as `shown` turns them.
 
-        With more than `most` firings in it they are a range and its mean.
+        With more than `most` firings in it they are a range and its mean. Returns where each
+        point lies, the highest of a bin where they are binned.
         """
         count = span[1] - span[0]
         is_dense = count > most
@@ -65,6 +66,7 @@ class TierCurve:
         self.line.setData(*points)
         is_sparse = count <= bins * _DOTS_PER_PX and not is_dense
         self.marks.setData(*(points if is_sparse else every_so_often(*points)))
+        return line.x, shown(line.high)
 
 
 class DeltaCurves(Plot):
@@ -104,13 +106,13 @@ class DeltaCurves(Plot):
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
         self.left.is_log = self.is_log
         self.left.picture = None
-        seen, bins = [], self.bins()
+        seen, highest, bins = [], [], self.bins()
         spans = [firings.span(low, high) for firings in run.firings]
         # Where one tier needs its range, those nearly as busy get theirs too: they compare.
         is_busy = max(stop - start for start, stop in spans) > bins
         most = bins // 4 if is_busy else bins
         for curve, firings, span in zip(self.curves, run.firings, spans, strict=True):
-            curve.draw(firings, self.column, span, bins, most, self._shown)
+            highest.append(curve.draw(firings, self.column, span, bins, most, self._shown))
             seen.append(sampled(firings.values(self.column)[slice(*span)], _SAMPLE))
         if self.pull is not None:
             is_shown = self.column == 0
@@ -118,10 +120,8 @@ class DeltaCurves(Plot):
             self.pull.draw(run.pulls, 0, span, bins, most, self._shown)
             seen.append(sampled(run.pulls.values()[slice(*span)], _SAMPLE))
         self.show_values(*value_range(self._shown(np.concatenate(seen)), self.is_log))
-        ends = [binned(f, self.column, span, bins // 4)
-                for f, span in zip(run.firings, spans, strict=True)]  # fmt: skip
-        highest = self._shown(np.concatenate([end.high for end in ends]))
-        self.mark_clipped(np.concatenate([end.x for end in ends]), highest)
+        places, values = (np.concatenate(part) for part in zip(*highest, strict=True))
+        self.mark_clipped(places, values)
 
     def _shown(self, values: Values) -> Values:
         return np.log10(np.maximum(values, 1e-12)) if self.is_log else values

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 
 from app.ui.look.theme import Theme
@@ -55,7 +56,7 @@ class LossPlot(Plot):
         losses, validation = run.losses, run.validation
         span = losses.span(low, high)
         bins = self.bins()
-        self._draw_raw(losses, span, bins)
+        highest = self._draw_raw(losses, span, bins)
         smooth = binned(losses, 1, span, bins // 2)
         self.smooth.setData(smooth.x, smooth.mean)
         part = validation.span(low, high)
@@ -64,17 +65,21 @@ class LossPlot(Plot):
         self.validation_points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
         seen = losses.values(0)[slice(*span)], validation.values()[slice(*part)]
         self.show_values(*loss_range(*seen, smooth.mean))
-        each = binned(losses, 0, span, bins // 3)
-        self.mark_clipped(each.x, each.high)
+        self.mark_clipped(*highest)
 
-    def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
+    def _draw_raw(
+        self, losses: Series, span: tuple[int, int], bins: int
+    ) -> tuple[npt.NDArray[Any], Values]:
+        """Returns where each point lies, the highest of a bin where they are binned."""
         if span[1] - span[0] > bins:
             each = binned(losses, 0, span, bins // 3)
             self.band.cover(each.x, each.low, each.high)
             self.raw.setData([], [])
-        else:
-            self.band.clear()
-            self.raw.setData(losses.steps[slice(*span)], losses.values(0)[slice(*span)])
+            return each.x, each.high
+        self.band.clear()
+        points = losses.steps[slice(*span)], losses.values(0)[slice(*span)]
+        self.raw.setData(*points)
+        return points
 
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
         parts = [f"step {step_text(step)}"]

@@ -1,6 +1,6 @@
 """The five plots of a run in their cards, and what their corners switch."""
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from app.ui.look.theme import Theme
 from app.ui.plots.card import EMPTY_TEXT, Card
@@ -46,6 +46,10 @@ class RunCards(QObject):
         self._make_corners()
         self._make_cards()
         self.steps = ShownSteps()
+        self._step: int | None = None
+        self._following: list[Plot] = []
+        self._next = QTimer(self, interval=0, singleShot=True)
+        self._next.timeout.connect(self._move_next_line)
         for plot, card in zip(self.plots, self.cards, strict=True):
             self._link(plot, card)
         self._set_theme_around(theme)  # the plots were made in it
@@ -149,9 +153,20 @@ class RunCards(QObject):
         plot.readout_changed.connect(card.show_readout)
         plot.focus_changed.connect(card.show_focus)
         card.all_steps_requested.connect(self._select_all)
-        for other in self.plots:
-            if other is not plot:
-                plot.pointed.connect(other.point_at)
+        plot.pointed.connect(lambda step: self._point_at(plot, step))
+
+    def _point_at(self, pointed: Plot, step: int | None) -> None:
+        """The plot that is pointed at has its line at once; the others follow one by one, so that
+        the window is never held up for longer than one takes to paint."""
+        self._step = step
+        self._following = [plot for plot in self.plots if plot is not pointed]
+        self._next.start()
+
+    def _move_next_line(self) -> None:
+        if self._following:
+            self._following.pop(0).point_at(self._step)
+        if self._following:
+            self._next.start()
 
     def _take_plots(self, plots: tuple[Plot, ...]) -> None:
         self.plots = plots

@@ -47,6 +47,7 @@ class RunPlots(QWidget):
         self.raster = self.parts.raster
         self.deltas, self.heat = self.parts.deltas, self.parts.heat
         self._stale: list[Plot] = []
+        self._is_forgetting_first = True
         self._pace = RedrawRate()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -90,13 +91,23 @@ class RunPlots(QWidget):
         """Draws everything that came in since the last time."""
         self._timer.stop()
         self._stale = []
+        self._put_measured_first()
         for plot in self.plots:
             self.parts.show_state(plot)
             plot.redraw()
 
+    def _put_measured_first(self) -> None:
+        """Forgetting stands before the loss, but not where the run did not measure it."""
+        series = self.series
+        is_first = series is None or not series.has_steps or len(series.retention) > 0
+        if is_first is not self._is_forgetting_first:
+            self._is_forgetting_first = is_first
+            self._place(has_one_column=self._has_one_column)
+
     def _redraw_next(self) -> None:
         if not self._stale:
             return
+        self._put_measured_first()
         plot = self._stale.pop(0)
         begun = perf_counter()
         self.parts.show_state(plot)
@@ -132,7 +143,10 @@ class RunPlots(QWidget):
         self._has_one_column = has_one_column
         for card in self.cards:
             self.grid.removeWidget(card)
-        for card, (row, column, columns) in zip(self.cards, _PLACES[has_one_column], strict=True):
+        forgetting, loss, *others = self.cards
+        first = (forgetting, loss) if self._is_forgetting_first else (loss, forgetting)
+        places = _PLACES[has_one_column]
+        for card, (row, column, columns) in zip((*first, *others), places, strict=True):
             self.grid.addWidget(card, row, column, 1, columns)
         for row, stretch in enumerate(_STRETCHES[has_one_column]):
             self.grid.setRowMinimumHeight(row, _LEAST_PX if stretch else 0)

@@ -15,7 +15,7 @@ from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.system.compute_environment import read_environments
 from app.core.text.sanitize import single_line
-from app.core.wording.model_names import model_name
+from app.core.wording.names import dataset_title, model_name
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import phrases
 
@@ -132,7 +132,7 @@ def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[st
 def _short(value: Any, name: str) -> str:
     """In a narrow column: files by their names, tiers by their periods."""
     if isinstance(value, Path):
-        return model_name(value) if name == "model" else phrases.dataset_name(value)
+        return model_name(value) if name == "model" else dataset_title(value)
     if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
         return " · ".join(str(tier.period) for tier in value)
     return setting_text(value, name)

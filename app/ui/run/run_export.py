@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
-from app.ui.look import phrases
+from app.core.wording.names import dataset_title
 from app.ui.run.adapter_export import shortened
 from app.ui.run.widget_export import as_png, as_svg
 from app.ui.widgets.notice_bar import Notice
@@ -41,7 +41,7 @@ class RunExport(QObject):
 
     def ask_plan(self, config: TrainingConfig) -> None:
         """The settings of a run that has not begun."""
-        name = config.name or phrases.dataset_name(config.data) or "Settings"
+        name = config.name or dataset_title(config.data) or "Settings"
 
         def save(path: Path) -> None:
             self._run(partial(library.save_plan, config, path), path)

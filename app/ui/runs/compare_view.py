@@ -60,8 +60,8 @@ class CompareView(QWidget):
         layout.addWidget(self.table)
 
     def _make_controls(self) -> None:
-        self.back = button("‹ Library", self.back_requested.emit, "link")
-        self.back.setAccessibleName("Back to the library")
+        self.back = button("‹ Runs", self.back_requested.emit, "link")
+        self.back.setAccessibleName("Back to all runs")
         self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES}, "Axis of the curves")
         self.axis.currentIndexChanged.connect(self._set_up_plots)
         self.log = _switch("Log", "The loss on a logarithmic scale")

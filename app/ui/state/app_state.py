@@ -28,6 +28,7 @@ from app.core.events import (
 )
 from app.core.model_limits import ModelLimits
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
+from app.core.wording.names import dataset_title
 from app.ui.look import phrases
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ class AppState(QObject):
         if self.started is not None:
             return self.started.name
         config = self.run_config
-        return (config.name or phrases.dataset_name(config.data) or "Run") if config else ""
+        return (config.name or dataset_title(config.data) or "Run") if config else ""
 
     def run_blocker(self) -> str:
         """Why no other run can be started or resumed now, in one sentence; empty when one can."""

@@ -23,7 +23,7 @@ class LatestRequest(QObject, Generic[Key]):
         parent: QObject,
         *,
         key: Callable[[], Key | None],
-        job: Callable[[Key], JobFunction | None],
+        job: Callable[[Key], JobFunction[object] | None],
         take: Callable[[object], None],
         end: Callable[[JobEnded], None] = lambda _: None,
         tries: int = 1,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
-from app.core.events import CheckpointSaved, RunFinished
+from app.core.events import CheckpointSaved, Event, RunFinished
 from app.ui.state.app_state import AppState, Phase
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
@@ -39,7 +39,7 @@ class RunControl(QObject):
         of."""
         super().__init__(state)
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
-        self._job: Job | None = None
+        self._job: Job[Event] | None = None
         self._is_pause_wanted = self._rests = False
         self._checkpoint = CheckpointRequest()
         self._make_way = make_way
@@ -73,7 +73,7 @@ class RunControl(QObject):
 
     def _begin(
         self,
-        work: JobFunction,
+        work: JobFunction[Event],
         config: TrainingConfig,
         earlier: "RunToResume | None" = None,
         run_dir: Path | None = None,
@@ -110,10 +110,10 @@ class RunControl(QObject):
             self._job.cancel()
 
     @Slot(object)
-    def _take(self, notice: JobYielded) -> None:
+    def _take(self, notice: JobYielded[Event]) -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        self._state.take_event(notice.value)  # type: ignore[arg-type]
+        self._state.take_event(notice.value)
 
     def _is_checkpoint_asked_for(self, value: object) -> bool:
         """On the compute thread: not one that was due by itself before the request was taken."""

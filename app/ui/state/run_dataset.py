@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import Failure
-from app.ui.look import phrases
+from app.core.wording.names import dataset_title
 from app.workers.jobs.datasets import DatasetRequest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class RunDataset:
 
     @property
     def name(self) -> str:
-        return phrases.dataset_name(self.reading.data)
+        return dataset_title(self.reading.data)
 
     @property
     def is_being_read(self) -> bool:

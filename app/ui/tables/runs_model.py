@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
-from app.core.wording.model_names import model_name
+from app.core.wording.names import dataset_title, model_name
 from app.ui.look import phrases
 from app.ui.state.live_run import LiveRun
 from app.ui.tables.run_labels import periods_text
@@ -170,7 +170,7 @@ def _model(run: "Row") -> str:
 
 
 def _data(run: "Row") -> str:
-    return phrases.dataset_name(Path(run.data)) or "–"
+    return dataset_title(Path(run.data)) or "–"
 
 
 def _steps(run: "Row") -> str:

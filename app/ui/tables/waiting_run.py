@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.config.training_config import TrainingConfig
+from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.look import phrases
 
@@ -72,7 +73,7 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
     return WaitingRun(
         key=key,
         standing=f"{words} · {place}" if outcome == "waiting" else words,
-        name=config.name or phrases.dataset_name(config.data) or "Run",
+        name=config.name or dataset_title(config.data) or "Run",
         model=str(config.model),
         data=str(config.data or ""),
         outcome=outcome,

@@ -1,6 +1,7 @@
 """Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -138,6 +140,30 @@ def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
         else:
             made.addWidget(item, 1 if isinstance(item, ElidedLabel) else 0)
     return made
+
+
+def order_as_read(part: QWidget) -> None:
+    """Has the Tab key go through a part in the order of its layouts, whichever was made first."""
+    for before, after in pairwise(_as_read(part)):
+        QWidget.setTabOrder(before, after)
+
+
+def _as_read(part: QWidget) -> Iterator[QWidget]:
+    if part.focusPolicy() & Qt.FocusPolicy.TabFocus:
+        yield part
+    if isinstance(part, QScrollArea) and (content := part.widget()) is not None:
+        yield from _as_read(content)
+    elif (layout := part.layout()) is not None:
+        yield from _in_layout(layout)
+
+
+def _in_layout(layout: QLayout) -> Iterator[QWidget]:
+    for index in range(layout.count()):
+        item = layout.itemAt(index)
+        if item is not None and (part := item.widget()) is not None:
+            yield from _as_read(part)
+        elif item is not None and (inner := item.layout()) is not None:
+            yield from _in_layout(inner)
 
 
 def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:

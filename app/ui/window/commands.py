@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QFileDialog
 from app.core.config.training_config import config_field
 from app.core.errors import Failure
 from app.core.events import LogMessage
+from app.core.files.data_formats import FORMATS
 from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.system.version import version_line
-from app.data.readers.formats import FORMATS
 from app.ui.data.intake import Intake
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look.plain_text import dialog

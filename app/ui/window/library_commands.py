@@ -1,6 +1,5 @@
-"""What the Runs page asks for, done: runs listed, opened, renamed, resumed, continued."""
+"""What the Runs page asks for, done: runs listed, opened, renamed, compared, exported."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,14 +7,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.config.presets import as_plain_adamw
-from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
-from app.library.queue_store import QueuedRun
-from app.ui.data.intake import Intake
-from app.ui.look import phrases
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
@@ -27,25 +21,19 @@ from app.ui.state.live_run import LiveRun
 from app.ui.state.live_series import LiveSeries
 from app.ui.state.places import Place
 from app.ui.state.run_control import RunControl
-from app.ui.state.run_loading import ReadRun, RunToResume, reading, reading_to_resume
-from app.ui.state.run_queue import RunQueue
+from app.ui.state.run_loading import ReadRun, reading
 from app.ui.state.undo import UndoHistory
 from app.ui.system.preferences import Preferences
-from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
+from app.ui.window.resume_commands import ResumeCommands
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
 
 _TOLD = "library/interrupted"
-
-
-def _nothing() -> None:
-    """Nobody waits for it."""
 
 
 class LibraryCommands(QObject):
@@ -59,18 +47,17 @@ class LibraryCommands(QObject):
         window: MainWindow,
         page: RunsPage,
         control: RunControl,
-        queue: RunQueue,
-        intake: Intake,
+        resuming: ResumeCommands,
         undo: UndoHistory,
         background: BackgroundThread,
         settings: Preferences,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
-        self._state, self._window, self._control = state, window, control
-        self._intake, self._background = intake, background
+        self._state, self._window, self._resuming = state, window, resuming
+        self._background = background
         self._settings, self._runs_dir = settings, runs_dir
-        self._page, self._queue, self._undo = page, queue, undo
+        self._page = page
         self._live = live
         self._wanted: Path | None = None
         self._opened: Path | None = None
@@ -78,28 +65,21 @@ class LibraryCommands(QObject):
         self._following = LiveRefresh(page.opened)
         self.deleting = TrashActions(background, window.notice, undo, self.tell_failure, self)
         self.exports = RunExport(background, window.notice, self.tell_failure, window)
-        self._wire()
+        self._wire(control)
 
-    def _wire(self) -> None:
+    def _wire(self, control: RunControl) -> None:
         runs, opened = self._page.list, self._page.opened
         self._page.came_into_sight.connect(self._look_for_opened)
         runs.refresh_requested.connect(self.list_runs)
         runs.open_requested.connect(self.open_run)
-        runs.resume_requested.connect(self.resume)
         runs.compare_requested.connect(self.compare)
         runs.delete_requested.connect(self.deleting.delete_runs)
-        runs.waiting_open_requested.connect(self.edit_waiting)
         runs.attempt_requested.connect(self._page.show_attempt)
         opened.back_requested.connect(self._stop_waiting)
         opened.head.chain.run_requested.connect(self.open_run)
-        opened.head.more.continue_requested.connect(self.continue_with_new_data)
-        self._queue.removed.connect(self._tell_removed)
         self._state.run_event_received.connect(self._follow_event)
-        self._control.run_resumed.connect(self._show_resumed)
+        control.run_resumed.connect(self._show_resumed)
         opened.label_changed.connect(self.relabel)
-        opened.resume_requested.connect(self.resume)
-        opened.head.more.repeat_requested.connect(self.repeat)
-        opened.head.more.plain_repeat_requested.connect(self.repeat_plain)
         opened.delete_requested.connect(self.deleting.delete_runs)
         opened.head.more.settings_export_requested.connect(self.exports.ask_settings)
         opened.head.more.data_export_requested.connect(
@@ -109,7 +89,6 @@ class LibraryCommands(QObject):
         self._following.due.connect(self.open_run)
         self._live.grown.connect(self._note_news)
         checkpoints = opened.checkpoints
-        checkpoints.resume_requested.connect(self._resume_checkpoint)
         checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
         checkpoints.thin_out_requested.connect(self._thin_out)
         self.deleting.changed.connect(self.refresh)
@@ -246,7 +225,7 @@ class LibraryCommands(QObject):
     def _offer_to_go_on(self, run: "RunSummary") -> None:
         can_go_on = run.can_resume and not self._state.phase.is_active
         sentence = f"“{single_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
-        resume = (lambda: self.resume(run)) if can_go_on else None
+        resume = (lambda: self._resuming.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
 
     # -- what is done with a run -------------------------------------------------------------
@@ -259,93 +238,14 @@ class LibraryCommands(QObject):
         work = partial(library.label_run, run_dir, name, notes)
         self._background.run(work, lambda _: self.refresh(), fail, run_on_quit=True)
 
-    @Slot(object)
-    def resume(self, run: "RunSummary") -> None:
-        """Resume a run from its last checkpoint."""
-        self._go_on(run.run_dir, None)
-
-    def _resume_checkpoint(self, facts: "CheckpointFacts") -> None:
-        name = None if facts.is_last else facts.folder.name
-        self._go_on(facts.folder.parent.parent, name)
-
     def _thin_out(self) -> None:
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
-
-    @Slot(str)
-    def resume_named(self, folder: str) -> None:
-        """Resume the queue's run in this folder of the library, or start the next if it can't."""
-        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
-
-    def _go_on(
-        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
-    ) -> None:
-        if self._is_busy():
-            return
-
-        def begin(run: RunToResume) -> None:
-            if not self._is_busy():
-                self._control.resume(run_dir, checkpoint, run)
-
-        def fail(failure: Failure) -> None:
-            self.tell_failure(failure)
-            otherwise()
-
-        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
-
-    @Slot(object)
-    def repeat(self, details: "RunDetails") -> None:
-        """The run's settings become the plan of the next run."""
-        if details.config is not None:
-            self._use_settings(details.config)
-
-    @Slot(object)
-    def repeat_plain(self, details: "RunDetails") -> None:
-        """The same run as ordinary AdamW: one tier that moves at every step."""
-        if details.config is not None:
-            self._use_settings(as_plain_adamw(details.config, details.summary.name))
-
-    @Slot(object)
-    def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The plan starts from the run's adapter; its data is still to be chosen."""
-        summary = details.summary
-        if summary.adapter_dir is None:
-            return
-        model = Path(summary.model) if summary.model else self._state.config.model
-        self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
-        self._window.show_place(Place.NEW_RUN)
-        self._window.notice.tell(f"The next run continues from “{single_line(summary.name)}”. "
-                                 "Choose its data.")  # fmt: skip
-
-    @Slot(object)
-    def edit_waiting(self, waiting: WaitingRun) -> None:
-        """Its settings become the plan; it leaves the queue once they are added again."""
-        run = next((run for run in self._queue.runs if run.key == waiting.key), None)
-        if run is not None:
-            self._use_settings(run.config)
-            self._queue.begin_edit(run.key)
-
-    @Slot(object, int)
-    def _tell_removed(self, run: QueuedRun, place: int) -> None:
-        undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or phrases.dataset_name(run.config.data)
-        self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
 
     def _export_plots(self, details: "RunDetails") -> None:
         if (plots := self._page.opened.plots) is not None:
             self._page.opened.show_part(0)
             self.exports.ask_picture(plots, details.summary.name)
-
-    def _use_settings(self, config: TrainingConfig) -> None:
-        """They become the plan of the next run."""
-        self._state.replace_config(replace(config, output=None))
-        self._intake.inspect_current()
-        self._window.show_place(Place.NEW_RUN)
-
-    def _is_busy(self) -> bool:
-        if why_not := self._state.run_blocker():
-            self._window.notice.tell_problem(why_not)
-        return bool(why_not)
 
     def tell_failure(self, failure: Failure) -> None:
         self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())

@@ -19,7 +19,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.places import Place
 from app.ui.system.preferences import Preferences
-from app.ui.widgets.layout import leave_focus
+from app.ui.widgets.layout import leave_focus, order_as_read
 from app.ui.widgets.notice_bar import Notice
 from app.ui.window.sidebar import Sidebar
 
@@ -50,6 +50,7 @@ class MainWindow(QMainWindow):
         self.pages = QStackedWidget()
         for page in pages.values():
             self.pages.addWidget(page)
+            order_as_read(page)
         self.sidebar.place_chosen.connect(self._show)
         self._lay_out()
         self.setAcceptDrops(True)

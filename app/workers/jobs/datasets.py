@@ -1,7 +1,7 @@
 """Jobs of a data process that read, check and tokenize datasets. They are picklable, and import
 app.data where they run."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.core.progress import scaled_progress, throttled
+from app.workers.job import ShouldStop
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
+    from app.core.model_limits import ModelLimits
     from app.data.chat.tokenizer import PlainTokenizer
     from app.data.files.dataset_files import DatasetFiles
     from app.data.inspection.inspection import DatasetFacts
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_SHARES = 0.1
 
 T = TypeVar("T")
-ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class LoadTokenizer:
 
     tokenizer: ModelTokenizer
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> "Iterator[ModelLimits | bool]":
         from app.models.model_folder import folder_limits
 
         can_be_used = _loaded(self.tokenizer) is not None
@@ -78,7 +79,7 @@ class LoadTokenizer:
 class WarmUp:
     """Yields nothing; what it imports need not be waited for later."""
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> Iterator[None]:
         import app.data.inspection.head_rows
         import app.data.inspection.row_pager
         import app.data.inspection.row_rendering
@@ -100,7 +101,7 @@ class InspectDataset:
 
     reading: DatasetRequest
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> Iterator[float | InspectedDataset]:
         from app.data.inspection.inspection import inspect_stream
 
         data, valid = self.reading.data, self.reading.valid
@@ -150,7 +151,7 @@ class TokenizeDatasets:
     """Make no store: end without a Tokenised where one is not there yet."""
     replies: "Replies" = "every"
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
         from app.data.chat.template_day import check_note
         from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.core.errors import RunError
 from app.core.events import Event
-from app.core.generation_events import Chat, CheckpointRef, Sampling
+from app.core.generation_events import AnswerEvent, Chat, CheckpointRef, Sampling
 from app.library.run.layout import ADAPTER_FILE
 from app.workers.job import JobFunction
 
@@ -20,13 +20,15 @@ class LoadedCheckpoint:
         self._model: TunedModel | None = None
         self._file: tuple[int, ...] = ()
 
-    def answer_job(self, checkpoint: CheckpointRef, chat: Chat, sampling: Sampling) -> JobFunction:
+    def answer_job(
+        self, checkpoint: CheckpointRef, chat: Chat, sampling: Sampling
+    ) -> JobFunction[Event | AnswerEvent]:
         """Yields StageChanged while it loads, CheckpointLoaded, then the answers' events.
 
         The model stays for the next question, unless MLX gave up on it.
         """
 
-        def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        def work(should_stop: Callable[[], bool]) -> Iterator[Event | AnswerEvent]:
             from app.core.system.interruption import StoppedEarly
             from app.engine.generation.generation import answer
             from app.engine.runtime.stopping import until_stopped
@@ -46,10 +48,10 @@ class LoadedCheckpoint:
 
         return work
 
-    def unload_job(self) -> JobFunction:
+    def unload_job(self) -> JobFunction[Event | AnswerEvent]:
         """Yields nothing; frees the memory."""
 
-        def work(_should_stop: Callable[[], bool]) -> Iterator[object]:
+        def work(_should_stop: Callable[[], bool]) -> Iterator[Event | AnswerEvent]:
             if self._model is not None:
                 self._drop()
             return iter(())

@@ -3,13 +3,14 @@
 The jobs are picklable; what they need of app.data is imported where they run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.progress import mapped, throttled
+from app.workers.job import ShouldStop
 from app.workers.jobs.datasets import (
     SECONDS_BETWEEN_SHARES,
     DatasetRequest,
@@ -20,14 +21,13 @@ from app.workers.jobs.datasets import (
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
+    from app.data.files.fingerprint import FileStates
     from app.data.inspection.head_rows import ColumnSample
     from app.data.inspection.row_pager import RowPager
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
 """Tokens shown at a time; more take the window too long to lay out."""
-
-ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class LoadHeadRows:
     rendering: Rendering | None = None
     """None: the tokenizer isn't there yet."""
 
-    def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
+    def __call__(self, should_stop: ShouldStop) -> Iterator[HeadRows]:
         from app.data.files.dataset_files import find_files
         from app.data.inspection.head_rows import read_head_rows
         from app.data.inspection.row_rendering import raw_row
@@ -136,7 +136,7 @@ class LoadRowPage:
     """Counts up when the files are read again: they may have changed."""
     rendering: Rendering | None = None
 
-    def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
+    def __call__(self, should_stop: ShouldStop) -> Iterator[PageProgress | RowPage]:
         from app.data.inspection.row_rendering import raw_row
 
         cursor = _cursor(self.reading, self.file, self.version)
@@ -160,7 +160,7 @@ class CheckFileStates:
 
     readings: tuple[DatasetRequest, ...]
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> "Iterator[tuple[FileStates, ...]]":
         from app.data.files.fingerprint import file_states
 
         yield tuple(file_states(request.data, request.valid) for request in self.readings)

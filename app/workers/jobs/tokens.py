@@ -4,7 +4,7 @@ Stores stay open between two jobs, so that paging takes no time.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
+from app.workers.job import ShouldStop
 from app.workers.jobs.datasets import ModelTokenizer, StoredDataset, StoredFiles, get_tokenizer
 from app.workers.jobs.preview import BUDGET_TOKENS, Rendering, RowPage
 
 if TYPE_CHECKING:
+    from app.data.examples import RowIssue
     from app.data.tokens.store_files import TokenStore
-    from app.data.training_set.statistics import Stored
+    from app.data.training_set.statistics import DataStatistics, Stored
 
-ShouldStop = Callable[[], bool]
 Sets = tuple[StoredDataset, ...]
 """The dataset itself, then those that are mixed into it."""
 
@@ -46,7 +47,7 @@ class LoadTokenPage:
     rendering: Rendering
     split: HoldoutSplit
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> Iterator[RowPage]:
         from app.data.tokens.rows import concat_rows
         from app.data.tokens.view import TokenView
 
@@ -77,7 +78,7 @@ class ComputeStatistics:
     sets: Sets
     split: HoldoutSplit
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> "Iterator[tuple[DataStatistics, ...]]":
         from app.data.training_set.statistics import data_statistics
 
         holdouts = _holdout_masks(self.sets, self.split)
@@ -94,7 +95,7 @@ class ListLongRows:
     stored: StoredDataset
     limit: int
 
-    def __call__(self, _: ShouldStop) -> Iterator[object]:
+    def __call__(self, _: ShouldStop) -> "Iterator[tuple[RowIssue, ...]]":
         from app.data.training_set.statistics import too_long
 
         yield too_long(_stored((*self.stored.train, *self.stored.valid)), self.limit)

@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
-from app.core.events import MemoryEstimated
+from app.core.events import Event, MemoryEstimated, TierFacts
 from app.workers.job import JobFunction
 from app.workers.jobs.datasets import StoredDataset
 
 if TYPE_CHECKING:
     from app.engine.training.batch_forecast import StoredRows
 
+T = TypeVar("T")
 _SECONDS_BETWEEN_LOOKS = 0.02
 
 
@@ -44,10 +45,10 @@ class CheckpointRequest:
 
 def training_job(
     config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest
-) -> JobFunction:
+) -> JobFunction[Event]:
     """Yields the run's events."""
 
-    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+    def work(should_stop: Callable[[], bool]) -> Iterator[Event]:
         from app.engine.training.trainer import train
 
         return train(
@@ -57,10 +58,12 @@ def training_job(
     return work
 
 
-def resume_job(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
+def resume_job(
+    run_dir: Path, start: str | None, checkpoint: CheckpointRequest
+) -> JobFunction[Event]:
     """Yields the events of a run that resumes from its last checkpoint, or from the one named."""
 
-    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+    def work(should_stop: Callable[[], bool]) -> Iterator[Event]:
         from app.engine.training.trainer import resume
 
         return resume(
@@ -83,10 +86,13 @@ class MemoryUnknown:
     """There can be no estimate of what a run needs: the model's code can't be traced."""
 
 
-def wait_for(is_free: threading.Event, function: JobFunction) -> JobFunction:
+PreviewResult = tuple[TierFacts, ...] | PlanRejected | MemoryEstimated | MemoryUnknown
+
+
+def wait_for(is_free: threading.Event, function: JobFunction[T]) -> JobFunction[T]:
     """The same job, started once `is_free` is set; never, if it is stopped before."""
 
-    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+    def work(should_stop: Callable[[], bool]) -> Iterator[T]:
         while not is_free.wait(_SECONDS_BETWEEN_LOOKS):
             if should_stop():
                 return
@@ -103,14 +109,16 @@ class TokenizedRows:
     runs_dir: Path
 
 
-def tier_preview(config: TrainingConfig, known: TokenizedRows | None = None) -> JobFunction:
+def tier_preview(
+    config: TrainingConfig, known: TokenizedRows | None = None
+) -> JobFunction[PreviewResult]:
     """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRejected.
 
     Then a MemoryEstimated, of the batches that `known` rows make, or else of the largest that the
     settings allow; or a MemoryUnknown. A base model that can't be loaded fails the job.
     """
 
-    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+    def work(should_stop: Callable[[], bool]) -> Iterator[PreviewResult]:
         from app.core.system.interruption import StoppedEarly
         from app.engine.memory.preflight import preview_tiers
         from app.engine.model.loading import load_architecture

@@ -8,8 +8,8 @@ import pytest
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import MemoryAdvice, MemoryEstimated
 from app.engine.memory import preflight
-from app.engine.memory.preflight import estimate_memory, memory_before
-from app.engine.runtime.device_memory import available_bytes
+from app.engine.memory.preflight import early_memory_warning, estimate_memory
+from app.engine.runtime.mlx_runtime import available_bytes
 
 LONGEST = 300
 
@@ -109,5 +109,7 @@ def test_before_loading_only_a_model_large_for_the_machine_is_estimated(
 
     monkeypatch.setattr(preflight, "available_bytes", lambda: machine_bytes)
     monkeypatch.setattr(preflight, "estimate_memory", asking)
-    warnings = [event for event in memory_before(config) if isinstance(event, MemoryEstimated)]
+    warnings = [
+        event for event in early_memory_warning(config) if isinstance(event, MemoryEstimated)
+    ]
     assert bool(asked) == bool(warnings) == is_warned

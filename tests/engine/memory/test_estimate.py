@@ -18,9 +18,9 @@ from app.engine.batches.batches import Batch, BatchShape
 from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.graph import traced
-from app.engine.memory.preflight import estimate_memory, memory_of
-from app.engine.model.lm_head import find_head
-from app.engine.model.parameter_tree import trainable
+from app.engine.memory.preflight import estimate_memory, memory_estimate
+from app.engine.model.lm_head import split_model
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
@@ -106,11 +106,11 @@ def test_estimating_reads_no_weights_and_computes_nothing(
 def test_the_estimate_leaves_the_model_as_it_was() -> None:
     shape = Shape("llama", 2, 64)
     model = _model(shape, CONFIG)
-    before = dict(trainable(model))
+    before = dict(trainable_parameters(model))
     layers = list(model.layers)
     for recompute in (False, True):
         memory_need(model, replace(CONFIG, grad_checkpoint=recompute), shape.of_batch)
-    assert all(value is before[path] for path, value in trainable(model).items())
+    assert all(value is before[path] for path, value in trainable_parameters(model).items())
     assert all(a is b for a, b in zip(model.layers, layers, strict=True))
     assert mx.isfinite(model(mx.array([[1, 2, 3]])).sum()).item()
 
@@ -152,7 +152,7 @@ def test_a_model_whose_code_cant_be_traced_has_no_estimate_and_that_is_said(
     monkeypatch.setattr(preflight, "memory_need", failing)
     config = replace(CONFIG, model=make_model())
     assert estimate_memory(config) is None
-    (said,) = memory_of(config, [BatchShape((20, 20))])
+    (said,) = memory_estimate(config, [BatchShape((20, 20))])
     assert isinstance(said, LogMessage)
     assert "can't be estimated" in said.text
 
@@ -222,12 +222,12 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
     gc.collect()
     held = mx.get_active_memory()
     mx.eval(model.parameters())
-    plan = make_plan(trainable(model), config)
+    plan = make_plan(trainable_parameters(model), config)
     optimizer = TieredAdamW(plan)
-    head = find_head(model)
-    state = optimizer.init(trainable(model))
+    head = split_model(model)
+    state = optimizer.init(trainable_parameters(model))
     step = TrainingStep(
-        model, optimizer, state, trainable(model),
+        model, optimizer, state, trainable_parameters(model),
         head=head, recompute_layers=config.grad_checkpoint,
     )  # fmt: skip
     random = np.random.default_rng(0)

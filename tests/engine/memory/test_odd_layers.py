@@ -14,7 +14,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
-from app.engine.memory.preflight import estimate_memory, memory_of
+from app.engine.memory.preflight import estimate_memory, memory_estimate
 from app.engine.memory.step import MOST_OPERATIONS
 from app.engine.model.few_layers import few_layers_in_float32
 from tests.engine import architectures
@@ -109,7 +109,7 @@ def test_a_row_that_would_take_minutes_to_trace_has_no_estimate_and_that_is_said
     short, long = (estimate_memory(config, longest=length) for length in (24, 2000))
     assert isinstance(short, MemoryEstimated)
     assert long is None
-    (said,) = memory_of(config, [BatchShape((2000,))])
+    (said,) = memory_estimate(config, [BatchShape((2000,))])
     assert getattr(said, "text", "") == NO_ESTIMATE
     assert MOST_OPERATIONS < 10**5
 
@@ -122,7 +122,7 @@ def test_every_architecture_has_an_estimate_or_a_sentence(
 ) -> None:
     architectures.save(name, tmp_path)
     config = replace(CONFIG, model=tmp_path, grad_checkpoint=recomputes)
-    (said,) = memory_of(config, [BatchShape((40, 30, 37))])
+    (said,) = memory_estimate(config, [BatchShape((40, 30, 37))])
     if isinstance(said, MemoryEstimated):
         assert said.work_bytes > 0
     else:

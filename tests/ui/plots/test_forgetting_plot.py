@@ -74,6 +74,20 @@ def test_a_run_that_did_not_measure_says_so(qtbot: QtBot, with_clocks: RunSeries
     assert plots.cards[0].empty.text() == NOT_MEASURED
 
 
+def test_forgetting_comes_first_where_it_was_measured_and_the_loss_where_it_was_not(
+    qtbot: QtBot, with_clocks: RunSeries, run_of: Any
+) -> None:
+    plots = RunPlots()
+    qtbot.addWidget(plots)
+    forgetting, loss = plots.cards[:2]
+    plots.show_series(run_of(8))
+    assert plots.grid.getItemPosition(plots.grid.indexOf(loss))[:2] == (0, 0)
+    assert plots.grid.getItemPosition(plots.grid.indexOf(forgetting))[:2] == (0, 1)
+    with_clocks.add_retention(RetentionMeasured(0, 0.0, 8))
+    plots.show_series(with_clocks)
+    assert plots.grid.getItemPosition(plots.grid.indexOf(forgetting))[:2] == (0, 0)
+
+
 def test_a_step_that_is_measured_again_is_one_point(with_clocks: RunSeries) -> None:
     for _ in range(2):
         with_clocks.add_retention(RetentionMeasured(4, 0.25, 8))

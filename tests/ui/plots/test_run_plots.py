@@ -132,7 +132,7 @@ def test_all_plots_show_the_same_steps_from_the_same_left_edge(plots, started, s
     assert len({plot.left.width() for plot in plots.plots}) == 1
 
 
-def test_pointing_at_one_plot_moves_a_line_over_all_of_them(plots, started, step):
+def test_pointing_at_one_plot_moves_a_line_over_all_of_them(plots, qtbot, started, step):
     plots.resize(1200, 900)
     plots.show_series(RunSeries(started()))
     for number in range(1, 41):
@@ -141,13 +141,14 @@ def test_pointing_at_one_plot_moves_a_line_over_all_of_them(plots, started, step
     plots.grab()
     plots.loss._follow_pointer(plots.loss.box.mapViewToScene(QPointF(12, 2.0)))
     filled = [plot for plot in plots.plots if plot is not plots.forgetting]
-    assert {plot.hairline.value() for plot in filled} == {12}
+    assert plots.loss.hairline.value() == 12  # at once, the others in turn
+    qtbot.waitUntil(lambda: {plot.hairline.value() for plot in filled} == {12})
     readouts = {card.readout.text for card in plots.cards if not card.readout.isHidden()}
     assert len(readouts) == 4
     assert all(text.startswith("step 12  ·  ") for text in readouts)
     assert "most: layer 3" in plots.heat.readout
     plots.loss._follow_pointer(QPointF(-10, -10))
-    assert not any(plot.hairline.isVisible() for plot in plots.plots)
+    qtbot.waitUntil(lambda: not any(plot.hairline.isVisible() for plot in plots.plots))
     assert all(card.readout.isHidden() for card in plots.cards)
 
 
@@ -159,9 +160,9 @@ def test_the_line_moves_by_keys_and_goes_with_escape(plots, qtbot, started, step
     plots.show()
     for key in (Qt.Key.Key_Left, Qt.Key.Key_Left, Qt.Key.Key_PageUp):
         qtbot.keyClick(plots.loss, key)
-    assert plots.raster.step == 29
+    qtbot.waitUntil(lambda: plots.raster.step == 29)
     qtbot.keyClick(plots.loss, Qt.Key.Key_Escape)
-    assert plots.raster.step is None
+    qtbot.waitUntil(lambda: plots.raster.step is None)
     plots.loss.steps_selected.emit(10, 20)
     qtbot.keyClick(plots.loss, Qt.Key.Key_Escape)
     assert plots.raster.steps.selection is None

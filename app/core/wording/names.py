@@ -1,14 +1,16 @@
-"""The name of a base model: its repository in the Hugging Face cache, otherwise its folder. Reads
-only the path."""
+"""The names of base models and datasets, from their paths alone."""
 
+import os
 from functools import cache
 from pathlib import Path
 
+from app.core.files.data_formats import bare_name
 from app.core.files.paths import starter_model_dir
 
 STARTER = "Starter model"
 SNAPSHOTS, REPOSITORY_PREFIX = "snapshots", "models--"
 _SEPARATOR = "--"
+_GENERIC = ("train", "data", "dataset")
 
 
 def hub_repository(folder: Path) -> str:
@@ -38,3 +40,14 @@ def model_place(folder: Path) -> Path:
 def _starter() -> Path:
     """Found on the disk once, not for every run."""
     return starter_model_dir()
+
+
+def dataset_title(data: Path | None) -> str:
+    """The file's name without its endings; the folder's name for a file like train.jsonl.
+
+    It names a dataset's runs, too. Empty for None.
+    """
+    if data is None:
+        return ""
+    name = bare_name(data)
+    return Path(os.path.realpath(data)).parent.name if name in _GENERIC else name

@@ -1,0 +1,82 @@
+"""Facts of a run: for its manifest, and to compare with the other machines that train along."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from app.core.base_model import MANIFEST_KEY, BaseModelDigests
+from app.core.config.serialization import to_dict
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError
+from app.core.files.untrusted_files import read_regular
+from app.data.files.model_files import HASHED_FIRST_BYTES
+from app.engine.audit.model_probe import TRAITS_KEY
+from app.engine.clocks.slow import TEXT_KEY
+from app.engine.evaluation.question_sets import QUESTIONS_KEY
+from app.engine.training.checkpoints import (
+    Checkpoint,
+)
+from app.engine.training.setup import TrainingSetup
+from app.library.run.checkpoint_state import MAX_STATE_BYTES
+from app.library.run.layout import STATE_FILE
+from app.library.run.manifest import TEMPLATE_DAY
+
+Facts = dict[str, object]
+
+
+def replica_checks(
+    config: TrainingConfig, prepared: TrainingSetup, digests: BaseModelDigests
+) -> dict[str, str]:
+    """Texts that must be equal on all machines of a run, by their names for people."""
+    # Large weights may be hashed whole on one machine and not yet on another.
+    is_large = digests.weights_bytes > HASHED_FIRST_BYTES
+    mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
+    nowhere = replace(
+        config, model=Path(), mix=mix, output=None, adapter=None, data=None, valid=None
+    )
+    settings = to_dict(nowhere)
+    return {
+        "the settings": json.dumps(settings, sort_keys=True, default=str),
+        "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
+        "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
+        "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
+        "the adapter that the run starts from": prepared.start_sha256 + prepared.stiffness_sha256,
+        "the general text": prepared.slow.sha256 if prepared.slow else "",
+        "the tier plan": prepared.plan.digest(),
+        "the date that the chat template writes": str(prepared.template_day),
+        "how examples are put into batches": json.dumps(prepared.batching.data()),
+    }
+
+
+def checkpoint_text(checkpoint: Checkpoint) -> str:
+    try:
+        return read_regular(checkpoint.folder / STATE_FILE, MAX_STATE_BYTES).decode()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error
+
+
+def manifest_facts(prepared: TrainingSetup, digests: BaseModelDigests) -> Facts:
+    """The manifest's entries beside the config."""
+    return day_facts(prepared) | {
+        "data": prepared.fingerprints,
+        QUESTIONS_KEY: prepared.question_fingerprints,
+        MANIFEST_KEY: digests.data(),
+        "tokens_sha256": prepared.tokens_sha256,
+        "base_parameters": prepared.base.parameters,
+        "mixed": [
+            {"name": part.name, "rows": part.rows, "rows_per_epoch": part.rows_per_epoch}
+            for part in prepared.parts
+        ],
+        "train_examples": prepared.train_examples,
+        "valid_examples": prepared.valid_examples,
+        TEXT_KEY: prepared.slow.sha256 if prepared.slow else "",
+        "plan": prepared.plan.data(),
+        "batching": prepared.batching.data(),
+        TRAITS_KEY: prepared.traits.data(),
+    }
+
+
+def day_facts(prepared: TrainingSetup) -> Facts:
+    day = prepared.template_day
+    return {TEMPLATE_DAY: day.isoformat()} if day else {}

@@ -1,0 +1,135 @@
+"""Opens the rows of a run, with notes on them for its log."""
+
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import date
+
+from app.core.column_mapping import parse_columns
+from app.core.config.training_config import TrainingConfig
+from app.core.events import Event, LogMessage, StageChanged
+from app.core.model_limits import ModelLimits
+from app.data.chat.template_day import asks_for_the_date
+from app.data.files.dataset_files import DatasetFiles
+from app.data.tokenizing.store import RowSettings
+from app.data.tokens.view import TokenView, tokens_digest
+from app.data.training_set.early_data import open_early_data
+from app.data.training_set.early_rows import EARLY_ROWS
+from app.data.training_set.training_data import (
+    DataSettings,
+    MixedFiles,
+    TrainingData,
+    open_data_stream,
+)
+from app.engine.evaluation.validation_sample import (
+    SampleSizes,
+)
+from app.engine.model.loading import BaseModel
+from app.engine.runtime.distributed import is_alone
+from app.engine.runtime.stopping import in_stage
+from app.engine.runtime.untyped import TokenizerWrapper
+from app.library.reading.run_summary import parse_timestamp
+from app.library.run.manifest import TEMPLATE_DAY
+
+
+def early_rows_of(saved: Mapping[str, object] | None) -> int:
+    """About how many rows the first epoch begins with, in a new run or a resumed one."""
+    if saved is None:
+        return EARLY_ROWS
+    batching = saved.get("batching")
+    return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
+
+
+def data_settings(
+    config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
+) -> DataSettings:
+    leave_out = config.bad_rows == "skip"
+    columns = parse_columns(config.columns)
+    return DataSettings(
+        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
+        limits.row_limit(config.max_seq_length),
+        config.batch_size,
+        config.validation_split,
+        config.seed,
+        limits.context_tokens,
+        early_rows,
+    )
+
+
+def open_rows(
+    config: TrainingConfig,
+    files: DatasetFiles,
+    mixed: Sequence[MixedFiles],
+    base: BaseModel,
+    settings: DataSettings,
+) -> Generator[Event, None, TrainingData]:
+    yield StageChanged("Reading the dataset")
+    if not mixed and is_alone():
+        wanted = SampleSizes.of(config, sys.maxsize).early
+        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
+        if rows := (yield from in_stage("Reading the dataset", opening_some)):
+            return rows
+    opening = open_data_stream(files, base.tokenizer, settings, mixed)
+    return (yield from in_stage("Tokenizing", opening))
+
+
+def setup_notes(
+    config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
+) -> Iterator[LogMessage]:
+    """Notes on the rows and on this model's use of them."""
+    if rows.later is None:
+        yield from row_notes(base, rows)
+    else:
+        yield LogMessage(
+            f"The run begins with {len(rows.train):,} rows from all over the dataset and tokenizes "
+            "the others while it trains."
+        )
+        for note in rows.notes:
+            yield LogMessage(note)
+    if note := base.limits.cap_sentence(config.max_seq_length):
+        yield LogMessage(note)
+    if end_note:
+        yield LogMessage(end_note, is_warning=True)
+
+
+def row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
+    for note in rows.notes:
+        yield LogMessage(note)
+    if note := base.limits.beyond_sentence(rows.beyond_context):
+        yield LogMessage(note)
+
+
+def rows_digest(rows: TrainingData) -> str:
+    """Of all rows, or of the early ones."""
+    if not len(rows.early):
+        return tokens_digest(rows.train, rows.valid)
+    return tokens_digest(rows.train.part(rows.early))
+
+
+def longest_row(rows: TrainingData, settings: DataSettings) -> int:
+    """Tokens of the longest row; where the first epoch begins with early rows, as many as any may
+    have: what is found is then the same whether the others are tokens or not."""
+    if len(rows.early):
+        return settings.max_seq_length
+    views: list[TokenView] = [rows.train, *(part.valid for part in rows.parts)]
+    return max(int(view.lengths.max()) for view in views if len(view))
+
+
+def template_day(tokenizer: TokenizerWrapper, saved: Mapping[str, object] | None) -> date | None:
+    """Today for a new run; for a run that resumes, the day on which it began.
+
+    None where the template asks for no date.
+    """
+    if not asks_for_the_date(tokenizer):
+        return None
+    return date.today() if saved is None else _recorded_day(saved)
+
+
+def _recorded_day(saved: Mapping[str, object]) -> date:
+    try:
+        return date.fromisoformat(str(saved[TEMPLATE_DAY]))
+    except (KeyError, ValueError):
+        pass
+    try:  # runs of older versions keep only when they began
+        return parse_timestamp(str(saved.get("created"))).astimezone().date()
+    except (ValueError, OverflowError):
+        return date.today()
