@@ -3,9 +3,9 @@
     python -m tests.benchmarks.forgetting MODEL DIR   # DIR/study.toml and its tasks
     nestling study DIR/study.toml
 
-Each task has 16 people with 4 facts; each fact is trained in 4 phrasings and asked in 2 more. The
-arms are AdamW at several rates, AdamW on the MLP alone, update periods, rehearsal, the slow clock
-alone, and the three clocks.
+Each task has 16 people with 4 facts; each fact is trained in 4 phrasings. A task ends once 95 % of
+its 256 questions are answered exactly, looked at every 4 steps. The arms are AdamW at several
+rates, AdamW on the MLP alone, update periods, rehearsal, each clock alone, and the three clocks.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 import tomli_w
 
 TASKS, PEOPLE, SEEDS = 4, 16, 5
-STEPS = 60
+MOST_STEPS, STEPS_PER_SCORE, ACQUISITION = 112, 4, 0.95
 FIRST = [
     "Ta",
     "Vo",
@@ -140,12 +140,13 @@ def make(model: Path, folder: Path) -> None:
             (folder / f"task{number}{kind}.jsonl").write_text("".join(rows), encoding="utf-8")
         tasks.append({"name": f"task {number}", "data": f"task{number}.jsonl"})
     settings = {
-        "steps": STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
-        "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": STEPS, "steps_per_save": STEPS,
+        "steps": MOST_STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
+        "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS, "steps_per_save": MOST_STEPS,
+        "target_score": ACQUISITION, "steps_per_score": STEPS_PER_SCORE,
         "eval_questions": 10_000,
     }  # fmt: skip
     study = {
-        "model": str(model.absolute()), "seeds": list(range(SEEDS)), "acquisition": 0.95,
+        "model": str(model.absolute()), "seeds": list(range(SEEDS)), "acquisition": ACQUISITION,
         "settings": settings, "tasks": tasks, "arms": ARMS,
     }  # fmt: skip
     (folder / "study.toml").write_text(tomli_w.dumps(study), encoding="utf-8")

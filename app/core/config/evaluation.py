@@ -44,6 +44,21 @@ class EvaluationSettings:
         maximum=10_000_000,
         advanced=True,
     )
+    target_score: float = setting(
+        0.0,
+        label="Stop at score",
+        help="Ends the run once the model answers this share of the first question set, 0 to 1. 0 "
+        "turns it off.",
+        section="watching",
+        minimum=0.0,
+        maximum=1.0,
+        advanced=True,
+    )
+    steps_per_score: int = setting(
+        10, label="Score every (steps)", help="Steps between scores of the first question set, if "
+        "there is a score to stop at.", section="watching", minimum=1, maximum=10_000_000,
+        advanced=True,
+    )  # fmt: skip
     measure_forgetting: bool = setting(
         False,
         label="Measure forgetting",

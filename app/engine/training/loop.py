@@ -121,6 +121,8 @@ class TrainingLoop:
         yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stopping_patience and not self._prepared.valid:
             yield LogMessage("No rows are held out for validation, so the run can't end early.")
+        if config.target_score and not self._prepared.questions:
+            yield LogMessage("There is no question set, so the run can't end at a score.")
         if self._start is None:
             yield from self._measurements.after_step(self._step)
         else:
@@ -154,6 +156,7 @@ class TrainingLoop:
             yield from self._voids.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._measurements.after_step(self._step)
+            yield from self._measurements.target_score(config, step)
             is_asked_to_stop, is_wanted = self._stop.is_requested_or(self._wants_checkpoint())
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
@@ -225,6 +228,7 @@ class TrainingLoop:
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
             self._keeper.prune_checkpoints()
+        yield from self._measurements.target_score(self._config, self._step)
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint of the step just done is to be made anyway."""
@@ -236,8 +240,9 @@ class TrainingLoop:
         return self._step == self._config.steps or self._is_over()
 
     def _is_over(self) -> bool:
-        """Whether the last validations brought nothing new."""
-        return self._best.is_stale(self._config.early_stopping_patience)
+        """Whether the last validations brought nothing new, or the score to stop at is reached."""
+        is_stale = self._best.is_stale(self._config.early_stopping_patience)
+        return is_stale or self._measurements.reached_score is not None
 
     def _outcome(self) -> tuple[Outcome, str]:
         remarks = self._voids.summary() + self._measurements.remark()
@@ -249,7 +254,13 @@ class TrainingLoop:
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{remarks}"
-        return "finished", f"Ended early at step {self._step}: {self._best.summary()}{remarks}"
+        if score := self._measurements.reached_score:
+            reason = (
+                f"{score.correct:,} of {score.total:,} questions of “{score.name}” are answered."
+            )
+        else:
+            reason = self._best.summary()
+        return "finished", f"Ended early at step {self._step}: {reason}{remarks}"
 
     def _where_stopped(self) -> str:
         if self._step == 0:

@@ -1,12 +1,14 @@
 """A run's measurements beside its steps: validation, forgetting, questions; each can be cut off."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Literal
 
+from app.core.config.training_config import TrainingConfig
 from app.core.events import KNOWN_QUESTIONS, Event, ScoreMeasured
 from app.engine.batches.batches import Batch
 from app.engine.evaluation.evaluation import count_exact_answers
 from app.engine.evaluation.forgetting_meter import RetentionMeter
+from app.engine.evaluation.question_sets import QuestionSet
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.stopping import StopRequest
 from app.engine.training.run_counters import BestValidation
@@ -38,6 +40,8 @@ class Measurements:
         self.is_last_left = False
         """Whether a measurement at the run's end was cut off."""
         self.are_questions_left = False
+        self.reached_score: ScoreMeasured | None = None
+        """The score that ends the run; None until the run has it."""
 
     def use(self, setup: TrainingSetup) -> None:
         """From here on measure with the rows of `setup`."""
@@ -76,6 +80,15 @@ class Measurements:
             self.is_validation_due = False
             yield finished
 
+    def target_score(self, config: TrainingConfig, step: int) -> Iterator[Event]:
+        """Whether the model answers enough of the first question set, at the steps that ask."""
+        if not config.target_score or not self._setup.questions or step % config.steps_per_score:
+            return
+        questions = self._setup.questions[0]
+        correct = yield from self._count(questions)
+        if correct is not None and correct >= config.target_score * questions.count:
+            self.reached_score = ScoreMeasured(questions.name, "after", correct, questions.count)
+
     def last(self, step: int) -> Iterator[Event]:
         """The last validation and forgetting, on more rows, of a run that made all its steps."""
         if self._validation.reads_more_at_the_end:
@@ -94,23 +107,25 @@ class Measurements:
 
     def scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
         """Of each question set, and of the general questions."""
-        setup = self._setup
-        for questions in setup.questions:
-            asking = count_exact_answers(
-                setup.base.model, questions.batches, setup.head, self._machines
-            )
-            correct = yield from self._stop.stage(f"Asking the {questions.name}", asking)
+        for questions in self._setup.questions:
+            correct = yield from self._count(questions)
             if correct is None:
                 self.are_questions_left = True
                 return
             yield ScoreMeasured(questions.name, when, correct, questions.count)
-        if known := setup.known:
+        if known := self._setup.known:
             asking = known.counting_right()
             answered = yield from self._stop.stage("Asking general questions", asking)
             if answered is None:
                 self.are_questions_left = True
                 return
             yield ScoreMeasured(KNOWN_QUESTIONS, when, answered, len(known))
+
+    def _count(self, questions: QuestionSet) -> Generator[Event, None, int | None]:
+        """The right answers; None where it was cut off."""
+        model, head = self._setup.base.model, self._setup.head
+        asking = count_exact_answers(model, questions.batches, head, self._machines)
+        return (yield from self._stop.stage(f"Asking the {questions.name}", asking))
 
     def remark(self) -> str:
         """For the end of the run's last sentence; mostly empty."""

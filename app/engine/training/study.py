@@ -3,6 +3,7 @@
 Every run is an ordinary one, in a folder of its own; what is done is not done again.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from app.core.config.study import Arm, Study, Task
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.errors import AppError, RunError
-from app.core.events import Event, RunFinished
+from app.core.events import KNOWN_QUESTIONS, Event, RunFinished
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
@@ -91,7 +92,8 @@ def _run(study: Study, arm: Arm, seed: int, number: int, folder: Path) -> StudyR
     config = replace(
         arm.config,
         data=task.data,
-        eval_sets=tuple(dict.fromkeys(one.questions for one in study.tasks)),
+        # The task's own come first: a score to stop at is one of them.
+        eval_sets=tuple(dict.fromkeys(one.questions for one in (task, *study.tasks))),
         mix=tuple(MixedDataset(one.data, share) for one in earlier) if share else (),
         seed=seed,
         output=place,
@@ -109,5 +111,7 @@ def _sequence(arm: Arm, seed: int, runs: list[StudyRun], tasks: tuple[Task, ...]
         named = [task.questions.stem.replace("_", " ") for task in tasks]
         accuracy.append(tuple(after[n]["correct"] / after[n]["total"] for n in named))
     retention = read_details(runs[-1].folder).retention
-    kl = retention[-1].base_kl if retention else float("nan")
-    return TaskSequence(arm.name, seed, tuple(accuracy), kl, steps)
+    kl = retention[-1].base_kl if retention else math.nan
+    known = after.get(KNOWN_QUESTIONS)
+    kept = known["correct"] / known["total"] if known else math.nan
+    return TaskSequence(arm.name, seed, tuple(accuracy), kl, steps, kept)

@@ -25,6 +25,9 @@ class TaskSequence:
     base_kl: float
     """From the base model at the end, in nats per token."""
     steps: int
+    known: float = math.nan
+    """Share of the general questions which the base model answers that are still answered at the
+    end; NaN where they were not asked."""
 
     @property
     def learned(self) -> float:
@@ -69,11 +72,12 @@ def markdown(sequences: Iterable[TaskSequence], acquisition: float, title: str) 
         "",
         "Mean ± half of the 95 % interval over the seeds. LA: accuracy on each task once it is "
         "learned. ACC: on all tasks at the end. F: forgetting. BWT: backward transfer. KL: "
-        "divergence from the base model at the end, in nats a token.",
+        "divergence from the base model at the end, in nats a token. "
+        "Known: general questions of the base model that are still answered.",
         f"Arms are compared where LA is at least {acquisition:g}; others are marked with *.",
         "",
-        "| arm | seeds | steps | LA | ACC | F | BWT | KL |",
-        "|---|---|---|---|---|---|---|---|",
+        "| arm | seeds | steps | LA | ACC | F | BWT | KL | known |",
+        "|---|---|---|---|---|---|---|---|---|",
         *(_row(arm, runs, acquisition) for arm, runs in by_arm.items()),
         "",
     ]
@@ -90,6 +94,7 @@ def to_plain(sequences: Iterable[TaskSequence]) -> list[Mapping[str, object]]:
             "accuracy": [list(row) for row in sequence.accuracy],
             "LA": sequence.learned, "ACC": sequence.final, "BWT": sequence.backward_transfer,
             "F": sequence.forgetting, "base_kl": sequence.base_kl, "steps": sequence.steps,
+            "known": None if math.isnan(sequence.known) else sequence.known,
         }
         for sequence in sequences
     ]  # fmt: skip
@@ -99,7 +104,7 @@ def _row(arm: str, runs: Sequence[TaskSequence], acquisition: float) -> str:
     columns = [
         [run.learned for run in runs], [run.final for run in runs],
         [run.forgetting for run in runs], [run.backward_transfer for run in runs],
-        [run.base_kl for run in runs],
+        [run.base_kl for run in runs], [run.known for run in runs],
     ]  # fmt: skip
     mark = "" if fmean(columns[0]) >= acquisition else " *"
     cells = [_cell(values) for values in columns]
@@ -108,6 +113,8 @@ def _row(arm: str, runs: Sequence[TaskSequence], acquisition: float) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
+    if any(map(math.isnan, values)):
+        return "–"
     mean, half = mean_and_interval(values)
     return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
 
