@@ -405,7 +405,7 @@ def test_rows_that_the_template_refuses_are_named_and_end_with_2(
     data = tmp_path / "a.jsonl"
     row = {"prompt": "a", "completion": "b"}
     data.write_text(json.dumps(row) + "\n" + json.dumps({"system": "s", **row}) + "\n")
-    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    asked = ["--model", model, "--batch-size", 1, "--validation-split", 0]
     code, text = printed(data, *asked, "--json")
     found = json.loads(text)
     assert (code, found["counts"]) == (2, {"refused by the template": 1})

@@ -179,7 +179,7 @@ def write(tmp_path):
 @pytest.fixture
 def mixed(tokenizer_with):
     def mixed(data, *others, share=0.25, held_out=0.0, valid=None):
-        settings = DataSettings(RowSettings(False), 512, 4, holdout_mask, SEED)
+        settings = DataSettings(RowSettings(False), 512, 4, held_out, SEED)
         more = [MixedFiles(find_files(other), share) for other in others]
         return open_data(find_files(data, valid), tokenizer_with("chatml"), settings, more)
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -246,7 +247,10 @@ def test_a_disk_that_fills_is_said_so_and_leaves_no_store(write_rows, tokenizer,
     assert [entry.name for entry in stores_dir().iterdir()] == ["lock"]
 
 
-def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(write_rows, tokenizer, small_disk):
+def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(
+    write_rows, tokenizer, small_disk, monkeypatch
+):
+    monkeypatch.setattr(store_files, "_SECONDS_BETWEEN_ENTRIES", inf)  # no entry lies there yet
     path = write_rows(*chats(600))
     making = open_or_build_store(path, tokenizer, MASKED)
     next(making), next(making)
@@ -495,7 +499,7 @@ def test_a_store_damaged_while_it_is_open_says_so_and_is_made_anew(
         os.truncate(store.folder / name, 0)
     else:
         (store.folder / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    with pytest.raises(RunError, match=f"is damaged: .*{name}.* Go on with the run"):
+    with pytest.raises(RunError, match=f"is damaged: .*{name}.* Resume the run"):
         examples_of(store) if name == "tokens" else list(store.problems(path))
     assert examples_of(made(path, tokenizer)) == whole
     assert sum(counted) == 42
