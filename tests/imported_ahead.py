@@ -9,7 +9,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from app.core.files.paths import starter_model_dir
 from app.core.system import child_processes
-from app.models.tokenizer_loading import load_tokenizer_without_mlx
+from app.models.tokenizer_without_mlx import load_tokenizer_without_mlx
 from app.workers.jobs.datasets import WarmUp
 from tests.forked_processes import ForkedProcesses
 

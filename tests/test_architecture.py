@@ -45,7 +45,7 @@ def test_nothing_names_mlx_before_its_gate() -> None:
     """What imports MLX while the gate of `app.engine` is loaded has it before the fast BLAS."""
     runtime = ROOT / "app/engine/runtime"
     loaded = {
-        "app.engine.runtime.gate": runtime / "gate.py",
+        "app.engine.runtime.mlx_import": runtime / "gate.py",
         "app.engine.runtime.blas": runtime / "blas.py",
     }
     imports = [
@@ -78,7 +78,7 @@ def test_nothing_heavy_but_mlx_is_imported_with_the_engine() -> None:
 def test_a_process_that_tokenizes_imports_nothing_of_the_engine() -> None:
     code = (
         "import sys, app.workers.jobs.datasets, app.workers.jobs.training, app.application\n"
-        "import app.data.training_set.training_data, app.models.tokenizer_loading\n"
+        "import app.data.training_set.training_data, app.models.tokenizer_without_mlx\n"
         "assert not {'mlx', 'mlx.core', 'app.engine'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)

@@ -114,7 +114,7 @@ def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
 def _tokens(
     model: _Model, datasets: list[DatasetSource], config: TrainingConfig
 ) -> "list[TokenizedFiles]":
-    from app.data.tokenizing.store import RowSettings
+    from app.data.tokenizing.token_store import RowSettings
     from app.data.training_set.token_report import tokenize_files
 
     tokens = []

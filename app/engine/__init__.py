@@ -3,6 +3,6 @@
 Processes without MLX import nothing of this package.
 """
 
-from app.engine.runtime.gate import load_mlx
+from app.engine.runtime.mlx_import import load_mlx
 
 load_mlx()

@@ -24,7 +24,7 @@ from app.models.model_folder import (
     context_length,
     read_model_config,
 )
-from app.models.places import HUGGING_FACE, ModelLocation
+from app.models.model_locations import HUGGING_FACE, ModelLocation
 from app.models.quantization import parameter_counts, quantization_text
 from app.models.training_memory import training_memory
 from app.models.weights import Tensor

@@ -13,7 +13,7 @@ from app.core.files.json_files import read_json_object, write_json_atomic
 from app.core.files.parsing import plain, typed
 from app.core.files.paths import cache_dir
 from app.models.description import ModelDescription, unread
-from app.models.places import ModelLocation
+from app.models.model_locations import ModelLocation
 
 INDEX_FILE = "models.json"
 _FORMAT = 2

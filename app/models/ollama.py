@@ -9,7 +9,7 @@ from typing import Any
 from app.core.files.json_files import read_json_object
 from app.core.text.sanitize import single_line
 from app.models.description import ModelDescription
-from app.models.places import OLLAMA
+from app.models.model_locations import OLLAMA
 
 PROBLEM = "Ollama keeps models as GGUF, which MLX can't train."
 HINT = "Get the same model in MLX format, from mlx-community on the Hugging Face Hub for instance."

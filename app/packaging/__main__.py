@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.packaging.contents import ROOT
+from app.packaging.bundle_contents import ROOT
 from app.packaging.report import Report, StepFailed
 
 DIST, WORK = ROOT / "dist", ROOT / "build"

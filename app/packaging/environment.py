@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.core.files.parsing import parse_toml
-from app.packaging.contents import ROOT
+from app.packaging.bundle_contents import ROOT
 from app.packaging.info_plist import MINIMUM_SYSTEM
 from app.packaging.report import StepFailed
 

@@ -11,7 +11,7 @@ from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 from app.core.system.bundle import LICENSES_FILE
-from app.packaging.contents import ROOT
+from app.packaging.bundle_contents import ROOT
 
 Entry = tuple[str, str, str]
 

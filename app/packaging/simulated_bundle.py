@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from app import __version__
-from app.packaging import contents
+from app.packaging import bundle_contents
 from app.packaging.info_plist import BUNDLE_ID, MINIMUM_SYSTEM, info_plist
 
 Entry = tuple[str, str, str]
@@ -52,7 +52,7 @@ def _tool(name: str, version: int) -> str | None:
 
 def _translated(linux: list[Entry], site: Path) -> Iterator[Entry]:
     """The entries of the Linux build with the Mac's files; those of Linux alone fall out."""
-    here = contents.package_folder("mlx").parent
+    here = bundle_contents.package_folder("mlx").parent
     for destination, source, kind in linux:
         if kind in ("SYMLINK", "EXECUTABLE") or "/lib-dynload/" in source:
             continue
@@ -77,7 +77,7 @@ def _mac_name(name: str) -> str:
 def _qt_plugins(site: Path) -> list[Entry]:
     folder = site / "PySide6" / "Qt" / "plugins"
     names = (str(path.relative_to(site)) for path in sorted(folder.rglob("*.dylib")))
-    return [(name, str(site / name), "BINARY") for name in names if contents.is_kept(name)]
+    return [(name, str(site / name), "BINARY") for name in names if bundle_contents.is_kept(name)]
 
 
 def _pretend_to_be_a_mac(tools: Path) -> None:
@@ -110,7 +110,7 @@ def _bundled(entries: list[Entry], site: Path, output: Path) -> Path:
 
     config.CONF.update(
         cachedir=str(output / "cache"), distpath=str(output), workpath=str(output),
-        specpath=str(contents.ROOT), spec=str(contents.ROOT / "build_macos.spec"),
+        specpath=str(bundle_contents.ROOT), spec=str(bundle_contents.ROOT / "build_macos.spec"),
         specnm="simulated", noconfirm=True, upx_dir=None, upx_available=False, strip=False,
     )  # fmt: skip
     osx_tools.sign_binary = lambda *_, **__: None
@@ -124,14 +124,14 @@ def _bundled(entries: list[Entry], site: Path, output: Path) -> Path:
     shutil.copyfile(site / _BOOTLOADER, program)
     _run("lipo", "-thin", "arm64", str(program), "-output", str(program))
     folder: Any = api.COLLECT.__new__(api.COLLECT)  # what the spec hands over, without its work
-    folder.toc = [*contents.without_dropped(found), ("Nestling", str(program), "EXECUTABLE")]
+    folder.toc = [*bundle_contents.without_dropped(found), ("Nestling", str(program), "EXECUTABLE")]
     folder.strip_binaries = folder.upx_binaries = folder.console = False
     folder.upx_exclude, folder.target_arch = [], "arm64"
     folder.codesign_identity = folder.entitlements_file = None
     osx.BUNDLE(
         folder,
         name="Nestling.app",
-        icon=str(contents.ROOT / "resources" / "icon" / "nestling.icns"),
+        icon=str(bundle_contents.ROOT / "resources" / "icon" / "nestling.icns"),
         bundle_identifier=BUNDLE_ID, version=__version__, info_plist=info_plist(),
     )  # fmt: skip
     return output / "Nestling.app"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.packaging import environment as env
-from app.packaging.contents import LARGE_BYTES, LARGE_PARTS, ROOT
+from app.packaging.bundle_contents import LARGE_BYTES, LARGE_PARTS, ROOT
 from app.packaging.distribution import distribute, why_no_tools
 from app.packaging.report import Report, StepFailed, refuse
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.cli.terminal import json_line, line
 from app.core.files.paths import HOME_VARIABLE
-from app.self_test import parts, runs
+from app.self_test import component_checks, runs
 from app.self_test.check import Check, Result, results
 from app.self_test.formats import check_formats
 
@@ -24,12 +24,12 @@ def _check_window(folder: Path) -> str:
 
 
 CHECKS = (
-    Check("versions", parts.check_versions),
-    Check("shipped files", parts.check_resources),
-    Check("device", parts.check_device),
-    Check("arithmetic", parts.check_product),
-    Check("architectures", parts.check_architectures),
-    Check("tokenizer and template", parts.check_tokenizer),
+    Check("versions", component_checks.check_versions),
+    Check("shipped files", component_checks.check_resources),
+    Check("device", component_checks.check_device),
+    Check("arithmetic", component_checks.check_product),
+    Check("architectures", component_checks.check_architectures),
+    Check("tokenizer and template", component_checks.check_tokenizer),
     Check("dataset formats", check_formats),
     Check("worker process", runs.check_processes),
     Check("run, resume, export", runs.check_run),

@@ -12,7 +12,7 @@ from app.core.events import RunFinished, StepFinished
 from app.core.files.paths import starter_dir, starter_model_dir
 from app.core.progress import drain
 from app.library.run.layout import checkpoint_folder
-from app.self_test.parts import QUESTION, REPLY
+from app.self_test.component_checks import QUESTION, REPLY
 
 STEPS, STOP_AFTER = 4, 2
 ROWS = {"train.jsonl": 16, "valid.jsonl": 2}
@@ -43,7 +43,7 @@ def check_processes(_: Path) -> str:
 
 
 def _tokenize_there(model: str) -> tuple[int, int, bool]:
-    from app.models.tokenizer_loading import load_tokenizer_without_mlx
+    from app.models.tokenizer_without_mlx import load_tokenizer_without_mlx
 
     tokenizer = load_tokenizer_without_mlx(Path(model))
     tokens = len(tokenizer.encode(REPLY)) if tokenizer is not None else 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.engine.audit.lesson_audit import LessonAudit
 from app.engine.batches.batches import BatchLoader
-from app.engine.clocks.slow import SlowClock
+from app.engine.clocks.slow_clock import SlowClock
 from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, examples, print_table, time_ratio

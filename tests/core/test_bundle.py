@@ -8,7 +8,7 @@ import pytest
 
 from app.core.system import bundle
 from app.core.system.openblas import BUNDLED_LIBRARY
-from app.engine.runtime import gate
+from app.engine.runtime import mlx_import
 from app.engine.runtime.blas import load_fast_blas
 
 ROOT = Path(__file__).parents[2]
@@ -67,9 +67,9 @@ def test_the_bundle_loads_mlx_s_library_from_beside_its_shaders(
     library.parent.mkdir(parents=True)
     library.write_bytes(b"")
     loaded: list[str] = []
-    monkeypatch.setattr(gate, "ctypes", SimpleNamespace(CDLL=loaded.append))
-    gate._load_library()
+    monkeypatch.setattr(mlx_import, "ctypes", SimpleNamespace(CDLL=loaded.append))
+    mlx_import._load_library()
     assert loaded == []
     monkeypatch.setattr("sys._MEIPASS", str(tmp_path), raising=False)
-    gate._load_library()
+    mlx_import._load_library()
     assert loaded == [str(library)]

@@ -21,7 +21,7 @@ from app.data.examples import RowIssue, RowLocation
 from app.data.files.dataset_files import find_files
 from app.data.rows.row_notes import RowNote
 from app.data.rows.row_validation import validate_row
-from app.data.tokenizing.store import RowSettings
+from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.rows import TokenizedExample
 from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from app.core.errors import InputError
 from app.data.examples import TextExample
 from app.data.inspection.inspection import inspect
-from app.data.readers import other_text
-from app.data.readers.other_text import other_format
+from app.data.readers import format_detection
+from app.data.readers.format_detection import other_format
 
 ROW = {"messages": [{"role": "user", "content": "Name a river."}]}
 LINES = "\n".join(json.dumps(ROW) for _ in range(3))
@@ -69,7 +69,7 @@ def test_prose_stays_prose(tmp_path, content):
 @pytest.mark.parametrize(("content", "what"), OTHERS)
 def test_a_row_longer_than_what_is_looked_at_is_named_all_the_same(monkeypatch, content, what):
     long = content.replace("Name", "Name " * 500)
-    monkeypatch.setattr(other_text, "LOOKED_AT", 1000)
+    monkeypatch.setattr(format_detection, "LOOKED_AT", 1000)
     if "JSON" in what and "Name" in content:
         assert other_format(long[:1000], is_whole=False) == f"is {what}"
 

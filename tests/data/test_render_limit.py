@@ -16,7 +16,7 @@ from app.core.system import interruption
 from app.data.chat import template_process, template_server
 from app.data.chat.template_process import RenderingTooCostly, end_template_processes, limited
 from app.data.files.dataset_files import find_files
-from app.data.tokenizing.store import RowSettings
+from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.training_data import DataSettings, TrainingData, open_data
 from app.engine.model.chat_prompt import ChatPrompt
 from app.engine.model.loading import load_tokenizer

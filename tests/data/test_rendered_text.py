@@ -11,7 +11,7 @@ from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import ChatExample, RowLocation, TextExample
 from app.data.files.dataset_files import find_files
 from app.data.rows.row_notes import RowNote
-from app.data.tokenizing.store import RowSettings
+from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data
 from tests.data.conftest import build_tokenizer

@@ -8,7 +8,7 @@ from app.core.progress import drain
 from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
 from app.data.rows.example_reader import read_examples
-from app.data.tokenizing.store import RowSettings, open_or_build_store
+from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.tokens.store_files import reopen_store
 from tests.data.conftest import build_tokenizer
 

@@ -11,7 +11,7 @@ from app.data.examples import CorruptFileError, RowIssue
 from app.data.files.dataset_files import find_files
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing import parallel
-from app.data.tokenizing.store import RowSettings, open_or_build_store
+from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data
 

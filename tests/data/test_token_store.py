@@ -21,12 +21,13 @@ from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
 from app.data.examples import RowIssue
 from app.data.readers import byte_source
-from app.data.tokenizing import parallel, store
-from app.data.tokenizing.store import RowSettings, open_or_build_store
+from app.data.tokenizing import parallel
+from app.data.tokenizing import token_store as store
+from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.tokens import cache, store_files
 from app.data.tokens.block_file import BLOCK_BYTES
 from app.data.tokens.cache import stores_dir
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from tests.patience import PATIENCE_SECONDS
 
 MASKED = RowSettings(mask_prompt=True)

@@ -20,7 +20,7 @@ from app.engine.model.adapter_parameters import module_path
 from app.engine.model.loading import load_base_model
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import even_groups, make_plan
-from app.engine.tiers.plan_facts import tier_facts
+from app.engine.tiers.plan_summary import tier_facts
 from app.engine.training.gradient_importance import measure_gradient_importance
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
@@ -94,7 +94,7 @@ def test_the_groups_hold_about_as_many_parameters(
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
     from app.data.tokens.rows import TokenizedExample
-    from app.data.tokens.view import TokenView
+    from app.data.tokens.token_view import TokenView
     from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 
     model = load_base_model(config.model).model

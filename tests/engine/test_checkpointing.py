@@ -143,7 +143,7 @@ def test_each_layers_activations_are_free_before_the_next_are_computed_again(
 ) -> None:
     """Of adapters that don't see to it themselves, as lean layers do: DoRA, experts, dropout."""
     monkeypatch.setattr(
-        "app.engine.execution.execution.eager_lora_gradients", lambda *_: nullcontext()
+        "app.engine.execution.model_execution.eager_lora_gradients", lambda *_: nullcontext()
     )
     deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
@@ -157,7 +157,7 @@ def test_lean_layers_need_less_than_layers_in_order_alone(
     deep = make_model(layers=4, hidden=128)
     at_once = peak(deep, True)
     monkeypatch.setattr(
-        "app.engine.execution.execution.eager_lora_gradients", lambda *_: nullcontext()
+        "app.engine.execution.model_execution.eager_lora_gradients", lambda *_: nullcontext()
     )
     assert at_once < 0.97 * peak(deep, True)
 

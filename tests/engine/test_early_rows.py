@@ -20,13 +20,13 @@ from app.core.events import Event, LogMessage, RunFinished, StageChanged, StepFi
 from app.core.files.paths import HOME_VARIABLE
 from app.core.system import child_processes
 from app.data.files.dataset_files import find_files
-from app.data.tokenizing.store import stores_dir
+from app.data.tokenizing.token_store import stores_dir
 from app.data.training_set import early_data, early_reading
 from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.training_data import open_data
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.training import coming_rows, setup
+from app.engine.training import background_tokenization, setup
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.run_rows import data_settings
 from app.engine.training.trainer import resume, train
@@ -198,7 +198,7 @@ def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
 def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coming_rows.StoreBuilder, "are_ready", lambda *_: False)
+    monkeypatch.setattr(background_tokenization.StoreBuilder, "are_ready", lambda *_: False)
     events: list[Event] = []
 
     def is_waiting() -> bool:

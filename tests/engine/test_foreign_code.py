@@ -12,7 +12,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.engine.model.loading import load_architecture, load_base_model, load_tokenizer
-from app.models.tokenizer_loading import load_tokenizer_without_mlx
+from app.models.tokenizer_without_mlx import load_tokenizer_without_mlx
 
 REFUSED = "needs Python code from the model folder; Nestling does not run code of models"
 

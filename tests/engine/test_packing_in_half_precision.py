@@ -15,9 +15,9 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.sequence_packing import packed_attention, supports_packing
-from app.engine.model import few_layers
-from app.engine.model.few_layers import MOST_WIDE_BYTES
+from app.engine.model import trial_model
 from app.engine.model.lm_head import split_model
+from app.engine.model.trial_model import MOST_WIDE_BYTES
 from tests.engine import architectures, plain_trainer
 from tests.engine.packed_models import move_adapter
 from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained
@@ -111,7 +111,7 @@ def test_in_bfloat16_packing_is_decided_as_it_is_right_in_float32(
     most_bytes: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(few_layers, "MOST_WIDE_BYTES", most_bytes)
+    monkeypatch.setattr(trial_model, "MOST_WIDE_BYTES", most_bytes)
     assert is_right_packed(name, lengths) == is_right
     assert is_packed(name, lengths) == is_right
 

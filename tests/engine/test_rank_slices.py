@@ -21,7 +21,7 @@ from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import Slot, TierPlan, plan_from_data
-from app.engine.tiers.plan_facts import tier_facts
+from app.engine.tiers.plan_summary import tier_facts
 from app.engine.training import step as step_module
 from app.engine.training.step import TrainingStep
 from app.engine.training.trainer import resume, train

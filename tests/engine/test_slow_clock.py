@@ -17,8 +17,8 @@ from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFini
 from app.core.progress import drain
 from app.engine.batches.batches import Batch
 from app.engine.clocks import divergence
-from app.engine.clocks import slow as slow_module
-from app.engine.clocks.slow import Lesson, SlowClock, lesson_batch_size, open_slow_clock
+from app.engine.clocks import slow_clock as slow_module
+from app.engine.clocks.slow_clock import Lesson, SlowClock, lesson_batch_size, open_slow_clock
 from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.gradients import BatchGradients

@@ -15,7 +15,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import Event, RunFinished, StageChanged
 from app.core.system import interruption
 from app.data.chat import template_process
-from app.data.tokenizing import store
+from app.data.tokenizing import token_store
 from app.data.tokens.cache import stores_dir
 from app.data.tokens.store_files import JOURNAL
 from app.engine.runtime.custom_gradients import is_tracing
@@ -100,7 +100,7 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
 ) -> None:
     """What was tokenised before that chat is kept for the next time."""
     monkeypatch.setattr(template_process, "RENDER_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(store, "_CHUNK_ROWS", 1)
+    monkeypatch.setattr(token_store, "_CHUNK_ROWS", 1)
     model, rows = tmp_path / "model", tmp_path / "rows.jsonl"
     shutil.copytree(config.model, model)
     loop = "{% for i in range(99999) %}"
@@ -115,9 +115,9 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
     rows.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
 
     made: list[int] = []
-    append = store.StoreWriter.append
+    append = token_store.StoreWriter.append
     monkeypatch.setattr(
-        store.StoreWriter,
+        token_store.StoreWriter,
         "append",
         lambda writer, *lot: (made.append(1), append(writer, *lot))[1],
     )

@@ -14,7 +14,7 @@ from app.engine.model.loading import load_architecture
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import adapted_layers
-from app.engine.tiers.plan_facts import tier_facts
+from app.engine.tiers.plan_summary import tier_facts
 from tests.engine.packed_models import adapted
 
 

@@ -12,7 +12,7 @@ from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
 from app.data.examples import RowLocation
 from app.data.tokens.rows import TokenizedExample
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.training.run_counters import BestValidation
+from app.engine.training.early_stopping import BestValidation
 from app.library.reading.checkpoint_choices import read_choices
 from app.library.reading.checkpoints import (
     best_step,

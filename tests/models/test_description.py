@@ -12,7 +12,7 @@ from app.core.errors import InputError
 from app.engine.model.loading import count_parameters, load_architecture
 from app.models.description import ModelDescription, describe
 from app.models.folder_files import read_folder_files
-from app.models.places import ModelLocation
+from app.models.model_locations import ModelLocation
 from tests.models.hub_cache import add_to_hub_cache
 from tests.models.made_models import QUANTIZED, llama_config, llama_tensors, write_model
 from tests.models.made_models import write_safetensors as write_weights

@@ -10,17 +10,17 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.files.paths import starter_model_dir
-from app.data.tokenizing.store import _identity
+from app.data.tokenizing.token_store import _identity
 from app.engine.model.loading import load_tokenizer
-from app.models.tokenizer_loading import load_tokenizer_without_mlx
+from app.models.tokenizer_without_mlx import load_tokenizer_without_mlx
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import json, sys
 from pathlib import Path
-from app.data.tokenizing.store import _identity
-from app.models.tokenizer_loading import load_tokenizer_without_mlx
+from app.data.tokenizing.token_store import _identity
+from app.models.tokenizer_without_mlx import load_tokenizer_without_mlx
 alone = load_tokenizer_without_mlx(Path(sys.argv[1]))
 heavy = sorted({"mlx", "mlx.core", "torch", "PySide6"} & set(sys.modules))
 print(json.dumps([_identity(alone), heavy]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packaging import contents
+from app.packaging import bundle_contents
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,7 @@ def test_modules_are_listed_without_importing_mlx_or_qt() -> None:
     code = (
         "import sys\n"
         "from app.packaging import contents\n"
-        "found = contents.hidden_imports()\n"
+        "found = bundle_contents.hidden_imports()\n"
         "assert {'mlx._reprlib_fix', 'mlx.__array_api_info', 'mlx.core'} <= set(found)\n"
         "assert not {'mlx.core', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)"
     )
@@ -24,8 +24,8 @@ def test_modules_are_listed_without_importing_mlx_or_qt() -> None:
 
 
 def test_every_architecture_and_every_part_of_the_app_is_listed_but_for_the_packaging() -> None:
-    found = set(contents.hidden_imports())
-    models = contents.package_folder("mlx_lm") / "models"
+    found = set(bundle_contents.hidden_imports())
+    models = bundle_contents.package_folder("mlx_lm") / "models"
     names = {path.stem for path in models.glob("*.py")} - {"__init__"}
     assert {f"mlx_lm.models.{name}" for name in names} <= found
     parts = {
@@ -42,15 +42,15 @@ def test_a_module_that_mlx_imports_from_its_code_and_nobody_lists_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "core.cpython-312-darwin.so").write_bytes(b"x\0mlx._new_part\0y")
-    assert contents.names_in_compiled_code(tmp_path) == {"mlx._new_part"}
-    monkeypatch.setattr(contents, "names_in_compiled_code", lambda _: {"mlx._new_part"})
+    assert bundle_contents.names_in_compiled_code(tmp_path) == {"mlx._new_part"}
+    monkeypatch.setattr(bundle_contents, "names_in_compiled_code", lambda _: {"mlx._new_part"})
     with pytest.raises(SystemExit, match=r"mlx\._new_part, which would not be in the app"):
-        contents.hidden_imports()
+        bundle_contents.hidden_imports()
 
 
 def test_the_names_in_mlx_s_own_code_are_those_that_are_listed() -> None:
-    found = contents.names_in_compiled_code(contents.package_folder("mlx"))
-    assert found <= set(contents.IMPORTED_BY_COMPILED_CODE)
+    found = bundle_contents.names_in_compiled_code(bundle_contents.package_folder("mlx"))
+    assert found <= set(bundle_contents.IMPORTED_BY_COMPILED_CODE)
     assert "mlx._reprlib_fix" in found
 
 
@@ -72,7 +72,7 @@ def test_the_names_in_mlx_s_own_code_are_those_that_are_listed() -> None:
     ],
 )
 def test_what_no_page_needs_stays_out(place: str) -> None:
-    assert not contents.is_kept(place)
+    assert not bundle_contents.is_kept(place)
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ def test_what_no_page_needs_stays_out(place: str) -> None:
     ],
 )
 def test_what_the_app_needs_goes_in(place: str) -> None:
-    assert contents.is_kept(place)
+    assert bundle_contents.is_kept(place)
 
 
 def test_a_link_goes_with_the_file_that_it_leads_to() -> None:
     qml = ("QtQml", "PySide6/Qt/lib/QtQml.framework/Versions/A/QtQml", "SYMLINK")
     core = ("QtCore", "PySide6/Qt/lib/QtCore.framework/Versions/A/QtCore", "SYMLINK")
     inner = ("PySide6/Qt/lib/QtPdf.framework/QtPdf", "Versions/Current/QtPdf", "SYMLINK")
-    assert contents.without_dropped([qml, core, inner]) == [core]
+    assert bundle_contents.without_dropped([qml, core, inner]) == [core]
 
 
 def test_the_starter_and_the_icon_are_shipped_and_the_scripts_that_make_them_are_not() -> None:
-    shipped = {f"{folder}/{Path(path).name}" for path, folder in contents.resources()}
+    shipped = {f"{folder}/{Path(path).name}" for path, folder in bundle_contents.resources()}
     assert "resources/starter/model/model.safetensors" in shipped
     assert "resources/starter/sample/train.jsonl" in shipped
     assert "resources/icon/nestling.svg" in shipped

@@ -17,7 +17,7 @@ import pytest
 
 from app.core.errors import RunError
 from app.core.files.paths import resources_dir
-from app.self_test import formats, parts, runs
+from app.self_test import component_checks, formats, runs
 from app.self_test.check import Check
 from app.self_test.command import CHECKS, self_test
 from tests.patience import PATIENCE_SECONDS
@@ -103,9 +103,9 @@ def test_one_failed_check_is_exit_code_1_and_the_others_still_run(
 
 
 def test_a_package_without_metadata_fails_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(component_checks, "PACKAGES", ("numpy", "no-such-package"))
     with pytest.raises(RunError, match="no-such-package is unknown"):
-        parts.check_versions(Path())
+        component_checks.check_versions(Path())
 
 
 def test_wrong_numbers_fail_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_wrong_numbers_fail_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> N
     mx.grad = wrong_gradient
     monkeypatch.setattr("app.engine.runtime.device_check.mx", mx)
     with pytest.raises(RunError, match="A gradient is off by"):
-        parts.check_product(Path())
+        component_checks.check_product(Path())
 
 
 def parts_of_mlx() -> Any:
@@ -126,14 +126,14 @@ def parts_of_mlx() -> Any:
 def test_missing_architectures_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.engine.model.architectures.import_architectures", lambda: ("llama",))
     with pytest.raises(RunError, match="qwen3 is missing"):
-        parts.check_architectures(Path())
+        component_checks.check_architectures(Path())
 
 
 @pytest.fixture
 def starter_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "starter"
-    shutil.copytree(parts.starter_model_dir(), folder)
-    monkeypatch.setattr(parts, "starter_model_dir", lambda: folder)
+    shutil.copytree(component_checks.starter_model_dir(), folder)
+    monkeypatch.setattr(component_checks, "starter_model_dir", lambda: folder)
     return folder
 
 
@@ -144,7 +144,7 @@ def test_a_template_without_the_reply_fails_the_tokenizer(starter_copy: Path) ->
     path.write_text(json.dumps(values))
     (starter_copy / "chat_template.jinja").unlink(missing_ok=True)
     with pytest.raises(RunError, match=r"The loss mask covers|refuses a chat"):
-        parts.check_tokenizer(Path())
+        component_checks.check_tokenizer(Path())
 
 
 @pytest.mark.parametrize("name", ["jsonl", "json", "csv", "tsv", "parquet", "arrow", "txt", "md"])

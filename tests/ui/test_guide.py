@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from app.core.files.paths import guide_dir, reference_dir
 from app.core.guide import read_pages
-from app.packaging.contents import resources
-from app.self_test.parts import SHIPPED
+from app.packaging.bundle_contents import resources
+from app.self_test.component_checks import SHIPPED
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
 from app.ui.look.theme import DARK

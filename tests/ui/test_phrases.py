@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.core.wording.names import dataset_title
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.state.time_left import TimeLeft
 
 
@@ -19,7 +19,7 @@ from app.ui.state.time_left import TimeLeft
     ],
 )
 def test_sizes(size_bytes: int, text: str) -> None:
-    assert phrases.size(size_bytes) == text
+    assert formatting.size(size_bytes) == text
 
 
 @pytest.mark.parametrize(
@@ -27,16 +27,16 @@ def test_sizes(size_bytes: int, text: str) -> None:
     [(-1, "0 s"), (42.4, "42 s"), (95, "1 min 35 s"), (1500, "25 min"), (7500, "2 h 5 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert phrases.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 @pytest.mark.parametrize("value", [1e-4, 3e-3, 20.0, 0.1 + 0.2, 1e-12])
 def test_a_number_reads_back_as_itself(value: float) -> None:
-    assert float(phrases.number(value)) == value
+    assert float(formatting.number(value)) == value
 
 
 def test_a_loss_that_is_no_number_is_a_dash() -> None:
-    assert [phrases.loss(v) for v in (None, math.nan, math.inf, 1.23456)] == [
+    assert [formatting.loss(v) for v in (None, math.nan, math.inf, 1.23456)] == [
         "–",
         "–",
         "–",
@@ -46,7 +46,7 @@ def test_a_loss_that_is_no_number_is_a_dash() -> None:
 
 def test_a_small_loss_keeps_three_digits() -> None:
     losses = (0.00012364, 0.0936, 0.9358, 0.0, 4.0)
-    assert [phrases.loss(v) for v in losses] == ["0.000124", "0.0936", "0.936", "0.000", "4.000"]
+    assert [formatting.loss(v) for v in losses] == ["0.000124", "0.0936", "0.936", "0.000", "4.000"]
 
 
 @pytest.mark.parametrize(

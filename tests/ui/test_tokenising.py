@@ -14,7 +14,7 @@ from app.application import Nestling
 from app.core.config.training_config import MixedDataset
 from app.core.files.paths import starter_model_dir
 from app.data.files.fingerprint import HASHING
-from app.data.tokenizing.store import stores_dir
+from app.data.tokenizing.token_store import stores_dir
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
 

@@ -95,7 +95,7 @@ def test_a_run_finds_the_store_that_was_made(
     chat_file: Path, key: ModelTokenizer, tiny_model: Path
 ) -> None:
     from app.data.files.dataset_files import find_files
-    from app.data.tokenizing.store import RowSettings
+    from app.data.tokenizing.token_store import RowSettings
     from app.data.training_set.training_data import DataSettings, open_data_stream
 
     tokenised(chat_file, key)
@@ -110,7 +110,7 @@ def test_a_run_finds_the_store_of_rows_with_today_s_date(
 ) -> None:
     from app.data.chat.template_day import with_day
     from app.data.files.dataset_files import find_files
-    from app.data.tokenizing.store import RowSettings
+    from app.data.tokenizing.token_store import RowSettings
     from app.data.training_set.training_data import DataSettings, open_data_stream
 
     model = copied_model(tiny_model, tmp_path / "base")

@@ -10,9 +10,9 @@ from app.data.chat.assistant_mask import (
     trainable_turns,
 )  # fmt: skip
 from app.data.chat.chat_template import Chat, TemplateError
-from app.data.chat.left_out import TextOf
 from app.data.chat.prefix_tokenization import FastEncoder, PrefixTokenizer
 from app.data.chat.row_tokenization import ChatContext, RowTokenizer, Tokenized, render_issue
+from app.data.chat.template_omissions import TextOf
 from app.data.chat.template_process import RenderingTooCostly
 from app.data.chat.template_server import Call
 from app.data.chat.tokenizer import Tokenizer

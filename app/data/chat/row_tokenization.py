@@ -23,8 +23,8 @@ from app.data.chat.assistant_mask import (
     trainable_turns,
 )  # fmt: skip
 from app.data.chat.chat_template import ChatTemplate, TemplateError, TemplateRefusal, Tools
-from app.data.chat.left_out import TextOf, find_left_out, has_other_keys
 from app.data.chat.rendered_text import SpecialWords, TextEnds
+from app.data.chat.template_omissions import TextOf, find_left_out, has_other_keys
 from app.data.chat.template_process import RenderingTooCostly
 from app.data.chat.tokenizer import Tokenizer
 from app.data.examples import (

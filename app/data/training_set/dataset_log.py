@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.data.rows.row_notes import RowNote, note_line
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.row_selection import DatasetPart, SelectedRows
 
 

@@ -20,9 +20,9 @@ from app.data.files.dataset_files import DatasetFiles, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, bytes_to_hash, check_unchanged, hash_files
 from app.data.rows.bad_rows import stopping_error
 from app.data.tokenizing.parallel import TokenizedChunk, tokenize_chunks
-from app.data.tokenizing.store import chunks_of, has_store
+from app.data.tokenizing.token_store import chunks_of, has_store
 from app.data.tokens.rows import TokenRows, concat_in_memory, concat_rows
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.dataset_log import early_notes
 from app.data.training_set.early_reading import EarlyReader, EarlyReading, KeptRow
 from app.data.training_set.row_selection import dataset_parts

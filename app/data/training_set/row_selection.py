@@ -13,7 +13,7 @@ from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import are_further_examples, concat_rows, place_of
 from app.data.tokens.store_files import TokenStore
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 
 
 class FileRows:

@@ -18,7 +18,7 @@ from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash
 from app.data.inspection.inspection import IssueList
 from app.data.readers import ReadProgress
 from app.data.rows.example_reader import read_examples
-from app.data.tokenizing.store import (
+from app.data.tokenizing.token_store import (
     RowSettings,
     chunks_of,
     open_or_build_store,

@@ -17,10 +17,10 @@ from app.data.examples import RowIssue
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
 from app.data.rows.bad_rows import count_by_kind, stopping_error
-from app.data.tokenizing.store import RowSettings, open_or_build_store
+from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.store_files import TokenStore
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.dataset_log import mixing_notes, row_notes, validation_notes
 from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error

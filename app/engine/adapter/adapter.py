@@ -12,7 +12,7 @@ from app.engine.adapter.efficient_lora import use_efficient_lora
 from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_errors import NO_ADAPTER, model_errors_as_input_errors
-from app.engine.runtime.untyped import JsonObject
+from app.engine.runtime.type_aliases import JsonObject
 
 
 def add_adapter(model: LanguageModel, config: TrainingConfig) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.engine.audit.verification import StepMeasurement, fault
-from app.engine.clocks.slow import Lesson
+from app.engine.clocks.slow_clock import Lesson
 from app.engine.runtime.arrays import number
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.update_rules import UpdateRules

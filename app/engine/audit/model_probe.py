@@ -11,7 +11,7 @@ from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.adapter.flat_adapter import activation_dtype
 from app.engine.audit.comparison import compare_with_own_code
 from app.engine.execution.batch_layout import BatchLayout, choose_batch_layout
-from app.engine.execution.execution import FastPaths
+from app.engine.execution.model_execution import FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import split_model, vocabulary_of
 from app.engine.model.model_structure import find_layers_path

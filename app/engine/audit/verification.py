@@ -12,7 +12,7 @@ from app.core.errors import VerificationError
 from app.engine.model.adapter_parameters import layer_index
 from app.engine.runtime.arrays import ArrayMap, Arrays, number
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."

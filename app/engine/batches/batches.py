@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import RunError
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, make_buckets
 
 MAX_SHAPES = 16

@@ -6,8 +6,8 @@ from pathlib import Path
 from app.core.events import Event
 from app.core.files.paths import general_text_file
 from app.data.files.dataset_files import find_files
-from app.data.tokenizing.store import RowSettings
-from app.data.tokens.view import TokenView
+from app.data.tokenizing.token_store import RowSettings
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.training_data import DataSettings, open_data_stream
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage

@@ -5,14 +5,14 @@ from collections.abc import Generator
 import mlx.core as mx
 
 from app.engine.batches.batches import Batch, BatchLoader
-from app.engine.execution.execution import Execution, FastPaths
 from app.engine.execution.losses import exact_answers, loss_inputs, sum_cross_entropy_eval
+from app.engine.execution.model_execution import Execution, FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 
 
 class Evaluator:

@@ -24,7 +24,7 @@ from app.core.files.untrusted_files import read_regular
 from app.core.generation_events import Chat
 from app.core.progress import scaled_progress
 from app.data.files.model_files import read_model_files
-from app.engine.adapter.bare_model import BareModel
+from app.engine.adapter.model_without_adapter import BareModel
 from app.engine.evaluation.short_answers import short_answers
 from app.engine.model.chat_prompt import ChatPrompt
 from app.engine.model.end_tokens import stop_tokens

@@ -13,7 +13,7 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.paths import at_shipped_places
 from app.data.files.dataset_files import find_files
-from app.data.tokenizing.store import RowSettings
+from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.training_data import DataSettings, open_data_stream
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.validation_sample import first_of_draw

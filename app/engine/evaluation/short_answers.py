@@ -4,7 +4,7 @@ from collections.abc import Collection, Generator, Sequence
 
 import mlx.core as mx
 
-from app.engine.execution.execution import Execution
+from app.engine.execution.model_execution import Execution
 from app.engine.model.language_model import LanguageModel
 
 ROWS = 32

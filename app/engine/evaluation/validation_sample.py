@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.training_config import TrainingConfig
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.training_data import TrainingData
 from app.data.training_set.validation_split import draw_numbers
 from app.engine.batches.batches import BatchLoader

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
-from app.data.tokens.view import TokenView
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.batches.batches import MAX_SHAPES, BatchLoader
 from app.engine.batches.training_batches import TrainingBatchLoader

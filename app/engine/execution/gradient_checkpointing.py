@@ -18,7 +18,7 @@ from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import put, trainable_parameters
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.untyped import LayerOutput
+from app.engine.runtime.type_aliases import LayerOutput
 
 
 @contextmanager

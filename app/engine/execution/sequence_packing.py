@@ -20,10 +20,10 @@ from app.core.system.interruption import interruptible
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.attention import attention_in_chunks
 from app.engine.execution.attention_call import Attention, replaced_attention
-from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel, vocabulary_of
 from app.engine.model.model_structure import evaluating
+from app.engine.model.trial_model import few_layers_in_float32
 from app.engine.runtime.tolerances import HIDDEN_STATES
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.core.config.training_config import TrainingConfig
 from app.core.events import MemoryVerdict
 from app.engine.batches.batches import BatchShape
-from app.engine.memory.step import step_bytes
+from app.engine.memory.step_trace import step_bytes
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters, trainable_parameters
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, uses_compile

@@ -7,7 +7,7 @@ the device is done, which lies some operations behind.
 
 from collections import Counter, deque
 
-from app.engine.memory.graph import Graph, Operation
+from app.engine.memory.computation_graph import Graph, Operation
 
 MAX_WIDTH = 8
 """MLX takes 20. With 8, attention in chunks runs one after the other, as its own gradient does."""

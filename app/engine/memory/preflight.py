@@ -20,7 +20,7 @@ from app.engine.model.loading import load_architecture
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import available_bytes, uses_compile
 from app.engine.tiers.assignment import make_plan
-from app.engine.tiers.plan_facts import tier_facts
+from app.engine.tiers.plan_summary import tier_facts
 from app.models.model_folder import folder_limits
 
 SMALL_SHARE = 0.02

@@ -20,7 +20,7 @@ from app.core.errors import AppError, InputError, RunError
 from app.core.events import Event, LogMessage
 from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hash_weights
 from app.engine.runtime.stopping import in_stage
-from app.engine.runtime.untyped import JsonObject
+from app.engine.runtime.type_aliases import JsonObject
 
 _NICENESS = 10
 _SAMPLED = (

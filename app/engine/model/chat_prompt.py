@@ -6,7 +6,7 @@ from app.core.errors import InputError
 from app.core.generation_events import Chat, Side
 from app.data.chat.assistant_mask import AssistantMaskFinder, special_ids
 from app.data.chat.chat_template import ChatTemplate, TemplateError
-from app.engine.runtime.untyped import TokenizerWrapper
+from app.engine.runtime.type_aliases import TokenizerWrapper
 
 NO_SYSTEM_ROLE = (
     "This model's chat template has no system role: the system prompt stands before the first "

@@ -6,7 +6,7 @@ from app.data.chat.embedded_tokens import token_text
 from app.data.files.fingerprint import FileStates
 from app.data.files.model_files import tokenizer_states
 from app.engine.model.chat_prompt import ChatPrompt
-from app.engine.runtime.untyped import TokenizerWrapper
+from app.engine.runtime.type_aliases import TokenizerWrapper
 from app.models.model_folder import folder_end_tokens
 
 

@@ -20,7 +20,7 @@ from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import number
 from app.engine.runtime.tolerances import LOGITS
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 
 PROBE_SHAPE = (2, 8)
 

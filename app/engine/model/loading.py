@@ -15,7 +15,7 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters
 from app.engine.runtime.captured_output import output_captured
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.runtime.untyped import JsonObject, TokenizerWrapper
+from app.engine.runtime.type_aliases import JsonObject, TokenizerWrapper
 from app.models.config_values import config_error, lacking, odd_value
 from app.models.foreign_code import NO_CODE
 from app.models.model_folder import (
@@ -25,7 +25,7 @@ from app.models.model_folder import (
     folder_limits,
     tensor_shapes,
 )
-from app.models.tokenizer_loading import tokenizer_error
+from app.models.tokenizer_without_mlx import tokenizer_error
 
 _PIECE_BYTES = 2**28
 """So much of the weights is read at once; loading can be stopped in between."""

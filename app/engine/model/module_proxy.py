@@ -3,7 +3,7 @@
 from inspect import signature
 from typing import Any
 
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 
 
 class ModuleProxy:

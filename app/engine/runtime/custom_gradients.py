@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import mlx.core as mx
 
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 
 
 class CustomFunction(Protocol):

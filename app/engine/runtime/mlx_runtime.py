@@ -14,8 +14,8 @@ from app.core.system.compute_environment import ComputeEnvironment
 from app.core.system.memory import machine_bytes
 from app.core.system.metal_shaders import SHADERS, shader_target
 from app.core.system.open_files import open_file_limit_kept
-from app.engine.runtime.gate import load_mlx
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.mlx_import import load_mlx
+from app.engine.runtime.type_aliases import ArrayFunction
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""

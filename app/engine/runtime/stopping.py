@@ -13,7 +13,7 @@ from app.core.events import Event, StageChanged
 from app.core.system.interruption import StoppedEarly, stopped_by
 from app.data.chat.template_trial import TRYING, try_templates
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.untyped import TokenizerWrapper
+from app.engine.runtime.type_aliases import TokenizerWrapper
 
 SECONDS_BETWEEN_STAGES = 0.2
 """A stage doesn't say more often how far it is."""

@@ -22,7 +22,7 @@ from app.core.system.compute_environment import ComputeEnvironment, read_environ
 from app.core.text.sanitize import error_text
 from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
 from app.engine.runtime.mlx_runtime import current_computer
-from app.engine.runtime.untyped import JsonObject
+from app.engine.runtime.type_aliases import JsonObject
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoints import checkpoint_folders, foreign_checkpoints

@@ -11,8 +11,8 @@ import mlx.core as mx
 
 from app.engine.batches.batches import BatchLoader
 from app.engine.batches.training_batches import TrainingBatchLoader
-from app.engine.execution.execution import Execution
 from app.engine.execution.losses import loss_inputs, sum_cross_entropy
+from app.engine.execution.model_execution import Execution
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import put, trainable_parameters

@@ -6,19 +6,19 @@ from functools import partial
 
 import mlx.core as mx
 
-from app.engine.adapter.bare_model import BareModel
 from app.engine.adapter.flat_adapter import FlatAdapter
+from app.engine.adapter.model_without_adapter import BareModel
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
-from app.engine.clocks.slow import Lesson
-from app.engine.execution.execution import Execution, FastPaths, Objective
+from app.engine.clocks.slow_clock import Lesson
 from app.engine.execution.losses import loss_inputs, sum_cross_entropy
+from app.engine.execution.model_execution import Execution, FastPaths, Objective
 from app.engine.model.language_model import LanguageModel
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.runtime.run_ahead_limit import RunAheadLimit
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import TierPlan
 

@@ -30,11 +30,12 @@ from app.engine.runtime.mlx_runtime import (
     uses_compile,
 )
 from app.engine.runtime.stopping import StopRequest, Work
+from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress
-from app.engine.training.coming_rows import ComingRows
+from app.engine.training.early_stopping import BestValidation
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunSink
-from app.engine.training.run_counters import BestValidation, NonFiniteSteps, Throughput
+from app.engine.training.run_counters import NonFiniteSteps, Throughput
 from app.engine.training.run_start import (
     check_restored,
     head_message,

@@ -11,7 +11,7 @@ from app.core.errors import InputError
 from app.core.files.untrusted_files import read_regular
 from app.data.files.model_files import HASHED_FIRST_BYTES
 from app.engine.audit.model_probe import TRAITS_KEY
-from app.engine.clocks.slow import TEXT_KEY
+from app.engine.clocks.slow_clock import TEXT_KEY
 from app.engine.evaluation.question_sets import QUESTIONS_KEY
 from app.engine.training.checkpoints import (
     Checkpoint,

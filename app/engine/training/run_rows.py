@@ -10,8 +10,8 @@ from app.core.events import Event, LogMessage, StageChanged
 from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
-from app.data.tokenizing.store import RowSettings
-from app.data.tokens.view import TokenView, tokens_digest
+from app.data.tokenizing.token_store import RowSettings
+from app.data.tokens.token_view import TokenView, tokens_digest
 from app.data.training_set.early_data import open_early_data
 from app.data.training_set.early_rows import EARLY_ROWS
 from app.data.training_set.training_data import (
@@ -26,7 +26,7 @@ from app.engine.evaluation.validation_sample import (
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.stopping import in_stage
-from app.engine.runtime.untyped import TokenizerWrapper
+from app.engine.runtime.type_aliases import TokenizerWrapper
 from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 

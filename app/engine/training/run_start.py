@@ -6,7 +6,7 @@ from pathlib import Path
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import VerificationError
 from app.core.events import ClockFacts, LogMessage, RunStarted
-from app.engine.clocks.anchor import anchor_of
+from app.engine.clocks.lasting_clock import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.parameter_tree import trainable_parameters
@@ -15,7 +15,7 @@ from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan, adapted_layers
-from app.engine.tiers.plan_facts import tier_facts
+from app.engine.tiers.plan_summary import tier_facts
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
 from app.engine.training.setup import TrainingSetup

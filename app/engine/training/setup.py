@@ -31,7 +31,7 @@ from app.engine.adapter.starting_weights import (
 from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
 from app.engine.batches.training_batches import TrainingBatchLoader
-from app.engine.clocks.slow import SlowClock, open_slow_clock
+from app.engine.clocks.slow_clock import SlowClock, open_slow_clock
 from app.engine.evaluation.forgetting_meter import RetentionTexts, open_retention_texts
 from app.engine.evaluation.known_questions import KnownQuestions, open_known_questions
 from app.engine.evaluation.question_sets import QuestionSet, read_question_sets
@@ -41,7 +41,7 @@ from app.engine.evaluation.validation_sample import (
     validation_sets,
 )
 from app.engine.execution.batch_layout import BatchLayout
-from app.engine.execution.execution import FastPaths
+from app.engine.execution.model_execution import FastPaths
 from app.engine.model.end_tokens import stop_token_note
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel, loading_base_model

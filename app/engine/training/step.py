@@ -17,9 +17,9 @@ from app.engine.audit.lesson_audit import LessonAudit
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.audit.verification import MovementMeter, StepMeasurement, idle_modules
 from app.engine.batches.batches import Batch
-from app.engine.clocks.anchor import Anchor, stiffness_after
-from app.engine.clocks.slow import Lesson, SlowClock
-from app.engine.execution.execution import FastPaths
+from app.engine.clocks.lasting_clock import Anchor, stiffness_after
+from app.engine.clocks.slow_clock import Lesson, SlowClock
+from app.engine.execution.model_execution import FastPaths
 from app.engine.model.adapter_parameters import read_parameters, write_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
@@ -27,7 +27,7 @@ from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import Arrays, number
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 from app.engine.tiers.optimizer import Gradients, OptimizerState, TieredAdamW
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.gradients import BatchGradients

@@ -21,7 +21,7 @@ from app.engine.adapter.starting_weights import (
     starting_notes,
     with_adapter_settings,
 )
-from app.engine.clocks.slow import text_notes
+from app.engine.clocks.slow_clock import text_notes
 from app.engine.evaluation.question_sets import question_notes
 from app.engine.model.base_model_digests import (
     WeightsHashing,
@@ -51,13 +51,13 @@ from app.engine.training.run_facts import (
 )
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.layout import START, checkpoint_step
-from app.library.run.links import check_no_links
 from app.library.run.manifest import check_settings, read_manifest
 from app.library.run.manifest_content import base_scores
 from app.library.run.recorder import RunRecorder
 from app.library.run.resumability import require_resumable
 from app.library.run.run_folder import FolderTaken, choose_run_dir
 from app.library.run.run_lock import is_locked
+from app.library.run.symlinks import check_no_links
 from app.models.model_folder import check_model_folder
 
 _MOST_NAMES_TRIED = 20

@@ -23,11 +23,11 @@ from app.library.run.layout import (
     NEEDED_FILES,
     checkpoint_step,
 )
-from app.library.run.links import is_inner_folder
 from app.library.run.manifest import read_manifest, write_manifest
 from app.library.run.metrics import read_event_log, read_events
 from app.library.run.run_lock import RunLock
 from app.library.run.step_table import StepTable, empty_table
+from app.library.run.symlinks import is_inner_folder
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QWidget
 
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_caption, set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.state.app_state import AppState
@@ -63,7 +63,7 @@ class DatasetChooser(QWidget):
             self.choices.append(made)
 
     def _show(self, choice: RadioSegment, one: RunDataset, share: float) -> None:
-        name = phrases.shortened(one.name, SHORT_NAME)
+        name = formatting.shortened(one.name, SHORT_NAME)
         words = _state_words(one)
         text = f"{name}  {share * 100:.3g} %"
         text = f"{text} · {words}" if words else text
@@ -81,5 +81,5 @@ def _state_words(one: RunDataset) -> str:
     if one.failure is not None:
         return "can't be read"
     if one.facts is not None and one.facts.problem_count:
-        return phrases.plural(one.facts.problem_count, "bad row")
+        return formatting.plural(one.facts.problem_count, "bad row")
     return ""

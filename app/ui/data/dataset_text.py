@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config.training_config import TrainingConfig
-from app.ui.look import phrases
+from app.ui.look import formatting
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
@@ -32,10 +32,10 @@ def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
     """One line below the page's title."""
     if facts is None:
         return str(data or "")
-    parts = [phrases.examples(facts)]
+    parts = [formatting.examples(facts)]
     if facts.valid_examples:
         parts.append(f"{facts.valid_examples:,} for validation")
-    parts.append(phrases.size(facts.size_bytes))
+    parts.append(formatting.size(facts.size_bytes))
     return " · ".join([*parts, str(data or facts.path)])
 
 
@@ -64,17 +64,17 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
         return ""
     if not train.truncated_rows(limit) and not valid.truncated_rows(limit) and not useless:
         longest = max(train.longest, valid.longest)
-        return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
+        return f"No row is cut: the longest has {formatting.plural(longest, 'token')}."
     parts = [(train, "training"), (valid, "validation")]
     cut = [
-        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.usable_rows(limit))})"
+        f"{formatting.plural(rows, f'{kind} row')} ({share(rows, curves.usable_rows(limit))})"
         for curves, kind in parts
         if (rows := curves.truncated_rows(limit))
     ]
     verb = "is" if train.truncated_rows(limit) + valid.truncated_rows(limit) == 1 else "are"
     sentences = [f"{' and '.join(cut)} {verb} cut at the limit."] if cut else []
     if useless:
-        lost = f"{phrases.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
+        lost = f"{formatting.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
         sentences.append(f"{lost} left out: nothing to train on before the limit.")
     return " ".join(sentences)
 
@@ -123,7 +123,7 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     if more := statistics.further.usable_rows(limit):
         cost = f"{statistics.further_cost(limit):.2f} times the tokens"
         note = f"the template changes them: {cost}"
-        counted.append(Figure("Earlier replies", phrases.plural(more, "example"), note))
+        counted.append(Figure("Earlier replies", formatting.plural(more, "example"), note))
     return counted
 
 
@@ -166,7 +166,7 @@ def _paces(
     return [
         *figures,
         Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
-               phrases.plural(config.steps, "step")),
+               formatting.plural(config.steps, "step")),
         _time(epochs * epoch.trained_tokens, config, speed),
     ]  # fmt: skip
 
@@ -179,7 +179,7 @@ def _batches(config: TrainingConfig, batches: int) -> str:
 
 def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     each = ", ".join(
-        f"{rows:,} of {phrases.shortened(name, SHORT_NAME)}"
+        f"{rows:,} of {formatting.shortened(name, SHORT_NAME)}"
         for name, rows in zip(names, epoch.rows, strict=True)
     )
     trained = f"about {epoch.trained_tokens:,.0f} trained"
@@ -193,11 +193,11 @@ def _time(trained_tokens: float, config: TrainingConfig, speed: "LastThroughput 
     if speed is None:
         return Figure("Time", "Not known yet", "no run on this model yet")
     seconds = trained_tokens / speed.tokens_per_second
-    name = phrases.shortened(speed.run, MOST_RUN_NAME)
-    words = f"{phrases.rate(speed.tokens_per_second)} tokens/s"
+    name = formatting.shortened(speed.run, MOST_RUN_NAME)
+    words = f"{formatting.rate(speed.tokens_per_second)} tokens/s"
     if not _is_alike(config, speed.config):
         words += "; different settings"
-    return Figure("Time", f"about {phrases.duration(seconds)}", f"Based on “{name}” ({words})")
+    return Figure("Time", f"about {formatting.duration(seconds)}", f"Based on “{name}” ({words})")
 
 
 def _is_alike(config: TrainingConfig, other: TrainingConfig | None) -> bool:

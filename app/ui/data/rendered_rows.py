@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QLabel, QTextEdit
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.widgets.layout import GRID_PX
 
@@ -135,14 +135,14 @@ class Legend(QLabel):
 def heading(row: "PreviewRow") -> str:
     parts = [f"Row {row.number + 1:,}", *_where(row)]
     if row.tokens is not None:
-        parts.append(phrases.plural(row.tokens, "token"))
+        parts.append(formatting.plural(row.tokens, "token"))
         parts.append(f"{row.trained_tokens:,} trained")
         if row.cut_tokens:
             parts.append(f"{row.cut_tokens:,} cut")
     if row.last_reply_only:
         parts.append("last reply only")
     if row.other_examples:
-        parts.append(f"{phrases.plural(row.other_examples, 'more example')} for earlier replies")
+        parts.append(f"{formatting.plural(row.other_examples, 'more example')} for earlier replies")
     if row.is_held_out:
         parts.append("held out for validation")
     return " · ".join(parts)

@@ -12,7 +12,7 @@ from app.core.config.training_config import TrainingConfig
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
 from app.ui.data.statistics_loader import StatisticsLoader
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
@@ -91,7 +91,7 @@ class SplitCard(QWidget):
                 continue
             sides = _sides(one.facts, statistics, config)
             total = Sides(total.train + sides.train, total.valid + sides.valid)
-            name = f"{phrases.shortened(one.name, SHORT_NAME)}: " if len(datasets) > 1 else ""
+            name = f"{formatting.shortened(one.name, SHORT_NAME)}: " if len(datasets) > 1 else ""
             has_own = " of its own file" if len(datasets) > 1 and one.facts.valid_examples else ""
             yield name + _sentence(sides, is_about=statistics is None, of_own=has_own)
         if len(datasets) > 1 and total.train:
@@ -128,8 +128,8 @@ def _sentence(sides: Sides, *, is_about: bool, of_own: str = "") -> str:
     if not sides.train:
         return "No row is left to train on."
     if not sides.valid and not is_about:
-        return f"{phrases.plural(sides.train, 'row')} to train on; nothing is validated."
-    train = phrases.plural(sides.train, "row")
+        return f"{formatting.plural(sides.train, 'row')} to train on; nothing is validated."
+    train = formatting.plural(sides.train, "row")
     about = "about " if is_about and not of_own else ""
     sentence = f"{about}{train} to train on, {sides.valid:,}{of_own} to validate on."
     return sentence[0].upper() + sentence[1:]

@@ -4,7 +4,7 @@ from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenization import Tokenization
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.ui.widgets.layout import GRID_PX, button, label, message, row, say
@@ -68,7 +68,9 @@ class StatusStrip(QWidget):
             return f"{work.stage} …"
         if work.share is not None:
             left = work.seconds_left
-            more = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
+            more = (
+                f", about {formatting.duration(left)} left" if left and left > _TOLD_SECONDS else ""
+            )
             return f"Tokenizing: {work.share:.0%}{more}"
         if work.is_stopped:
             return f"Stopped at {work.stopped_at:.0%}. The finished part is kept."
@@ -84,7 +86,7 @@ class StatusStrip(QWidget):
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
             return ""  # the reason why no run can start stands below
         if refused := sum(self._tokenization.refused):
-            left_out = phrases.plural(refused, "row")
+            left_out = formatting.plural(refused, "row")
             verb = "is" if refused == 1 else "are"
             return f"Tokenized. The model refuses {left_out}, which {verb} left out; see Problems."
         return "Tokenized. Ready to train."

@@ -16,7 +16,7 @@ from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenizer_loader import TokenizerLoader
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
@@ -244,7 +244,7 @@ def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
     facts = dataset.facts
     if dataset.is_being_read:
         return f"Not tokenized yet: {name or 'the dataset'} is being read."
-    if facts is None or phrases.file_problems(facts) or not facts.examples:
+    if facts is None or formatting.file_problems(facts) or not facts.examples:
         return f"Not tokenized: {name or 'the dataset'} can't be used as it is."
     if facts.problem_count and is_strict:
         rows = f"the rows of {name}" if name else "the rows"

@@ -15,8 +15,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.text.sanitize import single_line
-from app.models.text import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
-from app.ui.look import phrases
+from app.models.wording import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
+from app.ui.look import formatting
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.widgets.layout import (
     GRID_PX,
@@ -148,7 +148,7 @@ def _facts(model: "ModelDescription") -> dict[str, str]:
         "Architecture": model.architecture,
         "Parameters": f"{parameters_text(parameters)}{exact}",
         "Weights": model.quantization,
-        "Size": phrases.size(model.size_bytes) if model.size_bytes else UNKNOWN,
+        "Size": formatting.size(model.size_bytes) if model.size_bytes else UNKNOWN,
         "Context": tokens,
         "License": model.license or "Not named in the folder",
         "Source": model.source,

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
-from app.models.text import context_text, parameters_text
-from app.ui.look import phrases
+from app.models.wording import context_text, parameters_text
+from app.ui.look import formatting
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 from app.ui.widgets.notice_bar import Notice
@@ -152,7 +152,7 @@ def _facts_line(model: "ModelDescription") -> str:
     facts = [
         parameters_text(model.parameters) if model.parameters else "",
         model.quantization,
-        phrases.size(model.size_bytes),
+        formatting.size(model.size_bytes),
         f"{context_text(model.context_tokens)} context" if model.context_tokens else "",
     ]
     return " · ".join(filter(None, facts)) if model.is_read else ""

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.data.files.dataset_files import has_train_file
 from app.library.reading.opened_path import opened_run
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.models.models_list import ModelsList
 from app.ui.models.recommended_view import RecommendedView
@@ -115,8 +115,8 @@ class ModelsPage(QWidget):
         for control in (self.search, self.shown, self.more, self.choose):
             control.setVisible(is_list)
         self.count.setVisible(is_list and self.width() >= COUNT_FROM_PX)
-        size = phrases.size(sum(model.size_bytes for model in models))
-        self.count.setText(f"{phrases.plural(len(models), 'model')} · {size}")
+        size = formatting.size(sum(model.size_bytes for model in models))
+        self.count.setText(f"{formatting.plural(len(models), 'model')} · {size}")
 
     def _filter(self) -> None:
         self.list.show_only(ModelsFilter.of(self.search.text(), self.shown.currentData()))

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
 from app.core.events import MemoryVerdict
 from app.core.wording.memory import gigabytes
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
-from app.models.text import VERDICTS, parameters_text
-from app.ui.look import phrases
+from app.models.wording import VERDICTS, parameters_text
+from app.ui.look import formatting
 from app.ui.widgets.layout import GRID_PX, button, card, column, label, restyle, row, rule
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class RecommendedView(QScrollArea):
 
     def _row(self, model: RecommendedModel, verdict: MemoryVerdict) -> QWidget:
         facts = " · ".join(
-            (parameters_text(model.parameters), phrases.size(model.size_bytes), model.license)
+            (parameters_text(model.parameters), formatting.size(model.size_bytes), model.license)
         )
         pill = label(VERDICTS[verdict], "pill")
         restyle(pill, "tone", _TONES[verdict])

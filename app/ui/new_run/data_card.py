@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.wording.names import dataset_title
 from app.ui.data.mix_intake import MixIntake
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
@@ -68,13 +68,13 @@ class DataCard(QWidget):
             return "Reading…"
         if (facts := state.dataset) is None:
             return "" if state.dataset_failure else "Drop a file or a folder on the window."
-        parts = [phrases.examples(facts)]
+        parts = [formatting.examples(facts)]
         if facts.valid_examples:
             parts.append(f"{facts.valid_examples:,} for validation")
-        elif facts.examples and not phrases.file_problems(facts):
+        elif facts.examples and not formatting.file_problems(facts):
             share = state.config.validation_split
             parts += [f"{share * 100:g} % held out"] if share else []
-        parts.append(phrases.size(facts.size_bytes))
+        parts.append(formatting.size(facts.size_bytes))
         return " · ".join(parts)
 
     def _problem_text(self) -> str:
@@ -85,11 +85,11 @@ class DataCard(QWidget):
             return state.rows_problem
         if state.is_unmapped:
             return UNMAPPED
-        wrong = phrases.file_problems(facts)
+        wrong = formatting.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
             return " ".join([*wrong, "Fix or remove it, then drop the dataset again."])
-        return " ".join([*wrong, f"{phrases.plural(rows, 'row')} can't be used:"])
+        return " ".join([*wrong, f"{formatting.plural(rows, 'row')} can't be used:"])
 
     def _rows_text(self) -> str:
         facts = self._state.dataset

@@ -15,7 +15,7 @@ from app.core.config.learning_methods import (
     with_tiers,
 )
 from app.core.config.training_config import TrainingConfig
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import LEAST_WRAPPED_PX, button, card, column, row
@@ -47,7 +47,7 @@ class LearningCard(QWidget):
             inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
         inside.addWidget(self.custom)
         method = with_learning_method(state.config, LEARN_AND_KEEP)
-        rate = f"Learning rate {phrases.number(method.learning_rate)}."
+        rate = f"Learning rate {formatting.number(method.learning_rate)}."
         tip = f"{mixture_words(method)} {rate} The run measures forgetting."
         set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
         outside = QVBoxLayout(self)
@@ -123,10 +123,10 @@ def mixture_words(config: TrainingConfig) -> str:
     parts = []
     if config.slow_every:
         often = "every step" if config.slow_every == 1 else f"every {config.slow_every:,} steps"
-        parts.append(f"a lesson {often}, weight {phrases.number(config.slow_weight)}")
+        parts.append(f"a lesson {often}, weight {formatting.number(config.slow_weight)}")
     if config.lasting_pull:
-        parts.append(f"lasting pull {phrases.number(config.lasting_pull)}")
+        parts.append(f"lasting pull {formatting.number(config.lasting_pull)}")
     if len(config.tiers) > 1:
-        parts.append(phrases.plural(len(config.tiers), "tier"))
+        parts.append(formatting.plural(len(config.tiers), "tier"))
     words = "; ".join(parts)
     return f"{words[:1].upper()}{words[1:]}." if words else CUSTOM.description

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 from app.core.config.training_config import MixedDataset
 from app.core.wording.names import dataset_title
 from app.ui.data.mix_intake import MixIntake
-from app.ui.look import icons, phrases
+from app.ui.look import formatting, icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.app_state import AppState
@@ -121,10 +121,10 @@ class MixedRow(QWidget):
 def _facts_text(known: RunDataset) -> str:
     if (facts := known.facts) is None:
         return "Reading…"
-    parts = [phrases.plural(facts.examples, "example")]
+    parts = [formatting.plural(facts.examples, "example")]
     if facts.valid_examples:
         parts.append(f"{facts.valid_examples:,} for validation")
-    return " · ".join([*parts, phrases.size(facts.size_bytes)])
+    return " · ".join([*parts, formatting.size(facts.size_bytes)])
 
 
 def _problem_text(known: RunDataset) -> str:
@@ -132,5 +132,5 @@ def _problem_text(known: RunDataset) -> str:
         return f"{failure.message} {failure.hint}".strip()
     if known.facts is None or not known.facts.problem_count:
         return ""
-    count = phrases.plural(known.facts.problem_count, "row")
+    count = formatting.plural(known.facts.problem_count, "row")
     return f"{count} can't be used. The first: {known.facts.problems[0]}."

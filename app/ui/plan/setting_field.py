@@ -6,7 +6,7 @@ from typing import Any
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.config.training_config import CHOICES, config_field
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
@@ -93,7 +93,7 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
 
 
 def _choice(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
-    words = {value: phrases.choice(name, value) for value in CHOICES[name]}
+    words = {value: formatting.choice(name, value) for value in CHOICES[name]}
     combo = CalmComboBox(words)
     combo.activated.connect(lambda _: write(combo.currentData()))
     return combo, combo.choose
@@ -110,7 +110,7 @@ def _whole_number(
 ) -> tuple[QWidget, Callable[[Any], None]]:
     facts = config_field(name).metadata
     spin = CalmSpinBox(int(facts["minimum"]), int(facts["maximum"]))
-    spin.setSpecialValueText(phrases.LEAST.get(name, ""))
+    spin.setSpecialValueText(formatting.LEAST.get(name, ""))
     spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     spin.setGroupSeparatorShown(True)
     spin.valueChanged.connect(write)
@@ -124,7 +124,7 @@ def _whole_number(
 
 def _text(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
     field = TextField()
-    field.setPlaceholderText(phrases.EMPTY.get(name, ""))
+    field.setPlaceholderText(formatting.EMPTY.get(name, ""))
     field.textEdited.connect(write)
 
     def show(value: str) -> None:

@@ -4,7 +4,7 @@ from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from app.core.config.tiers import MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, config_field
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.presets_button import PresetsButton
@@ -34,7 +34,7 @@ class TierEditor(QWidget):
         inside.addLayout(self._rows)
         self.problem = message("problem")
         inside.addWidget(self.problem)
-        assignments = {v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]}
+        assignments = {v: formatting.ASSIGNMENTS[v] for v in CHOICES["assign"]}
         self.assign = CalmComboBox(assignments, "Assignment of parameters to tiers")
         set_tip(self.assign, config_field("assign").metadata["help"], is_wrapped=True)
         self.fastest_first = CalmComboBox(
@@ -80,7 +80,7 @@ class TierEditor(QWidget):
         self.add.setEnabled(len(config.tiers) < MAX_TIERS)
         set_tip(self.add, "" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
         self.assign.choose(config.assign)
-        ends = phrases.FAST_ENDS.get(config.assign, {})
+        ends = formatting.FAST_ENDS.get(config.assign, {})
         self.fastest_first.setVisible(bool(ends))
         for index, value in enumerate(CHOICES["fastest_first"]):
             self.fastest_first.setItemText(index, ends.get(value, ""))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.generation_events import CheckpointRef
 from app.core.text.sanitize import single_line
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.playground.chat_session import Subject
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX
@@ -109,6 +109,6 @@ class Chooser(QWidget):
 
 def _words(facts: "CheckpointFacts") -> str:
     marks = [name for name, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
-    loss = "" if facts.val_loss is None else f"loss {phrases.loss(facts.val_loss)}"
+    loss = "" if facts.val_loss is None else f"loss {formatting.loss(facts.val_loss)}"
     damaged = "damaged" if facts.problem else ""
     return " · ".join(filter(None, (f"Step {facts.step:,}", loss, *marks, facts.not_own, damaged)))

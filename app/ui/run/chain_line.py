@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.widgets.layout import button, label
 
@@ -62,7 +62,7 @@ class ChainLine(QWidget):
 
     def _part(self, run: "EarlierRun") -> QWidget:
         at = "" if run.step is None else f", step {run.step:,}"
-        text = f"{phrases.shortened(run.name, _MOST_CHARACTERS)}{at}"
+        text = f"{formatting.shortened(run.name, _MOST_CHARACTERS)}{at}"
         if run.run_dir is None:
             made: QWidget = label(text, "secondary")
             set_tip(made, GONE if run.step is not None else str(run))

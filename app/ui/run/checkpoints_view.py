@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.library.run.checkpoint_state import describe_foreign
 from app.library.run.resumability import IN_PROGRESS
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.tables.table_view import make_table
@@ -69,7 +69,7 @@ class CheckpointsView(QWidget):
         self.model.show_checkpoints(details.checkpoints)
         self._none.setVisible(not details.checkpoints)
         base = details.base_loss_below_all
-        say(self.note, "" if base is None else NOTE.format(phrases.loss(base)))
+        say(self.note, "" if base is None else NOTE.format(formatting.loss(base)))
         rows = range(self.model.rowCount())
         there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
         if rows:
@@ -106,7 +106,7 @@ class CheckpointsView(QWidget):
 
     def _why_not_touch(self) -> str:
         details = self._details
-        is_going = details is not None and phrases.is_in_progress(details.summary.outcome)
+        is_going = details is not None and formatting.is_in_progress(details.summary.outcome)
         return IN_PROGRESS if is_going else ""
 
     def _why_not_thin_out(self) -> str:

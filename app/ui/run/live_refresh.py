@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.run.run_view import RunView
 from app.ui.state.run_loading import ReadRun
 
@@ -41,5 +41,5 @@ class LiveRefresh(QObject):
 
     def _is_wanted(self) -> bool:
         run = self._opened.run
-        is_going = run is not None and phrases.is_in_progress(run.details.summary.outcome)
+        is_going = run is not None and formatting.is_in_progress(run.details.summary.outcome)
         return is_going and self._opened.isVisible()

@@ -8,7 +8,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.core.config.presets import as_plain_adamw
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.system.file_manager import REVEAL_LABEL
 
@@ -74,7 +74,7 @@ class MoreButton(QPushButton):
         summary = details.summary
         no_adapter = "" if summary.adapter_dir is not None else "This run has no checkpoint."
         _allow(self.continued, no_adapter)
-        is_going = phrases.is_in_progress(summary.outcome)
+        is_going = formatting.is_in_progress(summary.outcome)
         _allow(self.delete, "A run in progress can't be deleted." if is_going else "")
 
     def _show_repeats(self) -> None:

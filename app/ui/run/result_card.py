@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.ui.run.result import effort_text, result_text
+from app.ui.run.result_text import effort_text, result_text
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.widgets.layout import ElidedLabel, button, card, label, row, say

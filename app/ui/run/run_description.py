@@ -17,7 +17,7 @@ from app.core.system.compute_environment import read_environments
 from app.core.text.sanitize import single_line
 from app.core.wording.names import dataset_title, model_name
 from app.library.run.manifest import TEMPLATE_DAY
-from app.ui.look import phrases
+from app.ui.look import formatting
 
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
@@ -58,7 +58,7 @@ def data_facts(details: "RunDetails") -> Facts:
     _add(rows, "Examples to train on", facts.get("train_examples"))
     _add(rows, "Examples to validate on", facts.get("valid_examples"))
     if last := details.last_validation:
-        words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
+        words = f"{formatting.loss(last.val_loss)} on {last.rows:,} held-out rows"
         rows.append(("Validation loss at the end", words))
     if day := facts.get(TEMPLATE_DAY):
         rows.append(("Date in all rows", single_line(f"{day}, by the chat template")))
@@ -82,7 +82,7 @@ def data_facts(details: "RunDetails") -> Facts:
         rows.append((words, str(computer)))
     if started.device and not computers:
         rows.append(("Device", started.device))
-    rows.append(("Disk use", phrases.size(details.summary.size_bytes)))
+    rows.append(("Disk use", formatting.size(details.summary.size_bytes)))
     rows.append(("Folder", str(details.summary.run_dir)))
     return rows
 
@@ -105,16 +105,16 @@ def setting_text(value: Any, name: str) -> str:
     if name == "tiers":
         return ", ".join(map(_tier, value))
     if value is None or value in ("", ()):
-        return phrases.EMPTY.get(name, "–")
+        return formatting.EMPTY.get(name, "–")
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, float):
-        return phrases.number(value)
+        return formatting.number(value)
     if isinstance(value, int):
         return f"{value:,}" if name != "seed" else str(value)
-    return phrases.choice(name, str(value)) if name in CHOICES else str(value)
+    return formatting.choice(name, str(value)) if name in CHOICES else str(value)
 
 
 def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[str]]]:
@@ -141,7 +141,7 @@ def _short(value: Any, name: str) -> str:
 def _tier(tier: TierConfig) -> str:
     words = "every step" if tier.period == 1 else f"every {tier.period:,} steps"
     if tier.learning_rate_factor != 1:
-        words += f" × {phrases.number(tier.learning_rate_factor)}"
+        words += f" × {formatting.number(tier.learning_rate_factor)}"
     return words if tier.pending is None else f"{words} ({tier.pending})"
 
 

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
 from app.core.text.sanitize import single_line
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
 from app.ui.run.run_actions import ActionButton, RunActions
@@ -95,7 +95,7 @@ class RunHead(QWidget):
         """How the run stands; `ending` says how it ended, if it did. What it failed of is shown
         whole, in `problem`."""
         self._failure = ending if summary.outcome == "failed" else ""
-        self.show_pill(phrases.outcome(summary.outcome), phrases.tone(summary.outcome))
+        self.show_pill(formatting.outcome(summary.outcome), formatting.tone(summary.outcome))
         self.subtitle.setText("" if self._failure else ending)
         self.subtitle.setVisible(bool(self.subtitle.text()))
         why_not = "" if summary.adapter_dir is not None else NO_CHECKPOINT

@@ -5,7 +5,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.core.wording.memory import gigabytes
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
@@ -90,11 +90,11 @@ class Metrics(QWidget):
         steps = state.started.steps if state.started else 0
         shown = {
             "step": f"{step.step:,} of {steps:,}" if step else "–",
-            "loss": phrases.loss(step.loss if step else None),
-            "val_loss": phrases.loss(state.evaluation.val_loss if state.evaluation else None),
-            "speed": phrases.rate(step.tokens_per_second) if step else "–",
+            "loss": formatting.loss(step.loss if step else None),
+            "val_loss": formatting.loss(state.evaluation.val_loss if state.evaluation else None),
+            "speed": formatting.rate(step.tokens_per_second) if step else "–",
             "left": self._left_text(),
-            "memory": phrases.size(step.peak_memory_bytes) if step else "–",
+            "memory": formatting.size(step.peak_memory_bytes) if step else "–",
         }
         for key, text in shown.items():
             self.figures[key].setText(text)
@@ -108,4 +108,4 @@ class Metrics(QWidget):
         if not self._state.phase.is_active:
             return "–"
         seconds = self._pace.seconds_left
-        return "…" if seconds is None else phrases.duration(seconds)
+        return "…" if seconds is None else formatting.duration(seconds)

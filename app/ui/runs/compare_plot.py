@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 
-from app.ui.look.phrases import duration
+from app.ui.look.formatting import duration
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
 from app.ui.plots.delta_curves import every_so_often

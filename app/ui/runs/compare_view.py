@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
@@ -135,7 +135,7 @@ class CompareView(QWidget):
         known = [config for config in configs if config is not None]
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
-        best = ("Best validation loss", [phrases.loss(r.best_val_loss) for r in results])
+        best = ("Best validation loss", [formatting.loss(r.best_val_loss) for r in results])
         self.differences.show_differences(names, [best, *rows])
         words = "" if rows else "These runs have the same settings."
         if len(known) < len(configs):

@@ -6,7 +6,7 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
 from app.library.run.resumability import IN_PROGRESS
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.runs.comparison import MOST_COMPARED
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -76,7 +76,7 @@ class RunButtons(QWidget):
     ) -> None:
         self.delete.setText("Remove" if waiting and not runs else "Move to Trash")
         fixed = next(filter(None, (self._touch_blocker(run) for run in waiting)), "")
-        if any(phrases.is_in_progress(run.outcome) for run in runs):
+        if any(formatting.is_in_progress(run.outcome) for run in runs):
             fixed = "A run in progress can't be deleted."
         allow(self.delete, fixed or ("" if runs or waiting else "Select a run."))
 
@@ -98,7 +98,7 @@ class RunButtons(QWidget):
 def _resume_blocker(run: "RunSummary | None", busy: str) -> str:
     if run is None:
         return _ONE
-    if phrases.is_in_progress(run.outcome):
+    if formatting.is_in_progress(run.outcome):
         return IN_PROGRESS
     return run.resume_blocker or busy
 

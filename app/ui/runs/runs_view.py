@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.events import RunStarted
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.runs.comparison import MOST_COMPARED
 from app.ui.runs.run_buttons import RunButtons
@@ -210,8 +210,8 @@ class RunsView(QWidget):
         self._body.setCurrentIndex(1 if has_rows else 0)
         for control in (self.search, self.state):
             control.setVisible(has_rows)
-        size = phrases.size(sum(run.size_bytes for run in runs))
-        parts = [f"{phrases.plural(len(runs), 'run')} · {size}"] if runs else []
+        size = formatting.size(sum(run.size_bytes for run in runs))
+        parts = [f"{formatting.plural(len(runs), 'run')} · {size}"] if runs else []
         if waiting:
             paused = "" if self.queue.is_going else ", queue paused"
             parts.append(f"{len(waiting):,} waiting{paused}")

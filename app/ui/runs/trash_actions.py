@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.errors import Failure
 from app.core.text.sanitize import single_line
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
 from app.workers.background_thread import BackgroundThread
@@ -39,7 +39,7 @@ class TrashActions(QObject):
 
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
         is_one = len(runs) == 1
-        named = f"“{single_line(runs[0].name)}”" if is_one else phrases.plural(len(runs), "run")
+        named = f"“{single_line(runs[0].name)}”" if is_one else formatting.plural(len(runs), "run")
         self._delete(partial(trash.delete_runs, [run.run_dir for run in runs]), named)
 
     def delete_checkpoint(self, facts: "CheckpointFacts") -> None:
@@ -54,7 +54,7 @@ class TrashActions(QObject):
 
     def _delete(self, work: "Callable[[], Deletion]", named: str) -> None:
         def done(deletion: "Deletion") -> None:
-            self._take(deletion, named or phrases.plural(len(deletion.removed), "checkpoint"))
+            self._take(deletion, named or formatting.plural(len(deletion.removed), "checkpoint"))
 
         self._background.run(work, done, self._fail)
 

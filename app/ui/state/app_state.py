@@ -29,7 +29,7 @@ from app.core.events import (
 from app.core.model_limits import ModelLimits
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
 from app.core.wording.names import dataset_title
-from app.ui.look import phrases
+from app.ui.look import formatting
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
@@ -303,7 +303,7 @@ class AppState(QObject):
             return "The dataset is being read."
         if self.config.data is None or self.dataset is None:
             return "Choose a dataset first."
-        if wrong := phrases.file_problems(self.dataset):
+        if wrong := formatting.file_problems(self.dataset):
             return wrong[0]
         if not self.dataset.examples:
             return self.why_not_train_on_rows()

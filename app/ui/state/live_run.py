@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_pace import RunPace
 from app.ui.system.throttle import Throttle
@@ -52,10 +52,10 @@ class LiveRun:
     @property
     def standing(self) -> str:
         """ "Running · 45 % · 3 min left"."""
-        parts = [phrases.outcome(self.outcome)]
-        parts += [phrases.percent(self.share)] if self.steps else []
+        parts = [formatting.outcome(self.outcome)]
+        parts += [formatting.percent(self.share)] if self.steps else []
         is_timed = self.outcome == "live" and self.seconds_left is not None
-        parts += [f"{phrases.duration(self.seconds_left or 0)} left"] if is_timed else []
+        parts += [f"{formatting.duration(self.seconds_left or 0)} left"] if is_timed else []
         return " · ".join(parts)
 
     def over(self, run: "RunSummary") -> "RunSummary":

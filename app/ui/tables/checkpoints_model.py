@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.plots.tick_labels import value_text
 from app.ui.tables.table_model import Column, TableModel
 
@@ -38,10 +38,10 @@ def _lengths(values: Sequence[float]) -> str:
 
 _COLUMNS: "tuple[Column[CheckpointFacts], ...]" = (
     Column("Step", lambda facts: f"{facts.step:,}", is_number=True),
-    Column("Validation loss", lambda facts: phrases.loss(facts.val_loss), is_number=True),
+    Column("Validation loss", lambda facts: formatting.loss(facts.val_loss), is_number=True),
     Column("Change per tier", lambda facts: _lengths(facts.deltas)),
     Column("Drift per tier", lambda facts: _lengths(facts.drifts)),
-    Column("Size", lambda facts: phrases.size(facts.size_bytes), is_number=True),
+    Column("Size", lambda facts: formatting.size(facts.size_bytes), is_number=True),
     Column(
         "", _marks, tone=lambda facts: "danger" if facts.problem or facts.not_own else "success"
     ),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 
-from app.models.text import UNKNOWN, context_text, parameters_text, problem_text, state_text
-from app.ui.look import phrases
+from app.models.wording import UNKNOWN, context_text, parameters_text, problem_text, state_text
+from app.ui.look import formatting
 from app.ui.tables.table_model import Column, TableModel
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class ModelsModel(TableModel["ModelDescription"]):
 
 
 def _size(model: "ModelDescription") -> str:
-    return phrases.size(model.size_bytes) if model.size_bytes else UNKNOWN
+    return formatting.size(model.size_bytes) if model.size_bytes else UNKNOWN
 
 
 NAME_COLUMN, PARAMETERS_COLUMN, WEIGHTS_COLUMN, SIZE_COLUMN = range(4)

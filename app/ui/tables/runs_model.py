@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
 from app.core.wording.names import dataset_title, model_name
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.state.live_run import LiveRun
 from app.ui.tables.run_labels import periods_text
 from app.ui.tables.runs_filter import RunsFilter
@@ -90,7 +90,7 @@ class RunsModel(TableModel["Row"]):
 
     def _state_column(self) -> "Column[Row]":
         return Column(
-            "State", self._standing, tone=lambda run: phrases.tone(run.outcome),
+            "State", self._standing, tone=lambda run: formatting.tone(run.outcome),
             sorted_by=lambda run: run.outcome,
         )  # fmt: skip
 
@@ -99,7 +99,7 @@ class RunsModel(TableModel["Row"]):
             return run.standing
         if self._live is not None and run.run_dir == self._live.run_dir:
             return self._live.standing
-        return phrases.outcome(run.outcome)
+        return formatting.outcome(run.outcome)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role == SHARE_ROLE:
@@ -195,7 +195,7 @@ def _retention(run: "Row") -> str:
 
 
 def _rate(run: "Row") -> str:
-    return "–" if run.learning_rate is None else phrases.number(run.learning_rate)
+    return "–" if run.learning_rate is None else formatting.number(run.learning_rate)
 
 
 def _best(run: "Row") -> float:
@@ -226,11 +226,11 @@ _COLUMNS: "tuple[Column[Row], ...]" = (
     Column("Dataset", _data, sorted_by=lambda run: _data(run).casefold()),
     Column("Tiers", lambda run: periods_text(run.periods), sorted_by=lambda run: run.periods),
     Column("Steps", _steps, True, sorted_by=lambda run: run.steps),
-    Column("Best loss", lambda run: phrases.loss(run.best_val_loss), True, sorted_by=_best),
+    Column("Best loss", lambda run: formatting.loss(run.best_val_loss), True, sorted_by=_best),
     Column("Retention", _retention, True, sorted_by=_kept),
     Column("Date", lambda run: _when(run.created), sorted_by=lambda run: _instant(run.created)),
     Column(
-        "Size", lambda run: phrases.size(run.size_bytes) if run.size_bytes else "–", True,
+        "Size", lambda run: formatting.size(run.size_bytes) if run.size_bytes else "–", True,
         sorted_by=lambda run: run.size_bytes,
     ),
     Column("Learning rate", _rate, True, sorted_by=lambda run: run.learning_rate or 0.0),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from app.core.config.training_config import TrainingConfig
 from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
-from app.ui.look import phrases
+from app.ui.look import formatting
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -69,7 +69,7 @@ def _outcome(run: QueuedRun, begun_key: str) -> str:
 
 
 def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: str) -> WaitingRun:
-    words = phrases.outcome(outcome)
+    words = formatting.outcome(outcome)
     return WaitingRun(
         key=key,
         standing=f"{words} · {place}" if outcome == "waiting" else words,

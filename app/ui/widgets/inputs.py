@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QStylePainter,
 )
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel
 from app.ui.widgets.layout import restyle
 
@@ -105,7 +105,7 @@ class NumberField(QLineEdit):
         both_are_no_number = math.isnan(value) and math.isnan(self._value)
         if value != self._value and not both_are_no_number:
             self._value = value
-            self.setText("" if math.isnan(value) else phrases.number(value))
+            self.setText("" if math.isnan(value) else formatting.number(value))
         restyle(self, "wrong", math.isnan(value))
 
     def _read(self, text: str) -> None:
@@ -118,7 +118,7 @@ class NumberField(QLineEdit):
 
     def _tidy(self) -> None:
         if not math.isnan(self._value):
-            self.setText(phrases.number(self._value))
+            self.setText(formatting.number(self._value))
 
 
 class TextField(QLineEdit):

@@ -14,7 +14,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from app.ui.look import phrases
+from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.places import Place
@@ -107,7 +107,7 @@ class MainWindow(QMainWindow):
         """How far the run in progress is, wherever the user looks."""
         share = live.share if live is not None else None
         self.sidebar.show_progress(Place.RUNS, share)
-        self.setWindowTitle(TITLE if share is None else f"{phrases.percent(share)} – {TITLE}")
+        self.setWindowTitle(TITLE if share is None else f"{formatting.percent(share)} – {TITLE}")
 
     def come_forward(self) -> None:
         """In front of all other windows, also when it was minimised."""

@@ -6,7 +6,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QVBoxLayout
 
-from app.ui.look import icons, phrases
+from app.ui.look import formatting, icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import LIGHT, Theme
@@ -32,7 +32,7 @@ class PlaceButton(RadioSegment):
 
     def show_progress(self, share: float | None) -> None:
         self.progress = share
-        suffix = "" if share is None else f", {phrases.percent(share)}"
+        suffix = "" if share is None else f", {formatting.percent(share)}"
         self.setAccessibleName(f"{self._place.title}{suffix}")
         self.update()
 
@@ -67,7 +67,7 @@ class PlaceButton(RadioSegment):
             painter.setPen(QColor(theme.secondary_text))
             right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             at = self.rect().adjusted(0, 0, -BAR_INSET_PX, 0)
-            painter.drawText(at, right, phrases.percent(self.progress))
+            painter.drawText(at, right, formatting.percent(self.progress))
 
 
 class Sidebar(QFrame):

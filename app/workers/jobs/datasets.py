@@ -47,7 +47,7 @@ class ModelTokenizer:
 @lru_cache(maxsize=1)
 def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
     from app.data.chat.tokenizer import plain_tokenizer
-    from app.models.tokenizer_loading import load_tokenizer_without_mlx
+    from app.models.tokenizer_without_mlx import load_tokenizer_without_mlx
 
     wrapper = load_tokenizer_without_mlx(tokenizer.model)
     return None if wrapper is None else plain_tokenizer(wrapper)
@@ -156,7 +156,7 @@ class TokenizeDatasets:
         from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
         from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files
-        from app.data.tokenizing.store import RowSettings, open_or_build_store
+        from app.data.tokenizing.token_store import RowSettings, open_or_build_store
         from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows

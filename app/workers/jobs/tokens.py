@@ -49,7 +49,7 @@ class LoadTokenPage:
 
     def __call__(self, _: ShouldStop) -> Iterator[RowPage]:
         from app.data.tokens.rows import concat_rows
-        from app.data.tokens.view import TokenView
+        from app.data.tokens.token_view import TokenView
 
         stored = self.sets[self.dataset]
         files = stored.valid if self.file else stored.train

@@ -16,8 +16,8 @@ from app.core.events import LogMessage, MemoryEstimated, StepFinished
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch, BatchShape
 from app.engine.memory import preflight
+from app.engine.memory.computation_graph import traced
 from app.engine.memory.estimate import memory_need
-from app.engine.memory.graph import traced
 from app.engine.memory.preflight import estimate_memory, memory_estimate
 from app.engine.model.lm_head import split_model
 from app.engine.model.parameter_tree import trainable_parameters
@@ -124,8 +124,8 @@ def test_a_batch_is_traced_once_for_all_models_that_are_built_alike(
         traces.append(1)
         return traced(*given)
 
-    monkeypatch.setattr("app.engine.memory.step.traced", noting)
-    monkeypatch.setattr("app.engine.memory.step._known", {}, raising=False)
+    monkeypatch.setattr("app.engine.memory.step_trace.traced", noting)
+    monkeypatch.setattr("app.engine.memory.step_trace._known", {}, raising=False)
     shape = Shape("llama", 2, 64)
     first = memory_need(_model(shape, CONFIG), CONFIG, shape.of_batch)
     before = len(traces)
@@ -176,8 +176,10 @@ def test_where_steps_are_bounded_nothing_that_runs_ahead_is_counted(
     shape, model = Shape("llama", 4, 256), _model(Shape("llama", 4, 256), CONFIG)
     needs: dict[bool, list[int]] = {}
     for on_gpu in (False, True):
-        monkeypatch.setattr("app.engine.memory.step._known", {})
-        monkeypatch.setattr("app.engine.memory.step.uses_compile", lambda on_gpu=on_gpu: on_gpu)
+        monkeypatch.setattr("app.engine.memory.step_trace._known", {})
+        monkeypatch.setattr(
+            "app.engine.memory.step_trace.uses_compile", lambda on_gpu=on_gpu: on_gpu
+        )
         needs[on_gpu] = [
             memory_need(
                 model, replace(CONFIG, grad_checkpoint=recompute), shape.of_batch

@@ -5,8 +5,8 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from app.engine.memory.computation_graph import traced
 from app.engine.memory.eval_simulator import peak_bytes
-from app.engine.memory.graph import traced
 
 ONE = 4 * 1000
 """Bytes of one array of 1000 numbers."""

@@ -23,7 +23,7 @@ from app.engine.model.model_structure import evaluating
 from app.engine.model.parameter_tree import put
 from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
-from app.engine.runtime.untyped import ArrayFunction
+from app.engine.runtime.type_aliases import ArrayFunction
 
 Objective = ArrayFunction
 """(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""

@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage
-from app.data.tokens.view import tokens_digest
+from app.data.tokens.token_view import tokens_digest
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.clocks.general_text import open_general_text
 from app.engine.model.loading import BaseModel

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.core.wording.results import learned_and_kept, score_sentence
-from app.ui.look import phrases
+from app.ui.look import formatting
 
 if TYPE_CHECKING:
     from app.ui.state.run_loading import ReadRun
@@ -37,10 +37,10 @@ def effort_text(run: "ReadRun") -> str:
     is_failed = summary.outcome == "failed"  # the head tells it
     parts = [message if message and not is_failed else steps if summary.planned_steps else ""]
     if run.training_seconds:
-        parts.append(f"{phrases.duration(run.training_seconds)} of training")
+        parts.append(f"{formatting.duration(run.training_seconds)} of training")
     if summary.best_val_loss is not None:
-        parts.append(f"best validation loss {phrases.loss(summary.best_val_loss)}")
-    parts.append(phrases.size(summary.size_bytes))
+        parts.append(f"best validation loss {formatting.loss(summary.best_val_loss)}")
+    parts.append(formatting.size(summary.size_bytes))
     return " · ".join(filter(None, parts))
 
 
