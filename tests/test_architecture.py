@@ -45,7 +45,7 @@ def test_nothing_names_mlx_before_its_gate() -> None:
     """What imports MLX while the gate of `app.engine` is loaded has it before the fast BLAS."""
     runtime = ROOT / "app/engine/runtime"
     loaded = {
-        "app.engine.runtime.mlx_import": runtime / "gate.py",
+        "app.engine.runtime.mlx_import": runtime / "mlx_import.py",
         "app.engine.runtime.blas": runtime / "blas.py",
     }
     imports = [

@@ -130,14 +130,14 @@ def test_a_waiting_run_that_is_prepared_keeps_its_place(
     told = [page.runs.data(page.runs.index(row, STATE_COLUMN)) for row in range(2)]
     assert told == ["Preparing…", "Waiting · 2 of 2"]
     page.table.selectRow(0)
-    for control in (page.later, page.delete):
+    for control in (page.buttons.later, page.buttons.delete):
         assert not control.isEnabled()
         assert "being prepared" in control.toolTip()
     queue.remove(queue.runs[0].key)
     queue.move(queue.runs[0].key, 1)
     assert [run.config.name for run in queue.runs] == ["first", "second"]
     page.table.selectRow(1)
-    assert page.delete.isEnabled()
+    assert page.buttons.delete.isEnabled()
     queue.hold()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert [run.config.name for run in queue.runs] == ["second"]

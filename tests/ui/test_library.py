@@ -77,9 +77,9 @@ def test_the_newest_run_is_selected_first_and_a_selection_stays(page: RunsView) 
 
 def test_a_run_without_a_checkpoint_can_not_be_exported(page: RunsView) -> None:
     page.show_runs([summary("bare", adapter_dir=None)])
-    assert page.reveal.isEnabled()
-    assert not page.export.isEnabled()
-    assert "no checkpoint" in page.export.toolTip()
+    assert page.buttons.reveal.isEnabled()
+    assert not page.buttons.export.isEnabled()
+    assert "no checkpoint" in page.buttons.export.toolTip()
 
 
 def test_columns_are_sorted_by_a_click_on_their_heading(page: RunsView) -> None:

@@ -245,7 +245,7 @@ def test_what_the_disk_would_not_take_back_can_be_undone_later(
     nestling = shown()
     page, history = nestling.runs.list, nestling.undo
     page.select(runs_dir() / "a", runs_dir() / "b")
-    page.delete.click()
+    page.buttons.delete.click()
     qtbot.waitUntil(lambda: page.runs.rowCount() == 0)
     shutil.move(runs_dir(), away := runs_dir().with_name("away"))
     runs_dir().write_text("in the way of the library")

@@ -58,18 +58,18 @@ def rows(page: RunsView) -> list[str]:
 
 def test_runs_are_put_in_order_and_removed_with_undo(page: RunsView, queue: RunQueue) -> None:
     page.table.selectRow(2)
-    page.earlier.click()
+    page.buttons.earlier.click()
     assert names(queue) == ["a", "c", "b"]
-    page.earlier.click()
-    page.earlier.click()
+    page.buttons.earlier.click()
+    page.buttons.earlier.click()
     assert names(queue) == ["c", "a", "b"]
-    assert not page.earlier.isEnabled()
-    page.later.click()
+    assert not page.buttons.earlier.isEnabled()
+    page.buttons.later.click()
     assert rows(page) == ["a", "c", "b", "done"]
     removed: list[tuple[QueuedRun, int]] = []
     queue.removed.connect(lambda *what: removed.append(what))
-    assert page.delete.text() == "Remove"
-    page.delete.click()
+    assert page.buttons.delete.text() == "Remove"
+    page.buttons.delete.click()
     assert names(queue) == ["a", "b"]
     queue.insert(*removed[0])
     assert names(queue) == ["a", "c", "b"]
@@ -145,7 +145,7 @@ def test_a_waiting_run_that_is_opened_is_changed_in_its_place(
         nestling.queue.add(replace(config, name=name))
     page = nestling.runs.list
     page.table.selectRow(0)
-    page.open.click()
+    page.buttons.open.click()
     assert nestling.window.place is Place.NEW_RUN
     qtbot.waitUntil(nestling.actions.queue.isEnabled)
     assert nestling.actions.queue.text() == "Update in Queue"
