@@ -57,6 +57,14 @@ def test_every_old_name_stands_for_a_setting_there_is() -> None:
         assert not set(choices) & set(CHOICES[name])
 
 
+def test_the_old_names_are_those_that_runs_hold() -> None:
+    """Written out: a rename of all names in the code must not reach them."""
+    assert set(OLD_NAMES) == {
+        "gradient_accumulation", "max_norm", "schedule", "early_stop_evals", "validation_share",
+        "question_sets", "questions_asked", "fast_end", "map",
+    }  # fmt: skip
+
+
 def test_a_setting_by_its_old_name_is_the_setting() -> None:
     settings = old_settings(CHANGED)
     assert set(OLD_NAMES) < set(settings)
