@@ -1,5 +1,6 @@
 """Base models that can't be used are refused with the reason; quantised ones load."""
 
+import glob
 import json
 import resource
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.engine.model.loading import check_configuration, load_base_model
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.models.model_folder import check_model_folder
 from tests.patience import PATIENCE_SECONDS
 
@@ -127,3 +129,13 @@ def test_loading_leaves_the_limit_of_open_files_as_it_was() -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 4096:
         pytest.skip("this machine's own limit is what mlx-lm would set")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("name", ["m[1]", "all [4bit]*", "why?"])
+def test_a_folder_named_like_a_pattern_is_loaded(
+    tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    """mlx-lm takes the folder's name for a part of its pattern."""
+    shutil.copytree(tiny_model, tmp_path / name)
+    assert load_base_model(tmp_path / name).parameters == load_base_model(tiny_model).parameters
+    assert import_mlx_lm().glob is glob

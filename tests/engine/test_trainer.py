@@ -365,7 +365,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_a_sentence(
     events = list(train(replace(config, model=broken)))
     end = ending(events)
     assert end.outcome == "failed"
-    assert "The loss was not a finite number 3 times in a row" in end.message
+    assert "The loss or its gradient was not a finite number 3 times in a row" in end.message
     assert "the base model's weights or config.json may be damaged" in end.message
     assert all(s.void and not s.fired for s in of(events, StepFinished))
     assert len([m for m in of(events, LogMessage) if "is void" in m.text]) == 3

@@ -1,8 +1,12 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
-from collections.abc import Generator
+import glob
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlx.core as mx
 
@@ -84,7 +88,8 @@ def load_architecture(path: Path) -> LanguageModel:
     mlx_lm_utils = import_mlx_lm()
     with output_captured() as printed:
         try:
-            model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
+            with _literal_pattern(mlx_lm_utils, path):
+                model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
         except SystemExit as error:
             why = error_text(printed.getvalue() or "it gives no reason")
             raise InputError(
@@ -97,6 +102,23 @@ def load_architecture(path: Path) -> LanguageModel:
     if not getattr(model, "layers", None):
         raise InputError(f"The model in {path} has no layers that can carry an adapter.")
     return model
+
+
+@contextmanager
+def _literal_pattern(mlx_lm_utils: Any, path: Path) -> Iterator[None]:
+    """mlx-lm finds weights by a pattern that begins with the folder's name, in which brackets,
+    asterisks and question marks stand for other characters: here they stand for themselves."""
+    if glob.escape(str(path)) == str(path):
+        yield
+        return
+    real = mlx_lm_utils.glob
+    mlx_lm_utils.glob = SimpleNamespace(
+        glob=lambda pattern: real.glob(pattern.replace(str(path), glob.escape(str(path)), 1))
+    )
+    try:
+        yield
+    finally:
+        mlx_lm_utils.glob = real
 
 
 def check_configuration(path: Path) -> None:

@@ -33,8 +33,8 @@ class NonFiniteSteps:
         yield LogMessage(f"Step {step} is void: the loss or its gradient is not a finite number.")
         if self.in_a_row == MAX_IN_A_ROW:
             raise RunError(
-                f"The loss was not a finite number {self.in_a_row} times in a row, last at step "
-                f"{step}.",
+                f"The loss or its gradient was not a finite number {self.in_a_row} times in a row, "
+                f"last at step {step}.",
                 _OF_THE_BASE if self.in_all == step else _OF_THE_UPDATES,
             )
 
