@@ -124,7 +124,7 @@ from app.data.chat import template_trial
 from app.engine.runtime import stopping
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-trying = template_trial.trying_templates
+trying = template_trial.try_templates
 template_trial.CPU_SECONDS = 10000
 template_trial._MOST_SECONDS = 10000.0
 
@@ -134,7 +134,7 @@ def interrupted(templates):
         signal.raise_signal(signal.SIGINT)
         yield
 
-stopping.trying_templates = interrupted
+stopping.try_templates = interrupted
 code = run(sys.argv[1:], None)
 print(len(multiprocessing.active_children()), "left")
 sys.exit(code)

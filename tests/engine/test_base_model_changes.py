@@ -26,7 +26,7 @@ from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.model import base_model_digests
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.training import setup, trainer
+from app.engine.training import run_facts, setup
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest, write_manifest
@@ -56,7 +56,7 @@ def stopped(config: TrainingConfig) -> Path:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights of any size are too large to be hashed before the first step."""
-    for module in (model_files, base_model_digests, trainer):
+    for module in (model_files, base_model_digests, run_facts):
         monkeypatch.setattr(module, "HASHED_FIRST_BYTES", 0)
 
 

@@ -26,7 +26,7 @@ from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.training_data import open_data
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.training import background_tokenization, setup
+from app.engine.training import background_tokenization, run_rows
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.run_rows import data_settings
 from app.engine.training.trainer import resume, train
@@ -57,7 +57,7 @@ def write_chats(path: Path, rows: int = ROWS, *, odd: int | None = None) -> Path
 @pytest.fixture(autouse=True, scope="module")
 def few_early_rows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setup, "EARLY_ROWS", EARLY)
+        patch.setattr(run_rows, "EARLY_ROWS", EARLY)
         patch.setattr(early_data, "LEAST_BYTES", 0)
         patch.setattr(early_reading, "_SPARE", 0)
         yield
@@ -302,7 +302,7 @@ def test_a_run_of_a_version_without_early_rows_keeps_its_order(
 ) -> None:
     config = replace(config, steps=12)
     with monkeypatch.context() as older:
-        older.setattr(setup, "EARLY_ROWS", 0)
+        older.setattr(run_rows, "EARLY_ROWS", 0)
         whole = list(train(config))
         begun = list(train(replace(config, output=tmp_path / "cut"), stop_after=5))
     assert read_manifest(tmp_path / "cut")["batching"]["early_rows"] == 0

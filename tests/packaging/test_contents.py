@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def test_modules_are_listed_without_importing_mlx_or_qt() -> None:
     code = (
         "import sys\n"
-        "from app.packaging import contents\n"
+        "from app.packaging import bundle_contents\n"
         "found = bundle_contents.hidden_imports()\n"
         "assert {'mlx._reprlib_fix', 'mlx.__array_api_info', 'mlx.core'} <= set(found)\n"
         "assert not {'mlx.core', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)"

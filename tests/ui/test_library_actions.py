@@ -721,7 +721,7 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
         recorder.record(made_up_step(41))
         qtbot.waitUntil(lambda: last_step(nestling) == 41)
         assert view.plots is not None
-        assert view.plots.loss.selection == (10.0, 20.0)
+        assert view.plots.loss.steps.selection == (10.0, 20.0)
         recorder.record(RunFinished("stopped", run, None, 41, "Stopped after step 41."))
     finally:
         recorder.close()

@@ -267,7 +267,7 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
     begin(shown, "Go on and on")
     qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
     held: list[object] = []
-    shown.state.run_event_received.connect(lambda _: held.append(shown.trial._held._model))
+    shown.state.run_event_received.connect(lambda _: held.append(shown.trial._model._model))
     shown.actions.start.trigger()
     qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(held))
     assert page.composer.reason.text() == IN_PROGRESS
@@ -285,10 +285,10 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
 
 def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot: QtBot) -> None:
     ask(shown, "Hi", qtbot)
-    assert shown.trial._held._model is not None
+    assert shown.trial._model._model is not None
     shown.playground._idle.setInterval(0)
     shown.window.show_place(Place.NEW_RUN)
-    qtbot.waitUntil(lambda: shown.trial._held._model is None)
+    qtbot.waitUntil(lambda: shown.trial._model._model is None)
 
 
 def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtbot: QtBot) -> None:
