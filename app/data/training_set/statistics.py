@@ -113,8 +113,8 @@ def epoch_facts(
 def data_statistics(
     train: Sequence[Stored], valid: Sequence[Stored], holdout: Sequence[npt.NDArray[np.bool_]]
 ) -> DataStatistics:
-    """`holdout` masks the rows of each training file that are held out; empty with validation
-    files.
+    """Statistics of the stores. `holdout`: a mask [rows] per training file, true for validation
+    rows; empty if there are validation files.
     """
     rows = [store.rows for _, store in train]
     kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, holdout, strict=True)]

@@ -12,7 +12,7 @@ HoldoutMask = npt.NDArray[np.bool_]
 
 
 def holdout_mask(digests: Digests, share: float, seed: int) -> HoldoutMask:
-    """[rows]: the rows of one file that are held out, as of `holdout_masks`."""
+    """The mask [rows] of a single file, by the rules of `holdout_masks`."""
     return holdout_masks([[digests]], [share], seed)[0][0]
 
 
@@ -27,12 +27,12 @@ def split_datasets(
 def holdout_masks(
     datasets: Sequence[Sequence[Digests]], shares: Sequence[float], seed: int
 ) -> list[list[HoldoutMask]]:
-    """A mask [rows] for each file of each dataset: the rows that are held out.
+    """A mask [rows] per file of each dataset: true for the rows held out for validation.
 
     Rows are drawn by a hash of seed and content: equal rows stay on one side, and the order of rows
-    does not matter. Each dataset gives its share, its files in proportion, and at least one row if
-    it has two different ones. With share 0 none of its rows is held out, nor a row of another
-    dataset that equals one of them.
+    does not matter. Each dataset holds out its share, spread over its files in proportion, and at
+    least one row if two of its rows differ. A share of 0 keeps all of a dataset's rows in training,
+    and with them equal rows of other datasets.
     """
     files = [file for dataset in datasets for file in dataset]
     file_of_row = np.repeat(np.arange(len(files)), [len(file) for file in files])

@@ -53,7 +53,7 @@ class Evaluator:
         return self._losses[lengths](*loss_inputs(batch, self._execution.fast.head))
 
     def _loss_for(self, packed_lengths: tuple[int, ...]) -> ArrayFunction:
-        execution = self._execution  # not `self`, in which what is made here is kept
+        execution = self._execution  # not `self`: the cache in `self` would refer to itself
 
         def loss(*inputs: mx.array) -> mx.array:
             with execution.packing(packed_lengths):

@@ -115,10 +115,10 @@ class RunRecorder:
         facts: Mapping[str, Any] | None = None,
         is_validation_due: bool = False,
     ) -> "RunRecorder":
-        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `environment`.
+        """Reopen a run to resume it after a step. Metrics beyond `metrics_bytes` are dropped.
 
-        `facts` take the place of those that its manifest has under their names. Where the
-        validation of that step `is_validation_due`, it is measured anew.
+        `facts` replace the manifest's entries of the same names. With `is_validation_due`, the
+        validation of that step is measured again.
         """
         lock = RunLock(run_dir)
         close_to_others(run_dir)

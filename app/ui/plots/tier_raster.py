@@ -118,7 +118,7 @@ class TierRaster(Plot):
         self.box.setYRange(-0.5, max(0.5, len(rows) - 0.5), padding=0)
 
     def latest_count(self) -> int:
-        """As many of the latest steps as can be told apart here."""
+        """The number of latest steps that this width can show as separate marks."""
         return max(1, min(LATEST_STEPS, int(self.box.width() / _STEP_PX)))
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
