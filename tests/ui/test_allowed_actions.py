@@ -38,12 +38,12 @@ def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
     view = nestling.runs.opened.checkpoints
-    assert not view.buttons.resume.isEnabled()
-    assert "all 8 steps were made" in view.buttons.resume.toolTip()
+    assert not view.resume.isEnabled()
+    assert "all 8 steps were made" in view.resume.toolTip()
     assert "all 8 steps were made" in view.why_not.text()
     view.table.selectRow(1)
-    assert view.buttons.resume.isEnabled()
-    assert not view.buttons.resume.toolTip()
+    assert view.resume.isEnabled()
+    assert not view.resume.toolTip()
     assert not view.why_not.text()
 
 
@@ -62,10 +62,10 @@ def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
     run = make_run(runs_dir() / "a", saves=(4, 8))
     (run / "checkpoints" / "step-000008" / "adapters.safetensors").unlink()
     view = opened(run).runs.opened.checkpoints
-    for control in (view.buttons.attempt, view.buttons.export, view.buttons.resume):
+    for control in (view.attempt, view.export, view.resume):
         assert not control.isEnabled()
         assert "adapters.safetensors is missing" in control.toolTip()
-    assert view.buttons.delete.isEnabled()
+    assert view.delete.isEnabled()
 
 
 def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only(
