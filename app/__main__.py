@@ -54,6 +54,9 @@ def _run_window(config: "TrainingConfig | None") -> int:
     was_automatic = gc.isenabled()
     gc.disable()  # imports leave no garbage, and looking for it takes 6 % of the start
     try:
+        from app.ui.system.language import choose_language
+
+        choose_language()
         from app.application import run_app
     except ImportError as error:
         from app.core.errors import InputError

@@ -44,6 +44,7 @@ from app.ui.system import file_manager
 from app.ui.system.error_dialog import ErrorDialog
 from app.ui.system.garbage_collector import GarbageCollector
 from app.ui.system.idle_tasks import IdleTasks
+from app.ui.system.language import SETTINGS_FILE, translate_qt
 from app.ui.system.preferences import Preferences
 from app.ui.system.qt_application import make_application
 from app.ui.system.single_instance import SingleInstance
@@ -75,7 +76,7 @@ class Nestling(QObject):
         self.compute = ComputeThread(self)
         self.background = BackgroundThread(self)
         self.idle_work = IdleTasks(self)
-        self.settings = settings = Preferences(home_dir() / "settings.ini", self.background)
+        self.settings = settings = Preferences(home_dir() / SETTINGS_FILE, self.background)
         plan = config or remembered_plan(settings) or default_config(settings)
         self.state = AppState(plan, self)
         self.plan = PlanMemory(self.state, settings)
@@ -147,7 +148,7 @@ class Nestling(QObject):
         self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
         self.retention = RetentionDefault(state, settings)
         self.settings_window = SettingsWindow(
-            self.window, self.appearance, self.retention, self.away
+            self.window, settings, self.appearance, self.retention, self.away
         )
         self.guide = Guide(self.window, self.appearance)
         self.menu_commands = MenuCommands(
@@ -350,6 +351,7 @@ def run_app(
 ) -> int:
     """Show the window until it is closed; with `autostart` the run begins by itself."""
     application = make_application(argv)
+    translate_qt(application)
     one_window = SingleInstance(home_dir(), application)
     if not one_window.is_first:
         return _leave_to_the_first(one_window, config)

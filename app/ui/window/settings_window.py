@@ -3,32 +3,48 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QVBoxLayout, QWidget
 
+from app.core.text.translation import LANGUAGES, tr
 from app.ui.away.away import Away
 from app.ui.state.checkpoint_retention import RetentionDefault
+from app.ui.system.language import KEY as LANGUAGE_KEY
+from app.ui.system.preferences import Preferences
 from app.ui.system.theme_controller import Look, ThemeController
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, label
 
-_LOOKS = {Look.SYSTEM: "Same as system", Look.LIGHT: "Light", Look.DARK: "Dark"}
+_LOOKS = {Look.SYSTEM: tr("Same as system"), Look.LIGHT: tr("Light"), Look.DARK: tr("Dark")}
 _WIDTH_PX = 420
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class SettingsWindow(QDialog):
     def __init__(
-        self, window: QWidget, appearance: ThemeController, retention: RetentionDefault, away: Away
+        self,
+        window: QWidget,
+        settings: Preferences,
+        appearance: ThemeController,
+        retention: RetentionDefault,
+        away: Away,
     ) -> None:
         super().__init__(window)
-        self.setWindowTitle("Settings")
+        self.setWindowTitle(tr("Settings"))
         self.setMinimumWidth(_WIDTH_PX)
-        self.look = CalmComboBox({look.value: text for look, text in _LOOKS.items()}, "Appearance")
+        self.look = CalmComboBox(
+            {look.value: text for look, text in _LOOKS.items()}, tr("Appearance")
+        )
         self.look.choose(appearance.look.value)
         self.look.activated.connect(lambda _: appearance.choose(Look(self.look.currentData())))
-        self.keep = QCheckBox("Keep only the best and the last checkpoint")
+        languages = {"": tr("Same as system"), **LANGUAGES}
+        self.language = CalmComboBox(languages, tr("Language"))
+        self.language.choose(settings.text(LANGUAGE_KEY))
+        self.language.activated.connect(
+            lambda _: settings.set(LANGUAGE_KEY, self.language.currentData())
+        )
+        self.keep = QCheckBox(tr("Keep only the best and the last checkpoint"))
         self.keep.setChecked(retention.action.isChecked())
         self.keep.toggled.connect(retention.action.setChecked)
         retention.action.toggled.connect(self.keep.setChecked)
-        self.notify = QCheckBox("When a run finishes or fails")
+        self.notify = QCheckBox(tr("When a run finishes or fails"))
         self.notify.setChecked(away.is_notifying)
         self.notify.toggled.connect(away.choose_notifying)
         grid = QGridLayout()
@@ -36,9 +52,10 @@ class SettingsWindow(QDialog):
         grid.setVerticalSpacing(GRID_PX // 2)
         grid.setColumnStretch(1, 1)
         self._grid = grid
-        self._add("Appearance:", self.look)
-        self._add("New runs:", self.keep, "Other checkpoints are removed during the run.")
-        self._add("Notifications:", self.notify, "Only while you use another app.")
+        self._add(tr("Appearance:"), self.look)
+        self._add(tr("Language:"), self.language, tr("Changes when Nestling opens again."))
+        self._add(tr("New runs:"), self.keep, tr("Other checkpoints are removed during the run."))
+        self._add(tr("Notifications:"), self.notify, tr("Only while you use another app."))
         whole = QVBoxLayout(self)
         whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
         whole.addLayout(grid)

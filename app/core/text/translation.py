@@ -1,0 +1,90 @@
+"""The window's texts in the user's language: English in the code, others in gettext's catalogs.
+
+The language is chosen once, before the modules that have texts are imported; a constant may hold a
+translated text. The terminal, logs, and files of a run stay English.
+"""
+
+import gettext
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+DOMAIN = "nestling"
+SOURCE = "en"
+"""The language of the code."""
+LANGUAGES = {SOURCE: "English", "de": "Deutsch"}
+"""Each by its own name."""
+_ENGLISH_MARKS = str.maketrans(",.", ".,")
+"""Group and decimal marks of numbers, changed for those of most of Europe."""
+
+
+class _Numbers(string.Formatter):
+    """`str.format` with the language's group and decimal marks in numbers.
+
+    A number that was not given a format stays as it is: it may be a name.
+    """
+
+    def format_field(self, value: Any, spec: str) -> str:
+        text: str = super().format_field(value, spec)
+        if spec and not isinstance(value, str) and language() != SOURCE:
+            return text.translate(_ENGLISH_MARKS)
+        return text
+
+
+class _Chosen:
+    code = SOURCE
+    catalog: gettext.NullTranslations = gettext.NullTranslations()
+    was_asked = False
+
+
+_numbers = _Numbers()
+
+
+def language() -> str:
+    """The language in use, a key of LANGUAGES."""
+    return _Chosen.code
+
+
+def best_language(preferred: Sequence[str]) -> str:
+    """The first of `preferred` ("de-AT", "de_DE.UTF-8", …) that there is; else English."""
+    for name in preferred:
+        code = name.replace("_", "-").split("-")[0].lower()
+        if code in LANGUAGES:
+            return code
+    return SOURCE
+
+
+def use_language(code: str, catalogs: Path) -> None:
+    """Translate from now on, by gettext's folder `catalogs`. Raises RuntimeError if texts in
+    another language were handed out."""
+    if code == _Chosen.code:
+        return
+    if _Chosen.was_asked:
+        raise RuntimeError(f"Texts in {_Chosen.code} are in use: {code} comes too late.")
+    _Chosen.catalog = gettext.translation(DOMAIN, catalogs, [code])
+    _Chosen.code = code
+
+
+def tr(text: str, /, **values: Any) -> str:
+    """`text` in the user's language, with `values` in its braces, as `str.format` puts them."""
+    _Chosen.was_asked = True
+    found = _Chosen.catalog.gettext(text) if text else ""
+    return _numbers.vformat(found, (), values) if values else found
+
+
+def trn(one: str, many: str, n: int, /, **values: Any) -> str:
+    """`one` or `many` of something, by the language's rule; `{n}` is the number."""
+    _Chosen.was_asked = True
+    found = _Chosen.catalog.ngettext(one, many, n)
+    return _numbers.vformat(found, (), {"n": n, **values})
+
+
+def mark(text: str) -> str:
+    """`text` itself, which the catalogs translate where `tr` is asked for it later."""
+    return text
+
+
+def decimal(text: str) -> str:
+    """A formatted number with the language's marks; English text passes through."""
+    return text if language() == SOURCE else text.translate(_ENGLISH_MARKS)

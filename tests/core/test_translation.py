@@ -1,0 +1,95 @@
+"""Texts by language: the catalogs are whole, and numbers follow the language."""
+
+import gettext
+import io
+from string import Formatter
+
+import pytest
+
+from app.core.text import translation
+from app.core.text.translation import LANGUAGES, best_language, tr, trn, use_language
+from tests import catalogs
+
+
+@pytest.fixture
+def german(monkeypatch: pytest.MonkeyPatch) -> None:
+    """German in this process, with a few texts."""
+    texts = catalogs.Catalog("de")
+    texts.add("Stop", "Stoppen")
+    texts.add("{steps:,} steps, loss {loss:.2f}", "{steps:,} Schritte, Verlust {loss:.2f}")
+    texts.add(("{n:,} row", "{n:,} rows"), ("{n:,} Zeile", "{n:,} Zeilen"))
+    made = gettext.GNUTranslations(io.BytesIO(catalogs.as_mo(texts)))
+    monkeypatch.setattr(translation._Chosen, "catalog", made)
+    monkeypatch.setattr(translation._Chosen, "code", "de")
+
+
+@pytest.mark.parametrize("code", catalogs.OTHERS)
+def test_every_text_of_the_code_is_translated(code: str) -> None:
+    there, wanted = catalogs.read_catalog(code), catalogs.source_texts()
+    assert catalogs.missing(catalogs.updated(code)) == []
+    assert {m.id for m in there} == {m.id for m in wanted}, "run python -m tests.catalogs"
+
+
+@pytest.mark.parametrize("code", catalogs.OTHERS)
+def test_a_translation_has_the_values_of_its_text(code: str) -> None:
+    for message in catalogs.read_catalog(code):
+        if not message.id:
+            continue
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        for source, text in zip(ids, texts, strict=True):
+            assert _fields(source) - {"n"} == _fields(text) - {"n"}, source
+
+
+@pytest.mark.parametrize("code", catalogs.OTHERS)
+def test_the_compiled_catalog_is_the_readable_one(code: str) -> None:
+    readable = catalogs.as_mo(catalogs.read_catalog(code))
+    compiled = catalogs.catalog_path(code).with_suffix(".mo").read_bytes()
+    assert _texts(compiled) == _texts(readable), "run python -m tests.catalogs"
+
+
+def test_english_needs_no_catalog() -> None:
+    assert tr("Stop") == "Stop"
+    assert tr("{steps:,} steps", steps=1200) == "1,200 steps"
+    assert [trn("{n:,} row", "{n:,} rows", n) for n in (0, 1, 2000)] == [
+        "0 rows",
+        "1 row",
+        "2,000 rows",
+    ]
+
+
+@pytest.mark.usefixtures("german")
+def test_numbers_have_the_marks_of_the_language() -> None:
+    text = tr("{steps:,} steps, loss {loss:.2f}", steps=1200, loss=0.5)
+    assert text == "1.200 Schritte, Verlust 0,50"
+    assert trn("{n:,} row", "{n:,} rows", 1200) == "1.200 Zeilen"
+    assert tr("{name} is there", name="a,b.txt") == "a,b.txt is there", "names stay as they are"
+
+
+@pytest.mark.parametrize(
+    ("preferred", "best"),
+    [
+        (["de-AT", "en-US"], "de"),
+        (["fr-FR", "de_DE.UTF-8"], "de"),
+        (["en-GB", "de"], "en"),
+        (["fr"], "en"),
+        ([], "en"),
+    ],
+)
+def test_the_first_language_that_there_is(preferred: list[str], best: str) -> None:
+    assert best_language(preferred) == best
+    assert best in LANGUAGES
+
+
+def test_a_language_after_the_first_text_is_refused() -> None:
+    tr("Stop")
+    with pytest.raises(RuntimeError, match="comes too late"):
+        use_language("de", catalogs.ROOT / "resources" / "languages")
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def _texts(compiled: bytes) -> dict[object, str]:
+    return {k: v for k, v in gettext.GNUTranslations(io.BytesIO(compiled))._catalog.items() if k}
