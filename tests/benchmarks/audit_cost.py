@@ -82,6 +82,7 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
             step._optimizer.plan,
             trainable_parameters(ours.model),
             step.state,
+            step._meter.drifts(step._vectors),
         )
         ours.steps(batches[:1])  # a new audit has read all weights: the device fetches them again
         timed(audited, lambda: ours.steps(batches))

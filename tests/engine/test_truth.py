@@ -249,20 +249,47 @@ def another_scale_is_saved(patch: pytest.MonkeyPatch) -> None:
 
 
 def misreporting(**factors: float) -> Lie:
-    """The step reports a gradient's norm, or deltas, times a factor."""
+    """The step reports a gradient's norm, or a figure of its movement, times a factor."""
 
     def lie(patch: pytest.MonkeyPatch) -> None:
         measurement = step_module.StepMeasurement
 
         def lying(**facts: Any) -> Any:
-            deltas = tuple(d * factors.get("deltas", 1) for d in facts["movement"].deltas)
+            figures = ("deltas", "drifts", "layer_deltas")
+            movement = facts["movement"]
+            for figure in figures:
+                true, factor = getattr(movement, figure), factors.get(figure, 1)
+                movement = replace(movement, **{figure: tuple(x * factor for x in true)})
             norm = facts["gradient_norm"] * factors.get("norm", 1)
-            movement = replace(facts["movement"], deltas=deltas)
             return measurement(**facts | {"movement": movement, "gradient_norm": norm})
 
         patch.setattr(step_module, "StepMeasurement", lying)
 
     return lie
+
+
+def drifting_too_little(patch: pytest.MonkeyPatch) -> None:
+    """The reported drifts are as small as each step's change allows: no single step shows it."""
+    measurement, before = step_module.StepMeasurement, [0.0, 0.0]
+
+    def lying(**facts: Any) -> Any:
+        movement = facts["movement"]
+        before[:] = [abs(d - moved) for d, moved in zip(before, movement.deltas, strict=True)]
+        return measurement(**facts | {"movement": replace(movement, drifts=tuple(before))})
+
+    patch.setattr(step_module, "StepMeasurement", lying)
+
+
+def the_gradients_are_of_the_first_weights(patch: pytest.MonkeyPatch) -> None:
+    """As from a compiled function that has the weights of its first call in it."""
+    summed, first = BatchGradients.summed, None
+
+    def lying(self: BatchGradients, vectors: Any, *a: Any) -> Any:
+        nonlocal first
+        first = first or [mx.array(v) for v in vectors]
+        return summed(self, first, *a)
+
+    patch.setattr(BatchGradients, "summed", lying)
 
 
 def a_due_weight_changes_between_steps(patch: pytest.MonkeyPatch) -> None:
@@ -352,9 +379,21 @@ LIES: dict[str, tuple[Lie, str]] = {
     "another adapter is saved": (another_adapter_is_saved, "is not what the run holds"),
     "another optimizer state is saved": (the_optimizer_is_saved_wrong, "is not what the run holds"),
     "another scale is saved": (another_scale_is_saved, "has a scale of 40"),
-    "ten times the norm is reported": (misreporting(norm=10), "is reported of what was measured"),
-    "ten times the deltas are reported": (
-        misreporting(deltas=10), "is reported of what was measured",
+    "ten times the norm is reported": (misreporting(norm=10), "a gradient norm of"),
+    "ten times the deltas are reported": (misreporting(deltas=10), "a change of tier 0 of"),
+    "ten times the drifts are reported": (misreporting(drifts=10), "from its start, but it was"),
+    "no drift is reported": (misreporting(drifts=0), "from its start, but it was"),
+    "ten times the layers' deltas are reported": (
+        misreporting(layer_deltas=10), "a change of all layers of",
+    ),
+    "a twentieth of the layers' deltas is reported": (
+        misreporting(layer_deltas=0.05), "a change of all layers of",
+    ),
+    "a drift is reported that grows too little": (
+        drifting_too_little, "a distance of tier 0 from its start of",
+    ),
+    "nothing is written every third step": (
+        writing(lambda new, held, count: held if count % 3 == 0 else new), "Report it with",
     ),
     "a due weight changes between steps": (
         a_due_weight_changes_between_steps, "changed outside of any step",
@@ -380,6 +419,22 @@ def test_a_lie_about_an_update_stops_the_run(
     assert end.outcome == "failed"
     assert sentence in end.message
     assert "Traceback" not in end.message
+
+
+def test_gradients_of_other_weights_than_the_models_stop_the_run(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every update of them is right, and its size as well: the model's own loss tells."""
+    the_gradients_are_of_the_first_weights(monkeypatch)
+    end = ending(replace(config, learning_rate=0.05))
+    assert end.outcome == "failed"
+    assert "At step 5, the loss was" in end.message
+    assert "not of the weights that the model has" in end.message
+
+
+def test_a_run_with_dropout_is_not_audited_for_its_loss(config: TrainingConfig) -> None:
+    """Its loss is random: another forward pass has another one."""
+    assert ending(replace(config, dropout=0.5, learning_rate=0.05)).outcome == "finished"
 
 
 def not_restored(patch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,10 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
+from app.engine.audit.report_audit import ReportAudit
 from app.engine.audit.update_samples import SampledTier, observation, parsed
 from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
+from app.engine.model.adapter_parameters import layer_index
 from app.engine.runtime.arrays import ArrayMap, number
 from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.runtime.type_aliases import ArrayFunction
@@ -54,11 +56,15 @@ class UpdateAudit:
         plan: TierPlan,
         parameters: ArrayMap,
         state: OptimizerState,
+        drifts: Sequence[float],
         anchor: tuple[ArrayMap, ArrayMap] | None = None,
     ) -> None:
-        """`parameters` and `state` are those the run starts or continues from; `anchor` is the
-        lasting clock's center and stiffness, by path."""
+        """`parameters` and `state` are those the run starts or continues from, `drifts` the tiers'
+        distances from the run's start there; `anchor` is the lasting clock's center and stiffness,
+        by path."""
         self._rules, self._plan = rules, plan
+        in_layers = all(layer_index(path) is not None for path in parameters)
+        self._reports = ReportAudit(drifts, is_all_in_layers=in_layers)
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.slices_by_tier]
         self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
@@ -145,8 +151,12 @@ class UpdateAudit:
             and self._must_move(k, reported.movement, means[k], rate)
             for k, tier in enumerate(self._tiers)
         ]  # fmt: skip
-        verify(reported.movement, due, moves, step)
-        _check_reported(step, reported, norm, [math.sqrt(tier.moved) for tier in seen])
+        lost = [
+            now.differs or (k in due and k not in wanted and is_finite)
+            for k, now in enumerate(seen)
+        ]
+        verify(reported.movement, due, moves, lost, step)
+        self._reports.check(step, reported, norm, [math.sqrt(tier.moved) for tier in seen])
         if reported.is_void == is_finite:
             kind = ("finite", "left out") if is_finite else ("infinite", "applied")
             raise fault(step, "{} gradients were {}".format(*kind))
@@ -209,6 +219,11 @@ class UpdateAudit:
             raise fault(
                 step, f"the learning rate was {rate:.4g}, but the settings ask for {planned:.4g}"
             )
+
+    def check_drifts(self, step: int, drifts: Sequence[float]) -> None:
+        """Raise VerificationError unless the tiers' distances from the run's start, measured
+        again after `step`, are those that it reported."""
+        self._reports.check_drifts(step, drifts)
 
     def learning_tiers(self) -> list[int]:
         """The tiers that fired and had a gradient."""
@@ -278,18 +293,6 @@ def _check_bound(step: int, tier: int, excess: float, most: float) -> None:
         raise fault(
             step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
         )
-
-
-def _check_reported(
-    step: int, reported: StepMeasurement, norm: float, deltas: Sequence[float]
-) -> None:
-    """The gradient's norm and the tiers' deltas, which people see, beside those measured here."""
-    pairs = [(reported.gradient_norm, norm), *zip(reported.movement.deltas, deltas, strict=True)]
-    for shown, measured in pairs:
-        if math.isfinite(measured) and not math.isclose(
-            shown, measured, rel_tol=0.02, abs_tol=1e-18
-        ):
-            raise fault(step, f"{shown:.4g} is reported of what was measured as {measured:.4g}")
 
 
 def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:

@@ -16,6 +16,7 @@ from app.engine.runtime.type_aliases import ArrayFunction
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
+_TOO_SMALL = "The learning rate may be too small for the weights' precision."
 _MOST_NAMED = 3
 
 
@@ -167,10 +168,17 @@ def _sums(squares: mx.array, spans: Sequence[Span]) -> list[mx.array]:
     return [part.sum() for part in squares.split(ends[:-1])]
 
 
-def verify(movement: Movement, due: Sequence[int], had_gradient: Sequence[bool], step: int) -> None:
+def verify(
+    movement: Movement,
+    due: Sequence[int],
+    had_gradient: Sequence[bool],
+    is_lost: Sequence[bool],
+    step: int,
+) -> None:
     """Raise VerificationError if a tier that was not due moved, or a due one did not.
 
-    `had_gradient[k]` says whether tier k had a non-zero gradient to apply.
+    `had_gradient[k]` says whether tier k had a non-zero gradient to apply, and `is_lost[k]` whether
+    the model does not hold its update.
     """
     for tier, has_gradient in enumerate(had_gradient):
         if tier in movement.fired and tier not in due:
@@ -181,7 +189,7 @@ def verify(movement: Movement, due: Sequence[int], had_gradient: Sequence[bool],
         if tier in due and has_gradient and tier not in movement.fired:
             raise VerificationError(
                 f"At step {step}, tier {tier} was due but its weights did not move.",
-                "The learning rate may be too small for the weights' precision.",
+                OWN_FAULT if is_lost[tier] else _TOO_SMALL,
             )
 
 

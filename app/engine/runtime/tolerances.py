@@ -39,6 +39,9 @@ add up in another order."""
 GRADIENTS = Tolerance(float32=1e-3, float16=3e-2, bfloat16=2e-1)
 """Of a tensor's gradient, or of a loss."""
 
+LOSSES = Tolerance(float32=1e-3, float16=1e-2, bfloat16=3e-2)
+"""Of a mean loss over some hundred tokens, where the rounding of single logits averages out."""
+
 
 @cache
 def product_error(product: Callable[[mx.array, mx.array], mx.array] = operator.matmul) -> float:

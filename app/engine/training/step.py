@@ -14,6 +14,7 @@ import numpy as np
 from app.core.errors import VerificationError
 from app.engine.audit.frozen_weights import FrozenWeights
 from app.engine.audit.lesson_audit import LessonAudit
+from app.engine.audit.loss_audit import LossAudit
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.audit.verification import MovementMeter, StepMeasurement, idle_modules
 from app.engine.batches.batches import Batch
@@ -66,13 +67,19 @@ class TrainingStep:
         self._vectors = self._meter.read(parameters)
         tied_to = (start, stiffness) if anchor and stiffness else None
         self._audit = UpdateAudit(
-            rules or optimizer.rules(), optimizer.plan, parameters, state, tied_to
+            rules or optimizer.rules(),
+            optimizer.plan,
+            parameters,
+            state,
+            self._meter.drifts(self._vectors),
+            tied_to,
         )
         self._anchor, self._stiffness = anchor, stiffness
         self._frozen = FrozenWeights(model)
         self._slow = slow
         self._lessons = LessonAudit(rules or optimizer.rules(), self._audit.positions)
         fast = fast or FastPaths(head, recompute_layers)
+        self._losses = LossAudit(model, fast.head)
         self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
         self._updates: dict[tuple[int, ...], ArrayFunction] = {}
 
@@ -88,6 +95,7 @@ class TrainingStep:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
         self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
+        expected_loss = self._losses.expected(batches, step)
         due = self._optimizer.plan.due(step)
         tiers_needing_gradients = self._optimizer.tiers_needing_gradients(due)
         loss, task = self._gradients.summed(self._vectors, batches, tiers_needing_gradients)
@@ -137,6 +145,7 @@ class TrainingStep:
         )
         self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, vectors)
         self._lessons.check(learned, step, measurement)
+        self._losses.check(expected_loss, step, measurement.loss)
         return measurement
 
     def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
@@ -168,6 +177,7 @@ class TrainingStep:
                 raise VerificationError(
                     f"After step {step}, weights of tier {tier} changed outside of any step."
                 )
+        self._audit.check_drifts(step, self._meter.drifts(now))
 
     def idle_parts(self) -> str:
         """Sentences about tiers and modules that learned nothing so far, each after a space."""

@@ -1,0 +1,61 @@
+"""Audits the loss of some steps: the model itself, on the weights that it holds, must agree.
+
+A training step computes loss and gradients by a compiled function of the weights that it is given.
+One that is given other weights than the model's would train on, and every update would be right.
+"""
+
+import math
+from collections.abc import Sequence
+
+import mlx.nn as nn
+
+from app.engine.audit.verification import fault
+from app.engine.batches.batches import Batch
+from app.engine.execution.losses import loss_inputs, sum_cross_entropy_eval
+from app.engine.execution.model_execution import Execution, FastPaths
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.parameter_tree import parameters
+from app.engine.runtime.arrays import number
+from app.engine.runtime.tolerances import LOSSES
+
+EARLY, EVERY = (5, 20), 100
+"""The steps that are audited: these, and then every hundredth."""
+_SMALL = 0.5
+"""In nats: a loss below it is measured by that."""
+
+
+class LossAudit:
+    """Computes the loss of a step's batches a second time, by a forward pass."""
+
+    def __init__(self, model: LanguageModel, head: SplitModel | None) -> None:
+        self._execution = Execution(model, FastPaths(head))
+        dtypes = {array.dtype for array in parameters(model).values()}
+        self._tolerance = max(map(LOSSES.of, dtypes))
+        self._is_random = any(
+            isinstance(module, nn.Dropout) and module._p_1 < 1
+            for _, module in model.named_modules()
+        )
+
+    def expected(self, batches: Sequence[Batch], step: int) -> float | None:
+        """The mean loss of the batches before `step`; None where it is not audited."""
+        if self._is_random or (step not in EARLY and step % EVERY):
+            return None
+        tokens = sum(batch.trained_tokens for batch in batches)
+        return math.fsum(map(self._loss, batches)) / tokens
+
+    def check(self, expected: float | None, step: int, loss: float) -> None:
+        """Raise VerificationError unless the step's `loss` is near the `expected` one."""
+        if expected is None or not (math.isfinite(expected) and math.isfinite(loss)):
+            return
+        if abs(loss - expected) > self._tolerance * max(abs(expected), _SMALL):
+            raise fault(
+                step,
+                f"the loss was {loss:.4g}, but the model's own is {expected:.4g}: "
+                "the gradients are not of the weights that the model has",
+            )
+
+    def _loss(self, batch: Batch) -> float:
+        model, head = self._execution.model, self._execution.fast.head
+        with self._execution.evaluating(batch.input_lengths):
+            return number(sum_cross_entropy_eval(model, head, *loss_inputs(batch, head)))

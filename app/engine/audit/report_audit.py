@@ -1,0 +1,59 @@
+"""Audits the figures that a step reports: each is compared with a second measurement of it."""
+
+import math
+from collections.abc import Sequence
+
+from app.engine.audit.verification import Movement, StepMeasurement, fault
+
+TOLERANCE = 0.02
+_SMALLEST = 1e-18
+"""Norms below it are sums of squares that float32 rounds to 0."""
+
+
+class ReportAudit:
+    """Follows a run's reports step by step."""
+
+    def __init__(self, drifts: Sequence[float], *, is_all_in_layers: bool) -> None:
+        """`drifts` are the tiers' distances from the run's start where it begins or continues;
+        `is_all_in_layers` says that every adapted parameter belongs to a layer."""
+        self._drifts = tuple(drifts)
+        self._is_all_in_layers = is_all_in_layers
+
+    def check(
+        self, step: int, reported: StepMeasurement, norm: float, deltas: Sequence[float]
+    ) -> None:
+        """Raise VerificationError unless a step's report agrees with the gradient's `norm` and
+        the tiers' `deltas`, which the audit measured itself."""
+        moved = reported.movement
+        _check_equal(step, "a gradient norm", reported.gradient_norm, norm)
+        for k, (shown, measured) in enumerate(zip(moved.deltas, deltas, strict=True)):
+            _check_equal(step, f"a change of tier {k}", shown, measured)
+        self._check_layers(step, moved, math.hypot(*deltas))
+        for k, (before, delta, now) in enumerate(
+            zip(self._drifts, deltas, moved.drifts, strict=True)
+        ):
+            room = TOLERANCE * (before + delta) + _SMALLEST
+            if not abs(before - delta) - room <= now <= before + delta + room:
+                raise fault(
+                    step,
+                    f"tier {k} is reported {now:.4g} from its start, but it was {before:.4g} away "
+                    f"and moved by {delta:.4g}",
+                )
+        self._drifts = moved.drifts
+
+    def check_drifts(self, step: int, measured: Sequence[float]) -> None:
+        """Raise VerificationError unless the last report has the tiers' `measured` distances."""
+        for k, (shown, drift) in enumerate(zip(self._drifts, measured, strict=True)):
+            _check_equal(step, f"a distance of tier {k} from its start", shown, drift)
+
+    def _check_layers(self, step: int, moved: Movement, whole: float) -> None:
+        """The layers' changes make up that of all tiers, where only layers are adapted."""
+        layers = math.hypot(*moved.layer_deltas)
+        if self._is_all_in_layers or layers > whole:
+            _check_equal(step, "a change of all layers", layers, whole)
+
+
+def _check_equal(step: int, name: str, shown: float, measured: float) -> None:
+    is_close = math.isclose(shown, measured, rel_tol=TOLERANCE, abs_tol=_SMALLEST)
+    if math.isfinite(measured) and not is_close:
+        raise fault(step, f"{name} of {shown:.4g} is reported, but {measured:.4g} was measured")
