@@ -10,7 +10,7 @@ from pathlib import Path
 from app.cli.arguments import parse, training_config
 from app.cli.display_detection import has_display
 from app.cli.generate import generate
-from app.cli.interrupt import Interrupt
+from app.cli.interrupt import Interrupt, ending_in_order
 from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import OutputLost, drop_output, flush, note
 from app.core.config.presets import demo_config
@@ -38,9 +38,10 @@ def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_s
     try:
         try:
             arguments = parse(argv)
-            if arguments.self_test:
-                return self_test(arguments.self_test_json)
-            return _dispatch(arguments, open_window)
+            with ending_in_order():
+                if arguments.self_test:
+                    return self_test(arguments.self_test_json)
+                return _dispatch(arguments, open_window)
         finally:
             flush()
     except AppError as error:
@@ -50,6 +51,7 @@ def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_s
     except OutputLost as lost:
         return handle_lost_output(lost)
     except KeyboardInterrupt:
+        note("Interrupted.")
         return EXIT_INTERRUPTED
 
 

@@ -1,9 +1,33 @@
-"""Ctrl-C, SIGTERM and SIGHUP: ask the run to stop with a checkpoint."""
+"""Ctrl-C, SIGTERM and SIGHUP: a run stops with a checkpoint, any other command in order."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from app.cli.terminal import note
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does; a second one ends the
+    process. Under nohup SIGHUP stays ignored."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS[1:]}
+    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _raise_interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+def _raise_interrupt(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 class Interrupt:
@@ -12,7 +36,7 @@ class Interrupt:
     def __init__(self, has_progress: bool = False) -> None:
         self.has_progress = has_progress
         self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _SIGNALS:
             is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
             if not is_nohup:
                 signal.signal(number, self._handle)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +158,23 @@ def test_ctrl_c_ends_it_while_a_template_never_does(
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (130, "1 at work\n0 left\n"), ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_answer_says_so(run_dir: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "generate", "--run", "chatty", "--prompt", "Hi", "--json",
+         "--max-tokens", "32768", "--temperature", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Under nohup, or in a shell's background, it would be ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors.splitlines()[-1]) == (130, "Interrupted."), errors
+    assert "Traceback" not in errors
 
 
 def test_an_answer_that_nobody_reads_ends_quietly(run_dir: Path) -> None:
