@@ -14,6 +14,12 @@ from app.cli.help import add_help
 from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
 from app.cli.terminal import line, note
+from app.core.config.learning_methods import (
+    CLOCKS,
+    LEARN_AND_KEEP,
+    TIERS,
+    with_learning_method,
+)
 from app.core.config.presets import PRESETS, Preset, preset
 from app.core.config.serialization import load_toml, parse_tiers, with_settings
 from app.core.config.training_config import TrainingConfig
@@ -61,8 +67,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:
-    """Defaults, then the TOML file, then the preset, then the flags. Raises InputError."""
-    config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
+    """A new plan or the TOML file, then the preset, then the flags. Raises InputError."""
+    config = load_toml(arguments.config) if "config" in arguments else _new_plan(arguments)
     if "preset" in arguments:
         config = preset(arguments.preset).applied_to(config)
     settings = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
@@ -77,6 +83,15 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
     if config.data is None:
         raise InputError("No dataset is given.", "Add --data with a file or a folder.")
     return config.checked()
+
+
+def _new_plan(arguments: argparse.Namespace) -> TrainingConfig:
+    """Learn and keep, as in the window, unless the command line has tiers, clocks or a preset."""
+    own = (*TIERS, *CLOCKS, "tier_factors", "tier_pending", "preset")
+    config = TrainingConfig()
+    if any(name in arguments for name in own):
+        return config
+    return with_learning_method(config, LEARN_AND_KEEP)
 
 
 def _adapter_named(named: str) -> Path:
@@ -147,7 +162,10 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Train from the terminal. Flags win over the settings file."
+    parser.description = (
+        "Train from the terminal. Flags win over the settings file. Without tiers, clocks, preset "
+        "or settings file, a run learns and keeps (--preset learn-and-keep)."
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "presets:\n" + "\n".join(map(_preset_help, PRESETS))
     parser.add_argument(

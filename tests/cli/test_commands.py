@@ -13,8 +13,16 @@ from typing import Any
 
 import pytest
 
+from app.cli.arguments import parse, training_config
 from app.cli.commands import run
 from app.cli.progress import TerminalProgress
+from app.core.config.learning_methods import (
+    BY_TIERS,
+    JUST_LEARN,
+    LEARN_AND_KEEP,
+    LearningMethod,
+    learning_method,
+)
 from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, Event, RunFinished
 from app.library.run.manifest import read_manifest
@@ -114,7 +122,8 @@ def test_a_plan_that_can_t_be_is_refused_in_a_sentence(
 def test_train_without_json_says_what_moved(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
-    ended = nestling(*train_arguments(tiny_model, chat_file, tmp_path / "run"))
+    by_tiers = ("--tiers", "1,2,4", "--assign", "depth")
+    ended = nestling(*train_arguments(tiny_model, chat_file, tmp_path / "run"), *by_tiers)
     assert ended.returncode == 0, ended.stderr
     assert "tier 0: every step, layers 2–3" in ended.stdout
     assert "tier 1 moved" in ended.stdout
@@ -507,3 +516,27 @@ def test_a_share_that_makes_no_sense_is_refused(chat_file: Path) -> None:
         "nestling: The share of chats.jsonl must be above 0 and below 1, like 0.25 for a quarter; "
         "it is 2.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "method"),
+    [
+        ([], LEARN_AND_KEEP),
+        (["--learning-rate", "1e-4", "--steps", "9"], LEARN_AND_KEEP),
+        (["--tiers", "1,2,4"], BY_TIERS),
+        (["--assign", "rank"], BY_TIERS),
+        (["--slow-every", "0"], BY_TIERS),
+        (["--preset", "one-pace"], JUST_LEARN),
+    ],
+)
+def test_a_new_run_learns_and_keeps_unless_tiers_or_clocks_are_given(
+    flags: list[str], method: LearningMethod
+) -> None:
+    config = training_config(parse(["train", "--data", "rows.jsonl", *flags]))
+    assert learning_method(config) is method
+
+
+def test_a_settings_file_is_taken_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('data = "rows.jsonl"\n')
+    config = training_config(parse(["train", "--config", str(tmp_path / "run.toml")]))
+    assert learning_method(config) is BY_TIERS

@@ -1,5 +1,6 @@
 """The slow clock: lessons in what the base model knows, and that a lie about them stops the run."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
+from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_method
 from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
 from app.core.progress import drain
 from app.engine.batches.batches import Batch
@@ -288,3 +291,25 @@ def test_without_lessons_no_text_is_read(
 ) -> None:
     monkeypatch.setattr(slow_module, "open_general_text", None)
     assert len(steps(replace(config, slow_every=0))) == STEPS
+
+
+def test_a_model_that_reads_little_takes_passages_cut_to_its_window(
+    config: TrainingConfig, tiny_model: Path
+) -> None:
+    """Its tokens are bytes and it reads 128 of them: no chat of the general text fits."""
+    settings = with_learning_method(config, LEARN_AND_KEEP)
+    *events, end = train(replace(settings, slow_every=2, slow_text=None))
+    assert end.outcome == "finished"
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.clocks.slow_texts == 128
+    lessons = [e.base_kl for e in events if isinstance(e, StepFinished) and e.step % 2 == 0]
+    assert all(math.isfinite(kl) for kl in lessons)
+
+
+def test_a_text_of_ones_own_that_can_not_be_used_is_named(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
+    with pytest.raises(InputError, match=r"own\.jsonl can't be the slow clock's text"):
+        list(train(replace(config, slow_every=2, slow_text=path)))

@@ -3,6 +3,7 @@
 Knows no model. Rows that can't be trained on are reported; too few rows are an error.
 """
 
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +51,8 @@ class DataSettings:
     """The approximate number of rows that the first epoch of a large dataset begins with; 0:
     none.
     """
+    may_cut_all: bool = False
+    """Whether rows can be used of which every one is longer than `max_seq_length`."""
 
     @property
     def early(self) -> EarlyRows:
@@ -176,7 +179,8 @@ def rows_from_stores(
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     names = [dataset_name(dataset.files) for dataset in datasets]
     left = list(map(RemainingRows.of_run, names, trains))
-    if refusal := insufficient_rows_error(left, limit, settings.batch_size):
+    longest = sys.maxsize if settings.may_cut_all else limit
+    if refusal := insufficient_rows_error(left, longest, settings.batch_size):
         raise refusal
     if not settings.rows.leave_out_bad_rows:
         first, counts = count_by_kind(

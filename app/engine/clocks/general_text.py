@@ -1,8 +1,10 @@
 """General text as tokens: everyday rows of no task, by which a model is compared with its base."""
 
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
+from app.core.errors import InputError
 from app.core.events import Event
 from app.core.files.paths import general_text_file
 from app.data.files.dataset_files import find_files
@@ -22,8 +24,22 @@ def open_general_text(
     """The rows of `path`, or those that come with Nestling for one `use`: "lessons" or "meter".
 
     Of a chat the replies are what counts. Rows that this model's template refuses are left out.
-    Raises AppError where none can be used.
+    Where no chat can be used, passages take their place. Raises AppError where no row of `path`
+    can be used.
     """
+    if path is not None:
+        try:
+            return (yield from _opened(base, path))
+        except InputError as error:
+            problem = f"{path.name} can't be the slow clock's text: {error.message}"
+            raise InputError(problem, error.hint) from error
+    if base.tokenizer.has_chat_template:
+        with suppress(InputError):  # all are longer than the model reads, say
+            return (yield from _opened(base, general_text_file(use, is_chat=True)))
+    return (yield from _opened(base, general_text_file(use, is_chat=False)))
+
+
+def _opened(base: BaseModel, file: Path) -> Generator[Event, None, TokenView]:
     limits = base.limits
     rows = RowSettings(
         mask_prompt=True, leave_out_bad_rows=True, embedding_rows=limits.embedding_rows
@@ -33,7 +49,7 @@ def open_general_text(
         max_seq_length=limits.row_limit(MOST_TOKENS),
         batch_size=1,
         context_tokens=limits.context_tokens,
+        may_cut_all=True,
     )
-    file = path or general_text_file(use, is_chat=bool(base.tokenizer.has_chat_template))
     opening = open_data_stream(find_files(file), base.tokenizer, settings)
     return (yield from in_stage("Reading the general text", opening)).train
