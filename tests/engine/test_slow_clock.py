@@ -293,15 +293,13 @@ def test_without_lessons_no_text_is_read(
     assert len(steps(replace(config, slow_every=0))) == STEPS
 
 
-def test_a_model_that_reads_little_takes_passages_cut_to_its_window(
-    config: TrainingConfig, tiny_model: Path
-) -> None:
-    """Its tokens are bytes and it reads 128 of them: no chat of the general text fits."""
+def test_a_model_that_reads_little_takes_lessons_cut_to_its_window(config: TrainingConfig) -> None:
+    """Its tokens are bytes and it reads 128 of them: no text fits, some prompts are longer."""
     settings = with_learning_method(config, LEARN_AND_KEEP)
     *events, end = train(replace(settings, slow_every=2, slow_text=None))
     assert end.outcome == "finished"
     started = next(event for event in events if isinstance(event, RunStarted))
-    assert started.clocks.slow_texts == 128
+    assert 100 < started.clocks.slow_texts < 128
     lessons = [e.base_kl for e in events if isinstance(e, StepFinished) and e.step % 2 == 0]
     assert all(math.isfinite(kl) for kl in lessons)
 

@@ -34,7 +34,7 @@ def open_general_text(
             problem = f"{path.name} can't be the slow clock's text: {error.message}"
             raise InputError(problem, error.hint) from error
     if base.tokenizer.has_chat_template:
-        with suppress(InputError):  # all are longer than the model reads, say
+        with suppress(InputError):  # all prompts are longer than the model reads, say
             return (yield from _opened(base, general_text_file(use, is_chat=True)))
     return (yield from _opened(base, general_text_file(use, is_chat=False)))
 
