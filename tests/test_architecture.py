@@ -114,7 +114,7 @@ def test_only_the_terminal_s_own_modules_write_to_it() -> None:
     """There what comes from elsewhere is made harmless, and rich reads no markup."""
     own = {ROOT / "app" / "cli" / name for name in ("terminal.py", "bars.py")}
     offenders = [
-        f"{module.relative_to(ROOT)}:{node.lineno}"
+        f"{module.relative_to(ROOT)}: {ast.unparse(node)}"
         for module in sorted(set(MODULES) - own)
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if _writes_to_the_terminal(node)

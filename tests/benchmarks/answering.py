@@ -64,7 +64,9 @@ def make_ways(folder: Path) -> dict[str, Callable[[], str]]:
         learning_rate=1e-2, tiers=(TierConfig(1),),
     )  # fmt: skip
     adapter: Any = list(train(config))[-1]
-    tuned = replace(load_tuned_model(CheckpointRef(model, adapter.adapter_dir)), ends=frozenset())
+    tuned = replace(
+        load_tuned_model(CheckpointRef(model, adapter.adapter_dir)), stop_tokens=frozenset()
+    )
     base = load_base_model(model)
     theirs = load(str(model), adapter_path=str(adapter.adapter_dir))
     for tokenizer in (base.tokenizer, theirs[1]):

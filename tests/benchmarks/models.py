@@ -66,16 +66,16 @@ def window() -> None:
         return not nestling.background.is_busy
 
     def page_shown() -> None:
-        nestling.window.show_page(Place.MODELS)
+        nestling.window.show_place(Place.MODELS)
         until(lambda: page.list.models.rowCount() == MODELS)
         nestling.window.grab()
 
-    until(lambda: nestling.train.plots_place.plots is not None)
+    until(lambda: nestling.runs.opened.plots_place.plots is not None)
     for what, is_known in (("known", True), ("new", False)):
         taken = []
         for _ in range(3):
             until(is_at_rest)
-            nestling.window.show_page(Place.NEW_RUN)
+            nestling.window.show_place(Place.NEW_RUN)
             page.show_models(ListedModels((), 1))
             if not is_known:
                 (cache_dir() / INDEX_FILE).unlink(missing_ok=True)

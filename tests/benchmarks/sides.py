@@ -61,13 +61,15 @@ class Ours:
         *,
         recompute: bool = False,
         skip: bool = False,
+        fused_loss: bool = True,
     ) -> None:
         start = trainable_parameters(model)
         plan = make_plan(start, config_of(tuple(periods)))
         optimizer = TieredAdamW(plan, skip_pending=skip)
+        head = split_model(model) if fused_loss else None
         self.model, self.measured, self._step = model, Measured(), 0
         self.training = TrainingStep(
-            model, optimizer, optimizer.init(start), start, head=split_model(model),
+            model, optimizer, optimizer.init(start), start, head=head,
             recompute_layers=recompute,
         )  # fmt: skip
 

@@ -92,4 +92,4 @@ def _fields(text: str) -> set[str]:
 
 
 def _texts(compiled: bytes) -> dict[object, str]:
-    return {k: v for k, v in gettext.GNUTranslations(io.BytesIO(compiled))._catalog.items() if k}
+    return {k: v for k, v in gettext.GNUTranslations(io.BytesIO(compiled))._catalog.items() if k}  # type: ignore[attr-defined]

@@ -113,7 +113,9 @@ def test_the_others_are_what_they_are_without_the_costly_ones(model: Path, tmp_p
     mixed = [*asked[:5], "the costly one", *asked[5:9], "the costly one", *asked[9:]]
     data = opened(chats(tmp_path, *mixed), model, LEAVING_OUT)
     assert data.left_out_count == 2
-    assert [row.tokens for row in data.train] == [row.tokens for row in good.train]
+    assert [data.train[n].tokens for n in range(len(data.train))] == [
+        good.train[n].tokens for n in range(len(good.train))
+    ]
 
 
 def test_a_costly_question_is_refused(model: Path) -> None:

@@ -56,7 +56,7 @@ def tokenize_all(tmp_path):
         rows = RowSettings(True, leave_out_bad_rows=leave_out_bad_rows)
         return files, tokenizer, DataSettings(rows, max_seq_length, batch_size)
 
-    tokenize_all.given = given
+    tokenize_all.given = given  # type: ignore[attr-defined]
     return tokenize_all
 
 

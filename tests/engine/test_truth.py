@@ -141,14 +141,14 @@ def with_other(**settings: Any) -> Lie:
 
     def lie(patch: pytest.MonkeyPatch) -> None:
         step = TieredAdamW.step
-        patch.setattr(TieredAdamW, "step", lambda self, *a: step(replace(self, **settings), *a))
+        patch.setattr(TieredAdamW, "step", lambda self, *a: step(replace(self, **settings), *a))  # type: ignore[call-arg]
 
     return lie
 
 
 def rate_times_10_in_the_optimizer(patch: pytest.MonkeyPatch) -> None:
     adamw = TieredAdamW._adamw
-    patch.setattr(TieredAdamW, "_adamw", lambda self, *a: adamw(self, *a[:-1], 10 * a[-1]))
+    patch.setattr(TieredAdamW, "_adamw", lambda self, *a: adamw(self, *a[:-1], 10 * a[-1]))  # type: ignore[call-arg]
 
 
 def rate_times_10_in_the_schedule(patch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_what_is_cut_is_struck_through(nestling: Nestling, many: Path, qtbot: Qt
     assert [count > 0 for count in cut] == [True, False, False, False, False]
     block, struck, plain = page.document().begin(), "", ""
     while block.isValid():
-        for piece in block:
+        for piece in block:  # type: ignore[attr-defined]
             fragment = piece.fragment()
             if fragment.charFormat().fontStrikeOut():
                 struck += fragment.text()

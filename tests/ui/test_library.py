@@ -145,7 +145,7 @@ def test_a_run_that_is_not_ours_is_not_called_running(outcome: str, told: str) -
     model.show_runs([summary("one", outcome=outcome)])
     state = model.index(0, STATE_COLUMN)
     assert model.data(state) == told
-    assert model.data(state, Qt.ItemDataRole.ForegroundRole).isValid()
+    assert model.data(state, Qt.ItemDataRole.ForegroundRole).isValid()  # type: ignore[attr-defined]
 
 
 def test_the_run_in_progress_is_listed_as_it_stands(
@@ -213,7 +213,7 @@ def test_a_run_with_a_problem_is_marked_in_its_row(qapp: QApplication) -> None:
         for row in range(2)
     }
     assert marks["a"] is None
-    assert not marks["b"].isNull()
+    assert not marks["b"].isNull()  # type: ignore[attr-defined]
 
 
 def test_values_of_any_length_stretch_no_row(page: RunsView) -> None:
