@@ -178,7 +178,7 @@ class Text:
                 self._add(event)
             case AnswerEnded():
                 self._end(event)
-            case LogitsCompared():  # told when the answers are written
+            case LogitsCompared():  # printed after the answers
                 self._comparison = logits_sentence(event)
             case AnswersCompared():
                 note(self._comparison)

@@ -49,7 +49,7 @@ class SavedQueue:
 
 
 def read_queue(path: Path) -> SavedQueue:
-    """A damaged file is put aside, under another name, and InputError says so."""
+    """A damaged file is renamed; the InputError names it."""
     try:
         text = read_regular(path, MAX_BYTES, follow_links=True).decode()
     except FileNotFoundError:

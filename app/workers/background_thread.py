@@ -133,5 +133,5 @@ class BackgroundThread(QObject):
 def _outcome(task_id: int, work: Callable[[], object]) -> _Ended:
     try:
         return _Ended(task_id, work(), None)
-    except Exception as error:  # the thread's boundary: told as text
+    except Exception as error:  # the thread's boundary: errors leave it as text
         return _Ended(task_id, None, failure_of(error))

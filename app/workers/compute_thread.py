@@ -1,7 +1,7 @@
 """The one thread that MLX runs on, and its interface in the GUI thread.
 
-Runs jobs from a queue in order. Knows nothing of what they do, only that MLX wants to be told when
-its thread ends.
+Runs jobs from a queue in order. Knows nothing of their work, except that MLX needs a call when its
+thread ends.
 """
 
 import os

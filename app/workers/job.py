@@ -134,7 +134,7 @@ class Job(Generic[T]):
                 _close(work)
         except StoppedEarly:
             pass
-        except BaseException as error:  # the thread's boundary: nothing may pass, all is told
+        except BaseException as error:  # the thread's boundary: every error becomes a Failure
             return JobEnded(self.id, "failed", failure_of(error))
         return JobEnded(self.id, "cancelled" if self.should_stop() else "finished")
 

@@ -348,7 +348,7 @@ def test_a_reply_that_can_not_be_told_from_its_prompt_is_named(tokenizer_with, t
     problem = tokenize(chat("hello", "hello", line=2), tokenizer_with(template), True)
     assert str(problem) == (
         "line 2: the model's chat template renders the prompt differently once the reply "
-        "follows, so the reply can't be told from it"
+        "follows, so the reply can't be distinguished from it"
     )
 
 

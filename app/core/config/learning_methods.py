@@ -1,6 +1,6 @@
 """The learning method of a plan: three named choices over clocks and tiers.
 
-A line says what was measured only where the README says so.
+A line gives a measured result only where the README has it.
 """
 
 from dataclasses import dataclass, replace

@@ -23,7 +23,7 @@ _LOOKS_AT_NOTHING = 50
 class StoppedEarly(BaseException):
     """A stop was asked for before there was anything to keep.
 
-    No Exception: whoever calls foreign code takes any of those for a fault of that code.
+    No Exception: callers of foreign code take any of those for a fault of that code.
     """
 
 
@@ -181,7 +181,7 @@ def _interrupt_at_a_line(thread: int, region: _Region, error: type[BaseException
 
 
 _TOOL = 4
-"""One of the numbers that Python leaves to whoever watches."""
+"""One of the tool identifiers that Python leaves free."""
 _LOOKS_AT_LINES = 2
 
 

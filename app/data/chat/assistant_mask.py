@@ -194,7 +194,7 @@ class AssistantMaskFinder:
         if start is None or start >= len(whole):
             raise TemplateError(
                 "the model's chat template renders the prompt differently once the reply "
-                "follows, so the reply can't be told from it"
+                "follows, so the reply can't be distinguished from it"
             )
         if self._always_prompts is None:
             self._always_prompts = render(len(messages), True) == whole

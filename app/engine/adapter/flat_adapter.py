@@ -33,7 +33,7 @@ class FlatAdapter:
         self._dtype = dtype
         if dtype is None:
             return
-        # Only told apart by shape and dtype; never computed.
+        # Only their shapes and dtypes count; they are never computed.
         self._forms = {path: mx.zeros(array.shape, dtype) for path, array in parameters.items()}
         scales = {path: mx.full(parameters[path].shape, self._scale(path)) for path in parameters}
         self._scales = [plan.flatten(tier, scales) for tier in range(len(plan.tiers))]
@@ -50,10 +50,10 @@ class FlatAdapter:
 
     @contextmanager
     def applied(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
-        """Inside, the model's layers take what is made of the tiers' `vectors`, told by path.
+        """Inside, the model's layers use parameters made of the tiers' `vectors`; yields them by path.
 
-        Where nothing is made ready, they take what the model holds. Afterwards the model holds
-        what it held, and no placeholders of tracing.
+        Without prepared views, the layers use the model's own parameters. Afterwards the model has
+        its own parameters again, and no tracers.
         """
         parameters = read_parameters(self._model, self._paths)
         arrays = parameters if self._dtype is None else self._arrays(vectors, self._dtype)

@@ -64,7 +64,7 @@ def _skip_layers(model: LanguageModel, stack: ExitStack) -> int:
 
 
 def _kinds(model: LanguageModel, path: str) -> list[list[int]]:
-    """Layers that are built alike and told to do the same: not one with a window, one without."""
+    """Layers of one structure and configuration: a layer with a window differs from one without."""
     layers = get_module(model, path)
     kinds: dict[object, list[int]] = {}
     for number, alike in enumerate(layer_kinds(model, path)):
