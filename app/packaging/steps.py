@@ -85,8 +85,8 @@ def large_parts(sizes: dict[str, int]) -> list[str]:
         known = [part for part in LARGE_PARTS if name.startswith(part)]
         if not known:
             raise StepFailed(
-                f"{name} has {size / 1e6:.0f} MB; give its reason in contents.LARGE_PARTS, or "
-                "leave it out."
+                f"{name} has {size / 1e6:.0f} MB; give its reason in bundle_contents.LARGE_PARTS, "
+                "or leave it out."
             )
         found.append(f"{name} {size / 1e6:.0f} ({LARGE_PARTS[max(known, key=len)]})")
     return found

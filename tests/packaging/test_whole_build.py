@@ -65,8 +65,10 @@ def copy_of_links(built: Path, folder: Path) -> Path:
     return Path(shutil.copytree(built, folder / "nestling", symlinks=True, copy_function=os.link))
 
 
-def snapshot(folder: Path) -> dict[str, int]:
-    return {str(path): path.lstat().st_size for path in sorted(folder.rglob("*"))}
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of each file and folder; as root, nothing else keeps a program from writing."""
+    found = {str(path): path.lstat() for path in sorted(folder.rglob("*"))}
+    return {path: (facts.st_size, facts.st_mtime_ns) for path, facts in found.items()}
 
 
 def run(program: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +108,20 @@ def test_the_license_text_of_everything_in_it_is_there(built: Path) -> None:
     assert names | {"nestling", "python", "pyinstaller", "shiboken6", "safetensors", "jinja2"} <= {
         title.lower().replace("-", "_") for title in titles
     }
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="Debian's packages alone")
+def test_every_library_of_this_system_in_it_is_acknowledged(built: Path) -> None:
+    titles = set(re.findall(r"={80}\n(.+)\n={80}", (built / "_internal/licenses.txt").read_text()))
+    files = built.joinpath("_internal").glob("lib*.so*")
+    names = {file.name for file in files if not file.is_symlink()}
+    assert {"libcrypto.so.3", "libxcb-cursor.so.0"} <= names
+    assert not {name for name in names if name.startswith(("libcuda", "libreadline"))}
+    for name in names:
+        if not name.startswith("libpython"):
+            command = ["dpkg-query", "--search", f"*/{name}"]
+            listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            assert {line.split(":")[0] for line in listed.splitlines()} & titles, name
 
 
 def test_a_start_that_fails_shows_a_dialog_and_is_described_in_a_file(
