@@ -36,8 +36,8 @@ _PYTHON = re.compile(r"(lib)?python[\d.]*(\.|$)", re.IGNORECASE)
 
 def system_libraries(entries: Iterable[Entry], made: Path) -> list[Entry]:
     """Those that no wheel and no Python brings, and that were not made for the bundle in `made`."""
-    paths = (sysconfig.get_path(name) for name in ("purelib", "platlib", "platstdlib"))
-    own = tuple(os.path.realpath(path) + os.sep for path in (*paths, made))
+    installed = (sysconfig.get_paths()[name] for name in ("purelib", "platlib", "platstdlib"))
+    own = tuple(os.path.realpath(path) + os.sep for path in (*installed, str(made)))
     return [
         entry
         for entry in entries
