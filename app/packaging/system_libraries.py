@@ -28,7 +28,7 @@ names: their project, and its file of resources/licenses."""
 
 _DOCUMENTS, _COMMON = Path("/usr/share/doc"), Path("/usr/share/common-licenses")
 """Where Debian has the license of each package, and the texts that many of them name."""
-_COMMON_NAME = re.compile(rf"{_COMMON}/([A-Za-z]+(?:-\d+(?:\.\d+)*)?)")
+_COMMON_NAME = re.compile(rf"{_COMMON}/([A-Za-z0-9]+(?:-\d+(?:\.\d+)*)?)")
 _KEG = re.compile(r".*/Cellar/([^/]+/[^/]+)")
 """The folder of a package of Homebrew."""
 _PYTHON = re.compile(r"(lib)?python[\d.]*(\.|$)", re.IGNORECASE)
@@ -88,8 +88,8 @@ def library_licenses(libraries: Iterable[Entry]) -> list[Part]:
             )
         parts.setdefault(*found)
     named = _COMMON_NAME.findall("".join(text for texts in parts.values() for text in texts))
-    common = [(name, [_read(_COMMON / name)]) for name in sorted(set(named))]
-    return [*sorted(parts.items()), *common]
+    common = sorted(name for name in set(named) if (_COMMON / name).is_file())
+    return [*sorted(parts.items()), *((name, [_read(_COMMON / name)]) for name in common)]
 
 
 def _debian_packages(paths: Iterable[str]) -> dict[str, str]:
