@@ -161,7 +161,10 @@ def _mlx_problems(bundle: Path, files: list[Path]) -> Iterator[str]:
     libraries = [path for path in files if path.name == "libmlx.dylib"]
     if len(libraries) != 1:
         yield f"There are {len(libraries)} files libmlx.dylib; two in one process abort it."
-    for core in (path for path in files if path.name.startswith("core.") and _is_mlx(path)):
+    cores = [path for path in files if path.name.startswith("core.") and _is_mlx(path)]
+    if not cores:
+        yield "mlx.core is missing."
+    for core in cores:
         for name in (one for one in read_mach_o(core).libraries if one.endswith("libmlx.dylib")):
             for place in candidates(bundle, read_mach_o(core), name):
                 if place.exists():

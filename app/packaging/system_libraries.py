@@ -88,8 +88,8 @@ def library_licenses(libraries: Iterable[Entry]) -> list[Part]:
             )
         parts.setdefault(*found)
     named = _COMMON_NAME.findall("".join(text for texts in parts.values() for text in texts))
-    common = sorted(name for name in set(named) if (_COMMON / name).is_file())
-    return [*sorted(parts.items()), *((name, [_read(_COMMON / name)]) for name in common)]
+    common = sorted({(_COMMON / name).resolve() for name in named})  # GPL is GPL-3
+    return [*sorted(parts.items()), *((one.name, [_read(one)]) for one in common if one.is_file())]
 
 
 def _debian_packages(paths: Iterable[str]) -> dict[str, str]:
