@@ -13,7 +13,7 @@ from app.core.files.disks import ensure_own_folder
 from app.core.files.json_files import write_json_atomic
 from app.core.files.parsing import parse_json, typed
 from app.core.files.paths import home_dir
-from app.core.files.untrusted_files import read_regular
+from app.core.files.untrusted_files import read_head, read_regular
 
 KEPT = 500
 """Files; the oldest mappings are forgotten first."""
@@ -67,8 +67,7 @@ def _entries() -> list[_Entry]:
 def _content(path: Path) -> str:
     """A digest of a file's size and beginning; empty where it can't be read."""
     try:
-        with path.open("rb") as file:
-            head = file.read(_HASHED_BYTES)
+        head = read_head(path, _HASHED_BYTES, follow_links=True)
         size = path.stat().st_size
     except OSError:
         return ""

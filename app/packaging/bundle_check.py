@@ -14,6 +14,7 @@ from app.core.system.metal_shaders import shader_target
 from app.packaging.bundle_contents import KEPT_QT_PLUGINS
 from app.packaging.info_plist import IMPORTED_TYPES, MINIMUM_SYSTEM, SYSTEM_TYPES, info_plist
 from app.packaging.mach_o import MachO, as_numbers, is_mach_o, read_mach_o
+from app.self_test.component_checks import SHIPPED
 
 BUDGET_BYTES = 400_000_000
 PYTHON_BYTES = 36_000_000
@@ -21,9 +22,7 @@ PYTHON_BYTES = 36_000_000
 REQUIRED = (
     "Contents/MacOS/Nestling", "Contents/Resources/nestling.icns",
     "Contents/Resources/commit.txt", f"Contents/Resources/{LICENSES_FILE}",
-    "Contents/Resources/resources/starter/model/model.safetensors",
-    "Contents/Resources/resources/starter/sample/train.jsonl",
-    "Contents/Resources/resources/general/lessons/chats.jsonl",
+    *(f"Contents/Resources/resources/{name}" for name in SHIPPED),
     "Contents/Resources/mlx/lib/mlx.metallib", "Contents/Frameworks/mlx/lib/libmlx.dylib",
     "Contents/Frameworks/PySide6/Qt/plugins/platforms/libqcocoa.dylib",
     "Contents/Frameworks/PySide6/Qt/plugins/platforms/libqoffscreen.dylib",
@@ -162,7 +161,10 @@ def _mlx_problems(bundle: Path, files: list[Path]) -> Iterator[str]:
     libraries = [path for path in files if path.name == "libmlx.dylib"]
     if len(libraries) != 1:
         yield f"There are {len(libraries)} files libmlx.dylib; two in one process abort it."
-    for core in (path for path in files if path.name.startswith("core.") and _is_mlx(path)):
+    cores = [path for path in files if path.name.startswith("core.") and _is_mlx(path)]
+    if not cores:
+        yield "mlx.core is missing."
+    for core in cores:
         for name in (one for one in read_mach_o(core).libraries if one.endswith("libmlx.dylib")):
             for place in candidates(bundle, read_mach_o(core), name):
                 if place.exists():

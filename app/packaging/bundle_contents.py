@@ -42,6 +42,8 @@ EXCLUDED_MODULES = (
     "scipy", "sklearn", "numba", "OpenGL", "cupy", "lm_eval", "gradio", "fastapi", "uvicorn",
     # Downloads; the app never downloads.
     "hf_xet",
+    # Editing lines in a terminal, which the app leaves to the terminal; GNU's is under the GPL.
+    "readline", "curses",
     # Other toolkits, and development.
     "tkinter", "sqlite3", "_testcapi", "_testinternalcapi", "_ctypes_test", "PyQt5", "PyQt6",
     "PySide2", "pytest", "setuptools", "pip", "wheel", "mypy",
@@ -118,8 +120,6 @@ _DROPPED = (
     r"pyqtgraph/(examples|opengl|jupyter)/",
     r"pyqtgraph/.*/(tests?)/",
     r"(google|sentencepiece)/.*\.proto$",
-    # Of Qt's theme for GTK, which is left out.
-    r"^lib(cairo|cairo-gobject|pango|gdk_pixbuf|gtk|gdk|atk|epoxy|gio|gmodule)[-.\w]*\.so",
 )
 _DROPPED_PATTERN = re.compile("|".join(f"(?:{pattern})" for pattern in _DROPPED))
 _QT_LIBRARY = re.compile(r"PySide6/Qt/lib/(?:libQt6(?P<linux>\w+)\.so|Qt(?P<mac>\w+)\.framework)")

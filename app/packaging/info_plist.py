@@ -41,6 +41,7 @@ _FOLDERS = {
     "Downloads": "Nestling reads the datasets and models that you open from there.",
     "Desktop": "Nestling reads the datasets and models that you open from there.",
     "RemovableVolumes": "Nestling reads datasets and models from the disks that you choose.",
+    "NetworkVolumes": "Nestling reads datasets and models from the disks that you choose.",
 }
 
 

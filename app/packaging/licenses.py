@@ -1,10 +1,9 @@
-"""The license texts of everything in the bundle, collected from the build environment's metadata.
+"""The license texts of everything in the bundle, collected from what was installed to build it.
 
-Knows distributions and their files; a distribution without a text ends the build.
+A distribution, or a library of the building computer, without a text ends the build.
 """
 
 import os
-import re
 import sysconfig
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distribution, distributions
@@ -12,8 +11,13 @@ from pathlib import Path
 
 from app.core.system.bundle import LICENSES_FILE
 from app.packaging.bundle_contents import ROOT
-
-Entry = tuple[str, str, str]
+from app.packaging.system_libraries import (
+    LICENSE_NAME,
+    Entry,
+    Part,
+    library_licenses,
+    system_libraries,
+)
 
 STANDARD_TEXTS = {
     "PySide6_Essentials": ("LGPL-3.0.txt", "GPL-3.0.txt"),
@@ -30,7 +34,6 @@ NOTES = {
 ALWAYS = ("pyinstaller",)
 """Its boot loader starts the program; no entry of the analysis names it."""
 
-_TEXT = re.compile(r"(?<![a-z])(licen[cs]es?|copying|notice|authors)(?![a-z])[^/]*$", re.IGNORECASE)
 _CODE = (".py", ".pyc", ".pyi")
 _LINKS = ("homepage", "repository", "source", "source code", "code", "github")
 _RULE = "=" * 80
@@ -39,14 +42,15 @@ _RULE = "=" * 80
 def licenses_entry(made: Path, *contents: Iterable[Entry]) -> Entry:
     """The bundle's entry for the file of texts, which is written to the folder `made`.
 
-    Raises SystemExit if a distribution in `contents` has no text.
+    Raises SystemExit if a distribution or a library in `contents` has no text.
     """
-    sources = {os.path.realpath(source) for part in contents for _, source, _ in part if source}
-    found = bundled_distributions(sources)
+    entries = [entry for part in contents for entry in part]
+    found = bundled_distributions({os.path.realpath(source) for _, source, _ in entries if source})
     if problems := list(license_problems(found)):
         raise SystemExit("\n".join(problems))
+    libraries = library_licenses(system_libraries(entries, made))
     path = made / LICENSES_FILE
-    path.write_text(document(found), encoding="utf-8")
+    path.write_text(document(found, libraries), encoding="utf-8")
     return LICENSES_FILE, str(path), "DATA"
 
 
@@ -62,12 +66,13 @@ def _files(one: Distribution) -> Iterator[str]:
     return (os.path.normpath(os.path.join(folder, file)) for file in one.files or ())
 
 
-def document(found: Iterable[Distribution]) -> str:
-    """Nestling's own license, Python's, and those of the distributions, with their texts."""
+def document(found: Iterable[Distribution], libraries: Iterable[Part] = ()) -> str:
+    """Nestling's own license, Python's, and those of distributions and libraries, with texts."""
     parts = [
         _part("Nestling", "", [(ROOT / "LICENSE").read_text(encoding="utf-8")]),
         _part("Python", "", [python_text()]),
         *(_part(f"{one.name} {one.version}", _summary(one), texts(one)) for one in found),
+        *(_part(title, "", texts) for title, texts in libraries),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -92,7 +97,7 @@ def license_problems(found: Iterable[Distribution]) -> Iterator[str]:
 
 def texts(one: Distribution) -> list[str]:
     """Every license text of a distribution, in its wheel or, failing that, the project's copy."""
-    names = [file for file in one.files or () if _TEXT.search(str(file))]
+    names = [file for file in one.files or () if LICENSE_NAME.search(str(file))]
     paths = [Path(str(one.locate_file(name))) for name in names if name.suffix not in _CODE]
     paths = [path for path in paths if path.is_file()]
     if not paths:

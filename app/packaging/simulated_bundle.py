@@ -6,7 +6,7 @@ believe that it is on a Mac.
 """
 
 import ast
-import importlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -41,9 +41,13 @@ def simulate(linux_contents: Path, site: Path, output: Path) -> Path:
     return _bundled(entries, site, output)
 
 
-def tools_there() -> bool:
-    """Whether LLVM's tools for Mach-O files are installed."""
-    return all(_tool(*tool) for tool in _TOOLS.values())
+def why_not() -> str:
+    """What is missing here for making the bundle; empty where all is there."""
+    if not all(_tool(*tool) for tool in _TOOLS.values()):
+        return "llvm-lipo and llvm-install-name-tool are not installed"
+    if importlib.util.find_spec("PyInstaller") is None:
+        return "PyInstaller is not installed; use the Python that built the app"
+    return ""
 
 
 def _tool(name: str, version: int) -> str | None:
@@ -51,19 +55,27 @@ def _tool(name: str, version: int) -> str | None:
 
 
 def _translated(linux: list[Entry], site: Path) -> Iterator[Entry]:
-    """The entries of the Linux build with the Mac's files; those of Linux alone fall out."""
+    """The entries of the Linux build with the Mac's files; libraries of Linux alone fall out.
+
+    Raises SystemExit for a module that the Mac's wheels lack, and for a build of other packages
+    than those here.
+    """
     here = bundle_contents.package_folder("mlx").parent
     for destination, source, kind in linux:
         if kind in ("SYMLINK", "EXECUTABLE") or "/lib-dynload/" in source:
             continue
         path = Path(source)
         if not path.is_relative_to(here):
+            if kind == "EXTENSION":
+                raise SystemExit(f"{source} is not of {here}; use the Python that built the app.")
             if kind == "DATA":
                 yield destination, source, kind
             continue
         name = _mac_name(str(path.relative_to(here)))
         if (site / name).is_file():
             yield _mac_name(destination), str(site / name), kind
+        elif kind == "EXTENSION":
+            raise SystemExit(f"The wheels for a Mac have no {name}.")
     mlx = site / "mlx" / "lib"
     yield "mlx/lib/mlx.metallib", str(mlx / "mlx.metallib"), "DATA"
     for library in sorted(mlx.glob("*.dylib")):

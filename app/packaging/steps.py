@@ -85,8 +85,8 @@ def large_parts(sizes: dict[str, int]) -> list[str]:
         known = [part for part in LARGE_PARTS if name.startswith(part)]
         if not known:
             raise StepFailed(
-                f"{name} has {size / 1e6:.0f} MB; give its reason in contents.LARGE_PARTS, or "
-                "leave it out."
+                f"{name} has {size / 1e6:.0f} MB; give its reason in bundle_contents.LARGE_PARTS, "
+                "or leave it out."
             )
         found.append(f"{name} {size / 1e6:.0f} ({LARGE_PARTS[max(known, key=len)]})")
     return found
@@ -143,8 +143,8 @@ def check_mac(report: Report, work: Path) -> None:
     report.step("their libraries", lambda: _sound(mac_wheels.site_problems(site)))
     report.step("their licenses", lambda: _sound(_license_problems(site)))
     toc = work / "pyinstaller" / "build_macos" / "COLLECT-00.toc"
-    if not simulated_bundle.tools_there():
-        report.skip("simulated bundle", "llvm-lipo and llvm-install-name-tool are not installed")
+    if why_not := simulated_bundle.why_not():
+        report.skip("simulated bundle", why_not)
     elif not toc.is_file():
         report.skip("simulated bundle", f"{toc} is missing; run build first")
     else:
@@ -189,9 +189,5 @@ def _sound(problems: Iterable[str]) -> str:
 def _simulated(toc: Path, site: Path, made: Path) -> str:
     shutil.rmtree(made, ignore_errors=True)
     # In a process of its own, which believes to be on a Mac.
-    env.run(
-        [sys.executable, "-m", "app.packaging.simulated_bundle", toc, site,
-         made],
-        cwd=ROOT,
-    )  # fmt: skip
+    env.run([sys.executable, "-m", "app.packaging.simulated_bundle", toc, site, made], cwd=ROOT)
     return str(made / "Nestling.app")

@@ -9,17 +9,35 @@ from app.core.system.bundle import bundle_dir
 from app.core.system.version import package_version, version_line
 
 PACKAGES = ("mlx-lm", "transformers", "numpy", "pyarrow", "PySide6-Essentials", "pyqtgraph")
-SHIPPED = (
-    "icon/nestling.svg", "style/check-light.svg", "starter/retention.jsonl",
-    "starter/sample/train.jsonl", "starter/sample/valid.jsonl", "starter/sample/new_facts.jsonl",
-    "starter/model/config.json", "starter/model/model.safetensors",
-    "starter/model/tokenizer.json", "starter/model/tokenizer_config.json",
-    "general/lessons/chats.jsonl", "general/lessons/passages.jsonl",
-    "general/meter/chats.jsonl", "general/meter/passages.jsonl",
-    "guide/1-first-run.md", "guide/2-your-own-data.md", "guide/3-your-own-model.md",
-    "guide/4-how-it-learns.md", "guide/5-reading-the-plots.md",
-    "guide/6-trying-and-exporting.md", "guide/7-when-something-goes-wrong.md",
+SHIPPED = tuple(
+    f"{folder}/{name}"
+    for folder, names in (
+        ("icon", ("nestling.svg",)),
+        ("style", (
+            "check-dark.svg", "check-light.svg", "chevron-dark.svg", "chevron-light.svg",
+            "chevron-up-dark.svg", "chevron-up-light.svg",
+        )),
+        ("starter", ("rehearsal.jsonl", "retention.jsonl")),
+        ("starter/sample", ("new_facts.jsonl", "train.jsonl", "valid.jsonl")),
+        ("starter/model", (
+            "README.md", "config.json", "model.safetensors", "tokenizer.json",
+            "tokenizer_config.json",
+        )),
+        ("general/lessons", ("chats.jsonl", "passages.jsonl")),
+        ("general/meter", ("chats.jsonl", "known_questions.jsonl", "passages.jsonl")),
+        ("guide", (
+            "1-first-run.md", "2-your-own-data.md", "3-your-own-model.md", "4-how-it-learns.md",
+            "5-reading-the-plots.md", "6-trying-and-exporting.md",
+            "7-when-something-goes-wrong.md",
+        )),
+        ("reference", (
+            "clocks.md", "datasets.md", "inside.md", "library.md", "playground.md",
+            "several-macs.md", "terminal.md", "training.md",
+        )),
+    )
+    for name in names
 )  # fmt: skip
+"""Every file of `resources` in an install or a bundle."""
 QUESTION, REPLY = "Grüße?", "Naïve café."
 
 

@@ -10,6 +10,8 @@ from types import FrameType
 
 import pytest
 
+from app.core.config.serialization import load_toml
+from app.core.config.study import load_study
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.paths import cache_dir, home_dir
@@ -96,6 +98,16 @@ def test_what_is_no_file_is_passed_over_or_told(
         except AppError as error:
             assert "\n" not in str(error)  # noqa: PT017
     assert read_label(run_dir) == RunLabel("Cats")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_dropped_and_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+    dropped = tmp_path / "a.toml"
+    put(kind, dropped)
+    assert remembered_columns(dropped) is None
+    for read in (load_toml, load_study):
+        with pytest.raises(InputError, match="can't be read: "):
+            read(dropped)
 
 
 @pytest.fixture(scope="module")

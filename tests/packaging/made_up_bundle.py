@@ -8,6 +8,7 @@ from typing import Any
 
 from app import __version__
 from app.packaging.info_plist import BUNDLE_ID, info_plist
+from app.self_test.component_checks import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 ARM64, X86_64 = 0x0100000C, 0x01000007
@@ -56,9 +57,8 @@ def make_bundle(folder: Path) -> Path:
     shutil.copy(ROOT / "resources" / "icon" / "nestling.icns", data)
     write(data / "commit.txt", b"0123456789\n")
     write(data / "licenses.txt", b"x")
-    write(data / "resources" / "starter" / "model" / "model.safetensors", b"x")
-    write(data / "resources" / "starter" / "sample" / "train.jsonl", b"x")
-    write(data / "resources" / "general" / "lessons" / "chats.jsonl", b"x")
+    for name in SHIPPED:
+        write(data / "resources" / name, b"x")
     write(data / "mlx" / "lib" / "mlx.metallib", metallib())
     write(code / "mlx" / "lib" / "libmlx.dylib", mach_o())
     (code / "mlx" / "lib" / "mlx.metallib").symlink_to("../../../Resources/mlx/lib/mlx.metallib")

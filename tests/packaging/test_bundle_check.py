@@ -85,6 +85,7 @@ FAULTS = {
         _rewrite(CODE / "PySide6/Qt/plugins/imageformats/libqpdf.dylib", mach_o()),
         "the Qt plugin qpdf is not needed",
     ),
+    "no extension": (_remove(CORE), "mlx.core is missing"),
     "two libraries": (_copy_library, "There are 2 files libmlx.dylib"),
     "shaders elsewhere": (_lose_shaders, "holds libmlx.dylib and no mlx.metallib"),
     "newer shaders": (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.packaging import bundle_contents
+from app.self_test.component_checks import SHIPPED
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -106,9 +107,7 @@ def test_a_link_goes_with_the_file_that_it_leads_to() -> None:
     assert bundle_contents.without_dropped([qml, core, inner]) == [core]
 
 
-def test_the_starter_and_the_icon_are_shipped_and_the_scripts_that_make_them_are_not() -> None:
+def test_what_is_shipped_is_what_the_self_test_looks_for_without_scripts() -> None:
     shipped = {f"{folder}/{Path(path).name}" for path, folder in bundle_contents.resources()}
-    assert "resources/starter/model/model.safetensors" in shipped
-    assert "resources/starter/sample/train.jsonl" in shipped
-    assert "resources/icon/nestling.svg" in shipped
+    assert shipped == {f"resources/{name}" for name in SHIPPED}
     assert not [name for name in shipped if name.endswith((".py", ".pyc"))]

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.files.paths import runs_dir
+from app.library.run.layout import ADAPTER_FILES, NEEDED_FILES
 from app.ui.state.places import Place
 from app.ui.system.qt_application import NestlingApplication
 
@@ -65,16 +66,20 @@ def test_an_event_without_a_file_is_not_taken(qapp_as_started: NestlingApplicati
     assert qapp_as_started._waiting == []
 
 
-def test_a_model_folder_and_settings_reach_the_train_page(
+@pytest.mark.parametrize("name", ["", "config.json", "tokenizer.json", "model.safetensors"])
+def test_a_model_and_settings_reach_the_train_page(
     qapp_as_started: NestlingApplication, nestling: Nestling, tiny_model: Path, tmp_path: Path,
-    qtbot: QtBot,
+    qtbot: QtBot, name: str,
 ) -> None:  # fmt: skip
     model = tmp_path / "other-model"
     shutil.copytree(tiny_model, model)
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    open_from_finder(qapp_as_started, model)
+    nestling.window.show_place(Place.DATA)
+    open_from_finder(qapp_as_started, model / name)
     qtbot.waitUntil(lambda: nestling.state.config.model == model)
+    assert nestling.window.place is Place.NEW_RUN
+    nestling.window.show_place(Place.DATA)
     settings = tmp_path / "run.toml"
     settings.write_text("steps = 77\n")
     wire(qapp_as_started, nestling)
@@ -96,7 +101,7 @@ def test_a_run_opens_in_the_library(
     assert nestling.window.place is Place.RUNS
 
 
-@pytest.mark.parametrize("name", ["", "adapters.safetensors"])
+@pytest.mark.parametrize("name", ["", *NEEDED_FILES])
 def test_a_checkpoint_opens_on_the_try_page(
     qapp_as_started: NestlingApplication, nestling: Nestling, make_run: Callable[..., Path],
     qtbot: QtBot, name: str,
@@ -110,12 +115,15 @@ def test_a_checkpoint_opens_on_the_try_page(
     assert nestling.window.place is Place.PLAYGROUND
 
 
+@pytest.mark.parametrize("name", ADAPTER_FILES)
 def test_an_adapter_outside_any_run_is_named(
-    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot
-) -> None:
-    (tmp_path / "adapters.safetensors").write_text("")
+    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot,
+    name: str,
+) -> None:  # fmt: skip
+    for file in ADAPTER_FILES:
+        (tmp_path / file).write_text("")
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    open_from_finder(qapp_as_started, tmp_path / "adapters.safetensors")
+    open_from_finder(qapp_as_started, tmp_path / name)
     qtbot.waitUntil(lambda: nestling.window.notice.isVisible())
     assert "is an adapter outside any run" in nestling.window.notice.text.text()

@@ -15,7 +15,10 @@ from app.core.config.training_config import CHOICES, MixedDataset, TierConfig, T
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml, typed
 from app.core.files.paths import shipped
+from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import short_repr, single_line
+
+MAX_TOML_BYTES = 4 * 1024**2
 
 
 def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:
@@ -57,7 +60,7 @@ def _pending(word: object) -> Pending:
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
     """`base` with the settings of a TOML file, whose keys are the names of TrainingConfig."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MAX_TOML_BYTES, follow_links=True).decode("utf-8")
     except OSError as error:
         raise InputError(f"The settings file {path} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.presets import preset
-from app.core.config.serialization import current_names, with_settings
+from app.core.config.serialization import MAX_TOML_BYTES, current_names, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
+from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import short_repr, single_line
 
 MAX_TASKS, MAX_ARMS, MAX_SEEDS = 20, 40, 50
@@ -49,7 +50,8 @@ class Study:
 def load_study(path: Path) -> Study:
     """Raises InputError naming what is wrong."""
     try:
-        table = parse_toml(path.read_text(encoding="utf-8"))
+        content = read_regular(path, MAX_TOML_BYTES, follow_links=True)
+        table = parse_toml(content.decode("utf-8"))
     except OSError as error:
         raise InputError(f"The study {path} can't be read: {error.strerror}.") from error
     except ValueError as error:

@@ -6,7 +6,12 @@ Looks at names alone; reads nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.library.run.layout import ADAPTER_FILE, MANIFEST_FILE, run_of_checkpoint
+from app.library.run.layout import (
+    ADAPTER_FILE,
+    CHECKPOINT_FILES,
+    MANIFEST_FILE,
+    run_of_checkpoint,
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
         return OpenedRun(path.parent)
     if path.is_dir() and (path / MANIFEST_FILE).is_file():
         return OpenedRun(path)
-    folder = path.parent if path.name == ADAPTER_FILE else path
+    folder = path.parent if path.name in CHECKPOINT_FILES else path
     if not (folder / ADAPTER_FILE).is_file():
         return None
     run_dir = run_of_checkpoint(folder)

@@ -61,13 +61,13 @@ class Intake(QObject):
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
-        """A dataset file, a dataset folder, a model folder or a file of settings."""
+        """A dataset file or folder, a model's folder or one of its files, or a file of settings."""
         if path.suffix.lower() == ".toml":
             self._background.run(
                 partial(library.read_settings, path), self._take_settings, self.refused.emit
             )
-        elif path.is_dir() and looks_like_model(path):
-            self.open_model(path)
+        elif (folder := model_folder(path)) is not None:
+            self.open_model(folder)
         else:
             self.open_dataset(path)
 
@@ -221,7 +221,16 @@ class Intake(QObject):
 
 def is_dataset(path: Path) -> bool:
     """Whether something that was given is neither a model nor a file of settings."""
-    return path.suffix.lower() != ".toml" and not (path.is_dir() and looks_like_model(path))
+    return path.suffix.lower() != ".toml" and model_folder(path) is None
+
+
+def model_folder(path: Path) -> Path | None:
+    """The folder of the model that was given by it, or by a file that only a model has."""
+    is_file_of_model = path.name in ("config.json", "tokenizer.json") or path.suffix in (
+        ".safetensors", ".gguf",
+    )  # fmt: skip
+    folder = path.parent if is_file_of_model and path.is_file() else path
+    return folder if folder.is_dir() and looks_like_model(folder) else None
 
 
 def looks_like_model(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from app.core.events import LogMessage
 from app.core.files.data_formats import FORMATS
 from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.system.version import version_line
-from app.ui.data.intake import Intake
+from app.ui.data.intake import Intake, is_dataset
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look.plain_text import dialog
 from app.ui.plan.files_field import SEVERAL, FilesField
@@ -118,13 +118,19 @@ class Commands(QObject):
         if len(paths) == 1:
             self.open_path(paths[0])
         else:
-            self._window.show_intake()
+            self._show_place_of(paths)
             self._intake.open_paths(paths)
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
-        self._window.show_intake()
+        self._show_place_of((path,))
         self._intake.open_path(path)
+
+    def _show_place_of(self, paths: tuple[Path, ...]) -> None:
+        if any(map(is_dataset, paths)):
+            self._window.show_intake()
+        else:
+            self._window.show_place(Place.NEW_RUN)
 
     @Slot()
     def use_sample(self) -> None:
