@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.core.text.translation import tr, trn
+
 
 @dataclass(frozen=True)
 class ModelLimits:
@@ -25,14 +27,20 @@ class ModelLimits:
         """A sentence if rows are truncated below the setting; otherwise empty."""
         if not self.is_capping(max_seq_length):
             return ""
-        return (
-            f"This model has learned {self.position_rows:,} positions and reads nothing after "
-            f"them: rows are cut at {self.position_rows:,} tokens, not at {max_seq_length:,}."
+        return tr(
+            "This model has learned {positions:,} positions and reads nothing after them: rows are "
+            "cut at {positions:,} tokens, not at {setting:,}.",
+            positions=self.position_rows,
+            setting=max_seq_length,
         )
 
     def beyond_sentence(self, rows: int) -> str:
         """A sentence about rows beyond the model's context; empty for none."""
         if not rows or self.context_tokens is None:
             return ""
-        are = "1 row is" if rows == 1 else f"{rows:,} rows are"
-        return f"{are} longer than the model's context ({self.context_tokens:,} tokens)."
+        return trn(
+            "{n:,} row is longer than the model's context ({context:,} tokens).",
+            "{n:,} rows are longer than the model's context ({context:,} tokens).",
+            rows,
+            context=self.context_tokens,
+        )
