@@ -3,7 +3,6 @@
 Plain values as a run's manifest holds them; knows no file.
 """
 
-from app.core.text.translation import decimal, mark, tr, trn
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from app.core.errors import InputError
 from app.core.text.sanitize import single_line
+from app.core.text.translation import decimal, mark, tr, trn
 
 Part = Literal["weights", "config", "tokenizer", "template"]
 PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")
