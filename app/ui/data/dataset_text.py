@@ -10,6 +10,7 @@ from app.core.text.translation import decimal, tr, trn
 from app.ui.look import formatting
 
 if TYPE_CHECKING:
+    from app.data.examples import RowLocation
     from app.data.inspection.inspection import DatasetFacts
     from app.data.training_set.length_distribution import LengthDistribution
     from app.data.training_set.statistics import DataStatistics, EpochFacts
@@ -39,6 +40,15 @@ def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
         parts.append(tr("{n:,} for validation", n=facts.valid_examples))
     parts.append(formatting.size(facts.size_bytes))
     return " · ".join([*parts, str(data or facts.path)])
+
+
+def location_text(place: "RowLocation") -> str:
+    """As the location says itself, in the user's language; empty for the whole file."""
+    if not place.row:
+        return tr("line {line:,}", line=place.line) if place.line else ""
+    if place.line > 1:
+        return tr("row {row:,} (line {line:,})", row=place.row, line=place.line)
+    return tr("row {row:,}", row=place.row)
 
 
 def share(part: int, whole: int) -> str:

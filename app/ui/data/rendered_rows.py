@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTex
 from PySide6.QtWidgets import QLabel, QTextEdit
 
 from app.core.text.translation import tr, trn
+from app.ui.data.dataset_text import location_text
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.widgets.layout import GRID_PX
 
@@ -158,8 +159,8 @@ def _where(row: "PreviewRow") -> list[str]:
     """Its file and its place there, as far as the row's number doesn't say it."""
     place = row.place
     if not row.file and place.row == row.number + 1:
-        return [tr("line {line:,}", line=place.line)] if place.line > 1 else []
-    where = f"{place:,}"
+        return [location_text(place._replace(row=0))] if place.line > 1 else []
+    where = location_text(place)
     if place.row and not row.file:
         where = tr("{place} of the file", place=where)
     return [", ".join(part for part in (row.file, where) if part)]

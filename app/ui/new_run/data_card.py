@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.translation import tr, trn
 from app.core.wording.names import dataset_title
+from app.ui.data.dataset_text import location_text
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
@@ -104,9 +105,10 @@ class DataCard(QWidget):
         shown = bad[:SHOWN_PROBLEMS]
         lines = []
         for problem in shown:
-            where = str(problem.place).capitalize()
+            where = location_text(problem.place)
+            where = where[:1].upper() + where[1:]
             if problem.path != facts.path:
-                where = f"{problem.path.name}, {problem.place}"
+                where = f"{problem.path.name}, {location_text(problem.place)}"
             lines.append(f"{where}: {problem.reason}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(trn("… and {n:,} more.", "… and {n:,} more.", more))

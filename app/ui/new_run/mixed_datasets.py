@@ -36,14 +36,16 @@ class MixedDatasets(QWidget):
         super().__init__()
         self._state, self._intake, self._theme = state, intake, LIGHT
         self.rows: list[MixedRow] = []
-        self.own = label("", "secondary")
+        self.own = label("", "secondary", wraps=True)
         self.problem = message("problem")
         self.add = button(tr("Mix In Dataset…"), self.add_requested.emit, "link")
         set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
         self._places = QVBoxLayout()
         self._places.setSpacing(GRID_PX)
         whole = column(spacing=GRID_PX)
-        whole.addLayout(row(self.own, None, self.add))
+        head = row(self.own, None, self.add)
+        head.setStretch(0, 100)  # what wraps takes all the room there is
+        whole.addLayout(head)
         whole.addLayout(self._places)
         whole.addWidget(self.problem)
         self.setLayout(whole)

@@ -40,7 +40,9 @@ class PlanHeader(QWidget):
             self._title.addWidget(part)
         self._title.insertStretch(2, 1)
         inside.addLayout(self._title)
-        inside.addLayout(row(self.problem, self.show_data, None))
+        reason = row(self.problem, self.show_data, None)
+        reason.setStretch(0, 100)  # what wraps takes all the room there is
+        inside.addLayout(reason)
         inside.addWidget(self.status)
         inside.addWidget(self.memory)
         outside = QVBoxLayout(self)

@@ -14,7 +14,7 @@ from app.ui.look.theme import Theme
 from app.ui.widgets.inputs import CalmSpinBox, NumberField
 from app.ui.widgets.layout import GRID_PX, ElidedLabel, column, label, row
 
-WORDED_BELOW = 10_000
+WORDED_BELOW = 1000
 """From here on the period is told without the word "steps", so that it fits."""
 _INDENT_PX = 20
 _AROUND_TEXT_PX = 44
