@@ -143,8 +143,8 @@ class StatisticsView(QScrollArea):
         asked = self._state.config.max_seq_length if self._dragged is None else self._dragged
         sentences = (
             length_sentence(statistics, limit),
-            limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit)),
-            limits.cap_sentence(asked),
+            limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit), tr),
+            limits.cap_sentence(asked, tr),
             self._tokenization.done.template_note if self._tokenization.done else "",
         )
         return " ".join(filter(None, sentences))
