@@ -13,7 +13,7 @@ from app.ui.state.app_state import AppState
 from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
 from app.ui.widgets.layout import label, message, restyle, row, say
 
-FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
+FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 132, 30
 _QT_INT_MAX = 2**31 - 1
 
 
