@@ -77,7 +77,7 @@ class ModelsPage(QWidget):
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self._filter)
         self.shown = CalmComboBox(SHOWN, tr("Models shown"))
-        self.shown.setMinimumContentsLength(max(map(len, SHOWN.values())))
+        self.shown.setSizeAdjustPolicy(CalmComboBox.SizeAdjustPolicy.AdjustToContents)
         self.shown.currentIndexChanged.connect(self._filter)
         self.more = button(tr("Get More…"), self._show_more)
         self.choose = button(tr("Choose Folder…"), self.choose_requested.emit)
