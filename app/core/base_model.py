@@ -12,17 +12,20 @@ import msgspec
 
 from app.core.errors import InputError
 from app.core.text.sanitize import single_line
+from app.core.text.translation import decimal, mark, tr, trn
 
 Part = Literal["weights", "config", "tokenizer", "template"]
 PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")
 PART_NAMES: dict[Part, str] = {
-    "weights": "weights",
-    "config": "configuration",
-    "tokenizer": "tokenizer",
-    "template": "chat template",
+    "weights": mark("weights"),
+    "config": mark("configuration"),
+    "tokenizer": mark("tokenizer"),
+    "template": mark("chat template"),
 }
 MANIFEST_KEY = "base_model"
-UNKNOWN = "It is unknown which base model this run was trained with: it kept no digests of it."
+UNKNOWN = mark(
+    "It is unknown which base model this run was trained with: it kept no digests of it."
+)
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -108,13 +111,13 @@ class BaseModelCheck:
 def describe_check(check: BaseModelCheck) -> str:
     """One sentence, also where nothing is amiss."""
     if check.state == "same":
-        return "Unchanged: the base model this run was trained with, byte for byte."
+        return tr("Unchanged: the base model this run was trained with, byte for byte.")
     if check.state == "sampled":
-        return (
+        return tr(
             "Unchanged as far as compared: all smaller files, and of the weights, blocks of every "
             "tensor."
         )
-    return f"{check.message} {check.hint}".rstrip()
+    return f"{tr(check.message)} {check.hint}".rstrip()
 
 
 def describe_digests(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
@@ -122,7 +125,8 @@ def describe_digests(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, .
     parts: list[tuple[Part, tuple[str, ...]]] = []
     for part in PARTS:
         files = [_describe_file(name, file) for name, file in getattr(digests, part).items()]
-        more = [f"and {len(files) - _SHOWN_FILES} more files"] if len(files) > _SHOWN_FILES else []
+        left = len(files) - _SHOWN_FILES
+        more = [trn("and {n:,} more file", "and {n:,} more files", left)] if left > 0 else []
         if files:
             parts.append((part, (*files[:_SHOWN_FILES], *more)))
     return parts
@@ -135,13 +139,14 @@ def _describe_file(name: str, file: WeightsFile | str) -> str:
     if file.sha256:
         return f"{shown} · {_size(file)} · SHA-256 {file.sha256[:_SHOWN_DIGITS]}…"
     digest = file.sampled_sha256[:_SHOWN_DIGITS]
-    return f"{shown} · {_size(file)} · SHA-256 of sampled blocks {digest}…"
+    sampled = tr("SHA-256 of sampled blocks {digest}…", digest=digest)
+    return f"{shown} · {_size(file)} · {sampled}"
 
 
 def _size(file: WeightsFile) -> str:
     if file.size_bytes < 1e9:
-        return f"{file.size_bytes / 1e6:.1f} MB"
-    return f"{file.size_bytes / 1e9:.2f} GB"
+        return decimal(f"{file.size_bytes / 1e6:.1f} MB")
+    return decimal(f"{file.size_bytes / 1e9:.2f} GB")
 
 
 def compare_digests(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
 from app.core.text.sanitize import short_repr
+from app.core.text.translation import tr
 
 EXAMPLE = "prompt=q, completion=a"
 
@@ -29,7 +30,8 @@ class ColumnMapping:
 
     def __post_init__(self) -> None:
         if problem := _problem(self):
-            raise InputError(problem, f"Write it like {EXAMPLE}, or text=body.")
+            hint = tr("Write it like {example}, or text=body.", example=EXAMPLE)
+            raise InputError(problem, hint)
 
     def __str__(self) -> str:
         """The mapping as `parse_columns` reads it."""
@@ -53,11 +55,18 @@ def parse_columns(text: str) -> ColumnMapping | None:
         role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
         if role not in ROLES or not name:
             raise InputError(
-                f"{short_repr(part)} maps no column: the roles are {', '.join(ROLES)}.",
-                f"Write it like {EXAMPLE}.",
+                tr(
+                    "{part} maps no column: the roles are {roles}.",
+                    part=short_repr(part),
+                    roles=", ".join(ROLES),
+                ),
+                tr("Write it like {example}.", example=EXAMPLE),
             )
         if role in named:
-            raise InputError(f"The role {role} is given twice.", "Map each role to one column.")
+            raise InputError(
+                tr("The role {role} is given twice.", role=role),
+                tr("Map each role to one column."),
+            )
         named[role] = name
     return ColumnMapping(**named) if named else None
 
@@ -66,12 +75,15 @@ def _problem(columns: ColumnMapping) -> str:
     named = columns.by_role()
     if ("prompt" in named) != ("completion" in named):
         there, absent = ("prompt", "completion") if "prompt" in named else ("completion", "prompt")
-        return f"A column is mapped to {there} but none to {absent}."
+        return tr("A column is mapped to {there} but none to {absent}.", there=there, absent=absent)
     kinds = [kind for kind in ("prompt", "messages", "text") if kind in named]
     if not kinds:
-        return "No column is mapped to prompt and completion, to messages or to text."
+        return tr("No column is mapped to prompt and completion, to messages or to text.")
     if len(kinds) > 1:
-        return f"Columns are mapped to {' and '.join(kinds)}, but an example is only one of them."
+        return tr(
+            "Columns are mapped to more than one kind of example: {roles}.",
+            roles=", ".join(kinds),
+        )
     if "text" in named and (extra := {"system", "tools"} & set(named)):
-        return f"Plain text has no {min(extra)}."
+        return tr("Plain text has no {role}.", role=min(extra))
     return ""

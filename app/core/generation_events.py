@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from app.core.base_model import BaseModelCheck
 from app.core.events import StageChanged, event_name, json_value
+from app.core.text.translation import tr
 
 Side = Literal["base", "tuned"]
 SIDES: tuple[Side, Side] = ("base", "tuned")
@@ -48,13 +49,13 @@ class Sampling:
     def problem(self) -> str:
         """The problem of these parameters in one sentence; empty if they are valid."""
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 10):
-            return "The temperature must be a number from 0 to 10."
+            return tr("The temperature must be a number from 0 to 10.")
         if not 0 < self.top_p <= 1:
-            return "Top-p must be more than 0 and at most 1."
+            return tr("Top-p must be more than 0 and at most 1.")
         if not 1 <= self.max_tokens <= MAX_TOKENS:
-            return f"The most tokens must be from 1 to {MAX_TOKENS:,}."
+            return tr("The most tokens must be from 1 to {most:,}.", most=MAX_TOKENS)
         if not 0 <= self.seed <= MAX_SEED:
-            return f"The seed must be from 0 to {MAX_SEED:,}."
+            return tr("The seed must be from 0 to {most:,}.", most=MAX_SEED)
         return ""
 
 

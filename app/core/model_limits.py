@@ -1,6 +1,15 @@
 """A base model's limits: its context length and the size of its vocabulary."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from app.core.text.translation import mark
+
+_CAPPED = mark(
+    "This model has learned {positions:,} positions and reads nothing after them: rows are cut at "
+    "{positions:,} tokens, not at {setting:,}."
+)
+_BEYOND = mark("Rows longer than the model's context ({context:,} tokens): {rows:,}.")
 
 
 @dataclass(frozen=True)
@@ -21,18 +30,17 @@ class ModelLimits:
     def is_capping(self, max_seq_length: int) -> bool:
         return self.row_limit(max_seq_length) < max_seq_length
 
-    def cap_sentence(self, max_seq_length: int) -> str:
-        """A sentence if rows are truncated below the setting; otherwise empty."""
+    def cap_sentence(self, max_seq_length: int, say: Callable[..., str] = str.format) -> str:
+        """A sentence if rows are truncated below the setting; otherwise empty.
+
+        `say` puts the values in: the window's is `tr`, and a run's log stays English.
+        """
         if not self.is_capping(max_seq_length):
             return ""
-        return (
-            f"This model has learned {self.position_rows:,} positions and reads nothing after "
-            f"them: rows are cut at {self.position_rows:,} tokens, not at {max_seq_length:,}."
-        )
+        return say(_CAPPED, positions=self.position_rows, setting=max_seq_length)
 
-    def beyond_sentence(self, rows: int) -> str:
+    def beyond_sentence(self, rows: int, say: Callable[..., str] = str.format) -> str:
         """A sentence about rows beyond the model's context; empty for none."""
         if not rows or self.context_tokens is None:
             return ""
-        are = "1 row is" if rows == 1 else f"{rows:,} rows are"
-        return f"{are} longer than the model's context ({self.context_tokens:,} tokens)."
+        return say(_BEYOND, rows=rows, context=self.context_tokens)

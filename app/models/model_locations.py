@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.core.files.untrusted_files import read_head
+from app.core.text.translation import mark
 from app.core.wording.names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
 from app.models.lm_studio import lm_studio_folders
 from app.models.remembered_models import RememberedModels
 
-HUGGING_FACE, LM_STUDIO, OLLAMA, FOLDER = "Hugging Face", "LM Studio", "Ollama", "Folder"
+HUGGING_FACE, LM_STUDIO, OLLAMA = "Hugging Face", "LM Studio", "Ollama"
+FOLDER = mark("Folder")
 MAX_FOLDERS = 4000
 """That are looked into below one place: a home folder may have been chosen."""
 _SIGNS = (".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf", ".npz")

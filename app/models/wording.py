@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from app.core.events import MemoryVerdict
+from app.core.text.translation import decimal, mark, tr
 from app.core.wording.memory import gigabytes
 
 if TYPE_CHECKING:
@@ -10,11 +11,30 @@ if TYPE_CHECKING:
 from app.models.memory_rating import USUAL_ROWS, TrainingMemory
 
 UNKNOWN = "–"
-VERDICTS: dict[str, str] = {"fits": "Fits", "tight": "Tight", "won't fit": "Won't fit"}
-HOW_RATED = (
+VERDICTS: dict[str, str] = {
+    "fits": mark("Fits"),
+    "tight": mark("Tight"),
+    "won't fit": mark("Won't fit"),
+}
+HOW_RATED = mark(
     "Estimated from the shapes of the weights, for LoRA of rank 8 on all layers. New Run estimates "
     "memory for your data and settings."
 )
+
+_MEMORY: dict[MemoryVerdict, str] = {
+    "fits": mark(
+        "Fits. {rows} examples of {tokens:,} tokens at a time need about {usual}; {available} is "
+        "available."
+    ),
+    "tight": mark(
+        "Tight. One example of {tokens:,} tokens at a time with gradient checkpointing needs about "
+        "{smallest}, {rows} examples about {usual}; {available} is available."
+    ),
+    "won't fit": mark(
+        "Won't fit. Even one example of {tokens:,} tokens at a time with gradient checkpointing "
+        "needs about {smallest}; only {available} is available."
+    ),
+}
 
 
 def parameters_text(count: int | None) -> str:
@@ -24,7 +44,7 @@ def parameters_text(count: int | None) -> str:
     for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
         amount = count / size
         if amount >= 0.9995:
-            return f"{amount:.{_places(amount, size)}f} {unit}"
+            return decimal(f"{amount:.{_places(amount, size)}f} {unit}")
     return str(count)
 
 
@@ -38,16 +58,16 @@ def context_text(tokens: int | None) -> str:
     """ "128K" is 131,072 tokens; others in full."""
     if not tokens:
         return UNKNOWN
-    return f"{tokens // 1024:,}K" if tokens % 1024 == 0 else f"{tokens:,}"
+    return decimal(f"{tokens // 1024:,}K" if tokens % 1024 == 0 else f"{tokens:,}")
 
 
 def state_text(model: "ModelDescription", available_bytes: int) -> str:
     """Whether it can be trained here, in a word or two."""
     if not model.is_read:
-        return "Reading…"
+        return tr("Reading…")
     if model.problem:
-        return "Can't be used"
-    return VERDICTS.get(model.verdict(available_bytes), UNKNOWN)
+        return tr("Can't be used")
+    return tr(VERDICTS.get(model.verdict(available_bytes), UNKNOWN))
 
 
 def problem_text(model: "ModelDescription") -> str:
@@ -59,17 +79,11 @@ def problem_text(model: "ModelDescription") -> str:
 def memory_text(memory: TrainingMemory, available_bytes: int) -> str:
     """The verdict with its figures: one or two sentences."""
     verdict: MemoryVerdict = memory.verdict(available_bytes)
-    smallest, usual = gigabytes(memory.smallest_bytes), gigabytes(memory.usual_bytes)
-    available, tokens = gigabytes(available_bytes), f"{memory.tokens:,} tokens"
-    batch = f"{USUAL_ROWS} examples of {tokens} at a time"
-    alone = f"one example of {tokens} at a time with gradient checkpointing"
-    match verdict:
-        case "fits":
-            return f"Fits. {batch} need about {usual}; {available} is available."
-        case "tight":
-            return (
-                f"Tight. {alone[0].upper()}{alone[1:]} needs about {smallest}, {batch} about "
-                f"{usual}; {available} is available."
-            )
-        case _:
-            return f"Won't fit. Even {alone} needs about {smallest}; only {available} is available."
+    return tr(
+        _MEMORY[verdict],
+        rows=USUAL_ROWS,
+        tokens=memory.tokens,
+        smallest=gigabytes(memory.smallest_bytes),
+        usual=gigabytes(memory.usual_bytes),
+        available=gigabytes(available_bytes),
+    )

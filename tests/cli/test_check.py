@@ -451,7 +451,7 @@ def test_rows_longer_than_the_model_was_made_for_are_counted(
     code, text = printed(data, *asked, "--json")
     found = json.loads(text)
     assert (code, found["tokens"]["cut"], found["tokens"]["beyond_context"]) == (0, 0, 2)
-    assert "\n2 rows are longer than the model's context (32 tokens).\n" in printed(data, *asked)[1]
+    assert "\nRows longer than the model's context (32 tokens): 2.\n" in printed(data, *asked)[1]
 
 
 def test_an_end_token_that_mlx_lm_does_not_know_is_told(

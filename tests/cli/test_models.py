@@ -102,7 +102,7 @@ def test_a_verdict_is_told_with_its_figures() -> None:
     )
     assert memory_text(memory, 3 * 10**9) == (
         "Tight. One example of 512 tokens at a time with gradient checkpointing needs about "
-        "2.0 GB, 4 examples of 512 tokens at a time about 9.0 GB; 3.0 GB is available."
+        "2.0 GB, 4 examples about 9.0 GB; 3.0 GB is available."
     )
     assert memory_text(memory, 10**9) == (
         "Won't fit. Even one example of 512 tokens at a time with gradient checkpointing needs "

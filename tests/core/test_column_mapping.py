@@ -45,7 +45,10 @@ def test_a_mapping_reads_back_from_what_it_prints(prompt, completion, system):
         ("prompt=q", "A column is mapped to prompt but none to completion."),
         ("completion=a", "A column is mapped to completion but none to prompt."),
         ("system=s", "No column is mapped to prompt and completion, to messages or to text."),
-        ("prompt=q,completion=a,text=t", "Columns are mapped to prompt and text"),
+        (
+            "prompt=q,completion=a,text=t",
+            "Columns are mapped to more than one kind of example: prompt, text.",
+        ),
         ("text=t,system=s", "Plain text has no system."),
     ],
 )

@@ -136,7 +136,7 @@ def test_rows_longer_than_a_model_was_made_for_are_counted_in_the_log_and_traine
     model = with_context(tmp_path / "rotary", tiny_model, 32)
     run = tmp_path / "run"
     events = list(train(config(model, texts("short", "long" * 20, "longer" * 9), run, steps=3)))
-    said = "2 rows are longer than the model's context (32 tokens)."
+    said = "Rows longer than the model's context (32 tokens): 2."
     assert said in notes(events)
     assert said in (run / "log.txt").read_text()
     trained = [event.trained_tokens for event in events if isinstance(event, StepFinished)]

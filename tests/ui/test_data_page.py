@@ -189,7 +189,7 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     copied = QGuiApplication.clipboard().text()
     assert copied.split("\t")[:3] == ["Empty", "bad.jsonl", "Line 22"]
     status = nestling.data.status.text.text()
-    assert status == "Not tokenized: fix or leave out the rows that can't be used."
+    assert status == "Not tokenized: fix or skip the rows that can't be used."
     revealed: list[Path] = []
     nestling.data.reveal_requested.disconnect(nestling.commands.reveal)
     nestling.data.reveal_requested.connect(revealed.append)

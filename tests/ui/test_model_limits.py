@@ -80,9 +80,7 @@ def test_rows_longer_than_the_model_was_made_for_are_counted_and_drawn(
     model = with_context(tmp_path / "rotary", tiny_model, 32)
     show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30, "longer" * 9)
     statistics = nestling.data.statistics
-    assert statistics.effect.text().endswith(
-        "2 rows are longer than the model's context (32 tokens)."
-    )
+    assert statistics.effect.text().endswith("Rows longer than the model's context (32 tokens): 2.")
     assert statistics.plot is not None
     assert statistics.plot.context.isVisible()
     assert not nestling.state.start_blocker()

@@ -145,8 +145,8 @@ def test_the_facts_of_the_selected_model_are_shown_with_the_verdict(page: Models
     assert details.name.text() == "org/Mistral-7B"
     assert details.state.text() == "Tight"
     assert details.memory.text().startswith("Tight. One example of 512 tokens at a time with")
-    assert details.facts["Parameters"].text() == "7.25 B (7,248,000,000)"
-    assert details.facts["Folder"].text() == "/m/mistral"
+    assert details.facts["parameters"].text() == "7.25 B (7,248,000,000)"
+    assert details.facts["folder"].text() == "/m/mistral"
     assert details.use.isEnabled()
 
 
@@ -166,7 +166,7 @@ def test_what_a_folder_says_is_never_read_as_html(page: ModelsPage) -> None:
     page.show_models(listed(odd))
     assert page.list.details.name.text() == "<b>x</b>"
     assert page.list.details.name.textFormat() is Qt.TextFormat.PlainText
-    assert page.list.details.facts["License"].text() == "<i>"
+    assert page.list.details.facts["license"].text() == "<i>"
 
 
 # -- keys, menu, drops -------------------------------------------------------------------------

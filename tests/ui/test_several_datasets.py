@@ -97,7 +97,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
     assert page.problems.total == 2
     status = page.status.text.text()
-    assert status == "Not tokenized: fix or leave out the rows of old that can't be used."
+    assert status == "Not tokenized: fix or skip the rows of old that can't be used."
     old.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(12)))
     page.problems.reread.click()
     assert not page.problems.reread.isEnabled(), "it is being read"

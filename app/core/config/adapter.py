@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core.config.setting import setting
+from app.core.text.translation import mark
 
 FineTuneType = Literal["lora", "dora"]
 
@@ -12,37 +13,43 @@ FineTuneType = Literal["lora", "dora"]
 class AdapterSettings:
     fine_tune_type: FineTuneType = setting(
         "lora",
-        label="Adapter",
-        help="lora: a low-rank change of each weight. dora: direction and magnitude are "
-        "learned separately; slower.",
+        label=mark("Adapter"),
+        help=mark(
+            "lora: a low-rank change of each weight. dora: direction and magnitude are "
+            "learned separately; slower."
+        ),
         section="adapter",
         advanced=True,
     )
     keys: str = setting(
         "",
-        label="Target modules",
-        help="The modules of a layer that carry an adapter, separated by commas, like q_proj, "
-        "v_proj. Empty means all.",
+        label=mark("Target modules"),
+        help=mark(
+            "The modules of a layer that carry an adapter, separated by commas, like q_proj, "
+            "v_proj. Empty means all."
+        ),
         section="adapter",
         advanced=True,
     )
     rank: int = setting(
-        8, label="Rank", help="Rank of each LoRA adapter.", section="adapter", minimum=1,
-        maximum=1024,
+        8, label=mark("Rank"), help=mark("Rank of each LoRA adapter."), section="adapter",
+        minimum=1, maximum=1024,
     )  # fmt: skip
     scale: float = setting(
-        20.0, label="Scale", help="Factor on the adapter's output, as in mlx-lm.",
+        20.0, label=mark("Scale"), help=mark("Factor on the adapter's output, as in mlx-lm."),
         section="adapter", minimum=0.0, maximum=1e4, exclusive_minimum=True, advanced=True,
     )  # fmt: skip
     dropout: float = setting(
-        0.0, label="Dropout",
-        help="Share of the adapter's inputs that are dropped during training.",
+        0.0, label=mark("Dropout"),
+        help=mark("Share of the adapter's inputs that are dropped during training."),
         section="adapter", minimum=0.0, maximum=0.95, advanced=True,
     )  # fmt: skip
     num_layers: int = setting(
         -1,
-        label="Layers",
-        help="Number of layers, counted from the output, that carry an adapter. -1 means all.",
+        label=mark("Layers"),
+        help=mark(
+            "Number of layers, counted from the output, that carry an adapter. -1 means all."
+        ),
         section="adapter",
         minimum=-1,
         maximum=10_000,

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.config.setting import setting
+from app.core.text.translation import mark
 
 
 @dataclass(frozen=True)
 class ClockSettings:
     slow_every: int = setting(
         0,
-        label="Slow clock every (steps)",
-        help="Steps between lessons: rows of general text on which the model is drawn to its base "
-        "model's own predictions. 0 turns the slow clock off.",
+        label=mark("Slow clock every (steps)"),
+        help=mark(
+            "Steps between lessons: rows of general text on which the model is drawn to its base "
+            "model's own predictions. 0 turns the slow clock off."
+        ),
         section="clocks",
         minimum=0,
         maximum=1_000_000,
@@ -24,9 +27,11 @@ class ClockSettings:
     )
     slow_weight: float = setting(
         4.0,
-        label="Slow clock weight",
-        help="Weight of a lesson beside the loss: of the mean KL divergence from the base model, "
-        "at the steps that have a lesson.",
+        label=mark("Slow clock weight"),
+        help=mark(
+            "Weight of a lesson beside the loss: of the mean KL divergence from the base model, "
+            "at the steps that have a lesson."
+        ),
         section="clocks",
         minimum=0.0,
         maximum=1e4,
@@ -34,18 +39,22 @@ class ClockSettings:
         advanced=True,
     )
     slow_text: Path | None = setting(
-        label="General text",
-        help="A dataset whose rows stand for what the base model is to keep; without one, everyday "
-        "chats in seven languages that come with Nestling.",
+        label=mark("General text"),
+        help=mark(
+            "A dataset whose rows stand for what the base model is to keep; without one, everyday "
+            "chats in seven languages that come with Nestling."
+        ),
         section="files",
         advanced=True,
     )
     lasting_pull: float = setting(
         0.0,
-        label="Lasting pull",
-        help="How strongly a run that starts from an adapter is pulled back to it after every "
-        "update, most where earlier runs depend on a weight. 0 turns it off; a run that starts "
-        "without an adapter has none.",
+        label=mark("Lasting pull"),
+        help=mark(
+            "How strongly a run that starts from an adapter is pulled back to it after every "
+            "update, most where earlier runs depend on a weight. 0 turns it off; a run that starts "
+            "without an adapter has none."
+        ),
         section="clocks",
         minimum=0.0,
         maximum=1e6,

@@ -4,11 +4,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from app.core.column_mapping import EXAMPLE, ROLES, parse_columns
+from app.core.column_mapping import parse_columns
 from app.core.config.setting import Problem, number, setting
 from app.core.errors import InputError
 from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import visible_line
+from app.core.text.translation import mark, tr
 
 BadRows = Literal["stop", "skip"]
 MAX_MIXED_SHARE = 0.95
@@ -33,71 +34,83 @@ class MixedDataset:
 class DataSettings:
     model: Path = setting(
         factory=starter_model_dir,
-        label="Base model",
-        help="Folder of an MLX model (config.json, *.safetensors, tokenizer).",
+        label=mark("Base model"),
+        help=mark("Folder of an MLX model (config.json, *.safetensors, tokenizer)."),
         section="files",
     )
     adapter: Path | None = setting(
-        label="Start from",
-        help="An adapter to continue: a run, one of its checkpoints, or a folder that mlx-lm "
-        "wrote. It brings its own method, rank, scale, layers and modules.",
+        label=mark("Start from"),
+        help=mark(
+            "An adapter to continue: a run, one of its checkpoints, or a folder that mlx-lm "
+            "wrote. It brings its own method, rank, scale, layers and modules."
+        ),
         section="files",
         advanced=True,
     )
     data: Path | None = setting(
-        label="Dataset",
-        help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt, .md, also "
-        ".gz), or a folder with a train and optionally a valid file.",
+        label=mark("Dataset"),
+        help=mark(
+            "A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt, .md, also "
+            ".gz), or a folder with a train and optionally a valid file."
+        ),
         section="files",
     )
     mix: tuple[MixedDataset, ...] = setting(
         (),
-        label="Mixed in",
-        help="Further datasets, each with its share of the training rows, like old.jsonl=0.25. "
-        "Mixing in the data of earlier runs rehearses it. An epoch stays one pass over "
-        "the dataset itself.",
+        label=mark("Mixed in"),
+        help=mark(
+            "Further datasets, each with its share of the training rows, like old.jsonl=0.25. "
+            "Mixing in the data of earlier runs rehearses it. An epoch stays one pass over "
+            "the dataset itself."
+        ),
         section="files",
         advanced=True,
     )
     valid: Path | None = setting(
-        label="Validation set",
-        help="A file to validate on. Default: a held-out share of the dataset.",
+        label=mark("Validation set"),
+        help=mark("A file to validate on. Default: a held-out share of the dataset."),
         section="files",
     )
     eval_sets: tuple[Path, ...] = setting(
         (),
-        label="Question sets",
-        help="Files of chats with questions that are asked before and after training. An "
-        "answer is right if greedy decoding gives exactly the expected reply.",
+        label=mark("Question sets"),
+        help=mark(
+            "Files of chats with questions that are asked before and after training. An "
+            "answer is right if greedy decoding gives exactly the expected reply."
+        ),
         section="files",
         advanced=True,
     )
     output: Path | None = setting(
-        label="Output folder",
-        help="The run's folder. Default: a new folder in the library.",
+        label=mark("Output folder"),
+        help=mark("The run's folder. Default: a new folder in the library."),
         section="files",
     )
     name: str = setting(
         "",
-        label="Name",
-        help="The run's name in the library. Default: the dataset's name.",
+        label=mark("Name"),
+        help=mark("The run's name in the library. Default: the dataset's name."),
         section="files",
     )
 
     columns: str = setting(
         "",
-        label="Columns",
-        help="The role of each column where the dataset's own names don't tell, like "
-        f"{EXAMPLE}; or text=body. Roles: {', '.join(ROLES)}.",
+        label=mark("Columns"),
+        help=mark(
+            "The role of each column where the dataset's own names don't tell, like prompt=q, "
+            "completion=a; or text=body. Roles: prompt, completion, system, text, messages, tools."
+        ),
         section="files",
         advanced=True,
     )
     bad_rows: BadRows = setting(
         "stop",
-        label="Invalid rows",
-        help="stop: a row that can't be used stops the run: before it starts, or at a checkpoint "
-        "if the run has begun. skip: the run trains on the other rows, and the log names "
-        "those left out.",
+        label=mark("Invalid rows"),
+        help=mark(
+            "stop: a row that can't be used stops the run: before it starts, or at a checkpoint "
+            "if the run has begun. skip: the run trains on the other rows, and the log names "
+            "those left out."
+        ),
         section="files",
         advanced=True,
     )
@@ -118,7 +131,11 @@ class DataSettings:
         }
         return [
             Problem(
-                name, f"{visible_line(str(path))} can't be a path: it holds a character of code 0."
+                name,
+                tr(
+                    "{path} can't be a path: it holds a character of code 0.",
+                    path=visible_line(str(path)),
+                ),
             )
             for name, paths in (alone | several).items()
             for path in paths
@@ -140,8 +157,13 @@ def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
             return [
                 Problem(
                     "mix",
-                    f"The share of {mixed.data.name} must be above 0 and below 1, like 0.25 for "
-                    f"a quarter; it is {number(mixed.share)}.",
+                    tr(
+                        "The share of {dataset} must be above 0 and below 1, like {quarter:g} for "
+                        "a quarter; it is {share}.",
+                        dataset=mixed.data.name,
+                        quarter=0.25,
+                        share=number(mixed.share),
+                    ),
                 )
             ]
         try:
@@ -153,8 +175,12 @@ def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
         return [
             Problem(
                 "mix",
-                f"The mixed-in datasets make up {total * 100:.4g} % of the rows; at most "
-                f"{MAX_MIXED_SHARE * 100:g} % are allowed, as the rest is the dataset itself.",
+                tr(
+                    "The mixed-in datasets make up {percent:.4g} % of the rows; at most {most:g} % "
+                    "are allowed, as the rest is the dataset itself.",
+                    percent=total * 100,
+                    most=MAX_MIXED_SHARE * 100,
+                ),
             )
         ]
     return []

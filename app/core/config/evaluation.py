@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core.config.setting import setting
+from app.core.text.translation import mark
 
 CheckpointRetention = Literal["all", "best-and-last"]
 
@@ -12,23 +13,27 @@ CheckpointRetention = Literal["all", "best-and-last"]
 class EvaluationSettings:
     validation_split: float = setting(
         0.1,
-        label="Validation split",
-        help="Share of the dataset that is held out for validation if no validation set is "
-        "given. 0 turns validation off.",
+        label=mark("Validation split"),
+        help=mark(
+            "Share of the dataset that is held out for validation if no validation set is "
+            "given. 0 turns validation off."
+        ),
         section="watching",
         minimum=0.0,
         maximum=0.5,
     )
     steps_per_eval: int = setting(
-        50, label="Validate every (steps)", help="Steps between validations.", section="watching",
-        minimum=1, maximum=10_000_000, advanced=True,
+        50, label=mark("Validate every (steps)"), help=mark("Steps between validations."),
+        section="watching", minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
     validation_rows: int = setting(
         0,
-        label="Validation rows",
-        help="Held-out rows that each validation reads, the same ones every time. 0: as many "
-        "as cost about 4 % of the training in between. At the end of the run all are read "
-        "once; with 0, as many as cost about 4 % of the run.",
+        label=mark("Validation rows"),
+        help=mark(
+            "Held-out rows that each validation reads, the same ones every time. 0: as many "
+            "as cost about 4 % of the training in between. At the end of the run all are read "
+            "once; with 0, as many as cost about 4 % of the run."
+        ),
         section="watching",
         minimum=0,
         maximum=10_000_000,
@@ -36,9 +41,11 @@ class EvaluationSettings:
     )
     eval_questions: int = setting(
         0,
-        label="Questions asked",
-        help="Questions of each set that are asked before and after the run, the same ones. 0: "
-        "as many as cost about 4 % of the training, at least 128.",
+        label=mark("Questions asked"),
+        help=mark(
+            "Questions of each set that are asked before and after the run, the same ones. 0: "
+            "as many as cost about 4 % of the training, at least 128."
+        ),
         section="watching",
         minimum=0,
         maximum=10_000_000,
@@ -46,36 +53,47 @@ class EvaluationSettings:
     )
     target_score: float = setting(
         0.0,
-        label="Stop at score",
-        help="Ends the run once the model answers this share of the first question set, 0 to 1. 0 "
-        "turns it off.",
+        label=mark("Stop at score"),
+        help=mark(
+            "Ends the run once the model answers this share of the first question set, 0 to 1. 0 "
+            "turns it off."
+        ),
         section="watching",
         minimum=0.0,
         maximum=1.0,
         advanced=True,
     )
     steps_per_score: int = setting(
-        10, label="Score every (steps)", help="Steps between scores of the first question set, if "
-        "there is a score to stop at.", section="watching", minimum=1, maximum=10_000_000,
+        10,
+        label=mark("Score every (steps)"),
+        help=mark(
+            "Steps between scores of the first question set, if there is a score to stop at."
+        ),
+        section="watching",
+        minimum=1,
+        maximum=10_000_000,
         advanced=True,
-    )  # fmt: skip
+    )
     measure_forgetting: bool = setting(
         False,
-        label="Measure forgetting",
-        help="At each validation and at the end, the KL divergence from the base model on "
-        "everyday text. It changes no weight.",
+        label=mark("Measure forgetting"),
+        help=mark(
+            "At each validation and at the end, the KL divergence from the base model on "
+            "everyday text. It changes no weight."
+        ),
         section="watching",
         advanced=True,
     )
     steps_per_save: int = setting(
-        100, label="Save every (steps)", help="Steps between checkpoints.", section="watching",
-        minimum=1, maximum=10_000_000, advanced=True,
+        100, label=mark("Save every (steps)"), help=mark("Steps between checkpoints."),
+        section="watching", minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
     early_stopping_patience: int = setting(
         0,
-        label="Early stopping",
-        help="Ends the run after this many validations in a row without a new best. 0 turns it "
-        "off.",
+        label=mark("Early stopping"),
+        help=mark(
+            "Ends the run after this many validations in a row without a new best. 0 turns it off."
+        ),
         section="watching",
         minimum=0,
         maximum=10_000,
@@ -83,8 +101,8 @@ class EvaluationSettings:
     )
     keep_checkpoints: CheckpointRetention = setting(
         "all",
-        label="Keep checkpoints",
-        help="all, or only the last one and the one with the best validation loss.",
+        label=mark("Keep checkpoints"),
+        help=mark("all, or only the last one and the one with the best validation loss."),
         section="watching",
         advanced=True,
     )

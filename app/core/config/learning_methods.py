@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from app.core.config.presets import Preset, preset
 from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.text.translation import mark
 
 CLOCKS = ("slow_every", "slow_weight", "lasting_pull")
 TIERS = ("tiers", "assign", "fastest_first", "tier_patterns")
@@ -20,19 +21,24 @@ class LearningMethod:
 
 
 LEARN_AND_KEEP = LearningMethod(
-    "Learn and keep",
-    "AdamW, with lessons that draw the model to its base's own predictions, and a pull back to "
-    "the adapter that it starts from. On a small chat model, a third of plain AdamW's forgetting.",
+    mark("Learn and keep"),
+    mark(
+        "AdamW, with lessons that draw the model to its base's own predictions, and a pull back "
+        "to the adapter that it starts from. On a small chat model, a third of plain AdamW's "
+        "forgetting."
+    ),
 )
 JUST_LEARN = LearningMethod(
-    "Just learn", "Plain AdamW: every weight of the adapter moves at every step."
+    mark("Just learn"), mark("Plain AdamW: every weight of the adapter moves at every step.")
 )
 BY_TIERS = LearningMethod(
-    "By tiers",
-    "Parts of the adapter move at every step, others less often. On a small model, tiers alone "
-    "kept old knowledge no better than plain AdamW.",
+    mark("By tiers"),
+    mark(
+        "Parts of the adapter move at every step, others less often. On a small model, tiers alone "
+        "kept old knowledge no better than plain AdamW."
+    ),
 )
-CUSTOM = LearningMethod("Custom", "Clocks and tiers as they are set below.")
+CUSTOM = LearningMethod(mark("Custom"), mark("Clocks and tiers as they are set below."))
 LEARNING_METHODS = (LEARN_AND_KEEP, JUST_LEARN, BY_TIERS)
 """The methods that can be chosen."""
 

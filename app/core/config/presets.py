@@ -12,6 +12,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.files.paths import starter_dir, starter_model_dir
 from app.core.text.sanitize import single_line
+from app.core.text.translation import mark
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ _UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fastest_firs
 PRESETS: tuple[Preset, ...] = (
     Preset(
         "learn-and-keep",
-        "Learn and keep",
-        "Every fourth step also draws the model to its base's predictions on everyday text. A "
-        "run that starts from an adapter is pulled back to it where earlier runs depend on it.",
+        mark("Learn and keep"),
+        mark(
+            "Every fourth step also draws the model to its base's predictions on everyday text. A "
+            "run that starts from an adapter is pulled back to it where earlier runs depend on it."
+        ),
         _UNIFORM
         | {
             "learning_rate": 6e-4,
@@ -63,41 +66,48 @@ PRESETS: tuple[Preset, ...] = (
     ),
     Preset(
         "one-pace",
-        "One pace",
-        "Everything moves at every step: plain AdamW, the baseline for the others.",
+        mark("One pace"),
+        mark("Everything moves at every step: plain AdamW, the baseline for the others."),
         _UNIFORM | {"slow_every": 0, "lasting_pull": 0.0},
     ),
     Preset(
         "late-layers-fast",
-        "Late layers fast",
-        "The layers nearest the output move at every step, the middle ones at every second step, "
-        "the early ones at every fourth, each by the mean of its gradients since.",
+        mark("Late layers fast"),
+        mark(
+            "The layers nearest the output move at every step, the middle ones at every second "
+            "step, the early ones at every fourth, each by the mean of its gradients since."
+        ),
         {"tiers": _tiers(1, 2, 4), "assign": "depth", "fastest_first": "top"},
     ),
     Preset(
         "early-layers-fast",
-        "Early layers fast",
-        "The reverse: the layers nearest the input move at every step.",
+        mark("Early layers fast"),
+        mark("The reverse: the layers nearest the input move at every step."),
         {"tiers": _tiers(1, 2, 4), "assign": "depth", "fastest_first": "bottom"},
     ),
     Preset(
         "fast-and-slow-slices",
-        "Fast and slow slices",
-        "Each adapter has fast and slow ranks side by side, which move every 1, 2, 4 and 8 steps. "
-        "This is closest to the paper's continuum memory. The saved adapter is an ordinary one.",
+        mark("Fast and slow slices"),
+        mark(
+            "Each adapter has fast and slow ranks side by side, which move every 1, 2, 4 and 8 "
+            "steps. This is closest to the paper's continuum memory. The saved adapter is an "
+            "ordinary one."
+        ),
         {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fastest_first": "top"},
     ),
     Preset(
         "attention-fast",
-        "Attention fast",
-        "Attention moves at every step, everything else at every fourth.",
+        mark("Attention fast"),
+        mark("Attention moves at every step, everything else at every fourth."),
         {"tiers": _tiers(1, 4), "assign": "module", "fastest_first": "top"},
     ),
     Preset(
         "most-active-fast",
-        "Most active fast",
-        "Before the start, gradients are measured on a few batches of your data. The modules with "
-        "the largest move at every step, the others at every second or fourth.",
+        mark("Most active fast"),
+        mark(
+            "Before the start, gradients are measured on a few batches of your data. The modules "
+            "with the largest move at every step, the others at every second or fourth."
+        ),
         {"tiers": _tiers(1, 2, 4), "assign": "importance", "fastest_first": "top"},
     ),
 )

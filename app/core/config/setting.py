@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.text.numbers import is_finite
 from app.core.text.sanitize import short_repr
+from app.core.text.translation import decimal, mark, tr
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,20 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
     low, high = f.metadata["minimum"], f.metadata["maximum"]
     if low is None:
         return None
-    label = f.metadata["label"]
+    label = tr(f.metadata["label"])
     if value != value:
-        return Problem(f.name, f"{label} must be a number.")
+        return Problem(f.name, tr("{label} must be a number.", label=label))
     too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
     if not is_finite(value) or too_low or value > high:
-        relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
-        return Problem(
-            f.name,
-            f"{label} must be {relation} {number(low)} and at most {number(high)}; "
-            f"it is {number(value)}.",
+        sentence = (
+            mark("{label} must be greater than {low} and at most {high}; it is {value}.")
+            if f.metadata["exclusive_minimum"]
+            else mark("{label} must be at least {low} and at most {high}; it is {value}.")
         )
+        values = {"low": number(low), "high": number(high), "value": number(value)}
+        return Problem(f.name, tr(sentence, label=label, **values))
     if f.name == "num_layers" and value == 0:
-        return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
+        return Problem(f.name, tr("Layers must be -1 (all) or at least 1; with 0 nothing trains."))
     return None
 
 
@@ -70,4 +72,4 @@ def number(value: float) -> str:
 
 
 def _digits(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return decimal(f"{value:,}" if isinstance(value, int) else f"{value:g}")

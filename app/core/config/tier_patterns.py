@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from app.core.errors import InputError
 from app.core.text.sanitize import short_repr
+from app.core.text.translation import tr
 
 EXAMPLE = "q_proj=0, self_attn=1, *=2"
 
@@ -27,7 +28,7 @@ def parse_patterns(text: str, tiers: int) -> tuple[TierPattern, ...]:
     """The patterns of `text` in order. Raises InputError that names the one that can't work."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
-        raise InputError(f"Manual tiers need patterns, like {EXAMPLE}.")
+        raise InputError(tr("Manual tiers need patterns, like {example}.", example=EXAMPLE))
     return tuple(_parse(part, tiers) for part in parts)
 
 
@@ -40,11 +41,18 @@ def _parse(part: str, tiers: int) -> TierPattern:
     text, _, tier = (piece.strip() for piece in part.rpartition("="))
     if not text or not tier.isdecimal():
         raise InputError(
-            f"The tier pattern {short_repr(part)} must be a pattern and a tier, like mlp=1."
+            tr(
+                "The tier pattern {pattern} must be a pattern and a tier, like mlp=1.",
+                pattern=short_repr(part),
+            )
         )
     if int(tier) >= tiers:
         raise InputError(
-            f"The tier pattern {short_repr(part)} names tier {tier}, but the last tier is "
-            f"{tiers - 1}."
+            tr(
+                "The tier pattern {pattern} names tier {tier}, but the last tier is {last}.",
+                pattern=short_repr(part),
+                tier=tier,
+                last=tiers - 1,
+            )
         )
     return TierPattern(text, int(tier))

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core.config.setting import Problem, setting
-from app.core.config.tier_patterns import EXAMPLE, parse_patterns
+from app.core.config.tier_patterns import parse_patterns
 from app.core.errors import InputError
+from app.core.text.translation import mark, tr
 
 Assignment = Literal["depth", "module", "rank", "importance", "manual"]
 FastEnd = Literal["top", "bottom"]
 Pending = Literal["accumulate", "skip"]
-MAX_TIERS = 8
+MAX_TIERS, MAX_PERIOD = 8, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -28,33 +29,41 @@ class TierConfig:
 class TierSettings:
     tiers: tuple[TierConfig, ...] = setting(
         (TierConfig(1), TierConfig(2), TierConfig(4)),
-        label="Tiers",
-        help="Update periods, fastest first. A tier with period 4 averages its gradients over "
-        "four steps and then moves once.",
+        label=mark("Tiers"),
+        help=mark(
+            "Update periods, fastest first. A tier with period 4 averages its gradients over "
+            "four steps and then moves once."
+        ),
         section="tiers",
     )
     assign: Assignment = setting(
         "depth",
-        label="Assignment",
-        help="How parameters are sorted into tiers: by blocks of layers (depth), attention "
-        "apart from the rest (module), slices of each adapter's rank (rank), gradient "
-        "size on your data (importance), or your own patterns (manual).",
+        label=mark("Assignment"),
+        help=mark(
+            "How parameters are sorted into tiers: by blocks of layers (depth), attention "
+            "apart from the rest (module), slices of each adapter's rank (rank), gradient "
+            "size on your data (importance), or your own patterns (manual)."
+        ),
         section="tiers",
     )
     tier_patterns: str = setting(
         "",
-        label="Patterns",
-        help="For manual assignment: patterns for module paths, each with its tier, like "
-        f"{EXAMPLE}. The first match decides. A pattern without *, ? or [ matches a part of the "
-        "path.",
+        label=mark("Patterns"),
+        help=mark(
+            "For manual assignment: patterns for module paths, each with its tier, like q_proj=0, "
+            "self_attn=1, *=2. The first match decides. A pattern without *, ? or [ matches a part "
+            "of the path."
+        ),
         section="tiers",
         advanced=True,
     )
     calibration_batches: int = setting(
         8,
-        label="Calibration batches",
-        help="For assignment by importance: batches on which gradients are measured before the "
-        "start.",
+        label=mark("Calibration batches"),
+        help=mark(
+            "For assignment by importance: batches on which gradients are measured before the "
+            "start."
+        ),
         section="tiers",
         minimum=1,
         maximum=10_000,
@@ -62,18 +71,22 @@ class TierSettings:
     )
     fastest_first: FastEnd = setting(
         "top",
-        label="Fastest",
-        help="The end that becomes tier 0. By depth: the layers nearest the output (top) or "
-        "the input (bottom). By module: attention (top) or the rest (bottom). By "
-        "importance: the modules with the largest gradients (top) or the smallest "
-        "(bottom).",
+        label=mark("Fastest"),
+        help=mark(
+            "The end that becomes tier 0. By depth: the layers nearest the output (top) or "
+            "the input (bottom). By module: attention (top) or the rest (bottom). By "
+            "importance: the modules with the largest gradients (top) or the smallest "
+            "(bottom)."
+        ),
         section="tiers",
     )
     pending: Pending = setting(
         "accumulate",
-        label="Between updates",
-        help="accumulate: a tier averages its gradients until its next update. skip: it drops "
-        "them (the older design, for comparison).",
+        label=mark("Between updates"),
+        help=mark(
+            "accumulate: a tier averages its gradients until its next update. skip: it drops "
+            "them (the older design, for comparison)."
+        ),
         section="tiers",
         advanced=True,
     )
@@ -85,25 +98,34 @@ class TierSettings:
 
 def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
     if not tiers:
-        return [Problem("tiers", "There must be at least one tier.")]
+        return [Problem("tiers", tr("There must be at least one tier."))]
     if len(tiers) > MAX_TIERS:
-        return [
-            Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} are allowed.")
-        ]
+        sentence = tr(
+            "{n} tiers are too many: at most {most} are allowed.", n=len(tiers), most=MAX_TIERS
+        )
+        return [Problem("tiers", sentence)]
     for index, tier in enumerate(tiers):
-        if not 1 <= tier.period <= 1_000_000:
-            return [Problem("tiers", f"Tier {index}'s update period must be 1 to 1,000,000 steps.")]
+        if not 1 <= tier.period <= MAX_PERIOD:
+            sentence = tr(
+                "Tier {tier}'s update period must be 1 to {most:,} steps.",
+                tier=index,
+                most=MAX_PERIOD,
+            )
+            return [Problem("tiers", sentence)]
         if not (math.isfinite(tier.learning_rate_factor) and tier.learning_rate_factor > 0):
-            return [Problem("tiers", f"Tier {index}'s learning-rate factor must be above 0.")]
+            sentence = tr("Tier {tier}'s learning-rate factor must be above 0.", tier=index)
+            return [Problem("tiers", sentence)]
     periods = [tier.period for tier in tiers]
     if periods != sorted(periods):
-        return [Problem("tiers", "Tiers must be ordered by update period, the shortest first.")]
+        sentence = tr("Tiers must be ordered by update period, the shortest first.")
+        return [Problem("tiers", sentence)]
     return []
 
 
 def _assignment_problems(config: TierSettings, rank: int) -> list[Problem]:
     if config.assign == "rank" and rank < len(config.tiers):
-        return [Problem("rank", f"Rank {rank} can't be cut into {len(config.tiers)} tiers.")]
+        sentence = tr("Rank {rank} can't be cut into {n} tiers.", rank=rank, n=len(config.tiers))
+        return [Problem("rank", sentence)]
     if config.assign == "manual":
         try:
             parse_patterns(config.tier_patterns, len(config.tiers))

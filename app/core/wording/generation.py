@@ -3,41 +3,48 @@
 import math
 
 from app.core.generation_events import AnswerEnded, AnswersCompared, LogitsCompared
+from app.core.text.translation import mark, tr, trn
 
 
 def answer_figures(ended: AnswerEnded) -> str:
     """The answer's length and speed, and whether it was cut off."""
-    tokens = "1 token" if ended.tokens == 1 else f"{ended.tokens:,} tokens"
-    rate = ended.tokens_per_second
-    parts = [tokens, f"{_rate(rate)} tokens/s" if math.isfinite(rate) else "", _cut(ended)]
+    tokens = trn("{n:,} token", "{n:,} tokens", ended.tokens)
+    parts = [tokens, _rate(ended.tokens_per_second), _cut(ended)]
     return " · ".join(filter(None, parts))
 
 
 def logits_sentence(comparison: LogitsCompared) -> str:
     """The difference of the two models' logits at the first token."""
     if comparison.are_equal:
-        return "First token: the logits equal the base model's bit for bit."
-    same = "same top token" if comparison.have_same_first else "different top token"
-    return (
-        f"First token: logits differ by up to {comparison.largest_difference:.3g}, "
-        f"KL {comparison.kl_divergence:.3g} nats, {same}."
+        return tr("First token: the logits equal the base model's bit for bit.")
+    sentence = (
+        mark("First token: logits differ by up to {most:.3g}, KL {kl:.3g} nats, same top token.")
+        if comparison.have_same_first
+        else mark(
+            "First token: logits differ by up to {most:.3g}, KL {kl:.3g} nats, different top token."
+        )
     )
+    return tr(sentence, most=comparison.largest_difference, kl=comparison.kl_divergence)
 
 
 def answers_sentence(comparison: AnswersCompared) -> str:
     """Whether the two answers are one."""
     if comparison.are_equal:
-        return "Both answers are identical, token for token."
-    return f"The answers differ from token {comparison.first_difference:,} on."
+        return tr("Both answers are identical, token for token.")
+    return tr("The answers differ from token {token:,} on.", token=comparison.first_difference)
 
 
 def _rate(per_second: float) -> str:
-    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+    if not math.isfinite(per_second):
+        return ""
+    if per_second >= 10:
+        return tr("{rate:,.0f} tokens/s", rate=per_second)
+    return tr("{rate:.1f} tokens/s", rate=per_second)
 
 
 def _cut(ended: AnswerEnded) -> str:
     if ended.ending == "length":
-        return "cut at max tokens"
+        return tr("cut at max tokens")
     if ended.ending == "context":
-        return "cut: the model's context is full"
-    return "stopped" if ended.ending == "stopped" else ""
+        return tr("cut: the model's context is full")
+    return tr("stopped") if ended.ending == "stopped" else ""

@@ -1,60 +1,85 @@
 """Sentences about a memory estimate, shared by window and terminal."""
 
-from app.core.events import MemoryEstimated
+from app.core.events import MemoryEstimated, MemoryVerdict
+from app.core.text.translation import decimal, mark, tr
 
 PROCESS_BYTES = 150_000_000
 """Memory of a run outside MLX, before its data: 0.10 GB with the starter's tokenizer and
 0.13 GB with SmolLM2's of 49,152 tokens, on Linux."""
 
-NO_ESTIMATE = (
+NO_ESTIMATE = mark(
     "The memory that this run needs can't be estimated: the model's code can't be traced, or not "
     "in reasonable time."
 )
 
 
+_SENTENCES: dict[MemoryVerdict, tuple[str, str]] = {
+    "fits": (
+        mark(
+            "Needs about {needed} of memory for training and up to {more} more; {available} is "
+            "available."
+        ),
+        mark(
+            "Needs at most about {needed} of memory for training and up to {more} more; "
+            "{available} is available."
+        ),
+    ),
+    "tight": (
+        mark(
+            "Tight: needs about {needed} of memory, and {available} is available. Close other "
+            "apps, or use smaller batches or shorter examples."
+        ),
+        mark(
+            "May be tight: needs at most about {needed} of memory, and {available} is available. "
+            "Close other apps, or use smaller batches or shorter examples."
+        ),
+    ),
+    "won't fit": (
+        mark("Won't fit: needs about {needed} of memory, but only {available} is available."),
+        mark(
+            "May not fit: needs at most about {needed} of memory, but only {available} is "
+            "available."
+        ),
+    ),
+}
+"""For an estimate and for a bound; a bound says nothing of what is needed at least."""
+
+
 def memory_sentence(estimate: MemoryEstimated) -> str:
     """Needed memory, available memory and the verdict, in one or two sentences."""
     needed, available = gigabytes(estimate.peak_bytes), gigabytes(estimate.available_bytes)
-    about = "at most about" if estimate.is_bound else "about"
-    match estimate.verdict:
-        case "fits":
-            more = gigabytes(PROCESS_BYTES + estimate.cache_bytes)
-            return (
-                f"Needs {about} {needed} of memory for training and up to {more} more; "
-                f"{available} is available."
-            )
-        case "tight":
-            lead = "May be tight" if estimate.is_bound else "Tight"
-            return (
-                f"{lead}: needs {about} {needed} of memory, and {available} is available. "
-                "Close other apps, or use smaller batches or shorter examples."
-            )
-        case _:
-            # What is needed at most says nothing of what is needed at least.
-            lead = "May not fit" if estimate.is_bound else "Won't fit"
-            return f"{lead}: needs {about} {needed} of memory, but only {available} is available."
+    more = gigabytes(PROCESS_BYTES + estimate.cache_bytes)
+    if_exact, if_bound = _SENTENCES[estimate.verdict]
+    sentence = if_bound if estimate.is_bound else if_exact
+    return tr(sentence, needed=needed, available=available, more=more)
 
 
 def memory_parts(estimate: MemoryEstimated) -> str:
     """The parts of the needed memory."""
     sizes = {
-        "base model": estimate.model_bytes,
-        "adapter and optimizer": estimate.adapter_bytes,
-        f"a batch of {estimate.length:,} tokens a row": estimate.work_bytes,
+        tr("base model"): estimate.model_bytes,
+        tr("adapter and optimizer"): estimate.adapter_bytes,
+        tr("a batch of {tokens:,} tokens a row", tokens=estimate.length): estimate.work_bytes,
     }
     details = ", ".join(f"{name} {gigabytes(size)}" for name, size in sizes.items())
-    details += (
-        f". Python, its libraries and the tokenizer take about {gigabytes(PROCESS_BYTES)} more"
-    )
+    more = gigabytes(PROCESS_BYTES)
     if not estimate.cache_bytes:
-        return f"{details}."
-    kept = gigabytes(estimate.cache_bytes)
-    return (
-        f"{details}; MLX may keep {kept} of what was freed, and gives it back where room is short."
+        return tr(
+            "{parts}. Python, its libraries and the tokenizer take about {more} more.",
+            parts=details,
+            more=more,
+        )
+    return tr(
+        "{parts}. Python, its libraries and the tokenizer take about {more} more; MLX may keep "
+        "{kept} of what was freed, and gives it back where room is short.",
+        parts=details,
+        more=more,
+        kept=gigabytes(estimate.cache_bytes),
     )
 
 
 def gigabytes(size_bytes: int) -> str:
     """Two figures: "0.12 GB", "1.2 GB", "12 GB"."""
     size = size_bytes / 1e9
-    return f"{size:.0f} GB" if size >= 9.95 else f"{size:.{1 if size >= 0.995 else 2}f} GB"
+    places = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
+    return decimal(f"{size:.{places}f} GB")

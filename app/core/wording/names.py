@@ -6,8 +6,9 @@ from pathlib import Path
 
 from app.core.files.data_formats import bare_name
 from app.core.files.paths import starter_model_dir
+from app.core.text.translation import mark, tr
 
-STARTER = "Starter model"
+STARTER = mark("Starter model")
 SNAPSHOTS, REPOSITORY_PREFIX = "snapshots", "models--"
 _SEPARATOR = "--"
 _GENERIC = ("train", "data", "dataset")
@@ -27,7 +28,7 @@ def hub_repository(folder: Path) -> str:
 def model_name(folder: Path) -> str:
     """Without the organization: "Qwen3-4B-4bit"."""
     if folder == _starter():
-        return STARTER
+        return tr(STARTER)
     return hub_repository(folder).rpartition("/")[2] or folder.name
 
 

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from app.core.events import KNOWN_QUESTIONS, EvaluationFinished, RetentionMeasured
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
+from app.core.text.translation import decimal, mark, tr
 
+_SINCE_START = (
+    mark("Validation loss fell from {before} to {after}."),
+    mark("Validation loss rose from {before} to {after}."),
+)
+_SINCE_STEP = (
+    mark("Validation loss fell from {before} to {after} since step {step:,}."),
+    mark("Validation loss rose from {before} to {after} since step {step:,}."),
+)
 _DIGITS = 3
 _MAX_NAME = 80
 
@@ -18,8 +27,11 @@ def learned_and_kept(
     learned, kept = loss_sentence(evaluations), retention_sentence(retention)
     if not learned or not kept:
         return learned or kept
-    ended = f"the model ended {_distance(retention[-1])} from its base on everyday text"
-    return f"{learned.removesuffix('.')}; {ended}."
+    return tr(
+        "{learned}; the model ended {nats:.3g} nats per token from its base on everyday text.",
+        learned=learned.removesuffix("."),
+        nats=retention[-1].base_kl,
+    )
 
 
 def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
@@ -28,35 +40,40 @@ def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
         return ""
     first, last = evaluations[0], evaluations[-1]
     if first.step == last.step:
-        return f"Validation loss: {_loss(last)} at step {last.step:,}."
+        return tr("Validation loss: {loss} at step {step:,}.", loss=_loss(last), step=last.step)
     values = _loss(first), _loss(last)
     if values[0] == values[1]:
-        return f"Validation loss stayed at {values[0]}."
-    verb = "fell" if last.val_loss < first.val_loss else "rose"
-    since = "" if first.step == 0 else f" since step {first.step:,}"
-    return f"Validation loss {verb} from {values[0]} to {values[1]}{since}."
+        return tr("Validation loss stayed at {loss}.", loss=values[0])
+    fell, rose = _SINCE_START if first.step == 0 else _SINCE_STEP
+    sentence = fell if last.val_loss < first.val_loss else rose
+    return tr(sentence, before=values[0], after=values[1], step=first.step)
 
 
 def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
     """The run's final distance from its base model."""
     if not retention:
         return ""
-    return f"Change from the base model: {_distance(retention[-1])} on everyday text."
+    return tr(
+        "Change from the base model: {nats:.3g} nats per token on everyday text.",
+        nats=retention[-1].base_kl,
+    )
 
 
 def score_sentence(name: str, before: int | None, after: int, total: int) -> str:
     """A question set's right answers; `before` is None where that was not measured."""
     if name == KNOWN_QUESTIONS:
-        return f"Still answers {after:,} of {total:,} general questions."
+        return tr(
+            "Still answers {after:,} of {total:,} general questions.", after=after, total=total
+        )
     shown = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
-    than = "" if before is None else f", {before:,} before"
-    return f"{shown}: {after:,} of {total:,} right{than}."
-
-
-def _distance(measured: RetentionMeasured) -> str:
-    return f"{measured.base_kl:.3g} nats per token"
+    if before is None:
+        return tr("{name}: {after:,} of {total:,} right.", name=shown, after=after, total=total)
+    return tr(
+        "{name}: {after:,} of {total:,} right, {before:,} before.",
+        name=shown, after=after, total=total, before=before,
+    )  # fmt: skip
 
 
 def _loss(evaluation: EvaluationFinished) -> str:
     value = evaluation.val_loss
-    return format_loss(value, _DIGITS) if math.isfinite(value) else "–"
+    return decimal(format_loss(value, _DIGITS)) if math.isfinite(value) else "–"

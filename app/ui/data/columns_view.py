@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWi
 
 from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
+from app.core.text.translation import tr
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import RowsText
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from app.data.inspection.head_rows import ColumnSample
 
 TRIED_ROWS = 3
-HOW = (
+HOW = tr(
     "Choose roles for the columns: prompt and completion, or messages, or text alone. "
     "The mapping is remembered for this file."
 )
-UNRECOGNISED = "Nestling doesn't recognize these columns."
-RECOGNISED = "Nestling recognized these columns. Choose roles to override."
-UNUSED, BY_NAME = "Not used", "Automatic"
+UNRECOGNISED = tr("Nestling doesn't recognize these columns.")
+RECOGNISED = tr("Nestling recognized these columns. Choose roles to override.")
+UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
 
 
@@ -49,9 +50,9 @@ class ColumnsView(QWidget):
         self.roles: dict[str, CalmComboBox] = {}
         self.how = label("", "secondary", wraps=True)
         self.problem = message("problem")
-        self.tried = RowsText("Preview", "Choose roles to see a preview.")
-        self.use = button("Use This Mapping", self._use, "primary")
-        self.reset = button("Reset", self._reset)
+        self.tried = RowsText(tr("Preview"), tr("Choose roles to see a preview."))
+        self.use = button(tr("Use This Mapping"), self._use, "primary")
+        self.reset = button(tr("Reset"), self._reset)
         self._lay_out()
         preview.changed.connect(self.refresh)
         self.refresh()
@@ -77,7 +78,7 @@ class ColumnsView(QWidget):
         layout.setSpacing(GRID_PX)
         layout.addWidget(self.how)
         layout.addWidget(area, 2)
-        layout.addWidget(label("Preview", "heading"))
+        layout.addWidget(label(tr("Preview"), "heading"))
         layout.addWidget(self.problem)
         layout.addWidget(self.tried, 3)
         layout.addLayout(row(None, self.reset, self.use))
@@ -112,12 +113,12 @@ class ColumnsView(QWidget):
 
     def _add_row(self, index: int, column: "ColumnSample", role: str) -> None:
         roles = {"": UNUSED} | {role: role.capitalize() for role in ROLES}
-        choice = CalmComboBox(roles, f"Role of the column {column.name}")
+        choice = CalmComboBox(roles, tr("Role of the column {column}", column=column.name))
         choice.setFixedWidth(_ROLE_PX)
         choice.choose(role)
         choice.activated.connect(lambda _: self._try())
         name = ElidedLabel(column.name, "strong")
-        sample = ElidedLabel("  ·  ".join(column.values) or "always empty", "secondary")
+        sample = ElidedLabel("  ·  ".join(column.values) or tr("always empty"), "secondary")
         for place, part in enumerate((name, sample, choice)):
             self._grid.addWidget(part, index, place, Qt.AlignmentFlag.AlignVCenter)
         self.roles[column.name] = choice
@@ -129,7 +130,7 @@ class ColumnsView(QWidget):
         for name, choice in self.roles.items():
             if role := choice.currentData():
                 if role in named:
-                    raise InputError(f"Two columns are mapped to {role}.")
+                    raise InputError(tr("Two columns are mapped to {role}.", role=role))
                 named[role] = name
         return ColumnMapping(**named) if named else None
 

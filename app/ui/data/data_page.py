@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.errors import Failure
+from app.core.text.translation import tr
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.data_services import DataServices
 from app.ui.data.dataset_chooser import DatasetChooser
@@ -32,7 +33,7 @@ from app.ui.widgets.tab_row import TabRow
 from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
-_TABS = ("Examples", "Statistics", "Problems", "Columns")
+_TABS = (tr("Examples"), tr("Statistics"), tr("Problems"), tr("Columns"))
 _WORDS_PX = 420
 
 
@@ -55,13 +56,13 @@ class DataPage(QWidget):
         self.columns = ColumnsView(state, work.preview, work.looker, work.datasets)
         self.status = StatusStrip(state, work.tokenization, work.datasets)
         self.chooser = DatasetChooser(state, work.datasets)
-        self.choose = button("Choose…", self.dataset_choice_requested.emit)
-        self.choose.setAccessibleName("Choose another dataset")
-        self.take_out = button("Remove from Mix", work.datasets.remove)
-        set_tip(self.take_out, "The file is kept.")
-        self.add = button("Mix In Dataset…", self.further_requested.emit)
-        set_tip(self.add, "Mix in earlier data to reduce forgetting.")
-        self.use = button("Use in New Run", self.use_requested.emit, "primary")
+        self.choose = button(tr("Choose…"), self.dataset_choice_requested.emit)
+        self.choose.setAccessibleName(tr("Choose another dataset"))
+        self.take_out = button(tr("Remove from Mix"), work.datasets.remove)
+        set_tip(self.take_out, tr("The file is kept."))
+        self.add = button(tr("Mix In Dataset…"), self.further_requested.emit)
+        set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
+        self.use = button(tr("Use in New Run"), self.use_requested.emit, "primary")
         self._make_head()
         self._views = QStackedWidget()
         for view in (self.rows, self.statistics, self.problems, self.columns):
@@ -76,7 +77,9 @@ class DataPage(QWidget):
         policy = self.choose.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the title stays where it is
         self.choose.setSizePolicy(policy)
-        layout.addLayout(row(label("Data", "title"), 4, self.name, None, *buttons, spacing=GRID_PX))
+        layout.addLayout(
+            row(label(tr("Data"), "title"), 4, self.name, None, *buttons, spacing=GRID_PX)
+        )
         layout.addWidget(self.chooser)
         layout.addWidget(self._body, 1)
         self._connect()
@@ -87,7 +90,7 @@ class DataPage(QWidget):
         self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
 
     def _make_full(self) -> QWidget:
-        self.tabs = TabRow(_TABS, "Views of the data")
+        self.tabs = TabRow(_TABS, tr("Views of the data"))
         self.tabs.currentChanged.connect(self._views.setCurrentIndex)
         full = QWidget()
         whole = column(self.summary, self.status, spacing=12)
@@ -100,16 +103,18 @@ class DataPage(QWidget):
         empty = QWidget()
         self._title = label("", "title")
         self._hint = label(
-            "Drop a file or a folder on the window: chats, questions and answers, or text, as "
-            "JSON, CSV, Parquet or plain text.",
+            tr(
+                "Drop a file or a folder on the window: chats, questions and answers, or text, as "
+                "JSON, CSV, Parquet or plain text."
+            ),
             "secondary",
             wraps=True,
         )
         self.problem = message("problem")
-        self.cancel = button("Cancel", self.status.stop.click)
-        self.again = button("Read Again", self._datasets.read_shown_again)
-        self.choose_first = button("Choose…", self.dataset_choice_requested.emit)
-        self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
+        self.cancel = button(tr("Cancel"), self.status.stop.click)
+        self.again = button(tr("Read Again"), self._datasets.read_shown_again)
+        self.choose_first = button(tr("Choose…"), self.dataset_choice_requested.emit)
+        self.sample = button(tr("Use the Sample Data"), self.sample_requested.emit, "primary")
         words = QWidget()
         words.setMaximumWidth(_WORDS_PX)
         words.setLayout(column(self._title, self._hint, self.problem, spacing=GRID_PX))
@@ -199,10 +204,11 @@ class DataPage(QWidget):
 
     def _name_tabs(self) -> None:
         count = self.problems.total
-        self.tabs.setTabText(PROBLEMS, f"Problems ({count:,})" if count else "Problems")
+        title = tr("Problems ({n:,})", n=count) if count else tr("Problems")
+        self.tabs.setTabText(PROBLEMS, title)
 
 
 def _empty_title(is_reading: bool, failure: Failure | None) -> str:
     if is_reading:
-        return "Reading…"
-    return "This can't be used" if failure else "No dataset yet"
+        return tr("Reading…")
+    return tr("This can't be used") if failure else tr("No dataset yet")

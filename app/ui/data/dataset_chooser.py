@@ -2,6 +2,7 @@
 
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QWidget
 
+from app.core.text.translation import decimal, tr, trn
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
 from app.ui.look import formatting
@@ -65,11 +66,14 @@ class DatasetChooser(QWidget):
     def _show(self, choice: RadioSegment, one: RunDataset, share: float) -> None:
         name = formatting.shortened(one.name, SHORT_NAME)
         words = _state_words(one)
-        text = f"{name}  {share * 100:.3g} %"
+        percent = decimal(f"{share * 100:.3g} %")
+        text = f"{name}  {percent}"
         text = f"{text} · {words}" if words else text
         if choice.text().replace("&&", "&") != text:
             set_caption(choice, text)
-            choice.setAccessibleName(f"{one.name}, {share * 100:.3g} % of the rows")
+            choice.setAccessibleName(
+                tr("{dataset}, {percent} of the rows", dataset=one.name, percent=percent)
+            )
             set_tip(choice, str(one.path))
         is_wrong = one.failure is not None or one.has_bad_rows
         restyle(choice, "tone", "danger" if is_wrong else "")
@@ -77,9 +81,9 @@ class DatasetChooser(QWidget):
 
 def _state_words(one: RunDataset) -> str:
     if one.is_being_read:
-        return "reading"
+        return tr("reading")
     if one.failure is not None:
-        return "can't be read"
+        return tr("can't be read")
     if one.facts is not None and one.facts.problem_count:
-        return formatting.plural(one.facts.problem_count, "bad row")
+        return trn("{n:,} bad row", "{n:,} bad rows", one.facts.problem_count)
     return ""

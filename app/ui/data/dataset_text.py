@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import decimal, tr, trn
 from app.ui.look import formatting
 
 if TYPE_CHECKING:
+    from app.data.examples import RowLocation
     from app.data.inspection.inspection import DatasetFacts
+    from app.data.training_set.length_distribution import LengthDistribution
     from app.data.training_set.statistics import DataStatistics, EpochFacts
     from app.library.run_history import LastThroughput
 
@@ -34,9 +37,18 @@ def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
         return str(data or "")
     parts = [formatting.examples(facts)]
     if facts.valid_examples:
-        parts.append(f"{facts.valid_examples:,} for validation")
+        parts.append(tr("{n:,} for validation", n=facts.valid_examples))
     parts.append(formatting.size(facts.size_bytes))
     return " · ".join([*parts, str(data or facts.path)])
+
+
+def location_text(place: "RowLocation") -> str:
+    """As the location says itself, in the user's language; empty for the whole file."""
+    if not place.row:
+        return tr("line {line:,}", line=place.line) if place.line else ""
+    if place.line > 1:
+        return tr("row {row:,} (line {line:,})", row=place.row, line=place.line)
+    return tr("row {row:,}", row=place.row)
 
 
 def share(part: int, whole: int) -> str:
@@ -45,8 +57,8 @@ def share(part: int, whole: int) -> str:
         return "0 %"
     percent = 100 * part / whole
     if part < whole and percent > 99.9:
-        return "more than 99.9 %"
-    return "less than 0.1 %" if percent < 0.1 else f"{percent:.3g} %"
+        return tr("more than 99.9 %")
+    return tr("less than 0.1 %") if percent < 0.1 else decimal(f"{percent:.3g} %")
 
 
 @dataclass(frozen=True)
@@ -64,19 +76,42 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
         return ""
     if not train.truncated_rows(limit) and not valid.truncated_rows(limit) and not useless:
         longest = max(train.longest, valid.longest)
-        return f"No row is cut: the longest has {formatting.plural(longest, 'token')}."
-    parts = [(train, "training"), (valid, "validation")]
-    cut = [
-        f"{formatting.plural(rows, f'{kind} row')} ({share(rows, curves.usable_rows(limit))})"
-        for curves, kind in parts
-        if (rows := curves.truncated_rows(limit))
-    ]
-    verb = "is" if train.truncated_rows(limit) + valid.truncated_rows(limit) == 1 else "are"
-    sentences = [f"{' and '.join(cut)} {verb} cut at the limit."] if cut else []
+        return trn(
+            "No row is cut: the longest has {n:,} token.",
+            "No row is cut: the longest has {n:,} tokens.",
+            longest,
+        )
+    sentences = [_cut_sentence(train, valid, limit)]
     if useless:
-        lost = f"{formatting.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
-        sentences.append(f"{lost} left out: nothing to train on before the limit.")
-    return " ".join(sentences)
+        sentences.append(
+            trn(
+                "{n:,} row is left out: nothing to train on before the limit.",
+                "{n:,} rows are left out: nothing to train on before the limit.",
+                useless,
+            )
+        )
+    return " ".join(filter(None, sentences))
+
+
+def _cut_sentence(train: "LengthDistribution", valid: "LengthDistribution", limit: int) -> str:
+    """Empty where no row is cut."""
+    cut, also = train.truncated_rows(limit), valid.truncated_rows(limit)
+    rows = [
+        trn("{n:,} training row ({share})", "{n:,} training rows ({share})", cut,
+            share=share(cut, train.usable_rows(limit))),
+        trn("{n:,} validation row ({share})", "{n:,} validation rows ({share})", also,
+            share=share(also, valid.usable_rows(limit))),
+    ]  # fmt: skip
+    if cut and also:
+        return tr("{rows} and {others} are cut at the limit.", rows=rows[0], others=rows[1])
+    if not cut and not also:
+        return ""
+    return trn(
+        "{rows} is cut at the limit.",
+        "{rows} are cut at the limit.",
+        cut + also,
+        rows=rows[0] if cut else rows[1],
+    )
 
 
 def figures(
@@ -84,46 +119,69 @@ def figures(
 ) -> list[Figure]:
     """Figures that are known by now; once the rows are tokenized, of those that a run trains on."""
     if statistics is None:
-        counted = [Figure("Examples", f"{facts.examples + facts.valid_examples:,}")]
+        counted = [Figure(tr("Examples"), _count(facts.examples + facts.valid_examples))]
     else:
-        counted = _trained_on(statistics, config.max_seq_length)
-    found = {"Duplicates": facts.counts.get("duplicate", 0)}
+        counted = trained_on(statistics, config.max_seq_length)
+        counted += _lengths_and_replies(statistics, config.max_seq_length)
+    found = [(tr("Duplicates"), facts.counts.get("duplicate", 0))]
     if facts.valid_examples:
-        found["In both sets"] = facts.counts.get("in both sets", 0)
-    for name, rows in found.items():
-        note = "of all rows that were read" if rows and statistics is not None else ""
-        counted.append(Figure(name, f"{rows:,}", note))
+        found.append((tr("In both sets"), facts.counts.get("in both sets", 0)))
+    for name, rows in found:
+        note = tr("of all rows that were read") if rows and statistics is not None else ""
+        counted.append(Figure(name, _count(rows), note))
     if facts.not_read:
         from app.data.files.dataset_folders import listed
 
-        counted.append(Figure("Not read", listed(facts.not_read), "in the same folder"))
+        counted.append(Figure(tr("Not read"), listed(facts.not_read), tr("in the same folder")))
     return counted
 
 
-def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
+def trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
+    """Examples and tokens that a run trains on."""
     train, left_out = statistics.train, statistics.left_out(limit)
-    tokens, trained = train.usable_tokens(limit), train.trained_tokens_at(limit)
-    others = (
-        [f"{statistics.valid.usable_rows(limit):,} to validate on"] if statistics.valid.rows else []
-    )
-    others += [f"{left_out:,} left out"] if left_out else []
-    counted = [Figure("Examples", f"{train.usable_rows(limit):,} to train on", ", ".join(others))]
-    if not train.usable_rows(limit):
+    rows, tokens, trained = (
+        train.usable_rows(limit), train.usable_tokens(limit), train.trained_tokens_at(limit),
+    )  # fmt: skip
+    others = []
+    if statistics.valid.rows:
+        others.append(tr("{n:,} to validate on", n=statistics.valid.usable_rows(limit)))
+    if left_out:
+        others.append(tr("{n:,} left out", n=left_out))
+    counted = [Figure(tr("Examples"), tr("{n:,} to train on", n=rows), ", ".join(others))]
+    if not rows:
         return counted
     cut_off = train.truncated_tokens(limit)
+    note = tr("{tokens:,} cut off", tokens=cut_off) if cut_off else ""
+    return [
+        *counted,
+        Figure(tr("Tokens"), _count(tokens), note),
+        Figure(tr("Trained tokens"), _count(trained), share(trained, tokens)),
+    ]
+
+
+def _lengths_and_replies(statistics: "DataStatistics", limit: int) -> list[Figure]:
+    """None where nothing can be trained on."""
+    train = statistics.train
+    if not train.usable_rows(limit):
+        return []
     median, most = train.length_at(0.5, limit), train.length_at(0.95, limit)
-    counted += [
-        Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
-        Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
-        Figure("Length of a row", f"median {median:,}", f"95th percentile {most:,}"),
+    counted = [
+        Figure(
+            tr("Length of a row"),
+            tr("median {tokens:,}", tokens=median),
+            tr("95th percentile {tokens:,}", tokens=most),
+        )
     ]
     if last_only := train.last_reply_only_rows(limit):
-        note = "the template changes earlier replies"
-        counted.append(Figure("Last reply only", f"{last_only:,}", note))
+        note = tr("the template changes earlier replies")
+        counted.append(Figure(tr("Last reply only"), _count(last_only), note))
     if more := statistics.further.usable_rows(limit):
-        cost = f"{statistics.further_cost(limit):.2f} times the tokens"
-        note = f"the template changes them: {cost}"
-        counted.append(Figure("Earlier replies", formatting.plural(more, "example"), note))
+        note = tr(
+            "the template changes them: {factor:.2f} times the tokens",
+            factor=statistics.further_cost(limit),
+        )
+        examples = trn("{n:,} example", "{n:,} examples", more)
+        counted.append(Figure(tr("Earlier replies"), examples, note))
     return counted
 
 
@@ -137,10 +195,10 @@ def run_figures(
     """What a run with these settings would do with its datasets, each given with its name, as far
     as it is known; `why_not`: why their rows are too few for one."""
     if why_not:
-        return [Figure("This run", "Can't start", why_not)]
+        return [Figure(tr("This run"), tr("Can't start"), why_not)]
     figures = _paces(datasets, config, speed) if datasets else []
     if memory:
-        figures.append(Figure("Memory", memory))
+        figures.append(Figure(tr("Memory"), memory))
     return figures
 
 
@@ -160,44 +218,65 @@ def _paces(
     batches = epoch.batches(config.batch_size)
     steps = epoch.steps(config.batch_size, config.grad_accumulation_steps)
     epochs = config.steps * config.grad_accumulation_steps / batches
-    figures = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
+    figures = [Figure(tr("Steps per epoch"), _count(steps), _batches(config, batches))]
     if len(datasets) > 1:
         figures += _mixture([name for name, _ in datasets], epoch)
+    steps_of_run = trn("{n:,} step", "{n:,} steps", config.steps)
     return [
         *figures,
-        Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
-               formatting.plural(config.steps, "step")),
+        Figure(tr("This run"), _epochs(epochs), steps_of_run),
         _time(epochs * epoch.trained_tokens, config, speed),
-    ]  # fmt: skip
+    ]
+
+
+def _epochs(epochs: float) -> str:
+    if epochs >= 10:
+        return tr("{epochs:,.0f} epochs", epochs=epochs)
+    is_one = f"{epochs:.2g}" == "1"
+    return trn("{epochs:.2g} epoch", "{epochs:.2g} epochs", 1 if is_one else 2, epochs=epochs)
 
 
 def _batches(config: TrainingConfig, batches: int) -> str:
     if config.grad_accumulation_steps == 1:
-        return f"batches of {config.batch_size}"
-    return f"{batches:,} batches of {config.batch_size}, {config.grad_accumulation_steps} a step"
+        return tr("batches of {rows:,}", rows=config.batch_size)
+    return trn(
+        "{n:,} batch of {rows:,}, {each:,} a step",
+        "{n:,} batches of {rows:,}, {each:,} a step",
+        batches,
+        rows=config.batch_size,
+        each=config.grad_accumulation_steps,
+    )
 
 
 def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     each = ", ".join(
-        f"{rows:,} of {formatting.shortened(name, SHORT_NAME)}"
+        tr("{rows:,} of {dataset}", rows=rows, dataset=formatting.shortened(name, SHORT_NAME))
         for name, rows in zip(names, epoch.rows, strict=True)
     )
-    trained = f"about {epoch.trained_tokens:,.0f} trained"
+    tokens = tr("about {tokens:,.0f}", tokens=epoch.tokens)
+    trained = tr("about {tokens:,.0f} trained", tokens=epoch.trained_tokens)
     return [
-        Figure("Rows per epoch", f"{sum(epoch.rows):,}", each),
-        Figure("Tokens per epoch", f"about {epoch.tokens:,.0f}", trained),
+        Figure(tr("Rows per epoch"), _count(sum(epoch.rows)), each),
+        Figure(tr("Tokens per epoch"), tokens, trained),
     ]
 
 
 def _time(trained_tokens: float, config: TrainingConfig, speed: "LastThroughput | None") -> Figure:
     if speed is None:
-        return Figure("Time", "Not known yet", "no run on this model yet")
+        return Figure(tr("Time"), tr("Not known yet"), tr("no run on this model yet"))
     seconds = trained_tokens / speed.tokens_per_second
     name = formatting.shortened(speed.run, MOST_RUN_NAME)
-    words = f"{formatting.rate(speed.tokens_per_second)} tokens/s"
-    if not _is_alike(config, speed.config):
-        words += "; different settings"
-    return Figure("Time", f"about {formatting.duration(seconds)}", f"Based on “{name}” ({words})")
+    rate = formatting.rate(speed.tokens_per_second)
+    note = (
+        tr("Based on “{run}” ({rate} tokens/s)", run=name, rate=rate)
+        if _is_alike(config, speed.config)
+        else tr("Based on “{run}” ({rate} tokens/s; different settings)", run=name, rate=rate)
+    )
+    return Figure(tr("Time"), tr("about {time}", time=formatting.duration(seconds)), note)
+
+
+def _count(number: int) -> str:
+    return decimal(f"{number:,}")
 
 
 def _is_alike(config: TrainingConfig, other: TrainingConfig | None) -> bool:

@@ -8,6 +8,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QWheelEvent
 
+from app.core.text.translation import decimal, tr
 from app.data.training_set.length_distribution import LengthDistribution
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.style import (
@@ -68,7 +69,7 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setAccessibleName("Lengths of the rows")
+        self.setAccessibleName(tr("Lengths of the rows"))
         self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
         self.left.setWidth(52)
         self.bottom.setHeight(STEP_AXIS_PX)
@@ -108,7 +109,7 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self.line.blockSignals(True)
         self.line.setValue(place)
         self.line.blockSignals(False)
-        self.line.label.setText(f"limit {limit:,}")
+        self.line.label.setText(tr("limit {tokens:,}", tokens=limit))
         self._draw_bars(limit)
         if len(self._edges):
             low = min(math.log2(self._edges[0] or 1), place)
@@ -123,13 +124,13 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self.context.setVisible(tokens is not None and longest > tokens != self.limit)
         if tokens is not None:
             self.context.setValue(math.log2(tokens))
-            self.context.label.setText(f"model context {tokens:,}")
+            self.context.label.setText(tr("model context {tokens:,}", tokens=tokens))
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.setBackground(theme.surface)
-        style_axis(self.left, theme, "rows", grid=True)
-        style_axis(self.bottom, theme, "tokens in a row", grid=False)
+        style_axis(self.left, theme, tr("rows"), grid=True)
+        style_axis(self.bottom, theme, tr("tokens in a row"), grid=False)
         for bars, brush in ((self.kept, color(theme.accent, 0.75)),
                             (self.cut, color(theme.danger, 0.75))):  # fmt: skip
             bars.setOpts(brush=brush, pen=pg.mkPen(theme.surface, width=1))
@@ -169,7 +170,7 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         if wanted >= _ROUND_FROM:
             limit = round(wanted / _ROUND_TO) * _ROUND_TO
         limit = min(max(limit, LEAST_LIMIT), MOST_LIMIT)
-        self.line.label.setText(f"limit {limit:,}")
+        self.line.label.setText(tr("limit {tokens:,}", tokens=limit))
         if limit != self.limit:
             self.limit = limit
             self._draw_bars(limit)
@@ -187,4 +188,4 @@ def bar_edges(shortest: int, longest: int) -> "np.ndarray[Any, np.dtype[np.int64
 
 
 def length_words(length: int) -> str:
-    return f"{length:,}" if length < 10_000 else f"{length // 1024}k"
+    return decimal(f"{length:,}") if length < 10_000 else f"{length // 1024}k"

@@ -12,6 +12,7 @@ from app.core.column_mapping import ColumnMapping
 from app.core.config.data import MAX_MIXED_SHARE
 from app.core.config.training_config import MixedDataset
 from app.core.errors import Failure
+from app.core.text.translation import tr
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.workers.background_thread import BackgroundThread
@@ -173,7 +174,7 @@ class MixIntake(QObject):
         """Without having been read to its end."""
         self._before.pop(key, None)
         failure = ended.failure or Failure(
-            f"{key[0].name} was not read to its end.", is_app_error=False
+            tr("{dataset} was not read to its end.", dataset=key[0].name), is_app_error=False
         )
         self._known[key] = replace(self._known[key], failure=failure, share_read=None)
         self._tell()
@@ -189,11 +190,11 @@ class MixIntake(QObject):
         if known.failure is not None:
             return known.failure.message
         if known.facts is None:
-            return f"{known.name} is being read."
+            return tr("{dataset} is being read.", dataset=known.name)
         if not known.facts.examples:
-            return f"{known.name} has no example that can be trained on."
+            return tr("{dataset} has no example that can be trained on.", dataset=known.name)
         if known.has_bad_rows and self._state.config.bad_rows == "stop":
-            return f"{known.name} has rows that can't be used."
+            return tr("{dataset} has rows that can't be used.", dataset=known.name)
         return ""
 
 

@@ -8,6 +8,7 @@ from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.training_config import config_field
+from app.core.text.translation import tr
 from app.ui.data.datasets import Datasets
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.look.plain_text import set_tip
@@ -40,22 +41,24 @@ class ProblemsView(QWidget):
         self.counts: dict[str, int] = {}
         """Problems and warnings of each kind, those that aren't listed too."""
         self.model = ProblemsModel()
-        self.table = make_table(self.model, "Problems", (REASON_COLUMN,))
+        self.table = make_table(self.model, tr("Problems"), (REASON_COLUMN,))
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setWordWrap(True)
         self.table.verticalHeader().setDefaultSectionSize(_TWO_LINES_PX)
-        self.kind = CalmComboBox({"": "All"}, "Kind of problem")
+        self.kind = CalmComboBox({"": tr("All")}, tr("Kind of problem"))
         self.kind.setMinimumContentsLength(26)
         self.kind.currentIndexChanged.connect(self._filter)
         self.listed = label("", "secondary")
-        self.copy = button("Copy", self.copy_chosen)
+        self.copy = button(tr("Copy"), self.copy_chosen)
         self.reveal = button(REVEAL_LABEL, self._reveal)
-        self.reread = button("Reload File", self.reread_requested.emit)
+        self.reread = button(tr("Reload File"), self.reread_requested.emit)
         set_tip(
-            self.reread, "After you have corrected it: all rows are checked anew.", is_wrapped=True
+            self.reread,
+            tr("After you have corrected it: all rows are checked anew."),
+            is_wrapped=True,
         )
-        self.leave_out = QCheckBox("Skip rows that can't be used")
-        set_tip(self.leave_out, config_field("bad_rows").metadata["help"], is_wrapped=True)
+        self.leave_out = QCheckBox(tr("Skip rows that can't be used"))
+        set_tip(self.leave_out, tr(config_field("bad_rows").metadata["help"]), is_wrapped=True)
         self.leave_out.clicked.connect(self._choose)
         self._make_body()
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,
@@ -74,7 +77,7 @@ class ProblemsView(QWidget):
         whole.addLayout(row(self.leave_out, None, self.reread))
         full.setLayout(whole)
         none = QWidget()
-        title = label("No row has a problem", "title")
+        title = label(tr("No row has a problem"), "title")
         self._none = label("", "secondary")
         for text in (title, self._none):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -143,9 +146,10 @@ class ProblemsView(QWidget):
         chosen = self.kind.currentData()
         self.kind.blockSignals(True)
         self.kind.clear()
-        self.kind.addItem(f"All kinds ({self.total:,})", "")
+        self.kind.addItem(tr("All kinds ({n:,})", n=self.total), "")
         for kind, count in self.counts.items():
-            self.kind.addItem(f"{kind_words(kind)} ({count:,})", kind)
+            shown = tr("{kind} ({n:,})", kind=kind_words(kind), n=count)
+            self.kind.addItem(shown, kind)
         self.kind.setCurrentIndex(max(0, self.kind.findData(chosen)))
         self.kind.blockSignals(False)
         self._filter()
@@ -155,15 +159,15 @@ class ProblemsView(QWidget):
         self.model.show_kind(kind)
         counted = self.counts.get(kind, 0) if kind else self.total
         listed = self.model.rowCount()
-        self.listed.setText(f"the first {listed:,} are listed" if listed < counted else "")
+        self.listed.setText(tr("the first {n:,} are listed", n=listed) if listed < counted else "")
 
     def _all_well(self) -> str:
         shown = self._datasets.shown
         if shown is None or shown.facts is None:
-            return "All rows are being read." if shown and shown.is_being_read else ""
+            return tr("All rows are being read.") if shown and shown.is_being_read else ""
         if self._statistics.statistics is None:
-            return "Every row can be used, and none comes twice."
-        return "Every row can be used, none comes twice, and none is longer than the limit."
+            return tr("Every row can be used, and none comes twice.")
+        return tr("Every row can be used, none comes twice, and none is longer than the limit.")
 
     # -- what is done ------------------------------------------------------------------------
     def _rows(self) -> list[int]:

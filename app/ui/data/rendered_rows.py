@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QLabel, QTextEdit
 
-from app.ui.look import formatting
+from app.core.text.translation import tr, trn
+from app.ui.data.dataset_text import location_text
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.widgets.layout import GRID_PX
 
@@ -116,15 +117,15 @@ class Legend(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName("Tinted: trained. Struck through: cut. Small: special tokens.")
+        self.setAccessibleName(tr("Tinted: trained. Struck through: cut. Small: special tokens."))
 
     def set_theme(self, theme: Theme) -> None:
         marks = (
-            (f"background:{theme.selection}; color:{theme.text}", "trained"),
-            (f"color:{theme.text}", "context"),
+            (f"background:{theme.selection}; color:{theme.text}", tr("trained")),
+            (f"color:{theme.text}", tr("context")),
             (f"background:{theme.raised}; color:{theme.secondary_text}; font-size:{_SMALL_PX}px",
-             "<special token>"),
-            (f"color:{theme.secondary_text}; text-decoration:line-through", "cut at the limit"),
+             tr("<special token>")),
+            (f"color:{theme.secondary_text}; text-decoration:line-through", tr("cut at the limit")),
         )  # fmt: skip
         spans = (
             f'<span style="{style}">&nbsp;{escape(text)}&nbsp;</span>' for style, text in marks
@@ -133,18 +134,24 @@ class Legend(QLabel):
 
 
 def heading(row: "PreviewRow") -> str:
-    parts = [f"Row {row.number + 1:,}", *_where(row)]
+    parts = [tr("Row {row:,}", row=row.number + 1), *_where(row)]
     if row.tokens is not None:
-        parts.append(formatting.plural(row.tokens, "token"))
-        parts.append(f"{row.trained_tokens:,} trained")
+        parts.append(trn("{n:,} token", "{n:,} tokens", row.tokens))
+        parts.append(tr("{tokens:,} trained", tokens=row.trained_tokens))
         if row.cut_tokens:
-            parts.append(f"{row.cut_tokens:,} cut")
+            parts.append(tr("{tokens:,} cut", tokens=row.cut_tokens))
     if row.last_reply_only:
-        parts.append("last reply only")
+        parts.append(tr("last reply only"))
     if row.other_examples:
-        parts.append(f"{formatting.plural(row.other_examples, 'more example')} for earlier replies")
+        parts.append(
+            trn(
+                "{n:,} more example for earlier replies",
+                "{n:,} more examples for earlier replies",
+                row.other_examples,
+            )
+        )
     if row.is_held_out:
-        parts.append("held out for validation")
+        parts.append(tr("held out for validation"))
     return " · ".join(parts)
 
 
@@ -152,9 +159,11 @@ def _where(row: "PreviewRow") -> list[str]:
     """Its file and its place there, as far as the row's number doesn't say it."""
     place = row.place
     if not row.file and place.row == row.number + 1:
-        return [f"line {place.line:,}"] if place.line > 1 else []
-    of_file = " of the file" if place.row and not row.file else ""
-    return [", ".join(part for part in (row.file, f"{place:,}{of_file}") if part)]
+        return [location_text(place._replace(row=0))] if place.line > 1 else []
+    where = location_text(place)
+    if place.row and not row.file:
+        where = tr("{place} of the file", place=where)
+    return [", ".join(part for part in (row.file, where) if part)]
 
 
 def _sentence(problem: str) -> str:

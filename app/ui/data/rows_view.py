@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr, trn
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
@@ -11,8 +12,8 @@ from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox
 from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, label, message, row, say
 
 _MOST_ROWS = 2**31 - 1
-ROWS_A_PAGE = {"1": "1 row", "5": "5 rows", "20": "20 rows"}
-READING = "The first rows are being read…"
+ROWS_A_PAGE = {str(n): trn("{n:,} row", "{n:,} rows", n) for n in (1, 5, 20)}
+READING = tr("The first rows are being read…")
 
 
 class RowsView(QWidget):
@@ -21,27 +22,29 @@ class RowsView(QWidget):
     def __init__(self, preview: Preview, datasets: Datasets) -> None:
         super().__init__()
         self._preview, self._datasets = preview, datasets
-        self.text = RowsText("Rows of the dataset", READING)
+        self.text = RowsText(tr("Rows of the dataset"), READING)
         self.legend = Legend()
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
-        self.map = button("Map Columns", self.columns_requested.emit)
-        self.first = button("First", lambda: preview.go_to(0))
-        self.previous = button("Previous", lambda: preview.turn(-1))
-        self.next = button("Next", lambda: preview.turn(1))
+        self.map = button(tr("Map Columns"), self.columns_requested.emit)
+        self.first = button(tr("First"), lambda: preview.go_to(0))
+        self.previous = button(tr("Previous"), lambda: preview.turn(-1))
+        self.next = button(tr("Next"), lambda: preview.turn(1))
         self.number = CalmSpinBox(1, 1)
-        self.number.setAccessibleName("Go to row")
+        self.number.setAccessibleName(tr("Go to row"))
         self.number.setGroupSeparatorShown(True)
         self.number.setKeyboardTracking(False)
         self.number.setFixedWidth(108)
         self.number.valueChanged.connect(lambda number: preview.go_to(number - 1))
         self.total = label("", "secondary")
-        self.a_page = CalmComboBox(ROWS_A_PAGE, "Rows per page")
+        self.a_page = CalmComboBox(ROWS_A_PAGE, tr("Rows per page"))
         self.a_page.choose("5")
         self.a_page.activated.connect(
             lambda _: preview.show_rows_a_page(int(self.a_page.currentData()))
         )
-        self.file = CalmComboBox({"0": "Training", "1": "Validation"}, "Rows of which file")
+        self.file = CalmComboBox(
+            {"0": tr("Training"), "1": tr("Validation")}, tr("Rows of which file")
+        )
         self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
         self._lay_out()
         preview.changed.connect(self.refresh)
@@ -52,7 +55,7 @@ class RowsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID_PX)
         layout.addLayout(
-            row(self.first, self.previous, self.next, GRID_PX, label("Row"), self.number,
+            row(self.first, self.previous, self.next, GRID_PX, label(tr("Row")), self.number,
                 self.total, None, self.file, self.a_page)
         )  # fmt: skip
         layout.addWidget(self.problem)
@@ -100,10 +103,9 @@ class RowsView(QWidget):
 
     def _total(self) -> str:
         total, reached = self._preview.total, self._preview.reached
-        count = "" if total is None else f"of {total:,}"
-        return (
-            count if reached is None else f"{count} · reading up to it, at {reached:,}".strip(" ·")
-        )
+        count = "" if total is None else tr("of {total:,}", total=total)
+        reading = "" if reached is None else tr("reading up to it, at {row:,}", row=reached)
+        return " · ".join(filter(None, (count, reading)))
 
     def _note(self) -> str:
         preview = self._preview
@@ -111,7 +113,12 @@ class RowsView(QWidget):
             return ""
         if not preview.is_rendered:
             if all(one.problem for one in preview.rows):
-                return "As the file has it: the model takes none of these."
-            follows = " How the model sees it follows." if preview.can_be_rendered else ""
-            return f"As the file has it.{follows}"
-        return "Read from the file: not all rows are tokenized yet." if preview.is_from_file else ""
+                return tr("As the file has it: the model takes none of these.")
+            if preview.can_be_rendered:
+                return tr("As the file has it. How the model sees it follows.")
+            return tr("As the file has it.")
+        return (
+            tr("Read from the file: not all rows are tokenized yet.")
+            if preview.is_from_file
+            else ""
+        )

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import decimal, tr, trn
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
 from app.ui.data.statistics_loader import StatisticsLoader
@@ -34,7 +35,7 @@ class SplitSlider(QSlider):
         super().__init__(Qt.Orientation.Horizontal)
         self.setRange(0, MOST_PERCENT * _STEPS_A_PERCENT)
         self.setPageStep(5 * _STEPS_A_PERCENT)
-        self.setAccessibleName("Share held out for validation")
+        self.setAccessibleName(tr("Share held out for validation"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: object) -> None:
@@ -45,15 +46,15 @@ class SplitCard(QWidget):
     def __init__(self, state: AppState, statistics: StatisticsLoader, datasets: Datasets) -> None:
         super().__init__()
         self._state, self._statistics, self._datasets = state, statistics, datasets
-        frame, inside = card("Validation")
+        frame, inside = card(tr("Validation"))
         self.slider = SplitSlider()
         self.slider.valueChanged.connect(self._write)
         self.share = label("", "strong")
         self.counts = label("", "secondary", wraps=True)
         self.seed = SettingField("seed", state)
-        self.draw = button("Reshuffle", self._draw_again, "link")
-        set_tip(self.draw, "Another seed: other rows are held out.")
-        inside.addLayout(row(label("Held out"), None, self.share))
+        self.draw = button(tr("Reshuffle"), self._draw_again, "link")
+        set_tip(self.draw, tr("Another seed: other rows are held out."))
+        inside.addLayout(row(label(tr("Held out")), None, self.share))
         inside.addWidget(self.slider)
         inside.addWidget(self.counts)
         inside.addWidget(self.seed)
@@ -76,8 +77,8 @@ class SplitCard(QWidget):
         self.slider.blockSignals(True)
         self.slider.setValue(round(config.validation_split * 100 * _STEPS_A_PERCENT))
         self.slider.blockSignals(False)
-        drawn = f"{config.validation_split * 100:g} %"
-        self.share.setText(drawn if is_drawn else "A file of its own")
+        drawn = decimal(f"{config.validation_split * 100:g} %")
+        self.share.setText(drawn if is_drawn else tr("A file of its own"))
         self.counts.setText("\n".join(self._counts(datasets)))
 
     def _counts(self, datasets: Sequence[RunDataset]) -> Iterator[str]:
@@ -92,10 +93,11 @@ class SplitCard(QWidget):
             sides = _sides(one.facts, statistics, config)
             total = Sides(total.train + sides.train, total.valid + sides.valid)
             name = f"{formatting.shortened(one.name, SHORT_NAME)}: " if len(datasets) > 1 else ""
-            has_own = " of its own file" if len(datasets) > 1 and one.facts.valid_examples else ""
-            yield name + _sentence(sides, is_about=statistics is None, of_own=has_own)
+            has_own = len(datasets) > 1 and bool(one.facts.valid_examples)
+            yield name + _sentence(sides, is_about=statistics is None, has_own=has_own)
         if len(datasets) > 1 and total.train:
-            yield "Together: " + _sentence(total, is_about=not measured)
+            counts = _sentence(total, is_about=not measured)
+            yield tr("Together: {counts}", counts=counts)
 
     def _write(self, value: int) -> None:
         self._state.change_config(validation_split=value / (100 * _STEPS_A_PERCENT))
@@ -124,12 +126,33 @@ def _sides(
     return Sides(facts.examples - max(0, valid), max(0, valid))
 
 
-def _sentence(sides: Sides, *, is_about: bool, of_own: str = "") -> str:
+def _sentence(sides: Sides, *, is_about: bool, has_own: bool = False) -> str:
+    """`has_own`: the rows to validate on come from a file of their own."""
     if not sides.train:
-        return "No row is left to train on."
+        return tr("No row is left to train on.")
     if not sides.valid and not is_about:
-        return f"{formatting.plural(sides.train, 'row')} to train on; nothing is validated."
-    train = formatting.plural(sides.train, "row")
-    about = "about " if is_about and not of_own else ""
-    sentence = f"{about}{train} to train on, {sides.valid:,}{of_own} to validate on."
-    return sentence[0].upper() + sentence[1:]
+        return trn(
+            "{n:,} row to train on; nothing is validated.",
+            "{n:,} rows to train on; nothing is validated.",
+            sides.train,
+        )
+    if has_own:
+        return trn(
+            "{n:,} row to train on, {valid:,} of its own file to validate on.",
+            "{n:,} rows to train on, {valid:,} of its own file to validate on.",
+            sides.train,
+            valid=sides.valid,
+        )
+    if is_about:
+        return trn(
+            "About {n:,} row to train on, {valid:,} to validate on.",
+            "About {n:,} rows to train on, {valid:,} to validate on.",
+            sides.train,
+            valid=sides.valid,
+        )
+    return trn(
+        "{n:,} row to train on, {valid:,} to validate on.",
+        "{n:,} rows to train on, {valid:,} to validate on.",
+        sides.train,
+        valid=sides.valid,
+    )

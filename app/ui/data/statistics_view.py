@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import tr
 from app.ui.data.dataset_text import figures as counted_figures
 from app.ui.data.dataset_text import length_sentence, run_figures
 from app.ui.data.datasets import Datasets
@@ -67,7 +68,7 @@ class StatisticsView(QScrollArea):
         whole.addWidget(self._lengths(), 1)
         side_by_side = QHBoxLayout()
         side_by_side.setSpacing(12)
-        for title, shown in (("Dataset", self.counted), ("Run", self.run)):
+        for title, shown in ((tr("Dataset"), self.counted), (tr("Run"), self.run)):
             frame, within = card(title)
             within.addWidget(shown)
             within.addStretch(1)
@@ -78,7 +79,7 @@ class StatisticsView(QScrollArea):
 
     def _lengths(self) -> QWidget:
         frame, within = card()
-        within.addLayout(row(label("Lengths", "heading"), None, self.limit))
+        within.addLayout(row(label(tr("Lengths"), "heading"), None, self.limit))
         self._place = QStackedWidget()
         self._waiting = label("", "secondary", wraps=True)
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -142,8 +143,8 @@ class StatisticsView(QScrollArea):
         asked = self._state.config.max_seq_length if self._dragged is None else self._dragged
         sentences = (
             length_sentence(statistics, limit),
-            limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit)),
-            limits.cap_sentence(asked),
+            limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit), tr),
+            limits.cap_sentence(asked, tr),
             self._tokenization.done.template_note if self._tokenization.done else "",
         )
         return " ".join(filter(None, sentences))
@@ -159,9 +160,9 @@ class StatisticsView(QScrollArea):
     def _show_waiting(self) -> None:
         if (statistics := self._statistics.statistics) is None:
             why_not = self._tokenization.why_not()
-            self._waiting.setText(why_not or "Available once the rows are tokenized.")
+            self._waiting.setText(why_not or tr("Available once the rows are tokenized."))
         elif not statistics.has_rows:
-            self._waiting.setText("No row could be tokenized.")
+            self._waiting.setText(tr("No row could be tokenized."))
 
     # -- the limit ---------------------------------------------------------------------------
     def _config(self) -> TrainingConfig:

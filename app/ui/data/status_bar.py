@@ -2,6 +2,7 @@
 
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr, trn
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
@@ -23,9 +24,9 @@ class StatusStrip(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(200)
-        self.bar.setAccessibleName("Share done")
-        self.stop = button("Cancel", self._stop)
-        self.go_on = button("Resume", tokenization.go_on)
+        self.bar.setAccessibleName(tr("Share done"))
+        self.stop = button(tr("Cancel"), self._stop)
+        self.go_on = button(tr("Resume"), tokenization.go_on)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -46,7 +47,7 @@ class StatusStrip(QWidget):
         self.bar.setValue(round(1000 * (share or 0.0)))
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
-        self.go_on.setText("Resume" if work.is_stopped else "Try Again")
+        self.go_on.setText(tr("Resume") if work.is_stopped else tr("Try Again"))
         self.text.setText(self._words())
         self.text.setVisible(bool(self.text.text()))
         failure = None if is_reading else work.refusal or work.failure
@@ -62,34 +63,43 @@ class StatusStrip(QWidget):
     def _words(self) -> str:
         work = self._tokenization
         if (reading := self._being_read()) is not None:
-            rows = "every row" if len(self._datasets.all) == 1 else f"every row of {reading.name}"
-            return f"Reading and checking {rows}: {reading.share_read:.0%}"
+            share = formatting.percent(reading.share_read or 0.0)
+            if len(self._datasets.all) == 1:
+                return tr("Reading and checking every row: {share}", share=share)
+            return tr(
+                "Reading and checking every row of {dataset}: {share}",
+                dataset=reading.name,
+                share=share,
+            )
         if work.share is not None and work.stage:
             return f"{work.stage} …"
         if work.share is not None:
-            left = work.seconds_left
-            more = (
-                f", about {formatting.duration(left)} left" if left and left > _TOLD_SECONDS else ""
-            )
-            return f"Tokenizing: {work.share:.0%}{more}"
+            share, left = formatting.percent(work.share), work.seconds_left
+            if left and left > _TOLD_SECONDS:
+                duration = formatting.duration(left)
+                return tr("Tokenizing: {share}, about {left} left", share=share, left=duration)
+            return tr("Tokenizing: {share}", share=share)
         if work.is_stopped:
-            return f"Stopped at {work.stopped_at:.0%}. The finished part is kept."
+            share = formatting.percent(work.stopped_at)
+            return tr("Stopped at {share}. The finished part is kept.", share=share)
         if work.refusal is not None or work.failure is not None:
             return ""  # the reason stands below
         if work.done is not None:
             return self._words_of_tokens(work.done)
         if why_not := work.why_not():
             return why_not
-        return "Tokenized when the current run ends." if self._state.phase.is_active else ""
+        return tr("Tokenized when the current run ends.") if self._state.phase.is_active else ""
 
     def _words_of_tokens(self, done: TokenizedDatasets) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
             return ""  # the reason why no run can start stands below
         if refused := sum(self._tokenization.refused):
-            left_out = formatting.plural(refused, "row")
-            verb = "is" if refused == 1 else "are"
-            return f"Tokenized. The model refuses {left_out}, which {verb} left out; see Problems."
-        return "Tokenized. Ready to train."
+            return trn(
+                "Tokenized. The model refuses {n:,} row, which is left out; see Problems.",
+                "Tokenized. The model refuses {n:,} rows, which are left out; see Problems.",
+                refused,
+            )
+        return tr("Tokenized. Ready to train.")
 
     def _stop(self) -> None:
         if self._being_read() is not None:

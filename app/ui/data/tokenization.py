@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.core.errors import Failure
 from app.core.events import RunStarted
+from app.core.text.translation import tr
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.look import formatting
@@ -137,10 +138,10 @@ class Tokenization(QObject):
         if self._tokenizer.failure is not None:
             return self._tokenizer.failure.message
         if self._tokenizer.is_bound:
-            return "This model's rows are tokenized when a run starts."
+            return tr("This model's rows are tokenized when a run starts.")
         if any(problem.setting == "columns" for problem in state.config.problems()):
-            return "Not tokenized: the column mapping can't be used."
-        return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
+            return tr("Not tokenized: the column mapping can't be used.")
+        return "" if self._tokenizer.tokenizer else tr("The model's tokenizer is being loaded.")
 
     # -- how it follows the state ------------------------------------------------------------
     @Slot()
@@ -243,12 +244,23 @@ def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
     """Why this one's rows can't be turned into tokens; it has a name where there are others."""
     facts = dataset.facts
     if dataset.is_being_read:
-        return f"Not tokenized yet: {name or 'the dataset'} is being read."
+        return (
+            tr("Not tokenized yet: {dataset} is being read.", dataset=name)
+            if name
+            else tr("Not tokenized yet: the dataset is being read.")
+        )
     if facts is None or formatting.file_problems(facts) or not facts.examples:
-        return f"Not tokenized: {name or 'the dataset'} can't be used as it is."
+        return (
+            tr("Not tokenized: {dataset} can't be used as it is.", dataset=name)
+            if name
+            else tr("Not tokenized: the dataset can't be used as it is.")
+        )
     if facts.problem_count and is_strict:
-        rows = f"the rows of {name}" if name else "the rows"
-        return f"Not tokenized: fix or leave out {rows} that can't be used."
+        return (
+            tr("Not tokenized: fix or skip the rows of {dataset} that can't be used.", dataset=name)
+            if name
+            else tr("Not tokenized: fix or skip the rows that can't be used.")
+        )
     return ""
 
 

@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
 
 from app.core.guide import Page
+from app.core.text.translation import tr
 from app.ui.guide.page_view import PageView
 from app.ui.look.theme import Theme
 from app.ui.widgets.layout import GRID_PX, label
@@ -20,17 +21,17 @@ class GuideWindow(QWidget):
 
     def __init__(self, window: QWidget, pages: Sequence[Page]) -> None:
         super().__init__(window, Qt.WindowType.Window)
-        self.setWindowTitle("Nestling Guide")
+        self.setWindowTitle(tr("Nestling Guide"))
         self._pages = tuple(pages)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search")
-        self.search.setAccessibleName("Search the guide")
+        self.search.setPlaceholderText(tr("Search"))
+        self.search.setAccessibleName(tr("Search the guide"))
         self.search.setClearButtonEnabled(True)
         self.list = QListWidget()
         self.list.setObjectName("guide_pages")
-        self.list.setAccessibleName("Pages")
+        self.list.setAccessibleName(tr("Pages"))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.nothing = label("No Results", "secondary")
+        self.nothing = label(tr("No Results"), "secondary")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.page = PageView()
         self._lay_out()

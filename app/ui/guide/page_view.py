@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QTextBrowser, QTextEdit
 
 from app.core.guide import Page, word_prefix_pattern
+from app.core.text.translation import tr
 from app.ui.look.theme import LIGHT, Theme
 
 TEXT_PX, LINE_PERCENT, MARGIN_PX = 14, 130, 28
@@ -35,7 +36,7 @@ class PageView(QTextBrowser):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("guide")
-        self.setAccessibleName("Page of the guide")
+        self.setAccessibleName(tr("Page of the guide"))
         self.setOpenLinks(False)
         self.anchorClicked.connect(self.link_followed)
         self._page: Page | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QDateTime, QLocale, Qt, Signal
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.text.sanitize import single_line
+from app.core.text.translation import decimal, tr
 from app.models.wording import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import formatting
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -36,8 +37,17 @@ if TYPE_CHECKING:
     from app.models.description import ModelDescription
 
 _MOST_CHARACTERS = 400
-FACTS = ("Architecture", "Parameters", "Weights", "Size", "Context", "License", "Source",
-         "Last used", "Folder")  # fmt: skip
+FACTS = {
+    "architecture": tr("Architecture"),
+    "parameters": tr("Parameters"),
+    "weights": tr("Weights"),
+    "size": tr("Size"),
+    "context": tr("Context"),
+    "license": tr("License"),
+    "source": tr("Source"),
+    "used": tr("Last used"),
+    "folder": tr("Folder"),
+}
 
 
 class ModelDetails(QWidget):
@@ -52,13 +62,13 @@ class ModelDetails(QWidget):
         self.problem, self.hint = message("problem"), message("details")
         self.memory, self.note = message("note"), message("note")
         self.facts = {name: _value(name) for name in FACTS}
-        self._titles = [_selectable(label(name, "secondary")) for name in FACTS]
-        self._how_rated = label(HOW_RATED, "caption", wraps=True)
+        self._titles = [_selectable(label(title, "secondary")) for title in FACTS.values()]
+        self._how_rated = label(tr(HOW_RATED), "caption", wraps=True)
         self._columns = 0
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(2 * GRID_PX)
         self._grid.setVerticalSpacing(6)
-        self.use = button("Use in New Run", self.use_requested.emit, "primary")
+        self.use = button(tr("Use in New Run"), self.use_requested.emit, "primary")
         self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
         frame, self._inside = card()
         self._inside.setContentsMargins(0, 0, 0, 12)
@@ -91,7 +101,7 @@ class ModelDetails(QWidget):
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
-        area.setAccessibleName("Facts of the model")
+        area.setAccessibleName(tr("Facts of the model"))
         area.setWidget(content)
         return area
 
@@ -136,40 +146,44 @@ class ModelDetails(QWidget):
         say(self.note, model.note)
         for fact, text in _facts(model).items():
             self.facts[fact].setText(single_line(text, _MOST_CHARACTERS) or UNKNOWN)
-        unread = "" if model.is_read else "The model is being read."
-        allow(self.use, model.problem or unread, "Train on this base model next")
+        unread = "" if model.is_read else tr("The model is being read.")
+        allow(self.use, model.problem or unread, tr("Train on this base model next"))
 
 
 def _facts(model: "ModelDescription") -> dict[str, str]:
     parameters, context = model.parameters, model.context_tokens
-    exact = f" ({parameters:,})" if parameters else ""
-    tokens = f"{context_text(context)} ({context:,} tokens)" if context else UNKNOWN
+    exact = decimal(f" ({parameters:,})") if parameters else ""
+    tokens = (
+        tr("{context} ({tokens:,} tokens)", context=context_text(context), tokens=context)
+        if context
+        else UNKNOWN
+    )
     return {
-        "Architecture": model.architecture,
-        "Parameters": f"{parameters_text(parameters)}{exact}",
-        "Weights": model.quantization,
-        "Size": formatting.size(model.size_bytes) if model.size_bytes else UNKNOWN,
-        "Context": tokens,
-        "License": model.license or "Not named in the folder",
-        "Source": model.source,
-        "Last used": _day(model.used),
-        "Folder": str(model.folder),
+        "architecture": model.architecture,
+        "parameters": f"{parameters_text(parameters)}{exact}",
+        "weights": model.quantization,
+        "size": formatting.size(model.size_bytes) if model.size_bytes else UNKNOWN,
+        "context": tokens,
+        "license": model.license or tr("Not named in the folder"),
+        "source": tr(model.source),
+        "used": _day(model.used),
+        "folder": str(model.folder),
     }
 
 
 def _day(moment: float | None) -> str:
     if moment is None:
-        return "Never in Nestling"
+        return tr("Never in Nestling")
     try:
-        local = datetime.fromtimestamp(moment)
+        seconds = round(datetime.fromtimestamp(moment).timestamp())
     except (OverflowError, ValueError, OSError):
         return UNKNOWN
-    return f"{local.day} {local:%b %Y, %H:%M}"
+    return QLocale().toString(QDateTime.fromSecsSinceEpoch(seconds), tr("d MMM yyyy, HH:mm"))
 
 
 def _value(name: str) -> QLabel:
     """A path keeps to one line: a long folder's name could not be broken, and would be cut off."""
-    if name == "Folder":
+    if name == "folder":
         return _selectable(ElidedLabel("", "", Qt.TextElideMode.ElideMiddle))
     made = label("", "", wraps=True)
     made.setMinimumWidth(LEAST_WRAPPED_PX)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 
@@ -45,8 +46,8 @@ class ModelMenu(QObject):
             action.setCheckable(True)
             action.setChecked(folder == self._state.config.model)
         menu.addSeparator()
-        self._item(menu, "All Models…", self.page_requested.emit)
-        self._item(menu, "Choose Folder…", self.folder_requested.emit)
+        self._item(menu, tr("All Models…"), self.page_requested.emit)
+        self._item(menu, tr("Choose Folder…"), self.folder_requested.emit)
         return menu
 
     def _offered(self) -> list[tuple[str, Path]]:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
+from app.core.text.translation import tr
 from app.models.wording import context_text, parameters_text
 from app.ui.look import formatting
 from app.ui.models.models_page import ModelsPage
@@ -62,7 +63,7 @@ class ModelsCommands(QObject):
 
     @Slot()
     def choose_folder(self) -> None:
-        dialog = QFileDialog(self._window, "Choose a model's folder, or a folder of models")
+        dialog = QFileDialog(self._window, tr("Choose a model's folder, or a folder of models"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda chosen: self.add_folders((Path(chosen),)))
@@ -87,8 +88,11 @@ class ModelsCommands(QObject):
 
         def done(_: object) -> None:
             self._notice.tell(
-                f"Removed {folder.name} from the list. Its files stay where they are.",
-                "Undo", lambda: self.add_folders((folder,)),
+                tr(
+                    "Removed {model} from the list. Its files stay where they are.",
+                    model=folder.name,
+                ),
+                tr("Undo"), lambda: self.add_folders((folder,)),
             )  # fmt: skip
             self.refresh()
 
@@ -129,7 +133,9 @@ class ModelsCommands(QObject):
         if found:
             self._page.select(found[0].folder)
         elif wanted is not None:
-            self._notice.tell(f"{wanted} is in the list already, or holds no model.")
+            self._notice.tell(
+                tr("{folder} is in the list already, or holds no model.", folder=wanted)
+            )
 
     @Slot()
     def _tell_facts(self) -> None:
@@ -153,6 +159,8 @@ def _facts_line(model: "ModelDescription") -> str:
         parameters_text(model.parameters) if model.parameters else "",
         model.quantization,
         formatting.size(model.size_bytes),
-        f"{context_text(model.context_tokens)} context" if model.context_tokens else "",
+        tr("{context} context", context=context_text(model.context_tokens))
+        if model.context_tokens
+        else "",
     ]
     return " · ".join(filter(None, facts)) if model.is_read else ""

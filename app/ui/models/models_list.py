@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QBoxLayout, QMenu, QTableView, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.models.model_details import ModelDetails
 from app.ui.models.models_columns import ModelsColumns
@@ -39,7 +40,7 @@ class ModelsList(QWidget):
         self.table = self._make_table()
         self.columns = ModelsColumns(self.table)
         self.details = ModelDetails()
-        self.none_found = label("No Results", "secondary")
+        self.none_found = label(tr("No Results"), "secondary")
         self.none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
         listed = QVBoxLayout()
         listed.addWidget(self.table, 1)
@@ -57,7 +58,7 @@ class ModelsList(QWidget):
         self._lay_out(is_wide=True)
 
     def _make_table(self) -> QTableView:
-        table = make_table(self.models, "Models", (NAME_COLUMN,))
+        table = make_table(self.models, tr("Models"), (NAME_COLUMN,))
         table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.setSortingEnabled(True)
         table.horizontalHeader().setSortIndicatorClearable(True)
@@ -116,14 +117,14 @@ class ModelsList(QWidget):
         menu = QMenu(self.table)
         model = self.selected()
         if model is not None:
-            self._item(menu, "Use in New Run", self.request_use, self.details.use.isEnabled())
+            self._item(menu, tr("Use in New Run"), self.request_use, self.details.use.isEnabled())
             self._item(menu, REVEAL_LABEL, self._request_reveal)
             menu.addSeparator()
-            self._item(menu, "Copy Name", lambda: _copy(model.name))
-            self._item(menu, "Copy Path", lambda: _copy(str(model.folder)))
+            self._item(menu, tr("Copy Name"), lambda: _copy(model.name))
+            self._item(menu, tr("Copy Path"), lambda: _copy(str(model.folder)))
             if model.chosen is not None:
                 menu.addSeparator()
-                self._item(menu, "Remove from List", self._request_forget)
+                self._item(menu, tr("Remove from List"), self._request_forget)
         return menu
 
     def _item(

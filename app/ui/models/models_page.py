@@ -14,6 +14,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr, trn
 from app.data.files.dataset_files import has_train_file
 from app.library.reading.opened_path import opened_run
 from app.ui.look import formatting
@@ -50,7 +51,7 @@ class ModelsPage(QWidget):
         self._are_more_wanted = False
         self._make_controls()
         self._body = QStackedWidget()
-        self._body.addWidget(empty_page("Looking for Models…", ""))
+        self._body.addWidget(empty_page(tr("Looking for Models…"), ""))
         self._body.addWidget(self.list)
         self._body.addWidget(self.recommended)
         layout = QVBoxLayout(self)
@@ -58,8 +59,8 @@ class ModelsPage(QWidget):
         layout.setSpacing(2 * GRID_PX)
         layout.addLayout(
             row(
-                label("Models", "title"), 4, self.count, None, self.search, self.shown, self.more,
-                self.choose,
+                label(tr("Models"), "title"), 4, self.count, None, self.search, self.shown,
+                self.more, self.choose,
             )
         )  # fmt: skip
         layout.addWidget(self._body, 1)
@@ -68,17 +69,18 @@ class ModelsPage(QWidget):
     def _make_controls(self) -> None:
         self.count = label("", "secondary")
         self.search = TextField()
-        self.search.setPlaceholderText("Search")
-        self.search.setAccessibleName("Search models")
+        self.search.setPlaceholderText(tr("Search"))
+        self.search.setAccessibleName(tr("Search models"))
         self.search.setClearButtonEnabled(True)
         for clear in self.search.findChildren(QToolButton):
-            clear.setAccessibleName("Clear the search")
+            clear.setAccessibleName(tr("Clear the search"))
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self._filter)
-        self.shown = CalmComboBox(SHOWN, "Models shown")
+        self.shown = CalmComboBox(SHOWN, tr("Models shown"))
+        self.shown.setSizeAdjustPolicy(CalmComboBox.SizeAdjustPolicy.AdjustToContents)
         self.shown.currentIndexChanged.connect(self._filter)
-        self.more = button("Get More…", self._show_more)
-        self.choose = button("Choose Folder…", self.choose_requested.emit)
+        self.more = button(tr("Get More…"), self._show_more)
+        self.choose = button(tr("Choose Folder…"), self.choose_requested.emit)
         self.recommended.choose_requested.connect(self.choose_requested)
         self.recommended.back_requested.connect(self._show_list)
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
@@ -116,7 +118,8 @@ class ModelsPage(QWidget):
             control.setVisible(is_list)
         self.count.setVisible(is_list and self.width() >= COUNT_FROM_PX)
         size = formatting.size(sum(model.size_bytes for model in models))
-        self.count.setText(f"{formatting.plural(len(models), 'model')} · {size}")
+        count = trn("{n:,} model", "{n:,} models", len(models))
+        self.count.setText(f"{count} · {size}")
 
     def _filter(self) -> None:
         self.list.show_only(ModelsFilter.of(self.search.text(), self.shown.currentData()))

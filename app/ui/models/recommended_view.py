@@ -7,6 +7,7 @@ from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
 
 from app.core.events import MemoryVerdict
+from app.core.text.translation import tr
 from app.core.wording.memory import gigabytes
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
 from app.models.wording import VERDICTS, parameters_text
@@ -16,14 +17,14 @@ from app.ui.widgets.layout import GRID_PX, button, card, column, label, restyle,
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-WHERE_MODELS_COME_FROM = (
+WHERE_MODELS_COME_FROM = tr(
     "Nestling finds models in the Hugging Face cache and in LM Studio's folder by itself. Choose "
     "or drop any other folder with an MLX model. To get one, run its command in a terminal; the "
     "model appears here when the download is complete."
 )
 WIDEST_PX = 880
 _TONES = {"fits": "success", "tight": "warning"}
-_COPY = "Copy Command"
+_COPY = tr("Copy Command")
 
 
 class RecommendedView(QScrollArea):
@@ -33,16 +34,16 @@ class RecommendedView(QScrollArea):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("column")
-        self.setAccessibleName("Recommended models")
+        self.setAccessibleName(tr("Recommended models"))
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.copy_buttons: list[QPushButton] = []
         self._shown: object = None
-        self.back = button("‹ Models", self.back_requested.emit, "link")
-        self.choose = button("Choose Folder…", self.choose_requested.emit)
-        self.title = label("No Models Yet", "heading")
+        self.back = button(tr("‹ Models"), self.back_requested.emit, "link")
+        self.choose = button(tr("Choose Folder…"), self.choose_requested.emit)
+        self.title = label(tr("No Models Yet"), "heading")
         self._words = label(WHERE_MODELS_COME_FROM, "secondary", wraps=True)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._list, self._rows = card("")
@@ -62,7 +63,7 @@ class RecommendedView(QScrollArea):
     def show_for(self, available_bytes: int, names: "Collection[str]", *, is_empty: bool) -> None:
         """What can be trained with so much memory, but for the models of these names."""
         self.back.setVisible(not is_empty)
-        self.title.setText("No Models Yet" if is_empty else "Get More Models")
+        self.title.setText(tr("No Models Yet") if is_empty else tr("Get More Models"))
         rated = missing(recommended(available_bytes), names)
         if (rated, available_bytes) != self._shown:
             self._shown = (rated, available_bytes)
@@ -80,13 +81,20 @@ class RecommendedView(QScrollArea):
                 self._rows.addWidget(rule())
             self._rows.addWidget(self._row(model, verdict))
         available = gigabytes(available_bytes)
-        last = label(
-            f"Rated by the {available} of memory that training can use here. The hf command "
-            f"comes with {install_command()}."
+        words = (
+            tr(
+                "Rated by the {available} of memory that training can use here. The hf command "
+                "comes with {command}.",
+                available=available,
+                command=install_command(),
+            )
             if rated
-            else f"All models that are recommended for {available} of memory are here.",
-            "caption", wraps=True,
-        )  # fmt: skip
+            else tr(
+                "All models that are recommended for {available} of memory are here.",
+                available=available,
+            )
+        )
+        last = label(words, "caption", wraps=True)
         last.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._rows.addWidget(last)
 
@@ -94,14 +102,14 @@ class RecommendedView(QScrollArea):
         facts = " · ".join(
             (parameters_text(model.parameters), formatting.size(model.size_bytes), model.license)
         )
-        pill = label(VERDICTS[verdict], "pill")
+        pill = label(tr(VERDICTS[verdict]), "pill")
         restyle(pill, "tone", _TONES[verdict])
         command = label(model.command, "details")
         command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         command.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         command.setMinimumWidth(GRID_PX)
         copy = button(_COPY, lambda: self._copy(model, copy))
-        copy.setAccessibleName(f"Copy the command for {model.repository}")
+        copy.setAccessibleName(tr("Copy the command for {model}", model=model.repository))
         self.copy_buttons.append(copy)
         name = label(model.repository.rpartition("/")[2], "strong")
         words = column(spacing=4)
@@ -118,4 +126,4 @@ class RecommendedView(QScrollArea):
     def _copy(self, model: RecommendedModel, copied: QPushButton) -> None:
         QGuiApplication.clipboard().setText(model.command)
         for other in self.copy_buttons:
-            other.setText("Copied" if other is copied else _COPY)
+            other.setText(tr("Copied") if other is copied else _COPY)

@@ -3,7 +3,9 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr, trn
 from app.core.wording.names import dataset_title
+from app.ui.data.dataset_text import location_text
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
@@ -13,7 +15,7 @@ from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import ElidedLabel, button, card, label, message, restyle, row, say
 
 SHOWN_PROBLEMS = 4
-UNMAPPED = "These columns aren't recognized. Choose Inspect to map them."
+UNMAPPED = tr("These columns aren't recognized. Choose Inspect to map them.")
 
 
 class DataCard(QWidget):
@@ -24,11 +26,11 @@ class DataCard(QWidget):
         super().__init__()
         self._state = state
         self._frame, inside = card()
-        self.choose = button("Choose…", self.choose_requested.emit, "link")
-        self.choose.setAccessibleName("Choose a dataset")
-        self.look_closer = button("Inspect", self.look_closer_requested.emit, "link")
-        self.look_closer.setAccessibleDescription("Show the Data page")
-        inside.addLayout(row(label("Dataset", "heading"), None, self.look_closer, self.choose))
+        self.choose = button(tr("Choose…"), self.choose_requested.emit, "link")
+        self.choose.setAccessibleName(tr("Choose a dataset"))
+        self.look_closer = button(tr("Inspect"), self.look_closer_requested.emit, "link")
+        self.look_closer.setAccessibleDescription(tr("Show the Data page"))
+        inside.addLayout(row(label(tr("Dataset"), "heading"), None, self.look_closer, self.choose))
         self.name = ElidedLabel("", "strong")
         self.summary = label("", "secondary", wraps=True)
         self.problem = message("problem")
@@ -53,7 +55,7 @@ class DataCard(QWidget):
     def refresh(self) -> None:
         state = self._state
         data = state.config.data
-        self.name.setText(dataset_title(data) or "None yet")
+        self.name.setText(dataset_title(data) or tr("None yet"))
         if data is not None:
             set_tip(self.name, str(data))
         self.look_closer.setVisible(state.dataset is not None or state.is_inspecting)
@@ -65,15 +67,15 @@ class DataCard(QWidget):
     def _summary_text(self) -> str:
         state = self._state
         if state.is_inspecting:
-            return "Reading…"
+            return tr("Reading…")
         if (facts := state.dataset) is None:
-            return "" if state.dataset_failure else "Drop a file or a folder on the window."
+            return "" if state.dataset_failure else tr("Drop a file or a folder on the window.")
         parts = [formatting.examples(facts)]
         if facts.valid_examples:
-            parts.append(f"{facts.valid_examples:,} for validation")
+            parts.append(tr("{n:,} for validation", n=facts.valid_examples))
         elif facts.examples and not formatting.file_problems(facts):
             share = state.config.validation_split
-            parts += [f"{share * 100:g} % held out"] if share else []
+            parts += [tr("{percent:g} % held out", percent=share * 100)] if share else []
         parts.append(formatting.size(facts.size_bytes))
         return " · ".join(parts)
 
@@ -88,8 +90,9 @@ class DataCard(QWidget):
         wrong = formatting.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
-            return " ".join([*wrong, "Fix or remove it, then drop the dataset again."])
-        return " ".join([*wrong, f"{formatting.plural(rows, 'row')} can't be used:"])
+            return " ".join([*wrong, tr("Fix or remove it, then drop the dataset again.")])
+        counted = trn("{n:,} row can't be used:", "{n:,} rows can't be used:", rows)
+        return " ".join([*wrong, counted])
 
     def _rows_text(self) -> str:
         facts = self._state.dataset
@@ -102,10 +105,11 @@ class DataCard(QWidget):
         shown = bad[:SHOWN_PROBLEMS]
         lines = []
         for problem in shown:
-            where = str(problem.place).capitalize()
+            where = location_text(problem.place)
+            where = where[:1].upper() + where[1:]
             if problem.path != facts.path:
-                where = f"{problem.path.name}, {problem.place}"
+                where = f"{problem.path.name}, {location_text(problem.place)}"
             lines.append(f"{where}: {problem.reason}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
-            lines.append(f"… and {more:,} more.")
-        return "\n".join([*lines, "Fix these rows, or skip them on the Data page."])
+            lines.append(trn("… and {n:,} more.", "… and {n:,} more.", more))
+        return "\n".join([*lines, tr("Fix these rows, or skip them on the Data page.")])

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
@@ -23,17 +24,19 @@ class Hero(QWidget):
         inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
         inside.setSpacing(2 * GRID_PX)
         self._glyph = PlainLabel()
-        self._title = label("Drop a dataset here", "title")
+        self._title = label(tr("Drop a dataset here"), "title")
         self._hint = label(
-            "Chats, questions and answers, or text: as JSON, CSV, Parquet, plain text or a folder "
-            "of train and valid files. An MLX model folder becomes the base model.",
+            tr(
+                "Chats, questions and answers, or text: as JSON, CSV, Parquet, plain text or a "
+                "folder of train and valid files. An MLX model folder becomes the base model."
+            ),
             "secondary",
             wraps=True,
         )
         self.problem = message("problem")
-        self.choose = button("Choose…", self.choose_requested.emit)
-        self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
-        self._privacy = label("Everything stays on this computer.", "caption")
+        self.choose = button(tr("Choose…"), self.choose_requested.emit)
+        self.sample = button(tr("Use the Sample Data"), self.sample_requested.emit, "primary")
+        self._privacy = label(tr("Everything stays on this computer."), "caption")
         inside.addStretch(2)
         words = QWidget()
         words.setMaximumWidth(WORDS_PX)
@@ -59,7 +62,9 @@ class Hero(QWidget):
 
     def refresh(self) -> None:
         failure = self._state.dataset_failure
-        self._title.setText("Reading…" if self._state.is_inspecting else "Drop a dataset here")
+        self._title.setText(
+            tr("Reading…") if self._state.is_inspecting else tr("Drop a dataset here")
+        )
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
 
     def set_theme(self, theme: Theme) -> None:

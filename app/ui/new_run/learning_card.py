@@ -15,6 +15,7 @@ from app.core.config.learning_methods import (
     with_tiers,
 )
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.state.app_state import AppState
@@ -37,18 +38,22 @@ class LearningCard(QWidget):
         """The learning rate that the clocks' own took the place of."""
         self.choices: dict[str, QRadioButton] = {}
         self.lines: dict[str, QLabel] = {}
+        """Both by the method's title in English."""
         self._group = QButtonGroup(self)
-        self.setAccessibleName("How it learns")
-        frame, inside = card("How it learns")
+        self.setAccessibleName(tr("How it learns"))
+        frame, inside = card(tr("How it learns"))
         self.custom = self._entry(CUSTOM)
-        self.combine = button("Combine with Tiers", self._combine, "link")
-        set_tip(self.combine, "Let parts of the adapter move at different steps as well")
+        self.combine = button(tr("Combine with Tiers"), self._combine, "link")
+        set_tip(self.combine, tr("Let parts of the adapter move at different steps as well"))
         for way in LEARNING_METHODS:
             inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
         inside.addWidget(self.custom)
         method = with_learning_method(state.config, LEARN_AND_KEEP)
-        rate = f"Learning rate {formatting.number(method.learning_rate)}."
-        tip = f"{mixture_words(method)} {rate} The run measures forgetting."
+        tip = tr(
+            "{clocks} Learning rate {rate}. The run measures forgetting.",
+            clocks=mixture_words(method),
+            rate=formatting.number(method.learning_rate),
+        )
         set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
@@ -57,7 +62,7 @@ class LearningCard(QWidget):
         self.refresh()
 
     def _entry(self, way: LearningMethod, *links: QPushButton) -> QWidget:
-        choice = QRadioButton(way.title)
+        choice = QRadioButton(tr(way.title))
         line = _Line(choice)
         choice.clicked.connect(lambda: self._choose(way))
         self._group.addButton(choice)
@@ -67,7 +72,7 @@ class LearningCard(QWidget):
         for link in links:
             whole.addLayout(row(_INDENT_PX - _LINK_PADDING_PX, link, None, spacing=0))
         made.setLayout(whole)
-        self._say(way, way.description)
+        self._say(way, tr(way.description))
         return made
 
     def refresh(self) -> None:
@@ -122,11 +127,16 @@ def mixture_words(config: TrainingConfig) -> str:
     """A mixture of clocks and tiers in one line."""
     parts = []
     if config.slow_every:
-        often = "every step" if config.slow_every == 1 else f"every {config.slow_every:,} steps"
-        parts.append(f"a lesson {often}, weight {formatting.number(config.slow_weight)}")
+        lesson = trn(
+            "a lesson every step, weight {weight}",
+            "a lesson every {n:,} steps, weight {weight}",
+            config.slow_every,
+            weight=formatting.number(config.slow_weight),
+        )
+        parts.append(lesson)
     if config.lasting_pull:
-        parts.append(f"lasting pull {formatting.number(config.lasting_pull)}")
+        parts.append(tr("lasting pull {pull}", pull=formatting.number(config.lasting_pull)))
     if len(config.tiers) > 1:
-        parts.append(formatting.plural(len(config.tiers), "tier"))
+        parts.append(trn("{n:,} tier", "{n:,} tiers", len(config.tiers)))
     words = "; ".join(parts)
-    return f"{words[:1].upper()}{words[1:]}." if words else CUSTOM.description
+    return f"{words[:1].upper()}{words[1:]}." if words else tr(CUSTOM.description)

@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from app.core.events import MemoryAdvice, MemoryEstimated
+from app.core.text.translation import tr
 from app.core.wording.memory import gigabytes, memory_parts
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
@@ -21,7 +22,7 @@ class MemoryNote(QWidget):
         self._state = state
         self._shown: tuple[str, MemoryEstimated | None] = ("", None)
         self.text = label("", "note", wraps=True)
-        self.lead = label("It would fit with:", "caption")
+        self.lead = label(tr("It would fit with:"), "caption")
         self._ways = QVBoxLayout()
         self._ways.setSpacing(0)
         self.ways: list[QPushButton] = []
@@ -62,5 +63,7 @@ class MemoryNote(QWidget):
         text = f"{advice.text.removesuffix('.')}: {gigabytes(advice.peak_bytes)}"
         way = button(text, lambda: self._state.change_config(**dict(advice.settings)), "link")
         way.setEnabled(bool(advice.settings))
-        set_tip(way, "Change these settings" if advice.settings else "Choose it as base model")
+        set_tip(
+            way, tr("Change these settings") if advice.settings else tr("Choose it as base model")
+        )
         return way

@@ -4,6 +4,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from app.core.config.training_config import MixedDataset
+from app.core.text.translation import tr, trn
 from app.core.wording.names import dataset_title
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look import formatting, icons
@@ -35,14 +36,16 @@ class MixedDatasets(QWidget):
         super().__init__()
         self._state, self._intake, self._theme = state, intake, LIGHT
         self.rows: list[MixedRow] = []
-        self.own = label("", "secondary")
+        self.own = label("", "secondary", wraps=True)
         self.problem = message("problem")
-        self.add = button("Mix In Dataset…", self.add_requested.emit, "link")
-        set_tip(self.add, "Mix in earlier data to reduce forgetting.")
+        self.add = button(tr("Mix In Dataset…"), self.add_requested.emit, "link")
+        set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
         self._places = QVBoxLayout()
         self._places.setSpacing(GRID_PX)
         whole = column(spacing=GRID_PX)
-        whole.addLayout(row(self.own, None, self.add))
+        head = row(self.own, None, self.add)
+        head.setStretch(0, 100)  # what wraps takes all the room there is
+        whole.addLayout(head)
         whole.addLayout(self._places)
         whole.addWidget(self.problem)
         self.setLayout(whole)
@@ -61,7 +64,8 @@ class MixedDatasets(QWidget):
         for shown, mixed in zip(self.rows, config.mix, strict=True):
             shown.show_dataset(mixed, self._intake.known(mixed))
         left = 1 - sum(mixed.share for mixed in config.mix)
-        say(self.own, f"{round(left * 100)} % of rows. Mixed with:" if config.mix else "")
+        words = tr("{percent} % of rows. Mixed with:", percent=round(left * 100))
+        say(self.own, words if config.mix else "")
         problems = [p.message for p in config.problems() if p.setting == "mix"]
         say(self.problem, problems[0] if problems else "")
         self.own.setVisible(bool(config.mix and not problems))
@@ -87,10 +91,10 @@ class MixedRow(QWidget):
         self.share.setSuffix(" %")
         self.share.setFixedWidth(SHARE_WIDTH_PX)
         self.share.setKeyboardTracking(False)
-        set_tip(self.share, "Share of the training rows")
+        set_tip(self.share, tr("Share of the training rows"))
         self.remove = QToolButton()
         self.remove.setFixedSize(24, 24)
-        set_tip(self.remove, "Remove from mix (keeps the file)")
+        set_tip(self.remove, tr("Remove from mix (keeps the file)"))
         self.facts = ElidedLabel("", "caption")
         self.problem = message("problem")
         whole = column(spacing=2)
@@ -108,8 +112,8 @@ class MixedRow(QWidget):
         name = dataset_title(mixed.data)
         self.name.setText(name)
         set_tip(self.name, str(mixed.data))
-        self.share.setAccessibleName(f"Share of {name}")
-        self.remove.setAccessibleName(f"Remove {name}")
+        self.share.setAccessibleName(tr("Share of {dataset}", dataset=name))
+        self.remove.setAccessibleName(tr("Remove {dataset}", dataset=name))
         if round(mixed.share * 100) != self.share.value():
             with QSignalBlocker(self.share):
                 self.share.setValue(round(mixed.share * 100))
@@ -120,10 +124,10 @@ class MixedRow(QWidget):
 
 def _facts_text(known: RunDataset) -> str:
     if (facts := known.facts) is None:
-        return "Reading…"
-    parts = [formatting.plural(facts.examples, "example")]
+        return tr("Reading…")
+    parts = [trn("{n:,} example", "{n:,} examples", facts.examples)]
     if facts.valid_examples:
-        parts.append(f"{facts.valid_examples:,} for validation")
+        parts.append(tr("{n:,} for validation", n=facts.valid_examples))
     return " · ".join([*parts, formatting.size(facts.size_bytes)])
 
 
@@ -132,5 +136,9 @@ def _problem_text(known: RunDataset) -> str:
         return f"{failure.message} {failure.hint}".strip()
     if known.facts is None or not known.facts.problem_count:
         return ""
-    count = formatting.plural(known.facts.problem_count, "row")
-    return f"{count} can't be used. The first: {known.facts.problems[0]}."
+    return trn(
+        "{n:,} row can't be used. The first: {problem}.",
+        "{n:,} rows can't be used. The first: {problem}.",
+        known.facts.problem_count,
+        problem=known.facts.problems[0],
+    )

@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.files.paths import starter_model_dir
+from app.core.text.translation import tr
 from app.core.wording.names import model_name, model_place
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import ElidedLabel, button, card, label, message, row, say
@@ -17,14 +18,14 @@ class ModelCard(QWidget):
         super().__init__()
         self._state = state
         frame, inside = card()
-        self.choose = button("Choose…", self.choose_requested.emit, "link")
-        self.choose.setAccessibleName("Choose a base model")
-        inside.addLayout(row(label("Base model", "heading"), None, self.choose))
+        self.choose = button(tr("Choose…"), self.choose_requested.emit, "link")
+        self.choose.setAccessibleName(tr("Choose a base model"))
+        inside.addLayout(row(label(tr("Base model"), "heading"), None, self.choose))
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.facts = message("note")
         self.problem = message("problem")
-        self.starter = button("Back to the starter model", self.starter_requested.emit, "link")
+        self.starter = button(tr("Back to the starter model"), self.starter_requested.emit, "link")
         inside.addWidget(self.name)
         inside.addWidget(self.where)
         inside.addWidget(self.facts)
@@ -45,7 +46,9 @@ class ModelCard(QWidget):
         model = self._state.config.model
         is_starter = model == starter_model_dir()
         self.name.setText(model_name(model))
-        self.where.setText("Small, comes with Nestling" if is_starter else str(model_place(model)))
+        self.where.setText(
+            tr("Small, comes with Nestling") if is_starter else str(model_place(model))
+        )
         self.starter.setVisible(not is_starter)
         failure = self._state.model_failure
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")

@@ -2,16 +2,15 @@
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.ui.data.dataset_text import Figure, run_figures
-from app.ui.data.dataset_text import figures as counted_figures
+from app.core.text.translation import tr
+from app.ui.data.dataset_text import Figure, run_figures, trained_on
 from app.ui.data.datasets import Datasets
 from app.ui.data.statistic_list import FigureList
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.data.tokenization import Tokenization
+from app.ui.look import formatting
 from app.ui.state.app_state import AppState
 from app.ui.widgets.layout import card, label, say
-
-COUNTED = ("Examples", "Tokens", "Trained tokens")
 
 
 class PlanFigures(QWidget):
@@ -27,7 +26,7 @@ class PlanFigures(QWidget):
         self._statistics, self._tokenization = statistics, tokenization
         self.list = FigureList()
         self.waiting = label("", "secondary", wraps=True)
-        frame, inside = card("What this run will do")
+        frame, inside = card(tr("What this run will do"))
         inside.addWidget(self.list)
         inside.addWidget(self.waiting)
         outside = QVBoxLayout(self)
@@ -54,16 +53,15 @@ class PlanFigures(QWidget):
 
     def _counted(self) -> list[Figure]:
         """What is trained on; of a mixture the run's own figures tell it."""
-        facts, measured = self._state.dataset, self._statistics.all
-        if facts is None or len(measured) != 1 or len(self._datasets.all) != 1:
+        state, measured = self._state, self._statistics.all
+        if state.dataset is None or len(measured) != 1 or len(self._datasets.all) != 1:
             return []
-        found = counted_figures(facts, measured[0], self._state.config_as_cut)
-        return [figure for figure in found if figure.name in COUNTED]
+        return trained_on(measured[0], state.config_as_cut.max_seq_length)
 
     def _waiting_for(self) -> str:
         work = self._tokenization
         if work.share is not None:
-            return work.stage or f"Tokenizing: {work.share:.0%}"
+            return work.stage or tr("Tokenizing: {share}", share=formatting.percent(work.share))
         if self._state.phase.is_active and not work.why_not():
-            return "Available when the current run ends."
-        return work.why_not() or "Available once the rows are tokenized."
+            return tr("Available when the current run ends.")
+        return work.why_not() or tr("Available once the rows are tokenized.")

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.core.wording.names import dataset_title
 from app.ui.new_run.memory_note import MemoryNote
 from app.ui.run.run_actions import ActionButton, RunActions
@@ -21,7 +22,7 @@ class PlanHeader(QWidget):
         super().__init__()
         self._state = state
         self.name = NameField()
-        self.name.setAccessibleName("Name of the run")
+        self.name.setAccessibleName(tr("Name of the run"))
         self.name.textEdited.connect(lambda text: state.change_config(name=text.strip()))
         self.pill = label("", "pill")
         self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -29,7 +30,7 @@ class PlanHeader(QWidget):
         self.queue = ActionButton(actions.queue)
         self.status = ElidedLabel("", "secondary")
         self.problem = message("problem")
-        self.show_data = button("Show Problem", self.data_requested.emit, "link")
+        self.show_data = button(tr("Show Problem"), self.data_requested.emit, "link")
         self.memory = MemoryNote(state)
         frame, inside = card()
         inside.setSpacing(10)
@@ -39,7 +40,9 @@ class PlanHeader(QWidget):
             self._title.addWidget(part)
         self._title.insertStretch(2, 1)
         inside.addLayout(self._title)
-        inside.addLayout(row(self.problem, self.show_data, None))
+        reason = row(self.problem, self.show_data, None)
+        reason.setStretch(0, 100)  # what wraps takes all the room there is
+        inside.addLayout(reason)
         inside.addWidget(self.status)
         inside.addWidget(self.memory)
         outside = QVBoxLayout(self)
@@ -55,7 +58,7 @@ class PlanHeader(QWidget):
     def refresh(self) -> None:
         state = self._state
         why_not = state.queue_blocker()
-        self.pill.setText("Not ready" if why_not else "Ready")
+        self.pill.setText(tr("Not ready") if why_not else tr("Ready"))
         restyle(self.pill, "tone", "warning" if why_not else "success")
         self._show_name()
         say(self.problem, why_not)
@@ -67,7 +70,7 @@ class PlanHeader(QWidget):
 
     def _show_name(self) -> None:
         config = self._state.config
-        placeholder = dataset_title(config.data) or "New Run"
+        placeholder = dataset_title(config.data) or tr("New Run")
         self.name.setPlaceholderText(placeholder)
         self.name.show_name(config.name)
 
@@ -75,4 +78,4 @@ class PlanHeader(QWidget):
         state = self._state
         if not state.phase.is_active:
             return ""
-        return f"“{state.run_name}” is training. This run can wait in the queue."
+        return tr("“{run}” is training. This run can wait in the queue.", run=state.run_name)

@@ -4,6 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.data.rows_view import READING
@@ -21,13 +22,13 @@ class PlanRows(QWidget):
     def __init__(self, preview: Preview) -> None:
         super().__init__()
         self._preview = preview
-        self.text = RowsText("First rows of the dataset", READING)
+        self.text = RowsText(tr("First rows of the dataset"), READING)
         self.text.setMinimumHeight(LEAST_PX)
         self.text.setFrameShape(self.text.Shape.NoFrame)
         self.legend = Legend()
         self.problem = message("problem")
-        self.inspect = button("Inspect", self.data_requested.emit, "link")
-        self.inspect.setAccessibleDescription("Show the Data page")
+        self.inspect = button(tr("Inspect"), self.data_requested.emit, "link")
+        self.inspect.setAccessibleDescription(tr("Show the Data page"))
         self.title = label("", "heading")
         frame, inside = card()
         inside.addLayout(row(self.title, None, self.inspect))
@@ -52,7 +53,9 @@ class PlanRows(QWidget):
         preview = self._preview
         is_rendered = preview.is_rendered
         self.title.setText(
-            "First rows, as the model sees them" if is_rendered else "First rows, as in the file"
+            tr("First rows, as the model sees them")
+            if is_rendered
+            else tr("First rows, as in the file")
         )
         if self.isVisible():
             self.text.show_rows(preview.rows)

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.library.run.layout import CHECKPOINTS
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
@@ -17,10 +18,10 @@ class StartFromCard(QWidget):
         self._state = state
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
-        self.remove = button("Remove", lambda: state.change_config(adapter=None), "link")
-        set_tip(self.remove, "Start with a new adapter instead")
+        self.remove = button(tr("Remove"), lambda: state.change_config(adapter=None), "link")
+        set_tip(self.remove, tr("Start with a new adapter instead"))
         frame, inside = card()
-        inside.addLayout(row(label("Continues from", "heading"), None, self.remove))
+        inside.addLayout(row(label(tr("Continues from"), "heading"), None, self.remove))
         inside.addWidget(self.name)
         inside.addWidget(self.where)
         outside = QVBoxLayout(self)

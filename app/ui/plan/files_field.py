@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.config.training_config import config_field
+from app.core.text.translation import tr
 from app.core.wording.names import dataset_title
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
@@ -26,13 +27,14 @@ class FilesField(QWidget):
         super().__init__()
         self.name, self._state, self._default = name, state, default
         facts = config_field(name).metadata
-        caption = label(facts["label"])
-        set_tip(caption, facts["help"], is_wrapped=True)
-        self.choose = button("Choose…", lambda: self.choose_requested.emit(name), "link")
-        self.choose.setAccessibleName(f"Choose {facts['label']}")
-        self.choose.setAccessibleDescription(facts["help"])
-        self.clear = button("Clear", self._clear, "link")
-        self.clear.setAccessibleName(f"Clear {facts['label']}")
+        title, help_text = tr(facts["label"]), tr(facts["help"])
+        caption = label(title)
+        set_tip(caption, help_text, is_wrapped=True)
+        self.choose = button(tr("Choose…"), lambda: self.choose_requested.emit(name), "link")
+        self.choose.setAccessibleName(tr("Choose {setting}", setting=title))
+        self.choose.setAccessibleDescription(help_text)
+        self.clear = button(tr("Clear"), self._clear, "link")
+        self.clear.setAccessibleName(tr("Clear {setting}", setting=title))
         self.files = ElidedLabel("", "secondary")
         self.problem = message("problem")
         whole = column(spacing=2)

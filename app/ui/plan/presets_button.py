@@ -4,6 +4,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.core.config.presets import PRESETS, Preset
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 
@@ -12,12 +13,12 @@ class PresetsButton(QPushButton):
     """Puts a preset's settings into the state's configuration; ticks the one that is in it."""
 
     def __init__(self, state: AppState) -> None:
-        super().__init__("Preset")
+        super().__init__(tr("Preset"))
         self._state = state
         self.setObjectName("menu_link")
         self.setAutoDefault(False)
-        self.setAccessibleName("Tier presets")
-        set_tip(self, "Fill the tiers with a ready-made plan")
+        self.setAccessibleName(tr("Tier presets"))
+        set_tip(self, tr("Fill the tiers with a ready-made plan"))
         self.choices = QMenu(self)
         self.choices.setToolTipsVisible(True)
         self._actions = [(preset, self._entry(preset)) for preset in PRESETS]
@@ -30,9 +31,9 @@ class PresetsButton(QPushButton):
             action.setChecked(preset.is_in(self._state.config))
 
     def _entry(self, preset: Preset) -> QAction:
-        made = QAction(preset.title, self)
+        made = QAction(tr(preset.title), self)
         made.setCheckable(True)
-        set_tip(made, preset.description, is_wrapped=True)
+        set_tip(made, tr(preset.description), is_wrapped=True)
         made.triggered.connect(lambda _=False: self._use(preset))
         self.choices.addAction(made)
         return made

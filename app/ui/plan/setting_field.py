@@ -6,13 +6,14 @@ from typing import Any
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.config.training_config import CHOICES, config_field
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
 from app.ui.widgets.layout import label, message, restyle, row, say
 
-FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
+FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 132, 30
 _QT_INT_MAX = 2**31 - 1
 
 
@@ -26,17 +27,18 @@ class SettingField(QWidget):
         field = config_field(name)
         facts = field.metadata
         self.control, self._show = _control(name, state)
-        set_tip(self.control, facts["help"], is_wrapped=True)
-        self.control.setAccessibleName(facts["label"])
-        self.control.setAccessibleDescription(facts["help"])
+        title, help_text = tr(facts["label"]), tr(facts["help"])
+        set_tip(self.control, help_text, is_wrapped=True)
+        self.control.setAccessibleName(title)
+        self.control.setAccessibleDescription(help_text)
         self.problem = message("problem")
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(4)
         if is_wide:
-            self._put_below(whole, facts["label"])
+            self._put_below(whole, title)
         else:
-            whole.addLayout(self._line(facts["label"], facts["help"]))
+            whole.addLayout(self._line(title, help_text))
         whole.addWidget(self.problem)
         state.config_changed.connect(self.refresh)
         self.refresh()
@@ -64,7 +66,8 @@ class SettingField(QWidget):
         self._show(value)
         problems = [p.message for p in config.problems() if p.setting == self.name]
         if problems and value != value:
-            problems = [f"{config_field(self.name).metadata['label']} must be a number."]
+            title = tr(config_field(self.name).metadata["label"])
+            problems = [tr("{label} must be a number.", label=title)]
         say(self.problem, problems[0] if problems else "")
         restyle(self.control, "wrong", bool(problems))
 

@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.plan.files_field import FilesField
@@ -20,8 +21,8 @@ FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}
 """Settings that hold files, each by the one below it."""
 NO_FILES = {
-    "slow_text": "Everyday chats that come with Nestling",
-    "eval_sets": "None: nothing is asked before and after training",
+    "slow_text": tr("Everyday chats that come with Nestling"),
+    "eval_sets": tr("None: nothing is asked before and after training"),
 }
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
@@ -37,9 +38,9 @@ class SettingsForm(QWidget):
         super().__init__()
         self._state = state
         frame, inside = card()
-        self.defaults = button("Restore Defaults", self.defaults_requested.emit, "link")
-        set_tip(self.defaults, "Bring all settings but data and model back to their defaults")
-        inside.addLayout(row(label("Training", "heading"), None, self.defaults))
+        self.defaults = button(tr("Restore Defaults"), self.defaults_requested.emit, "link")
+        set_tip(self.defaults, tr("Bring all settings but data and model back to their defaults"))
+        inside.addLayout(row(label(tr("Training"), "heading"), None, self.defaults))
         self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
         self.files = {name: FilesField(name, state, words) for name, words in NO_FILES.items()}
         for name in IN_SIGHT:
@@ -48,7 +49,7 @@ class SettingsForm(QWidget):
         folded.setLayout(column(*self._folded(), spacing=GRID_PX))
         for field in self.files.values():
             field.choose_requested.connect(self.files_requested)
-        self.advanced = Disclosure("Advanced", folded, settings, "advanced")
+        self.advanced = Disclosure(tr("Advanced"), folded, settings, "advanced")
         inside.addSpacing(GRID_PX // 2)
         inside.addWidget(self.advanced)
         outside = QVBoxLayout(self)

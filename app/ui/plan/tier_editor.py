@@ -2,14 +2,15 @@
 
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
-from app.core.config.tiers import MAX_TIERS
+from app.core.config.tiers import MAX_PERIOD, MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, config_field
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.presets_button import PresetsButton
 from app.ui.plan.setting_field import SettingField
-from app.ui.plan.tier_row import MAX_PERIOD, TierRow
+from app.ui.plan.tier_row import TierRow
 from app.ui.state.app_state import AppState
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import button, card, column, label, message, row, say
@@ -27,20 +28,21 @@ class TierEditor(QWidget):
         self._theme = LIGHT
         self.rows: list[TierRow] = []
         frame, inside = card()
-        self.add = button("Add Tier", self._add, "link")
+        self.add = button(tr("Add Tier"), self._add, "link")
         self.presets = PresetsButton(state)
-        inside.addLayout(row(label("Tiers", "heading"), None, self.presets, self.add))
+        inside.addLayout(row(label(tr("Tiers"), "heading"), None, self.presets, self.add))
         self._rows = column(spacing=4)
         inside.addLayout(self._rows)
         self.problem = message("problem")
         inside.addWidget(self.problem)
         assignments = {v: formatting.ASSIGNMENTS[v] for v in CHOICES["assign"]}
-        self.assign = CalmComboBox(assignments, "Assignment of parameters to tiers")
-        set_tip(self.assign, config_field("assign").metadata["help"], is_wrapped=True)
+        self.assign = CalmComboBox(assignments, tr("Assignment of parameters to tiers"))
         self.fastest_first = CalmComboBox(
-            dict.fromkeys(CHOICES["fastest_first"], ""), "Fastest end"
+            dict.fromkeys(CHOICES["fastest_first"], ""), tr("Fastest end")
         )
-        set_tip(self.fastest_first, config_field("fastest_first").metadata["help"], is_wrapped=True)
+        set_tip(
+            self.fastest_first, tr(config_field("fastest_first").metadata["help"]), is_wrapped=True
+        )
         choices = row(self.assign, self.fastest_first)
         choices.setStretch(0, 4)
         choices.setStretch(1, 5)
@@ -78,7 +80,8 @@ class TierEditor(QWidget):
         for tier_row, tier in zip(self.rows, config.tiers, strict=True):
             tier_row.show_tier(tier, is_only=len(config.tiers) == 1)
         self.add.setEnabled(len(config.tiers) < MAX_TIERS)
-        set_tip(self.add, "" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
+        most = tr("There can be {n} at most.", n=MAX_TIERS)
+        set_tip(self.add, "" if self.add.isEnabled() else most)
         self.assign.choose(config.assign)
         ends = formatting.FAST_ENDS.get(config.assign, {})
         self.fastest_first.setVisible(bool(ends))

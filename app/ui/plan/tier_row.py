@@ -4,17 +4,17 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from app.core.config.tiers import Pending
+from app.core.config.tiers import MAX_PERIOD, Pending
 from app.core.config.training_config import TierConfig
 from app.core.events import TierFacts
+from app.core.text.translation import tr, trn
 from app.ui.look import icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.widgets.inputs import CalmSpinBox, NumberField
 from app.ui.widgets.layout import GRID_PX, ElidedLabel, column, label, row
 
-MAX_PERIOD = 1_000_000
-WORDED_BELOW = 10_000
+WORDED_BELOW = 1000
 """From here on the period is told without the word "steps", so that it fits."""
 _INDENT_PX = 20
 _AROUND_TEXT_PX = 44
@@ -31,9 +31,9 @@ class TierRow(QWidget):
         self._pending: Pending | None = None
         """Not shown, and not lost."""
         self.period = CalmSpinBox(1, MAX_PERIOD)
-        self.period.setAccessibleName(f"Tier {index}: update period in steps")
-        self.period.setSpecialValueText("every step")
-        widest = f"every {WORDED_BELOW - 1} steps"
+        self.period.setAccessibleName(tr("Tier {tier}: update period in steps", tier=index))
+        self.period.setSpecialValueText(trn("every step", "every {n:,} steps", 1))
+        widest = tr("every {period} steps", period=WORDED_BELOW - 1)
         text_px = self.period.fontMetrics().horizontalAdvance(widest)
         self.period.setFixedWidth(text_px + _AROUND_TEXT_PX)
         self.factor = NumberField(1.0)
@@ -42,15 +42,15 @@ class TierRow(QWidget):
         times = label("×", "secondary")
         times.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.factor.setLayout(row(8, times, None, spacing=0))
-        self.factor.setAccessibleName(f"Tier {index}: learning-rate factor")
-        set_tip(self.factor, "This tier's learning rate: the run's, times this.")
+        self.factor.setAccessibleName(tr("Tier {tier}: learning-rate factor", tier=index))
+        set_tip(self.factor, tr("This tier's learning rate: the run's, times this."))
         self.remove = QToolButton()
-        self.remove.setAccessibleName(f"Remove tier {index}")
-        set_tip(self.remove, "Remove this tier")
+        self.remove.setAccessibleName(tr("Remove tier {tier}", tier=index))
+        set_tip(self.remove, tr("Remove this tier"))
         self.remove.setFixedSize(24, 24)
         self._swatch = _Swatch()
         self._facts = ElidedLabel("", "caption")
-        name = label(f"Tier {index}", "strong")
+        name = label(tr("Tier {tier}", tier=index), "strong")
         controls = row(
             self._swatch, name, None, self.period, self.factor, self.remove, spacing=5,
         )  # fmt: skip
@@ -80,14 +80,15 @@ class TierRow(QWidget):
         self._word_period()
         self.factor.show_number(tier.learning_rate_factor)
         self.remove.setEnabled(not is_only)
-        set_tip(self.remove, "There must be one tier." if is_only else "Remove this tier")
+        set_tip(self.remove, tr("There must be one tier.") if is_only else tr("Remove this tier"))
 
     def show_facts(self, facts: TierFacts | None) -> None:
         """What the tier holds in this model; "…" while it is not known."""
         if facts is None:
             self._facts.setText("…")
         else:
-            self._facts.setText(f"{facts.parameters:,} parameters · {facts.description}")
+            parameters = trn("{n:,} parameter", "{n:,} parameters", facts.parameters)
+            self._facts.setText(f"{parameters} · {facts.description}")
 
     def show_nothing(self) -> None:
         """The tiers can't be laid as they are: there is nothing to wait for."""
@@ -103,9 +104,9 @@ class TierRow(QWidget):
         self.edited.emit()
 
     def _word_period(self) -> None:
-        period = self.period.value()
-        self.period.setPrefix("every ")
-        self.period.setSuffix("" if period >= WORDED_BELOW else " steps")
+        before, after = tr("every {period} steps").split("{period}")
+        self.period.setPrefix(before)
+        self.period.setSuffix("" if self.period.value() >= WORDED_BELOW else after)
 
 
 class _Swatch(QWidget):

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
@@ -33,10 +34,10 @@ class Notice(QFrame):
         self.text = label("", "", wraps=True)
         self.text.setMinimumWidth(LEAST_WRAPPED_PX)
         self.action = button("", self._do)
-        self.action.setAccessibleName("Do what the notice offers")
+        self.action.setAccessibleName(tr("Do what the notice offers"))
         self.dismiss = QToolButton()
-        self.dismiss.setAccessibleName("Dismiss this notice")
-        set_tip(self.dismiss, "Dismiss")
+        self.dismiss.setAccessibleName(tr("Dismiss this notice"))
+        set_tip(self.dismiss, tr("Dismiss"))
         self.dismiss.clicked.connect(self.hide)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * GRID_PX, GRID_PX, GRID_PX, GRID_PX)
@@ -90,7 +91,7 @@ class Notice(QFrame):
         set_tip(self.text, single_line(text, MOST_IN_TIP) if is_cut else "", is_wrapped=True)
         self.setAccessibleName(sentence)
         self.action.setText(action)
-        self.action.setAccessibleName(action or "Do what the notice offers")
+        self.action.setAccessibleName(action or tr("Do what the notice offers"))
         self.action.setVisible(act is not None)
         restyle(self, "tone", "danger" if is_problem else "")
         self.glyph.setVisible(is_problem)
