@@ -12,6 +12,7 @@ from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.playground.chat_session import Subject
 from app.ui.tables.checkpoints_model import marks_text
+from app.ui.tables.run_labels import day_text
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
-RUN_PX, CHECKPOINT_PX = 240, 312
+RUN_PX, CHECKPOINT_PX = 240, 324
 
 
 class Chooser(QWidget):
@@ -62,8 +63,8 @@ class Chooser(QWidget):
         """Those with a checkpoint."""
         self.run.clear()
         for run in runs:
-            day = f"{run.created.astimezone():%d %b, %H:%M}" if run.created else ""
-            self.run.addItem(f"{single_line(run.name)}   {day}".rstrip(), run.run_dir)
+            day = day_text(run.created)
+            self.run.addItem(f"{single_line(run.name)}   {day}", run.run_dir)
 
     def choose_run(self, run_dir: Path) -> None:
         if (at := self._index(self.run, run_dir)) >= 0:

@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLocale, QMimeData, QModelIndex, Qt, Signal
+from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
-from app.core.text.translation import language, tr
+from app.core.text.translation import tr
 from app.core.wording.names import dataset_title, model_name
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_text
 from app.ui.state.live_run import LiveRun
-from app.ui.tables.run_labels import periods_text
+from app.ui.tables.run_labels import day_text, periods_text
 from app.ui.tables.runs_filter import RunsFilter
 from app.ui.tables.table_model import Column, Index, TableModel
 from app.ui.tables.waiting_run import WaitingRun
@@ -209,18 +209,6 @@ def _kept(run: "Row") -> float:
     return _EARLIEST if kept is None or not kept.total else kept.after / kept.total
 
 
-def _when(created: datetime | None) -> str:
-    """Day and time; the year only where it is not this one."""
-    if created is None:
-        return "–"
-    local = created.astimezone()
-    month = QLocale(language()).monthName(local.month, QLocale.FormatType.ShortFormat)
-    time, day = f"{local:%H:%M}", local.day
-    if local.year == datetime.now().year:
-        return tr("{day} {month}, {time}", day=day, month=month, time=time)
-    return tr("{day} {month} {year}, {time}", day=day, month=month, year=local.year, time=time)
-
-
 def _instant(created: datetime | None) -> float:
     return _EARLIEST if created is None else created.timestamp()
 
@@ -238,7 +226,7 @@ _COLUMNS: "dict[str, Column[Row]]" = {
     ),
     "Retention": Column(tr("Retention"), _retention, True, sorted_by=_kept),
     "Date": Column(
-        tr("Date"), lambda run: _when(run.created), sorted_by=lambda run: _instant(run.created)
+        tr("Date"), lambda run: day_text(run.created), sorted_by=lambda run: _instant(run.created)
     ),
     "Size": Column(
         tr("Size"), lambda run: formatting.size(run.size_bytes) if run.size_bytes else "–", True,
