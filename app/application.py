@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.paths import home_dir, runs_dir
+from app.core.text.translation import tr
 from app.library.queue_store import QUEUE_FILE
 from app.ui.away.away import Away
 from app.ui.away.dock import Dock
@@ -238,9 +239,11 @@ class Nestling(QObject):
         self.mix.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.leave)
         self.intake.dataset_taken.connect(lambda path: self.recent.add(path.name, path))
-        self.intake.model_chosen.connect(lambda path: self.recent.add(f"{path.name} (model)", path))
+        self.intake.model_chosen.connect(
+            lambda path: self.recent.add(tr("{name} (model)", name=path.name), path)
+        )
         self.library_commands.run_opened.connect(
-            lambda name, path: self.recent.add(f"{name} (run)", path)
+            lambda name, path: self.recent.add(tr("{name} (run)", name=name), path)
         )
         # Once whatever else comes of the new data or model, which takes older notices away.
         self.plan.sample_left.connect(commands.tell_sample_left, Qt.ConnectionType.QueuedConnection)
@@ -387,7 +390,9 @@ def _leave_to_the_first(one_window: SingleInstance, config: TrainingConfig | Non
     """The library has a window already: that one comes forward. Raises InputError if there is
     something that it is not told."""
     if not one_window.bring_first_forward():
-        raise InputError("Nestling is open already, but it does not answer.", "Quit it first.")
+        raise InputError(
+            tr("Nestling is open already, but it does not answer."), tr("Quit it first.")
+        )
     if config is not None:
         raise InputError(
             "Nestling's window is open already.", "Start the run there, or add --terminal."

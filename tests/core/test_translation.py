@@ -1,5 +1,6 @@
 """Texts by language: the catalogs are whole, and numbers follow the language."""
 
+import ast
 import gettext
 import io
 from string import Formatter
@@ -28,6 +29,17 @@ def test_every_text_of_the_code_is_translated(code: str) -> None:
     there, wanted = catalogs.read_catalog(code), catalogs.source_texts()
     assert catalogs.missing(catalogs.updated(code)) == []
     assert {m.id for m in there} == {m.id for m in wanted}, "run python -m tests.catalogs"
+
+
+def test_no_text_stands_in_the_braces_of_another() -> None:
+    """The catalogs' extraction does not look into f-strings."""
+    asked = {"tr", "trn", "mark"}
+    for module in (catalogs.ROOT / "app").rglob("*.py"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        braces = [node for node in ast.walk(tree) if isinstance(node, ast.FormattedValue)]
+        calls = [node for part in braces for node in ast.walk(part) if isinstance(node, ast.Call)]
+        texts = [c.args[0] for c in calls if isinstance(c.func, ast.Name) and c.func.id in asked]
+        assert not any(isinstance(text, ast.Constant) for text in texts), module
 
 
 @pytest.mark.parametrize("code", catalogs.OTHERS)

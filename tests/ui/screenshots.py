@@ -1,7 +1,7 @@
 """Pictures of every place and state, in both themes and three sizes, to be looked at.
 
-`python -m tests.ui.screenshots FOLDER [--only NAME,NAME]` takes a few minutes. Its runs are in a
-temporary home.
+`python -m tests.ui.screenshots FOLDER [--only NAME,NAME] [--language de]` takes a few minutes. Its
+runs are in a temporary home.
 """
 
 import argparse
@@ -13,13 +13,29 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from app.core.files.paths import HOME_VARIABLE, resources_dir
+from app.core.text.translation import LANGUAGES, SOURCE, use_language
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--language", choices=LANGUAGES, default=SOURCE)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":  # the imports below make texts
+    ASKED = arguments()
+    use_language(ASKED.language, resources_dir() / "languages")
+
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QWidget
 
 from app.application import Nestling
-from app.core.files.paths import HOME_VARIABLE
 from app.ui.state.places import Place
 from app.ui.system import file_manager
+from app.ui.system.language import translate_qt
 from app.ui.system.qt_application import make_application
 from app.ui.system.theme_controller import Look
 
@@ -49,15 +65,13 @@ class Camera:
                 picture.save(str(self._folder / f"{name}{width}-{look.value}.png"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="")
-    asked = parser.parse_args()
+def main(asked: argparse.Namespace) -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
-        nestling = Nestling(make_application(["nestling"]))
+        application = make_application(["nestling"])
+        translate_qt(application)
+        nestling = Nestling(application)
         nestling.own_the_process()
         try:
             take_all(nestling, Camera(nestling, asked.folder, asked.only), Path(home))
@@ -182,4 +196,4 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(ASKED)

@@ -1,11 +1,17 @@
 import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from app.core.text import translation
 from app.core.wording.names import dataset_title
+from app.data.examples import IssueKind
 from app.ui.look import formatting
+from app.ui.plots.tick_labels import step_ticks, value_ticks
 from app.ui.state.time_left import TimeLeft
+from app.ui.tables import problems_model
+from app.ui.tables.runs_model import COLUMN_KEYS, RunsModel
 
 
 @pytest.mark.parametrize(
@@ -79,3 +85,21 @@ def test_a_pause_does_not_count_as_slow_steps() -> None:
     left.go_on(1001.0)
     left.note_step(3, 1002.0)
     assert left.seconds_left(13) == pytest.approx(10.0)
+
+
+def test_numbers_have_the_marks_of_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translation._Chosen, "code", "de")
+    assert formatting.size(1500) == "1,5 KB"
+    assert formatting.loss(1.23456) == "1,235"
+    assert formatting.rate(1234.5) == "1.234"
+    assert formatting.number(1e-4) == "0,0001"
+    assert value_ticks([0.0, 0.5], 0.5) == ["0", "0,5"]
+    assert step_ticks([0.0, 1500.0]) == ["0", "1.500"]
+
+
+def test_every_kind_of_issue_has_a_name() -> None:
+    assert problems_model._KINDS.keys() == set(get_args(IssueKind))
+
+
+def test_the_columns_of_the_runs_are_remembered_by_names_of_any_language() -> None:
+    assert len(COLUMN_KEYS) == RunsModel().columnCount()

@@ -8,10 +8,11 @@ import signal
 from collections.abc import Generator
 
 from app.core.progress import drain
+from app.core.text.translation import mark
 from app.data.chat.template_process import TAKES_ALL_MEMORY, ProcessEnded, template_process
 from app.data.chat.template_server import OUT_OF_MEMORY, Trial
 
-TRYING = "Trying the chat template"
+TRYING = mark("Trying the chat template")
 """Name of the stage of work."""
 CPU_SECONDS = 5
 """Templates take milliseconds."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
 
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.text.translation import mark
 from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.adapter.flat_adapter import activation_dtype
 from app.engine.audit.comparison import compare_with_own_code
@@ -71,7 +72,7 @@ def probing(
     """
     head = split_model(model)
     tried = yield from choose_batch_layout(model, head, rows, settings, saved)
-    yield StageChanged("Checking gradients against the model's own code")
+    yield StageChanged(mark("Checking gradients against the model's own code"))
     wanted = FastPaths(head, recomputes_layers, is_packed=tried.batching.is_packed)
     found = compare_with_own_code(model, make_plan(), wanted, longest - 1)
     if not found.is_finite:

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.core.errors import InputError
 from app.core.events import Event
 from app.core.files.paths import general_text_file
+from app.core.text.translation import mark
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView
@@ -52,4 +53,4 @@ def _opened(base: BaseModel, file: Path) -> Generator[Event, None, TokenView]:
         may_cut_all=True,
     )
     opening = open_data_stream(find_files(file), base.tokenizer, settings)
-    return (yield from in_stage("Reading the general text", opening)).train
+    return (yield from in_stage(mark("Reading the general text"), opening)).train

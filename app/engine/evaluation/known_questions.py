@@ -23,6 +23,7 @@ from app.core.files.paths import cache_dir, known_questions_file
 from app.core.files.untrusted_files import read_regular
 from app.core.generation_events import Chat
 from app.core.progress import scaled_progress
+from app.core.text.translation import mark
 from app.data.files.model_files import read_model_files
 from app.engine.adapter.model_without_adapter import BareModel
 from app.engine.evaluation.short_answers import short_answers
@@ -98,9 +99,9 @@ def open_known_questions(
     place = cache_dir() / "known_questions" / f"{_key(base)}.json"
     known = _remembered(place, pool)
     if known is None:
-        yield StageChanged("Asking the base model general questions")
+        yield StageChanged(mark("Asking the base model general questions"))
         try:
-            known = yield from in_stage("Asking the base model", _known_to_base(base, pool))
+            known = yield from in_stage(mark("Asking the base model"), _known_to_base(base, pool))
         except (AppError, ValueError) as error:
             yield LogMessage(f"General questions are not asked: {error}.", is_warning=True)
             return None

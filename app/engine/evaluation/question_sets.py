@@ -12,6 +12,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.paths import at_shipped_places
+from app.core.text.translation import mark
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.training_data import DataSettings, open_data_stream
@@ -59,9 +60,9 @@ def read_question_sets(
     )
     read = []
     for path in config.eval_sets:
-        yield StageChanged("Reading the questions")
+        yield StageChanged(mark("Reading the questions"))
         opening = open_data_stream(find_files(path), base.tokenizer, settings)
-        found = yield from in_stage("Reading the questions", opening)
+        found = yield from in_stage(mark("Reading the questions"), opening)
         longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")
         if limits.position_rows is not None and longest > limits.position_rows:
             raise InputError(

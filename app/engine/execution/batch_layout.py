@@ -12,6 +12,7 @@ import numpy as np
 
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.text.translation import mark
 from app.data.tokens.token_view import TokenView
 from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.batches.batches import MAX_SHAPES, BatchLoader
@@ -85,7 +86,7 @@ def choose_batch_layout(
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
         return TriedLayout(chosen, supports_packing=None)
-    yield StageChanged("Checking whether examples can be packed")
+    yield StageChanged(mark("Checking whether examples can be packed"))
     if len(rows.early):
         # The same trial whether the others are tokens or not; one of them may be that long.
         shapes = [

@@ -12,6 +12,7 @@ from app.core.events import Event, StageChanged
 from app.core.generation_events import SIDES, CheckpointLoaded, CheckpointRef, Side
 from app.core.progress import drain
 from app.core.text.sanitize import error_text
+from app.core.text.translation import mark
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import stop_token_note, stop_tokens
@@ -64,8 +65,8 @@ def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedMod
     """`load_tuned_model` in small steps: yields stages with the share of the weights read."""
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
-    yield StageChanged("Loading the model", 0.0)
-    base = yield from in_stage("Loading the model", loading_base_model(tried.model))
+    yield StageChanged(mark("Loading the model"), 0.0)
+    base = yield from in_stage(mark("Loading the model"), loading_base_model(tried.model))
     files.check_unchanged()
     yield from trying_template(base.tokenizer)
     before = dict(base.model.named_modules())

@@ -10,6 +10,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, MemoryEstimated, StageChanged, TierFacts
 from app.core.system.interruption import StoppedEarly, interruptible
+from app.core.text.translation import mark
 from app.core.wording.memory import NO_ESTIMATE
 from app.engine.adapter.adapter import adapted_layer_count, add_adapter
 from app.engine.batches.batches import BatchShape
@@ -113,7 +114,7 @@ def early_memory_warning(
     weights = sum(file.stat().st_size for file in config.model.glob("*.safetensors"))
     if weights < SMALL_SHARE * available_bytes():
         return
-    yield StageChanged("Estimating the memory")
+    yield StageChanged(mark("Estimating the memory"))
     estimate = estimate_memory(config, should_stop=should_stop)
     if estimate is not None and estimate.verdict != "fits":
         yield estimate

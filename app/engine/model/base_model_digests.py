@@ -18,6 +18,7 @@ from app.core.base_model import (
 )
 from app.core.errors import AppError, InputError, RunError
 from app.core.events import Event, LogMessage
+from app.core.text.translation import mark
 from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hash_weights
 from app.engine.runtime.stopping import in_stage
 from app.engine.runtime.type_aliases import JsonObject
@@ -37,7 +38,7 @@ def hash_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelD
     digests = files.digests
     if digests.is_whole or digests.weights_bytes > HASHED_FIRST_BYTES:
         return digests
-    whole = yield from in_stage("Hashing the base model", hash_weights(files))
+    whole = yield from in_stage(mark("Hashing the base model"), hash_weights(files))
     return digests.hashed_whole(whole, after_step=0)
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 from app.core.events import Event, StageChanged
 from app.core.system.interruption import StoppedEarly, stopped_by
+from app.core.text.translation import mark
 from app.data.chat.template_trial import TRYING, try_templates
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.type_aliases import TokenizerWrapper
@@ -63,7 +64,7 @@ def until_any_stops(
     except StoppedEarly:
         is_stopped = True
         if machines.count > 1:
-            yield StageChanged("Waiting for the other machines to stop")
+            yield StageChanged(mark("Waiting for the other machines to stop"))
     if machines.any_true(is_stopped)[0]:
         raise StoppedEarly
     return cast(T, result)

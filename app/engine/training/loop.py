@@ -17,6 +17,7 @@ from app.core.events import (
     RunFinished,
     StepFinished,
 )
+from app.core.text.translation import mark
 from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
 from app.engine.batches.batches import Batch
@@ -175,7 +176,7 @@ class TrainingLoop:
     def _rows_come(self) -> Generator[Event, None, bool]:
         """Wait for the rows that are no tokens yet, and train on them too; False once stopped."""
         assert self._coming is not None
-        rows = yield from self._stop.stage("Tokenizing", self._coming.waiting())
+        rows = yield from self._stop.stage(mark("Tokenizing"), self._coming.waiting())
         if rows is None:
             return False
         self._coming.close()
@@ -195,7 +196,7 @@ class TrainingLoop:
         that follow.
         """
         if uses_compile():
-            yield from self._stop.stage("Warming up", self._tracing())
+            yield from self._stop.stage(mark("Warming up"), self._tracing())
         set_random_key(*key)  # tracing draws some too
         mx.reset_peak_memory()
 

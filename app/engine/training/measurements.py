@@ -5,6 +5,7 @@ from typing import Literal
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import KNOWN_QUESTIONS, Event, ScoreMeasured
+from app.core.text.translation import mark
 from app.engine.batches.batches import Batch
 from app.engine.evaluation.evaluation import count_exact_answers
 from app.engine.evaluation.forgetting_meter import RetentionMeter
@@ -70,12 +71,12 @@ class Measurements:
         self.is_validation_due = self._validation.has_rows
         if self._retention is not None:
             measuring = self._retention.measure(step)
-            if retained := (yield from self._stop.stage("Measuring forgetting", measuring)):
+            if retained := (yield from self._stop.stage(mark("Measuring forgetting"), measuring)):
                 yield retained
         if not self._validation.has_rows:
             return
         validating = self._validation.measure(step)
-        finished = yield from self._stop.stage("Validating", validating)
+        finished = yield from self._stop.stage(mark("Validating"), validating)
         if finished is not None:
             self.is_validation_due = False
             yield finished
@@ -93,14 +94,14 @@ class Measurements:
         """The last validation and forgetting, on more rows, of a run that made all its steps."""
         if self._validation.reads_more_at_the_end:
             validating = self._validation.measure_last(step)
-            finished = yield from self._stop.stage("Validating on more rows", validating)
+            finished = yield from self._stop.stage(mark("Validating on more rows"), validating)
             self.is_last_left = finished is None
             if finished is not None:
                 yield finished
         if self._retention is None or self.is_last_left:
             return
         measuring = self._retention.measure(step, is_last=True)
-        retained = yield from self._stop.stage("Measuring forgetting", measuring)
+        retained = yield from self._stop.stage(mark("Measuring forgetting"), measuring)
         self.is_last_left = retained is None
         if retained is not None:
             yield retained
@@ -115,7 +116,7 @@ class Measurements:
             yield ScoreMeasured(questions.name, when, correct, questions.count)
         if known := self._setup.known:
             asking = known.counting_right()
-            answered = yield from self._stop.stage("Asking general questions", asking)
+            answered = yield from self._stop.stage(mark("Asking general questions"), asking)
             if answered is None:
                 self.are_questions_left = True
                 return

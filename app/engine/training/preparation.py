@@ -8,6 +8,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.paths import at_shipped_places
+from app.core.text.translation import mark
 from app.data.chat.template_process import end_template_processes
 from app.data.files.fingerprint import stream_fingerprints
 from app.data.files.model_files import ModelFiles
@@ -32,7 +33,7 @@ def prepare_run(
     if saved is None:
         yield from early_memory_warning(config, should_stop)
     else:
-        yield from in_stage("Hashing the dataset", _checking_dataset(config, saved))
+        yield from in_stage(mark("Hashing the dataset"), _checking_dataset(config, saved))
     digests = yield from hash_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
     try:
@@ -41,7 +42,7 @@ def prepare_run(
         )
     finally:
         end_template_processes()
-    yield StageChanged("Estimating the memory")
+    yield StageChanged(mark("Estimating the memory"))
     _, more_notes = yield from _with_notes(memory_estimate(config, prepared.shapes, should_stop))
     return prepared, digests, remarks + notes + more_notes
 

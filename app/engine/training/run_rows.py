@@ -8,6 +8,7 @@ from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.model_limits import ModelLimits
+from app.core.text.translation import mark
 from app.data.chat.template_day import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.token_store import RowSettings
@@ -62,14 +63,14 @@ def open_rows(
     base: BaseModel,
     settings: DataSettings,
 ) -> Generator[Event, None, TrainingData]:
-    yield StageChanged("Reading the dataset")
+    yield StageChanged(mark("Reading the dataset"))
     if not mixed and is_alone():
         wanted = SampleSizes.of(config, sys.maxsize).early
         opening_some = open_early_data(files, base.tokenizer, settings, wanted)
-        if rows := (yield from in_stage("Reading the dataset", opening_some)):
+        if rows := (yield from in_stage(mark("Reading the dataset"), opening_some)):
             return rows
     opening = open_data_stream(files, base.tokenizer, settings, mixed)
-    return (yield from in_stage("Tokenizing", opening))
+    return (yield from in_stage(mark("Tokenizing"), opening))
 
 
 def setup_notes(

@@ -14,6 +14,7 @@ from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.text.translation import mark
 from app.data.chat.template_day import run_note, with_day
 from app.data.files.dataset_files import find_files
 from app.data.training_set.row_selection import DatasetPart
@@ -155,8 +156,8 @@ def set_up(
         MixedFiles(find_files(more.data), more.share, parse_columns(more.columns))
         for more in config.mix
     ]
-    yield StageChanged("Loading the model")
-    base = yield from in_stage("Loading the model", loading_base_model(config.model))
+    yield StageChanged(mark("Loading the model"))
+    base = yield from in_stage(mark("Loading the model"), loading_base_model(config.model))
     after_loading()
     left_out = add_adapter(base.model, config)
     mx.eval(base.model.parameters())
@@ -266,5 +267,5 @@ def _plan_by_importance(
 ) -> Generator[Event, None, TierPlan]:
     count = min(config.calibration_batches, train.at_once)
     measuring = measure_gradient_importance(base.model, train, count, config.seed)
-    activity = yield from in_stage("Measuring importance", measuring)
+    activity = yield from in_stage(mark("Measuring importance"), measuring)
     return make_plan(trainable_parameters(base.model), config, activity)

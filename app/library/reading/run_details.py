@@ -15,6 +15,7 @@ from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints, lost_best
 from app.library.reading.event_log import (
     read_evaluations,
@@ -75,9 +76,12 @@ class RunDetails:
         last = next((facts for facts in self.checkpoints if facts.is_last), None)
         damage = ""
         if last is not None and last.problem:
-            damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
+            damage = tr(
+                "Its last checkpoint, of step {step:,}, is damaged: {problem}",
+                step=last.step, problem=last.problem,
+            )  # fmt: skip
         if damage and len(self.checkpoints) > 1:
-            damage += " You can resume from an earlier one."
+            damage += " " + tr("You can resume from an earlier one.")
         return self.summary.resume_blocker or self.resume_blocker_at(self.summary.steps) or damage
 
     @property

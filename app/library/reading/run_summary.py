@@ -12,6 +12,7 @@ from app.core.config.serialization import current_names
 from app.core.errors import AppError, InputError
 from app.core.files.paths import shipped
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name
 from app.library.run.lenient_fields import LenientReader
@@ -83,17 +84,17 @@ class RunSummary:
         if why_not := self.resume_blocker_at(max(self.steps, self.planned_steps)):
             return why_not
         if self.adapter_dir is None:
-            return self.problem or NO_CHECKPOINT
-        return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or IN_PROGRESS
+            return self.problem or tr(NO_CHECKPOINT)
+        return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or tr(IN_PROGRESS)
 
     def resume_blocker_at(self, step: int) -> str:
         """The reason why it can't resume from its checkpoint of `step`, even if it finished."""
         if self.outcome == "running":
-            return IN_PROGRESS
+            return tr(IN_PROGRESS)
         if not self.is_whole:
             return self.problem
         why = completed_reason(self.outcome, self.steps, self.planned_steps, step)
-        return f"The run is done: {why}" if why else ""
+        return tr("The run is done: {why}", why=why) if why else ""
 
 
 def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:

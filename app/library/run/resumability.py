@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.core.text.translation import mark, tr, trn
 
-IN_PROGRESS = "The run is in progress."
-NO_CHECKPOINT = "It has no checkpoint to resume from."
+IN_PROGRESS = mark("The run is in progress.")
+NO_CHECKPOINT = mark("It has no checkpoint to resume from.")
 
 
 def completed_reason(outcome: str, steps: int, planned_steps: int, step: int) -> str:
@@ -22,8 +23,8 @@ def completed_reason(outcome: str, steps: int, planned_steps: int, step: int) ->
     if outcome != "finished" or step < last:
         return ""
     if last < planned_steps:
-        return f"it ended early, at step {last:,}."
-    return "its one step was made." if last == 1 else f"all {last:,} steps were made."
+        return tr("it ended early, at step {step:,}.", step=last)
+    return trn("its one step was made.", "all {n:,} steps were made.", last)
 
 
 def require_resumable(
@@ -32,6 +33,6 @@ def require_resumable(
     """Raise InputError if the run has nothing left to do after its checkpoint of `step`."""
     if why := completed_reason(manifest["outcome"], manifest["steps"], planned_steps, step):
         raise InputError(
-            f"The run in {run_dir} is done: {why}",
-            "Resume from an earlier checkpoint, or start a new run.",
+            tr("The run in {folder} is done: {why}", folder=run_dir, why=why),
+            tr("Resume from an earlier checkpoint, or start a new run."),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication
 
+from app.core.text.translation import tr
 from app.ui.away.dock import Dock
 from app.ui.away.notifications import Notifications
 from app.ui.away.sleep_guard import SleepGuard
@@ -81,9 +82,10 @@ class Away(QObject):
         if self._dock is not None:
             self._dock.show_count(self._unseen)
         if self.is_notifying:
-            how = "failed" if self._state.phase is Phase.FAILED else "finished"
+            name, is_failed = self._state.run_name, self._state.phase is Phase.FAILED
+            failed, done = tr("“{name}” failed", name=name), tr("“{name}” finished", name=name)
             message = failure.message if failure else finished.message if finished else ""
-            self._notifications.post(f"“{self._state.run_name}” {how}", message)
+            self._notifications.post(failed if is_failed else done, message)
 
     def _note_seen(self) -> None:
         self._unseen = 0

@@ -5,64 +5,86 @@ from typing import TYPE_CHECKING
 
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
+from app.core.text.translation import decimal, tr, trn
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
 
 ASSIGNMENTS = {
-    "depth": "By layer depth",
-    "module": "By module",
-    "rank": "By rank slices",
-    "importance": "By importance",
-    "manual": "By patterns",
+    "depth": tr("By layer depth"),
+    "module": tr("By module"),
+    "rank": tr("By rank slices"),
+    "importance": tr("By importance"),
+    "manual": tr("By patterns"),
 }
 CHOICES = {
     "lora": "LoRA",
     "dora": "DoRA",
+    "constant": tr("Constant"),
+    "linear": tr("Linear"),
+    "cosine": tr("Cosine"),
+    "accumulate": tr("Accumulate"),
+    "skip": tr("Skip"),
+    "top": tr("Top"),
+    "bottom": tr("Bottom"),
+    "stop": tr("Stop"),
+    "all": tr("All"),
+    "best-and-last": tr("Best and last"),
+    "every": tr("Every reply"),
+    "whole-chat": tr("Whole chat"),
+    "last": tr("Last reply"),
 }
-"""Choices that are no plain words; the others are told as they are."""
+"""The other settings' choices."""
 
 
 def choice(name: str, value: str) -> str:
     """A setting's choice as the form words it."""
     known = ASSIGNMENTS if name == "assign" else CHOICES
-    return known.get(value, value.replace("-", " ").capitalize())
+    return known.get(value, value)
 
 
 LEAST = {
-    "slow_every": "Off",
-    "early_stopping_patience": "Never",
-    "num_layers": "All",
-    "eval_questions": "Automatic",
-    "validation_rows": "Automatic",
+    "slow_every": tr("Off"),
+    "early_stopping_patience": tr("Never"),
+    "num_layers": tr("All"),
+    "eval_questions": tr("Automatic"),
+    "validation_rows": tr("Automatic"),
 }
 """What the least value of a whole number means, where it means something else than a number."""
 
-EMPTY = {"keys": "All", "columns": "As the file says", "name": "The dataset's"}
+EMPTY = {"keys": tr("All"), "columns": tr("As the file says"), "name": tr("The dataset's")}
 """What an empty text means."""
 
+FORMATS = {
+    "chat": tr("chat"),
+    "text": tr("text"),
+    "prompt and completion": tr("prompt and completion"),
+    "question and answer": tr("question and answer"),
+}
+"""Shapes of a dataset's rows; the others are names."""
+
 FAST_ENDS = {
-    "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
-    "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},
-    "importance": {"top": "Most active fastest", "bottom": "Least active fastest"},
+    "depth": {"top": tr("Top layers fastest"), "bottom": tr("Bottom layers fastest")},
+    "module": {"top": tr("Attention fastest"), "bottom": tr("Everything else fastest")},
+    "importance": {"top": tr("Most active fastest"), "bottom": tr("Least active fastest")},
 }
 """Which end is tier 0, for the assignments that have two ends."""
 
 
 OUTCOMES = {
-    "finished": ("Finished", "success"),
-    "stopped": ("Stopped", "warning"),
-    "failed": ("Failed", "danger"),
-    "interrupted": ("Interrupted", "warning"),
-    "unreadable": ("Unreadable", "danger"),
-    "running": ("Running elsewhere", "accent"),
-    "live": ("Running", "accent"),
-    "pausing": ("Pausing…", "warning"),
-    "paused": ("Paused", "warning"),
-    "stopping": ("Stopping…", "warning"),
-    "preparing": ("Preparing…", "accent"),
-    "waiting": ("Waiting", "secondary_text"),
-    "blocked": ("Can't start", "danger"),
+    "finished": (tr("Finished"), "success"),
+    "stopped": (tr("Stopped"), "warning"),
+    "failed": (tr("Failed"), "danger"),
+    "interrupted": (tr("Interrupted"), "warning"),
+    "unreadable": (tr("Unreadable"), "danger"),
+    "running": (tr("Running elsewhere"), "accent"),
+    "live": (tr("Running"), "accent"),
+    "pausing": (tr("Pausing…"), "warning"),
+    "paused": (tr("Paused"), "warning"),
+    "stopping": (tr("Stopping…"), "warning"),
+    "preparing": (tr("Preparing…"), "accent"),
+    "waiting": (tr("Waiting"), "secondary_text"),
+    "blocked": (tr("Can't start"), "danger"),
 }
 """What the library calls a run's state, and the theme's colour for it; from "live" on they are
 the window's."""
@@ -82,15 +104,18 @@ def is_in_progress(word: str) -> bool:
     return word in ("running", "live", "pausing", "paused", "stopping", "preparing")
 
 
+BYTES = tr("bytes")
+
+
 def size(size_bytes: int) -> str:
     """1536 is "1.5 KB"; decimal units, as Finder shows them."""
     amount = float(size_bytes)
-    for unit in ("bytes", "KB", "MB", "GB"):
+    for unit in (BYTES, "KB", "MB", "GB"):
         if amount < 1000:
-            is_whole = unit == "bytes" or amount >= 10
-            return f"{amount:.0f} {unit}" if is_whole else f"{amount:.1f} {unit}"
+            is_whole = unit == BYTES or amount >= 10
+            return decimal(f"{amount:.0f} {unit}" if is_whole else f"{amount:.1f} {unit}")
         amount /= 1000
-    return f"{amount:.1f} TB"
+    return decimal(f"{amount:.1f} TB")
 
 
 def percent(share: float) -> str:
@@ -125,26 +150,29 @@ def duration(seconds: float) -> str:
 def loss(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return format_loss(value, 3)
+    return decimal(format_loss(value, 3))
 
 
 def rate(per_second: float) -> str:
     if not math.isfinite(per_second):
         return "–"
-    return f"{per_second:,.0f}"
+    return decimal(f"{per_second:,.0f}")
 
 
 def number(value: float) -> str:
-    """The shortest text that reads back as the same number: "0.0001", "1e-05", "20"."""
-    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    """The shortest text of the same number, which a NumberField reads back: "0.0001", "20"."""
+    return decimal(f"{value:g}" if float(f"{value:g}") == value else repr(value))
 
 
 def examples(facts: "DatasetFacts") -> str:
     """How many a dataset has to train on, and of which shape: "60 chat examples"."""
+    n = facts.examples
+    if facts.format in ("unknown", "mixed"):
+        return trn("{n:,} example", "{n:,} examples", n)
     if facts.format == "tools":
-        return f"{plural(facts.examples, 'example')} with tools"
-    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
-    return plural(facts.examples, f"{kind}example")
+        return trn("{n:,} example with tools", "{n:,} examples with tools", n)
+    name = FORMATS.get(facts.format, facts.format)
+    return trn("{n:,} {format} example", "{n:,} {format} examples", n, format=name)
 
 
 def file_problems(facts: "DatasetFacts") -> list[str]:

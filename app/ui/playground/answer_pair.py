@@ -17,6 +17,7 @@ from app.core.generation_events import (
     Side,
     TextAdded,
 )
+from app.core.text.translation import tr
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.ui.playground.answer_text import AnswerText
 from app.ui.widgets.layout import (
@@ -33,21 +34,28 @@ from app.ui.widgets.layout import (
 
 BUBBLE_SHARE = 0.7
 """Of the width, for a question at most."""
-NO_ANSWER = "No answer: the model ended its turn at once."
-NO_TEMPLATE = "This model has no chat template: it continues your text."
+NO_ANSWER = tr("No answer: the model ended its turn at once.")
+NO_TEMPLATE = tr("This model has no chat template: it continues your text.")
+
+_WORDS: dict[Side, tuple[str, str, str]] = {
+    "base": (tr("Base"), tr("Answer of the base model"), tr("Copy the base model's answer")),
+    "tuned": (tr("Tuned"), tr("Answer of the tuned model"), tr("Copy the tuned model's answer")),
+}
+"""A side's heading, and what its answer and its button are to screen readers."""
 
 
 class AnswerView(QWidget):
     """One side's answer; text comes into sight by `flush`."""
 
-    def __init__(self, heading: str, name: str) -> None:
+    def __init__(self, side: Side, name: str) -> None:
+        heading, what, copying = _WORDS[side]
         super().__init__()
         self._waiting: list[str] = []
         self.has_text, self._is_over = False, False
-        self.text = AnswerText(f"Answer of the {heading.lower()}")
+        self.text = AnswerText(what)
         self.status = ElidedLabel("", "caption")
-        self.copy = button("Copy", self._copy, "link")
-        self.copy.setAccessibleName(f"Copy the {heading.lower()}'s answer")
+        self.copy = button(tr("Copy"), self._copy, "link")
+        self.copy.setAccessibleName(copying)
         self.copy.setEnabled(False)
         frame, inside = card()
         inside.addLayout(row(label(heading, "heading"), ElidedLabel(name, "caption")))
@@ -92,8 +100,8 @@ class TurnView(QWidget):
         super().__init__()
         self.question = Bubble(question)
         self.answers: dict[Side, AnswerView] = {
-            "base": AnswerView("Base", base_name),
-            "tuned": AnswerView("Tuned", tuned_name),
+            "base": AnswerView("base", base_name),
+            "tuned": AnswerView("tuned", tuned_name),
         }
         self.remark = message("note")
         self.remark.setProperty("tone", "warning")
@@ -111,7 +119,7 @@ class TurnView(QWidget):
             whole.addWidget(part)
         self.setLayout(whole)
         self._measured: list[str] = []
-        self._tell("Waiting…")
+        self._tell(tr("Waiting…"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -122,9 +130,9 @@ class TurnView(QWidget):
             case TextAdded():
                 self.answers[event.side].add(event.text)
             case StageChanged():
-                self._tell(f"{event.stage}…")
+                self._tell(tr("{stage}…", stage=tr(event.stage)))
             case CheckpointLoaded():
-                self._tell("Reading the question…")
+                self._tell(tr("Reading the question…"))
                 if event.base_model.message:
                     self._remark(event.base_model.message)
                 if not event.has_template:
@@ -146,7 +154,7 @@ class TurnView(QWidget):
         """Nothing more comes."""
         self.flush()
         if failure is None:
-            self._tell("Stopped before the first word.")
+            self._tell(tr("Stopped before the first word."))
         else:
             say(self.problem, f"{failure.message} {failure.hint}".strip())
             self._pair.setVisible(any(answer.has_text for answer in self.answers.values()))
@@ -171,7 +179,7 @@ class Bubble(QFrame):
         self.setObjectName("bubble")
         self._text = label(question, wraps=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._text.setAccessibleName(f"You: {question}")
+        self._text.setAccessibleName(tr("You: {question}", question=question))
         inside = QVBoxLayout(self)
         inside.setContentsMargins(12, 8, 12, 8)
         inside.addWidget(self._text)

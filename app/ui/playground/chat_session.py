@@ -17,6 +17,7 @@ from app.core.generation_events import (
     TextAdded,
     Turn,
 )
+from app.core.text.translation import tr
 from app.core.wording.names import model_name
 from app.ui.state.app_state import AppState
 from app.workers.compute_thread import ComputeThread
@@ -26,7 +27,7 @@ from app.workers.jobs.generation import LoadedCheckpoint
 if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
 
-IN_PROGRESS = "Training uses the model's memory. You can ask again when it finishes."
+IN_PROGRESS = tr("Training uses the model's memory. You can ask again when it finishes.")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return f"{self.run_name}, step {self.checkpoint.step:,}"
+        return tr("{name}, step {step:,}", name=self.run_name, step=self.checkpoint.step)
 
 
 class ChatSession(QObject):
@@ -83,8 +84,8 @@ class ChatSession(QObject):
         if self._state.phase.is_active:
             return IN_PROGRESS
         if self.subject is None:
-            return "Choose a checkpoint first."
-        return "Both models are still answering." if self.is_answering else ""
+            return tr("Choose a checkpoint first.")
+        return tr("Both models are still answering.") if self.is_answering else ""
 
     def choose(self, subject: Subject | None) -> None:
         """Try another checkpoint; its conversation begins anew."""

@@ -8,8 +8,11 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.generation_events import CheckpointRef
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.playground.chat_session import Subject
+from app.ui.tables.checkpoints_model import marks_text
+from app.ui.tables.run_labels import day_text
 from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
-RUN_PX, CHECKPOINT_PX = 240, 312
+RUN_PX, CHECKPOINT_PX = 240, 324
 
 
 class Chooser(QWidget):
@@ -32,9 +35,9 @@ class Chooser(QWidget):
         self._choices: CheckpointChoices | None = None
         self._moved: dict[Path, Path] = {}
         """Runs whose base model the user has found elsewhere."""
-        self.run = CalmComboBox({}, "Run")
+        self.run = CalmComboBox({}, tr("Run"))
         self.run.setFixedWidth(RUN_PX)
-        self.checkpoint = CalmComboBox({}, "Checkpoint")
+        self.checkpoint = CalmComboBox({}, tr("Checkpoint"))
         self.checkpoint.setFixedWidth(CHECKPOINT_PX)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -60,8 +63,8 @@ class Chooser(QWidget):
         """Those with a checkpoint."""
         self.run.clear()
         for run in runs:
-            day = f"{run.created.astimezone():%d %b, %H:%M}" if run.created else ""
-            self.run.addItem(f"{single_line(run.name)}   {day}".rstrip(), run.run_dir)
+            day = day_text(run.created)
+            self.run.addItem(f"{single_line(run.name)}   {day}", run.run_dir)
 
     def choose_run(self, run_dir: Path) -> None:
         if (at := self._index(self.run, run_dir)) >= 0:
@@ -108,7 +111,7 @@ class Chooser(QWidget):
 
 
 def _words(facts: "CheckpointFacts") -> str:
-    marks = [name for name, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
-    loss = "" if facts.val_loss is None else f"loss {formatting.loss(facts.val_loss)}"
-    damaged = "damaged" if facts.problem else ""
-    return " · ".join(filter(None, (f"Step {facts.step:,}", loss, *marks, facts.not_own, damaged)))
+    parts = [tr("Step {step:,}", step=facts.step)]
+    if facts.val_loss is not None:
+        parts.append(tr("loss {value}", value=formatting.loss(facts.val_loss)))
+    return " · ".join(filter(None, (*parts, marks_text(facts))))

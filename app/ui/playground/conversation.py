@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.core.errors import Failure
 from app.core.generation_events import AnswerEnded, AnswerEvent
+from app.core.text.translation import tr
 from app.ui.playground.answer_pair import TurnView
 from app.ui.playground.chat_session import ChatSession, Subject
 from app.ui.system.throttle import Throttle
@@ -96,6 +97,7 @@ class Conversation(QScrollArea):
 
 
 def _divider(subject: Subject) -> QWidget:
-    made = ElidedLabel(f"Now using {subject.name}. Earlier messages aren't included.", "caption")
+    words = tr("Now using {name}. Earlier messages aren't included.", name=subject.name)
+    made = ElidedLabel(words, "caption")
     made.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return made

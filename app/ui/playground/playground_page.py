@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
@@ -48,14 +49,14 @@ class PlaygroundPage(QWidget):
         self._last_question = ""
         self.starters: tuple[QPushButton, ...] = ()
         self.chooser = Chooser()
-        self.clear = button("Clear", trial.clear)
+        self.clear = button(tr("Clear"), trial.clear)
         self.problem = message("problem")
-        self.find_model = button("Choose Its Folder…", self.model_choice_requested.emit)
+        self.find_model = button(tr("Choose Its Folder…"), self.model_choice_requested.emit)
         self.find_model.hide()
         self.conversation = Conversation(trial)
         self.form = SamplingForm(settings)
         self.composer = Composer(trial, self.form)
-        self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
+        self.sample = button(tr("Train on the Sample Data"), self.sample_requested.emit, "primary")
         self.body = QStackedWidget()
         for part in (_looking(), self._make_empty(), self._make_ready(), self.conversation):
             self.body.addWidget(part)
@@ -74,7 +75,12 @@ class PlaygroundPage(QWidget):
         layout.setSpacing(12)
         layout.addLayout(
             row(
-                label("Playground", "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px
+                label(tr("Playground"), "title"),
+                GRID_PX,
+                self.chooser,
+                None,
+                self.clear,
+                beside_bar_px,
             )
         )
         problem = row(self.problem, self.find_model, beside_bar_px)
@@ -84,16 +90,16 @@ class PlaygroundPage(QWidget):
         layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
 
     def _make_empty(self) -> QWidget:
-        words = "Train a model, then chat with it here."
-        return empty_page("Nothing to Try Yet", words, self.sample)
+        words = tr("Train a model, then chat with it here.")
+        return empty_page(tr("Nothing to Try Yet"), words, self.sample)
 
     def _make_ready(self) -> QWidget:
         """Before the first question: what happens here, and questions to begin with."""
         ready = QWidget()
-        title = label("Compare Answers", "title")
+        title = label(tr("Compare Answers"), "title")
         words = label(
-            "Ask a question to compare the base model with your checkpoint. Both use "
-            "the same seed, and their difference is measured.", "secondary", wraps=True,
+            tr("Ask a question to compare the base model with your checkpoint. Both use "
+            "the same seed, and their difference is measured."), "secondary", wraps=True,
         )  # fmt: skip
         words.setFixedWidth(WORDS_PX)
         for text in (title, words):
@@ -207,7 +213,7 @@ class PlaygroundPage(QWidget):
 def _looking() -> QWidget:
     """Until the runs are listed nobody knows whether there are any."""
     looking = QWidget()
-    words = label("Looking for runs…", "secondary")
+    words = label(tr("Looking for runs…"), "secondary")
     words.setAlignment(Qt.AlignmentFlag.AlignCenter)
     looking.setLayout(column(None, words, None))
     return looking

@@ -4,13 +4,14 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.playground.chat_session import ChatSession
 from app.ui.widgets.layout import GRID_PX, button, message, restyle, row, say
 
 LEAST_LINES, MOST_LINES = 1, 7
 MARGIN_PX = 6
-SENDS = "Return sends, Shift+Return breaks the line."
+SENDS = tr("Return sends, Shift+Return breaks the line.")
 
 
 class QuestionField(QPlainTextEdit):
@@ -22,8 +23,8 @@ class QuestionField(QPlainTextEdit):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("question")
-        self.setAccessibleName("Question")
-        self.setPlaceholderText("Ask both models something")
+        self.setAccessibleName(tr("Question"))
+        self.setPlaceholderText(tr("Ask both models something"))
         self.setAcceptDrops(False)
         self.setTabChangesFocus(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -76,8 +77,8 @@ class Composer(QFrame):
         self._trial = trial
         self.setObjectName("card")
         self.field = QuestionField()
-        self.send = button("Send", self._send, "primary")
-        self.stop = button("Stop", self.stop_requested.emit)
+        self.send = button(tr("Send"), self._send, "primary")
+        self.stop = button(tr("Stop"), self.stop_requested.emit)
         self.reason = message("note")
         self.reason.setIndent(MARGIN_PX)
         inside = QVBoxLayout(self)
@@ -103,7 +104,7 @@ class Composer(QFrame):
         self.send.setVisible(not is_answering)
         is_written = bool(self.field.toPlainText().strip())
         self.send.setEnabled(is_written and not why_not)
-        set_tip(self.send, why_not or (SENDS if is_written else "Write something first."))
+        set_tip(self.send, why_not or (SENDS if is_written else tr("Write something first.")))
         say(self.reason, "" if is_answering else why_not)
 
     def _send(self) -> None:

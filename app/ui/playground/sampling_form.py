@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidget
 
 from app.core.generation_events import MAX_SEED, MAX_TOKENS, Sampling
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.system.preferences import Preferences
@@ -15,6 +16,9 @@ from app.ui.widgets.layout import GRID_PX, label, message, say
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"
+_TOP_P = tr("Only the likeliest tokens that come to this probability together. 1 is all of them.")
+_SEED = tr("The same for both sides. At temperature 0 it decides nothing.")
+_SYSTEM = tr("Instructions for both models. A change applies from the next question on.")
 
 
 class SamplingForm(QWidget):
@@ -26,9 +30,9 @@ class SamplingForm(QWidget):
         self.temperature, self.top_p = NumberField(), NumberField()
         self.max_tokens, self.seed = CalmSpinBox(1, MAX_TOKENS), CalmSpinBox(0, MAX_SEED)
         self.system = TextField()
-        self.system.setPlaceholderText("None")
+        self.system.setPlaceholderText(tr("None"))
         self.problem = message("problem")
-        self.disclosure = Disclosure("Settings", self._make_fields(), settings, "try")
+        self.disclosure = Disclosure(tr("Settings"), self._make_fields(), settings, "try")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -58,18 +62,16 @@ class SamplingForm(QWidget):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(GRID_PX)
         named = (
-            (self.temperature, "Temperature", "0 always takes the likeliest token."),
-            (self.top_p, "Top-p", "Only the likeliest tokens that come to this probability "
-             "together. 1 is all of them."),
-            (self.max_tokens, "Most tokens", "An answer is cut there."),
-            (self.seed, "Seed", "The same for both sides. At temperature 0 it decides nothing."),
-        )  # fmt: skip
+            (self.temperature, tr("Temperature"), tr("0 always takes the likeliest token.")),
+            (self.top_p, tr("Top-p"), _TOP_P),
+            (self.max_tokens, tr("Most tokens"), tr("An answer is cut there.")),
+            (self.seed, tr("Seed"), _SEED),
+        )
         for at, (control, name, what) in enumerate(named):
             control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
             self._name(grid, control, name, what, 2 * at)
         grid.setColumnStretch(2 * len(named), 1)
-        self._name(grid, self.system, "System prompt", "Instructions for both models. A change "
-                   "applies from the next question on.", 0, line=1)  # fmt: skip
+        self._name(grid, self.system, tr("System prompt"), _SYSTEM, 0, line=1)
         self.system.setFixedHeight(FIELD_HEIGHT_PX)
         return fields
 

@@ -13,14 +13,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.text.translation import tr
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 
-EMPTY_TEXT = "Appears after the first step"
+EMPTY_TEXT = tr("Appears after the first step")
 _LEAST_PX = 70
 """Narrower, a subtitle says nothing."""
-_SHOW_ALL = "Show All"
+_SHOW_ALL = tr("Show All")
+_SHOW_ALL_STEPS = tr("Show all steps")
 _APART = 10
 
 
@@ -113,7 +115,9 @@ class Card(QFrame):
     def describe(self, latest: str) -> None:
         """What the plot shows last, for screen readers, after what it is about."""
         self._latest = latest
-        text = f"{self._about}. Latest: {latest}" if latest else self._about
+        text = self._about
+        if latest:
+            text = tr("{about}. Latest: {latest}", about=text, latest=latest)
         if text != self._plot.accessibleDescription():
             self._plot.setAccessibleDescription(text)
 
@@ -133,7 +137,7 @@ class Card(QFrame):
         if text != self._zoom_text:
             self._zoom_text = text
             self.zoom.setAccessibleName(f"{self.title.text()}: {text}. {_SHOW_ALL}")
-            set_tip(self.zoom, f"{text}. Show all steps")
+            set_tip(self.zoom, f"{text}. {_SHOW_ALL_STEPS}")
             self._show_header()
 
     def show_focus(self, has_focus: bool) -> None:

@@ -5,6 +5,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QTransform
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import Theme
@@ -19,7 +20,7 @@ class Legend(QWidget):
     `wraps` to."""
 
     def __init__(
-        self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False, what: str = "Legend"
+        self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False, what: str = tr("Legend")
     ) -> None:
         super().__init__()
         self._wraps, self._what = wraps, what
@@ -108,7 +109,7 @@ class ColorScale(QWidget):
 
     def set_top(self, top: float) -> None:
         self._top = top
-        self.setAccessibleName(f"Colours from 0 to {value_text(top, digits=2)}")
+        self.setAccessibleName(tr("Colors from 0 to {top}", top=value_text(top, digits=2)))
         self.updateGeometry()
         self.update()
 

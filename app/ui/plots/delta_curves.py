@@ -9,6 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.downsampling import binned, sampled
 from app.ui.plots.plot import Plot
@@ -16,7 +17,7 @@ from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
 from app.ui.plots.style import MARKS, color
-from app.ui.plots.tick_labels import step_text, value_text
+from app.ui.plots.tick_labels import value_text
 from app.ui.plots.tier_raster import LASTING, clock_color, clock_words
 
 _DOTS_PER_PX = 1 / 9
@@ -127,11 +128,12 @@ class DeltaCurves(Plot):
         return np.log10(np.maximum(values, 1e-12)) if self.is_log else values
 
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
-        parts = [f"step {step_text(step)}"]
+        parts = [tr("step {step:,}", step=step)]
         for tier, firings in enumerate(run.firings):
             at = int(np.searchsorted(firings.steps, step, "right")) - 1
             if at >= 0:
-                parts.append(f"tier {tier}: {value_text(firings.values(self.column)[at])}")
+                value = value_text(firings.values(self.column)[at])
+                parts.append(tr("tier {tier}: {value}", tier=tier, value=value))
         parts += clock_words(run, step)
         return "  ·  ".join(parts)
 

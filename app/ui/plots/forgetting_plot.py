@@ -1,22 +1,25 @@
 """How far the model is from its base along the steps: at each validation, and at each lesson."""
 
+from typing import Any
+
 import numpy as np
 import pyqtgraph as pg
 
 from app.core.events import RetentionMeasured
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.downsampling import binned, extremes, sampled
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.series import Values
+from app.ui.plots.series import Series, Values
 from app.ui.plots.style import RAW_ALPHA, color
-from app.ui.plots.tick_labels import step_text, value_text
+from app.ui.plots.tick_labels import value_text
 
-NOT_MEASURED = (
+NOT_MEASURED = tr(
     "This run did not measure forgetting.\n"
     "Turn on Measure Forgetting under Advanced for the next one."
 )
-MEASURE = "KL divergence from the base model on everyday text"
+MEASURE = tr("KL divergence from the base model on everyday text")
 _LEAST_TOP = 1e-3
 """Nats; below it, a curve that is flat would be drawn as a mountain."""
 _SAMPLE = 2_048
@@ -61,12 +64,11 @@ class ForgettingPlot(Plot):
         self.mark_clipped(each.x, each.high)
 
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
-        parts = [f"step {step_text(step)}"]
-        for name, series in (("KL", run.retention), ("lesson", run.lessons)):
-            at = int(np.searchsorted(series.steps, step, "right")) - 1
-            if at >= 0:
-                where = step_text(series.steps[at])
-                parts.append(f"{name} {value_text(series.values()[at])} at {where}")
+        parts = [tr("step {step:,}", step=step)]
+        if measured := _last(run.retention, step):
+            parts.append(tr("KL {value} at {step:,}", **measured))
+        if lesson := _last(run.lessons, step):
+            parts.append(tr("lesson {value} at {step:,}", **lesson))
         return "  ·  ".join(parts)
 
 
@@ -74,8 +76,16 @@ def latest_text(measured: RetentionMeasured | None) -> str:
     """The last measurement in words; what is measured, where there is none."""
     if measured is None:
         return MEASURE
-    value, step = value_text(measured.base_kl), step_text(measured.step)
-    return f"{value} nats per token at step {step}"
+    value, step = value_text(measured.base_kl), measured.step
+    return tr("{value} nats per token at step {step:,}", value=value, step=step)
+
+
+def _last(series: Series, step: int) -> dict[str, Any]:
+    """The last value up to `step`, and where it was measured; empty before the first."""
+    at = int(np.searchsorted(series.steps, step, "right")) - 1
+    if at < 0:
+        return {}
+    return {"value": value_text(series.values()[at]), "step": series.steps[at]}
 
 
 def _top(measured: Values, lessons: Values) -> float:

@@ -6,11 +6,12 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Signal
 
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.style import SMALL_PX, heat_table
-from app.ui.plots.tick_labels import step_text, value_text
+from app.ui.plots.tick_labels import value_text
 
 
 class LayerHeatMap(Plot):
@@ -19,7 +20,7 @@ class LayerHeatMap(Plot):
     top_changed = Signal(float)
     """The value that has the strongest colour."""
 
-    left_label = "layer"
+    left_label = tr("layer")
     has_grid = False
 
     def _make_items(self) -> None:
@@ -60,19 +61,20 @@ class LayerHeatMap(Plot):
 
     def _describe(self, run: RunSeries, step: int, y: float | None) -> str:
         if not run.layers:
-            return f"step {step_text(step)}"
+            return tr("step {step:,}", step=step)
         column = (step - run.heat.first_step) // run.heat.width
         changes = run.heat.table[column, self._order]
         row = int(np.argmax(changes)) if y is None else min(max(int(y), 0), len(run.layers) - 1)
         first = run.heat.first_step + column * run.heat.width
         last = min(first + run.heat.width - 1, run.last_step)
-        when = f"step {step_text(first)}"
+        when = tr("step {step:,}", step=first)
         if last > first:
-            when = f"steps {step_text(first)}–{step_text(last)}"
+            when = tr("steps {first:,}–{last:,}", first=first, last=last)
         change = float(changes[row])
         # A run's folder keeps it to within 5 %, so more digits would say too much.
-        size = f"about {value_text(change, digits=2)}" if change else "0"
-        name = f"{'most: ' * (y is None)}layer {run.layers[self._order[row]]}"
+        size = tr("about {size}", size=value_text(change, digits=2)) if change else "0"
+        layer = run.layers[self._order[row]]
+        name = tr("most: layer {n}", n=layer) if y is None else tr("layer {n}", n=layer)
         return f"{when}  ·  {name}  ·  {size}"
 
 

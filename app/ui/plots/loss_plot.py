@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.downsampling import binned, extremes, sampled
 from app.ui.plots.plot import Plot
@@ -13,7 +14,7 @@ from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
 from app.ui.plots.style import RAW_ALPHA, color
-from app.ui.plots.tick_labels import step_text, value_text
+from app.ui.plots.tick_labels import value_text
 
 _SAMPLE = 4_096
 _STRETCHES = 64
@@ -25,7 +26,7 @@ _NONE: Values = np.zeros(0, np.float32)
 class LossPlot(Plot):
     """Each step faint, the smoothed loss bold, validation as joined points."""
 
-    left_label = "loss"
+    left_label = tr("loss")
 
     def _make_items(self) -> None:
         self.band = Band()
@@ -82,16 +83,17 @@ class LossPlot(Plot):
         return points
 
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
-        parts = [f"step {step_text(step)}"]
+        parts = [tr("step {step:,}", step=step)]
         losses, validation = run.losses, run.validation
         if len(losses):
             at = max(0, int(np.searchsorted(losses.steps, step, "right")) - 1)
             loss, smooth = losses.values(0)[at], losses.values(1)[at]
-            parts += [f"loss {value_text(loss)}", f"smoothed {value_text(smooth)}"]
+            parts.append(tr("loss {value}", value=value_text(loss)))
+            parts.append(tr("smoothed {value}", value=value_text(smooth)))
         last = int(np.searchsorted(validation.steps, step, "right")) - 1
         if last >= 0:
-            where = step_text(validation.steps[last])
-            parts.append(f"validation {value_text(validation.values()[last])} at {where}")
+            where, value = validation.steps[last], value_text(validation.values()[last])
+            parts.append(tr("validation {value} at {step:,}", value=value, step=where))
         return "  ·  ".join(parts)
 
 

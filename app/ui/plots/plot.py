@@ -13,6 +13,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Values
@@ -126,7 +127,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.theme = theme
         self.setBackground(theme.surface)
         style_axis(self.left, theme, self.left_label, grid=self.has_grid)
-        style_axis(self.bottom, theme, "step", grid=False)
+        style_axis(self.bottom, theme, tr("step"), grid=False)
         self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
         self.clipped.setBrush(pg.mkBrush(theme.secondary_text))
         self._recolor(theme)

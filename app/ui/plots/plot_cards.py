@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.card import EMPTY_TEXT, Card
 from app.ui.plots.card_controls import Choice, ColorScale, Legend
@@ -23,14 +24,15 @@ PLOTS: tuple[type[Plot], ...] = (
     LayerHeatMap,
 )
 """As they are read."""
-_LESSONS = (("Lessons", "faint"), ("Measured", "dots"))
+_LESSONS = ((tr("Lessons"), "faint"), (tr("Measured"), "dots"))
 """With one line there is nothing to tell apart."""
 _ROW_PX, _AXIS_PX = 18, 41
-_CHANGE = "Size of each update"
+_CHANGE = tr("Size of each update")
+_CHANGE_AND_PULL = tr("Size of each update; dashed: the lasting clock's pull")
 _MEASURES = (
-    ("Change", "How far each firing moved the tier", 0, False),
-    ("Log", "The same on a logarithmic scale", 0, True),
-    ("Drift", "How far the tier is from where it began", 1, False),
+    (tr("Change"), tr("How far each firing moved the tier"), 0, False),
+    (tr("Log scale"), tr("The same on a logarithmic scale"), 0, True),
+    (tr("Drift"), tr("How far the tier is from where it began"), 1, False),
 )
 """Label, tooltip, column of the firings, whether logarithmic."""
 
@@ -67,9 +69,7 @@ class RunCards(QObject):
         rows = len(row_labels(series)) if series is not None else 3
         self.cards[2].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
         has_pulls = series is not None and series.clocks.lasting_pull > 0
-        self.cards[3].set_subtitle(
-            f"{_CHANGE}; dashed: the lasting clock's pull" if has_pulls else _CHANGE
-        )
+        self.cards[3].set_subtitle(_CHANGE_AND_PULL if has_pulls else _CHANGE)
 
     def take_over(self, series: RunSeries) -> None:
         """Turns all plots to the same run in another series."""
@@ -180,14 +180,16 @@ class RunCards(QObject):
         self.deltas, self.heat = deltas, heat
 
     def _make_corners(self) -> None:
-        self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
+        self.legend = Legend(
+            ((tr("Each step"), "faint"), (tr("Smoothed"), "bold"), (tr("Validation"), "dots"))
+        )
         self.forgetting_legend = Legend(_LESSONS)
         self.live_choice = Choice(
-            "Steps shown",
-            (("Latest", "The latest steps, one by one"), ("All", "The whole run")),
+            tr("Steps shown"),
+            ((tr("Latest"), tr("The latest steps, one by one")), (tr("All"), tr("The whole run"))),
         )
-        self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
-        self.tier_legend = Legend((), what="Tiers")
+        self.measure_choice = Choice(tr("Measure"), tuple(measure[:2] for measure in _MEASURES))
+        self.tier_legend = Legend((), what=tr("Tiers"))
         self.heat_scale = ColorScale()
         self.live_choice.chosen.connect(self._choose_live)
         self.measure_choice.chosen.connect(self._choose_measure)
@@ -196,33 +198,33 @@ class RunCards(QObject):
     def _make_cards(self) -> None:
         self.cards = (
             Card(
-                "Forgetting",
+                tr("Forgetting"),
                 latest_text(None),
                 self.forgetting,
                 self.forgetting_legend,
             ),
             Card(
-                "Loss",
-                "Prediction error; lower is better",
+                tr("Loss"),
+                tr("Prediction error; lower is better"),
                 self.loss,
                 self.legend,
             ),
             Card(
-                "Tier activity",
-                "Which tiers updated at each step, read from the weights",
+                tr("Tier activity"),
+                tr("Which tiers updated at each step, read from the weights"),
                 self.raster,
                 choice=self.live_choice,
             ),
             Card(
-                "Tier change",
+                tr("Tier change"),
                 _CHANGE,
                 self.deltas,
                 self.tier_legend,
                 self.measure_choice,
             ),
             Card(
-                "Layer change",
-                "Accurate to ±5 %",
+                tr("Layer change"),
+                tr("Accurate to ±5 %"),
                 self.heat,
                 self.heat_scale,
             ),

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from app.core.text.translation import tr
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.tick_labels import step_text
 
 LATEST_STEPS = 120
 _LATEST_MOVE = 8
@@ -40,9 +40,11 @@ class ShownSteps:
             low, high = self.selection
             first, last = max(run.first_step, math.ceil(low)), min(run.last_step, math.floor(high))
             if last <= first:
-                return f"Step {step_text(round((low + high) / 2))}"
-            return f"Steps {step_text(first)}–{step_text(last)}"
-        return f"Latest {self.latest_count} steps" if self._is_cut(run) else ""
+                return tr("Step {step:,}", step=round((low + high) / 2))
+            return tr("Steps {first:,}–{last:,}", first=first, last=last)
+        if not self._is_cut(run):
+            return ""
+        return tr("Latest {steps:,} steps", steps=self.latest_count)
 
     def _is_cut(self, run: RunSeries) -> bool:
         return self.follows_latest and run.last_step - run.first_step >= self.latest_count

@@ -2,21 +2,23 @@
 
 import math
 
+from app.core.text.translation import decimal, trn
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def step_text(step: float) -> str:
     """1234 is "1,234"."""
-    return f"{round(step):,}"
+    return decimal(f"{round(step):,}")
 
 
 def step_ticks(values: list[float]) -> list[str]:
     """One unit for a whole axis: "20k, 40k", "1.5M" or plain "250"."""
     largest = max((abs(v) for v in values), default=0)
     if largest >= 1e6 and all(v % 1e4 == 0 for v in values):
-        return [f"{v / 1e6:g}M" if v else "0" for v in values]
+        return [decimal(f"{v / 1e6:g}M") if v else "0" for v in values]
     if largest >= 1e4 and all(v % 100 == 0 for v in values):
-        return [f"{v / 1e3:g}k" if v else "0" for v in values]
+        return [decimal(f"{v / 1e3:g}k") if v else "0" for v in values]
     return [step_text(v) for v in values]
 
 
@@ -25,7 +27,7 @@ def value_ticks(values: list[float], spacing: float) -> list[str]:
     if 0 < spacing < 1e-4:
         return [value_text(v) if abs(v) > spacing / 1e3 else "0" for v in values]
     decimals = max(0, -math.floor(math.log10(spacing) + 1e-9)) if spacing > 0 else 2
-    return [f"{v:,.{decimals}f}" if v else "0" for v in values]
+    return [decimal(f"{v:,.{decimals}f}") if v else "0" for v in values]
 
 
 def value_text(value: float, digits: int = 3) -> str:
@@ -37,15 +39,15 @@ def value_text(value: float, digits: int = 3) -> str:
         mantissa, exponent = f"{value:.1e}".split("e")
         mantissa = mantissa.removesuffix(".0")
         power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
-        return power if mantissa == "1" else f"{mantissa}×{power}"
+        return power if mantissa == "1" else decimal(f"{mantissa}×{power}")
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))
-    return f"{value:,.{decimals}f}"
+    return decimal(f"{value:,.{decimals}f}")
 
 
 def power_ticks(values: list[float]) -> list[str]:
     """Ticks of a logarithmic axis: "0.02, 100", or powers of ten for all where some are tiny."""
     if all(1e-4 <= value < 1e6 for value in values):
-        return [f"{value:.6f}".rstrip("0").rstrip(".") for value in values]
+        return [decimal(f"{value:.6f}".rstrip("0").rstrip(".")) for value in values]
     return [_power_text(value) for value in values]
 
 
@@ -57,4 +59,4 @@ def _power_text(value: float) -> str:
 
 def period_label(period: int) -> str:
     """ "every 2 steps"."""
-    return "every step" if period == 1 else f"every {period:,} steps"
+    return trn("every step", "every {n:,} steps", period)

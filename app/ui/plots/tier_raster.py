@@ -11,13 +11,14 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 
+from app.core.text.translation import tr, trn
 from app.ui.look.theme import Theme
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
 from app.ui.plots.shown_steps import LATEST_STEPS
 from app.ui.plots.style import QuietAxis, color, style_axis
-from app.ui.plots.tick_labels import period_label, step_text, value_text
+from app.ui.plots.tick_labels import period_label, value_text
 
 _STEP_PX = 4
 """Narrower, steps can't be told apart."""
@@ -141,20 +142,25 @@ class TierRaster(Plot):
         return np.arange(first, high + width, width, dtype=np.float64) - 0.5
 
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
+        where = tr("step {step:,}", step=step)
         if run.voids.counts(np.array([step, step + 1]))[0]:
-            return f"step {step_text(step)}  ·  void: nothing was applied"
+            return "  ·  ".join((where, tr("void: nothing was applied")))
         moved = [i for i, f in enumerate(run.firings) if f.counts(np.array([step, step + 1]))[0]]
         names = ", ".join(str(tier) for tier in moved)
-        tiers = f"moved: tier{'s' * (len(moved) > 1)} {names}" if moved else "no tier moved"
-        return "  ·  ".join((f"step {step_text(step)}", tiers, *clock_words(run, step)))
+        tiers = tr("no tier moved")
+        if moved:
+            tiers = trn("moved: tier {tiers}", "moved: tiers {tiers}", len(moved), tiers=names)
+        return "  ·  ".join((where, tiers, *clock_words(run, step)))
 
 
 def row_labels(run: RunSeries) -> list[tuple[str, str]]:
     """Name and period of each row, from top to bottom."""
-    tiers = [(f"Tier {row}", period_label(tier.period)) for row, tier in enumerate(run.tiers)]
+    tiers = [
+        (tr("Tier {n}", n=row), period_label(tier.period)) for row, tier in enumerate(run.tiers)
+    ]
     labels = {
-        SLOW: ("Slow", period_label(run.clocks.slow_every)),
-        LASTING: ("Lasting", period_label(1)),
+        SLOW: (tr("Slow"), period_label(run.clocks.slow_every)),
+        LASTING: (tr("Lasting"), period_label(1)),
     }
     return tiers + [labels[name] for name in clock_series(run)]
 
@@ -172,12 +178,17 @@ def clock_color(theme: Theme, name: str) -> str:
 
 def clock_words(run: RunSeries, step: int) -> list[str]:
     """What the clocks did at one step."""
-    words = {SLOW: "lesson: KL {} from the base", LASTING: "pulled back by {}"}
     found = []
     for name, series in clock_series(run).items():
         at = int(np.searchsorted(series.steps, step, "left"))
         if at < len(series) and series.steps[at] == step:
-            found.append(words[name].format(value_text(float(series.values()[at]))))
+            value = value_text(float(series.values()[at]))
+            is_lesson = name == SLOW
+            found.append(
+                tr("lesson: KL {value} from the base", value=value)
+                if is_lesson
+                else tr("pulled back by {value}", value=value)
+            )
     return found
 
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.errors import Failure
+from app.core.text.translation import tr
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
@@ -33,10 +34,10 @@ class AdapterExport(QObject):
 
     def ask(self, adapter_dir: Path, name: str, window: QWidget) -> None:
         """Ask where to, then export into a new folder there."""
-        dialog = QFileDialog(window, f"Export {shortened(name)} into")
+        dialog = QFileDialog(window, tr("Export {name} into", name=shortened(name)))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.setLabelText(QFileDialog.DialogLabel.Accept, "Export")
+        dialog.setLabelText(QFileDialog.DialogLabel.Accept, tr("Export"))
         dialog.fileSelected.connect(
             lambda folder: self.export_into(Path(folder), adapter_dir, name)
         )

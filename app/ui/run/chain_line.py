@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.widgets.layout import button, label
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from app.library.reading.chain import EarlierRun
 
 _MOST_LINKS, _MOST_CHARACTERS = 3, 32
-GONE = "This run is no longer here."
+GONE = tr("This run is no longer here.")
 
 
 class ChainLine(QWidget):
@@ -47,11 +48,11 @@ class ChainLine(QWidget):
         self.parts = []
 
     def _fill(self) -> None:
-        self._layout.addWidget(label("Continues", "secondary"))
+        self._layout.addWidget(label(tr("Continues"), "secondary"))
         left_out = self._shown[:-_MOST_LINKS]
         if left_out:
             dots = label("…", "secondary")
-            set_tip(dots, " › ".join(map(str, left_out)))
+            set_tip(dots, " › ".join(_place(run.name, run.step) for run in left_out))
             self._layout.addWidget(dots)
         for number, run in enumerate(self._shown[-_MOST_LINKS:]):
             if number or left_out:
@@ -61,13 +62,16 @@ class ChainLine(QWidget):
         self._layout.addStretch(1)
 
     def _part(self, run: "EarlierRun") -> QWidget:
-        at = "" if run.step is None else f", step {run.step:,}"
-        text = f"{formatting.shortened(run.name, _MOST_CHARACTERS)}{at}"
+        text = _place(formatting.shortened(run.name, _MOST_CHARACTERS), run.step)
         if run.run_dir is None:
             made: QWidget = label(text, "secondary")
-            set_tip(made, GONE if run.step is not None else str(run))
+            set_tip(made, GONE if run.step is not None else run.name)
             return made
         link = button(text, lambda: self.run_requested.emit(run.run_dir), "link")
-        link.setAccessibleName(f"Open {run}")
-        set_tip(link, f"Open {run.name}")
+        link.setAccessibleName(tr("Open {run}", run=_place(run.name, run.step)))
+        set_tip(link, tr("Open {run}", run=run.name))
         return link
+
+
+def _place(name: str, step: int | None) -> str:
+    return name if step is None else tr("{name}, step {step:,}", name=name, step=step)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from app.library.run.checkpoint_state import describe_foreign
+from app.core.text.translation import tr
+from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign
 from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
 
-NOTE = (
-    "None of these came below the base model's own validation loss, {}: "
-    "“Best” is the best of the checkpoints that are here."
-)
-
 
 class CheckpointsView(QWidget):
     try_requested = Signal(object)
@@ -45,14 +41,14 @@ class CheckpointsView(QWidget):
         self._details: RunDetails | None = None
         self._busy = ""
         self.model = CheckpointsModel()
-        self.table = make_table(self.model, "Checkpoints", (2, 3))
-        self.attempt = button("Try", lambda: self._ask(self.try_requested))
-        self.export = button("Export…", lambda: self._ask(self.export_requested))
-        self.resume = button("Resume from Here", lambda: self._ask(self.resume_requested))
-        self.delete = button("Move to Trash", lambda: self._ask(self.delete_requested))
-        self.thin_out = button("Keep Only Best and Last", self.thin_out_requested.emit)
+        self.table = make_table(self.model, tr("Checkpoints"), (2, 3))
+        self.attempt = button(tr("Try"), lambda: self._ask(self.try_requested))
+        self.export = button(tr("Export…"), lambda: self._ask(self.export_requested))
+        self.resume = button(tr("Resume from Here"), lambda: self._ask(self.resume_requested))
+        self.delete = button(tr("Move to Trash"), lambda: self._ask(self.delete_requested))
+        self.thin_out = button(tr("Keep Only Best and Last"), self.thin_out_requested.emit)
         self.why_not = ElidedLabel("", "secondary")
-        self._none = label("This run has no checkpoint.", "secondary")
+        self._none = label(tr("This run has no checkpoint."), "secondary")
         self.note = label("", "secondary")
         self.note.setWordWrap(True)
         whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
@@ -69,7 +65,7 @@ class CheckpointsView(QWidget):
         self.model.show_checkpoints(details.checkpoints)
         self._none.setVisible(not details.checkpoints)
         base = details.base_loss_below_all
-        say(self.note, "" if base is None else NOTE.format(formatting.loss(base)))
+        say(self.note, "" if base is None else _note(base))
         rows = range(self.model.rowCount())
         there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
         if rows:
@@ -91,10 +87,9 @@ class CheckpointsView(QWidget):
     def _show_selection(self) -> None:
         """What can't be done with the checkpoint selected is off, and says why."""
         chosen, details = self.selected(), self._details
-        why_not = "Select a checkpoint." if chosen is None else chosen.problem
+        why_not = tr("Select a checkpoint.") if chosen is None else chosen.problem
         going = self._why_not_touch()
-        other = f"It {describe_foreign(chosen.not_own)}." if chosen and chosen.not_own else ""
-        why_not_resume = going or why_not or other
+        why_not_resume = going or why_not or (_foreign(chosen.not_own) if chosen else "")
         if chosen is not None and details is not None:
             why_not_resume = why_not_resume or details.resume_blocker_at(chosen.step)
         allow(self.attempt, why_not)
@@ -107,17 +102,32 @@ class CheckpointsView(QWidget):
     def _why_not_touch(self) -> str:
         details = self._details
         is_going = details is not None and formatting.is_in_progress(details.summary.outcome)
-        return IN_PROGRESS if is_going else ""
+        return tr(IN_PROGRESS) if is_going else ""
 
     def _why_not_thin_out(self) -> str:
         rows = [self.model.at(row) for row in range(self.model.rowCount())]
         if any(facts.is_superfluous for facts in rows):
             return ""
         if all(facts.is_best or facts.is_last for facts in rows):
-            return "Only the best and the last are here."
+            return tr("Only the best and the last are here.")
         lost = self._details.log_problem if self._details is not None else ""
-        return f"It is not certain which checkpoint is the best. {lost}".rstrip()
+        unsure = tr("It is not certain which checkpoint is the best.")
+        return f"{unsure} {lost}".rstrip()
 
     def _ask(self, signal: object) -> None:
         if (chosen := self.selected()) is not None:
             signal.emit(chosen)  # type: ignore[attr-defined]
+
+
+def _note(base_loss: float) -> str:
+    return tr(
+        "None of these came below the base model's own validation loss, {loss}: "
+        "“Best” is the best of the checkpoints that are here.",
+        loss=formatting.loss(base_loss),
+    )
+
+
+def _foreign(not_own: str) -> str:
+    if not_own == ANOTHER_RUNS:
+        return tr("It belongs to another run.")
+    return f"It {describe_foreign(not_own)}." if not_own else ""

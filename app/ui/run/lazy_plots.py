@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.lazy_loading import run_plots_in_steps
 
@@ -30,7 +31,7 @@ class LazyPlots(QWidget):
         assert plots is not None
         from app.ui.plots.card import EMPTY_TEXT
 
-        plots.parts.set_empty_text(EMPTY_TEXT if is_live else "No measurements")
+        plots.parts.set_empty_text(EMPTY_TEXT if is_live else tr("No measurements"))
         if not is_same or plots.series is None:
             plots.show_series(series)
         elif series is not plots.series:

@@ -1,15 +1,18 @@
 """How the run in progress stands, in words: what it does now, and what went wrong."""
 
+from app.core.events import StageChanged
+from app.core.text.translation import tr
+from app.ui.look import formatting
 from app.ui.state.app_state import AppState, Phase
 
 PHASES = {
-    Phase.IDLE: ("Stopped", "warning"),
-    Phase.RUNNING: ("Running", "accent"),
-    Phase.PAUSING: ("Pausing…", "warning"),
-    Phase.PAUSED: ("Paused", "warning"),
-    Phase.STOPPING: ("Stopping…", "warning"),
-    Phase.FINISHED: ("Finished", "success"),
-    Phase.FAILED: ("Failed", "danger"),
+    Phase.IDLE: (tr("Stopped"), "warning"),
+    Phase.RUNNING: (tr("Running"), "accent"),
+    Phase.PAUSING: (tr("Pausing…"), "warning"),
+    Phase.PAUSED: (tr("Paused"), "warning"),
+    Phase.STOPPING: (tr("Stopping…"), "warning"),
+    Phase.FINISHED: (tr("Finished"), "success"),
+    Phase.FAILED: (tr("Failed"), "danger"),
 }
 """Each phase's name, and the theme's color for it."""
 
@@ -51,18 +54,29 @@ def fraction(state: AppState) -> float | None:
 
 def _stopping(state: AppState) -> str:
     if state.step is None:
-        return "Canceling the run."
-    is_in_step = state.stage is None
-    return "Finishing the current step…" if is_in_step else "Skipping the rest of this stage…"
+        return tr("Canceling the run.")
+    if state.stage is None:
+        return tr("Finishing the current step…")
+    return tr("Skipping the rest of this stage…")
 
 
 def _working(state: AppState) -> str:
-    kept = f" Last checkpoint: step {c.step:,}." if (c := state.checkpoint) else ""
+    if state.stage is not None and state.phase is not Phase.PAUSED:
+        return tr("{stage}…", stage=_stage_text(state.stage))
+    kept = tr("Last checkpoint: step {step:,}.", step=c.step) if (c := state.checkpoint) else ""
+    return f"{_activity(state)} {kept}".rstrip()
+
+
+def _activity(state: AppState) -> str:
+    step = state.step.step if state.step else None
     if state.phase is Phase.PAUSED:
-        after = f"Paused at step {state.step.step:,}." if state.step else "Paused."
-        return f"{after}{kept}"
-    if state.phase is Phase.PAUSING and state.stage is None:
-        return f"Finishing the current step…{kept}"
-    if state.stage is not None:
-        return f"{state.stage.text}…"
-    return f"Training…{kept}" if state.step else "Starting…"
+        return tr("Paused.") if step is None else tr("Paused at step {step:,}.", step=step)
+    if state.phase is Phase.PAUSING:
+        return tr("Finishing the current step…")
+    return tr("Starting…") if step is None else tr("Training…")
+
+
+def _stage_text(stage: StageChanged) -> str:
+    """ "Validating, 40 %", or the stage alone where nothing of it is done yet."""
+    name = tr(stage.stage)
+    return f"{name}, {formatting.percent(stage.fraction)}" if stage.fraction else name

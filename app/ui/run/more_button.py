@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.core.config.presets import as_plain_adamw
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -15,7 +16,8 @@ from app.ui.system.file_manager import REVEAL_LABEL
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
 
-_UNREADABLE = "Its settings can't be read."
+_UNREPEATABLE = tr("It can't be repeated.")
+_UNREADABLE = tr("Its settings can't be read.")
 
 
 class MoreButton(QPushButton):
@@ -36,32 +38,32 @@ class MoreButton(QPushButton):
     delete_requested = Signal(object)
 
     def __init__(self) -> None:
-        super().__init__("More")
+        super().__init__(tr("More"))
         self.setObjectName("menu")
         self.setAutoDefault(False)
         self._run: RunDetails | None = None
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self.continued = menu.addAction(
-            "Continue with New Data…", self._asking(self.continue_requested)
+            tr("Continue with New Data…"), self._asking(self.continue_requested)
         )
         self.repeats = (
-            menu.addAction("Use These Settings", self._asking(self.repeat_requested)),
-            menu.addAction("Use Plain AdamW", self._asking(self.plain_repeat_requested)),
-            menu.addAction("Add to Queue", lambda: self._queue(is_plain=False)),
-            menu.addAction("Add to Queue with Plain AdamW", lambda: self._queue(is_plain=True)),
+            menu.addAction(tr("Use These Settings"), self._asking(self.repeat_requested)),
+            menu.addAction(tr("Use Plain AdamW"), self._asking(self.plain_repeat_requested)),
+            menu.addAction(tr("Add to Queue"), lambda: self._queue(is_plain=False)),
+            menu.addAction(tr("Add to Queue with Plain AdamW"), lambda: self._queue(is_plain=True)),
         )
         menu.addSeparator()
         self.settings = menu.addAction(
-            "Export Settings…", self._asking(self.settings_export_requested)
+            tr("Export Settings…"), self._asking(self.settings_export_requested)
         )
         self.measured = (
-            menu.addAction("Export Data as CSV…", self._asking(self.data_export_requested)),
-            menu.addAction("Export Plots…", self._asking(self.plots_export_requested)),
+            menu.addAction(tr("Export Data as CSV…"), self._asking(self.data_export_requested)),
+            menu.addAction(tr("Export Plots…"), self._asking(self.plots_export_requested)),
         )
         menu.addSeparator()
         self.reveal = menu.addAction(REVEAL_LABEL, self._asking(self.reveal_requested))
-        self.delete = menu.addAction("Move Run to Trash", self._asking(self.delete_requested))
+        self.delete = menu.addAction(tr("Move Run to Trash"), self._asking(self.delete_requested))
         self.setMenu(menu)
 
     def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
@@ -70,19 +72,19 @@ class MoreButton(QPushButton):
         self._show_repeats()
         _allow(self.settings, "" if details.settings else _UNREADABLE)
         for export in self.measured:
-            _allow(export, "" if has_steps else "Nothing was measured, or it can't be read.")
+            _allow(export, "" if has_steps else tr("Nothing was measured, or it can't be read."))
         summary = details.summary
-        no_adapter = "" if summary.adapter_dir is not None else "This run has no checkpoint."
+        no_adapter = "" if summary.adapter_dir is not None else tr("This run has no checkpoint.")
         _allow(self.continued, no_adapter)
         is_going = formatting.is_in_progress(summary.outcome)
-        _allow(self.delete, "A run in progress can't be deleted." if is_going else "")
+        _allow(self.delete, tr("A run in progress can't be deleted.") if is_going else "")
 
     def _show_repeats(self) -> None:
         if (run := self._run) is None:
             return
         unread = "" if run.config is not None else run.config_problem or _UNREADABLE
         for repeat in self.repeats:
-            _allow(repeat, f"It can't be repeated. {unread}" if unread else "")
+            _allow(repeat, f"{_UNREPEATABLE} {unread}" if unread else "")
 
     def _asking(self, signal: object) -> Callable[[], None]:
         return lambda: signal.emit(self._run)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.run.live_status import fraction, problem, status
 from app.ui.run.run_metrics import Metrics
 from app.ui.state.app_state import AppState
@@ -21,7 +22,7 @@ class ProgressView(QWidget):
         self.problem = message("problem")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the run")
+        self.bar.setAccessibleName(tr("Progress of the run"))
         self.metrics = Metrics(state, pace)
         frame, inside = card()
         inside.setSpacing(10)

@@ -5,6 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.run.result_text import effort_text, result_text
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -36,7 +37,8 @@ class ResultCard(QWidget):
         self._adapter = run.details.summary.adapter_dir
         say(self.text, result_text(run))
         say(self.effort, effort_text(run))
-        self.where.setText(f"Adapter: {self._adapter}" if self._adapter else "No checkpoint.")
+        where = tr("Adapter: {path}", path=self._adapter) if self._adapter else tr("No checkpoint.")
+        self.where.setText(where)
         self.reveal.setVisible(self._adapter is not None)
 
     def _ask_reveal(self) -> None:

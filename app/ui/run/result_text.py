@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.core.text.translation import tr
 from app.core.wording.results import learned_and_kept, score_sentence
 from app.ui.look import formatting
 
@@ -33,13 +34,15 @@ def result_text(run: "ReadRun") -> str:
 def effort_text(run: "ReadRun") -> str:
     """How it ended, and what it took: steps, time, size."""
     summary, message = run.details.summary, run.details.message.removesuffix(".")
-    steps = f"{summary.steps:,} of {summary.planned_steps:,} steps"
+    planned = summary.planned_steps
+    steps = tr("{steps:,} of {planned:,} steps", steps=summary.steps, planned=planned)
     is_failed = summary.outcome == "failed"  # the head tells it
-    parts = [message if message and not is_failed else steps if summary.planned_steps else ""]
+    parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:
-        parts.append(f"{formatting.duration(run.training_seconds)} of training")
+        parts.append(tr("{time} of training", time=formatting.duration(run.training_seconds)))
     if summary.best_val_loss is not None:
-        parts.append(f"best validation loss {formatting.loss(summary.best_val_loss)}")
+        best = formatting.loss(summary.best_val_loss)
+        parts.append(tr("best validation loss {loss}", loss=best))
     parts.append(formatting.size(summary.size_bytes))
     return " · ".join(filter(None, parts))
 

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
+from app.core.text.translation import tr
 from app.ui.look.plain_text import follow_tip, set_tip
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
@@ -14,11 +15,11 @@ class RunActions(QObject):
     def __init__(self, state: AppState, control: RunControl, queue: RunQueue) -> None:
         super().__init__(state)
         self._state, self._queue = state, queue
-        self.start = _action(self, "Start", "Ctrl+R")
-        self.pause = _action(self, "Pause", "Ctrl+Alt+P")
-        self.save = _action(self, "Save Checkpoint", "Ctrl+S")
-        self.stop = _action(self, "Stop", "Ctrl+.")
-        self.queue = _action(self, "Add to Queue", "Ctrl+Shift+A")
+        self.start = _action(self, tr("Start"), "Ctrl+R")
+        self.pause = _action(self, tr("Pause"), "Ctrl+Alt+P")
+        self.save = _action(self, tr("Save Checkpoint"), "Ctrl+S")
+        self.stop = _action(self, tr("Stop"), "Ctrl+.")
+        self.queue = _action(self, tr("Add to Queue"), "Ctrl+Shift+A")
         self.queue.triggered.connect(self._add)
         self.start.triggered.connect(control.start)
         self.pause.triggered.connect(control.toggle_pause)
@@ -34,21 +35,22 @@ class RunActions(QObject):
     def refresh(self) -> None:
         phase, why_not = self._state.phase, self._state.start_blocker()
         self.start.setEnabled(not why_not)
-        _explain(self.start, why_not or "Train on this dataset")
-        self.queue.setText("Update in Queue" if self._queue.is_edited else "Add to Queue")
+        _explain(self.start, why_not or tr("Train on this dataset"))
+        self.queue.setText(tr("Update in Queue") if self._queue.is_edited else tr("Add to Queue"))
         why_not_queue = self._state.queue_blocker()
         self.queue.setEnabled(not why_not_queue)
-        _explain(self.queue, why_not_queue or "Train with these settings when their turn comes")
+        _explain(self.queue, why_not_queue or tr("Train with these settings when their turn comes"))
         is_going = phase.may_be_stopped
         is_pause_wanted = phase in (Phase.PAUSING, Phase.PAUSED)
-        self.pause.setText("Resume" if is_pause_wanted else "Pause")
+        self.pause.setText(tr("Resume") if is_pause_wanted else tr("Pause"))
         for action in (self.pause, self.save, self.stop):
             action.setEnabled(is_going)
-        idle = "The run is being stopped." if phase is Phase.STOPPING else "No run is in progress."
-        pause = "Continue this run" if is_pause_wanted else "Pause after the current step"
+        is_stopping = phase is Phase.STOPPING
+        idle = tr("The run is being stopped.") if is_stopping else tr("No run is in progress.")
+        pause = tr("Continue this run") if is_pause_wanted else tr("Pause after the current step")
         _explain(self.pause, pause if is_going else idle)
-        _explain(self.save, "Save a checkpoint at the current step" if is_going else idle)
-        _explain(self.stop, "Stop and save a checkpoint" if is_going else idle)
+        _explain(self.save, tr("Save a checkpoint at the current step") if is_going else idle)
+        _explain(self.stop, tr("Stop and save a checkpoint") if is_going else idle)
 
     def _add(self) -> None:
         """The plan waits: in the place of the run that it was taken from, if it was."""

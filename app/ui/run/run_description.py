@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.base_model import (
-    PART_NAMES,
     BaseModelCheck,
     describe_check,
     describe_digests,
@@ -13,8 +12,10 @@ from app.core.base_model import (
 )
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.core.events import KNOWN_QUESTIONS
 from app.core.system.compute_environment import read_environments
 from app.core.text.sanitize import single_line
+from app.core.text.translation import decimal, tr, trn
 from app.core.wording.names import dataset_title, model_name
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import formatting
@@ -25,13 +26,20 @@ if TYPE_CHECKING:
 Facts = list[tuple[str, str]]
 _MOST_FACTS, _MOST_WORDS, _MOST_COUNT = 100, 400, 10**15
 _SECTIONS = {
-    "files": "Files",
-    "tiers": "Tiers",
-    "clocks": "Clocks",
-    "training": "Training",
-    "adapter": "Adapter",
-    "watching": "Validation and checkpoints",
+    "files": tr("Files"),
+    "tiers": tr("Tiers"),
+    "clocks": tr("Clocks"),
+    "training": tr("Training"),
+    "adapter": tr("Adapter"),
+    "watching": tr("Validation and checkpoints"),
 }
+_PARTS = {
+    "weights": tr("Weights"),
+    "config": tr("Configuration"),
+    "tokenizer": tr("Tokenizer"),
+    "template": tr("Chat template"),
+}
+_WHEN = {"before": tr("before"), "after": tr("after")}
 
 
 def setting_facts(details: "RunDetails") -> dict[str, Facts]:
@@ -39,7 +47,7 @@ def setting_facts(details: "RunDetails") -> dict[str, Facts]:
     if details.config is None:
         settings = list(details.settings.items())[:_MOST_FACTS]
         rows = [(single_line(name), single_line(str(value))) for name, value in settings]
-        return {"Settings": rows} if rows else {}
+        return {tr("Settings"): rows} if rows else {}
     found: dict[str, Facts] = {}
     for field in fields(TrainingConfig):
         if field.name == "output":
@@ -48,43 +56,57 @@ def setting_facts(details: "RunDetails") -> dict[str, Facts]:
         shown = single_line(
             setting_text(getattr(details.config, field.name), field.name), _MOST_WORDS
         )
-        found.setdefault(heading, []).append((field.metadata["label"], shown))
+        found.setdefault(heading, []).append((tr(field.metadata["label"]), shown))
     return found
 
 
 def data_facts(details: "RunDetails") -> Facts:
     facts, started = details.facts, details.started
     rows: Facts = []
-    _add(rows, "Examples to train on", facts.get("train_examples"))
-    _add(rows, "Examples to validate on", facts.get("valid_examples"))
+    _add(rows, tr("Examples to train on"), facts.get("train_examples"))
+    _add(rows, tr("Examples to validate on"), facts.get("valid_examples"))
     if last := details.last_validation:
-        words = f"{formatting.loss(last.val_loss)} on {last.rows:,} held-out rows"
-        rows.append(("Validation loss at the end", words))
+        loss = formatting.loss(last.val_loss)
+        words = trn(
+            "{loss} on {n:,} held-out row", "{loss} on {n:,} held-out rows", last.rows, loss=loss
+        )
+        rows.append((tr("Validation loss at the end"), words))
     if day := facts.get(TEMPLATE_DAY):
-        rows.append(("Date in all rows", single_line(f"{day}, by the chat template")))
-    _add(rows, "Parameters of the base model", facts.get("base_parameters"))
-    _add(rows, "Parameters trained", started.trainable_parameters or None)
+        words = tr("{day}, by the chat template", day=day)
+        rows.append((tr("Date in all rows"), single_line(words)))
+    _add(rows, tr("Parameters of the base model"), facts.get("base_parameters"))
+    _add(rows, tr("Parameters trained"), started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):
         if tier.parameters:
-            rows.append((f"Tier {index}", f"{tier.parameters:,} parameters · {tier.description}"))
+            words = trn("{n:,} parameter", "{n:,} parameters", tier.parameters)
+            rows.append((tr("Tier {n}", n=index), f"{words} · {tier.description}"))
     for score in facts.get("scores", [])[:_MOST_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
-            words = single_line(f"{score['correct']} of {score['total']} right")
-            asked = f"{str(score['name']).capitalize()}, {score['when']}"
-            rows.append((single_line(asked), words))
+            rows.append((single_line(_asked(score)), single_line(_answered(score))))
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
-        rows.append(("Versions", single_line(made_with, _MOST_WORDS)))
+        rows.append((tr("Versions"), single_line(made_with, _MOST_WORDS)))
     computers = read_environments(facts)
     for after, computer in computers[-_MOST_FACTS:]:
-        words = f"Device from step {after + 1:,}" if len(computers) > 1 else "Device"
-        rows.append((words, str(computer)))
+        several = tr("Device from step {step:,}", step=after + 1)
+        rows.append((several if len(computers) > 1 else tr("Device"), str(computer)))
     if started.device and not computers:
-        rows.append(("Device", started.device))
-    rows.append(("Disk use", formatting.size(details.summary.size_bytes)))
-    rows.append(("Folder", str(details.summary.run_dir)))
+        rows.append((tr("Device"), started.device))
+    rows.append((tr("Disk use"), formatting.size(details.summary.size_bytes)))
+    rows.append((tr("Folder"), str(details.summary.run_dir)))
     return rows
+
+
+def _asked(score: dict[str, Any]) -> str:
+    """A question set's name, and when it was asked; of an edited file, anything."""
+    is_known = score["name"] == KNOWN_QUESTIONS
+    name = tr("Known questions") if is_known else str(score["name"]).capitalize()
+    return f"{name}, {_WHEN.get(str(score['when']), score['when'])}"
+
+
+def _answered(score: dict[str, Any]) -> str:
+    return tr("{correct} of {total} right", correct=score["correct"], total=score["total"])
 
 
 def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
@@ -94,10 +116,10 @@ def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
     except InputError:
         digests = None
     parts = [
-        (PART_NAMES[part].capitalize(), "\n".join(single_line(file, _MOST_WORDS) for file in files))
+        (_PARTS[part], "\n".join(single_line(file, _MOST_WORDS) for file in files))
         for part, files in (describe_digests(digests) if digests else ())
     ]
-    return [("Status", single_line(describe_check(check), _MOST_WORDS)), *parts]
+    return [(tr("Status"), single_line(describe_check(check), _MOST_WORDS)), *parts]
 
 
 def setting_text(value: Any, name: str) -> str:
@@ -107,13 +129,13 @@ def setting_text(value: Any, name: str) -> str:
     if value is None or value in ("", ()):
         return formatting.EMPTY.get(name, "–")
     if isinstance(value, bool):
-        return "Yes" if value else "No"
+        return tr("Yes") if value else tr("No")
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, float):
         return formatting.number(value)
     if isinstance(value, int):
-        return f"{value:,}" if name != "seed" else str(value)
+        return decimal(f"{value:,}") if name != "seed" else str(value)
     return formatting.choice(name, str(value)) if name in CHOICES else str(value)
 
 
@@ -125,7 +147,7 @@ def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[st
         if field.name in ("output", "name") or all(value == values[0] for value in values):
             continue
         texts = [_short(value, field.name) for value in values]
-        found.append((str(field.metadata["label"]), texts))
+        found.append((tr(field.metadata["label"]), texts))
     return found
 
 
@@ -139,12 +161,14 @@ def _short(value: Any, name: str) -> str:
 
 
 def _tier(tier: TierConfig) -> str:
-    words = "every step" if tier.period == 1 else f"every {tier.period:,} steps"
+    words = trn("every step", "every {n:,} steps", tier.period)
     if tier.learning_rate_factor != 1:
         words += f" × {formatting.number(tier.learning_rate_factor)}"
-    return words if tier.pending is None else f"{words} ({tier.pending})"
+    if tier.pending is None:
+        return words
+    return f"{words} ({formatting.choice('pending', tier.pending)})"
 
 
 def _add(rows: Facts, name: str, value: object) -> None:
     if type(value) is int and 0 <= value < _MOST_COUNT:
-        rows.append((name, f"{value:,}"))
+        rows.append((name, decimal(f"{value:,}")))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
+from app.core.text.translation import tr, trn
 from app.core.wording.names import dataset_title
 from app.ui.run.adapter_export import shortened
 from app.ui.run.widget_export import as_png, as_svg
@@ -20,7 +21,7 @@ from app.workers.tasks import library
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
 
-LAYERS_KEPT = "Changes per layer are kept to within 5 %, all else as it was measured."
+LAYERS_KEPT = tr("Changes per layer are kept to within 5 %, all else as it was measured.")
 PICTURES = ["PNG (*.png)", "SVG (*.svg)"]
 
 
@@ -36,7 +37,7 @@ class RunExport(QObject):
         self._tell_failure = tell_failure
 
     def ask_settings(self, details: "RunDetails") -> None:
-        self._ask(f"{details.summary.name}.toml", ["Settings (*.toml)"],
+        self._ask(f"{details.summary.name}.toml", [tr("Settings (*.toml)")],
                   lambda path: self.save_settings(details, path))  # fmt: skip
 
     def ask_plan(self, config: TrainingConfig) -> None:
@@ -46,12 +47,12 @@ class RunExport(QObject):
         def save(path: Path) -> None:
             self._run(partial(library.save_plan, config, path), path)
 
-        self._ask(f"{name}.toml", ["Settings (*.toml)"], save)
+        self._ask(f"{name}.toml", [tr("Settings (*.toml)")], save)
 
     def ask_data(self, run_dirs: Sequence[Path]) -> None:
         """A table for each run, numbered if they are several."""
         name = run_dirs[0].name if len(run_dirs) == 1 else "runs"
-        self._ask(f"{name}.csv", ["Table (*.csv)"], lambda path: self.save_data(run_dirs, path))
+        self._ask(f"{name}.csv", [tr("Table (*.csv)")], lambda path: self.save_data(run_dirs, path))
 
     def ask_picture(self, widget: QWidget, name: str) -> None:
         self._ask(f"{name}.png", PICTURES, lambda path: self.save_picture(widget, name, path))
@@ -79,7 +80,7 @@ class RunExport(QObject):
 
     def _ask(self, name: str, kinds: list[str], save: Callable[[Path], None]) -> None:
         stem, _, suffix = name.rpartition(".")
-        dialog = QFileDialog(self._window, "Export")
+        dialog = QFileDialog(self._window, tr("Export"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(kinds)
         dialog.setDefaultSuffix(suffix)
@@ -90,9 +91,16 @@ class RunExport(QObject):
         dialog.open()
 
     def _run_and_notify(self, work: Callable[[], object], tables: int, folder: Path) -> None:
-        text = f"Exported {tables} tables to {folder}. {LAYERS_KEPT}"
+        done = trn(
+            "Exported {n} table to {folder}.",
+            "Exported {n} tables to {folder}.",
+            tables,
+            folder=folder,
+        )
+        text = f"{done} {LAYERS_KEPT}"
         self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)
 
     def _run(self, work: Callable[[], object], path: Path, note: str = "") -> None:
-        text = f"Exported to {path}. {note}".rstrip()
+        done = tr("Exported to {path}.", path=path)
+        text = f"{done} {note}".rstrip()
         self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)

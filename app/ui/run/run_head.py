@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
@@ -25,7 +26,7 @@ from app.ui.widgets.name_field import MOST_NAME, NameField
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
 
-NO_CHECKPOINT = "This run has no checkpoint."
+NO_CHECKPOINT = tr("This run has no checkpoint.")
 
 
 class RunHead(QWidget):
@@ -38,10 +39,10 @@ class RunHead(QWidget):
         super().__init__()
         self._failure = ""
         self._is_live = self._is_resumable = False
-        self.back = button("‹ Runs", lambda: None, "link")
-        self.back.setAccessibleName("Back to Runs")
+        self.back = button(tr("‹ Runs"), lambda: None, "link")
+        self.back.setAccessibleName(tr("Back to Runs"))
         self.name = NameField()
-        self.name.setAccessibleName("Name of the run")
+        self.name.setAccessibleName(tr("Name of the run"))
         self.pill = label("", "pill")
         self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.subtitle = ElidedLabel("", "secondary")
@@ -52,9 +53,9 @@ class RunHead(QWidget):
         self.pause = ActionButton(actions.pause)
         self.save = ActionButton(actions.save)
         self.stop = ActionButton(actions.stop, "primary")
-        self.resume = button("Resume", lambda: None)
-        self.attempt = button("Try in Playground", lambda: None)
-        self.export = button("Export…", lambda: None)
+        self.resume = button(tr("Resume"), lambda: None)
+        self.attempt = button(tr("Try in Playground"), lambda: None)
+        self.export = button(tr("Export…"), lambda: None)
         self.more = MoreButton()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -123,6 +124,6 @@ def interruption(summary: "RunSummary") -> str:
     if summary.adapter_dir is None and summary.problem:
         return ""  # the problem says why it can't be resumed
     if summary.adapter_dir is None:
-        return "It has no checkpoint, so it can't be resumed."
+        return tr("It has no checkpoint, so it can't be resumed.")
     kept = summary.adapter_dir.name.removeprefix("step-").lstrip("0") or "0"
-    return f"You can resume from step {kept}."
+    return tr("You can resume from step {step:,}.", step=int(kept))

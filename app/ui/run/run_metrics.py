@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from app.core.text.translation import tr
 from app.core.wording.memory import gigabytes
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
@@ -15,12 +16,12 @@ from app.ui.widgets.layout import GRID_PX, column, label
 REFRESH_MS = 100
 _ONE_ROW_FROM_PX = 560
 _TITLES = {
-    "step": "Step",
-    "loss": "Loss",
-    "val_loss": "Validation loss",
-    "speed": "Tokens per second",
-    "left": "Time left",
-    "memory": "Peak memory",
+    "step": tr("Step"),
+    "loss": tr("Loss"),
+    "val_loss": tr("Validation loss"),
+    "speed": tr("Tokens per second"),
+    "left": tr("Time left"),
+    "memory": tr("Peak memory"),
 }
 
 
@@ -89,7 +90,7 @@ class Metrics(QWidget):
         step = state.step
         steps = state.started.steps if state.started else 0
         shown = {
-            "step": f"{step.step:,} of {steps:,}" if step else "–",
+            "step": tr("{step:,} of {steps:,}", step=step.step, steps=steps) if step else "–",
             "loss": formatting.loss(step.loss if step else None),
             "val_loss": formatting.loss(state.evaluation.val_loss if state.evaluation else None),
             "speed": formatting.rate(step.tokens_per_second) if step else "–",
@@ -101,7 +102,8 @@ class Metrics(QWidget):
         # Back in one row only when the window is resized: figures change many times a second.
         self._arrange(min(self._columns, self._fitting_columns()))
         expected = state.run_memory
-        about = f"{gigabytes(expected.peak_bytes)} estimated before the start" if expected else ""
+        size = gigabytes(expected.peak_bytes) if expected else ""
+        about = tr("{size} estimated before the start", size=size) if size else ""
         set_tip(self.figures["memory"], about)
 
     def _left_text(self) -> str:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
     from app.ui.plots.run_plots import RunPlots
 
-PARTS = ("Plots", "Checkpoints", "Data", "Settings", "Log", "Notes")
+PARTS = (tr("Plots"), tr("Checkpoints"), tr("Data"), tr("Settings"), tr("Log"), tr("Notes"))
 PLOTS = 0
 MOST_NOTES = 20_000
-_TOO_LONG = "Only the beginning of these notes is shown. All of them are in label.json."
+_TOO_LONG = tr("Only the beginning of these notes is shown. All of them are in label.json.")
 
 
 class RunView(QWidget):
@@ -103,17 +104,17 @@ class RunView(QWidget):
     def _make_parts(self) -> None:
         self.plots_place = LazyPlots()
         self.checkpoints = CheckpointsView()
-        self.settings = FactsView("Settings of the run")
-        self.data = FactsView("Data of the run")
-        self.log = _text("Log of the run", is_editable=False)
-        self.notes = _text("Notes", is_editable=True)
-        self.notes.setPlaceholderText("Add notes")
+        self.settings = FactsView(tr("Settings of the run"))
+        self.data = FactsView(tr("Data of the run"))
+        self.log = _text(tr("Log of the run"), is_editable=False)
+        self.notes = _text(tr("Notes"), is_editable=True)
+        self.notes.setPlaceholderText(tr("Add notes"))
         self.parts = QStackedWidget()
         views = (self.checkpoints, self.data, self.settings, self.log, self.notes)
         self.parts.addWidget(scrolling(self.plots_place))
         for part in views:
             self.parts.addWidget(_beside_a_bar(part))
-        self.tabs = TabRow(PARTS, "Parts of the run")
+        self.tabs = TabRow(PARTS, tr("Parts of the run"))
         self.tabs.currentChanged.connect(self.parts.setCurrentIndex)
         self.tabs.currentChanged.connect(lambda _: self.keep_label())
 
@@ -139,8 +140,8 @@ class RunView(QWidget):
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts(
             {
-                "Data and results": data_facts(details),
-                "Base model": base_model_facts(details, run.base_model),
+                tr("Data and results"): data_facts(details),
+                tr("Base model"): base_model_facts(details, run.base_model),
             }
         )
         show_grown(self.log, details.log)

@@ -8,6 +8,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 
+from app.core.text.translation import tr
 from app.ui.look.formatting import duration
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
@@ -30,6 +31,7 @@ from app.ui.plots.style import (
 from app.ui.plots.tick_labels import step_text, value_text
 from app.ui.runs.comparison import Curve
 
+_AXIS_LABELS = {"step": tr("step"), "tokens": tr("tokens"), "time": tr("time")}
 _LEAST = 1e-9
 _FAINT, _MOST_BINS = 0.22, 1000
 _DOTS_UP_TO = 60
@@ -101,8 +103,8 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.setBackground(theme.surface)
-        style_axis(self.left, theme, "loss", grid=True)
-        style_axis(self.bottom, theme, self.axis, grid=False)
+        style_axis(self.left, theme, tr("loss"), grid=True)
+        style_axis(self.bottom, theme, _AXIS_LABELS[self.axis], grid=False)
         self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
         self.readout.setStyleSheet(
             f"background: {theme.raised}; color: {theme.text}; padding: 3px 6px;"
@@ -118,8 +120,8 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
 
     def redraw(self) -> None:
         self.bottom.is_time = self.axis == "time"
-        if self.bottom.labelText != self.axis:
-            self.bottom.setLabel(self.axis)
+        if self.bottom.labelText != _AXIS_LABELS[self.axis]:
+            self.bottom.setLabel(_AXIS_LABELS[self.axis])
         self.left.is_log = self.is_log
         self.bottom.picture = self.left.picture = None
         low, high = self._span()
@@ -138,10 +140,10 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         if x is None or not self._curves:
             return
         self.hairline.setPos(x)
-        where = self._place(x) if self.axis == "time" else f"{self.axis} {self._place(x)}"
+        unit = "" if self.axis == "time" else f"{_AXIS_LABELS[self.axis]} "
         lines = [f"{name}: {self._value_at(curve, x)}"
                 for curve, name in zip(self._curves, self._names, strict=True)]  # fmt: skip
-        self.readout.setText("\n".join([where, *lines]))
+        self.readout.setText("\n".join([f"{unit}{self._place(x)}", *lines]))
         self.readout.adjustSize()
         left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10
         if left + self.readout.width() > self.width():
@@ -220,7 +222,9 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         if not len(curve.smooth) or at < 0 or x > places[-1] * 1.001:
             return "–"
         value = value_text(float(curve.smooth[at]))
-        return f"{value} at {self._place(places[at])}" if self._has_dots else value
+        if not self._has_dots:
+            return value
+        return tr("{value} at {place}", value=value, place=self._place(places[at]))
 
     def _place(self, x: float) -> str:
         return duration(x) if self.axis == "time" else step_text(x)

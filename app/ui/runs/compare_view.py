@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from app.ui.plots.card_controls import Legend
     from app.ui.runs.compare_plot import ComparePlot
 
-_AXIS_NAMES = {"step": "By step", "tokens": "By tokens", "time": "By time"}
+_AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By time")}
 _MOST_ROWS, _MOST_SHARE = 6, 0.3
 
 
@@ -42,7 +43,7 @@ class CompareView(QWidget):
         self._legend: Legend | None = None
         self._make_controls()
         self.differences = DifferencesModel()
-        self.table = make_table(self.differences, "Settings that differ", ())
+        self.table = make_table(self.differences, tr("Settings that differ"), ())
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.horizontalScrollBar().rangeChanged.connect(lambda *_: self._fit_table())
         self._same = label("", "secondary")
@@ -53,26 +54,28 @@ class CompareView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
-        layout.addLayout(row(self.back, label("Compare", "title"), None, self.axis, self.log,
+        layout.addLayout(row(self.back, label(tr("Compare"), "title"), None, self.axis, self.log,
                              self.clip, self.export_plots, self.export_data))  # fmt: skip
         layout.addWidget(self.picture, 1)
         layout.addWidget(self._same)
         layout.addWidget(self.table)
 
     def _make_controls(self) -> None:
-        self.back = button("‹ Runs", self.back_requested.emit, "link")
-        self.back.setAccessibleName("Back to all runs")
-        self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES}, "Axis of the curves")
+        self.back = button(tr("‹ Runs"), self.back_requested.emit, "link")
+        self.back.setAccessibleName(tr("Back to all runs"))
+        self.axis = CalmComboBox(
+            {name: _AXIS_NAMES[name] for name in AXES}, tr("Axis of the curves")
+        )
         self.axis.currentIndexChanged.connect(self._set_up_plots)
-        self.log = _switch("Log", "The loss on a logarithmic scale")
-        self.clip = _switch("Clip", "Leave lone outliers out of sight")
+        self.log = _switch(tr("Log scale"), tr("The loss on a logarithmic scale"))
+        self.clip = _switch(tr("Clip"), tr("Leave lone outliers out of sight"))
         self.clip.setChecked(True)
         for switch in (self.log, self.clip):
             switch.toggled.connect(self._set_up_plots)
         self.export_plots = button(
-            "Export Plots…", lambda: self.plots_export_requested.emit(self.picture)
+            tr("Export Plots…"), lambda: self.plots_export_requested.emit(self.picture)
         )
-        self.export_data = button("Export Data…", self._ask_data)
+        self.export_data = button(tr("Export Data…"), self._ask_data)
 
     def show_runs(self, runs: tuple[Compared, ...]) -> None:
         self.runs = runs
@@ -102,8 +105,8 @@ class CompareView(QWidget):
             ComparePlot(self._theme, has_dots=False), ComparePlot(self._theme, has_dots=True)
         )  # fmt: skip
         titles = (
-            ("Training loss", "Smoothed; each step faint behind it"),
-            ("Validation loss", "Over the whole validation set"),
+            (tr("Training loss"), tr("Smoothed; each step faint behind it")),
+            (tr("Validation loss"), tr("Over the whole validation set")),
         )
         self._cards = tuple(
             Card(title, words, plot)
@@ -126,7 +129,7 @@ class CompareView(QWidget):
         if self._legend is not None:
             self._legend.deleteLater()
         entries = ((name, MARKS[run % len(MARKS)]) for run, name in enumerate(names))
-        self._legend = Legend(tuple(entries), wraps=True, what="Runs")
+        self._legend = Legend(tuple(entries), wraps=True, what=tr("Runs"))
         self._legend.set_colors(self._theme.secondary_text, self._theme.runs)
         self._picture_layout.insertWidget(0, self._legend)
 
@@ -135,11 +138,11 @@ class CompareView(QWidget):
         known = [config for config in configs if config is not None]
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
-        best = ("Best validation loss", [formatting.loss(r.best_val_loss) for r in results])
+        best = (tr("Best validation loss"), [formatting.loss(r.best_val_loss) for r in results])
         self.differences.show_differences(names, [best, *rows])
-        words = "" if rows else "These runs have the same settings."
+        words = "" if rows else tr("These runs have the same settings.")
         if len(known) < len(configs):
-            words = "The settings of one of these runs can't be read."
+            words = tr("The settings of one of these runs can't be read.")
         self._same.setText(words)
         self._same.setVisible(bool(words))
         self._fit_table()

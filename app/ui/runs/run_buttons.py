@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
+from app.core.text.translation import tr
 from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import formatting
 from app.ui.runs.comparison import MOST_COMPARED
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
     from app.ui.tables.waiting_run import Row
 
-_ONE = "Select one run."
+_ONE = tr("Select one run.")
 
 
 class RunButtons(QWidget):
@@ -26,15 +27,15 @@ class RunButtons(QWidget):
     def __init__(self, queue: RunQueue) -> None:
         super().__init__()
         self._queue = queue
-        self.open = push_button("Open")
-        self.attempt = push_button("Try")
-        self.resume = push_button("Resume")
-        self.compare = push_button("Compare")
-        self.earlier = push_button("Move Up")
-        self.later = push_button("Move Down")
+        self.open = push_button(tr("Open"))
+        self.attempt = push_button(tr("Try"))
+        self.resume = push_button(tr("Resume"))
+        self.compare = push_button(tr("Compare"))
+        self.earlier = push_button(tr("Move Up"))
+        self.later = push_button(tr("Move Down"))
         self.reveal = push_button(REVEAL_LABEL)
-        self.export = push_button("Export Checkpoint…")
-        self.delete = push_button("Move to Trash")
+        self.export = push_button(tr("Export Checkpoint…"))
+        self.delete = push_button(tr("Move to Trash"))
         self._left = (
             self.open, self.attempt, self.resume, self.compare, self.earlier, self.later
         )  # fmt: skip
@@ -51,11 +52,13 @@ class RunButtons(QWidget):
         for part in (self.earlier, self.later):
             part.setVisible(bool(waiting) and not runs)
         has_adapter = run is not None and run.adapter_dir is not None
-        no_adapter = "" if has_adapter else _ONE if run is None else "This run has no checkpoint."
+        no_adapter = (
+            "" if has_adapter else _ONE if run is None else tr("This run has no checkpoint.")
+        )
         allow(self.open, "" if len(selected) == 1 else _ONE)
         allow(self.attempt, no_adapter)
         allow(self.resume, _resume_blocker(run, busy))
-        many = f"Select two to {MOST_COMPARED} runs to compare them."
+        many = tr("Select two to {most} runs to compare them.", most=MOST_COMPARED)
         allow(self.compare, "" if 2 <= len(runs) <= MOST_COMPARED else many)
         allow(self.reveal, "" if run is not None else _ONE)
         allow(self.export, no_adapter)
@@ -74,24 +77,24 @@ class RunButtons(QWidget):
     def _allow_removal(
         self, runs: "tuple[RunSummary, ...]", waiting: tuple[WaitingRun, ...]
     ) -> None:
-        self.delete.setText("Remove" if waiting and not runs else "Move to Trash")
+        self.delete.setText(tr("Remove") if waiting and not runs else tr("Move to Trash"))
         fixed = next(filter(None, (self._touch_blocker(run) for run in waiting)), "")
         if any(formatting.is_in_progress(run.outcome) for run in runs):
-            fixed = "A run in progress can't be deleted."
-        allow(self.delete, fixed or ("" if runs or waiting else "Select a run."))
+            fixed = tr("A run in progress can't be deleted.")
+        allow(self.delete, fixed or ("" if runs or waiting else tr("Select a run.")))
 
     def _allow_moves(self, waiting: tuple[WaitingRun, ...]) -> None:
         keys = [run.key for run in self._queue.runs]
         one = waiting[0] if len(waiting) == 1 else None
-        fixed = self._touch_blocker(one) if one is not None else "Select one waiting run."
+        fixed = self._touch_blocker(one) if one is not None else tr("Select one waiting run.")
         is_first = one is not None and keys[:1] == [one.key]
         is_last = one is not None and keys[-1:] == [one.key]
-        allow(self.earlier, fixed or ("It is the first." if is_first else ""), _tip("Ctrl+Up"))
-        allow(self.later, fixed or ("It is the last." if is_last else ""), _tip("Ctrl+Down"))
+        allow(self.earlier, fixed or (tr("It is the first.") if is_first else ""), _tip("Ctrl+Up"))
+        allow(self.later, fixed or (tr("It is the last.") if is_last else ""), _tip("Ctrl+Down"))
 
     def _touch_blocker(self, run: WaitingRun) -> str:
         if not run.key:
-            return "It is being prepared. Open it to stop it."
+            return tr("It is being prepared. Open it to stop it.")
         return self._queue.why_not_touch(run.key)
 
 
@@ -99,7 +102,7 @@ def _resume_blocker(run: "RunSummary | None", busy: str) -> str:
     if run is None:
         return _ONE
     if formatting.is_in_progress(run.outcome):
-        return IN_PROGRESS
+        return tr(IN_PROGRESS)
     return run.resume_blocker or busy
 
 

@@ -9,10 +9,12 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
+from app.core.text.translation import tr
 from app.ui.system.preferences import Preferences
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
     BATCH_COLUMN,
+    COLUMN_KEYS,
     DATASET_COLUMN,
     DATE_COLUMN,
     NAME_COLUMN,
@@ -116,19 +118,19 @@ class RunsColumns(QObject):
         stored = self._settings.text(_KEY)
         if not stored:
             return None
-        titles = stored.split("/")
-        return {c for c in range(1, len(self._widths)) if self._title(c) in titles}
+        keys = stored.split("/")
+        return {c for c in range(1, len(self._widths)) if COLUMN_KEYS[c] in keys}
 
     def choose(self, columns: set[int] | None) -> None:
         """Show these beside the name, at any width; None: as many as fit."""
-        titles = [self._title(column) for column in sorted(columns or ())]
-        self._settings.set(_KEY, "" if columns is None else "/".join(titles) or _NONE)
+        keys = [COLUMN_KEYS[column] for column in sorted(columns or ())]
+        self._settings.set(_KEY, "" if columns is None else "/".join(keys) or _NONE)
         self.measure()
 
     def menu(self) -> QMenu:
         """What the header's context menu offers, as things stand."""
         menu = QMenu(self._table)
-        fitting = QAction("As Many as Fit", menu, checkable=True)
+        fitting = QAction(tr("As Many as Fit"), menu, checkable=True)
         fitting.setChecked(self.chosen() is None)
         fitting.triggered.connect(lambda: self.choose(None))
         for column in range(1, len(self._widths)):

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.events import RunStarted
+from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.runs.comparison import MOST_COMPARED
@@ -85,14 +86,14 @@ class RunsView(QWidget):
         self.columns = RunsColumns(self.table, settings)
         self._make_controls()
         self._body = QStackedWidget()
-        words = "Your runs and their checkpoints appear here."
-        self._body.addWidget(empty_page("No Runs Yet", words, self.sample))
+        words = tr("Your runs and their checkpoints appear here.")
+        self._body.addWidget(empty_page(tr("No Runs Yet"), words, self.sample))
         self._body.addWidget(self._make_list())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(2 * GRID_PX)
         layout.addLayout(
-            row(label("Runs", "title"), 4, self.count, self.hold, self.start, self.search,
+            row(label(tr("Runs"), "title"), 4, self.count, self.hold, self.start, self.search,
                 self.state)
         )  # fmt: skip
         layout.addWidget(self._body, 1)
@@ -106,7 +107,7 @@ class RunsView(QWidget):
         self._is_listed = False
 
     def _make_table(self) -> QTableView:
-        table = make_table(self.runs, "Runs", (NAME_COLUMN,))
+        table = make_table(self.runs, tr("Runs"), (NAME_COLUMN,))
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setSortingEnabled(True)
         table.sortByColumn(DATE_COLUMN, Qt.SortOrder.DescendingOrder)
@@ -132,14 +133,14 @@ class RunsView(QWidget):
     def _make_controls(self) -> None:
         self.count = ElidedLabel("", "secondary")
         self.search = TextField()
-        self.search.setPlaceholderText("Search")
-        self.search.setAccessibleName("Search runs")
+        self.search.setPlaceholderText(tr("Search"))
+        self.search.setAccessibleName(tr("Search runs"))
         self.search.setClearButtonEnabled(True)
         for clear in self.search.findChildren(QToolButton):
-            clear.setAccessibleName("Clear the search")
+            clear.setAccessibleName(tr("Clear the search"))
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self._filter)
-        self.state = CalmComboBox(STATES, "Runs shown")
+        self.state = CalmComboBox(STATES, tr("Runs shown"))
         escape = QShortcut(QKeySequence("Escape"), self.search, self._leave_search)
         escape.setContext(Qt.ShortcutContext.WidgetShortcut)
         self.state.currentIndexChanged.connect(self._filter)
@@ -156,13 +157,13 @@ class RunsView(QWidget):
             (self.buttons.delete, self.request_delete),
         ):
             control.clicked.connect(lambda _=False, act=act: act())
-        self.start = button("Start Queue", self.queue.start)
-        self.hold = button("Pause Queue", self.queue.hold)
-        self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
+        self.start = button(tr("Start Queue"), self.queue.start)
+        self.hold = button(tr("Pause Queue"), self.queue.hold)
+        self.sample = button(tr("Train on the Sample Data"), self.sample_requested.emit, "primary")
 
     def _make_list(self) -> QWidget:
         listed = QWidget()
-        self._none_found = label("No Results", "secondary", wraps=True)
+        self._none_found = label(tr("No Results"), "secondary", wraps=True)
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
         inside = column(self._none_found)
         self.table.viewport().setLayout(inside)
@@ -211,10 +212,11 @@ class RunsView(QWidget):
         for control in (self.search, self.state):
             control.setVisible(has_rows)
         size = formatting.size(sum(run.size_bytes for run in runs))
-        parts = [f"{formatting.plural(len(runs), 'run')} · {size}"] if runs else []
+        parts = [trn("{n:,} run", "{n:,} runs", len(runs)), size] if runs else []
         if waiting:
-            paused = "" if self.queue.is_going else ", queue paused"
-            parts.append(f"{len(waiting):,} waiting{paused}")
+            is_going, n = self.queue.is_going, len(waiting)
+            words = tr("{n:,} waiting", n=n)
+            parts.append(words if is_going else tr("{n:,} waiting, queue paused", n=n))
         self.count.setText(" · ".join(parts))
         self.start.setVisible(bool(waiting) and not self.queue.is_going)
         allow(self.start, self.queue.why_not_start())

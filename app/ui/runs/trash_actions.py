@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.errors import Failure
 from app.core.text.sanitize import single_line
-from app.ui.look import formatting
+from app.core.text.translation import tr, trn
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
 from app.workers.background_thread import BackgroundThread
@@ -38,15 +38,16 @@ class TrashActions(QObject):
         self._undo = undo
 
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
-        is_one = len(runs) == 1
-        named = f"“{single_line(runs[0].name)}”" if is_one else formatting.plural(len(runs), "run")
+        name, n = single_line(runs[0].name), len(runs)
+        named = tr("“{name}”", name=name) if n == 1 else trn("{n:,} run", "{n:,} runs", n)
         self._delete(partial(trash.delete_runs, [run.run_dir for run in runs]), named)
 
     def delete_checkpoint(self, facts: "CheckpointFacts") -> None:
         folder = facts.folder
         run_dir = folder.parent.parent
         self._delete(
-            partial(trash.delete_checkpoints, run_dir, [folder]), f"the checkpoint {folder.name}"
+            partial(trash.delete_checkpoints, run_dir, [folder]),
+            tr("the checkpoint {name}", name=folder.name),
         )
 
     def keep_best_and_last(self, run_dir: Path) -> None:
@@ -54,15 +55,16 @@ class TrashActions(QObject):
 
     def _delete(self, work: "Callable[[], Deletion]", named: str) -> None:
         def done(deletion: "Deletion") -> None:
-            self._take(deletion, named or formatting.plural(len(deletion.removed), "checkpoint"))
+            n = len(deletion.removed)
+            self._take(deletion, named or trn("{n:,} checkpoint", "{n:,} checkpoints", n))
 
         self._background.run(work, done, self._fail)
 
     def _take(self, deletion: "Deletion", named: str) -> None:
         if deletion.removed:
             undo = self._push(deletion, named)
-            self._notice.tell(f"Moved {named} to the Trash. {deletion.problem}".strip(),
-                              "Undo", undo)  # fmt: skip
+            moved = tr("Moved {named} to the Trash.", named=named)
+            self._notice.tell(f"{moved} {deletion.problem}".strip(), tr("Undo"), undo)
         elif deletion.problem:
             self._notice.tell_problem(deletion.problem)
         self.changed.emit()
@@ -72,16 +74,16 @@ class TrashActions(QObject):
             work = partial(trash.restore, deletion)
             self._background.run(work, lambda left: self._tell_back(left, named), self._fail)
 
-        return self._undo.push("Move to Trash", put_back)
+        return self._undo.push(tr("Move to Trash"), put_back)
 
     def _tell_back(self, left: "Deletion", named: str) -> None:
         """What the disk refused can be undone once more."""
         if left.removed:
-            self._notice.tell_problem(left.problem, "Undo", self._push(left, named))
+            self._notice.tell_problem(left.problem, tr("Undo"), self._push(left, named))
         elif left.problem:
             self._notice.tell_problem(left.problem)
         else:
-            self._notice.tell(f"Restored {named}.")
+            self._notice.tell(tr("Restored {named}.", named=named))
         self.changed.emit()
 
     def _fail(self, failure: Failure) -> None:

@@ -27,6 +27,7 @@ from app.core.events import (
     TierFacts,
 )
 from app.core.model_limits import ModelLimits
+from app.core.text.translation import tr
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
 from app.core.wording.names import dataset_title
 from app.ui.look import formatting
@@ -271,13 +272,13 @@ class AppState(QObject):
         if self.started is not None:
             return self.started.name
         config = self.run_config
-        return (config.name or dataset_title(config.data) or "Run") if config else ""
+        return (config.name or dataset_title(config.data) or tr("Run")) if config else ""
 
     def run_blocker(self) -> str:
         """Why no other run can be started or resumed now, in one sentence; empty when one can."""
         if not self.phase.is_active:
             return ""
-        return "A run is in progress. Stop it or wait until it finishes."
+        return tr("A run is in progress. Stop it or wait until it finishes.")
 
     def start_blocker(self) -> str:
         """Why the plan can't be started now, in one sentence; empty when it can."""
@@ -300,15 +301,15 @@ class AppState(QObject):
     def queue_blocker(self) -> str:
         """Why the plan can't be trained, now or later; empty when it can."""
         if self.is_inspecting:
-            return "The dataset is being read."
+            return tr("The dataset is being read.")
         if self.config.data is None or self.dataset is None:
-            return "Choose a dataset first."
+            return tr("Choose a dataset first.")
         if wrong := formatting.file_problems(self.dataset):
             return wrong[0]
         if not self.dataset.examples:
             return self.why_not_train_on_rows()
         if self.dataset.problem_count and self.config.bad_rows == "stop":
-            return "The dataset has rows that can't be used."
+            return tr("The dataset has rows that can't be used.")
         if problems := self.config.problems():
             return problems[0].message
         if self.mix_problem or self.rows_problem:
@@ -319,5 +320,5 @@ class AppState(QObject):
     def why_not_train_on_rows(self) -> str:
         """Why a run has too few rows, as far as that is known; empty where it has enough."""
         if self.dataset is not None and not self.dataset.examples:
-            return "The dataset has no example that can be trained on."
+            return tr("The dataset has no example that can be trained on.")
         return self.rows_problem

@@ -6,6 +6,7 @@ from PySide6.QtGui import QAction
 from app.core.config.evaluation import CheckpointRetention
 from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_method
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.system.preferences import Preferences
@@ -27,10 +28,12 @@ class RetentionDefault(QObject):
     def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__(state)
         self._state, self._settings = state, settings
-        self.action = QAction("Keep Only Best and Last Checkpoints", self)
+        self.action = QAction(tr("Keep Only Best and Last Checkpoints"), self)
         self.action.setCheckable(True)
         self.action.setChecked(settings.value(_KEY) == LEAN)
-        set_tip(self.action, "Applies to new runs: other checkpoints are removed during the run.")
+        set_tip(
+            self.action, tr("Applies to new runs: other checkpoints are removed during the run.")
+        )
         self.action.toggled.connect(self._choose)
 
     def _choose(self, is_lean: bool) -> None:

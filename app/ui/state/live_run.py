@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_pace import RunPace
@@ -55,7 +56,8 @@ class LiveRun:
         parts = [formatting.outcome(self.outcome)]
         parts += [formatting.percent(self.share)] if self.steps else []
         is_timed = self.outcome == "live" and self.seconds_left is not None
-        parts += [f"{formatting.duration(self.seconds_left or 0)} left"] if is_timed else []
+        left = formatting.duration(self.seconds_left or 0)
+        parts += [tr("{time} left", time=left)] if is_timed else []
         return " · ".join(parts)
 
     def over(self, run: "RunSummary") -> "RunSummary":

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from app.core.text.translation import tr
+
 
 @dataclass(frozen=True)
 class _Facts:
@@ -15,11 +17,11 @@ class _Facts:
 class Place(Enum):
     """To add one, add its line here and its page in app/application.py."""
 
-    NEW_RUN = _Facts("New Run", "train", 1)
-    RUNS = _Facts("Runs", "library", 2)
-    DATA = _Facts("Data", "data", 3)
-    MODELS = _Facts("Models", "models", 4)
-    PLAYGROUND = _Facts("Playground", "try", 5)
+    NEW_RUN = _Facts(tr("New Run"), "train", 1)
+    RUNS = _Facts(tr("Runs"), "library", 2)
+    DATA = _Facts(tr("Data"), "data", 3)
+    MODELS = _Facts(tr("Models"), "models", 4)
+    PLAYGROUND = _Facts(tr("Playground"), "try", 5)
 
     @property
     def title(self) -> str:

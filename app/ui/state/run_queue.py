@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted
+from app.core.text.translation import mark, tr
 from app.library.queue_store import QueuedRun, SavedQueue, queued_run
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
@@ -61,9 +62,9 @@ class RunQueue(QObject):
     def why_not_start(self) -> str:
         """Why the queue can't be started now; empty when it can."""
         if self.is_going:
-            return "The queue is running."
+            return tr("The queue is running.")
         if not any(not run.problem for run in self.runs):
-            return "The queue is empty."
+            return tr("The queue is empty.")
         return ""
 
     @property
@@ -74,7 +75,7 @@ class RunQueue(QObject):
     def why_not_touch(self, key: str) -> str:
         """Why this run can't be moved or removed now; empty if it can."""
         is_begun = bool(key) and key == self.begun_key
-        return "It is being prepared. Open it to stop it." if is_begun else ""
+        return tr("It is being prepared. Open it to stop it.") if is_begun else ""
 
     # -- what waits --------------------------------------------------------------------------
     @Slot(object)
@@ -163,7 +164,7 @@ class RunQueue(QObject):
         if self._control.start_run(run.config):
             self.changed.emit()
         else:
-            self._note_problem("Its settings can't work as they are.")
+            self._note_problem(mark("Its settings can't work as they are."))
 
     def _note_phase(self) -> None:
         if self._state.phase is Phase.STOPPING:
@@ -189,7 +190,9 @@ class RunQueue(QObject):
         if begun is not None and self._state.started is None and not stopped:
             failure = self._state.run_failure
             self._begun = begun
-            self._note_problem(failure.message if failure else "It ended before its first step.")
+            self._note_problem(
+                failure.message if failure else mark("It ended before its first step.")
+            )
         if stopped:
             self.hold()
         self.start_next()

@@ -10,10 +10,11 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.core.errors import AppError, Failure
 from app.core.text.sanitize import visible
+from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
 from app.workers.job import failure_of
 
-REASSURANCE = "Saved work is intact. Include the details when you report it."
+REASSURANCE = tr("Saved work is intact. Include the details when you report it.")
 
 
 class ErrorDialog(QObject):
@@ -42,7 +43,7 @@ class ErrorDialog(QObject):
             box = dialog(self._window, failure.message, failure.hint)
         else:
             box = dialog(
-                self._window, "Something went wrong.",
+                self._window, tr("Something went wrong."),
                 f"{failure.message}\n\n{REASSURANCE}",
             )  # fmt: skip
             box.setDetailedText(visible(failure.details))

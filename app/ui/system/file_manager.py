@@ -6,9 +6,11 @@ from pathlib import Path
 from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QDesktopServices
 
+from app.core.text.translation import tr
+
 HAS_DOCK = sys.platform == "darwin"
 """An app without a window stays open, and its icon brings the window back."""
-REVEAL_LABEL = "Reveal in Finder" if sys.platform == "darwin" else "Show in Files"
+REVEAL_LABEL = tr("Reveal in Finder") if sys.platform == "darwin" else tr("Show in Files")
 
 
 def reveal(path: Path) -> bool:

@@ -8,9 +8,10 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.core.files.paths import logs_dir
 from app.core.system.version import version_line
+from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
 
-ASKED = (
+ASKED = tr(
     "Copy this text, add what you did and what happened, and attach the newest file of the log "
     "folder if there is one. Nothing is sent by itself."
 )
@@ -29,8 +30,8 @@ def report_text() -> str:
 
 def show_report(window: QWidget) -> None:
     text = report_text()
-    box = dialog(window, "Report a Problem", f"{ASKED}\n\n{text}")
-    copy = box.addButton("Copy", QMessageBox.ButtonRole.AcceptRole)
+    box = dialog(window, tr("Report a Problem"), f"{ASKED}\n\n{text}")
+    copy = box.addButton(tr("Copy"), QMessageBox.ButtonRole.AcceptRole)
     box.addButton(QMessageBox.StandardButton.Close)
     box.setDefaultButton(copy)
     copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(text))

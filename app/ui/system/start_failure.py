@@ -10,6 +10,7 @@ from pathlib import Path
 from app.core.errors import AppError
 from app.core.files.paths import logs_dir
 from app.core.text.sanitize import error_text
+from app.core.text.translation import tr
 
 START_LOG, CRASH_LOG = "start.log", "crash.log"
 _SCRIPT = """on run argv
@@ -51,8 +52,9 @@ def write_log(error: Exception) -> Path | None:
 def _words(error: Exception, log: Path | None) -> tuple[str, str]:
     if isinstance(error, AppError):
         return error.message, error.hint
-    where = f"\n\nThe details are in {log}." if log is not None else ""
-    return "Nestling can't start.", f"{type(error).__name__}: {error_text(error)}.{where}"
+    what = f"{type(error).__name__}: {error_text(error)}."
+    where = tr("The details are in {log}.", log=log) if log is not None else ""
+    return tr("Nestling can't start."), f"{what}\n\n{where}".rstrip()
 
 
 def _show_with_qt(title: str, text: str) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from app.core.text.translation import tr
+from app.library.run.checkpoint_state import ANOTHER_RUNS
 from app.ui.look import formatting
-from app.ui.plots.tick_labels import value_text
+from app.ui.plots.tick_labels import step_text, value_text
 from app.ui.tables.table_model import Column, TableModel
 
 if TYPE_CHECKING:
@@ -25,11 +27,16 @@ def _is_odd(facts: "CheckpointFacts") -> bool:
     return bool(facts.problem or facts.not_own)
 
 
-def _marks(facts: "CheckpointFacts") -> str:
+def marks_text(facts: "CheckpointFacts") -> str:
+    """ "Best · Last", or why it can't be used as one of its run's own."""
     if _is_odd(facts):
-        return "Damaged" if facts.problem else facts.not_own.capitalize()
-    marks = (("Best", facts.is_best), ("Last", facts.is_last))
+        return tr("Damaged") if facts.problem else _foreign(facts.not_own)
+    marks = ((tr("Best"), facts.is_best), (tr("Last"), facts.is_last))
     return " · ".join(name for name, is_so in marks if is_so)
+
+
+def _foreign(not_own: str) -> str:
+    return tr("Of another run") if not_own == ANOTHER_RUNS else not_own.capitalize()
 
 
 def _lengths(values: Sequence[float]) -> str:
@@ -37,12 +44,12 @@ def _lengths(values: Sequence[float]) -> str:
 
 
 _COLUMNS: "tuple[Column[CheckpointFacts], ...]" = (
-    Column("Step", lambda facts: f"{facts.step:,}", is_number=True),
-    Column("Validation loss", lambda facts: formatting.loss(facts.val_loss), is_number=True),
-    Column("Change per tier", lambda facts: _lengths(facts.deltas)),
-    Column("Drift per tier", lambda facts: _lengths(facts.drifts)),
-    Column("Size", lambda facts: formatting.size(facts.size_bytes), is_number=True),
+    Column(tr("Step"), lambda facts: step_text(facts.step), is_number=True),
+    Column(tr("Validation loss"), lambda facts: formatting.loss(facts.val_loss), is_number=True),
+    Column(tr("Change per tier"), lambda facts: _lengths(facts.deltas)),
+    Column(tr("Drift per tier"), lambda facts: _lengths(facts.drifts)),
+    Column(tr("Size"), lambda facts: formatting.size(facts.size_bytes), is_number=True),
     Column(
-        "", _marks, tone=lambda facts: "danger" if facts.problem or facts.not_own else "success"
+        "", marks_text, tone=lambda facts: "danger" if facts.problem or facts.not_own else "success"
     ),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.core.text.translation import tr
 from app.ui.tables.table_model import Column, TableModel
 
 Difference = tuple[str, Sequence[str]]
@@ -14,7 +15,7 @@ class DifferencesModel(TableModel[Difference]):
 
     def show_differences(self, names: Sequence[str], rows: Sequence[Difference]) -> None:
         """`names` are the runs'."""
-        labels: Column[Difference] = Column("Differs in", lambda row: row[0])
+        labels: Column[Difference] = Column(tr("Differs in"), lambda row: row[0])
         self.beginResetModel()
         self.columns = (labels, *(_column(name, at) for at, name in enumerate(names)))
         self._rows = list(rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 
+from app.core.text.translation import tr
 from app.models.wording import UNKNOWN, context_text, parameters_text, problem_text, state_text
 from app.ui.look import formatting
 from app.ui.tables.table_model import Column, TableModel
@@ -14,10 +15,10 @@ from app.ui.tables.table_model import Column, TableModel
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
 
-SHOWN = {"": "All models", "usable": "Can be used", "recent": "Recently used"}
+SHOWN = {"": tr("All models"), "usable": tr("Can be used"), "recent": tr("Recently used")}
 """What can be chosen to be seen."""
-_TONES = {"Fits": "success", "Tight": "warning", "Won't fit": "danger"}
-_ORDER = ("Fits", "Tight", "Won't fit", UNKNOWN, "Reading…", "Can't be used")
+_TONES = {"fits": "success", "tight": "warning", "won't fit": "danger"}
+_ORDER = ("fits", "tight", "won't fit", "")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,15 @@ class ModelsModel(TableModel["ModelDescription"]):
         return state_text(model, self._available_bytes)
 
     def tone(self, model: "ModelDescription") -> str:
-        return _TONES.get(self.state(model), "secondary_text")
+        return _TONES.get(self._verdict(model), "secondary_text")
+
+    def _verdict(self, model: "ModelDescription") -> str:
+        return model.verdict(self._available_bytes) if model.is_read else ""
+
+    def _rank(self, model: "ModelDescription") -> tuple[bool, bool, int]:
+        """Where its state stands among the others: problems last, before them what is not read."""
+        is_bad = model.is_read and bool(model.problem)
+        return is_bad, not model.is_read, _ORDER.index(self._verdict(model))
 
     def _arrange(self) -> None:
         seen = [model for model in self._all if self._filter.lets_through(model)]
@@ -95,27 +104,27 @@ class ModelsModel(TableModel["ModelDescription"]):
     def _made_columns(self) -> "tuple[Column[ModelDescription], ...]":
         return (
             Column(
-                "Name", lambda model: model.short_name,
+                tr("Name"), lambda model: model.short_name,
                 sorted_by=lambda model: model.short_name.casefold(),
             ),
             Column(
-                "Parameters", lambda model: parameters_text(model.parameters), True,
+                tr("Parameters"), lambda model: parameters_text(model.parameters), True,
                 sorted_by=lambda model: model.parameters or 0,
             ),
-            Column("Weights", lambda model: model.quantization or UNKNOWN),
+            Column(tr("Weights"), lambda model: model.quantization or UNKNOWN),
             Column(
-                "Size", _size, True,
+                tr("Size"), _size, True,
                 sorted_by=lambda model: model.size_bytes,
             ),
             Column(
-                "Context", lambda model: context_text(model.context_tokens), True,
+                tr("Context"), lambda model: context_text(model.context_tokens), True,
                 sorted_by=lambda model: model.context_tokens or 0,
             ),
-            Column("License", lambda model: model.license or UNKNOWN),
-            Column("Source", lambda model: model.source),
+            Column(tr("License"), lambda model: model.license or UNKNOWN),
+            Column(tr("Source"), lambda model: model.source),
             Column(
-                "Trains here", self.state, tone=self.tone,
-                sorted_by=lambda model: _ORDER.index(self.state(model)),
+                tr("Trains here"), self.state, tone=self.tone,
+                sorted_by=self._rank,
             ),
         )  # fmt: skip
 

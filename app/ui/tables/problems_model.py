@@ -8,16 +8,56 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QColor
 
 from app.core.text.sanitize import visible_line
+from app.core.text.translation import tr
 from app.data.files.dataset_files import distinct_names
 from app.ui.look.plain_text import plain
 from app.ui.look.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from app.data.examples import RowIssue
+    from app.data.examples import RowIssue, RowLocation
 
 _Index = QModelIndex | QPersistentModelIndex
-TITLES = ("Kind", "File", "Where", "Problem")
+TITLES = (tr("Kind"), tr("File"), tr("Where"), tr("Problem"))
 REASON_COLUMN = 3
+_KINDS = {
+    "unreadable": tr("Unreadable"),
+    "encoding": tr("Encoding"),
+    "broken json": tr("Broken JSON"),
+    "broken table": tr("Broken table"),
+    "too big": tr("Too big"),
+    "unknown shape": tr("Unknown shape"),
+    "wrong type": tr("Wrong type"),
+    "role": tr("Role"),
+    "empty": tr("Empty"),
+    "no reply": tr("No reply"),
+    "control characters": tr("Control characters"),
+    "duplicate": tr("Duplicate"),
+    "in both sets": tr("In both sets"),
+    "in two datasets": tr("In two datasets"),
+    "too long": tr("Too long"),
+    "refused by the model": tr("Refused by the model"),
+    "refused by the template": tr("Refused by the template"),
+    "token without embedding": tr("Token without embedding"),
+    "too costly to render": tr("Too costly to render"),
+    "rows in an object": tr("Rows in an object"),
+    "special tokens": tr("Special tokens"),
+    "marked bad": tr("Marked bad"),
+    "marked good": tr("Marked good"),
+    "not trained": tr("Not trained"),
+    "row flag": tr("Row flag"),
+    "broken arguments": tr("Broken arguments"),
+    "unused key": tr("Unused key"),
+    "words left out": tr("Words left out"),
+    "thoughts left out": tr("Thoughts left out"),
+    "tool calls left out": tr("Tool calls left out"),
+    "tools left out": tr("Tools left out"),
+    "no reply follows": tr("No reply follows"),
+    "reply not found": tr("Reply not found"),
+    "opening reply": tr("Opening reply"),
+    "opening reply left out": tr("Opening reply left out"),
+    "other": tr("Other"),
+}
+"""An IssueKind's name in the window."""
 
 
 class ProblemsModel(QAbstractTableModel):
@@ -56,7 +96,7 @@ class ProblemsModel(QAbstractTableModel):
 
     def _words(self, problem: "RowIssue") -> tuple[str, ...]:
         kind = kind_words(problem.kind)
-        where = str(problem.place).capitalize() or "The file"
+        where = _where(problem.place)
         reason = problem.reason[:1].upper() + problem.reason[1:]
         return kind, self._names.get(problem.path, problem.path.name), where, f"{reason}."
 
@@ -94,4 +134,14 @@ class ProblemsModel(QAbstractTableModel):
 
 
 def kind_words(kind: str) -> str:
-    return kind.capitalize().replace("json", "JSON")
+    return _KINDS.get(kind, kind.capitalize())
+
+
+def _where(place: "RowLocation") -> str:
+    if place.is_whole_file:
+        return tr("The file")
+    if not place.row:
+        return tr("Line {line}", line=place.line)
+    if place.line > 1:
+        return tr("Row {row} (line {line})", row=place.row, line=place.line)
+    return tr("Row {row}", row=place.row)

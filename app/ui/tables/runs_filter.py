@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.core.text.translation import tr
+
 if TYPE_CHECKING:
     from app.ui.tables.waiting_run import Row
 
 STATES = {
-    "": "All runs",
-    "finished": "Finished",
-    "waiting": "Waiting",
-    "open": "Not finished",
-    "broken": "With a problem",
+    "": tr("All runs"),
+    "finished": tr("Finished"),
+    "waiting": tr("Waiting"),
+    "open": tr("Not finished"),
+    "broken": tr("With a problem"),
 }
 """What can be chosen to be seen."""
 _DONE = ("finished", "unreadable")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
+from app.core.text.translation import tr
 from app.core.wording.names import dataset_title, model_name
 from app.ui.look import formatting
+from app.ui.plots.tick_labels import step_text
 from app.ui.state.live_run import LiveRun
-from app.ui.tables.run_labels import periods_text
+from app.ui.tables.run_labels import day_text, periods_text
 from app.ui.tables.runs_filter import RunsFilter
 from app.ui.tables.table_model import Column, Index, TableModel
 from app.ui.tables.waiting_run import WaitingRun
@@ -38,7 +40,7 @@ class RunsModel(TableModel["Row"]):
     """Key of the waiting run, and by how many places."""
 
     def __init__(self) -> None:
-        super().__init__((*_COLUMNS, self._state_column()), lambda run: run.problem)
+        super().__init__((*_COLUMNS.values(), self._state_column()), lambda run: run.problem)
         self._all: list[RunSummary] = []
         self._waiting: list[WaitingRun] = []
         self._filter = RunsFilter()
@@ -90,7 +92,7 @@ class RunsModel(TableModel["Row"]):
 
     def _state_column(self) -> "Column[Row]":
         return Column(
-            "State", self._standing, tone=lambda run: formatting.tone(run.outcome),
+            tr("State"), self._standing, tone=lambda run: formatting.tone(run.outcome),
             sorted_by=lambda run: run.outcome,
         )  # fmt: skip
 
@@ -175,8 +177,8 @@ def _data(run: "Row") -> str:
 
 def _steps(run: "Row") -> str:
     if run.outcome in ("waiting", "blocked", "preparing"):
-        return f"{run.planned_steps:,}"
-    return "–" if run.outcome == "unreadable" and not run.steps else f"{run.steps:,}"
+        return step_text(run.planned_steps)
+    return "–" if run.outcome == "unreadable" and not run.steps else step_text(run.steps)
 
 
 def _searched_text(run: "Row") -> str:
@@ -207,40 +209,42 @@ def _kept(run: "Row") -> float:
     return _EARLIEST if kept is None or not kept.total else kept.after / kept.total
 
 
-def _when(created: datetime | None) -> str:
-    """Day and time; the year only where it is not this one."""
-    if created is None:
-        return "–"
-    local = created.astimezone()
-    year = "" if local.year == datetime.now().year else f" {local.year}"
-    return f"{local.day} {local:%b}{year}, {local:%H:%M}"
-
-
 def _instant(created: datetime | None) -> float:
     return _EARLIEST if created is None else created.timestamp()
 
 
-_COLUMNS: "tuple[Column[Row], ...]" = (
-    Column("Name", lambda run: run.name, sorted_by=lambda run: run.name.casefold()),
-    Column("Base model", _model, sorted_by=lambda run: _model(run).casefold()),
-    Column("Dataset", _data, sorted_by=lambda run: _data(run).casefold()),
-    Column("Tiers", lambda run: periods_text(run.periods), sorted_by=lambda run: run.periods),
-    Column("Steps", _steps, True, sorted_by=lambda run: run.steps),
-    Column("Best loss", lambda run: formatting.loss(run.best_val_loss), True, sorted_by=_best),
-    Column("Retention", _retention, True, sorted_by=_kept),
-    Column("Date", lambda run: _when(run.created), sorted_by=lambda run: _instant(run.created)),
-    Column(
-        "Size", lambda run: formatting.size(run.size_bytes) if run.size_bytes else "–", True,
+_COLUMNS: "dict[str, Column[Row]]" = {
+    "Name": Column(tr("Name"), lambda run: run.name, sorted_by=lambda run: run.name.casefold()),
+    "Base model": Column(tr("Base model"), _model, sorted_by=lambda run: _model(run).casefold()),
+    "Dataset": Column(tr("Dataset"), _data, sorted_by=lambda run: _data(run).casefold()),
+    "Tiers": Column(
+        tr("Tiers"), lambda run: periods_text(run.periods), sorted_by=lambda run: run.periods
+    ),
+    "Steps": Column(tr("Steps"), _steps, True, sorted_by=lambda run: run.steps),
+    "Best loss": Column(
+        tr("Best loss"), lambda run: formatting.loss(run.best_val_loss), True, sorted_by=_best
+    ),
+    "Retention": Column(tr("Retention"), _retention, True, sorted_by=_kept),
+    "Date": Column(
+        tr("Date"), lambda run: day_text(run.created), sorted_by=lambda run: _instant(run.created)
+    ),
+    "Size": Column(
+        tr("Size"), lambda run: formatting.size(run.size_bytes) if run.size_bytes else "–", True,
         sorted_by=lambda run: run.size_bytes,
     ),
-    Column("Learning rate", _rate, True, sorted_by=lambda run: run.learning_rate or 0.0),
-    Column("Batch size", lambda run: str(run.batch_size or "–"), True,
-           sorted_by=lambda run: run.batch_size or 0),
-)  # fmt: skip
-_TITLES = [column.title for column in _COLUMNS]
-NAME_COLUMN, BASE_MODEL_COLUMN = 0, _TITLES.index("Base model")
-STEPS_COLUMN = _TITLES.index("Steps")
-DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
-DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), len(_COLUMNS)
-RATE_COLUMN, BATCH_COLUMN = _TITLES.index("Learning rate"), _TITLES.index("Batch size")
-TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")
+    "Learning rate": Column(
+        tr("Learning rate"), _rate, True, sorted_by=lambda run: run.learning_rate or 0.0
+    ),
+    "Batch size": Column(
+        tr("Batch size"), lambda run: str(run.batch_size or "–"), True,
+        sorted_by=lambda run: run.batch_size or 0,
+    ),
+}  # fmt: skip
+COLUMN_KEYS = (*_COLUMNS, "State")
+"""The columns' names in the settings, whatever the language."""
+NAME_COLUMN, BASE_MODEL_COLUMN = 0, COLUMN_KEYS.index("Base model")
+STEPS_COLUMN = COLUMN_KEYS.index("Steps")
+DATE_COLUMN, SIZE_COLUMN = COLUMN_KEYS.index("Date"), COLUMN_KEYS.index("Size")
+DATASET_COLUMN, STATE_COLUMN = COLUMN_KEYS.index("Dataset"), COLUMN_KEYS.index("State")
+RATE_COLUMN, BATCH_COLUMN = COLUMN_KEYS.index("Learning rate"), COLUMN_KEYS.index("Batch size")
+TIERS_COLUMN, RETENTION_COLUMN = COLUMN_KEYS.index("Tiers"), COLUMN_KEYS.index("Retention")

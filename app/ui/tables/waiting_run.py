@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.translation import tr
 from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.look import formatting
@@ -51,7 +52,11 @@ def waiting_runs(queue: Sequence[QueuedRun], begun_key: str) -> list[WaitingRun]
     """In their order; the one of `begun_key` is being prepared."""
     return [
         _row(
-            run.config, run.key, _outcome(run, begun_key), run.problem, f"{number} of {len(queue)}"
+            run.config,
+            run.key,
+            _outcome(run, begun_key),
+            run.problem,
+            tr("{number:,} of {total:,}", number=number, total=len(queue)),
         )
         for number, run in enumerate(queue, 1)
     ]
@@ -73,11 +78,11 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
     return WaitingRun(
         key=key,
         standing=f"{words} · {place}" if outcome == "waiting" else words,
-        name=config.name or dataset_title(config.data) or "Run",
+        name=config.name or dataset_title(config.data) or tr("Run"),
         model=str(config.model),
         data=str(config.data or ""),
         outcome=outcome,
-        problem=problem,
+        problem=tr(problem),  # kept in English
         planned_steps=config.steps,
         periods=tuple(tier.period for tier in config.tiers),
         learning_rate=config.learning_rate,

@@ -13,8 +13,10 @@ from app.core.events import LogMessage
 from app.core.files.data_formats import FORMATS
 from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.system.version import version_line
+from app.core.text.translation import tr
 from app.ui.data.intake import Intake, is_dataset
 from app.ui.data.mix_intake import MixIntake
+from app.ui.look import formatting
 from app.ui.look.plain_text import dialog
 from app.ui.plan.files_field import SEVERAL, FilesField
 from app.ui.run.adapter_export import AdapterExport
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
     from app.workers.tasks.library import Exported
 
-ABOUT = (
+ABOUT = tr(
     "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
     "Nothing leaves this machine."
 )
 
 _PATTERNS = " ".join(f"*{ending} *{ending}.gz" for ending in FORMATS)
+_DATASETS = tr("Datasets ({patterns})", patterns=_PATTERNS)
+_ALL_FILES = tr("All files (*)")
 
 
 class Commands(QObject):
@@ -76,16 +80,16 @@ class Commands(QObject):
 
     @Slot()
     def choose_dataset(self) -> None:
-        dialog = QFileDialog(self._window, "Open a dataset")
+        dialog = QFileDialog(self._window, tr("Open a dataset"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "Settings (*.toml)", "All files (*)"])
+        dialog.setNameFilters([_DATASETS, tr("Settings (*.toml)"), _ALL_FILES])
         self._open_with(dialog)
 
     @Slot()
     def add_dataset(self) -> None:
-        dialog = QFileDialog(self._window, "Mix in datasets")
+        dialog = QFileDialog(self._window, tr("Mix in datasets"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "All files (*)"])
+        dialog.setNameFilters([_DATASETS, _ALL_FILES])
         dialog.filesSelected.connect(lambda chosen: self._mix.add([Path(one) for one in chosen]))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -93,17 +97,17 @@ class Commands(QObject):
     def choose_setting_files(self, name: str) -> None:
         """For a setting of the plan that holds files."""
         field = self._fields[name]
-        dialog = QFileDialog(self._window, config_field(name).metadata["label"])
+        dialog = QFileDialog(self._window, tr(config_field(name).metadata["label"]))
         kinds = QFileDialog.FileMode
         dialog.setFileMode(kinds.ExistingFiles if name in SEVERAL else kinds.ExistingFile)
-        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "All files (*)"])
+        dialog.setNameFilters([_DATASETS, _ALL_FILES])
         dialog.filesSelected.connect(lambda chosen: field.take(tuple(map(Path, chosen))))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     @Slot()
     def choose_model(self) -> None:
-        dialog = QFileDialog(self._window, "Choose a model folder, or a dataset's folder")
+        dialog = QFileDialog(self._window, tr("Choose a model folder, or a dataset's folder"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         self._open_with(dialog)
@@ -140,7 +144,8 @@ class Commands(QObject):
     @Slot(object)
     def reveal(self, path: Path) -> None:
         if not file_manager.reveal(path):
-            self._window.notice.tell_problem(f"This desktop can't show the folder {path}.")
+            problem = tr("This desktop can't show the folder {path}.", path=path)
+            self._window.notice.tell_problem(problem)
 
     @Slot()
     def reveal_shown(self) -> None:
@@ -155,9 +160,9 @@ class Commands(QObject):
     def why_not_reveal(self) -> str:
         """Why there is no run to be shown in its folder; empty if there is one."""
         if self._window.place is Place.RUNS:
-            return "" if self._run_in_hand() else "Select one run."
+            return "" if self._run_in_hand() else tr("Select one run.")
         is_there = self._state.finished is not None and self._state.started is not None
-        return "" if is_there else "Select a run on the Runs page."
+        return "" if is_there else tr("Select a run on the Runs page.")
 
     def why_not_export(self) -> str:
         """The same of a checkpoint to be exported."""
@@ -165,7 +170,7 @@ class Commands(QObject):
             return why_not
         run, finished = self._run_in_hand(), self._state.finished
         adapter_dir = run.adapter_dir if run else finished.adapter_dir if finished else None
-        return "" if adapter_dir is not None else "This run has no checkpoint."
+        return "" if adapter_dir is not None else tr("This run has no checkpoint.")
 
     def _run_in_hand(self) -> "RunSummary | None":
         return self._runs.run_in_hand if self._window.place is Place.RUNS else None
@@ -196,7 +201,8 @@ class Commands(QObject):
 
     @Slot(object)
     def tell_exported(self, exported: "Exported") -> None:
-        text = f"Exported to {exported.folder}. {exported.note}".rstrip()
+        done = tr("Exported to {path}.", path=exported.folder)
+        text = f"{done} {exported.note}".rstrip()
         self._window.notice.tell(
             text, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
             is_lasting=bool(exported.note),
@@ -204,25 +210,29 @@ class Commands(QObject):
 
     @Slot(object, float, object)
     def tell_exporting(self, folder: Path, share: float, cancel: Callable[[], None]) -> None:
-        self._window.notice.tell(f"Exporting into {folder}: {share:.0%}", "Cancel", cancel)
+        done = formatting.percent(share)
+        text = tr("Exporting into {folder}: {share}", folder=folder, share=done)
+        self._window.notice.tell(text, tr("Cancel"), cancel)
 
     @Slot()
     def tell_not_exported(self) -> None:
-        self._window.notice.tell("Export canceled.")
+        self._window.notice.tell(tr("Export canceled."))
 
     @Slot(object)
     def tell_queued(self, _run: object) -> None:
-        after = f" It starts after “{self._state.run_name}”." if self._starts_next() else ""
-        self._window.notice.tell(f"Added to the queue.{after}", *self._showing_runs())
+        text = tr("Added to the queue.")
+        if self._starts_next():
+            text += " " + tr("It starts after “{name}”.", name=self._state.run_name)
+        self._window.notice.tell(text, *self._showing_runs())
 
     @Slot()
     def tell_queue_updated(self) -> None:
-        self._window.notice.tell("Updated in the queue.", *self._showing_runs())
+        self._window.notice.tell(tr("Updated in the queue."), *self._showing_runs())
 
     @Slot()
     def tell_sample_left(self) -> None:
         self._window.notice.tell(
-            "Restored the settings you had before the sample data.", is_lasting=True
+            tr("Restored the settings you had before the sample data."), is_lasting=True
         )
 
     def _starts_next(self) -> bool:
@@ -233,16 +243,16 @@ class Commands(QObject):
         """What a notice offers that is about the runs, unless they are shown."""
         if self._window.place is Place.RUNS:
             return "", None
-        return "Show Runs", lambda: self._window.show_place(Place.RUNS)
+        return tr("Show Runs"), lambda: self._window.show_place(Place.RUNS)
 
     @Slot(str)
     def tell_changed(self, name: str) -> None:
-        self._window.notice.tell(f"Reloaded {name}: it changed on disk.")
+        self._window.notice.tell(tr("Reloaded {name}: it changed on disk.", name=name))
 
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
-            "The queue resumed where it left off.", *self._showing_runs(), is_lasting=True
+            tr("The queue resumed where it left off."), *self._showing_runs(), is_lasting=True
         )
 
     @Slot(object)
@@ -259,11 +269,13 @@ class Commands(QObject):
     def show_licenses(self) -> None:
         path = bundled(LICENSES_FILE)
         if path is not None and not file_manager.open_text(path):
-            self._window.notice.tell(f"No program opens text files here. The texts are in {path}.")
+            text = tr("No program opens text files here. The texts are in {path}.", path=path)
+            self._window.notice.tell(text)
 
     @Slot()
     def show_about(self) -> None:
-        box = dialog(self._window, "Nestling", f"{ABOUT}\n\nVersion {version_line()}.")
+        version = tr("Version {version}.", version=version_line())
+        box = dialog(self._window, "Nestling", f"{ABOUT}\n\n{version}")
         box.setIconPixmap(self._window.windowIcon().pixmap(64, 64))
         box.finished.connect(box.deleteLater)
         box.open()

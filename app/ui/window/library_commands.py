@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
@@ -187,7 +188,8 @@ class LibraryCommands(QObject):
     def _take_look(self, run_dir: Path, is_there: bool) -> None:
         if not is_there and self._page.opened_run_dir == run_dir:
             self._page.show_list()
-            self._window.notice.tell_problem(f"The run's folder is no longer at {run_dir}.")
+            problem = tr("The run's folder is no longer at {path}.", path=run_dir)
+            self._window.notice.tell_problem(problem)
 
     def _as_known(self, run: ReadRun) -> ReadRun:
         """The run in progress, with what is known of it better here than on the disk."""
@@ -213,20 +215,23 @@ class LibraryCommands(QObject):
         new = [run for run in found if run.run_dir.name not in notified]
         self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
-            sentence = (
-                f"{len(new)} runs were interrupted. You can resume them from their last "
-                "checkpoints."
+            sentence = tr(
+                "{n:,} runs were interrupted. You can resume them from their last checkpoints.",
+                n=len(new),
             )
             show = lambda: self._window.show_place(Place.RUNS)  # noqa: E731
-            self._window.notice.tell(sentence, "Show Runs", show, is_lasting=True)
+            self._window.notice.tell(sentence, tr("Show Runs"), show, is_lasting=True)
         elif new:
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
         can_go_on = run.can_resume and not self._state.phase.is_active
-        sentence = f"“{single_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
+        cut_off = tr("“{name}” was interrupted.", name=single_line(run.name))
+        sentence = f"{cut_off} {interruption(run)}".rstrip()
         resume = (lambda: self._resuming.resume(run)) if can_go_on else None
-        self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
+        self._window.notice.tell(
+            sentence, tr("Resume") if can_go_on else "", resume, is_lasting=True
+        )
 
     # -- what is done with a run -------------------------------------------------------------
     @Slot(object, str, str)

@@ -6,6 +6,7 @@ Asks the places; knows no menu.
 from PySide6.QtCore import QObject
 
 from app.core.files.paths import logs_dir
+from app.core.text.translation import tr
 from app.ui.data.data_services import DataServices
 from app.ui.guide.guide import Guide
 from app.ui.runs.runs_page import RunsPage
@@ -74,9 +75,9 @@ class MenuCommands(QObject):
         self._state.replace_config(restored_defaults(before, self._settings))
         if self._state.config != before:
             undo = self._undo.push(
-                "Restore Default Settings", lambda: self._state.replace_config(before)
+                tr("Restore Default Settings"), lambda: self._state.replace_config(before)
             )
-            self._window.notice.tell("Restored the default settings.", "Undo", undo)
+            self._window.notice.tell(tr("Restored the default settings."), tr("Undo"), undo)
 
     def _turn(self, by: int) -> None:
         """Back and forward: among the rows of the data, else to all runs."""

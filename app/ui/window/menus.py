@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from app.core.system.bundle import LICENSES_FILE, bundled
+from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import RunActions
 from app.ui.state.places import Place
@@ -15,12 +16,12 @@ from app.ui.window.edit_commands import EditCommands
 Handler = Callable[[], None]
 _KEYS = QKeySequence.StandardKey
 _EDITS = (
-    ("&Undo", "undo", _KEYS.Undo),
-    ("&Redo", "redo", _KEYS.Redo),
-    ("Cu&t", "cut", _KEYS.Cut),
-    ("&Copy", "copy", _KEYS.Copy),
-    ("&Paste", "paste", _KEYS.Paste),
-    ("Select &All", "selectAll", _KEYS.SelectAll),
+    (tr("&Undo"), "undo", _KEYS.Undo),
+    (tr("&Redo"), "redo", _KEYS.Redo),
+    (tr("Cu&t"), "cut", _KEYS.Cut),
+    (tr("&Copy"), "copy", _KEYS.Copy),
+    (tr("&Paste"), "paste", _KEYS.Paste),
+    (tr("Select &All"), "selectAll", _KEYS.SelectAll),
 )
 
 
@@ -44,23 +45,23 @@ class Menus:
         self._help()
 
     def _file(self) -> None:
-        menu = self.file = self._menu("&File")
+        menu = self.file = self._menu(tr("&File"))
         menu.aboutToHide.connect(lambda: self.allow_taking("", ""))  # a shortcut asks by itself
-        self._item(menu, "&New Run", "new_run", _KEYS.New)
-        self._item(menu, "&Open…", "open", _KEYS.Open)
-        self._item(menu, "Open &Model…", "open_model", "Ctrl+Shift+O")
-        self.recent = menu.addMenu("Open &Recent")
-        self._item(menu, "Mix &In Dataset…", "add")
-        self._item(menu, "Use the &Sample Data", "sample")
+        self._item(menu, tr("&New Run"), "new_run", _KEYS.New)
+        self._item(menu, tr("&Open…"), "open", _KEYS.Open)
+        self._item(menu, tr("Open &Model…"), "open_model", "Ctrl+Shift+O")
+        self.recent = menu.addMenu(tr("Open &Recent"))
+        self._item(menu, tr("Mix &In Dataset…"), "add")
+        self._item(menu, tr("Use the &Sample Data"), "sample")
         menu.addSeparator()
-        self._item(menu, "Save Se&ttings…", "save_settings", "Ctrl+Shift+S")
-        self.export = self._item(menu, "&Export Checkpoint…", "export", "Ctrl+E")
-        self.reveal = self._item(menu, "Re&veal Run", "reveal", "Ctrl+Shift+R")
+        self._item(menu, tr("Save Se&ttings…"), "save_settings", "Ctrl+Shift+S")
+        self.export = self._item(menu, tr("&Export Checkpoint…"), "export", "Ctrl+E")
+        self.reveal = self._item(menu, tr("Re&veal Run"), "reveal", "Ctrl+Shift+R")
         menu.addSeparator()
-        self._item(menu, "&Close Window", "close", _KEYS.Close)
+        self._item(menu, tr("&Close Window"), "close", _KEYS.Close)
         quit_role, settings_role = QAction.MenuRole.QuitRole, QAction.MenuRole.PreferencesRole
-        self._item(menu, "Settin&gs…", "settings", "Ctrl+,", settings_role)
-        self._item(menu, "&Quit Nestling", "quit", _KEYS.Quit, quit_role)
+        self._item(menu, tr("Settin&gs…"), "settings", "Ctrl+,", settings_role)
+        self._item(menu, tr("&Quit Nestling"), "quit", _KEYS.Quit, quit_role)
 
     def show_recent(self, recent: Sequence[tuple[str, Path]], open_path: Callable[[Path], None],
                     clear: Handler) -> None:  # fmt: skip
@@ -71,7 +72,7 @@ class Menus:
             set_tip(made, str(path))
             made.triggered.connect(lambda _=False, path=path: open_path(path))
         self.recent.addSeparator()
-        self.recent.addAction("Clear Menu", clear).setEnabled(bool(recent))
+        self.recent.addAction(tr("Clear Menu"), clear).setEnabled(bool(recent))
 
     def allow_taking(self, why_not_reveal: str, why_not_export: str) -> None:
         """What takes a run somewhere can't be chosen while there is a reason not to."""
@@ -80,7 +81,7 @@ class Menus:
             set_tip(action, why_not)
 
     def _edit(self) -> None:
-        menu = self.edit = self._menu("&Edit")
+        menu = self.edit = self._menu(tr("&Edit"))
         self.edits: dict[str, QAction] = {}
         for text, verb, key in _EDITS:
             made = QAction(text, self._window)
@@ -89,7 +90,7 @@ class Menus:
             menu.addAction(made)
             self.edits[verb] = made
         menu.addSeparator()
-        self._item(menu, "&Find", "find", _KEYS.Find)
+        self._item(menu, tr("&Find"), "find", _KEYS.Find)
         menu.aboutToShow.connect(self.allow_edits)
         menu.aboutToHide.connect(self._allow_all_edits)
 
@@ -98,7 +99,7 @@ class Menus:
         for verb, action in self.edits.items():
             action.setEnabled(self._edit_commands.can(verb))
         name = self._edit_commands.undo_name()
-        self.edits["undo"].setText(f"&Undo {name}".rstrip())
+        self.edits["undo"].setText(tr("&Undo {name}", name=name) if name else tr("&Undo"))
 
     def _allow_all_edits(self) -> None:
         """A shortcut that is off would not be seen here, and would beep elsewhere."""
@@ -106,49 +107,49 @@ class Menus:
             action.setEnabled(True)
 
     def _run(self, actions: RunActions) -> None:
-        menu = self._menu("&Run")
+        menu = self._menu(tr("&Run"))
         for action in (actions.start, actions.queue, actions.pause, actions.save, actions.stop):
             menu.addAction(action)
         menu.addSeparator()
-        self._item(menu, "Start &Queue", "start_queue")
-        self._item(menu, "Pause Q&ueue", "pause_queue")
+        self._item(menu, tr("Start &Queue"), "start_queue")
+        self._item(menu, tr("Pause Q&ueue"), "pause_queue")
         menu.addSeparator()
-        self._item(menu, "Restore &Default Settings", "restore_defaults")
+        self._item(menu, tr("Restore &Default Settings"), "restore_defaults")
 
     def _view(self) -> None:
-        menu = self._menu("&View")
+        menu = self._menu(tr("&View"))
         self.places = {
             place: self._item(menu, place.title, place.name, place.shortcut) for place in Place
         }
         for action in self.places.values():
             action.setCheckable(True)
         menu.addSeparator()
-        self._item(menu, "&Back", "back", _KEYS.Back)
-        self._item(menu, "For&ward", "forward", _KEYS.Forward)
+        self._item(menu, tr("&Back"), "back", _KEYS.Back)
+        self._item(menu, tr("For&ward"), "forward", _KEYS.Forward)
         menu.addSeparator()
-        self._item(menu, "Enter &Full Screen", "full_screen", _KEYS.FullScreen)
+        self._item(menu, tr("Enter &Full Screen"), "full_screen", _KEYS.FullScreen)
 
     def mark_place(self, shown: Place) -> None:
         for place, action in self.places.items():
             action.setChecked(place is shown)
 
     def _window_menu(self) -> None:
-        menu = self._menu("&Window")
-        self._item(menu, "&Minimize", "minimize", "Ctrl+M")
-        self._item(menu, "&Zoom", "zoom")
+        menu = self._menu(tr("&Window"))
+        self._item(menu, tr("&Minimize"), "minimize", "Ctrl+M")
+        self._item(menu, tr("&Zoom"), "zoom")
         menu.addSeparator()
         self._item(menu, "&Nestling", "show_window", "Ctrl+0")
 
     def _help(self) -> None:
-        menu = self._menu("&Help")
-        self._item(menu, "Nestling &Guide", "guide", _KEYS.HelpContents)
+        menu = self._menu(tr("&Help"))
+        self._item(menu, tr("Nestling &Guide"), "guide", _KEYS.HelpContents)
         menu.addSeparator()
         if bundled(LICENSES_FILE) is not None:  # an install has them beside its packages
-            self._item(menu, "Acknowledgements", "licenses")
-        self._item(menu, "Show &Log Folder", "logs")
-        self._item(menu, "&Report a Problem…", "report")
+            self._item(menu, tr("Acknowledgements"), "licenses")
+        self._item(menu, tr("Show &Log Folder"), "logs")
+        self._item(menu, tr("&Report a Problem…"), "report")
         menu.addSeparator()
-        self._item(menu, "About Nestling", "about", role=QAction.MenuRole.AboutRole)
+        self._item(menu, tr("About Nestling"), "about", role=QAction.MenuRole.AboutRole)
 
     def _menu(self, title: str) -> QMenu:
         menu = self._bar.addMenu(title)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Slot
 
+from app.core.text.translation import tr
 from app.library.reading.opened_path import OpenedAdapter, OpenedRun, opened_run
 from app.ui.state.places import Place
 from app.ui.window.commands import Commands
@@ -42,8 +43,11 @@ class Opening(QObject):
     def _show(self, found: OpenedRun | OpenedAdapter) -> None:
         if isinstance(found, OpenedAdapter):
             self._window.notice.tell_problem(
-                f"{found.folder} is an adapter outside any run, which Nestling can't try. Open a "
-                "checkpoint in a run's folder, or load the adapter with mlx-lm."
+                tr(
+                    "{folder} is an adapter outside any run, which Nestling can't try. Open a "
+                    "checkpoint in a run's folder, or load the adapter with mlx-lm.",
+                    folder=found.folder,
+                )
             )
         elif found.checkpoint is not None:
             self._trying.open_checkpoint(found.run_dir, found.checkpoint)

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Slot
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.core.wording.names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
@@ -65,8 +66,9 @@ class PlanCommands(QObject):
         model = Path(summary.model) if summary.model else self._state.config.model
         self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
         self._window.show_place(Place.NEW_RUN)
-        self._window.notice.tell(f"The next run continues from “{single_line(summary.name)}”. "
-                                 "Choose its data.")  # fmt: skip
+        name = single_line(summary.name)
+        text = tr("The next run continues from “{name}”. Choose its data.", name=name)
+        self._window.notice.tell(text)
 
     @Slot(object)
     def edit_waiting(self, waiting: WaitingRun) -> None:
@@ -78,9 +80,10 @@ class PlanCommands(QObject):
 
     @Slot(object, int)
     def _tell_removed(self, run: QueuedRun, place: int) -> None:
-        undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
-        name = run.config.name or dataset_title(run.config.data)
-        self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
+        undo = self._undo.push(tr("Remove from Queue"), lambda: self._queue.insert(run, place))
+        name = single_line(run.config.name or dataset_title(run.config.data))
+        text = tr("Removed “{name}” from the queue.", name=name)
+        self._window.notice.tell(text, tr("Undo"), undo)
 
     def _use_settings(self, config: TrainingConfig) -> None:
         """They become the plan of the next run."""

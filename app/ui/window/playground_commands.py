@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import Failure
+from app.core.text.translation import tr
 from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.state.places import Place
 from app.ui.window.main_window import MainWindow
@@ -103,12 +104,15 @@ class PlaygroundCommands(QObject):
         if run.is_model_there or self._page.chooser.knows_model(choices.run_dir):
             self._page.show_problem("")
         else:
-            sentence = f"The base model of “{choices.name}” is no longer at {choices.model}."
+            sentence = tr(
+                "The base model of “{name}” is no longer at {path}.",
+                name=choices.name, path=choices.model,
+            )  # fmt: skip
             self._page.show_problem(sentence, is_model_missing=True)
 
     @Slot()
     def choose_model(self) -> None:
-        dialog = QFileDialog(self._window, "Choose the folder of the run's base model")
+        dialog = QFileDialog(self._window, tr("Choose the folder of the run's base model"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda chosen: self.use_model(Path(chosen)))

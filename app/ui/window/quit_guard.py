@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
@@ -61,7 +62,8 @@ class QuitGuard(QObject):
         if self._state.phase is Phase.STOPPING:
             self.is_decided = True
         elif not self.is_decided:
-            self._why_open = f"{self._standing()} To stop it, choose File > Quit Nestling."
+            how = tr("To stop it, choose File > Quit Nestling.")
+            self._why_open = f"{self._standing()} {how}"
             self._window.notice.tell(self._why_open, is_lasting=True)
             self._window.showMinimized()
         return False
@@ -105,10 +107,10 @@ class QuitGuard(QObject):
         is_paused = self._state.phase is Phase.PAUSED
         box = dialog(self._window, self._standing(), self._consequence())
         box.setIcon(QMessageBox.Icon.Question)
-        stop = box.addButton("Stop and Quit", _ROLES.AcceptRole)
-        keep = box.addButton("Cancel" if is_paused else "Keep Training", _ROLES.RejectRole)
+        stop = box.addButton(tr("Stop and Quit"), _ROLES.AcceptRole)
+        keep = box.addButton(tr("Cancel") if is_paused else tr("Keep Training"), _ROLES.RejectRole)
         if self._has_dock and not is_paused:
-            hide = box.addButton("Hide Window and Keep Training", _ROLES.ActionRole)
+            hide = box.addButton(tr("Hide Window and Keep Training"), _ROLES.ActionRole)
             hide.clicked.connect(self._window.close)
         box.setDefaultButton(stop if self._is_anything_kept() else keep)
         box.setEscapeButton(keep)
@@ -118,8 +120,10 @@ class QuitGuard(QObject):
         box.open()
 
     def _standing(self) -> str:
-        how = "paused" if self._state.phase is Phase.PAUSED else "still training"
-        return f"“{single_line(self._state.run_name, _MOST_OF_A_NAME)}” is {how}."
+        name = single_line(self._state.run_name, _MOST_OF_A_NAME)
+        if self._state.phase is Phase.PAUSED:
+            return tr("“{name}” is paused.", name=name)
+        return tr("“{name}” is still training.", name=name)
 
     def _is_anything_kept(self) -> bool:
         state = self._state
@@ -127,8 +131,8 @@ class QuitGuard(QObject):
 
     def _consequence(self) -> str:
         if not self._is_anything_kept():
-            return "It hasn't finished its first step. If you quit now, nothing of it is kept."
-        return "If you quit now, a checkpoint is saved. You can resume the run later."
+            return tr("It hasn't finished its first step. If you quit now, nothing of it is kept.")
+        return tr("If you quit now, a checkpoint is saved. You can resume the run later.")
 
     def _take_answer(self, is_agreed: bool) -> None:
         if self.question is not None:

@@ -1,7 +1,7 @@
 """The app's own settings, as ⌘, opens them: appearance, new runs, notifications."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLayout, QVBoxLayout, QWidget
 
 from app.core.text.translation import LANGUAGES, tr
 from app.ui.away.away import Away
@@ -13,7 +13,7 @@ from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, label
 
 _LOOKS = {Look.SYSTEM: tr("Same as system"), Look.LIGHT: tr("Light"), Look.DARK: tr("Dark")}
-_WIDTH_PX = 420
+_CONTROL_PX = 260
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -28,7 +28,6 @@ class SettingsWindow(QDialog):
     ) -> None:
         super().__init__(window)
         self.setWindowTitle(tr("Settings"))
-        self.setMinimumWidth(_WIDTH_PX)
         self.look = CalmComboBox(
             {look.value: text for look, text in _LOOKS.items()}, tr("Appearance")
         )
@@ -50,7 +49,7 @@ class SettingsWindow(QDialog):
         grid = QGridLayout()
         grid.setHorizontalSpacing(2 * GRID_PX)
         grid.setVerticalSpacing(GRID_PX // 2)
-        grid.setColumnStretch(1, 1)
+        grid.setColumnMinimumWidth(1, _CONTROL_PX)
         self._grid = grid
         self._add(tr("Appearance:"), self.look)
         self._add(tr("Language:"), self.language, tr("Changes when Nestling opens again."))
@@ -59,6 +58,7 @@ class SettingsWindow(QDialog):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
         whole.addLayout(grid)
+        whole.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
 
     def _add(self, caption: str, control: QWidget, note: str = "") -> None:
         """A setting under those that are there, with a sentence on what it does."""
