@@ -50,7 +50,7 @@ class FlatAdapter:
 
     @contextmanager
     def applied(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
-        """Inside, the model's layers use parameters made of the tiers' `vectors`; yields them by path.
+        """Inside, the model's layers use parameters made of `vectors`; yields them by path.
 
         Without prepared views, the layers use the model's own parameters. Afterwards the model has
         its own parameters again, and no tracers.
