@@ -117,6 +117,7 @@ class Legend(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setWordWrap(True)
         self.setAccessibleName(tr("Tinted: trained. Struck through: cut. Small: special tokens."))
 
     def set_theme(self, theme: Theme) -> None:
@@ -128,9 +129,10 @@ class Legend(QLabel):
             (f"color:{theme.secondary_text}; text-decoration:line-through", tr("cut at the limit")),
         )  # fmt: skip
         spans = (
-            f'<span style="{style}">&nbsp;{escape(text)}&nbsp;</span>' for style, text in marks
+            f'<span style="{style}">&nbsp;{escape(text).replace(" ", "&nbsp;")}&nbsp;</span>'
+            for style, text in marks
         )
-        self.setText("&nbsp;&nbsp;".join(spans))
+        self.setText("&nbsp; ".join(spans))
 
 
 def heading(row: "PreviewRow") -> str:

@@ -34,7 +34,7 @@ class PlanRows(QWidget):
         inside.addLayout(row(self.title, None, self.inspect))
         inside.addWidget(self.problem)
         inside.addWidget(self.text, 1)
-        inside.addLayout(row(self.legend, None))
+        inside.addWidget(self.legend)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionFrame, QStylePain
 from app.ui.widgets.inputs import TextField
 
 MOST_NAME = 200
-NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
+NAME_ROOM_PX, LEAST_NAME_PX = 24, 64
 
 
 class NameField(TextField):
