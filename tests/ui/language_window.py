@@ -5,7 +5,6 @@ import os
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING
 
 from app.core.files.paths import HOME_VARIABLE, resources_dir
@@ -32,6 +31,8 @@ class Found:
 def main(language: str, home: Path) -> None:
     os.environ[HOME_VARIABLE] = str(home)
     use_language(language, resources_dir() / "languages")
+    from PySide6.QtCore import QEventLoop
+
     from app.application import Nestling
     from app.core.config.presets import demo_config
     from app.ui.state.places import Place
@@ -46,8 +47,7 @@ def main(language: str, home: Path) -> None:
     nestling.window.show()
     found, texts = Found(), _texts_of_the_code(language)
     while nestling.state.memory is None or not nestling.data_work.statistics.all:
-        application.processEvents()
-        sleep(0.01)
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
     for place in Place:
         nestling.window.show_place(place)
         application.processEvents()
