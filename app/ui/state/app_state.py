@@ -192,7 +192,7 @@ class AppState(QObject):
         """The estimate, or that there can be none; empty while it is asked for."""
         if self.memory is not None:
             return memory_sentence(self.memory)
-        return NO_ESTIMATE if self.is_memory_unknown else ""
+        return tr(NO_ESTIMATE) if self.is_memory_unknown else ""
 
     # -- the run -----------------------------------------------------------------------------
     def begin_run(

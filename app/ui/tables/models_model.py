@@ -121,7 +121,7 @@ class ModelsModel(TableModel["ModelDescription"]):
                 sorted_by=lambda model: model.context_tokens or 0,
             ),
             Column(tr("License"), lambda model: model.license or UNKNOWN),
-            Column(tr("Source"), lambda model: model.source),
+            Column(tr("Source"), lambda model: tr(model.source)),
             Column(
                 tr("Trains here"), self.state, tone=self.tone,
                 sorted_by=self._rank,
