@@ -53,8 +53,9 @@ class CheckpointsView(QWidget):
         self.note.setWordWrap(True)
         whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
         whole.setStretch(2, 1)
+        whole.addWidget(self.why_not)  # always there: the table above keeps its height
         whole.addLayout(
-            row(self.attempt, self.export, self.resume, self.why_not, self.thin_out, self.delete)
+            row(self.attempt, self.export, self.resume, None, self.thin_out, self.delete)
         )
         self.setLayout(whole)
         self.table.selectionModel().selectionChanged.connect(self._show_selection)
