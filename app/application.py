@@ -11,12 +11,12 @@ from app.core.errors import InputError
 from app.core.files.paths import home_dir, runs_dir
 from app.core.text.translation import tr
 from app.library.queue_store import QUEUE_FILE
-from app.ui.away.away import Away
-from app.ui.away.dock import Dock
-from app.ui.away.notifications import Notifications
-from app.ui.away.sleep_guard import SleepGuard
 from app.ui.data.data_page import DataPage
-from app.ui.data.data_services import DataServices
+from app.ui.data.dataset_services import DataServices
+from app.ui.desktop.dock import Dock
+from app.ui.desktop.notifications import Notifications
+from app.ui.desktop.run_presence import Away
+from app.ui.desktop.sleep_guard import SleepGuard
 from app.ui.guide.guide import Guide
 from app.ui.look import icons
 from app.ui.models.model_menu import ModelMenu
@@ -26,29 +26,29 @@ from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.new_run.tier_preview import TierPreview
 from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.playground_page import PlaygroundPage
-from app.ui.plots.lazy_loading import import_plotting
+from app.ui.plots.background_import import import_plotting
 from app.ui.run.adapter_export import AdapterExport
 from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
-from app.ui.state.checkpoint_retention import RetentionDefault, default_config
 from app.ui.state.live_run import LiveRunWatch
 from app.ui.state.live_series import LiveSeries
-from app.ui.state.places import Place
+from app.ui.state.new_run_defaults import RetentionDefault, default_config
 from app.ui.state.plan_memory import PlanMemory, remembered_plan
-from app.ui.state.recent import Recent
+from app.ui.state.recent_items import Recent
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
+from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
 from app.ui.system.error_dialog import ErrorDialog
 from app.ui.system.garbage_collector import GarbageCollector
 from app.ui.system.idle_tasks import IdleTasks
 from app.ui.system.language import SETTINGS_FILE, translate_qt
-from app.ui.system.preferences import Preferences
 from app.ui.system.qt_application import make_application
 from app.ui.system.single_instance import SingleInstance
+from app.ui.system.stored_preferences import Preferences
 from app.ui.system.theme_controller import ThemeController
 from app.ui.system.unix_signals import UnixSignals
 from app.ui.window.commands import Commands
@@ -57,7 +57,7 @@ from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow
 from app.ui.window.menu_commands import MenuCommands
 from app.ui.window.menus import Menus
-from app.ui.window.opening import Opening
+from app.ui.window.open_paths import Opening
 from app.ui.window.plan_commands import PlanCommands
 from app.ui.window.playground_commands import PlaygroundCommands
 from app.ui.window.quit_guard import QuitGuard

@@ -112,7 +112,7 @@ def test_a_test_waits_for_facts_and_never_for_time(module: Path) -> None:
 
 def test_only_the_terminal_s_own_modules_write_to_it() -> None:
     """There what comes from elsewhere is made harmless, and rich reads no markup."""
-    own = {ROOT / "app" / "cli" / name for name in ("terminal.py", "bars.py")}
+    own = {ROOT / "app" / "cli" / name for name in ("terminal.py", "rich_output.py")}
     offenders = [
         f"{module.relative_to(ROOT)}: {ast.unparse(node)}"
         for module in sorted(set(MODULES) - own)
@@ -150,9 +150,9 @@ def test_labels_tooltips_and_dialogs_are_made_where_text_stays_plain() -> None:
 def test_json_and_toml_are_parsed_in_one_place() -> None:
     """There depth and length are bounded, and each fault is a ValueError with plain words."""
     offenders = [
-        f"{module.relative_to(ROOT)}:{node.lineno}: use app.core.files.parsing"
+        f"{module.relative_to(ROOT)}:{node.lineno}: use app.core.files.strict_parsing"
         for module in MODULES
-        if module.relative_to(ROOT) != Path("app/core/files/parsing.py")
+        if module.relative_to(ROOT) != Path("app/core/files/strict_parsing.py")
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("json.loads", "json.load", "tomllib.loads", "tomllib.load")

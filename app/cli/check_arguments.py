@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.cli.setting_flags import add_setting
 from app.core.config.training_config import TrainingConfig
-from app.data.examples import KEPT_ISSUES
+from app.data.row_values import KEPT_ISSUES
 
 SHOWN_PROBLEMS = 20
 """Unless all are asked for."""

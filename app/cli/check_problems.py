@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.data.examples import KEPT_ISSUES, RowIssue
 from app.data.files.dataset_files import distinct_names
+from app.data.row_values import KEPT_ISSUES, RowIssue
 
 
 @dataclass(frozen=True)

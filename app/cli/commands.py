@@ -164,7 +164,7 @@ def _follow(
 
     `has_progress` for a run with steps that are kept already.
     """
-    from app.cli.progress import JsonLines, TerminalProgress
+    from app.cli.run_output import JsonLines, TerminalProgress
     from app.engine.runtime.distributed import is_first_machine
     from app.engine.runtime.mlx_runtime import close_thread
 

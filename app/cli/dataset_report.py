@@ -9,11 +9,11 @@ from app.cli.check_arguments import SHOWN_PROBLEMS
 from app.cli.check_problems import ProblemGroup, problem_lines
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.examples import IssueKind, RowIssue
 from app.data.files.dataset_files import DatasetFiles, dataset_name
 from app.data.files.dataset_folders import listed
 from app.data.inspection.inspection import DatasetFacts, FileFacts, IssueList
 from app.data.inspection.mixture_inspection import MixtureFacts
+from app.data.row_values import IssueKind, RowIssue
 from app.data.rows.bad_rows import extension_hint
 from app.data.rows.row_notes import KINDS, MODEL_NOTES
 

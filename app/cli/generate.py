@@ -29,8 +29,8 @@ from app.core.generation_events import (
 )
 from app.core.progress import drain, mapped
 from app.core.text.sanitize import visible_line
+from app.core.wording.display_names import model_name
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
-from app.core.wording.names import model_name
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel

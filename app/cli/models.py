@@ -70,8 +70,14 @@ def model_to_json(model: "ModelDescription", available_bytes: int) -> dict[str, 
 
 
 def _print_table(models: "list[ModelDescription]", available: int) -> None:
-    from app.cli.bars import print_table
-    from app.models.wording import UNKNOWN, context_text, parameters_text, problem_text, state_text
+    from app.cli.rich_output import print_table
+    from app.models.model_figures import (
+        UNKNOWN,
+        context_text,
+        parameters_text,
+        problem_text,
+        state_text,
+    )
 
     print_table(
         _COLUMNS,
@@ -91,9 +97,9 @@ def _print_table(models: "list[ModelDescription]", available: int) -> None:
 
 
 def _print_recommended(*, as_json: bool) -> None:
-    from app.cli.bars import print_table
+    from app.cli.rich_output import print_table
+    from app.models.model_figures import VERDICTS, parameters_text
     from app.models.recommended import install_command, recommended
-    from app.models.wording import VERDICTS, parameters_text
 
     rated = recommended(training_bytes())
     if as_json:

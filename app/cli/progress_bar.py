@@ -21,7 +21,7 @@ def run_with_bar(work: Generator[float, None, T], label: str) -> T:
     with closing(work):
         if not sys.stderr.isatty():
             return drain(mapped(work, _lines(label)))
-        from app.cli.bars import Bar
+        from app.cli.rich_output import Bar
 
         bar = Bar(sys.stderr, counts=False, total=1.0)
         try:

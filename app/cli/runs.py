@@ -50,7 +50,7 @@ def print_runs(*, as_json: bool) -> int:
     elif not runs:
         line(f"No runs yet in {runs_dir()}.")
     else:
-        from app.cli.bars import print_table
+        from app.cli.rich_output import print_table
 
         print_table(_COLUMNS, map(_cells, runs))
         for run in runs:

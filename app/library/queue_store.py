@@ -14,7 +14,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.disks import ensure_own_folder
 from app.core.files.json_files import write_json_atomic
-from app.core.files.parsing import parse_json
+from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 
 QUEUE_FILE = "queue.json"

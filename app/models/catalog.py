@@ -8,8 +8,8 @@ from time import monotonic
 
 from app.core.text.sanitize import error_text
 from app.models.description import ModelDescription, describe, unread
+from app.models.description_cache import ModelIndex, read_index
 from app.models.folder_files import read_folder_files
-from app.models.index import ModelIndex, read_index
 from app.models.model_locations import ModelLocation, find_models
 from app.models.ollama import ollama_folder, ollama_models
 from app.models.remembered_models import read_remembered_models, remember_folder, remember_use

@@ -12,8 +12,8 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.files.json_files import read_json_object
-from app.core.files.parsing import parse_json
 from app.core.files.paths import is_utf8
+from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.model_limits import ModelLimits
 from app.core.text.sanitize import error_text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.core.files.untrusted_files import read_head
 from app.core.text.translation import mark
-from app.core.wording.names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
+from app.core.wording.display_names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
 from app.models.lm_studio import lm_studio_folders
 from app.models.remembered_models import RememberedModels
 

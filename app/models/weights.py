@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.core.files.parsing import parse_flat_json
+from app.core.files.strict_parsing import parse_flat_json
 from app.core.files.untrusted_files import open_regular
 
 WEIGHTS = "model*.safetensors"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files.parsing import parse_flat_json
+from app.core.files.strict_parsing import parse_flat_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text, single_line
 from app.models.folder_files import FolderFiles

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.packaging.build_report import Report, StepFailed
 from app.packaging.bundle_contents import ROOT
-from app.packaging.report import Report, StepFailed
 
 DIST, WORK = ROOT / "dist", ROOT / "build"
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _carried_out(arguments: argparse.Namespace) -> int:
-    from app.packaging import steps
+    from app.packaging import build_steps as steps
 
     report = Report()
     try:

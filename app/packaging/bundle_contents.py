@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from app.core.text.translation import LANGUAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 
 NEVER_NEEDED = {
@@ -113,8 +115,9 @@ _DROPPED = (
     r"libarrow_python\.so(\.\d+\.\d+\.\d+)?$",
     r"pyarrow/(include|src|tests|includes)/",
     r"pyarrow/.*\.(pyx|pxi|pxd|h|cc)$",
-    # Qt's own dialogs appear in the system's language on a Mac; the app speaks English.
-    r"PySide6/(Qt/)?(translations|qml)/",
+    # Of Qt's translations the app needs those of its own languages, for standard buttons.
+    rf"PySide6/(Qt/)?translations/(?!qtbase_({'|'.join(LANGUAGES)})\.qm)",
+    r"PySide6/(Qt/)?qml/",
     r"numpy/f2py/",
     r"numpy/.*(tests/|_tests\.|\.pyi$|\.h$|\.a$)",
     r"pyqtgraph/(examples|opengl|jupyter)/",
@@ -198,7 +201,7 @@ def resources() -> Iterator[tuple[str, str]]:
         parts = path.relative_to(folder).parts
         if parts[0] in ONLY_FOR_BUILDING or "make" in parts:
             continue
-        if path.is_file() and path.suffix not in (".pyc", ".icns", ".py"):
+        if path.is_file() and path.suffix not in (".pyc", ".icns", ".py", ".po"):
             yield str(path), str(Path("resources", *parts[:-1]))
 
 

@@ -6,8 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from app.packaging.environment import run
-from app.packaging.report import Report
+from app.packaging.build_environment import run
+from app.packaging.build_report import Report
 
 IDENTITY_VARIABLE = "NESTLING_SIGNING_IDENTITY"
 """Environment variable with the Developer ID that signs the app; ad hoc without it."""

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from app import __version__
+from app.core.text.translation import LANGUAGES, SOURCE
 
 BUNDLE_ID = "io.github.nestling.Nestling"
 """The app's identity for the system's privacy settings and preferences; never changed again."""
@@ -51,7 +52,8 @@ def info_plist() -> dict[str, Any]:
         "CFBundleName": "Nestling",
         "CFBundleDisplayName": "Nestling",
         "CFBundleVersion": build_number(__version__),
-        "CFBundleDevelopmentRegion": "en",
+        "CFBundleDevelopmentRegion": SOURCE,
+        "CFBundleLocalizations": list(LANGUAGES),
         "CFBundleDocumentTypes": [
             _document("Dataset", _DATASETS),
             _document("Settings of a run", ("io.toml",)),

@@ -11,8 +11,8 @@ from pathlib import Path
 from app.cli.terminal import json_line, line
 from app.core.files.paths import HOME_VARIABLE
 from app.self_test import component_checks, runs
-from app.self_test.check import Check, Result, results
-from app.self_test.formats import check_formats
+from app.self_test.check_result import Check, Result, results
+from app.self_test.dataset_format_checks import check_formats
 
 EXIT_FAILED = 1
 

@@ -7,6 +7,7 @@ from app.core.errors import RunError
 from app.core.files.paths import resources_dir, starter_model_dir
 from app.core.system.bundle import bundle_dir
 from app.core.system.version import package_version, version_line
+from app.core.text.translation import DOMAIN, LANGUAGES, SOURCE
 
 PACKAGES = ("mlx-lm", "transformers", "numpy", "pyarrow", "PySide6-Essentials", "pyqtgraph")
 SHIPPED = tuple(
@@ -34,6 +35,8 @@ SHIPPED = tuple(
             "clocks.md", "datasets.md", "inside.md", "library.md", "playground.md",
             "several-macs.md", "terminal.md", "training.md",
         )),
+        *((f"languages/{code}/LC_MESSAGES", (f"{DOMAIN}.mo",))
+          for code in LANGUAGES if code != SOURCE),
     )
     for name in names
 )  # fmt: skip
@@ -92,7 +95,7 @@ def check_architectures(_: Path) -> str:
 def check_tokenizer(_: Path) -> str:
     """The starter's tokenizer gives a text back, and its template trains the reply alone."""
     from app.data.chat.tokenization import tokenize
-    from app.data.examples import ChatExample, RowIssue, RowLocation
+    from app.data.row_values import ChatExample, RowIssue, RowLocation
     from app.engine.model.loading import load_tokenizer
 
     tokenizer = load_tokenizer(starter_model_dir())

@@ -14,7 +14,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 
 from app.core.errors import Failure
-from app.workers.job import failure_of
+from app.workers.background_job import failure_of
 
 SECONDS_BETWEEN_SHARES = 0.3
 """Work in steps doesn't say sooner or more often how far it is."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, assert_never
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from app.workers.job import (
+from app.workers.background_job import (
     Job,
     JobEnded,
     JobFunction,

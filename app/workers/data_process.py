@@ -18,8 +18,8 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 from app.core.errors import Failure
 from app.core.system import child_processes
 from app.core.system.child_processes import terminal_signals_blocked
+from app.workers.background_job import JobEnded, JobFunction, JobYielded
 from app.workers.data_server import Begin, Cancel, Quit, serve
-from app.workers.job import JobEnded, JobFunction, JobYielded
 
 PATIENCE_SECONDS = 4.0
 """Time for a process that ends to close its current job."""

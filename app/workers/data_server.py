@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from app.workers.job import Job, JobFunction, JobNotice
+from app.workers.background_job import Job, JobFunction, JobNotice
 
 NICENESS = 5
 """Niceness of a process for long work: the window comes first."""

@@ -69,7 +69,7 @@ def child(data: Path, seconds: float) -> dict[str, str]:
 
 def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> dict[str, str]:
     from app.ui.data.data_page import ROWS, STATISTICS
-    from app.ui.state.places import Place
+    from app.ui.state.window_pages import Place
 
     work = nestling.data_work
     nestling.window.resize(1280, 800)
@@ -153,7 +153,7 @@ def _dragging(nestling: Any, application: Any) -> str:
 def _made_up_rows(count: int) -> Any:
     import numpy as np
 
-    from app.data.tokens.rows import TokenRows
+    from app.data.tokens.tokenized_examples import TokenRows
 
     random = np.random.default_rng(0)
     lengths = np.clip(random.lognormal(5.5, 0.9, count), 12, 60_000).astype(np.uint32)

@@ -182,7 +182,7 @@ def many_runs(home: Path) -> None:
 def window(runs: Path) -> None:
     """The page as a user comes to it, and a run opened: until all is painted."""
     from app.application import Nestling
-    from app.ui.state.places import Place
+    from app.ui.state.window_pages import Place
     from app.ui.system.qt_application import make_application
 
     application = make_application(["nestling"])

@@ -14,7 +14,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from app.core.files.paths import HOME_VARIABLE, cache_dir
 from app.models.catalog import list_models
-from app.models.index import INDEX_FILE
+from app.models.description_cache import INDEX_FILE
 from tests.models.made_models import write_model
 from tests.models.user_home import ELSEWHERE
 
@@ -47,7 +47,7 @@ def write_models(home: Path) -> None:
 def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
     from app.application import Nestling
-    from app.ui.state.places import Place
+    from app.ui.state.window_pages import Place
     from app.ui.system.qt_application import make_application
     from app.workers.tasks.models import ListedModels
 

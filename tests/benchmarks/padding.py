@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.data.examples import RowLocation
+from app.data.row_values import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenizedExample, TokenRows
 from app.data.tokens.token_view import TokenView
+from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 from app.engine.batches.batches import BatchLoader
 
 COUNT = 20_000

@@ -32,7 +32,7 @@ def main() -> None:
 def use_the_window(home: Path) -> None:
     from app.application import Nestling
     from app.ui.state.app_state import Phase
-    from app.ui.state.places import Place
+    from app.ui.state.window_pages import Place
     from app.ui.system.qt_application import make_application
     from tests.conftest import write_run
 

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.data.examples import RowLocation
-from app.data.tokens.rows import TokenizedExample
+from app.data.row_values import RowLocation
 from app.data.tokens.token_view import TokenView
+from app.data.tokens.tokenized_examples import TokenizedExample
 from app.engine.adapter.adapter import add_adapter
 
 SMALL, MIDDLE, LARGE = 4_096, 32_768, 100_352

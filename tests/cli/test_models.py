@@ -7,8 +7,8 @@ import pytest
 
 from app.cli.commands import run
 from app.models.memory_rating import TrainingMemory
+from app.models.model_figures import context_text, memory_text, parameters_text
 from app.models.recommended import RECOMMENDED, missing, recommended
-from app.models.wording import context_text, memory_text, parameters_text
 from tests.models.made_models import write_model
 from tests.models.user_home import make_user_home
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.arguments import parse
-from app.cli.progress import TerminalProgress
+from app.cli.run_output import TerminalProgress
 from app.core.config.presets import PRESETS, demo_config
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.files.paths import starter_model_dir
-from app.core.wording.names import hub_repository, model_name, model_place
+from app.core.wording.display_names import hub_repository, model_name, model_place
 
 HUB = Path("/u/.cache/huggingface/hub")
 SNAPSHOT = HUB / "models--mlx-community--Qwen3-4B-4bit" / "snapshots" / "0123abcd"

@@ -7,8 +7,8 @@ import pytest
 from app.core.config.serialization import load_toml
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.errors import InputError
-from app.core.files.parsing import MAX_DEPTH, parse_json, parse_toml
 from app.core.files.paths import HOME_VARIABLE, expanded, home_dir
+from app.core.files.strict_parsing import MAX_DEPTH, parse_json, parse_toml
 
 DIGITS = "9" * 5000
 DEEP = 100_000

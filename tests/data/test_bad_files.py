@@ -3,8 +3,8 @@
 import pytest
 
 from app.core.errors import InputError
-from app.data.examples import CorruptFileError, RowIssue
 from app.data.inspection.inspection import inspect
+from app.data.row_values import CorruptFileError, RowIssue
 from app.data.rows.example_reader import read_examples
 from tests.data.bad_files import BAD_FILES
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.examples import ChatExample, RowLocation, TextExample
 from app.data.inspection.duplicates import SeenRows
 from app.data.inspection.inspection import inspect
+from app.data.row_values import ChatExample, RowLocation, TextExample
 
 
 def seen(path, *texts):

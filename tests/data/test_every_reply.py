@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from app.core.progress import drain
 from app.data.chat.assistant_mask import trainable_turns
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample, Message, RowIssue, RowLocation, content_digest
 from app.data.files.dataset_files import find_files
+from app.data.row_values import ChatExample, Message, RowIssue, RowLocation, content_digest
 from app.data.rows.row_notes import RowNote
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, RowSettings, open_data
 from tests.data.conftest import build_tokenizer

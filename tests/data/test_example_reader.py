@@ -1,7 +1,7 @@
 """One file as examples and problems, in one pass."""
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
+from app.data.row_values import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.rows.example_reader import read_examples
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.data.chat import fast_tokenization
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample, RowLocation, TextExample
+from app.data.row_values import ChatExample, RowLocation, TextExample
 from tests.data.conftest import SPECIAL, TEMPLATES
 
 ALL_TEMPLATES = sorted(path.stem for path in TEMPLATES.glob("*.jinja"))

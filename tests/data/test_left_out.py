@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import RowIssue, RowLocation
 from app.data.files.dataset_files import find_files
+from app.data.row_values import RowIssue, RowLocation
 from app.data.rows.row_notes import RowNote
 from app.data.rows.row_validation import validate_row
 from app.data.tokenizing.token_store import RowSettings
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.token_report import statistics_of, tokenize_files
 from app.data.training_set.training_data import DataSettings, open_data
 from tests.data.conftest import build_tokenizer

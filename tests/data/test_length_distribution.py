@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.examples import RowLocation
-from app.data.tokens.rows import TokenizedExample, TokenRows
+from app.data.row_values import RowLocation
+from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 from app.data.training_set.length_distribution import LengthDistribution
 
 

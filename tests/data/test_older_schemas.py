@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
+from app.data.row_values import RowIssue, RowLocation
 from app.data.rows.example_reader import read_validated_rows
 from app.data.rows.row_validation import validate_row
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.progress import drain
-from app.data.examples import ChatExample, RowIssue
 from app.data.files.dataset_files import find_files
 from app.data.inspection.inspection import inspect
+from app.data.row_values import ChatExample, RowIssue
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.token_report import tokenize_files

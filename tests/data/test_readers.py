@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.examples import RowIssue, RowLocation
 from app.data.readers import read_rows, text
 from app.data.readers.byte_source import GZIP_MAGIC
 from app.data.readers.text import encoding_of
+from app.data.row_values import RowIssue, RowLocation
 
 GOOD = b'{"text": "fox"}'
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample, RowLocation
+from app.data.row_values import ChatExample, RowLocation
 from app.data.rows.row_validation import validate_row
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 from app.engine.model.loading import load_tokenizer
 
 QWEN3, SHAREGPT = "NESTLING_QWEN3", "NESTLING_SHAREGPT"

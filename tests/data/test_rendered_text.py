@@ -8,8 +8,8 @@ from tokenizers.processors import TemplateProcessing
 
 from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample, RowLocation, TextExample
 from app.data.files.dataset_files import find_files
+from app.data.row_values import ChatExample, RowLocation, TextExample
 from app.data.rows.row_notes import RowNote
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.token_report import statistics_of, tokenize_files

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import RowIssue, RowLocation, TextExample
+from app.data.row_values import RowIssue, RowLocation, TextExample
 from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")

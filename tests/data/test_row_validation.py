@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
+from app.data.row_values import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")

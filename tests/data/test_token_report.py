@@ -7,8 +7,8 @@ import pytest
 from app.core.errors import InputError
 from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
-from app.data.examples import CorruptFileError, RowIssue
 from app.data.files.dataset_files import find_files
+from app.data.row_values import CorruptFileError, RowIssue
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing import parallel
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store

@@ -19,8 +19,8 @@ from app.core.column_mapping import ColumnMapping
 from app.core.errors import AppError, InputError, RunError
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
-from app.data.examples import RowIssue
 from app.data.readers import byte_source
+from app.data.row_values import RowIssue
 from app.data.tokenizing import parallel
 from app.data.tokenizing import token_store as store
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from app.data.examples import RowLocation
-from app.data.tokens.rows import TokenizedExample
+from app.data.row_values import RowLocation
 from app.data.tokens.token_view import TokenView, tokens_digest
+from app.data.tokens.tokenized_examples import TokenizedExample
 
 ROWS = [
     TokenizedExample(tuple(range(i, i + 6)), ((2, 6),), RowLocation(i, 0), digest=i)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.core.errors import InputError
 from app.data.chat.tokenization import tokenize
-from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
-from app.data.tokens.rows import TokenizedExample
+from app.data.row_values import ChatExample, RowIssue, RowLocation, TextExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")
 PREFIX_TEMPLATES = (*STABLE_TEMPLATES, "thinking", "always_prompts")

@@ -7,10 +7,10 @@ import pytest
 
 from app.core.errors import InputError
 from app.data.chat.tokenization import tokenize
-from app.data.examples import ChatExample, RowLocation, TextExample
 from app.data.files.dataset_files import DatasetFiles
+from app.data.row_values import ChatExample, RowLocation, TextExample
 from app.data.tokenizing.token_store import RowSettings
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
-from app.data.examples import ChatExample, RowIssue, RowLocation
 from app.data.inspection.duplicates import SeenRows
 from app.data.inspection.row_rendering import RowRenderer, raw_row
+from app.data.row_values import ChatExample, RowIssue, RowLocation
 from app.data.rows.row_validation import validate_row
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
 PATH = Path("train.jsonl")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from app.data.examples import CorruptFileError, RowIssue
 from app.data.inspection.inspection import inspect
 from app.data.readers.json_stream import _READ_CHARACTERS
 from app.data.readers.json_values import LIST_NAMES
 from app.data.readers.text import MAX_ROW
+from app.data.row_values import CorruptFileError, RowIssue
 from app.data.rows.example_reader import read_examples, read_validated_rows
 
 ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}]

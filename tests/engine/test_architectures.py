@@ -20,7 +20,7 @@ from app.engine.model.loading import load_architecture, load_tokenizer
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.checkpoints import load_checkpoint
-from app.engine.training.run_rows import data_settings
+from app.engine.training.dataset_opening import data_settings
 from app.engine.training.trainer import train
 from app.models.model_folder import folder_limits
 from tests.engine import architectures, plain_trainer

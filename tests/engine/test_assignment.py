@@ -12,7 +12,7 @@ from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
-from app.data.examples import RowLocation
+from app.data.row_values import RowLocation
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import BatchLoader
 from app.engine.memory.preflight import preview_tiers
@@ -93,8 +93,8 @@ def test_the_groups_hold_about_as_many_parameters(
 
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
-    from app.data.tokens.rows import TokenizedExample
     from app.data.tokens.token_view import TokenView
+    from app.data.tokens.tokenized_examples import TokenizedExample
     from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 
     model = load_base_model(config.model).model

@@ -26,7 +26,8 @@ from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.model import base_model_digests
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.training import run_facts, setup
+from app.engine.training import manifest_facts as run_facts
+from app.engine.training import setup
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest, write_manifest
@@ -217,7 +218,7 @@ def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) 
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%Y %H:%M') }}" + template.read_text())
     with monkeypatch.context() as patched:
-        patched.setattr("app.engine.training.run_rows.date", LongAgo)
+        patched.setattr("app.engine.training.dataset_opening.date", LongAgo)
         list(train(config, stop_after=2))
     shutil.rmtree(cache_dir() / "tokens")
     assert config.output is not None

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import RunError
-from app.data.examples import RowLocation
+from app.data.row_values import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenizedExample, TokenRows
 from app.data.tokens.token_view import TokenView
+from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 from app.engine.batches.batches import MAX_SHAPES, Batch, BatchLoader, BatchShape
 
 LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)

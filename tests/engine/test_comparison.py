@@ -13,7 +13,7 @@ from app.core.errors import AppError
 from app.core.events import LogMessage, RunFinished
 from app.engine.adapter import efficient_lora
 from app.engine.adapter.adapter import add_adapter
-from app.engine.audit.comparison import Compared, compare_with_own_code
+from app.engine.audit.fast_path_comparison import Compared, compare_with_own_code
 from app.engine.execution import attention, gradient_checkpointing, losses, sequence_packing, swiglu
 from app.engine.execution.model_execution import FastPaths
 from app.engine.model.lm_head import split_model

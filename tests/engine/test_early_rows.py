@@ -21,14 +21,16 @@ from app.core.files.paths import HOME_VARIABLE
 from app.core.system import child_processes
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import stores_dir
-from app.data.training_set import early_data, early_reading
-from app.data.training_set.early_rows import EarlyRows
+from app.data.training_set import first_rows_opening as early_data
+from app.data.training_set import first_rows_reading as early_reading
+from app.data.training_set.first_rows_choice import EarlyRows
 from app.data.training_set.training_data import open_data
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.training import background_tokenization, run_rows
+from app.engine.training import background_tokenization
+from app.engine.training import dataset_opening as run_rows
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.training.run_rows import data_settings
+from app.engine.training.dataset_opening import data_settings
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 from app.models.model_folder import folder_limits

@@ -15,9 +15,9 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.sequence_packing import packed_attention, supports_packing
-from app.engine.model import trial_model
+from app.engine.model import shortened_model as trial_model
 from app.engine.model.lm_head import split_model
-from app.engine.model.trial_model import MOST_WIDE_BYTES
+from app.engine.model.shortened_model import MOST_WIDE_BYTES
 from tests.engine import architectures, plain_trainer
 from tests.engine.packed_models import move_adapter
 from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained

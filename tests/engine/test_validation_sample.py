@@ -10,9 +10,9 @@ import pytest
 from app.core.config.serialization import to_dict
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
-from app.data.examples import RowLocation
-from app.data.tokens.rows import TokenizedExample
+from app.data.row_values import RowLocation
 from app.data.tokens.token_view import TokenView
+from app.data.tokens.tokenized_examples import TokenizedExample
 from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details

@@ -10,7 +10,7 @@ from app.core.files.paths import cache_dir
 from app.models.architectures import RENAMED, knows_architecture
 from app.models.catalog import list_models
 from app.models.description import ModelDescription
-from app.models.index import INDEX_FILE
+from app.models.description_cache import INDEX_FILE
 from app.models.remembered_models import remember_use
 from tests.models.made_models import write_model
 

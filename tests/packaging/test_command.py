@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.packaging import distribution, environment, steps
+from app.packaging import build_environment as environment
+from app.packaging import build_steps as steps
+from app.packaging import distribution
 from app.packaging.__main__ import main
-from app.packaging.environment import check_this_python, requirements, run
-from app.packaging.report import Report, StepFailed, refuse
+from app.packaging.build_environment import check_this_python, requirements, run
+from app.packaging.build_report import Report, StepFailed, refuse
 from tests.patience import PATIENCE_SECONDS
 
 

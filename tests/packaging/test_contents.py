@@ -89,6 +89,7 @@ def test_what_no_page_needs_stays_out(place: str) -> None:
         "PySide6/Qt/lib/QtSvg.framework/Versions/A/QtSvg",
         "PySide6/Qt/lib/libQt6Core.so.6",
         "PySide6/QtOpenGL.abi3.so",
+        "PySide6/Qt/translations/qtbase_de.qm",
         "pyarrow/libarrow_substrait.2600.dylib",
         "pyarrow/libarrow.so.2600",
         "mlx/lib/mlx.metallib",

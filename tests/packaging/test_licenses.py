@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from app.packaging import licenses
-from app.packaging.environment import requirements
+from app.packaging.build_environment import requirements
 
 
 def installed_with(names: list[str]) -> set[str]:

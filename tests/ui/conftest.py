@@ -18,7 +18,7 @@ from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
@@ -49,7 +49,7 @@ def build(
     _known_objects_are_frozen: None,
 ) -> Iterator[Callable[..., Nestling]]:
     """Make the app with a configuration, not yet shown; ended after the test."""
-    monkeypatch.setattr("app.ui.away.notifications.TOOLS", {})  # the desktop is the developer's
+    monkeypatch.setattr("app.ui.desktop.notifications.TOOLS", {})  # the desktop is the developer's
     made: list[Nestling] = []
 
     def make(config: TrainingConfig | None = None) -> Nestling:

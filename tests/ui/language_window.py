@@ -35,7 +35,7 @@ def main(language: str, home: Path) -> None:
 
     from app.application import Nestling
     from app.core.config.presets import demo_config
-    from app.ui.state.places import Place
+    from app.ui.state.window_pages import Place
     from app.ui.system.language import translate_qt
     from app.ui.system.qt_application import make_application
 

@@ -33,7 +33,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QWidget
 
 from app.application import Nestling
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
 from app.ui.system.language import translate_qt
 from app.ui.system.qt_application import make_application

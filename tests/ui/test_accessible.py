@@ -24,7 +24,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.plots.style import RAW_ALPHA
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 TEXT, MARK = 4.5, 3.0

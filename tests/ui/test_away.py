@@ -16,16 +16,16 @@ from pytestqt.qtbot import QtBot
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunFinished
-from app.ui.away import notifications
-from app.ui.away.away import Away
-from app.ui.away.dock import SIDE_PX, Dock
-from app.ui.away.notifications import Notifications
-from app.ui.away.sleep_guard import SleepGuard, command
+from app.ui.desktop import notifications
+from app.ui.desktop.dock import SIDE_PX, Dock
+from app.ui.desktop.notifications import Notifications
+from app.ui.desktop.run_presence import Away
+from app.ui.desktop.sleep_guard import SleepGuard, command
 from app.ui.look import icons
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
-from app.ui.system.preferences import Preferences
 from app.ui.system.qt_application import NestlingApplication
+from app.ui.system.stored_preferences import Preferences
 from app.workers.background_thread import BackgroundThread
 from tests.patience import PATIENCE_SECONDS
 
@@ -38,7 +38,7 @@ mv "{arguments}.part" "{arguments}"
 GUARDING = """
 import sys
 from PySide6.QtCore import QCoreApplication
-from app.ui.away.sleep_guard import SleepGuard, command
+from app.ui.desktop.sleep_guard import SleepGuard, command
 application = QCoreApplication([])
 guard = SleepGuard(application, command("linux"))
 guard.turn_on()

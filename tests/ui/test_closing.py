@@ -11,10 +11,10 @@ from pytestqt.qtbot import QtBot
 from app.ui.look.stylesheet import stylesheet
 from app.ui.look.theme import LIGHT
 from app.ui.state.app_state import AppState, Phase
-from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Preferences
+from app.ui.state.window_pages import Place
 from app.ui.system.qt_application import NestlingApplication
+from app.ui.system.stored_preferences import Preferences
 from app.ui.window.main_window import MainWindow
 from app.ui.window.quit_guard import QuitGuard
 from app.workers.background_thread import BackgroundThread

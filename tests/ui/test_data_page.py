@@ -14,7 +14,7 @@ from app.application import Nestling
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
 from app.ui.data.dataset_text import DECIDE_PACE, share
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 
 Drop = Callable[[QWidget, Path], bool]
 

@@ -20,7 +20,7 @@ from app.ui.state.undo import UndoHistory
 from app.ui.tables.runs_model import RunsModel
 from app.ui.tables.table_view import make_table
 from app.ui.tables.waiting_run import waiting_runs
-from app.ui.widgets.layout import label
+from app.ui.widgets.building_blocks import label
 from app.ui.window.edit_commands import EditCommands
 
 

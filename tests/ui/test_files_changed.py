@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.ui.data.data_page import PROBLEMS
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 
 
 @pytest.fixture

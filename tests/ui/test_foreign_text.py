@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.errors import Failure
 from app.core.files.paths import runs_dir
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.system.error_dialog import ErrorDialog
 from tests.conftest import write_chats
 from tests.ui.dropped_files import drop

@@ -15,7 +15,7 @@ from app.self_test.component_checks import SHIPPED
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
 from app.ui.look.theme import DARK
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 from app.ui.system.theme_controller import ThemeController
 from app.workers.background_thread import BackgroundThread
 

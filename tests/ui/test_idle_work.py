@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK
-from app.ui.run.lazy_plots import LazyPlots
+from app.ui.run.run_plots_opening import LazyPlots
 from app.ui.state.run_loading import read_run
 from app.ui.system.idle_tasks import IdleTasks
 from tests.patience import PATIENCE_SECONDS

@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from app.ui.state.latest_request import LatestRequest
 from app.ui.system.throttle import Throttle
-from app.workers.job import JobEnded
+from app.workers.background_job import JobEnded
 
 DIED = "The process died."
 

@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.files.paths import runs_dir
-from app.ui.state.places import Place
 from app.ui.state.run_loading import read_run
+from app.ui.state.window_pages import Place
 
 TIMES, WARM_UP = 1000, 100
 MOST_GROWTH_BYTES = 12 * 2**20

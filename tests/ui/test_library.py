@@ -15,9 +15,9 @@ from app.ui.runs.runs_columns import DRAGGED
 from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import Phase
 from app.ui.state.live_run import LiveRun
-from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Preferences
+from app.ui.state.window_pages import Place
+from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import unused_path

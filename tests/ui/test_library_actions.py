@@ -28,8 +28,8 @@ from app.library.run.recorder import RunRecorder
 from app.library.run.run_lock import RunLock
 from app.ui.plots.run_plots import RunPlots
 from app.ui.state.app_state import Phase
-from app.ui.state.places import Place
 from app.ui.state.run_loading import reading
+from app.ui.state.window_pages import Place
 from app.workers.tasks.trash import delete_runs, restore
 from tests.library.made_up import made_up_step, run_started, write_state
 

@@ -14,7 +14,7 @@ from app.library.column_mapping_store import remember_columns
 from app.library.run.layout import LOG_FILE
 from app.ui.data.data_page import PROBLEMS
 from app.ui.state.app_state import Phase
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from tests.ui.dropped_files import drop
 
 Write = Callable[..., Path]

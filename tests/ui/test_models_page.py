@@ -25,7 +25,7 @@ from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.tables.models_model import NAME_COLUMN, PARAMETERS_COLUMN, STATE_COLUMN, ModelsModel
 from app.ui.widgets.notice_bar import Notice
 from app.workers.background_thread import BackgroundThread

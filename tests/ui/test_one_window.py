@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.files.paths import home_dir, runs_dir
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.system.single_instance import SingleInstance
 from tests.patience import PATIENCE_SECONDS
 

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.files.paths import runs_dir
 from app.library.run.layout import ADAPTER_FILES, NEEDED_FILES
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.system.qt_application import NestlingApplication
 
 

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from app.core.text import translation
-from app.core.wording.names import dataset_title
-from app.data.examples import IssueKind
+from app.core.wording.display_names import dataset_title
+from app.data.row_values import IssueKind
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_ticks, value_ticks
 from app.ui.state.time_left import TimeLeft

@@ -26,8 +26,8 @@ from app.library.queue_store import (
 from app.library.reading.run_store import list_runs
 from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import Phase
-from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
 from tests.ui.test_library import summary
 

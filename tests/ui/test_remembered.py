@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from app.core.files.paths import home_dir
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 from app.workers.background_thread import BackgroundThread
 
 

@@ -14,7 +14,7 @@ from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
 from app.ui.data.data_page import COLUMNS, PROBLEMS
 from app.ui.state.app_state import Phase
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 
 Write = Callable[..., Path]
 

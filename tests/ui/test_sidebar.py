@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.widgets.name_field import NameField
 from app.ui.window.sidebar import Sidebar
 

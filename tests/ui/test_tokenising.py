@@ -16,7 +16,7 @@ from app.core.files.paths import starter_model_dir
 from app.data.files.fingerprint import HASHING
 from app.data.tokenizing.token_store import stores_dir
 from app.ui.state.app_state import Phase
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 
 HASHED = HASHING / (1 + HASHING) + 1e-6
 """The share done once the file is hashed, which is done anew each time."""
@@ -91,7 +91,7 @@ def test_a_run_goes_on_where_the_page_was(
     nestling: Nestling, large: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that needs all rows before it begins."""
-    monkeypatch.setattr("app.data.training_set.early_data.LEAST_BYTES", 2**40)
+    monkeypatch.setattr("app.data.training_set.first_rows_opening.LEAST_BYTES", 2**40)
     work = nestling.data_work.tokenization
     nestling.state.change_config(steps=1, batch_size=1, validation_split=0.0)
     nestling.state.change_config(mask_prompt=False)

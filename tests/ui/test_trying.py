@@ -21,8 +21,8 @@ from app.ui.playground.chat_session import IN_PROGRESS
 from app.ui.playground.playground_page import EMPTY, LOOKING, READY, TALK, PlaygroundPage
 from app.ui.run.run_description import base_model_facts
 from app.ui.state.app_state import Phase
-from app.ui.state.places import Place
 from app.ui.state.run_loading import read_run
+from app.ui.state.window_pages import Place
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
 from tests.other_base_models import CHANGES, copied_model

@@ -26,7 +26,7 @@ from app.core.errors import Failure
 from app.core.files.paths import home_dir, runs_dir
 from app.core.system.version import version_line
 from app.ui.look.theme import DARK, LIGHT, Theme
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.system.error_dialog import ErrorDialog
 from app.ui.system.theme_controller import Look
 
@@ -105,7 +105,7 @@ def test_what_is_remembered_is_never_written_in_the_gui_thread(
             writers.add(threading.get_ident())
             super().sync()
 
-    monkeypatch.setattr("app.ui.system.preferences.QSettings", Watched)
+    monkeypatch.setattr("app.ui.system.stored_preferences.QSettings", Watched)
     nestling.appearance.choose(Look.DARK)
     qtbot.waitUntil(lambda: stored().value("appearance") == "dark")
     assert writers

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.workers.background_job import JobEnded, JobPaused, JobResumed, JobStarted, JobYielded
 from app.workers.compute_thread import NICENESS, ComputeThread
-from app.workers.job import JobEnded, JobPaused, JobResumed, JobStarted, JobYielded
 
 ShouldStop = Callable[[], bool]
 

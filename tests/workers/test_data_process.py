@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
+from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
 from tests.patience import PATIENCE_SECONDS
 
 from .jobs_to_run import Counting, Preparing, Refusing, Telling, Unreadable, YieldingUnreadable

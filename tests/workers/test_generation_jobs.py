@@ -13,8 +13,8 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import StageChanged
 from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, CheckpointRef, Sampling
+from app.workers.background_job import JobEnded, JobYielded
 from app.workers.compute_thread import ComputeThread
-from app.workers.job import JobEnded, JobYielded
 from app.workers.jobs.generation import LoadedCheckpoint
 from tests.conftest import write_chats
 

@@ -7,7 +7,15 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.system.interruption import interruptible
-from app.workers.job import Job, JobEnded, JobNotice, JobPaused, JobResumed, JobStarted, JobYielded
+from app.workers.background_job import (
+    Job,
+    JobEnded,
+    JobNotice,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    JobYielded,
+)
 from tests.patience import PATIENCE_SECONDS, patience
 
 ShouldStop = Callable[[], bool]

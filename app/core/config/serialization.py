@@ -13,8 +13,8 @@ import tomli_w
 from app.core.config.tiers import Pending
 from app.core.config.training_config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.files.parsing import parse_toml, typed
 from app.core.files.paths import shipped
+from app.core.files.strict_parsing import parse_toml, typed
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import short_repr, single_line
 

@@ -12,7 +12,7 @@ from app.core.config.presets import preset
 from app.core.config.serialization import MAX_TOML_BYTES, current_names, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.files.parsing import parse_toml
+from app.core.files.strict_parsing import parse_toml
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import short_repr, single_line
 

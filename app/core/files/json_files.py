@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.files.atomic_files import write_bytes_atomic
-from app.core.files.parsing import parse_json
+from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 
 

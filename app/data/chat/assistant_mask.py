@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from app.data.chat.chat_template import TemplateError
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import Message
+from app.data.row_values import Message
 
 Span = tuple[int, int]
 Render = Callable[[int, bool], list[int]]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from app.core.text.sanitize import single_line
-from app.data.examples import NO_EMBEDDING, RowIssue
-from app.data.tokens.rows import TokenizedExample
+from app.data.row_values import NO_EMBEDDING, RowIssue
+from app.data.tokens.tokenized_examples import TokenizedExample
 
 _MOST_OF_A_TOKEN = 40
 

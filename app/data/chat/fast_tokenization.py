@@ -16,7 +16,7 @@ from app.data.chat.template_omissions import TextOf
 from app.data.chat.template_process import RenderingTooCostly
 from app.data.chat.template_server import Call
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import (
+from app.data.row_values import (
     Example,
     TextExample,
 )

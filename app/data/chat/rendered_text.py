@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from app.data.chat.assistant_mask import special_ids
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import Message
+from app.data.row_values import Message
 
 
 class SpecialWords:

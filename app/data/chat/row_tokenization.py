@@ -27,7 +27,7 @@ from app.data.chat.rendered_text import SpecialWords, TextEnds
 from app.data.chat.template_omissions import TextOf, find_left_out, has_other_keys
 from app.data.chat.template_process import RenderingTooCostly
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import (
+from app.data.row_values import (
     REFUSED,
     REFUSED_BY_TEMPLATE,
     TOO_COSTLY,
@@ -40,7 +40,7 @@ from app.data.examples import (
     content_digest,
 )
 from app.data.rows.row_notes import RowNote, flags_of
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 
 Tokenized = TokenizedExample | RowIssue
 

@@ -7,11 +7,11 @@ from app.data.chat.fast_tokenization import FastExampleTokenizer
 from app.data.chat.prefix_tokenization import fast_encoder_for
 from app.data.chat.row_tokenization import RowTokenizer, Tokenized
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
-from app.data.examples import (
+from app.data.row_values import (
     ChatExample,
     Example,
 )
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 
 __all__ = ["ExampleTokenizer", "TokenizedExample", "tokenize"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from app.data.examples import Message
+from app.data.row_values import Message
 
 
 class Tokenizer(Protocol):

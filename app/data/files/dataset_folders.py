@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files.data_formats import bare_name, file_format
-from app.core.files.parsing import parse_json
+from app.core.files.strict_parsing import parse_json
 from app.data.files.shards import parse_shard, sort_shards
 
 TRAIN_NAMES = ("train",)

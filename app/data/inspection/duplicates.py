@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.data.examples import ChatExample, Example, IssueKind, RowIssue, RowLocation
+from app.data.row_values import ChatExample, Example, IssueKind, RowIssue, RowLocation
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import CorruptFileError, Example, RawRow, RowIssue
 from app.data.readers import read_rows
+from app.data.row_values import CorruptFileError, Example, RawRow, RowIssue
 from app.data.rows.row_validation import validate_row
 
 MOST_ROWS = 200

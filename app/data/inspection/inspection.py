@@ -11,7 +11,12 @@ from pathlib import Path
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
 from app.core.progress import drain, scaled_progress
-from app.data.examples import (
+from app.data.files.dataset_files import find_files
+from app.data.files.dataset_folders import not_read
+from app.data.files.fingerprint import FileStates, file_states
+from app.data.inspection.duplicates import SeenRows
+from app.data.readers import ReadProgress
+from app.data.row_values import (
     KEPT_ISSUES,
     WHOLE_FILE,
     CorruptFileError,
@@ -19,11 +24,6 @@ from app.data.examples import (
     IssueKind,
     RowIssue,
 )
-from app.data.files.dataset_files import find_files
-from app.data.files.dataset_folders import not_read
-from app.data.files.fingerprint import FileStates, file_states
-from app.data.inspection.duplicates import SeenRows
-from app.data.readers import ReadProgress
 from app.data.rows.example_reader import read_validated_rows
 from app.data.rows.row_notes import GUESSED, example_warnings
 from app.data.rows.row_schemas import RowFormat

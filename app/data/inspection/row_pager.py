@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
-from app.data.examples import CorruptFileError, Example, RowIssue
+from app.data.row_values import CorruptFileError, Example, RowIssue
 from app.data.rows.example_reader import read_examples
 
 KEPT_ROWS = 400

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from app.data.chat.assistant_mask import special_ids
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import ChatExample, Example, IssueKind, Message, RowLocation
+from app.data.row_values import ChatExample, Example, IssueKind, Message, RowLocation
 from app.data.rows.row_notes import KINDS
-from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.tokenized_examples import TokenizedExample
 
 TextSpanKind = Literal["text", "special", "role", "gap"]
 _CHARACTERS_A_TOKEN = 4

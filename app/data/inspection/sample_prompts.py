@@ -8,8 +8,8 @@ from pathlib import Path
 from app.core.column_mapping import parse_columns
 from app.core.config.serialization import current_names
 from app.core.errors import AppError
-from app.data.examples import ChatExample
 from app.data.files.dataset_files import find_files
+from app.data.row_values import ChatExample
 from app.data.rows.example_reader import read_examples
 
 MAX_PROMPTS = 3

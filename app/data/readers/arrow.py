@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress, open_bytes
 from app.data.readers.parquet import BATCH_ROWS, batch_values, seekable
+from app.data.row_values import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 
 _MAGIC = b"ARROW1"
 """Starts files with a footer; other files are streams."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from app.core.errors import PUT_BACK, InputError
 from app.core.text.sanitize import error_text
-from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
+from app.data.row_values import WHOLE_FILE, CorruptFileError, RowIssue
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, open_text
+from app.data.row_values import RawRow, RowIssue, RowLocation
 
 
 def json_lines(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:

@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Iterator
 
-from app.data.examples import CorruptFileError, IssueKind, RawRow, RowIssue, RowLocation
 from app.data.readers.strict_json import BadJson, StrictJson, error_words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text
+from app.data.row_values import CorruptFileError, IssueKind, RawRow, RowIssue, RowLocation
 
 _READ_CHARACTERS = 2**18
 _SPACE = re.compile(r"[ \t\r\n]*")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from app.core.text.sanitize import short_repr
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
-from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.json_stream import JsonStream
 from app.data.readers.text import open_text
+from app.data.row_values import WHOLE_FILE, CorruptFileError, RawRow, RowIssue
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
 """Keys under which an object may hold the rows of a whole file."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.text.sanitize import error_text
-from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import GZIP_MAGIC, ReadProgress, open_bytes
 from app.data.readers.text import MAX_ROW, TOO_BIG
+from app.data.row_values import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 
 _MAGIC = b"PAR1"
 BATCH_ROWS = 32

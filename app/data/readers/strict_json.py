@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
-from app.core.files.parsing import MAX_DEPTH, depth_of, json_error_text
-from app.data.examples import IssueKind
+from app.core.files.strict_parsing import MAX_DEPTH, depth_of, json_error_text
+from app.data.row_values import IssueKind
 
 # Only an escaped surrogate turns valid UTF-8 into text that UTF-8 cannot hold.
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")

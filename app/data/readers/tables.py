@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.sanitize import error_text
-from app.data.examples import CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, open_text
+from app.data.row_values import CorruptFileError, RawRow, RowIssue, RowLocation
 
 _DELIMITERS = ",;\t|"
 

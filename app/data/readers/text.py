@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from app.data.examples import WHOLE_FILE, RowIssue, RowLocation
 from app.data.readers.byte_source import READ_BYTES, ReadProgress, open_bytes
+from app.data.row_values import WHOLE_FILE, RowIssue, RowLocation
 
 MAX_ROW = 16 * 2**20
 """Characters of a row. A longer one is most likely a whole file."""

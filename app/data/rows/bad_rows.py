@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files.data_formats import file_format
-from app.data.examples import (
+from app.data.row_values import (
     NO_EMBEDDING,
     REFUSED_BY_TEMPLATE,
     TOO_COSTLY,

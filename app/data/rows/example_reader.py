@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
-from app.data.examples import Example, RowIssue
 from app.data.readers import ReadProgress, read_rows
+from app.data.row_values import Example, RowIssue
 from app.data.rows.row_schemas import RowFormat
 from app.data.rows.row_validation import validate_row
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from app.core.text.sanitize import short_repr
 from app.data.column_names import SYSTEMS
-from app.data.examples import Message
+from app.data.row_values import Message
 from app.data.rows.schema_hints import Row
 from app.data.rows.value_checks import RowError, is_blank, require_text, type_name
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntFlag
 from pathlib import Path
 
-from app.data.examples import ChatExample, Example, IssueKind, Note, RowIssue
+from app.data.row_values import ChatExample, Example, IssueKind, Note, RowIssue
 
 
 class RowNote(IntFlag):

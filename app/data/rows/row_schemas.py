@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from app.core.column_mapping import ColumnMapping
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
-from app.data.examples import Note
+from app.data.row_values import Note
 from app.data.rows.message_content import system_column
-from app.data.rows.preferences import check_label, preference_error
+from app.data.rows.preference_pairs import check_label, preference_error
 from app.data.rows.schema_hints import UNKNOWN, Row, is_turn_list, unknown_schema_error
 from app.data.rows.sharegpt import is_sharegpt, to_messages
 from app.data.rows.tool_calls import tools_of

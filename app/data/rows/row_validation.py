@@ -10,7 +10,7 @@ from typing import Any
 from app.core.column_mapping import ColumnMapping
 from app.core.files.data_formats import file_format
 from app.data.column_names import is_turn
-from app.data.examples import (
+from app.data.row_values import (
     ChatExample,
     Example,
     Message,
@@ -20,7 +20,7 @@ from app.data.examples import (
     TextExample,
 )
 from app.data.rows.message_content import is_empty_system, join_text_parts, with_system
-from app.data.rows.preferences import preference_error
+from app.data.rows.preference_pairs import preference_error
 from app.data.rows.row_schemas import ParsedRow, RowFormat, parse_row
 from app.data.rows.tool_calls import broken_arguments, with_tool_calls
 from app.data.rows.turn_keys import MESSAGE_KEYS, is_trained, untrainable_turn_notes, unused_keys

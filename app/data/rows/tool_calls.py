@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from app.data.examples import Message, Note
+from app.data.row_values import Message, Note
 from app.data.rows.schema_hints import Row
 from app.data.rows.value_checks import RowError, is_blank, parse_json_list, parse_json_text
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from app.data.examples import Note
+from app.data.row_values import Note
 from app.data.rows.value_checks import RowError, type_name
 
 _IS_TRAINED = {

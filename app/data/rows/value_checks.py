@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.data.examples import IssueKind
 from app.data.readers.strict_json import BadJson, StrictJson
+from app.data.row_values import IssueKind
 
 
 class RowError(Exception):

@@ -28,8 +28,8 @@ from app.data.chat.template_process import end_template_processes
 from app.data.chat.template_trial import known_problem, set_known_problem, try_templates
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
-from app.data.examples import Example, RowIssue
-from app.data.tokens.rows import TokenizedExample, TokenRows
+from app.data.row_values import Example, RowIssue
+from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 
 MAX_WORKERS = 8
 """Reading and checking rows, which one process does, is about eight times as fast."""

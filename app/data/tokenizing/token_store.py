@@ -24,10 +24,10 @@ from app.core.system.version import package_version
 from app.data.chat.embedded_tokens import rows_to_check
 from app.data.chat.template_day import day_of, options_but_the_day
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
-from app.data.examples import MODEL_KINDS, TOO_COSTLY, ChatExample, Example, RowIssue, TextExample
 from app.data.files.dataset_files import file_stat
 from app.data.files.fingerprint import WAIT_AND_START, FileContent, file_content
 from app.data.readers import ReadProgress
+from app.data.row_values import MODEL_KINDS, TOO_COSTLY, ChatExample, Example, RowIssue, TextExample
 from app.data.rows.bad_rows import raise_on_bad_rows, stopping_error
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.parallel import Chunk, TokenizedChunk, tokenize_chunks

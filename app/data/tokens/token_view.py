@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import LONGEST, Ints, Rows, TokenizedExample, TokenRows, place_of
+from app.data.tokens.tokenized_examples import (
+    LONGEST,
+    Ints,
+    Rows,
+    TokenizedExample,
+    TokenRows,
+    place_of,
+)
 
 _ROWS = 2_000
 """In larger views only so many rows are hashed by token; lengths and targets are hashed for all."""

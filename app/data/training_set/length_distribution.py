@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.data.tokens.rows import Ints, TokenRows
+from app.data.tokens.tokenized_examples import Ints, TokenRows
 
 
 @dataclass(frozen=True)

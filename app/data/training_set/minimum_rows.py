@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.errors import InputError
-from app.data.examples import RowIssue
+from app.data.row_values import RowIssue
 from app.data.training_set.row_selection import SelectedRows
 from app.data.training_set.statistics import DataStatistics
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_ISSUES, RowIssue
+from app.data.row_values import KEPT_ISSUES, RowIssue
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import are_further_examples, concat_rows, place_of
 from app.data.tokens.store_files import TokenStore
 from app.data.tokens.token_view import TokenView
+from app.data.tokens.tokenized_examples import are_further_examples, concat_rows, place_of
 
 
 class FileRows:

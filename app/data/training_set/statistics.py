@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_ISSUES, IssueKind, RowIssue
+from app.data.row_values import KEPT_ISSUES, IssueKind, RowIssue
 from app.data.rows.bad_rows import count_by_kind
 from app.data.rows.row_notes import KINDS, MODEL_NOTES, note_reason
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenRows, are_further_examples, place_of
 from app.data.tokens.store_files import TokenStore
+from app.data.tokens.tokenized_examples import TokenRows, are_further_examples, place_of
 from app.data.training_set.length_distribution import LengthDistribution
 
 Stored = tuple[Path, TokenStore]

@@ -12,11 +12,11 @@ import numpy as np
 
 from app.core.progress import scaled_progress
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import MODEL_KINDS, CorruptFileError, Example, RowIssue
 from app.data.files.dataset_files import DatasetFiles, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
 from app.data.inspection.inspection import IssueList
 from app.data.readers import ReadProgress
+from app.data.row_values import MODEL_KINDS, CorruptFileError, Example, RowIssue
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.token_store import (
     RowSettings,
@@ -24,8 +24,8 @@ from app.data.tokenizing.token_store import (
     open_or_build_store,
     tokenize_file_chunks,
 )
-from app.data.tokens.rows import TokenRows
 from app.data.tokens.store_files import TokenStore
+from app.data.tokens.tokenized_examples import TokenRows
 from app.data.training_set.statistics import (
     DataStatistics,
     Stored,

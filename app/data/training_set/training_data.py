@@ -14,16 +14,16 @@ import numpy.typing as npt
 from app.core.column_mapping import ColumnMapping
 from app.core.progress import drain, scaled_progress
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
-from app.data.examples import RowIssue
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
+from app.data.row_values import RowIssue
 from app.data.rows.bad_rows import count_by_kind, stopping_error
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.store_files import TokenStore
 from app.data.tokens.token_view import TokenView
 from app.data.training_set.dataset_log import mixing_notes, row_notes, validation_notes
-from app.data.training_set.early_rows import EarlyRows
+from app.data.training_set.first_rows_choice import EarlyRows
 from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
 from app.data.training_set.row_selection import (
     DatasetPart,

@@ -5,7 +5,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.arrays import number
+from app.engine.runtime.named_arrays import number
 
 
 def largest_logit_change(model: Path, adapter: Path, text: str) -> float:

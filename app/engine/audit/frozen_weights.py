@@ -11,7 +11,7 @@ from app.core.errors import VerificationError
 from app.engine.audit.verification import OWN_FAULT
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters, trainable_parameters
-from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.named_arrays import ArrayMap
 
 
 class FrozenWeights:

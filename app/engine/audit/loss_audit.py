@@ -16,7 +16,7 @@ from app.engine.execution.model_execution import Execution, FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.parameter_tree import parameters
-from app.engine.runtime.arrays import number
+from app.engine.runtime.named_arrays import number
 from app.engine.runtime.tolerances import LOSSES
 
 EARLY, EVERY = (5, 20), 100

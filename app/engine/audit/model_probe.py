@@ -10,7 +10,7 @@ from app.core.events import Event, LogMessage, StageChanged
 from app.core.text.translation import mark
 from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.adapter.flat_adapter import activation_dtype
-from app.engine.audit.comparison import compare_with_own_code
+from app.engine.audit.fast_path_comparison import compare_with_own_code
 from app.engine.execution.batch_layout import BatchLayout, choose_batch_layout
 from app.engine.execution.model_execution import FastPaths
 from app.engine.model.language_model import LanguageModel

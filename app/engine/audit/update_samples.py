@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import mlx.core as mx
 import numpy as np
 
-from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import Slot
 from app.engine.tiers.update_rules import AdamWState, Array, SampledAnchor

@@ -10,8 +10,8 @@ import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.model.adapter_parameters import layer_index
-from app.engine.runtime.arrays import ArrayMap, Arrays, number
 from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.named_arrays import ArrayMap, Arrays, number
 from app.engine.runtime.type_aliases import ArrayFunction
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from app.engine.runtime.arrays import ArrayMap, Arrays
+from app.engine.runtime.named_arrays import ArrayMap, Arrays
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 

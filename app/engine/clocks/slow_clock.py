@@ -16,7 +16,7 @@ from app.data.tokens.token_view import tokens_digest
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.clocks.general_text import open_general_text
 from app.engine.model.loading import BaseModel
-from app.engine.runtime.arrays import number
+from app.engine.runtime.named_arrays import number
 
 _SHAPES = 2
 _STREAM = 11

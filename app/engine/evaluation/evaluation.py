@@ -9,9 +9,9 @@ from app.engine.execution.losses import exact_answers, loss_inputs, sum_cross_en
 from app.engine.execution.model_execution import Execution, FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
-from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.named_arrays import number
 from app.engine.runtime.type_aliases import ArrayFunction
 
 

@@ -20,9 +20,9 @@ from app.engine.execution.model_execution import Execution
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
-from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.named_arrays import number
 from app.engine.runtime.type_aliases import ArrayFunction
 
 SHARE = 0.02

@@ -19,7 +19,7 @@ from app.data.training_set.training_data import DataSettings, open_data_stream
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.model.loading import BaseModel
-from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
 FEWEST = 128

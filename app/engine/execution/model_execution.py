@@ -1,7 +1,7 @@
 """Runs a model with its patches for training, evaluation or tracing, in their order.
 
 The one place that applies them together and undoes them. Knows nothing of optimizers. What is
-faster here is compared with the model's own code by `app.engine.audit.comparison`.
+faster here is compared with the model's own code by `app.engine.audit.fast_path_comparison`.
 """
 
 from collections.abc import Collection, Iterator, Sequence, Set
@@ -21,8 +21,8 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.model_structure import evaluating
 from app.engine.model.parameter_tree import put
-from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
+from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.type_aliases import ArrayFunction
 
 Objective = ArrayFunction

@@ -23,7 +23,7 @@ from app.engine.execution.attention_call import Attention, replaced_attention
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel, vocabulary_of
 from app.engine.model.model_structure import evaluating
-from app.engine.model.trial_model import few_layers_in_float32
+from app.engine.model.shortened_model import few_layers_in_float32
 from app.engine.runtime.tolerances import HIDDEN_STATES
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)

@@ -19,8 +19,8 @@ from app.engine.model.end_tokens import stop_token_note, stop_tokens
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.model.parameter_tree import module_tree, parameters
-from app.engine.runtime.arrays import load_arrays
 from app.engine.runtime.mlx_runtime import device_name
+from app.engine.runtime.named_arrays import load_arrays
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.training.checkpoints import check_files
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE

@@ -27,9 +27,9 @@ from app.data.chat.embedded_tokens import token_beyond
 from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.sampling import make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, ChatPrompt
-from app.engine.runtime.arrays import number
 from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES
+from app.engine.runtime.named_arrays import number
 
 PREFILL_TOKENS = 512
 """So many tokens of a prompt are read at once; a stop takes effect in between."""

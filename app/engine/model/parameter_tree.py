@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
-from app.engine.runtime.arrays import ArrayMap, Arrays
+from app.engine.runtime.named_arrays import ArrayMap, Arrays
 
 
 def parameters(module: nn.Module) -> Arrays:

@@ -14,7 +14,7 @@ from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.model_structure import get_module
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import parameters, put, trainable_parameters
-from app.engine.runtime.arrays import Arrays
+from app.engine.runtime.named_arrays import Arrays
 from app.engine.runtime.type_aliases import LayerOutput
 
 MOST_DIMENSIONS = 2

@@ -9,7 +9,7 @@ from app.core.config.tier_patterns import first_fit, parse_patterns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import is_cut_by_rank, layer_index, module_path, rank_axis
-from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 Activity = Mapping[str, float]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 import mlx.core as mx
 
 from app.core.config.training_config import TierConfig
-from app.engine.runtime.arrays import ArrayMap, Arrays
 from app.engine.runtime.mlx_runtime import uses_compile
+from app.engine.runtime.named_arrays import ArrayMap, Arrays
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import UpdateRules
 

@@ -16,7 +16,7 @@ import mlx.core as mx
 from app.core.config.training_config import TierConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import layer_index, rank_axis
-from app.engine.runtime.arrays import ArrayMap, Arrays
+from app.engine.runtime.named_arrays import ArrayMap, Arrays
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.core.events import TierFacts
 from app.engine.model.adapter_parameters import layer_index, module_path
-from app.engine.runtime.arrays import ArrayMap
+from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.tiers.assignment import is_attention, kind
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 

@@ -12,7 +12,7 @@ from app.data.tokens.store_files import TokenStore, reopen_store
 from app.data.training_set.training_data import MixedFiles, rows_from_stores
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.batch_layout import BatchLayout, default_layout
-from app.engine.training.run_rows import data_settings
+from app.engine.training.dataset_opening import data_settings
 from app.models.model_folder import folder_limits
 
 

@@ -16,7 +16,7 @@ from app.engine.execution.model_execution import Execution
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import put, trainable_parameters
-from app.engine.runtime.arrays import Arrays, number
+from app.engine.runtime.named_arrays import Arrays, number
 
 
 def measure_gradient_importance(

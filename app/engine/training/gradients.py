@@ -14,9 +14,9 @@ from app.engine.clocks.slow_clock import Lesson
 from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 from app.engine.execution.model_execution import Execution, FastPaths, Objective
 from app.engine.model.language_model import LanguageModel
-from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.named_arrays import Arrays
 from app.engine.runtime.run_ahead_limit import RunAheadLimit
 from app.engine.runtime.type_aliases import ArrayFunction
 from app.engine.tiers.optimizer import Gradients

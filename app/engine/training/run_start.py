@@ -10,9 +10,9 @@ from app.engine.clocks.lasting_clock import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.parameter_tree import trainable_parameters
-from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
+from app.engine.runtime.named_arrays import number
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan, adapted_layers
 from app.engine.tiers.plan_summary import tier_facts

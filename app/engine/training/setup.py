@@ -47,12 +47,11 @@ from app.engine.model.end_tokens import stop_token_note
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.model.parameter_tree import trainable_parameters
-from app.engine.runtime.arrays import Arrays
+from app.engine.runtime.named_arrays import Arrays
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import TierPlan, plan_from_data
-from app.engine.training.gradient_importance import measure_gradient_importance
-from app.engine.training.run_rows import (
+from app.engine.training.dataset_opening import (
     data_settings,
     early_rows_of,
     longest_row,
@@ -62,6 +61,7 @@ from app.engine.training.run_rows import (
     setup_notes,
     template_day,
 )
+from app.engine.training.gradient_importance import measure_gradient_importance
 
 
 @dataclass(frozen=True)

@@ -39,16 +39,16 @@ from app.engine.training.checkpoints import (
     named_checkpoint,
 )
 from app.engine.training.loop import TrainingLoop
-from app.engine.training.preparation import prepare_run
-from app.engine.training.recording import NullSink, RecordingSink, RunSink
-from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
-from app.engine.training.run_facts import (
+from app.engine.training.manifest_facts import (
     Facts,
     checkpoint_text,
     day_facts,
     manifest_facts,
     replica_checks,
 )
+from app.engine.training.preparation import prepare_run
+from app.engine.training.recording import NullSink, RecordingSink, RunSink
+from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.layout import START, checkpoint_step
 from app.library.run.manifest import check_settings, read_manifest

@@ -5,7 +5,7 @@ from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar
 
 from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted, TierFacts, event_name
-from app.core.files.parsing import typed
+from app.core.files.strict_parsing import typed
 from app.core.text.numbers import is_measurement
 from app.core.text.sanitize import single_line
 from app.library.reading.run_summary import RunSummary

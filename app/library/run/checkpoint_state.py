@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
-from app.core.files.parsing import parse_json
+from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import STATE_FILE
 from app.library.run.manifest import IDENTITY, WAS_CHANGED, json_digest, read_manifest

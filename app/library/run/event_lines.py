@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.files.json_files import json_bytes
-from app.core.files.parsing import parse_json
+from app.core.files.strict_parsing import parse_json
 
 LOG_DAMAGED = "log_damaged"
 """An event that keeps the problem of a log that was rewritten when its run was resumed."""

@@ -11,7 +11,7 @@ from app.core.files.atomic_files import disk_error, disk_errors_as_app_errors
 from app.core.files.disks import check_connected
 from app.core.files.folders import copy_folder_in_steps
 from app.core.files.paths import is_utf8
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.library.run.manifest import check_settings, read_manifest
 
 

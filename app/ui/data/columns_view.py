@@ -13,10 +13,19 @@ from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import RowsText
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.inputs import CalmComboBox
-from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, enable, label, message, row, say
+from app.ui.widgets.building_blocks import (
+    GRID_PX,
+    ElidedLabel,
+    button,
+    enable,
+    label,
+    message,
+    row,
+    say,
+)
+from app.ui.widgets.calm_inputs import CalmComboBox
+from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest
 from app.workers.jobs.preview import HeadRows, LoadHeadRows
 

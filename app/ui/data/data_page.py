@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from app.core.errors import Failure
 from app.core.text.translation import tr
 from app.ui.data.columns_view import ColumnsView
-from app.ui.data.data_services import DataServices
 from app.ui.data.dataset_chooser import DatasetChooser
+from app.ui.data.dataset_services import DataServices
 from app.ui.data.dataset_text import summary
 from app.ui.data.problems_view import ProblemsView
 from app.ui.data.rows_view import RowsView
@@ -19,7 +19,7 @@ from app.ui.data.status_bar import StatusStrip
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import (
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     ElidedLabel,
     button,

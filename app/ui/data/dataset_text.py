@@ -10,8 +10,8 @@ from app.core.text.translation import decimal, tr, trn
 from app.ui.look import formatting
 
 if TYPE_CHECKING:
-    from app.data.examples import RowLocation
     from app.data.inspection.inspection import DatasetFacts
+    from app.data.row_values import RowLocation
     from app.data.training_set.length_distribution import LengthDistribution
     from app.data.training_set.statistics import DataStatistics, EpochFacts
     from app.library.run_history import LastThroughput

@@ -5,8 +5,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.column_mapping import ColumnMapping
-from app.ui.data.intake import Intake
-from app.ui.data.mix_intake import MixIntake
+from app.ui.data.dataset_intake import Intake
+from app.ui.data.mixture_intake import MixIntake
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.workers.jobs.datasets import DatasetRequest

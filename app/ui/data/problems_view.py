@@ -17,12 +17,12 @@ from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
 from app.ui.tables.table_view import make_table
-from app.ui.widgets.inputs import CalmComboBox
-from app.ui.widgets.layout import GRID_PX, button, column, enable, label, row
+from app.ui.widgets.building_blocks import GRID_PX, button, column, enable, label, row
+from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:
-    from app.data.examples import RowIssue
     from app.data.inspection.inspection import DatasetFacts
+    from app.data.row_values import RowIssue
 
 _TWO_LINES_PX = 44
 """The height of a row: most sentences need no more in a window of the least size."""

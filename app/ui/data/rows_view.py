@@ -8,8 +8,8 @@ from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.look.theme import Theme
-from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox
-from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, label, message, row, say
+from app.ui.widgets.building_blocks import GRID_PX, ElidedLabel, button, label, message, row, say
+from app.ui.widgets.calm_inputs import CalmComboBox, CalmSpinBox
 
 _MOST_ROWS = 2**31 - 1
 ROWS_A_PAGE = {str(n): trn("{n:,} row", "{n:,} rows", n) for n in (1, 5, 20)}

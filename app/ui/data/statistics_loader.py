@@ -16,7 +16,7 @@ from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRow
 from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.data.examples import RowIssue
+    from app.data.row_values import RowIssue
     from app.data.training_set.statistics import DataStatistics
     from app.library.run_history import LastThroughput
     from app.workers.jobs.datasets import TokenizedDatasets

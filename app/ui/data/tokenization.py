@@ -20,8 +20,8 @@ from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
+from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
 from app.workers.jobs.datasets import TokenizeDatasets, TokenizedDatasets
 
 if TYPE_CHECKING:

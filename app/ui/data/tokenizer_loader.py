@@ -6,8 +6,8 @@ from app.core.errors import Failure
 from app.core.model_limits import ModelLimits
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
+from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
 from app.workers.jobs.datasets import LoadTokenizer, ModelTokenizer
 
 _DELAY_MS = 50

@@ -10,7 +10,7 @@ from app.core.guide import Page
 from app.core.text.translation import tr
 from app.ui.guide.page_view import PageView
 from app.ui.look.theme import Theme
-from app.ui.widgets.layout import GRID_PX, label
+from app.ui.widgets.building_blocks import GRID_PX, label
 
 SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
 

@@ -16,10 +16,10 @@ from PySide6.QtWidgets import (
 
 from app.core.text.sanitize import single_line
 from app.core.text.translation import decimal, tr
-from app.models.wording import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
+from app.models.model_figures import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import formatting
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.widgets.layout import (
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     LEAST_WRAPPED_PX,
     ElidedLabel,

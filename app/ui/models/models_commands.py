@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
 from app.core.text.translation import tr
-from app.models.wording import context_text, parameters_text
+from app.models.model_figures import context_text, parameters_text
 from app.ui.look import formatting
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState

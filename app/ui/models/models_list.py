@@ -15,7 +15,7 @@ from app.ui.models.models_columns import ModelsColumns
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.models_model import NAME_COLUMN, ModelsFilter, ModelsModel
 from app.ui.tables.table_view import make_table
-from app.ui.widgets.layout import GRID_PX, label
+from app.ui.widgets.building_blocks import GRID_PX, label
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
 from app.core.events import MemoryVerdict
 from app.core.text.translation import tr
 from app.core.wording.memory import gigabytes
+from app.models.model_figures import VERDICTS, parameters_text
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
-from app.models.wording import VERDICTS, parameters_text
 from app.ui.look import formatting
-from app.ui.widgets.layout import GRID_PX, button, card, column, label, restyle, row, rule
+from app.ui.widgets.building_blocks import GRID_PX, button, card, column, label, restyle, row, rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection

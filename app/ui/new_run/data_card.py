@@ -4,15 +4,24 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.translation import tr, trn
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.ui.data.dataset_text import location_text
-from app.ui.data.mix_intake import MixIntake
+from app.ui.data.mixture_intake import MixIntake
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import ElidedLabel, button, card, label, message, restyle, row, say
+from app.ui.widgets.building_blocks import (
+    ElidedLabel,
+    button,
+    card,
+    label,
+    message,
+    restyle,
+    row,
+    say,
+)
 
 SHOWN_PROBLEMS = 4
 UNMAPPED = tr("These columns aren't recognized. Choose Inspect to map them.")

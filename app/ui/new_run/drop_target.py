@@ -8,7 +8,17 @@ from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import GRID_PX, button, card, column, label, message, restyle, row, say
+from app.ui.widgets.building_blocks import (
+    GRID_PX,
+    button,
+    card,
+    column,
+    label,
+    message,
+    restyle,
+    row,
+    say,
+)
 
 WORDS_PX = 400
 

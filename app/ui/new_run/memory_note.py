@@ -8,7 +8,7 @@ from app.core.text.translation import tr
 from app.core.wording.memory import gigabytes, memory_parts
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import button, label, restyle
+from app.ui.widgets.building_blocks import button, label, restyle
 
 MOST_ADVICE = 3
 _TONES = {"fits": "", "tight": "warning", "won't fit": "danger"}

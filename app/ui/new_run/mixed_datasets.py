@@ -5,15 +5,14 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from app.core.config.training_config import MixedDataset
 from app.core.text.translation import tr, trn
-from app.core.wording.names import dataset_title
-from app.ui.data.mix_intake import MixIntake
+from app.core.wording.display_names import dataset_title
+from app.ui.data.mixture_intake import MixIntake
 from app.ui.look import formatting, icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.inputs import CalmSpinBox
-from app.ui.widgets.layout import (
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     ElidedLabel,
     button,
@@ -23,6 +22,7 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
+from app.ui.widgets.calm_inputs import CalmSpinBox
 
 SHARE_WIDTH_PX = 76
 

@@ -5,9 +5,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.files.paths import starter_model_dir
 from app.core.text.translation import tr
-from app.core.wording.names import model_name, model_place
+from app.core.wording.display_names import model_name, model_place
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import ElidedLabel, button, card, label, message, row, say
+from app.ui.widgets.building_blocks import ElidedLabel, button, card, label, message, row, say
 
 
 class ModelCard(QWidget):

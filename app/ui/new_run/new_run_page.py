@@ -9,7 +9,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.learning_methods import JUST_LEARN, LEARN_AND_KEEP, TIERS, learning_method
-from app.ui.data.data_services import DataServices
+from app.ui.data.dataset_services import DataServices
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.new_run.data_card import DataCard
@@ -24,8 +24,8 @@ from app.ui.plan.settings_form import SettingsForm
 from app.ui.plan.tier_editor import TierEditor
 from app.ui.run.run_actions import RunActions
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Preferences
-from app.ui.widgets.layout import GRID_PX, leave_focus, scrolling
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import GRID_PX, leave_focus, scrolling
 
 COLUMN_PX = 376
 GAP_PX = 6

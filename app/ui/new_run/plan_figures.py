@@ -10,7 +10,7 @@ from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import card, label, say
+from app.ui.widgets.building_blocks import card, label, say
 
 
 class PlanFigures(QWidget):

@@ -4,11 +4,20 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.ui.new_run.memory_note import MemoryNote
 from app.ui.run.run_actions import ActionButton, RunActions
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import ElidedLabel, button, card, label, message, restyle, row, say
+from app.ui.widgets.building_blocks import (
+    ElidedLabel,
+    button,
+    card,
+    label,
+    message,
+    restyle,
+    row,
+    say,
+)
 from app.ui.widgets.name_field import NameField
 
 

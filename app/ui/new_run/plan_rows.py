@@ -9,7 +9,7 @@ from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.data.rows_view import READING
 from app.ui.look.theme import Theme
-from app.ui.widgets.layout import button, card, label, message, row, say
+from app.ui.widgets.building_blocks import button, card, label, message, row, say
 
 LEAST_PX = 160
 

@@ -7,7 +7,7 @@ from app.core.text.translation import tr
 from app.library.run.layout import CHECKPOINTS
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import ElidedLabel, button, card, label, row
+from app.ui.widgets.building_blocks import ElidedLabel, button, card, label, row
 
 
 class StartFromCard(QWidget):

@@ -9,8 +9,8 @@ from app.core.errors import Failure
 from app.core.events import MemoryEstimated
 from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
+from app.workers.background_job import Job, JobEnded, JobYielded
 from app.workers.compute_thread import ComputeThread
-from app.workers.job import Job, JobEnded, JobYielded
 from app.workers.jobs.training import (
     MemoryUnknown,
     PlanRejected,

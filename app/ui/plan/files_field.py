@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.config.training_config import config_field
 from app.core.text.translation import tr
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.layout import ElidedLabel, button, column, label, message, row, say
+from app.ui.widgets.building_blocks import ElidedLabel, button, column, label, message, row, say
 
 SEVERAL = ("eval_sets",)
 """Settings that hold a tuple of files; the others hold one or none."""

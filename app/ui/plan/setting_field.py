@@ -10,8 +10,8 @@ from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
-from app.ui.widgets.layout import label, message, restyle, row, say
+from app.ui.widgets.building_blocks import label, message, restyle, row, say
+from app.ui.widgets.calm_inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 132, 30
 _QT_INT_MAX = 2**31 - 1

@@ -13,9 +13,9 @@ from app.ui.look.theme import Theme
 from app.ui.plan.files_field import FilesField
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import GRID_PX, button, card, column, label, row
 from app.ui.widgets.collapsible import Disclosure
-from app.ui.widgets.layout import GRID_PX, button, card, column, label, row
 
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}

@@ -12,8 +12,8 @@ from app.ui.plan.presets_button import PresetsButton
 from app.ui.plan.setting_field import SettingField
 from app.ui.plan.tier_row import TierRow
 from app.ui.state.app_state import AppState
-from app.ui.widgets.inputs import CalmComboBox
-from app.ui.widgets.layout import button, card, column, label, message, row, say
+from app.ui.widgets.building_blocks import button, card, column, label, message, row, say
+from app.ui.widgets.calm_inputs import CalmComboBox
 
 PATTERNS = "q_proj=0, self_attn=1, *=2"
 """Shown where patterns are to be written: these leave something for each of three tiers."""

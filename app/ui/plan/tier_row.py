@@ -11,8 +11,8 @@ from app.core.text.translation import tr, trn
 from app.ui.look import icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
-from app.ui.widgets.inputs import CalmSpinBox, NumberField
-from app.ui.widgets.layout import GRID_PX, ElidedLabel, column, label, row
+from app.ui.widgets.building_blocks import GRID_PX, ElidedLabel, column, label, row
+from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField
 
 WORDED_BELOW = 1000
 """From here on the period is told without the word "steps", so that it fits."""

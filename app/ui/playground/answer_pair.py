@@ -20,7 +20,7 @@ from app.core.generation_events import (
 from app.core.text.translation import tr
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.ui.playground.answer_text import AnswerText
-from app.ui.widgets.layout import (
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     ElidedLabel,
     button,

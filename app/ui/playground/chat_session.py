@@ -18,10 +18,10 @@ from app.core.generation_events import (
     Turn,
 )
 from app.core.text.translation import tr
-from app.core.wording.names import model_name
+from app.core.wording.display_names import model_name
 from app.ui.state.app_state import AppState
+from app.workers.background_job import Job, JobEnded, JobYielded
 from app.workers.compute_thread import ComputeThread
-from app.workers.job import Job, JobEnded, JobYielded
 from app.workers.jobs.generation import LoadedCheckpoint
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from app.ui.look import formatting
 from app.ui.playground.chat_session import Subject
 from app.ui.tables.checkpoints_model import marks_text
 from app.ui.tables.run_labels import day_text
-from app.ui.widgets.inputs import CalmComboBox
-from app.ui.widgets.layout import GRID_PX
+from app.ui.widgets.building_blocks import GRID_PX
+from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoint_choices import CheckpointChoices

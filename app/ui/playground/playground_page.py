@@ -12,11 +12,11 @@ from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.checkpoint_picker import Chooser
-from app.ui.playground.conversation import Conversation
+from app.ui.playground.conversation_view import Conversation
 from app.ui.playground.prompt_input import Composer
 from app.ui.playground.sampling_form import SamplingForm
-from app.ui.system.preferences import Preferences
-from app.ui.widgets.layout import (
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     button,
     column,

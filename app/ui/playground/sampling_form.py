@@ -9,10 +9,10 @@ from app.core.generation_events import MAX_SEED, MAX_TOKENS, Sampling
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import GRID_PX, label, message, say
+from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField, TextField
 from app.ui.widgets.collapsible import Disclosure
-from app.ui.widgets.inputs import CalmSpinBox, NumberField, TextField
-from app.ui.widgets.layout import GRID_PX, label, message, say
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"

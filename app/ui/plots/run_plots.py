@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.plot import Plot
-from app.ui.plots.plot_cards import RunCards
 from app.ui.plots.redraw_rate import RedrawRate
+from app.ui.plots.run_plot_cards import RunCards
 from app.ui.plots.run_series import RunSeries
 
 _COMPACT_BELOW_PX = 600

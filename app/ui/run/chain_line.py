@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
-from app.ui.widgets.layout import button, label
+from app.ui.widgets.building_blocks import button, label
 
 if TYPE_CHECKING:
-    from app.library.reading.chain import EarlierRun
+    from app.library.reading.run_chain import EarlierRun
 
 _MOST_LINKS, _MOST_CHARACTERS = 3, 32
 GONE = tr("This run is no longer here.")

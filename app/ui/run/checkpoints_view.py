@@ -12,7 +12,7 @@ from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.tables.table_view import make_table
-from app.ui.widgets.layout import (
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     ElidedLabel,
     allow,

@@ -8,7 +8,7 @@ from app.ui.run.run_metrics import Metrics
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
 from app.ui.system.throttle import Throttle
-from app.ui.widgets.layout import ElidedLabel, card, message, say
+from app.ui.widgets.building_blocks import ElidedLabel, card, message, say
 
 PROGRESS_PARTS = 1000
 REFRESH_MS = 50

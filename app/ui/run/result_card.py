@@ -9,7 +9,7 @@ from app.core.text.translation import tr
 from app.ui.run.result_text import effort_text, result_text
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.widgets.layout import ElidedLabel, button, card, label, row, say
+from app.ui.widgets.building_blocks import ElidedLabel, button, card, label, row, say
 
 
 class ResultCard(QWidget):

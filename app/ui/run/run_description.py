@@ -16,7 +16,7 @@ from app.core.events import KNOWN_QUESTIONS
 from app.core.system.compute_environment import read_environments
 from app.core.text.sanitize import single_line
 from app.core.text.translation import decimal, tr, trn
-from app.core.wording.names import dataset_title, model_name
+from app.core.wording.display_names import dataset_title, model_name
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import formatting
 

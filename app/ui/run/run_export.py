@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.text.translation import tr, trn
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.ui.run.adapter_export import shortened
 from app.ui.run.widget_export import as_png, as_svg
 from app.ui.widgets.notice_bar import Notice

@@ -11,7 +11,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
 from app.ui.system.throttle import Throttle
-from app.ui.widgets.layout import GRID_PX, column, label
+from app.ui.widgets.building_blocks import GRID_PX, column, label
 
 REFRESH_MS = 100
 _ONE_ROW_FROM_PX = 560

@@ -17,7 +17,6 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
-from app.ui.run.lazy_plots import LazyPlots
 from app.ui.run.live_status import phase_words
 from app.ui.run.progress_view import ProgressView
 from app.ui.run.property_list import FactsView
@@ -25,11 +24,12 @@ from app.ui.run.result_card import ResultCard
 from app.ui.run.run_actions import RunActions
 from app.ui.run.run_description import base_model_facts, data_facts, setting_facts
 from app.ui.run.run_head import RunHead, interruption
+from app.ui.run.run_plots_opening import LazyPlots
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
-from app.ui.widgets.layout import GRID_PX, column, row, scrolling
+from app.ui.widgets.building_blocks import GRID_PX, column, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
 from app.ui.widgets.tab_row import TabRow
 

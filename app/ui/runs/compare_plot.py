@@ -29,7 +29,7 @@ from app.ui.plots.style import (
     style_axis,
 )
 from app.ui.plots.tick_labels import step_text, value_text
-from app.ui.runs.comparison import Curve
+from app.ui.runs.compared_losses import Curve
 
 _AXIS_LABELS = {"step": tr("step"), "tokens": tr("tokens"), "time": tr("time")}
 _LEAST = 1e-9

@@ -11,15 +11,15 @@ from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
-from app.ui.runs.comparison import AXES, Compared, distinct_names
+from app.ui.runs.compared_losses import AXES, Compared, distinct_names
 from app.ui.tables.differences_model import DifferencesModel
 from app.ui.tables.table_view import ROW_PX, make_table
-from app.ui.widgets.inputs import CalmComboBox
-from app.ui.widgets.layout import GRID_PX, button, label, row
+from app.ui.widgets.building_blocks import GRID_PX, button, label, row
+from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:
-    from app.ui.plots.card import Card
-    from app.ui.plots.card_controls import Legend
+    from app.ui.plots.plot_card import Card
+    from app.ui.plots.plot_card_controls import Legend
     from app.ui.runs.compare_plot import ComparePlot
 
 _AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By time")}
@@ -98,7 +98,7 @@ class CompareView(QWidget):
             self._legend.set_colors(theme.secondary_text, theme.runs)
 
     def _make_plots(self) -> None:
-        from app.ui.plots.card import Card
+        from app.ui.plots.plot_card import Card
         from app.ui.runs.compare_plot import ComparePlot
 
         self.plots = (
@@ -123,7 +123,7 @@ class CompareView(QWidget):
         self._picture_layout.addLayout(side_by_side, 1)
 
     def _show_legend(self, names: list[str]) -> None:
-        from app.ui.plots.card_controls import Legend
+        from app.ui.plots.plot_card_controls import Legend
         from app.ui.plots.style import MARKS
 
         if self._legend is not None:

@@ -8,11 +8,11 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 from app.core.text.translation import tr
 from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import formatting
-from app.ui.runs.comparison import MOST_COMPARED
+from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.waiting_run import WaitingRun
-from app.ui.widgets.layout import allow, fill, push_button
+from app.ui.widgets.building_blocks import allow, fill, push_button
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary

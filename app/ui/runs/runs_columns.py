@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from app.core.text.translation import tr
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
     BATCH_COLUMN,

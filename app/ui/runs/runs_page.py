@@ -10,14 +10,14 @@ from app.ui.look.theme import Theme
 from app.ui.run.run_actions import RunActions
 from app.ui.run.run_view import RunView
 from app.ui.runs.compare_view import CompareView
-from app.ui.runs.comparison import Compared
+from app.ui.runs.compared_losses import Compared
 from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import AppState
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Preferences
-from app.ui.widgets.layout import leave_focus
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import leave_focus
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary

@@ -19,20 +19,19 @@ from app.core.events import RunStarted
 from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
-from app.ui.runs.comparison import MOST_COMPARED
+from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.runs.run_buttons import RunButtons
 from app.ui.runs.runs_columns import RunsColumns
 from app.ui.runs.state_delegate import StateDelegate
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.runs_filter import STATES, RunsFilter
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.ui.tables.table_view import make_table
 from app.ui.tables.waiting_run import WaitingRun, preparing_run, waiting_runs
-from app.ui.widgets.inputs import CalmComboBox, TextField
-from app.ui.widgets.layout import (
+from app.ui.widgets.building_blocks import (
     GRID_PX,
     ElidedLabel,
     allow,
@@ -44,6 +43,7 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
+from app.ui.widgets.calm_inputs import CalmComboBox, TextField
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary

@@ -28,8 +28,8 @@ from app.core.events import (
 )
 from app.core.model_limits import ModelLimits
 from app.core.text.translation import tr
+from app.core.wording.display_names import dataset_title
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
-from app.core.wording.names import dataset_title
 from app.ui.look import formatting
 
 if TYPE_CHECKING:

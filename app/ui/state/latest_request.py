@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.workers.background_job import JobEnded, JobFunction
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded, JobFunction
 
 Key = TypeVar("Key")
 

@@ -10,10 +10,10 @@ from app.core.config.presets import demo_config
 from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
-from app.core.files.parsing import parse_json
+from app.core.files.strict_parsing import parse_json
 from app.ui.state.app_state import AppState
-from app.ui.state.checkpoint_retention import default_config
-from app.ui.system.preferences import Preferences
+from app.ui.state.new_run_defaults import default_config
+from app.ui.system.stored_preferences import Preferences
 
 _PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
 _DELAY_MS = 300

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import Failure
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.workers.jobs.datasets import DatasetRequest
 
 if TYPE_CHECKING:

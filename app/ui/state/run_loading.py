@@ -12,7 +12,7 @@ from app.core.config.training_config import TrainingConfig
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
     from app.core.events import EvaluationFinished, RetentionMeasured
-    from app.library.reading.chain import EarlierRun
+    from app.library.reading.run_chain import EarlierRun
     from app.library.reading.run_details import RunDetails
     from app.library.run.step_table import StepTable
     from app.ui.plots.run_series import RunSeries
@@ -82,7 +82,7 @@ def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
 def read_run(run_dir: Path) -> ReadRun:
     """All of a run, also of a broken one. For the background thread."""
     from app.data.files.model_files import check_base_model
-    from app.library.reading.chain import earlier_runs
+    from app.library.reading.run_chain import earlier_runs
     from app.library.reading.run_details import read_details
     from app.library.run.step_table import empty_table
     from app.ui.plots.run_series import RunSeries

@@ -12,7 +12,7 @@ from app.core.errors import AppError, Failure
 from app.core.text.sanitize import visible
 from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
-from app.workers.job import failure_of
+from app.workers.background_job import failure_of
 
 REASSURANCE = tr("Saved work is intact. Include the details when you report it.")
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.ui.look.stylesheet import palette, stylesheet
 from app.ui.look.theme import DARK, LIGHT, Theme
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 
 _KEY = "appearance"
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from app.core.text.translation import tr
-from app.models.wording import UNKNOWN, context_text, parameters_text, problem_text, state_text
+from app.models.model_figures import (
+    UNKNOWN,
+    context_text,
+    parameters_text,
+    problem_text,
+    state_text,
+)
 from app.ui.look import formatting
 from app.ui.tables.table_model import Column, TableModel
 

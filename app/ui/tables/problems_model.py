@@ -14,7 +14,7 @@ from app.ui.look.plain_text import plain
 from app.ui.look.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from app.data.examples import RowIssue, RowLocation
+    from app.data.row_values import RowIssue, RowLocation
 
 _Index = QModelIndex | QPersistentModelIndex
 TITLES = (tr("Kind"), tr("File"), tr("Where"), tr("Problem"))

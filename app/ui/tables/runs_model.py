@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
 from app.core.text.translation import tr
-from app.core.wording.names import dataset_title, model_name
+from app.core.wording.display_names import dataset_title, model_name
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_text
 from app.ui.state.live_run import LiveRun

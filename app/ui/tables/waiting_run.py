@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.look import formatting
 

@@ -5,8 +5,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.ui.look import icons
 from app.ui.look.theme import Theme
-from app.ui.system.preferences import Preferences
-from app.ui.widgets.layout import GRID_PX
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import GRID_PX
 
 
 class Disclosure(QWidget):

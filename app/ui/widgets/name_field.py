@@ -4,7 +4,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionFrame, QStylePainter
 
-from app.ui.widgets.inputs import TextField
+from app.ui.widgets.calm_inputs import TextField
 
 MOST_NAME = 200
 NAME_ROOM_PX, LEAST_NAME_PX = 24, 64

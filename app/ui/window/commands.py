@@ -14,15 +14,15 @@ from app.core.files.data_formats import FORMATS
 from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.system.version import version_line
 from app.core.text.translation import tr
-from app.ui.data.intake import Intake, is_dataset
-from app.ui.data.mix_intake import MixIntake
+from app.ui.data.dataset_intake import Intake, is_dataset
+from app.ui.data.mixture_intake import MixIntake
 from app.ui.look import formatting
 from app.ui.look.plain_text import dialog
 from app.ui.plan.files_field import SEVERAL, FilesField
 from app.ui.run.adapter_export import AdapterExport
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
 from app.ui.window.main_window import MainWindow
 from app.ui.window.menus import Handler

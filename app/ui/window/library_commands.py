@@ -14,17 +14,17 @@ from app.core.text.translation import tr
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
-from app.ui.runs.comparison import comparing
+from app.ui.runs.compared_losses import comparing
 from app.ui.runs.runs_page import RunsPage
 from app.ui.runs.trash_actions import TrashActions
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.live_series import LiveSeries
-from app.ui.state.places import Place
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_loading import ReadRun, reading
 from app.ui.state.undo import UndoHistory
-from app.ui.system.preferences import Preferences
+from app.ui.state.window_pages import Place
+from app.ui.system.stored_preferences import Preferences
 from app.ui.window.main_window import MainWindow
 from app.ui.window.resume_commands import ResumeCommands
 from app.workers.background_thread import BackgroundThread

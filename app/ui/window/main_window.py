@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLay
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
-from app.ui.state.places import Place
-from app.ui.system.preferences import Preferences
-from app.ui.widgets.layout import leave_focus, order_as_read
+from app.ui.state.window_pages import Place
+from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.building_blocks import leave_focus, order_as_read
 from app.ui.widgets.notice_bar import Notice
 from app.ui.window.sidebar import Sidebar
 

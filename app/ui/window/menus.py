@@ -10,7 +10,7 @@ from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import RunActions
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.window.edit_commands import EditCommands
 
 Handler = Callable[[], None]

@@ -10,14 +10,14 @@ from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.core.wording.names import dataset_title
+from app.core.wording.display_names import dataset_title
 from app.library.queue_store import QueuedRun
-from app.ui.data.intake import Intake
+from app.ui.data.dataset_intake import Intake
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
-from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
+from app.ui.state.window_pages import Place
 from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
 

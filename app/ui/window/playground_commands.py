@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 from app.core.errors import Failure
 from app.core.text.translation import tr
 from app.ui.playground.playground_page import PlaygroundPage
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.window.main_window import MainWindow
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library

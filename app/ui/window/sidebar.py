@@ -10,8 +10,8 @@ from app.ui.look import formatting, icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.state.places import Place
-from app.ui.widgets.layout import GRID_PX
+from app.ui.state.window_pages import Place
+from app.ui.widgets.building_blocks import GRID_PX
 
 WIDE_PX, NARROW_PX = 168, 56
 BAR_PX, BAR_INSET_PX = 3, 10

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.core.progress import scaled_progress, throttled
-from app.workers.job import ShouldStop
+from app.workers.background_job import ShouldStop
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies

@@ -7,7 +7,7 @@ from app.core.errors import RunError
 from app.core.events import Event
 from app.core.generation_events import AnswerEvent, Chat, CheckpointRef, Sampling
 from app.library.run.layout import ADAPTER_FILE
-from app.workers.job import JobFunction
+from app.workers.background_job import JobFunction
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel

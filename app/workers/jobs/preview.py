@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.progress import mapped, throttled
-from app.workers.job import ShouldStop
+from app.workers.background_job import ShouldStop
 from app.workers.jobs.datasets import (
     SECONDS_BETWEEN_SHARES,
     DatasetRequest,
@@ -86,8 +86,8 @@ def _rendered(
     budget: int,
 ) -> "tuple[PreviewRow, ...]":
     from app.data.chat.tokenization import ExampleTokenizer
-    from app.data.examples import RowIssue
     from app.data.inspection.row_rendering import RowRenderer
+    from app.data.row_values import RowIssue
 
     tokenizer = get_tokenizer(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
-from app.workers.job import ShouldStop
+from app.workers.background_job import ShouldStop
 from app.workers.jobs.datasets import ModelTokenizer, StoredDataset, StoredFiles, get_tokenizer
 from app.workers.jobs.preview import BUDGET_TOKENS, Rendering, RowPage
 
 if TYPE_CHECKING:
-    from app.data.examples import RowIssue
+    from app.data.row_values import RowIssue
     from app.data.tokens.store_files import TokenStore
     from app.data.training_set.statistics import DataStatistics, Stored
 
@@ -48,8 +48,8 @@ class LoadTokenPage:
     split: HoldoutSplit
 
     def __call__(self, _: ShouldStop) -> Iterator[RowPage]:
-        from app.data.tokens.rows import concat_rows
         from app.data.tokens.token_view import TokenView
+        from app.data.tokens.tokenized_examples import concat_rows
 
         stored = self.sets[self.dataset]
         files = stored.valid if self.file else stored.train

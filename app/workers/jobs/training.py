@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, MemoryEstimated, TierFacts
-from app.workers.job import JobFunction
+from app.workers.background_job import JobFunction
 from app.workers.jobs.datasets import StoredDataset
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.preflight import estimate_memory, memory_estimate
 from app.engine.memory.step_trace import MOST_OPERATIONS
-from app.engine.model.trial_model import few_layers_in_float32
+from app.engine.model.shortened_model import few_layers_in_float32
 from tests.engine import architectures
 from tests.engine.memory.test_estimate import measured_peak
 from tests.engine.test_architectures import NOT_BUILT

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Slot
 
 from app.core.text.translation import tr
 from app.library.reading.opened_path import OpenedAdapter, OpenedRun, opened_run
-from app.ui.state.places import Place
+from app.ui.state.window_pages import Place
 from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow

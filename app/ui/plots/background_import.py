@@ -31,7 +31,7 @@ def run_plots_in_steps(theme: Theme) -> "Iterator[RunPlots | None]":
     window's."""
     from PySide6.QtWidgets import QWidget
 
-    from app.ui.plots.plot_cards import PLOTS
+    from app.ui.plots.run_plot_cards import PLOTS
     from app.ui.plots.run_plots import RunPlots
 
     plots = []

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app.packaging import environment as env
+from app.packaging import build_environment as env
+from app.packaging.build_report import Report, StepFailed, refuse
 from app.packaging.bundle_contents import LARGE_BYTES, LARGE_PARTS, ROOT
 from app.packaging.distribution import distribute, why_no_tools
-from app.packaging.report import Report, StepFailed, refuse
 
 LINUX_BUDGET_BYTES = 450_000_000
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from app.core.files.parsing import parse_json
-from app.ui.system.preferences import Preferences
+from app.core.files.strict_parsing import parse_json
+from app.ui.system.stored_preferences import Preferences
 
 _KEY = "recent/opened"
 MOST = 10

@@ -7,10 +7,10 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.core.files.parsing import parse_toml
+from app.core.files.strict_parsing import parse_toml
+from app.packaging.build_report import StepFailed
 from app.packaging.bundle_contents import ROOT
 from app.packaging.info_plist import MINIMUM_SYSTEM
-from app.packaging.report import StepFailed
 
 CONSTRAINTS = ROOT / ".constraints.txt"
 SUPPORTED = ((3, 11), (3, 14))

@@ -14,9 +14,9 @@ from app.core.files.paths import starter_model_dir
 from app.data.files.dataset_files import has_train_file
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
+from app.workers.background_job import JobEnded
 from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
 from app.workers.tasks import library
 

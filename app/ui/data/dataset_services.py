@@ -4,11 +4,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
+from app.ui.data.dataset_intake import Intake
 from app.ui.data.datasets import Datasets
 from app.ui.data.file_watch import FileWatch
-from app.ui.data.intake import Intake
 from app.ui.data.minimum_rows import EnoughRows
-from app.ui.data.mix_intake import MixIntake
+from app.ui.data.mixture_intake import MixIntake
 from app.ui.data.preview import Preview
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.data.tokenization import Tokenization

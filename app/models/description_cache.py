@@ -10,8 +10,8 @@ from typing import Any
 from app.core.errors import AppError
 from app.core.files.disks import ensure_own_folder
 from app.core.files.json_files import read_json_object, write_json_atomic
-from app.core.files.parsing import plain, typed
 from app.core.files.paths import cache_dir
+from app.core.files.strict_parsing import plain, typed
 from app.models.description import ModelDescription, unread
 from app.models.model_locations import ModelLocation
 

@@ -13,7 +13,7 @@ from typing import Any
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.parsing import parse_json, plain, typed
+from app.core.files.strict_parsing import parse_json, plain, typed
 from app.core.files.untrusted_files import read_regular
 from app.library.reading.run_summary import RunSummary, summarize
 from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE

@@ -15,9 +15,9 @@ from app.core.errors import Failure
 from app.core.text.translation import tr
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
+from app.workers.background_job import JobEnded
 from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
-from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
 from app.workers.tasks import library
 

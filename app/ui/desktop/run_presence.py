@@ -10,12 +10,12 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication
 
 from app.core.text.translation import tr
-from app.ui.away.dock import Dock
-from app.ui.away.notifications import Notifications
-from app.ui.away.sleep_guard import SleepGuard
+from app.ui.desktop.dock import Dock
+from app.ui.desktop.notifications import Notifications
+from app.ui.desktop.sleep_guard import SleepGuard
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 
 _KEY = "away/notify"
 

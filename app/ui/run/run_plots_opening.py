@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.plots.lazy_loading import run_plots_in_steps
+from app.ui.plots.background_import import run_plots_in_steps
 
 if TYPE_CHECKING:
     from app.ui.plots.run_plots import RunPlots
@@ -29,7 +29,7 @@ class LazyPlots(QWidget):
             pass
         plots = self.plots
         assert plots is not None
-        from app.ui.plots.card import EMPTY_TEXT
+        from app.ui.plots.plot_card import EMPTY_TEXT
 
         plots.parts.set_empty_text(EMPTY_TEXT if is_live else tr("No measurements"))
         if not is_same or plots.series is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.data.tokens.rows import Ints
+from app.data.tokens.tokenized_examples import Ints
 from app.data.training_set.validation_split import Digests, draw_numbers, mix_bits
 
 EARLY_ROWS = 1024

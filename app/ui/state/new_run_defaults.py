@@ -9,7 +9,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Preferences
+from app.ui.system.stored_preferences import Preferences
 
 _KEY = "training/keep_checkpoints"
 LEAN: CheckpointRetention = "best-and-last"

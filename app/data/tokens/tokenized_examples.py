@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import RowLocation
+from app.data.row_values import RowLocation
 
 Ints = npt.NDArray[np.int64]
 LONGEST = 2**31

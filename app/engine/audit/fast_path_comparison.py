@@ -32,9 +32,9 @@ from app.engine.model.adapter_parameters import read_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import evaluating
 from app.engine.model.parameter_tree import put, trainable_parameters
-from app.engine.model.trial_model import few_layers_in_float32
-from app.engine.runtime.arrays import ArrayMap, Arrays, number
+from app.engine.model.shortened_model import few_layers_in_float32
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
+from app.engine.runtime.named_arrays import ArrayMap, Arrays, number
 from app.engine.runtime.tolerances import GRADIENTS
 from app.engine.tiers.plan import TierPlan
 

@@ -15,16 +15,16 @@ import numpy.typing as npt
 from app.core.progress import scaled_progress
 from app.data.chat.embedded_tokens import rows_to_check
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
-from app.data.examples import STOPPING_KINDS, Example
 from app.data.files.dataset_files import DatasetFiles, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, bytes_to_hash, check_unchanged, hash_files
+from app.data.row_values import STOPPING_KINDS, Example
 from app.data.rows.bad_rows import stopping_error
 from app.data.tokenizing.parallel import TokenizedChunk, tokenize_chunks
 from app.data.tokenizing.token_store import chunks_of, has_store
-from app.data.tokens.rows import TokenRows, concat_in_memory, concat_rows
 from app.data.tokens.token_view import TokenView
+from app.data.tokens.tokenized_examples import TokenRows, concat_in_memory, concat_rows
 from app.data.training_set.dataset_log import early_notes
-from app.data.training_set.early_reading import EarlyReader, EarlyReading, KeptRow
+from app.data.training_set.first_rows_reading import EarlyReader, EarlyReading, KeptRow
 from app.data.training_set.row_selection import dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.format_detection import LOOKED_AT, other_format
 from app.data.readers.text import TOO_BIG, Text, open_text
+from app.data.row_values import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 
 PASSAGE_CHARACTERS = 2000
 

@@ -13,8 +13,8 @@ from app.data.chat.template_day import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView, tokens_digest
-from app.data.training_set.early_data import open_early_data
-from app.data.training_set.early_rows import EARLY_ROWS
+from app.data.training_set.first_rows_choice import EARLY_ROWS
+from app.data.training_set.first_rows_opening import open_early_data
 from app.data.training_set.training_data import (
     DataSettings,
     MixedFiles,

@@ -3,7 +3,7 @@
 import sys
 from typing import assert_never
 
-from app.cli.bars import Bar
+from app.cli.rich_output import Bar
 from app.cli.terminal import json_line
 from app.core.events import (
     CheckpointSaved,

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.engine.audit.verification import StepMeasurement, fault
 from app.engine.clocks.slow_clock import Lesson
-from app.engine.runtime.arrays import number
+from app.engine.runtime.named_arrays import number
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.update_rules import UpdateRules
 

@@ -4,13 +4,13 @@ from PySide6.QtCore import QObject, QTimer
 
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
-from app.ui.plots.card import EMPTY_TEXT, Card
-from app.ui.plots.card_controls import Choice, ColorScale, Legend
 from app.ui.plots.delta_curves import DeltaCurves
 from app.ui.plots.forgetting_plot import MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
 from app.ui.plots.plot import Plot
+from app.ui.plots.plot_card import EMPTY_TEXT, Card
+from app.ui.plots.plot_card_controls import Choice, ColorScale, Legend
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.shown_steps import ShownSteps
 from app.ui.plots.style import MARKS

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from app.data.column_names import PROMPTS
-from app.data.examples import Note
+from app.data.row_values import Note
 from app.data.rows.schema_hints import UNKNOWN, Row, is_turn_list
 from app.data.rows.value_checks import RowError, is_blank
 
