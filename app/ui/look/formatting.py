@@ -123,10 +123,6 @@ def percent(share: float) -> str:
     return f"{min(99, int(100 * share)) if share < 1 else 100} %"
 
 
-def plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def shortened(name: str, characters: int) -> str:
     """A name without its middle, where it is longer: "a-rather-…-poems-v3"."""
     if len(name) <= characters:
