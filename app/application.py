@@ -1,6 +1,6 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
@@ -26,7 +26,7 @@ from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.new_run.tier_preview import TierPreview
 from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.playground_page import PlaygroundPage
-from app.ui.plots.background_import import import_plotting
+from app.ui.plots.background_import import import_plotting, make_qt_types
 from app.ui.run.adapter_export import AdapterExport
 from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_page import RunsPage
@@ -313,6 +313,10 @@ class Nestling(QObject):
         self.library_commands.list_runs()
         self.queue.load()
         self.models_commands.refresh()
+        self.idle_work.add(self._load_plotting())
+
+    def _load_plotting(self) -> Iterator[None]:
+        yield from make_qt_types()
         self.background.run(import_plotting, self._make_plots, self.commands.tell_failure)
 
     def _make_plots(self, _: None) -> None:
