@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.core.files.paths import HOME_VARIABLE, resources_dir
+from app.core.files.paths import HOME_VARIABLE, resources_dir, runs_dir
 from app.core.text.translation import use_language
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def main(language: str, home: Path) -> None:
     from app.ui.state.window_pages import Place
     from app.ui.system.language import translate_qt
     from app.ui.system.qt_application import make_application
+    from tests.conftest import write_run
 
+    run = write_run(runs_dir() / "a", saves=(4, 8))
     application = make_application(["nestling"])
     translate_qt(application)
     nestling = Nestling(application, demo_config())
@@ -52,6 +54,18 @@ def main(language: str, home: Path) -> None:
         nestling.window.show_place(place)
         application.processEvents()
         _read(nestling.window, place.name, texts, found)
+    nestling.window.show_place(Place.RUNS)
+    nestling.library_commands.open_run(run)
+    while not nestling.runs.list.runs.rowCount() or nestling.runs.opened_run_dir is None:
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    for number in range(nestling.runs.opened.parts.count()):
+        nestling.runs.opened.show_part(number)
+        application.processEvents()
+        _read(nestling.window, f"run, view {number}", texts, found)
+    nestling.runs.show_list()
+    nestling.runs.list.table.selectRow(0)
+    application.processEvents()
+    _read(nestling.window, "a selected run", texts, found)
     nestling.settings_window.show()
     application.processEvents()
     _read(nestling.settings_window, "settings", texts, found)
@@ -85,7 +99,8 @@ def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
             and widget.text()
             and widget.width() < widget.minimumSizeHint().width()
         ):
-            found.cut_off.append(f"{place}: {widget.text()}")
+            short = widget.minimumSizeHint().width() - widget.width()
+            found.cut_off.append(f"{place}: {widget.text()}, by {short} px")
         if isinstance(widget, QScrollArea) and (inside := widget.widget()):
             room = widget.viewport().width()
             if inside.minimumSizeHint().width() > room:

@@ -19,9 +19,9 @@ from app.ui.widgets.building_blocks import (
     button,
     column,
     label,
-    row,
     say,
 )
+from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
@@ -55,7 +55,7 @@ class CheckpointsView(QWidget):
         whole.setStretch(2, 1)
         whole.addWidget(self.why_not)  # always there: the table above keeps its height
         whole.addLayout(
-            row(self.attempt, self.export, self.resume, None, self.thin_out, self.delete)
+            WrappingRow((self.attempt, self.export, self.resume), (self.thin_out, self.delete))
         )
         self.setLayout(whole)
         self.table.selectionModel().selectionChanged.connect(self._show_selection)

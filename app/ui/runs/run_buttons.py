@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app.core.text.translation import tr
 from app.library.run.resumability import IN_PROGRESS
@@ -12,7 +12,8 @@ from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.waiting_run import WaitingRun
-from app.ui.widgets.building_blocks import allow, fill, push_button
+from app.ui.widgets.building_blocks import allow, push_button
+from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -40,7 +41,7 @@ class RunButtons(QWidget):
             self.open, self.attempt, self.resume, self.compare, self.earlier, self.later
         )  # fmt: skip
         self._right = (self.reveal, self.export, self.delete)
-        fill(QHBoxLayout(self), *self._left, None, *self._right, spacing=8)
+        self.setLayout(WrappingRow(self._left, self._right))
 
     def show_selection(self, selected: "tuple[Row, ...]", busy: str) -> None:
         """`busy` is why no run can go on now; empty if one can."""
