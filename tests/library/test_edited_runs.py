@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.core.text.sanitize import MAX_LINE_CHARACTERS, single_line
-from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.csv_export import export_csv
 from app.library.reading.json_output import details_to_json
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import list_runs
 from app.library.reading.run_summary import CHANGED, RunSummary, summarize

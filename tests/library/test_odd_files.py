@@ -21,9 +21,9 @@ from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns
 from app.library.queue_store import QUEUE_FILE, read_queue
 from app.library.reading.checkpoint_choices import read_choices
-from app.library.reading.checkpoints import update_manifest_pointers
 from app.library.reading.csv_export import export_csv
 from app.library.reading.json_output import details_to_json
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import INDEX_FILE, export_checkpoint, list_runs
 from app.library.run.label import RunLabel, read_label, write_label

@@ -15,7 +15,7 @@ from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.type_aliases import JsonObject
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.training.checkpoints import Checkpoint, Progress, save_adapter, save_checkpoint
-from app.library.reading.checkpoints import prunable_checkpoints
+from app.library.reading.checkpoint_retention import prunable_checkpoints
 from app.library.run.layout import CHECKPOINT_FILES, START, checkpoint_folder
 from app.library.run.recorder import RunRecorder
 

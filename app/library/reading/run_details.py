@@ -16,7 +16,8 @@ from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints, lost_best
+from app.library.reading.checkpoint_retention import lost_best
+from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints
 from app.library.reading.event_log import (
     read_evaluations,
     read_last_validation,

@@ -46,7 +46,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     """Raises InputError if the run can't go on from there."""
 
     def work() -> RunToResume:
-        from app.library.reading.checkpoints import own_checkpoints
+        from app.library.reading.checkpoint_folders import own_checkpoints
         from app.library.reading.run_details import read_details
         from app.library.run.layout import checkpoint_step
         from app.library.run.manifest import check_settings, read_manifest

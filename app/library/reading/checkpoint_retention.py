@@ -1,0 +1,87 @@
+"""Which checkpoint is the best, and which are neither the best nor the last and can be removed."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import AppError
+from app.core.text.numbers import format_loss, is_measurement
+from app.library.reading.checkpoint_folders import own_checkpoints
+from app.library.reading.event_log import read_evaluations
+from app.library.run.event_lines import EventLog
+from app.library.run.layout import EVENTS_FILE, MANIFEST_FILE, checkpoint_step
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import read_event_log
+
+
+def prunable_checkpoints(run_dir: Path) -> list[Path]:
+    """All but the best and the last one, and those of which that is not certain."""
+    log = read_event_log(run_dir)
+    return superfluous(own_checkpoints(run_dir), losses_by_step(log), log)
+
+
+def superfluous(own: Sequence[Path], losses: Mapping[int, float], log: EventLog) -> list[Path]:
+    """Of a run's own checkpoints, by step, those that are certain to be neither best nor last."""
+    best, unjudged = best_step_of(own, losses), _unjudged(own, losses, log)
+    return [f for f in own[:-1] if checkpoint_step(f) != best and f not in unjudged]
+
+
+def losses_by_step(log: EventLog) -> dict[int, float]:
+    """The validation losses that the log has."""
+    return {evaluation.step: evaluation.val_loss for evaluation in read_evaluations(log.events)}
+
+
+def best_step_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
+    """The step with the lowest validation loss of these checkpoints; the earliest of equal ones."""
+    measured = [
+        (losses[step], step)
+        for folder in folders
+        if (step := checkpoint_step(folder)) in losses and math.isfinite(losses[step])
+    ]
+    return min(measured)[1] if measured else None
+
+
+def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -> set[Path]:
+    """Checkpoints that may or may not be the best.
+
+    Where lines of the log are lost, one of them may have held the loss of any that has none. A
+    checkpoint that a whole log has no line of was made after the log was cut.
+    """
+    saved = {e.get("step") for e in log.events if e["event"] == "checkpoint_saved"}
+    return {
+        folder
+        for folder in own
+        if (log.problem and checkpoint_step(folder) not in losses)
+        or (log.is_sealed and checkpoint_step(folder) not in saved)
+    }
+
+
+def is_best_lost(run_dir: Path, log: EventLog) -> bool:
+    """Whether a run's best checkpoint is unknown."""
+    try:
+        return bool(lost_best(read_manifest(run_dir), log))
+    except AppError:
+        return False
+
+
+def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
+    """The reason why the best checkpoint is unknown; empty where it is known, or the run not over.
+
+    The manifest and the event log disagree on the lowest loss: the log was cut off at its end, or
+    the manifest was edited.
+    """
+    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
+        return ""
+    recorded = manifest.get("best_val_loss")
+    losses = (evaluation.val_loss for evaluation in read_evaluations(log.events))
+    least = min(filter(math.isfinite, losses), default=None)
+    if least == recorded or not (recorded is None or is_measurement(recorded)):
+        return ""
+    recorded, measured = (
+        "none" if loss is None else format_loss(loss, 4) for loss in (recorded, least)
+    )
+    return (
+        f"The lowest validation loss is {recorded} in {MANIFEST_FILE} and {measured} in "
+        f"{EVENTS_FILE}: one of them was changed or cut off."
+    )
