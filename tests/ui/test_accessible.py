@@ -2,11 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QAccessible, QColor
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.plots.style import RAW_ALPHA
 from app.ui.state.window_pages import Place
@@ -183,3 +184,48 @@ def surroundings(widget: QWidget) -> object:
     frame = widget.parentWidget() or widget
     place = QRect(widget.mapTo(frame, widget.rect().topLeft()), widget.size())
     return frame.grab(place.adjusted(-4, -4, 4, 4)).toImage()
+
+
+def tab_stops(nestling: Nestling) -> list[tuple[QWidget, QRect]]:
+    """Controls in sight, in the order of the Tab key, with their places in the window."""
+    window = nestling.window
+    stops = []
+    widget = window.nextInFocusChain()
+    while widget is not window and widget is not None:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible():
+            stops.append((widget, QRect(widget.mapTo(window, QPoint()), widget.size())))
+        widget = widget.nextInFocusChain()
+    return stops
+
+
+def is_read_before(one: QRect, other: QRect) -> bool:
+    """Whether `one` stands above `other` in its column, or left of it in its line."""
+    is_in_line = one.top() < other.center().y() < one.bottom()
+    is_above = one.bottom() <= other.top() and one.left() < other.right()
+    return one.right() <= other.left() if is_in_line else is_above
+
+
+@pytest.mark.parametrize("place", Place)
+def test_the_tab_key_follows_the_order_of_reading(
+    nestling: Nestling, place: Place, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
+) -> None:
+    make_run(runs_dir() / "a", saves=(4, 8))
+    nestling.window.resize(1440, 900)
+    nestling.window.show()
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.window.show_place(place)
+    qtbot.waitUntil(lambda: not nestling.background.is_busy)
+    stops = tab_stops(nestling)
+    assert len(stops) > len(Place)
+    against = [
+        f"{name_of(later)} comes after {name_of(earlier)}"
+        for (earlier, at), (later, then) in itertools.pairwise(stops)
+        if is_read_before(then, at)
+    ]
+    assert against == []
+
+
+def name_of(widget: QWidget) -> str:
+    text = widget.text() if isinstance(widget, QAbstractButton) else ""
+    return f"{type(widget).__name__} {widget.accessibleName() or text}"
