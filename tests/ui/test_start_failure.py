@@ -1,6 +1,7 @@
 """A start that fails shows what and where, if nobody reads the standard error."""
 
 import io
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> list[tuple[str
         box = QApplication.activeModalWidget()
         assert isinstance(box, QMessageBox)
         texts.append((box.text(), box.informativeText()))
+        assert {signal.getsignal(one) for one in start_failure._ENDING} == {signal.SIG_DFL}
         box.accept()
 
     run = QMessageBox.exec

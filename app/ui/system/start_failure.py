@@ -1,6 +1,7 @@
 """A start that failed: written to a log, and shown where nobody reads standard error."""
 
 import faulthandler
+import signal
 import subprocess
 import sys
 import traceback
@@ -12,6 +13,7 @@ from app.core.files.paths import logs_dir
 from app.core.text.sanitize import error_text
 from app.core.text.translation import tr
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_LOG, CRASH_LOG = "start.log", "crash.log"
 _SCRIPT = """on run argv
 display alert (item 1 of argv) message (item 2 of argv) as critical buttons {"Quit"}
@@ -65,5 +67,11 @@ def _show_with_qt(title: str, text: str) -> None:
     application = QApplication.instance() or QApplication(["nestling"])
     box = dialog(None, title, text)
     box.setIcon(QMessageBox.Icon.Critical)
-    box.exec()
+    # While the dialog waits, no handler of Python's would run: a signal ends the process.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in _ENDING}
+    try:
+        box.exec()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     del application
