@@ -123,6 +123,8 @@ _DROPPED = (
     r"pyqtgraph/(examples|opengl|jupyter)/",
     r"pyqtgraph/.*/(tests?)/",
     r"(google|sentencepiece)/.*\.proto$",
+    # Of a distribution's metadata the app reads its version.
+    r"\.dist-info/(sboms/|RECORD$|INSTALLER$|REQUESTED$)",
 )
 _DROPPED_PATTERN = re.compile("|".join(f"(?:{pattern})" for pattern in _DROPPED))
 _QT_LIBRARY = re.compile(r"PySide6/Qt/lib/(?:libQt6(?P<linux>\w+)\.so|Qt(?P<mac>\w+)\.framework)")
