@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.files.paths import guide_dir, reference_dir
+from app.core.text.translation import SOURCE, language
+
+COMPOUNDING = ("de",)
+"""Languages that write compounds as one word."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,28 @@ class Page:
         return Path(self.file_name).stem.lstrip("0123456789-")
 
     def has(self, prefixes: Sequence[str]) -> bool:
-        """Whether each of these begins a word of the page."""
+        """Whether the page has words that begin with each of these."""
         return all(
             re.search(word_prefix_pattern(word), self.markdown, re.IGNORECASE) for word in prefixes
         )
 
 
 def word_prefix_pattern(word: str) -> str:
-    """A regular expression, of Python and Qt alike, that finds words that begin so."""
-    return rf"(?<!\w){re.escape(word)}"
+    """A regular expression, of Python and Qt alike, that finds words that begin so, and in a
+    language that writes compounds as one word their parts: "Lernrate" by "Rate"."""
+    begin = "" if language() in COMPOUNDING else r"(?<!\w)"
+    return begin + re.escape(word)
 
 
 def read_guide() -> list[Page]:
-    """The guide's pages, then those of the reference."""
-    return [*read_pages(guide_dir()), *read_pages(reference_dir())]
+    """The guide's pages, each in the language in use if it is translated, then those of the
+    reference, which is English."""
+    pages = {
+        page.file_name: page
+        for code in (SOURCE, language())
+        for page in read_pages(guide_dir(code))
+    }
+    return [*pages.values(), *read_pages(reference_dir())]
 
 
 def read_pages(folder: Path) -> list[Page]:

@@ -10,6 +10,11 @@ from app.core.system.version import package_version, version_line
 from app.core.text.translation import DOMAIN, LANGUAGES, SOURCE
 
 PACKAGES = ("mlx-lm", "transformers", "numpy", "pyarrow", "PySide6-Essentials", "pyqtgraph")
+GUIDE = (
+    "1-first-run.md", "2-your-own-data.md", "3-your-own-model.md", "4-how-it-learns.md",
+    "5-reading-the-plots.md", "6-trying-and-exporting.md", "7-when-something-goes-wrong.md",
+)  # fmt: skip
+"""The guide's pages, the same in each language."""
 SHIPPED = tuple(
     f"{folder}/{name}"
     for folder, names in (
@@ -26,17 +31,14 @@ SHIPPED = tuple(
         )),
         ("general/lessons", ("chats.jsonl", "passages.jsonl")),
         ("general/meter", ("chats.jsonl", "known_questions.jsonl", "passages.jsonl")),
-        ("guide", (
-            "1-first-run.md", "2-your-own-data.md", "3-your-own-model.md", "4-how-it-learns.md",
-            "5-reading-the-plots.md", "6-trying-and-exporting.md",
-            "7-when-something-goes-wrong.md",
-        )),
+        ("guide", GUIDE),
         ("reference", (
             "clocks.md", "datasets.md", "inside.md", "library.md", "playground.md",
             "several-macs.md", "terminal.md", "training.md",
         )),
         *((f"languages/{code}/LC_MESSAGES", (f"{DOMAIN}.mo",))
           for code in LANGUAGES if code != SOURCE),
+        *((f"languages/{code}/guide", GUIDE) for code in LANGUAGES if code != SOURCE),
     )
     for name in names
 )  # fmt: skip

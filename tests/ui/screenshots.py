@@ -124,7 +124,7 @@ def look_up(nestling: Nestling, camera: Camera) -> None:
     for number in range(guide.list.count()):
         guide.list.setCurrentRow(number)
         camera.take(f"guide-{number + 1}", guide)
-    guide.search.setText("memory")
+    guide.search.setText("adapter")  # a word of each language
     camera.take("guide-search", guide)
     guide.close()
 

@@ -8,8 +8,10 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core.files.paths import guide_dir, reference_dir
-from app.core.guide import read_pages
+from app.core.files.paths import guide_dir, reference_dir, resources_dir
+from app.core.guide import Page, read_guide, read_pages
+from app.core.text import translation
+from app.core.text.translation import LANGUAGES
 from app.packaging.bundle_contents import resources
 from app.self_test.component_checks import SHIPPED
 from app.ui.guide.guide import Guide
@@ -57,14 +59,12 @@ def test_the_pages_are_listed_in_order_and_the_first_one_is_shown(guide: GuideWi
 
 
 def test_every_page_goes_into_the_bundle() -> None:
-    for pages in (guide_dir(), reference_dir()):
-        bundled = {
-            Path(path) for path, folder in resources() if folder == f"resources/{pages.name}"
-        }
+    for pages in (*map(guide_dir, LANGUAGES), reference_dir()):
+        within = pages.relative_to(resources_dir()).as_posix()
+        bundled = {Path(path) for path, folder in resources() if folder == f"resources/{within}"}
         assert len(bundled) >= len(TITLES)
         assert bundled == set(pages.glob("*.md"))
-    guide = {f"guide/{path.name}" for path in guide_dir().glob("*.md")}
-    assert guide <= set(SHIPPED)  # the self-test looks
+        assert {f"{within}/{path.name}" for path in bundled} <= set(SHIPPED)  # the self-test looks
 
 
 def test_every_link_leads_to_a_page_or_a_web_page() -> None:
@@ -89,6 +89,28 @@ def test_the_search_lists_pages_with_all_words_and_marks_them(
     assert guide.listed() == TITLES
     assert shown_title(guide) == "Trying and exporting"
     assert not marked(guide)
+
+
+def test_a_letter_with_an_accent_is_within_a_word_too(over: QWidget, qtbot: QtBot) -> None:
+    guide = GuideWindow(over, [Page("a.md", "Names", "# Names\n\nNaïve vectors, Ärger.")])
+    qtbot.keyClicks(guide.search, "ve")
+    assert [cursor.selectionStart() for cursor in guide.page._found] == [len("Names Naïve ")]
+    guide.search.setText("ärg")
+    assert marked(guide) == {"ärg"}
+
+
+def test_a_search_in_german_finds_parts_of_compounds(
+    over: QWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translation._Chosen, "code", "de")
+    guide = GuideWindow(over, read_guide())
+    assert guide.listed()[:2] == ["Der erste Lauf", "Eigene Daten"]
+    qtbot.keyClicks(guide.search, "GRÖßE rate")  # of "Batchgröße" and "Lernrate"
+    assert guide.listed() == ["So lernt das Modell", "Diagramme lesen", "Wenn etwas nicht klappt"]
+    assert shown_title(guide) == "So lernt das Modell"
+    assert marked(guide) == {"größe".casefold(), "rate"}
+    guide.page.anchorClicked.emit(QUrl("3-your-own-model.md"))
+    assert shown_title(guide) == "Eigenes Modell"
 
 
 def test_the_last_place_found_is_followed_by_the_first(guide: GuideWindow, qtbot: QtBot) -> None:

@@ -8,6 +8,7 @@ import platformdirs
 
 from app.core.errors import InputError
 from app.core.system.bundle import bundle_dir
+from app.core.text.translation import SOURCE
 
 HOME_VARIABLE = "NESTLING_HOME"
 """Environment variable that replaces the application-support folder (tests, another disk)."""
@@ -71,9 +72,10 @@ def resources_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "resources"
 
 
-def guide_dir() -> Path:
-    """The pages of the built-in guide, in the order of their names."""
-    return resources_dir() / "guide"
+def guide_dir(language: str = SOURCE) -> Path:
+    """The pages of the built-in guide in a language, in the order of their names."""
+    within = () if language == SOURCE else ("languages", language)
+    return resources_dir().joinpath(*within, "guide")
 
 
 def shipped(path: Path) -> Path:

@@ -27,6 +27,10 @@ _BELOW_PX, _BELOW_ITEM_PX, _CODE_INDENT_PX = 10, 4, 12
 _WIDEST_PX = 720
 """Of the text with its margins: longer lines are hard to follow."""
 _MARK_ALPHA = 96
+_LIKE_PYTHON = (
+    QRegularExpression.PatternOption.CaseInsensitiveOption
+    | QRegularExpression.PatternOption.UseUnicodePropertiesOption  # "ï" is a letter
+)
 _PROPORTIONAL = QTextBlockFormat.LineHeightTypes.ProportionalHeight.value
 
 
@@ -101,9 +105,7 @@ class PageView(QTextBrowser):
     def _mark(self, words: Sequence[str]) -> None:
         document, found = self.document(), []
         for word in words:
-            wanted = QRegularExpression(
-                word_prefix_pattern(word), QRegularExpression.PatternOption.CaseInsensitiveOption
-            )
+            wanted = QRegularExpression(word_prefix_pattern(word), _LIKE_PYTHON)
             cursor = document.find(wanted)
             while not cursor.isNull():
                 found.append(cursor)
