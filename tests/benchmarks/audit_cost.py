@@ -9,12 +9,13 @@ from typing import Any
 
 from app.core.config.presets import demo_config
 from app.engine.adapter.adapter import add_adapter
+from app.engine.audit.loss_audit import EVERY
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.model.loading import load_base_model
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
-from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_table, time_ratio
+from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_row, print_table, time_ratio
 from tests.benchmarks.workloads import (
     REAL_SIZES,
     SMALL,
@@ -25,7 +26,7 @@ from tests.benchmarks.workloads import (
     equal_rows,
 )
 
-GOAL = "≤ 1.01"
+GOAL, GOAL_OF_LOSSES = "≤ 1.01", "≤ 0.01"
 
 
 class NoAudit:
@@ -90,6 +91,14 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
         ours.steps(batches[:1])
         timed(bare, lambda: ours.steps(batches))
     time_ratio(f"{what}, audited / not", GOAL, audited, bare)
+    checked, plain = Measured(), Measured()
+    for _ in range(rounds):
+        timed(checked, lambda: step._losses.expected(batches, EVERY))
+        timed(plain, lambda: ours.steps(batches))
+    share = checked.median / plain.median / EVERY
+    name = f"{what}, the loss of every {EVERY}th step / steps"
+    detail = f"{1000 * checked.median:.0f} / {1000 * plain.median:.0f} ms"
+    print_row(name, GOAL_OF_LOSSES, share, None, detail)
 
 
 ROWS: dict[str, Callable[[], None]] = {f.__name__: f for f in (small, starter, real)}
