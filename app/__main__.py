@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ def main() -> int:
     # The frozen app starts its worker processes by this door: they end here, before the imports
     # that only a command needs.
     multiprocessing.freeze_support()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is begun that has to end in order
     try:
         from app.cli.commands import run
         from app.cli.terminal import guard_streams

@@ -1,6 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP: a run stops with a checkpoint, any other command in order."""
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -8,19 +11,24 @@ from types import FrameType
 from app.cli.terminal import note
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SECONDS_TO_LEAVE = 0.05
+"""So that the callback in which an interrupt was dropped is over when it comes again."""
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does; a second one ends the
-    process. Under nohup SIGHUP stays ignored."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS[1:]}
-    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    """Inside, each of the signals raises KeyboardInterrupt once; a second one ends the process.
+    Under nohup SIGHUP stays ignored."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    taken = [number for number, handler in before.items() if handler in defaults]
+    show_dropped, sys.unraisablehook = sys.unraisablehook, _raise_dropped_interrupt
     for number in taken:
         signal.signal(number, _raise_interrupt)
     try:
         yield
     finally:
+        sys.unraisablehook = show_dropped
         for number in taken:
             signal.signal(number, before[number])
 
@@ -28,6 +36,17 @@ def ending_in_order() -> Iterator[None]:
 def _raise_interrupt(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _raise_dropped_interrupt(dropped: "sys.UnraisableHookArgs") -> None:
+    """Python drops errors in `__del__` and in callbacks; an interrupt is raised again afterwards."""
+    if dropped.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(dropped)
+        return
+    signal.signal(signal.SIGINT, _raise_interrupt)
+    again = threading.Timer(_SECONDS_TO_LEAVE, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 class Interrupt:
