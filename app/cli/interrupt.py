@@ -39,7 +39,7 @@ def _raise_interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _raise_dropped_interrupt(dropped: "sys.UnraisableHookArgs") -> None:
-    """Python drops errors in `__del__` and in callbacks; an interrupt is raised again afterwards."""
+    """Python drops errors in `__del__` and in callbacks: an interrupt comes again afterwards."""
     if dropped.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(dropped)
         return
