@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.errors import VerificationError
 from app.core.events import RunFinished, StepFinished
+from app.engine.audit.loss_audit import LossAudit
 from app.engine.model.adapter_parameters import layer_index
+from app.engine.model.loading import load_base_model
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan
@@ -435,6 +438,16 @@ def test_gradients_of_other_weights_than_the_models_stop_the_run(
 def test_a_run_with_dropout_is_not_audited_for_its_loss(config: TrainingConfig) -> None:
     """Its loss is random: another forward pass has another one."""
     assert ending(replace(config, dropout=0.5, learning_rate=0.05)).outcome == "finished"
+
+
+def test_the_rounding_of_a_single_token_is_no_fault(make_model: Callable[..., Path]) -> None:
+    """SmolLM2-135M gives “ 4” after “2 + 2 =” these losses, in bfloat16 and in float32."""
+    audit = LossAudit(load_base_model(make_model(dtype="bfloat16")).model, None)
+    audit.check(1.1874, 5, 1.1496, tokens=1)
+    with pytest.raises(
+        VerificationError, match=r"the loss was 1\.15, but the model's own is 1\.187"
+    ):
+        audit.check(1.1874, 5, 1.1496, tokens=100)
 
 
 def not_restored(patch: pytest.MonkeyPatch) -> None:

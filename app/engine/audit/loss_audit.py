@@ -23,6 +23,8 @@ EARLY, EVERY = (5, 20), 100
 """The steps that are audited: these, and then every hundredth."""
 _SMALL = 0.5
 """In nats: a loss below it is measured by that."""
+_MANY = 100
+"""Trained tokens whose rounding averages out as the tolerance asks; of fewer, less does."""
 
 
 class LossAudit:
@@ -44,11 +46,13 @@ class LossAudit:
         tokens = sum(batch.trained_tokens for batch in batches)
         return math.fsum(map(self._loss, batches)) / tokens
 
-    def check(self, expected: float | None, step: int, loss: float) -> None:
-        """Raise VerificationError unless the step's `loss` is near the `expected` one."""
+    def check(self, expected: float | None, step: int, loss: float, tokens: int) -> None:
+        """Raise VerificationError unless the step's mean `loss` over its trained `tokens` is near
+        the `expected` one."""
         if expected is None or not (math.isfinite(expected) and math.isfinite(loss)):
             return
-        if abs(loss - expected) > self._tolerance * max(abs(expected), _SMALL):
+        tolerance = self._tolerance * math.sqrt(max(1.0, _MANY / tokens))
+        if abs(loss - expected) > tolerance * max(abs(expected), _SMALL):
             raise fault(
                 step,
                 f"the loss was {loss:.4g}, but the model's own is {expected:.4g}: "

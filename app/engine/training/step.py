@@ -145,7 +145,7 @@ class TrainingStep:
         )
         self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, vectors)
         self._lessons.check(learned, step, measurement)
-        self._losses.check(expected_loss, step, measurement.loss)
+        self._losses.check(expected_loss, step, measurement.loss, trained_tokens)
         return measurement
 
     def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
