@@ -61,6 +61,17 @@ def test_a_linked_file_is_neither_gone_on_with_nor_written_to(
     assert read_label(run).name == "Kittens"
 
 
+@pytest.mark.parametrize("name", [LOG_FILE, EVENTS_FILE, STEPS_FILE])
+def test_a_file_that_stands_elsewhere_too_is_not_appended_to(
+    run: Path, precious: Path, name: str
+) -> None:
+    (run / name).unlink()
+    (run / name).hardlink_to(precious)
+    with pytest.raises(InputError, match=f"{name} is a hard link"):
+        list(resume(run))
+    assert precious.read_text() == SECRET
+
+
 def test_what_a_run_appends_to_is_not_appended_to_through_a_link(run: Path, precious: Path) -> None:
     for name in (LOG_FILE, EVENTS_FILE, STEPS_FILE):
         link(run / name, precious)

@@ -1,4 +1,4 @@
-"""Refuses symbolic links within a run's folder.
+"""Refuses links within a run's folder.
 
 The run's folder itself may be reached by links; that is the user's own doing.
 """
@@ -8,17 +8,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.library.run.layout import CHECKPOINTS, RUN_FILES, START
+from app.library.run.layout import CHECKPOINTS, LOG_FILE, METRICS_FILES, RUN_FILES, START
 
 
 def check_no_links(run_dir: Path) -> None:
-    """Raise InputError that names a link in the place of what a run reads or writes."""
+    """Raise InputError that names a link in the place of what a run reads or writes.
+
+    Of hard links those alone that a run would append to: the same file may be another run's, as in
+    a copy that `cp -al` made.
+    """
     own = (run_dir / name for name in RUN_FILES)
     for path in (*own, *_start_files(run_dir), *_checkpoint_files(run_dir)):
         if path.is_symlink():
             raise InputError(
                 f"{path} is a link to {os.readlink(path)}: a run's own files can't be links.",
                 "Put the file itself in its place, or remove the link.",
+            )
+    for path in (run_dir / name for name in (*METRICS_FILES, LOG_FILE)):
+        if path.is_file() and path.stat().st_nlink > 1:
+            raise InputError(
+                f"{path} is a hard link: the file stands elsewhere too, and would change there.",
+                "Put a copy of the file in its place.",
             )
 
 
