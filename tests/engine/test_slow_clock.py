@@ -273,6 +273,23 @@ def test_a_lie_about_a_lesson_stops_the_run(
     assert message in end.message
 
 
+def test_lessons_that_never_find_a_difference_are_named_at_the_end(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the model were compared with itself."""
+    of_lesson = BatchGradients.of_lesson
+
+    def lying(self: BatchGradients, *a: Any) -> Lesson:
+        found = of_lesson(self, *a)
+        nothing = {k: mx.zeros_like(g) for k, g in found.gradients.items()}
+        return replace(found, divergence=mx.array(0.0), gradients=nothing)
+
+    monkeypatch.setattr(BatchGradients, "of_lesson", lying)
+    *_, end = train(config)
+    assert isinstance(end, RunFinished)
+    assert end.message.endswith("no lesson found a difference from the base model.")
+
+
 def test_a_head_that_gives_another_divergence_is_not_used_for_lessons(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ class LessonAudit:
     def __init__(self, rules: UpdateRules, positions: Sequence[mx.array]) -> None:
         """`positions` of each tier's samples, in its vector."""
         self._rules, self._positions = rules, positions
+        self._has_lesson = self._has_difference = False
 
     def observe(
         self, task: Gradients, lesson: Lesson | None, both: Gradients
@@ -61,6 +62,7 @@ class LessonAudit:
         if parts is None or reported.is_void:
             return
         mean = number(parts.divergence) / parts.tokens
+        self._has_lesson, self._has_difference = True, self._has_difference or mean != 0
         if mean < -_LEAST:
             raise fault(step, f"the divergence from the base model was {mean:.3g}, below 0")
         if not math.isclose(reported.base_kl, mean, rel_tol=1e-3, abs_tol=1e-9):
@@ -73,3 +75,9 @@ class LessonAudit:
         allowed = 1e-5 * (np.abs(task) + np.abs(weighted)) + 1e-30
         if np.any(np.abs(both - task - weighted) > allowed):
             raise fault(step, "the slow clock's lesson was not taken by its weight")
+
+    def remark(self) -> str:
+        """For the run's last sentence, after a space: lessons that drew nothing; mostly empty."""
+        if not self._has_lesson or self._has_difference:
+            return ""
+        return " The slow clock changed nothing: no lesson found a difference from the base model."

@@ -180,10 +180,10 @@ class TrainingStep:
         self._audit.check_drifts(step, self._meter.drifts(now))
 
     def idle_parts(self) -> str:
-        """Sentences about tiers and modules that learned nothing so far, each after a space."""
+        """Sentences about tiers, modules and lessons without effect so far, each after a space."""
         tiers = self._audit.idle_tiers(self._meter.drifts(self._vectors))
         unmoved = self._meter.unmoved(self._vectors, self._audit.learning_tiers())
-        return tiers + idle_modules(unmoved)
+        return tiers + idle_modules(unmoved) + self._lessons.remark()
 
     def _update(self, due: tuple[int, ...]) -> ArrayFunction:
         if due not in self._updates:
