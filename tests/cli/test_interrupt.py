@@ -13,6 +13,8 @@ from tests.patience import PATIENCE_SECONDS
 INTERRUPTED_IMPORT = """
 import signal, sys, app.__main__
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+
 class Finder:
     def find_spec(self, name, *_):
         if name == "app.cli.commands":
