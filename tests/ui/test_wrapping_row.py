@@ -39,7 +39,8 @@ def test_a_narrow_row_wraps_and_cuts_no_button(row: tuple[QWidget, list[QPushBut
     width = buttons[0].sizeHint().width() + buttons[1].sizeHint().width() + layout.spacing()
     assert layout.heightForWidth(width) > buttons[0].sizeHint().height()
     place.resize(width, layout.heightForWidth(width))
-    assert lines(buttons)[0] == lines(buttons)[1] < lines(buttons)[2]
+    assert lines(buttons)[0] == lines(buttons)[1] < lines(buttons)[2] < lines(buttons)[3]
+    assert buttons[3].geometry().right() == place.rect().right()
     for button in buttons:
         assert button.width() >= button.sizeHint().width()
         assert place.rect().contains(button.geometry())

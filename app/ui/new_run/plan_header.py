@@ -1,7 +1,7 @@
 """The head of the plan: the next run's name, whether it can start, and its Start button."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
@@ -19,6 +19,7 @@ from app.ui.widgets.building_blocks import (
     say,
 )
 from app.ui.widgets.name_field import NameField
+from app.ui.widgets.wrapping_row import WrappingRow
 
 
 class PlanHeader(QWidget):
@@ -43,12 +44,7 @@ class PlanHeader(QWidget):
         self.memory = MemoryNote(state)
         frame, inside = card()
         inside.setSpacing(10)
-        self._title = QHBoxLayout()
-        self._title.setContentsMargins(0, 0, 0, 0)
-        for part in (self.name, self.pill, self.queue, self.start):
-            self._title.addWidget(part)
-        self._title.insertStretch(2, 1)
-        inside.addLayout(self._title)
+        inside.addLayout(WrappingRow((self.name, self.pill), (self.queue, self.start)))
         reason = row(self.problem, self.show_data, None)
         reason.setStretch(0, 100)  # what wraps takes all the room there is
         inside.addLayout(reason)

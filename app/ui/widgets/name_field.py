@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionFrame, QStylePain
 from app.ui.widgets.calm_inputs import TextField
 
 MOST_NAME = 200
-NAME_ROOM_PX, LEAST_NAME_PX = 24, 64
+NAME_ROOM_PX, LEAST_NAME_PX = 24, 120
 
 
 class NameField(TextField):
@@ -21,7 +21,6 @@ class NameField(TextField):
         self.setObjectName("title_field")
         self.setMaxLength(MOST_NAME)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(LEAST_NAME_PX)
         self._before = ""
         self.textChanged.connect(self.updateGeometry)
         self.returnPressed.connect(self.clearFocus)
@@ -35,10 +34,11 @@ class NameField(TextField):
     def sizeHint(self) -> QSize:
         text = self.text() or self.placeholderText()
         width = self.fontMetrics().horizontalAdvance(text) + NAME_ROOM_PX
-        return QSize(max(LEAST_NAME_PX, width), super().sizeHint().height())
+        return QSize(width, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(LEAST_NAME_PX, super().minimumSizeHint().height())
+        width = min(LEAST_NAME_PX, self.sizeHint().width())
+        return QSize(width, super().minimumSizeHint().height())
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)

@@ -9,7 +9,10 @@ from app.ui.widgets.building_blocks import GRID_PX
 
 
 class WrappingRow(QLayout):
-    """As high as the lines that its width asks for; hidden widgets take no room."""
+    """As high as the lines that its width asks for; hidden widgets take no room.
+
+    A widget that can shrink, such as a name, does so before a line breaks.
+    """
 
     def __init__(self, left: Sequence[QWidget], right: Sequence[QWidget] = ()) -> None:
         super().__init__()
@@ -49,38 +52,58 @@ class WrappingRow(QLayout):
         return QSize(max(0, width), max((size.height() for size in sizes), default=0))
 
     def minimumSize(self) -> QSize:
-        sizes = [item.sizeHint() for item in self._shown()]
-        return QSize(
-            max((size.width() for size in sizes), default=0),
-            max((size.height() for size in sizes), default=0),
-        )
+        width = max((item.minimumSize().width() for item in self._shown()), default=0)
+        return QSize(width, self.sizeHint().height())
 
     def setGeometry(self, rect: QRect) -> None:
         super().setGeometry(rect)
-        lines, top = list(self._lines(rect.width())), rect.top()
-        for line in lines:
-            widths = [item.sizeHint().width() for item in line]
+        top = rect.top()
+        for line in self._lines(rect.width()):
+            widths = self._widths(line, rect.width())
+            height = max(item.sizeHint().height() for item in line)
             left = rect.left()
             spare = rect.width() - sum(widths) - self.spacing() * (len(line) - 1)
             for item, width in zip(line, widths, strict=True):
-                if len(lines) == 1 and item.widget() in self._right:
+                if item.widget() in self._right:
                     left, spare = left + spare, 0
-                item.setGeometry(QRect(left, top, width, item.sizeHint().height()))
+                own = item.sizeHint().height()
+                item.setGeometry(QRect(left, top + (height - own) // 2, width, own))
                 left += width + self.spacing()
-            top += max(item.sizeHint().height() for item in line) + self.spacing()
+            top += height + self.spacing()
+
+    def _widths(self, line: list[QLayoutItem], room: int) -> list[int]:
+        """As each item wants; those that can shrink give what is missing."""
+        widths = [item.sizeHint().width() for item in line]
+        missing = sum(widths) + self.spacing() * (len(line) - 1) - room
+        for place, item in enumerate(line):
+            given = max(0, min(missing, widths[place] - item.minimumSize().width()))
+            widths[place] -= given
+            missing -= given
+        return widths
 
     def _shown(self) -> list[QLayoutItem]:
         return [item for item in self._items if not item.isEmpty()]
 
     def _lines(self, width: int) -> Iterator[list[QLayoutItem]]:
-        line: list[QLayoutItem] = []
-        taken = 0
-        for item in self._shown():
-            wanted = item.sizeHint().width()
-            if line and taken + wanted > width:
+        """One line, or else those of the left widgets before those of the right ones."""
+        shown = self._shown()
+        if self._least(shown) <= width:
+            groups = [shown]
+        else:
+            groups = [
+                [item for item in shown if (item.widget() in self._right) is is_right]
+                for is_right in (False, True)
+            ]
+        for group in groups:
+            line: list[QLayoutItem] = []
+            for item in group:
+                if line and self._least([*line, item]) > width:
+                    yield line
+                    line = []
+                line.append(item)
+            if line:
                 yield line
-                line, taken = [], 0
-            line.append(item)
-            taken += wanted + self.spacing()
-        if line:
-            yield line
+
+    def _least(self, line: Sequence[QLayoutItem]) -> int:
+        widths = (item.minimumSize().width() for item in line)
+        return sum(widths) + self.spacing() * (len(line) - 1)
