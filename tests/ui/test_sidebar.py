@@ -58,12 +58,13 @@ def name(qtbot: QtBot) -> NameField:
 
 def test_return_leaves_a_name_as_it_is_written(name: NameField, qtbot: QtBot) -> None:
     qtbot.keyClick(name, Qt.Key.Key_End)
-    qtbot.keyClicks(name, " and dogs")
+    assert name.minimumSizeHint().width() == name.sizeHint().width()
+    qtbot.keyClicks(name, " and dogs in one household")
     assert name.sizeHint().width() > name.minimumSizeHint().width()
     with qtbot.waitSignal(name.editingFinished):
         qtbot.keyClick(name, Qt.Key.Key_Return)
     assert not name.hasFocus()
-    assert name.text() == "cats and dogs"
+    assert name.text() == "cats and dogs in one household"
 
 
 def test_escape_takes_back_what_was_typed(name: NameField, qtbot: QtBot) -> None:
