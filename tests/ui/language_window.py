@@ -25,7 +25,7 @@ class Found:
     too_wide: list[str] = field(default_factory=list)
     """Columns that need more room than they have."""
     cut_off: list[str] = field(default_factory=list)
-    """Buttons that are narrower than their words."""
+    """Buttons that are narrower than their words, and choosers that reach out of sight."""
 
 
 def main(language: str, home: Path) -> None:
@@ -66,6 +66,11 @@ def main(language: str, home: Path) -> None:
     nestling.runs.list.table.selectRow(0)
     application.processEvents()
     _read(nestling.window, "a selected run", texts, found)
+    nestling.window.show_place(Place.PLAYGROUND)
+    while nestling.playground.chooser.checkpoint.count() == 0:
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    application.processEvents()
+    _read(nestling.window, "a run to try", texts, found)
     nestling.settings_window.show()
     application.processEvents()
     _read(nestling.settings_window, "settings", texts, found)
@@ -85,7 +90,7 @@ def _texts_of_the_code(language: str) -> set[str]:
 
 
 def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
-    from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollArea, QWidget
+    from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QScrollArea, QWidget
 
     for widget in window.findChildren(QWidget):
         if not widget.isVisible():
@@ -101,6 +106,9 @@ def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
         ):
             short = widget.minimumSizeHint().width() - widget.width()
             found.cut_off.append(f"{place}: {widget.text()}, by {short} px")
+        place_of = widget.parentWidget()
+        if isinstance(widget, QComboBox) and not place_of.rect().contains(widget.geometry()):
+            found.cut_off.append(f"{place}: {widget.currentText()}")
         if isinstance(widget, QScrollArea) and (inside := widget.widget()):
             room = widget.viewport().width()
             if inside.minimumSizeHint().width() > room:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.core.generation_events import CheckpointRef
 from app.core.text.sanitize import single_line
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
-RUN_PX, CHECKPOINT_PX = 240, 324
+RUN_PX, CHECKPOINT_PX, LEAST_PX = 240, 324, 140
 
 
 class Chooser(QWidget):
@@ -36,11 +36,13 @@ class Chooser(QWidget):
         self._moved: dict[Path, Path] = {}
         """Runs whose base model the user has found elsewhere."""
         self.run = CalmComboBox({}, tr("Run"))
-        self.run.setFixedWidth(RUN_PX)
         self.checkpoint = CalmComboBox({}, tr("Checkpoint"))
-        self.checkpoint.setFixedWidth(CHECKPOINT_PX)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        for chooser, width in ((self.run, RUN_PX), (self.checkpoint, CHECKPOINT_PX)):
+            chooser.setMinimumWidth(LEAST_PX)
+            chooser.setMaximumWidth(width)
+            chooser.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         layout.setSpacing(GRID_PX)
         layout.addWidget(self.run)
         layout.addWidget(self.checkpoint)

@@ -73,16 +73,11 @@ class PlaygroundPage(QWidget):
             3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - beside_bar_px, 2 * GRID_PX
         )
         layout.setSpacing(12)
-        layout.addLayout(
-            row(
-                label(tr("Playground"), "title"),
-                GRID_PX,
-                self.chooser,
-                None,
-                self.clear,
-                beside_bar_px,
-            )
+        head = row(
+            label(tr("Playground"), "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px
         )
+        head.setStretch(2, 100)  # the choosers take the room that there is, up to their bounds
+        layout.addLayout(head)
         problem = row(self.problem, self.find_model, beside_bar_px)
         problem.setStretch(0, 1)
         layout.addLayout(problem)
