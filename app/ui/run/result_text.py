@@ -36,7 +36,9 @@ def effort_text(run: "ReadRun") -> str:
     summary, message = run.details.summary, run.details.message.removesuffix(".")
     planned = summary.planned_steps
     steps = tr("{steps:,} of {planned:,} steps", steps=summary.steps, planned=planned)
-    is_failed = summary.outcome == "failed"  # the head tells it
+    if message == f"All {summary.steps} steps done":  # as every run without remarks ends
+        message = tr("All {steps:,} steps done", steps=summary.steps)
+    is_failed = summary.outcome == "failed"  # the head shows it
     parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:
         parts.append(tr("{time} of training", time=formatting.duration(run.training_seconds)))
