@@ -27,10 +27,10 @@ from app.core.generation_events import (
     TextAdded,
     answer_to_json,
 )
-from app.core.progress import drain, mapped
 from app.core.text.sanitize import visible_line
 from app.core.wording.display_names import model_name
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
+from app.core.work_in_steps import drain, mapped
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel

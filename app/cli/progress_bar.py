@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from app.cli.terminal import note
-from app.core.progress import drain, mapped
+from app.core.work_in_steps import drain, mapped
 
 T = TypeVar("T")
 _FIRST_LINE_S, _NEXT_LINE_S = 5.0, 20.0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 from app.data.inspection.inspection import inspect
 from app.data.row_values import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.rows.example_reader import read_examples

@@ -6,7 +6,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.training_config import TrainingConfig
-from app.engine.adapter.adaptable import adaptable, unfit
+from app.engine.adapter.adaptable_modules import adaptable, unfit
 from app.engine.adapter.adapter import adapter_config, add_adapter
 from app.engine.model.parameter_tree import trainable_parameters
 from tests.engine import architectures

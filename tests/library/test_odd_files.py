@@ -15,7 +15,7 @@ from app.core.config.study import load_study
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.paths import cache_dir, home_dir
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 from app.engine.training.checkpoints import check_files
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns

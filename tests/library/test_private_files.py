@@ -10,7 +10,7 @@ import pytest
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import cache_dir, home_dir, runs_dir
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 from app.data.tokens.store_files import MANIFEST, STORE_FILES
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns

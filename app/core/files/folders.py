@@ -13,7 +13,7 @@ from pathlib import Path
 from app.core.errors import InputError
 from app.core.files.atomic_files import PARTIAL_SUFFIX, disk_errors_as_app_errors, is_alive, sync
 from app.core.files.untrusted_files import PRIVATE_FILE, copy_regular_in_steps, restrict_mode
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777

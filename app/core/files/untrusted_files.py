@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 
 PRIVATE_FILE = 0o600
 """File mode: read and written by the user only."""

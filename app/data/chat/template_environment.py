@@ -11,7 +11,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from app.data.chat.template_day import DAY_OPTION, date_text
+from app.data.chat.template_date import DAY_OPTION, date_text
 
 
 class _Generation(ext.Extension):

@@ -19,7 +19,7 @@ from app.core.files.disks import ensure_own_folder
 from app.core.files.json_files import write_json_atomic
 from app.core.files.paths import cache_dir
 from app.core.files.strict_parsing import parse_json
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 from app.data.files.dataset_files import file_stat, find_files
 
 _SMALL_BYTES = 2**20

@@ -7,7 +7,7 @@ import mlx.nn as nn
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, VerificationError
-from app.engine.adapter.adaptable import adaptable, unfit
+from app.engine.adapter.adaptable_modules import adaptable, unfit
 from app.engine.adapter.efficient_lora import use_efficient_lora
 from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.parameter_tree import trainable_parameters

@@ -22,8 +22,8 @@ from app.core.files.paths import cache_dir, known_questions_file
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.generation_events import Chat
-from app.core.progress import scaled_progress
 from app.core.text.translation import mark
+from app.core.work_in_steps import scaled_progress
 from app.data.files.model_files import read_model_files
 from app.engine.adapter.model_without_adapter import BareModel
 from app.engine.evaluation.short_answers import short_answers

@@ -10,9 +10,9 @@ from app.core.base_model import BaseModelCheck, compare_digests, read_digests
 from app.core.errors import AppError, InputError
 from app.core.events import Event, StageChanged
 from app.core.generation_events import SIDES, CheckpointLoaded, CheckpointRef, Side
-from app.core.progress import drain
 from app.core.text.sanitize import error_text
 from app.core.text.translation import mark
+from app.core.work_in_steps import drain
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import stop_token_note, stop_tokens

@@ -11,7 +11,7 @@ import mlx.core as mx
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.model_execution import Execution
 from app.engine.memory.computation_graph import Graph, traced
-from app.engine.memory.eval_simulator import peak_bytes
+from app.engine.memory.graph_memory import peak_bytes
 from app.engine.memory.loss_gradient import hidden_gradient, logits_gradient
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import split_by_shapes

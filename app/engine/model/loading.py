@@ -12,8 +12,8 @@ import mlx.core as mx
 
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
-from app.core.progress import drain
 from app.core.text.sanitize import error_text, short_repr
+from app.core.work_in_steps import drain
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters

@@ -9,7 +9,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.model_limits import ModelLimits
 from app.core.text.translation import mark
-from app.data.chat.template_day import asks_for_the_date
+from app.data.chat.template_date import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView, tokens_digest

@@ -8,7 +8,7 @@ from math import fsum, isfinite
 from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished
-from app.core.progress import scaled_progress
+from app.core.work_in_steps import scaled_progress
 from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import ValidationSet

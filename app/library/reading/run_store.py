@@ -10,7 +10,7 @@ from app.core.files.disks import check_connected, remember_disk
 from app.core.files.folders import SHARED_FOLDER, atomic_folder, copy_file_in_steps
 from app.core.files.paths import cache_dir, expanded
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.progress import drain
+from app.core.work_in_steps import drain
 from app.library.reading.library_index import Index
 from app.library.reading.run_summary import RunSummary
 from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, STIFFNESS_FILE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
-from app.core.progress import scaled_progress, throttled
+from app.core.work_in_steps import scaled_progress, throttled
 from app.workers.background_job import ShouldStop
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class TokenizeDatasets:
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
-        from app.data.chat.template_day import check_note
+        from app.data.chat.template_date import check_note
         from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
         from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files

@@ -6,7 +6,7 @@ import mlx.core as mx
 import pytest
 
 from app.engine.memory.computation_graph import traced
-from app.engine.memory.eval_simulator import peak_bytes
+from app.engine.memory.graph_memory import peak_bytes
 
 ONE = 4 * 1000
 """Bytes of one array of 1000 numbers."""
