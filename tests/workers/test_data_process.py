@@ -119,7 +119,7 @@ def test_shutting_down_lets_the_job_in_hand_keep_its_work(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
     told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
-    qtbot.waitUntil(lambda: bool(told.values))
+    qtbot.waitUntil(lambda: told.values == [1, 2, 3])
     process.shut_down()
     assert (tmp_path / "note").read_text() == "4"
     assert told.ended == []
