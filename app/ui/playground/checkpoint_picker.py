@@ -44,8 +44,9 @@ class Chooser(QWidget):
             chooser.setMaximumWidth(width)
             chooser.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         layout.setSpacing(GRID_PX)
-        layout.addWidget(self.run)
-        layout.addWidget(self.checkpoint)
+        layout.addWidget(self.run, 100)
+        layout.addWidget(self.checkpoint, 100)
+        layout.addStretch(1)
         self.run.activated.connect(lambda _: self.run_chosen.emit(self.run.currentData()))
         self.checkpoint.activated.connect(lambda _: self._tell())
 
