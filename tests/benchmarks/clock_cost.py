@@ -50,13 +50,13 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
     for shape in clock.shapes if uses_compile() else ():
         step.trace_lesson(texts.blank(shape))
     ours.warm_up(batches)
-    tiers_needing_gradients, bare = Measured(), Measured()
+    with_lessons, without = Measured(), Measured()
     for _ in range(rounds):
         step._slow, step._lessons = clock, LessonAudit(rules, step._audit.positions)
-        timed(tiers_needing_gradients, lambda: ours.steps(batches))
+        timed(with_lessons, lambda: ours.steps(batches))
         step._slow, step._lessons = None, audit
-        timed(bare, lambda: ours.steps(batches))
-    time_ratio(f"{what}, with lessons / without", GOAL, tiers_needing_gradients, bare)
+        timed(without, lambda: ours.steps(batches))
+    time_ratio(f"{what}, with lessons / without", GOAL, with_lessons, without)
 
 
 ROWS: dict[str, Callable[[], None]] = {f.__name__: f for f in (small, real)}

@@ -4,9 +4,11 @@
     python -m tests.benchmarks.whole_run --rows 60000 --rounds 1
     python -m tests.benchmarks.whole_run --model DIR --steps 50   # a real model
 
-Both sides are processes of their own with their default settings, by turns, for the same number of
-steps on the same rows. Ours reads one file; mlx-lm gets the rows in the folder that it asks for,
-a tenth of them as its validation set. Processor time is that of all processes of a side.
+All sides are processes of their own, by turns, for the same number of steps on the same rows:
+Nestling with its default settings (Learn and keep), Nestling with plain AdamW, and mlx-lm with its
+own. Ours read one file; mlx-lm gets the rows in the folder that it asks for, a tenth of them as its
+validation set. Processor time is that of all processes of a side. At the end both adapters are
+loaded by mlx-lm, and its model's own code takes the loss of the replies in rows that none has seen.
 
 On a CPU mlx-lm gets what makes it quick there: our BLAS, and no compiling (it calls the host's C++
 compiler for every new shape; 100 steps then took over 9 minutes). `--as-it-is` leaves it alone.
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,7 @@ from typing import Any
 from tests.benchmarks.data_path import MODEL, write_chats
 
 HELD_OUT = 0.1
+SIDES = ("Nestling", "one pace", "mlx_lm.lora")
 _THEIRS = """
 import json, os
 if os.environ["AIDED"]:
@@ -44,6 +47,27 @@ class Report:
 lora.get_reporting_callbacks = lambda *args, **options: Report()
 lora.main()
 """
+_SCORE = """
+import json, sys
+import app.engine
+import mlx.core as mx, mlx.nn as nn, mlx_lm
+
+model, tokenizer = mlx_lm.load(sys.argv[1], adapter_path=sys.argv[2])
+total, count = 0.0, 0
+for line in open(sys.argv[3], encoding="utf-8"):
+    messages = json.loads(line)["messages"]
+    def tokens(end, **more):
+        return tokenizer.apply_chat_template(messages[:end], return_dict=False, **more)
+    whole = mx.array(tokens(None))[:2048]
+    losses = nn.losses.cross_entropy(model(whole[None, :-1])[0].astype(mx.float32), whole[1:])
+    for number, message in enumerate(messages):
+        if message["role"] == "assistant":
+            first = len(tokens(number, add_generation_prompt=True)) - 1
+            reply = losses[first : len(tokens(number + 1)) - 1]
+            total, count = total + reply.sum().item(), count + reply.size
+print(total / count)
+"""
+UNSEEN_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -68,10 +92,10 @@ class Line:
     text: str
 
 
-def ours(data: Path, model: Path, steps: int, folder: Path) -> Run:
+def ours(data: Path, model: Path, steps: int, folder: Path, options: tuple[str, ...] = ()) -> Run:
     command = [
         "-m", "app", "train", "--json", "--data", str(data), "--model", str(model),
-        "--steps", str(steps), "--output", str(folder / "run"),
+        "--steps", str(steps), "--output", str(folder / "run"), *options,
     ]  # fmt: skip
     lines, usage = _process(command, folder, folder / "home")
     events = [(line.at, json.loads(line.text)) for line in lines if line.text.startswith("{")]
@@ -171,34 +195,55 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--as-it-is", action="store_true", help="mlx-lm without help on a CPU")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     options = parser.parse_args()
     is_aided = sys.platform != "darwin" and not options.as_it_is
-    sides: dict[str, list[Run]] = {"Nestling": [], "mlx_lm.lora": []}
+    sides: dict[str, list[Run]] = {name: [] for name in options.sides}
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
-        data = top / "chats.jsonl"
+        data, unseen = top / "chats.jsonl", top / "unseen.jsonl"
         write_chats(data, options.rows)
+        write_chats(unseen, UNSEEN_ROWS, seed=1)
         rows = split_for_mlx_lm(data, top / "rows")
+        work: dict[str, Callable[..., Run]] = {
+            "Nestling": partial(ours, data),
+            "one pace": partial(ours, data, options=("--preset", "one-pace")),
+            "mlx_lm.lora": partial(theirs, rows, is_aided=is_aided),
+        }
         for number in range(options.rounds):
-            for side, work, given in (
-                ("Nestling", ours, data),
-                ("mlx_lm.lora", partial(theirs, is_aided=is_aided), rows),
-            ):
+            for side, runs in sides.items():
                 folder = top / f"{side}-{number}"
                 folder.mkdir()
-                sides[side].append(work(given, options.model.absolute(), options.steps, folder))
-                print(f"{side}: {sides[side][-1]}", flush=True)
+                model = options.model.absolute()
+                run = work[side](model, options.steps, folder)
+                run.losses["unseen replies"] = score(model, folder, unseen)
+                runs.append(run)
+                print(f"{side}: {run}", flush=True)
     print_table(sides)
 
 
+def score(model: Path, folder: Path, rows: Path) -> float:
+    """The mean loss of the replies in `rows`, in nats a token, with the adapter below `folder`."""
+    adapter = max(folder.rglob("adapters.safetensors"), key=lambda file: file.stat().st_mtime)
+    command = ["-c", _SCORE, str(model), str(adapter.parent), str(rows)]
+    lines, _ = _process(command, folder, folder / "home")
+    return float(lines[-1].text)
+
+
 def print_table(sides: dict[str, list[Run]]) -> None:
-    one, other = sides.values()
-    print("| | " + " | ".join(sides) + " | ratio |\n|---|---|---|---|")
+    print("| | " + " | ".join(sides) + " |\n|---|" + "---|" * len(sides))
     for name in ("seconds", "cpu_seconds", "to_first_step", "validating", "peak_mb", "arrays_mb"):
-        a, b = (median(getattr(run, name) for run in runs) for runs in (one, other))
-        print(f"| {name} | {a:.1f} | {b:.1f} | {a / b if b else float('nan'):.2f} |")
-    shares = [median(run.validating / run.seconds for run in runs) for runs in (one, other)]
-    print(f"| validating, of the whole | {shares[0]:.0%} | {shares[1]:.0%} | |")
+        print_row(name, [[getattr(run, name) for run in runs] for runs in sides.values()])
+    print_row("unseen loss", [[one.losses["unseen replies"] for one in s] for s in sides.values()])
+    shares = [median(run.validating / run.seconds for run in runs) for runs in sides.values()]
+    print("| validating, of the whole | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+
+
+def print_row(name: str, figures: list[list[float]]) -> None:
+    """The medians, and how many times the last side's each is."""
+    *_, last = medians = [median(side) for side in figures]
+    cells = [f"{one:.4g} ({one / last:.2f}×)" if last else f"{one:.4g}" for one in medians]
+    print(f"| {name} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

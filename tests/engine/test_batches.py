@@ -11,7 +11,9 @@ from app.data.row_values import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
-from app.engine.batches.batches import MAX_SHAPES, Batch, BatchLoader, BatchShape
+from app.engine.batches.batches import MAX_SHAPES, MOST_CELLS, Batch, BatchLoader, BatchShape
+from app.engine.execution.batch_layout import BatchLayout, default_layout
+from app.engine.runtime.distributed import Machines
 
 LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)
 both_ways = pytest.mark.parametrize("is_packed", [False, True])
@@ -93,6 +95,42 @@ def test_every_token_of_every_example_is_in_its_batch(
                     seen[token] = count
         assert seen == {i + 1: n for i, n in enumerate(lengths)}
         assert sum(batch.trained_tokens for batch in found) == sum(lengths) - len(lengths)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 6, 8])
+def test_large_batches_are_split_so_that_no_part_is_far_above_the_mean(batch_size: int) -> None:
+    lengths = long_tailed(2_000)
+    batches = BatchLoader(examples(lengths), batch_size, splits_large=True)
+    whole = [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
+    parts_of = [list(batch.micro_batches()) for batch in whole]
+    most = max(max(lengths), MOST_CELLS * np.mean([batch.tokens.size for batch in whole]))
+    assert max(part.tokens.size for parts in parts_of for part in parts) <= most
+    assert any(len(parts) > 1 for parts in parts_of) == (batch_size > 1)
+    for batch, parts in zip(whole, parts_of, strict=True):
+        assert len(parts) == batch.splits
+        assert np.array_equal(np.concatenate([part.tokens for part in parts]), batch.tokens)
+        assert np.array_equal(np.concatenate([part.trained for part in parts]), batch.trained)
+    computed = {part.tokens.shape for parts in parts_of for part in parts}
+    assert computed == {shape.micro_batch.size for shape in batches.shapes}
+    assert {next(batches.blank(s).micro_batches()).tokens.shape for s in batches.shapes} == computed
+
+
+def test_a_machines_share_of_a_batch_is_split_as_the_batch_is() -> None:
+    batch = Batch(np.arange(24, dtype=np.int32).reshape(8, 3), np.ones((8, 3), np.float32), (), 4)
+    shares = [Machines(rank, 2).share(batch) for rank in range(2)]
+    found = [[len(part.tokens) for part in share.micro_batches()] for share in shares]
+    assert found == [[1, 1, 1, 1]] * 2
+
+
+def test_packed_batches_are_not_split_nor_are_those_of_runs_that_began_without() -> None:
+    lengths = long_tailed(2_000)
+    packed = BatchLoader(examples(lengths), 4, is_packed=True, splits_large=True)
+    older = BatchLayout(batch_size=4, is_packed=False, has_free_shapes=True)
+    for batches in (packed, older.batches(examples(lengths))):
+        assert {shape.splits for shape in batches.shapes} == {1}
+    assert {s.splits for s in default_layout(4).batches(examples(lengths)).shapes} == (
+        {1} if default_layout(4).is_packed else {1, 2}
+    )
 
 
 @both_ways

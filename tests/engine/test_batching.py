@@ -3,13 +3,16 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import LogMessage, RunFinished, StepFinished
+from app.engine.batches.batches import Batch
 from app.engine.execution import batch_layout
+from app.engine.training.gradients import BatchGradients
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import json_digest, read_manifest, settings_match
 from app.library.run.recorder import RunRecorder
@@ -82,6 +85,31 @@ def test_a_run_goes_on_with_rows_of_their_own_where_the_model_differs_and_that_i
     events: list[object] = list(resume(config.output))
     assert "from here on each has a row of its own" in logged(events)
     assert len(losses(events)) == 4
+
+
+def test_a_run_that_splits_its_large_batches_resumes_bit_equal(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_layout, "supports_packing", lambda *_: False)
+    chats = tmp_path / "long-tailed.jsonl"
+    counts = [1 + i % 5 if i % 10 else 120 for i in range(40)]
+    rows = [{"prompt": f"Say it {i}.", "completion": "yes " * n} for i, n in enumerate(counts)]
+    chats.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    split = replace(config, data=chats, steps=12, learning_rate=1e-3)
+    computed: list[int] = []
+    summed = BatchGradients.summed
+
+    def counted(self: BatchGradients, vectors: Any, batches: list[Batch], tiers: Any) -> Any:
+        computed.extend(batch.splits for batch in batches)
+        return summed(self, vectors, batches, tiers)
+
+    monkeypatch.setattr(BatchGradients, "summed", counted)
+    whole = losses(list(train(replace(split, output=tmp_path / "whole"))))
+    assert min(computed) == 1 < max(computed)
+    begun = losses(list(train(split, stop_after=5)))
+    assert split.output is not None
+    assert read_manifest(split.output)["batching"]["splits_large"] is True
+    assert begun + losses(list(resume(split.output))) == whole
 
 
 def test_of_a_run_of_an_older_version_the_other_order_is_said(

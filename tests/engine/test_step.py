@@ -1,6 +1,7 @@
 """Invariants 6 and 7: accumulation by trained tokens, and firings proved from the weights."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def test_micro_batches_weighted_by_trained_tokens_are_one_batch(
     assert several.loss == pytest.approx(single.loss, abs=1e-6)
     assert several.trained_tokens == single.trained_tokens
     assert several.gradient_norm == pytest.approx(single.gradient_norm, rel=1e-5)
+
+
+def test_a_batch_that_is_split_makes_the_step_of_one_that_is_not(tiny_model: Path) -> None:
+    whole = batch(share=0.3)
+    one, many = training_step(tiny_model), training_step(tiny_model)
+    single = one.run([whole], 4, RATE)
+    several = many.run([replace(whole, splits=2)], 4, RATE)
+    assert several.loss == pytest.approx(single.loss, abs=1e-6)
+    assert several.gradient_norm == pytest.approx(single.gradient_norm, rel=1e-5)
+    assert several.movement.deltas == pytest.approx(single.movement.deltas, rel=1e-4)
 
 
 def test_micro_batches_give_the_gradient_of_one_batch_to_1e_6(tiny_model: Path) -> None:

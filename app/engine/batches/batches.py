@@ -10,7 +10,7 @@ filled up with examples in which nothing is trained, so that none is lost and no
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
@@ -28,6 +28,10 @@ LENGTH_STEP = 16
 """Rows of their own have lengths that are multiples of this, but for the longest."""
 ENOUGH_PADDING = 0.05
 """With no more of the cells being padding, fewer shapes do."""
+MOST_CELLS = 2
+"""Times the mean batch: larger ones are split. Rows of long-tailed data are of similar length in a
+batch, so the longest batch, which decides the peak of memory, has several times the mean's cells.
+Few batches are that large, and their parts keep a device busy."""
 _BATCHES_A_SHAPE = 4
 """A shape that fewer batches of an epoch have isn't worth its tracing."""
 
@@ -40,6 +44,13 @@ class BatchShape:
     """The room for each example, in tokens, the longest first."""
     is_packed: bool = False
     """One after the other in a single row; otherwise each in a row, and all places are equal."""
+    splits: int = 1
+    """Into how many micro-batches its rows are split for their gradients."""
+
+    @property
+    def micro_batch(self) -> "BatchShape":
+        """The shape of which a step computes gradients at once."""
+        return replace(self, places=self.places[:: self.splits], splits=1)
 
     @property
     def longest(self) -> int:
@@ -67,9 +78,9 @@ class BatchShape:
 
     def with_longest(self, length: int) -> "BatchShape":
         """This shape with room for an example of so many tokens."""
-        if self.is_packed:
-            return BatchShape((max(length, self.longest), *self.places[1:]), True)
-        return BatchShape((max(length, self.longest),) * len(self.places))
+        longest = max(length, self.longest)
+        others = self.places[1:] if self.is_packed else (longest,) * (len(self.places) - 1)
+        return replace(self, places=(longest, *others))
 
     def resized(self, batch_size: int, longest: int) -> "BatchShape":
         """About what it would be with a batch size that divides its own, and a shorter limit."""
@@ -85,6 +96,8 @@ class Batch:
     """[rows, length], 1.0 where the token is a target."""
     places: tuple[int, ...] = ()
     """Of a packed batch, which is a single row: the length of each example's place, in order."""
+    splits: int = 1
+    """As of its `BatchShape`."""
 
     @property
     def trained_tokens(self) -> int:
@@ -106,11 +119,21 @@ class Batch:
         """Some of its examples, by number."""
         if not self.places:
             rows = list(examples)
-            return Batch(self.tokens[rows], self.trained[rows])
+            return replace(self, tokens=self.tokens[rows], trained=self.trained[rows])
         ends = _ends(self.places)
         columns = np.concatenate([np.arange(ends[i] - self.places[i], ends[i]) for i in examples])
         places = tuple(self.places[i] for i in examples)
         return Batch(self.tokens[:, columns], self.trained[:, columns], places)
+
+    def micro_batches(self) -> "Iterator[Batch]":
+        """Its rows in `splits` parts, so that the activations of one part exist at a time."""
+        if self.splits == 1:
+            yield self
+            return
+        size = -(-len(self.tokens) // self.splits)
+        for start in range(0, len(self.tokens), size):
+            rows = slice(start, start + size)
+            yield Batch(self.tokens[rows], self.trained[rows])
 
 
 class BatchLoader:
@@ -123,10 +146,13 @@ class BatchLoader:
         *,
         is_packed: bool = False,
         has_free_shapes: bool = False,
+        splits_large: bool = False,
         vocabulary: int | None = None,
         most_shapes: int = MAX_SHAPES,
     ) -> None:
         """`has_free_shapes` where nothing is traced: then a shape more costs nothing.
+
+        `splits_large`: gradients of batches far above the mean are computed in parts.
 
         `vocabulary`: how many tokens the model has. A batch with a token beyond them would read
         memory that is not the model's; it is refused.
@@ -144,6 +170,8 @@ class BatchLoader:
             enough_padding=0.0 if has_free_shapes else ENOUGH_PADDING,
         )
         self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]
+        if splits_large and not is_packed:
+            self.shapes = self._with_splits()
         """The distinct shapes of all batches."""
         self._smallest_first = sorted(self.shapes, key=lambda shape: shape.cells)
 
@@ -224,6 +252,20 @@ class BatchLoader:
             if (lengths <= shape.places[: len(lengths)]).all()
         )
 
+    def _with_splits(self) -> list[BatchShape]:
+        """The shapes, each split so that no micro-batch has more cells than MOST_CELLS allows."""
+        counts = [len(kind.strata[0]) // kind.rows[0] for kind in self._kinds]
+        cells = [shape.cells for shape in self.shapes]
+        most = MOST_CELLS * np.average(cells, weights=counts)
+        rows = self._batch_size
+        divisors = [n for n in range(1, rows + 1) if rows % n == 0]
+        return [
+            replace(
+                shape, splits=next((n for n in divisors if shape.cells / n <= most), rows)
+            )
+            for shape in self.shapes
+        ]  # fmt: skip
+
     def _arranged(self, random: np.random.Generator | None) -> list[npt.NDArray[np.intp]]:
         """Of each batch, which of an epoch's rows it holds."""
         batches = [batch for kind in self._kinds for batch in kind.batches(random)]
@@ -233,7 +275,8 @@ class BatchLoader:
 
     def _empty(self, shape: BatchShape) -> Batch:
         tokens, trained = np.zeros(shape.size, np.int32), np.zeros(shape.size, np.float32)
-        return Batch(tokens, trained, shape.places if shape.is_packed else ())
+        places = shape.places if shape.is_packed else ()
+        return Batch(tokens, trained, places, shape.splits)
 
 
 def _starts(batch: Batch) -> list[tuple[int, int]]:

@@ -37,6 +37,8 @@ class BatchLayout:
     """An epoch takes an even sample of each mixed dataset, not one by chance as it once did."""
     early_rows: int = 0
     """Of a large dataset the first epoch begins with about so many; 0: it does not, as once."""
+    splits_large: bool = False
+    """Gradients of batches far above the mean are computed in parts; once they were not."""
 
     def batches(
         self, view: TokenView, vocabulary: int | None = None, most_shapes: int = MAX_SHAPES
@@ -46,6 +48,7 @@ class BatchLayout:
             self.batch_size,
             is_packed=self.is_packed,
             has_free_shapes=self.has_free_shapes,
+            splits_large=self.splits_large,
             vocabulary=vocabulary,
             most_shapes=most_shapes,
         )
@@ -116,7 +119,9 @@ _OF_ONE = "Each batch is one example."
 def default_layout(batch_size: int, early_rows: int = 0) -> BatchLayout:
     """The fastest layout on this machine, if the model supports it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
-    return BatchLayout(batch_size, is_packed, not uses_compile(), early_rows=early_rows)
+    return BatchLayout(
+        batch_size, is_packed, not uses_compile(), early_rows=early_rows, splits_large=True
+    )
 
 
 def _saved(data: object) -> BatchLayout:

@@ -52,7 +52,9 @@ def likely_shapes(
     views = [part.valid for part in rows.parts if len(part.valid)]
     shapes = list(batching.training(rows).shapes)
     shapes += [shape for view in views for shape in batching.batches(view).shapes]
-    return LikelyShapes(tuple(shapes), is_bound=_is_open(fastest, was_packed))
+    return LikelyShapes(
+        tuple(shape.micro_batch for shape in shapes), is_bound=_is_open(fastest, was_packed)
+    )
 
 
 def _is_open(fastest: BatchLayout, was_packed: bool | None) -> bool:

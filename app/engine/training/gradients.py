@@ -48,7 +48,7 @@ class BatchGradients:
         If layers are recomputed, later steps hold little more than this batch, or another one that
         was traced, is seen to need.
         """
-        own = self._machines.share(batch)
+        own = next(self._machines.share(batch).micro_batches())
         self._trace(vectors, own, sum_cross_entropy)
         if self._fast.recomputes_layers:
             with self._bound.measure():  # not the first time, which also makes what stays
@@ -91,7 +91,10 @@ class BatchGradients:
         """Of this machine's share."""
         loss: mx.array | None = None
         total: Gradients = {}
-        for batch in map(self._machines.share, batches):
+        micro_batches = [
+            micro for batch in batches for micro in self._machines.share(batch).micro_batches()
+        ]
+        for batch in micro_batches:
             batch_loss, found = self._of_batch(vectors, batch, tiers, sum_cross_entropy)
             # Before anything asks for them together: the backward pass gives gradients layer by
             # layer, and each layer's activations are to be gone before the next one's come.
@@ -102,7 +105,7 @@ class BatchGradients:
             else:
                 loss += batch_loss
                 total = {tier: total[tier] + gradients[tier] for tier in total}
-            if len(batches) > 1:
+            if len(micro_batches) > 1:
                 mx.eval(loss, total)  # one micro-batch's activations at a time
         assert loss is not None  # a step has a batch
         return loss, total

@@ -111,7 +111,7 @@ class TrainingSetup:
 
     @property
     def shapes(self) -> tuple[BatchShape, ...]:
-        """Of all batches; with a likely one for rows that are no tokens yet."""
+        """Of all that is computed at once; with a likely one for rows that are no tokens yet."""
         sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
         shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
         shapes += self.slow.shapes if self.slow else ()
@@ -119,7 +119,7 @@ class TrainingSetup:
         if self.later:
             largest = max(self.train.shapes, key=lambda shape: shape.cells)
             shapes.append(largest.with_longest(self.later.longest))
-        return tuple(dict.fromkeys(shapes))
+        return tuple(dict.fromkeys(shape.micro_batch for shape in shapes))
 
 
 _OTHER_ORDER = (
