@@ -30,7 +30,7 @@ def main() -> int:
 
 def _show_where_nobody_reads(error: Exception) -> None:
     """A click that shows nothing would leave the user in the dark."""
-    from app.core.system.bundle import has_reader
+    from app.core.system.version import has_reader
 
     if not has_reader():
         from app.ui.system.start_failure import show_start_failure
@@ -39,7 +39,7 @@ def _show_where_nobody_reads(error: Exception) -> None:
 
 
 def _open_window(config: "TrainingConfig | None") -> int:
-    from app.core.system.bundle import has_reader
+    from app.core.system.version import has_reader
 
     if has_reader():
         return _run_window(config)

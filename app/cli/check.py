@@ -11,10 +11,10 @@ from app.cli.check_arguments import SETTINGS, SHOWN_PROBLEMS
 from app.cli.dataset_report import RunUse, report_data, report_lines
 from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import json_line, line
+from app.core.base_model import ModelLimits
 from app.core.column_mapping import parse_columns
 from app.core.config.serialization import with_settings
 from app.core.config.training_config import TrainingConfig
-from app.core.model_limits import ModelLimits
 from app.data.chat.template_trial import TRYING, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.files.fingerprint import unchanged

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.check_arguments import SHOWN_PROBLEMS
 from app.cli.check_problems import ProblemGroup, problem_lines
+from app.core.base_model import ModelLimits
 from app.core.config.training_config import TrainingConfig
-from app.core.model_limits import ModelLimits
 from app.data.files.dataset_files import DatasetFiles, dataset_name
 from app.data.files.dataset_folders import listed
 from app.data.inspection.inspection import DatasetFacts, FileFacts, IssueList

@@ -20,9 +20,8 @@ from app.core.events import (
     to_json,
 )
 from app.core.text.numbers import format_loss
-from app.core.wording.events import event_line
 from app.core.wording.memory import gigabytes, memory_sentence
-from app.core.wording.results import learned_and_kept, score_sentence
+from app.core.wording.results import event_line, learned_and_kept, score_sentence
 
 PLAIN_LINES = 10
 """Number of progress lines if the output is no terminal."""

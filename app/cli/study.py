@@ -12,7 +12,7 @@ from app.core.errors import InputError
 from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured, StepFinished
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.wording.events import event_line
+from app.core.wording.results import event_line
 from app.engine.runtime.mlx_runtime import close_thread
 from app.engine.training.study import StudyRun, is_done, make_run, results, study_runs
 from app.library.reading.study_report import markdown, to_plain

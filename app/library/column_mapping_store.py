@@ -9,8 +9,8 @@ from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
+from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.paths import home_dir
 from app.core.files.strict_parsing import parse_json, typed
 from app.core.files.untrusted_files import read_head, read_regular

@@ -12,8 +12,8 @@ from uuid import uuid4
 from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
+from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 

@@ -4,19 +4,18 @@ What keeps it from being trained, if anything, is one sentence; the facts that c
 all the same.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files.json_files import read_json_object
-from app.core.text.sanitize import short_repr
-from app.models.architectures import knows_architecture
+from app.core.files.atomic_files import read_json_object
+from app.core.files.untrusted_files import read_head
+from app.core.text.sanitize import short_repr, single_line
 from app.models.folder_files import FolderFiles
-from app.models.foreign_code import check_needs_no_code, code_refused
-from app.models.license import read_license
-from app.models.memory_rating import TrainingMemory
+from app.models.model_code import check_needs_no_code, code_refused, knows_architecture
 from app.models.model_folder import (
     MAX_CONFIG_BYTES,
     check_is_model_folder,
@@ -26,7 +25,7 @@ from app.models.model_folder import (
 )
 from app.models.model_locations import HUGGING_FACE, ModelLocation
 from app.models.quantization import parameter_counts, quantization_text
-from app.models.training_memory import training_memory
+from app.models.training_memory import TrainingMemory, training_memory
 from app.models.weights import Tensor
 from app.models.weights_check import AGAIN, ANEW, check_weights_files, read_whole_weights
 
@@ -193,3 +192,50 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
 
 def _names_code(config: Mapping[str, Any]) -> bool:
     return bool(config.get("auto_map"))
+
+
+_READ_BYTES = 2**15
+"""A model card's front matter can hold long lists."""
+_MAX_CHARACTERS = 60
+_FIELD = re.compile(r"^(license|license_name)\s*:\s*(.*)$", re.MULTILINE)
+_OTHER = "other"
+
+
+def read_license(folder: Path, files: FolderFiles) -> str:
+    """A short name, "apache-2.0", or the first line of LICENSE; empty where neither is there."""
+    if "README.md" in files.sizes:
+        fields = dict(_FIELD.findall(_front_matter(_head_text(folder / "README.md"))))
+        named = _plain(fields.get("license", ""))
+        own = _plain(fields.get("license_name", ""))
+        if named and not (named == _OTHER and own):
+            return named
+        if own:
+            return own
+    for name in files.named("LICENSE*", "COPYING*", "license*"):
+        if line := _first_line(_head_text(folder / name)):
+            return line
+    return ""
+
+
+def _front_matter(text: str) -> str:
+    """What stands between the first two lines of hyphens."""
+    begin, *rest = text.split("\n---", 1)
+    return begin.removeprefix("---") if begin.startswith("---") and rest else ""
+
+
+def _plain(value: str) -> str:
+    """One name; the first of a list."""
+    named = value.split("#")[0].strip().strip("[]").split(",")[0]
+    return single_line(named.strip().strip("\"'"), _MAX_CHARACTERS)
+
+
+def _first_line(text: str) -> str:
+    lines = (single_line(line, _MAX_CHARACTERS) for line in text.splitlines())
+    return next((line.lstrip("# ") for line in lines if line), "")
+
+
+def _head_text(file: Path) -> str:
+    try:
+        return read_head(file, _READ_BYTES, follow_links=True).decode("utf-8", "replace")
+    except OSError:
+        return ""

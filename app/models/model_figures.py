@@ -8,7 +8,7 @@ from app.core.wording.memory import gigabytes
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
-from app.models.memory_rating import USUAL_ROWS, TrainingMemory
+from app.models.training_memory import USUAL_ROWS, TrainingMemory
 
 UNKNOWN = "–"
 VERDICTS: dict[str, str] = {

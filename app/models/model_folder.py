@@ -10,15 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from app.core.base_model import ModelLimits
 from app.core.errors import InputError
-from app.core.files.json_files import read_json_object
+from app.core.files.atomic_files import read_json_object
 from app.core.files.paths import is_utf8
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.core.model_limits import ModelLimits
 from app.core.text.sanitize import error_text
 from app.models.folder_files import read_folder_files
-from app.models.foreign_code import check_needs_no_code
+from app.models.model_code import check_needs_no_code
 from app.models.weights import WEIGHTS, read_weights_header
 from app.models.weights_check import check_weights_files, read_whole_weights
 

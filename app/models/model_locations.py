@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.core.files.untrusted_files import read_head
+from app.core.files.atomic_files import read_json_object
+from app.core.files.untrusted_files import read_head, read_regular
 from app.core.text.translation import mark
 from app.core.wording.display_names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
-from app.models.lm_studio import lm_studio_folders
 from app.models.remembered_models import RememberedModels
 
 HUGGING_FACE, LM_STUDIO, OLLAMA = "Hugging Face", "LM Studio", "Ollama"
@@ -151,3 +151,29 @@ def _changed(path: Path) -> float:
 
 def _folders(*paths: str) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(os.path.expanduser(os.path.expandvars(p))) for p in paths if p))
+
+
+_MAX_SETTINGS_BYTES = 2**20
+_POINTER, _HOME, _OLDER = ".lmstudio-home-pointer", ".lmstudio", ".cache/lm-studio"
+
+
+def lm_studio_folders() -> tuple[Path, ...]:
+    """The folder that its settings name, that of its home, and that of older versions."""
+    user = Path(os.path.expanduser("~"))
+    named = _read_text(user / _POINTER).strip()
+    homes = [Path(named)] if named.startswith("/") else []
+    homes += [user / _HOME, user / _OLDER]
+    folders: list[Path] = []
+    for home in homes:
+        moved = read_json_object(home / "settings.json", _MAX_SETTINGS_BYTES).get("downloadsFolder")
+        if isinstance(moved, str) and moved.startswith("/"):
+            folders.append(Path(moved))
+        folders.append(home / "models")
+    return tuple(dict.fromkeys(folders))
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return read_regular(file, _MAX_SETTINGS_BYTES, follow_links=True).decode()
+    except (OSError, ValueError):
+        return ""

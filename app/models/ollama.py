@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.core.files.json_files import read_json_object
+from app.core.files.atomic_files import read_json_object
 from app.core.text.sanitize import single_line
 from app.models.description import ModelDescription
 from app.models.model_locations import OLLAMA

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.core.events import MemoryVerdict
-from app.models.memory_rating import TrainingMemory
+from app.models.training_memory import TrainingMemory
 
 MACOS_INSTALL, OTHER_INSTALL = "brew install hf", "pip install -U huggingface_hub"
 

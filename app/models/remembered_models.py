@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.core.files.atomic_files import read_json_object, write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.json_files import read_json_object, write_json_atomic
 from app.core.files.paths import home_dir
 
 MOST_FOLDERS, MOST_USED = 200, 50

@@ -1,5 +1,5 @@
-"""Estimates the memory for training from the shapes of a model's weights: fast enough for a list
-of hundreds.
+"""Estimates the memory for training from the shapes of a model's weights, fast enough for a list
+of hundreds, and rates how well a model fits: fits, tight, or won't fit.
 
 A run's own estimate (`app.engine.memory`) traces the model's code with the run's settings and data;
 this one was held against it: for 12 architectures of 0.1 to 30 billion parameters it is 0 to 45 %
@@ -8,10 +8,11 @@ more (tests/models/test_training_memory.py).
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from app.core.config.adapter import AdapterSettings
-from app.models.memory_rating import ROW_TOKENS, USUAL_ROWS, TrainingMemory
+from app.core.events import MemoryVerdict
 from app.models.model_folder import (
     LAYER_OF_TENSOR,
     NOT_OF_TEXT,
@@ -20,6 +21,27 @@ from app.models.model_folder import (
     embedding_rows,
 )
 from app.models.weights import Tensor
+
+USUAL_ROWS, ROW_TOKENS = 4, 512
+"""The batch that a model is rated by; the smallest is one such row with layers recomputed."""
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes at the peak of a LoRA run on all layers, with the adapter's usual rank."""
+
+    smallest_bytes: int
+    """One row at a time, gradient checkpointing."""
+    usual_bytes: int
+    """Batches of four rows, all activations kept."""
+    tokens: int = ROW_TOKENS
+    """Of each row."""
+
+    def verdict(self, available_bytes: int) -> MemoryVerdict:
+        if self.smallest_bytes > available_bytes:
+            return "won't fit"
+        return "fits" if self.usual_bytes <= available_bytes else "tight"
+
 
 _ADAPTER_BYTES = 4 * 5
 """Of each of the adapter's numbers: itself, its start, both moments and what is pending."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.core.system.bundle import LICENSES_FILE
-from app.core.system.metal_shaders import shader_target
+from app.core.system.compute_libraries import shader_target
+from app.core.system.version import LICENSES_FILE
 from app.packaging.bundle_contents import KEPT_QT_PLUGINS
 from app.packaging.info_plist import IMPORTED_TYPES, MINIMUM_SYSTEM, SYSTEM_TYPES, info_plist
 from app.packaging.mach_o import MachO, as_numbers, is_mach_o, read_mach_o

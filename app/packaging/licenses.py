@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
-from app.core.system.bundle import LICENSES_FILE
+from app.core.system.version import LICENSES_FILE
 from app.packaging.bundle_contents import ROOT
 from app.packaging.system_libraries import (
     LICENSE_NAME,

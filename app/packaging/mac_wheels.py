@@ -11,7 +11,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from app.core.system.metal_shaders import shader_target
+from app.core.system.compute_libraries import shader_target
 from app.packaging.build_environment import CONSTRAINTS, mac_options, requirements, run
 from app.packaging.bundle_contents import IMPORTED_BY_COMPILED_CODE, names_in_compiled_code
 from app.packaging.info_plist import MINIMUM_SYSTEM

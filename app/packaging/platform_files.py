@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.core.system.openblas import BUNDLED_LIBRARY, rename_symbols
+from app.core.system.compute_libraries import BUNDLED_LIBRARY, rename_symbols
 from app.core.system.version import COMMIT_FILE, commit_of
 from app.packaging.bundle_contents import ROOT, package_folder
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from app.core.errors import RunError
 from app.core.files.paths import resources_dir, starter_model_dir
-from app.core.system.bundle import bundle_dir
-from app.core.system.version import package_version, version_line
+from app.core.system.version import bundle_dir, package_version, version_line
 from app.core.text.translation import DOMAIN, LANGUAGES, SOURCE
 
 PACKAGES = ("mlx-lm", "transformers", "numpy", "pyarrow", "PySide6-Essentials", "pyqtgraph")

@@ -13,8 +13,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from app.core.files.paths import HOME_VARIABLE, cache_dir
-from app.models.catalog import list_models
-from app.models.description_cache import INDEX_FILE
+from app.models.catalog import INDEX_FILE, list_models
 from tests.models.made_models import write_model
 from tests.models.user_home import ELSEWHERE
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.core.system import bundle
-from app.core.system.openblas import BUNDLED_LIBRARY
+from app.core.system import version
+from app.core.system.compute_libraries import BUNDLED_LIBRARY
 from app.engine.runtime import mlx_import
 from app.engine.runtime.blas import load_fast_blas
 
@@ -20,7 +20,7 @@ def test_nothing_else_asks_whether_the_app_is_frozen() -> None:
     offenders = [
         path.relative_to(ROOT)
         for path in sorted((ROOT / "app").rglob("*.py"))
-        if path != ROOT / "app" / "core" / "system" / "bundle.py"
+        if path != ROOT / "app" / "core" / "system" / "version.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if _asks(node)
     ]
@@ -38,9 +38,9 @@ def _asks(node: ast.AST) -> bool:
 
 
 def test_an_install_has_no_bundle_and_may_call_a_compiler() -> None:
-    assert bundle.bundle_dir() is None
-    assert bundle.bundled("resources") is None
-    assert bundle.may_call_compiler()
+    assert version.bundle_dir() is None
+    assert version.bundled("resources") is None
+    assert version.may_call_compiler()
 
 
 def test_the_bundle_takes_its_own_blas_and_makes_no_copy(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core import column_mapping
-from app.core.config import tier_patterns
+from app.core.config import tiers
 from app.core.config.presets import demo_config
 from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
@@ -29,7 +29,7 @@ def test_the_help_of_a_written_setting_has_its_example_and_its_words() -> None:
     helps = {field.name: str(field.metadata["help"]) for field in fields(TrainingConfig)}
     assert f"like {column_mapping.EXAMPLE};" in helps["columns"]
     assert f"Roles: {', '.join(column_mapping.ROLES)}." in helps["columns"]
-    assert f"like {tier_patterns.EXAMPLE}." in helps["tier_patterns"]
+    assert f"like {tiers.EXAMPLE}." in helps["tier_patterns"]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError
-from app.core.files.atomic_files import disk_error, write_atomic, write_text_atomic
-from app.core.files.json_files import write_json_atomic
+from app.core.files.atomic_files import (
+    disk_error,
+    write_atomic,
+    write_json_atomic,
+    write_text_atomic,
+)
 from app.core.files.untrusted_files import SHARED_FILE
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from app import __version__
 from app.core.files.paths import resources_dir
-from app.core.system.bundle import bundled
-from app.core.system.version import COMMIT_FILE, commit_of, version_line
+from app.core.system.version import COMMIT_FILE, bundled, commit_of, version_line
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]

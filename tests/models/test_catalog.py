@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.core.files.paths import cache_dir
-from app.models.architectures import RENAMED, knows_architecture
-from app.models.catalog import list_models
+from app.models.catalog import INDEX_FILE, list_models
 from app.models.description import ModelDescription
-from app.models.description_cache import INDEX_FILE
+from app.models.model_code import RENAMED, knows_architecture
 from app.models.remembered_models import remember_use
 from tests.models.made_models import write_model
 

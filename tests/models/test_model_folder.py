@@ -9,8 +9,8 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from app.core.base_model import ModelLimits
 from app.core.errors import InputError
-from app.core.model_limits import ModelLimits
 from app.engine.model.loading import load_architecture, load_base_model, load_tokenizer
 from app.models.model_folder import check_model_folder, context_tokens, folder_limits
 from tests.models.hub_cache import add_to_hub_cache

@@ -13,9 +13,8 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.estimate import memory_need
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.models.memory_rating import ROW_TOKENS, USUAL_ROWS, TrainingMemory
 from app.models.quantization import parameter_counts
-from app.models.training_memory import training_memory
+from app.models.training_memory import ROW_TOKENS, USUAL_ROWS, TrainingMemory, training_memory
 from app.models.weights import Tensor
 from tests.models.made_models import QUANTIZED, llama_config
 

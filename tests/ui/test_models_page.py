@@ -18,8 +18,8 @@ from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import starter_model_dir
 from app.models.catalog import list_models
 from app.models.description import ModelDescription
-from app.models.memory_rating import TrainingMemory
 from app.models.remembered_models import read_remembered_models
+from app.models.training_memory import TrainingMemory
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from app import __main__ as program
 from app.core.errors import InputError
 from app.core.files.paths import logs_dir
-from app.core.system.bundle import has_reader
+from app.core.system.version import has_reader
 from app.ui.system import start_failure
 
 

@@ -1,14 +1,19 @@
-"""Atomic writes: a file is written under another name, synced to the disk, then renamed."""
+"""Atomic writes: a file is written under another name, synced to the disk, then renamed. JSON files
+are written so, and read leniently where nothing depends on them.
+"""
 
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 from app.core.errors import TRY_AGAIN, AppError
-from app.core.files.untrusted_files import PRIVATE_FILE, create_file
+from app.core.files.strict_parsing import parse_json
+from app.core.files.untrusted_files import PRIVATE_FILE, create_file, read_regular
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -108,3 +113,23 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_json_object(path: Path, most_bytes: int) -> dict[str, Any]:
+    """The JSON object in a file; an empty one if there is none that can be read."""
+    try:
+        value = parse_json(read_regular(path, most_bytes, follow_links=True))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON; NaN is refused, since it is no JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes_atomic(path, json_bytes(text))
+
+
+def json_bytes(text: str) -> bytes:
+    """JSON as UTF-8. A file's name that is no UTF-8 stands in it as escapes that read back."""
+    return text.encode(errors="backslashreplace")

@@ -10,9 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.core.errors import AppError, InputError
-from app.core.files.atomic_files import disk_errors_as_app_errors
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.folders import close_to_others, make_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.paths import default_home_dir, home_dir
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular

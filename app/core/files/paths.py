@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from app.core.errors import InputError
-from app.core.system.bundle import bundle_dir
+from app.core.system.version import bundle_dir
 from app.core.text.translation import SOURCE
 
 HOME_VARIABLE = "NESTLING_HOME"

@@ -6,6 +6,7 @@ needs would print a traceback into the terminal; what to do is for its parent to
 """
 
 import multiprocessing
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +25,18 @@ def terminal_signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def open_file_limit_kept() -> Iterator[None]:
+    """Inside, calls of `resource.setrlimit` have no effect.
+
+    mlx-lm lowers the limit for good when it is imported. A lowered hard limit can't be raised
+    again, so the call itself must not happen.
+    """
+    set_limit = resource.setrlimit
+    resource.setrlimit = lambda *_: None
+    try:
+        yield
+    finally:
+        resource.setrlimit = set_limit

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.errors import PUT_BACK, AppError, InputError
+from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.paths import cache_dir
 from app.core.files.strict_parsing import parse_json
 from app.core.work_in_steps import drain

@@ -22,9 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import RunError
-from app.core.files.atomic_files import disk_errors_as_app_errors, sync
+from app.core.files.atomic_files import disk_errors_as_app_errors, sync, write_json_atomic
 from app.core.files.folders import make_folder, remove_known_files, vacate_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import open_private
 from app.data.row_values import KEPT_ISSUES, MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation

@@ -16,8 +16,8 @@ from pathlib import Path
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.paths import cache_dir, known_questions_file
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular

@@ -12,7 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from app.core.model_limits import ModelLimits
+from app.core.base_model import ModelLimits
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import evaluating

@@ -10,8 +10,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from app.core.base_model import ModelLimits
 from app.core.errors import InputError
-from app.core.model_limits import ModelLimits
 from app.core.text.sanitize import error_text, short_repr
 from app.core.work_in_steps import drain
 from app.engine.model.embedding_probe import embedding_limits
@@ -21,7 +21,7 @@ from app.engine.runtime.captured_output import output_captured
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.runtime.type_aliases import JsonObject, TokenizerWrapper
 from app.models.config_values import config_error, lacking, odd_value
-from app.models.foreign_code import NO_CODE
+from app.models.model_code import NO_CODE
 from app.models.model_folder import (
     check_layer_count,
     check_model_folder,

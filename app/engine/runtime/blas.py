@@ -22,8 +22,8 @@ from app.core.files.atomic_files import write_atomic, write_text_atomic
 from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import open_regular, read_regular
-from app.core.system.bundle import bundled
-from app.core.system.openblas import BUNDLED_LIBRARY, rename_symbols
+from app.core.system.compute_libraries import BUNDLED_LIBRARY, rename_symbols
+from app.core.system.version import bundled
 
 SYSTEM_LIBRARY = "libopenblas.so.0"
 IDLE_CYCLES_LOG2 = "23"

@@ -7,7 +7,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.errors import RunError
-from app.core.system.metal_shaders import SHADERS, shader_target
+from app.core.system.compute_libraries import SHADERS, shader_target
 from app.engine.runtime.mlx_runtime import device_name, uses_compile
 
 SIZE = 128

@@ -6,7 +6,7 @@ import sys
 from functools import cache
 
 from app.core.errors import RunError
-from app.core.system.bundle import bundled, may_call_compiler
+from app.core.system.version import bundled, may_call_compiler
 from app.core.text.sanitize import error_text
 from app.engine.runtime.blas import Blas, load_fast_blas
 

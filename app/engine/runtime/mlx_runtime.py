@@ -10,10 +10,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from app.core.system.child_processes import open_file_limit_kept
 from app.core.system.compute_environment import ComputeEnvironment
+from app.core.system.compute_libraries import SHADERS, shader_target
 from app.core.system.memory import machine_bytes
-from app.core.system.metal_shaders import SHADERS, shader_target
-from app.core.system.open_files import open_file_limit_kept
 from app.engine.runtime.mlx_import import load_mlx
 from app.engine.runtime.type_aliases import ArrayFunction
 

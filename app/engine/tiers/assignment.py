@@ -5,7 +5,7 @@ A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at
 
 from collections.abc import Callable, Mapping, Sequence
 
-from app.core.config.tier_patterns import first_fit, parse_patterns
+from app.core.config.tiers import first_fit, parse_patterns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import is_cut_by_rank, layer_index, module_path, rank_axis

@@ -14,9 +14,8 @@ from typing import BinaryIO, cast
 import mlx.core as mx
 
 from app.core.errors import InputError, VerificationError
-from app.core.files.atomic_files import disk_errors_as_app_errors
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
-from app.core.files.json_files import write_json_atomic
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.sanitize import error_text

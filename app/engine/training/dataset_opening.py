@@ -4,10 +4,10 @@ import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import date
 
+from app.core.base_model import ModelLimits
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, StageChanged
-from app.core.model_limits import ModelLimits
 from app.core.text.translation import mark
 from app.data.chat.template_date import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.files.json_files import json_bytes
+from app.core.files.atomic_files import json_bytes
 from app.core.files.strict_parsing import parse_json
 
 LOG_DAMAGED = "log_damaged"

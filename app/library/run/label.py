@@ -8,8 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.core.files.atomic_files import disk_errors_as_app_errors
-from app.core.files.json_files import write_json_atomic
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import LABEL_FILE

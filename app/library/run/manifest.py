@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files.json_files import write_json_atomic
+from app.core.files.atomic_files import write_json_atomic
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import MANIFEST_FILE

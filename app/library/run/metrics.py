@@ -14,8 +14,7 @@ import numpy as np
 
 from app.core.errors import AppError
 from app.core.events import Event, RunStarted, StepFinished, to_json
-from app.core.files.atomic_files import disk_errors_as_app_errors, write_bytes_atomic
-from app.core.files.json_files import json_bytes
+from app.core.files.atomic_files import disk_errors_as_app_errors, json_bytes, write_bytes_atomic
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import open_private, open_regular, read_head
 from app.library.run.event_lines import EventLog, read_lines, sealed_line

@@ -24,7 +24,7 @@ from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.disks import is_mounted, mount_point
 from app.core.files.folders import close_to_others, make_folder, remove_empty
 from app.core.system.compute_environment import ComputeEnvironment
-from app.core.wording.events import event_line
+from app.core.wording.results import event_line
 from app.library.run.layout import (
     CHECKPOINTS,
     LOG_FILE,

@@ -9,8 +9,7 @@ import os
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files.atomic_files import disk_error
-from app.core.files.json_files import json_bytes
+from app.core.files.atomic_files import disk_error, json_bytes
 from app.core.files.locks import Lock, try_lock
 from app.core.files.untrusted_files import PRIVATE_FILE, open_descriptor, restrict_mode
 from app.library.run.layout import LOG_FILE

@@ -2,8 +2,8 @@
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.base_model import ModelLimits
 from app.core.errors import Failure
-from app.core.model_limits import ModelLimits
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
 from app.workers.background_job import JobEnded

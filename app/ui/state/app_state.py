@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.base_model import ModelLimits
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import (
@@ -26,7 +27,6 @@ from app.core.events import (
     StepFinished,
     TierFacts,
 )
-from app.core.model_limits import ModelLimits
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence

@@ -11,8 +11,7 @@ from app.core.config.training_config import config_field
 from app.core.errors import Failure
 from app.core.events import LogMessage
 from app.core.files.data_formats import FORMATS
-from app.core.system.bundle import LICENSES_FILE, bundled
-from app.core.system.version import version_line
+from app.core.system.version import LICENSES_FILE, bundled, version_line
 from app.core.text.translation import tr
 from app.ui.data.dataset_intake import Intake, is_dataset
 from app.ui.data.mixture_intake import MixIntake

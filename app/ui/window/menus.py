@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-from app.core.system.bundle import LICENSES_FILE, bundled
+from app.core.system.version import LICENSES_FILE, bundled
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import RunActions

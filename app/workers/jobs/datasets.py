@@ -13,8 +13,8 @@ from app.core.work_in_steps import scaled_progress, throttled
 from app.workers.background_job import ShouldStop
 
 if TYPE_CHECKING:
+    from app.core.base_model import ModelLimits
     from app.core.config.optimization import Replies
-    from app.core.model_limits import ModelLimits
     from app.data.chat.tokenizer import PlainTokenizer
     from app.data.files.dataset_files import DatasetFiles
     from app.data.inspection.inspection import DatasetFacts

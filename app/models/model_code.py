@@ -1,4 +1,7 @@
-"""Lists the architectures that mlx-lm supports, without importing them."""
+"""The code of a model: an architecture of mlx-lm. Python code in a model folder is never run.
+
+Where a model can't be loaded without it, one sentence says so.
+"""
 
 import importlib.util
 import pkgutil
@@ -6,6 +9,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from app.core.errors import InputError
 
 RENAMED = {
     "mistral": "llama",
@@ -36,3 +41,26 @@ def _modules() -> frozenset[str]:
     folders = spec.submodule_search_locations if spec else None
     places = [str(Path(folder) / "models") for folder in folders or ()]
     return frozenset(name for _, name, _ in pkgutil.iter_modules(places))
+
+
+NO_CODE = {"trust_remote_code": False}
+"""For transformers, which otherwise asks on standard input whether to run it."""
+
+
+def needs_code(error: Exception) -> bool:
+    """Whether this is how transformers refuses to run the folder's code."""
+    return "trust_remote_code" in str(error)
+
+
+def check_needs_no_code(path: Path, config: Mapping[str, object]) -> None:
+    """Raise InputError if `config`, a model's config.json, names code that builds the model."""
+    if config.get("model_file") is not None:
+        raise code_refused("model", path)
+
+
+def code_refused(part: str, path: Path) -> InputError:
+    return InputError(
+        f"The {part} in {path} needs Python code from the model folder; Nestling does not run "
+        "code of models.",
+        "Choose a model that mlx-lm and transformers support natively.",
+    )

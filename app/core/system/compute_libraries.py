@@ -1,10 +1,12 @@
-"""OpenBLAS from PyPI, and a copy of it whose matrix products have their plain names.
+"""Files of the libraries that compute: MLX's Metal shaders, and OpenBLAS from PyPI with a copy
+whose matrix products have their plain names. Loads none of them.
 
-It is built for SciPy: its symbols have the prefix `scipy_`. Loads nothing.
+OpenBLAS is built for SciPy: its symbols have the prefix `scipy_`.
 """
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,3 +33,20 @@ def rename_symbols(source: Path, target: Path) -> None:
             check=True,
             capture_output=True,
         )
+
+
+SHADERS = "mlx.metallib"
+"""In the folder `lib` beside mlx.core."""
+
+
+def shader_target(metallib: Path) -> str:
+    """ "14.0": the macOS that the file asks for, its header's bytes 12 to 15.
+
+    Raises ValueError if it is no such file.
+    """
+    with metallib.open("rb") as file:
+        head = file.read(16)
+    if len(head) < 16 or head[:4] != b"MTLB":
+        raise ValueError(f"{metallib} is no file of Metal shaders.")
+    major, minor = struct.unpack("<HH", head[12:16])
+    return f"{major}.{minor}"
