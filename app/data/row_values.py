@@ -1,14 +1,27 @@
-"""The values that describe rows: examples, issues and locations. Knows no file format and no
-tokenizer.
+"""The values that describe rows: examples, issues and locations, and the names under which files
+keep the parts of a row.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from app.core.errors import InputError
+
+PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "user", "human")
+COMPLETIONS = (
+    "completion", "response", "answer", "output", "reply", "solution", "assistant", "target",
+)  # fmt: skip
+CONVERSATIONS = ("conversations", "conversation")
+SYSTEMS = ("system", "system_prompt")
+
+
+def is_turn(value: Mapping[str, object]) -> bool:
+    """Whether an object is a turn of a chat rather than a row."""
+    return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
 
 
 class RowLocation(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from app.data.chat import fast_tokenization
+from app.data.chat import tokenization
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.row_values import ChatExample, RowLocation, TextExample
 from tests.data.conftest import SPECIAL, TEMPLATES
@@ -112,7 +112,7 @@ def test_where_the_ways_differ_the_plain_way_is_taken(tokenizer_with, monkeypatc
     examples = [ChatExample(chat, None, RowLocation(line)) for line in range(1, 9)]
     expected = [ExampleTokenizer(tokenizer, True).tokenize(example) for example in examples]
     monkeypatch.setattr(
-        fast_tokenization.FastEncoder, "encode_batch",
+        tokenization.FastEncoder, "encode_batch",
         lambda self, texts, add_special_tokens=False: [[7] * 9 for _ in texts],
     )  # fmt: skip
     assert ExampleTokenizer(tokenizer, True).tokenize_batch(examples) == expected

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.work_in_steps import drain
-from app.data.inspection.row_pager import KEPT_ROWS, PlacedExample, RowPager
+from app.data.inspection.row_previews import KEPT_ROWS, PlacedExample, RowPager
 
 
 def write(path: Path, numbers: range, bad_every: int = 0) -> Path:

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.column_mapping import parse_columns
 from app.data.chat.tokenization import TokenizedExample, tokenize
-from app.data.inspection.head_rows import read_head_rows
+from app.data.inspection.row_previews import read_head_rows
 from app.data.inspection.row_rendering import PreviewRow, RowRenderer, raw_row
 from app.data.row_values import ChatExample, RowLocation, TextExample
 

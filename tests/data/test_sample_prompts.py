@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.files.paths import starter_dir
-from app.data.inspection.sample_prompts import MOST_CHARACTERS, sample_prompts
+from app.data.inspection.row_previews import MOST_CHARACTERS, sample_prompts
 
 
 def write(path: Path, rows: list[object]) -> Path:

@@ -23,8 +23,8 @@ from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import stores_dir
 from app.data.training_set import first_rows_opening as early_data
 from app.data.training_set import first_rows_reading as early_reading
-from app.data.training_set.first_rows_choice import EarlyRows
 from app.data.training_set.training_data import open_data
+from app.data.training_set.validation_split import EarlyRows
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.training import background_tokenization

@@ -108,7 +108,7 @@ def test_a_run_finds_the_store_that_was_made(
 def test_a_run_finds_the_store_of_rows_with_today_s_date(
     chat_file: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    from app.data.chat.template_date import with_day
+    from app.data.chat.template_environment import with_day
     from app.data.files.dataset_files import find_files
     from app.data.tokenizing.token_store import RowSettings
     from app.data.training_set.training_data import DataSettings, open_data_stream

@@ -19,7 +19,7 @@ from app.data.chat.template_server import Call, Refusal, Request, Text, TooMuch
 from app.data.chat.template_trial import template_problem
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
 from app.data.row_values import Message
-from app.data.rows.tool_calls import as_objects, as_texts, has_arguments, shows_python
+from app.data.rows.messages import as_objects, as_texts, has_arguments, shows_python
 
 Tools = Sequence[dict[str, Any]] | None
 

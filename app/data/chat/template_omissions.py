@@ -14,7 +14,7 @@ from typing import Any
 from app.data.chat.chat_template import TemplateError, Tools
 from app.data.row_values import Message
 from app.data.rows.row_notes import RowNote
-from app.data.rows.turn_keys import FLAGS
+from app.data.rows.turns import FLAGS
 from app.data.rows.value_checks import parse_json_text
 
 TextOf = Callable[[int, bool], str]

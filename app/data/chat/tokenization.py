@@ -1,17 +1,100 @@
 """Tokenizes examples one by one or in batches, and marks the positions that are trained."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from app.core.config.optimization import Replies
-from app.data.chat.fast_tokenization import FastExampleTokenizer
-from app.data.chat.prefix_tokenization import fast_encoder_for
-from app.data.chat.row_tokenization import RowTokenizer, Tokenized
+from app.core.text.sanitize import single_line
+from app.data.chat.assistant_mask import (
+    trainable_turns,
+)  # fmt: skip
+from app.data.chat.chat_template import Chat, TemplateError
+from app.data.chat.prefix_tokenization import FastEncoder, PrefixTokenizer, fast_encoder_for
+from app.data.chat.row_tokenization import ChatContext, RowTokenizer, Tokenized, render_issue
+from app.data.chat.template_omissions import TextOf
+from app.data.chat.template_process import RenderingTooCostly
+from app.data.chat.template_server import Call
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
 from app.data.row_values import (
+    NO_EMBEDDING,
     ChatExample,
     Example,
+    RowIssue,
+    TextExample,
 )
 from app.data.tokens.tokenized_examples import TokenizedExample
+
+
+class FastExampleTokenizer(RowTokenizer):
+    """Tokenizes a batch of examples; `tokenize` stays the slow way."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, encoder: FastEncoder, mask_prompt: bool, replies: Replies
+    ) -> None:
+        super().__init__(tokenizer, mask_prompt, replies)
+        self._encoder = encoder
+
+    def tokenize_batch(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
+        rows: dict[int, list[Tokenized]] = {}
+        texts: dict[int, str] = {}
+        contexts: dict[int, ChatContext] = {}
+        for index, example in enumerate(examples):
+            if isinstance(example, TextExample):
+                texts[index] = example.text
+                continue
+            try:
+                contexts[index] = self._context(example)
+            except (TemplateError, RenderingTooCostly) as error:
+                rows[index] = [render_issue(example, error)]
+        encode_batch = self._encoder.encode_batch(list(texts.values()), add_special_tokens=True)
+        for index, tokens in zip(texts, encode_batch, strict=True):
+            rows[index] = [self._text_row(examples[index], tokens)]  # type: ignore[arg-type]
+        rows |= self._chats(examples, contexts)
+        return [rows[index] for index in range(len(examples))]
+
+    def _chats(
+        self, examples: Sequence[Example], contexts: dict[int, ChatContext]
+    ) -> dict[int, list[Tokenized]]:
+        rows: dict[int, list[Tokenized]] = {}
+        chats: dict[int, tuple[TextOf, str]] = {}
+        for index, text_of in zip(contexts, self._rendered(examples, contexts), strict=True):
+            try:
+                chats[index] = text_of, text_of(len(contexts[index].messages), False)
+            except (TemplateError, RenderingTooCostly) as error:
+                rows[index] = [render_issue(examples[index], error)]
+        encode_batch = self._encoder.encode_batch([text for _, text in chats.values()])
+        for (index, (text_of, text)), tokens in zip(chats.items(), encode_batch, strict=True):
+            context = contexts[index]
+            render = PrefixTokenizer(self._encoder, text_of, (text, tokens), len(context.messages))
+            rows[index] = self._chat_rows(examples[index], context, render, text_of)  # type: ignore[arg-type]
+        return rows
+
+    def _rendered(
+        self, examples: Sequence[Example], contexts: dict[int, ChatContext]
+    ) -> Sequence[TextOf]:
+        if not contexts:
+            return ()
+        self._template.render_plainly()
+        return self._template.texts_of(
+            [
+                Chat(context.messages, examples[index].tools, self._calls(context))  # type: ignore[union-attr]
+                for index, context in contexts.items()
+            ]
+        )
+
+    def _calls(self, context: ChatContext) -> tuple[Call, ...]:
+        """The renderings from which the replies are located."""
+        messages = context.messages
+        calls = [Call(len(messages), False)]
+        turns: Sequence[int] = sorted(context.untrained)
+        if self._mask_prompt:
+            turns = trainable_turns(messages, context.untrained)
+            turns = turns[-1:] if self._replies == "last" else turns
+        for turn in turns:
+            calls += [Call(turn, True), Call(turn + 1, False)]
+        return tuple(dict.fromkeys(call for call in calls if 0 < call.turns <= len(messages)))
+
 
 __all__ = ["ExampleTokenizer", "TokenizedExample", "tokenize"]
 
@@ -75,3 +158,53 @@ class ExampleTokenizer(RowTokenizer):
             if plain is not None and encoder is not None:
                 self._fast = FastExampleTokenizer(plain, encoder, self._mask_prompt, self._replies)
         return self._fast
+
+
+_MOST_OF_A_TOKEN = 40
+
+
+def rows_to_check(tokenizer: object, embedding_rows: int | None) -> int | None:
+    """`embedding_rows` if the tokenizer has ids beyond them; None if no row can contain one."""
+    vocabulary = getattr(getattr(tokenizer, "inner", tokenizer), "get_vocab", None)
+    if embedding_rows is None or vocabulary is None:
+        return embedding_rows
+    return embedding_rows if max(vocabulary().values(), default=0) >= embedding_rows else None
+
+
+def check_embeddings(
+    rows: Sequence[TokenizedExample | RowIssue], tokenizer: object, embedding_rows: int | None
+) -> list[TokenizedExample | RowIssue]:
+    """Replace each row that holds a token beyond the embedding by an issue."""
+    if embedding_rows is None:
+        return list(rows)
+    return [
+        row if isinstance(row, RowIssue) else _checked(row, tokenizer, embedding_rows)
+        for row in rows
+    ]
+
+
+def token_beyond(tokens: Iterable[int], tokenizer: object, embedding_rows: int | None) -> str:
+    """Describe the first token without an embedding, as part of a sentence; empty without one."""
+    if embedding_rows is None:
+        return ""
+    token = next((token for token in tokens if token >= embedding_rows), None)
+    if token is None:
+        return ""
+    return (
+        f"the token {token_text(token, tokenizer)!r} (id {token}), and this model has embeddings "
+        f"for {embedding_rows:,} tokens only"
+    )
+
+
+def token_text(token: int, tokenizer: Any) -> str:
+    """The text of a token, with bounded length."""
+    inner = getattr(tokenizer, "inner", tokenizer)
+    naming = getattr(inner, "convert_ids_to_tokens", None)
+    return single_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)
+
+
+def _checked(
+    row: TokenizedExample, tokenizer: object, embedding_rows: int
+) -> TokenizedExample | RowIssue:
+    beyond = token_beyond(row.tokens, tokenizer, embedding_rows)
+    return RowIssue(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row

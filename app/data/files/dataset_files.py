@@ -14,9 +14,9 @@ from app.data.files.dataset_folders import (
     TRAIN_NAMES,
     files_in,
     has_train_files,
+    parse_shard,
     set_name,
 )  # fmt: skip
-from app.data.files.shards import parse_shard
 
 _CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
 

@@ -9,11 +9,9 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files.data_formats import FileFormat, file_format
-from app.data.readers.arrow import arrow_rows
 from app.data.readers.byte_source import ReadProgress
-from app.data.readers.json_lines import json_lines
-from app.data.readers.json_values import json_values
-from app.data.readers.parquet import parquet_rows
+from app.data.readers.json_values import json_lines, json_values
+from app.data.readers.parquet_and_arrow import arrow_rows, parquet_rows
 from app.data.readers.tables import table_rows
 from app.data.readers.text_passages import passages
 from app.data.row_values import RawRow, RowIssue

@@ -7,8 +7,8 @@ import csv
 import json
 import re
 
-from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
 from app.data.readers.strict_json import BadJson, StrictJson
+from app.data.row_values import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
 
 LOOKED_AT = 2**16
 """The number of characters that are examined."""

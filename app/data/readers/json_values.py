@@ -1,14 +1,26 @@
-"""A .json file: a list of rows, several rows in sequence, or an object that holds the list."""
+"""JSON Lines, and .json files: a list of rows, several rows in sequence, or an object that holds
+the list. Of JSON Lines, an invalid line is reported and reading continues.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.sanitize import short_repr
-from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.json_stream import JsonStream
-from app.data.readers.text import open_text
-from app.data.row_values import WHOLE_FILE, CorruptFileError, RawRow, RowIssue
+from app.data.readers.strict_json import BadJson, StrictJson
+from app.data.readers.text import TOO_BIG, Text, open_text
+from app.data.row_values import (
+    COMPLETIONS,
+    CONVERSATIONS,
+    PROMPTS,
+    WHOLE_FILE,
+    CorruptFileError,
+    RawRow,
+    RowIssue,
+    RowLocation,
+    is_turn,
+)
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
 """Keys under which an object may hold the rows of a whole file."""
@@ -91,3 +103,25 @@ def _pass(window: JsonStream) -> bool:
         window.row()
         return False
     return sum(isinstance(row, tuple) and isinstance(row[1], dict) for row in window.rows()) > 0
+
+
+def json_lines(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
+    """Yield each line that is not blank as its value, or its issue."""
+    parser = StrictJson()
+    with open_text(path, share=share) as text:
+        yield from text.warnings()
+        for line, raw in text.lines():
+            if raw is None:
+                reason = f"{TOO_BIG}; split it into several rows"
+                yield RowIssue(path, RowLocation(line), reason, "too big")
+            elif stripped := raw.strip(" \t\r\n"):
+                yield _row(text, parser, stripped, RowLocation(line))
+
+
+def _row(text: Text, parser: StrictJson, raw: str, place: RowLocation) -> RawRow | RowIssue:
+    if problem := text.problem(raw, place):
+        return problem
+    try:
+        return place, parser.value(raw)
+    except BadJson as error:
+        return RowIssue(text.path, place, str(error), error.kind)

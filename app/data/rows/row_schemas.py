@@ -10,14 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from app.core.column_mapping import ColumnMapping
-from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
-from app.data.row_values import Note
-from app.data.rows.message_content import system_column
-from app.data.rows.preference_pairs import check_label, preference_error
-from app.data.rows.schema_hints import UNKNOWN, Row, is_turn_list, unknown_schema_error
-from app.data.rows.sharegpt import is_sharegpt, to_messages
-from app.data.rows.tool_calls import tools_of
-from app.data.rows.turn_keys import FLAGS, SHAREGPT_KEYS, row_flags, unused_keys
+from app.data.row_values import COMPLETIONS, CONVERSATIONS, PROMPTS, Note
+from app.data.rows.messages import system_column, tools_of
+from app.data.rows.schema_hints import (
+    UNKNOWN,
+    Row,
+    check_label,
+    is_turn_list,
+    preference_error,
+    unknown_schema_error,
+)
+from app.data.rows.turns import (
+    FLAGS,
+    SHAREGPT_KEYS,
+    is_sharegpt,
+    row_flags,
+    to_messages,
+    unused_keys,
+)
 from app.data.rows.value_checks import RowError, is_blank, parse_json_list, require_text
 
 RowFormat = Literal[

@@ -9,7 +9,6 @@ from typing import Any
 
 from app.core.column_mapping import ColumnMapping
 from app.core.files.data_formats import file_format
-from app.data.column_names import is_turn
 from app.data.row_values import (
     ChatExample,
     Example,
@@ -18,12 +17,18 @@ from app.data.row_values import (
     RowIssue,
     RowLocation,
     TextExample,
+    is_turn,
 )
-from app.data.rows.message_content import is_empty_system, join_text_parts, with_system
-from app.data.rows.preference_pairs import preference_error
+from app.data.rows.messages import (
+    broken_arguments,
+    is_empty_system,
+    join_text_parts,
+    with_system,
+    with_tool_calls,
+)
 from app.data.rows.row_schemas import ParsedRow, RowFormat, parse_row
-from app.data.rows.tool_calls import broken_arguments, with_tool_calls
-from app.data.rows.turn_keys import MESSAGE_KEYS, is_trained, untrainable_turn_notes, unused_keys
+from app.data.rows.schema_hints import preference_error
+from app.data.rows.turns import MESSAGE_KEYS, is_trained, untrainable_turn_notes, unused_keys
 from app.data.rows.value_checks import (
     RowError,
     as_json,

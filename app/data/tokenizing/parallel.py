@@ -25,9 +25,8 @@ from app.core.system.child_processes import terminal_signals_blocked
 from app.core.system.memory import machine_bytes
 from app.data.chat.template_process import end_template_processes
 from app.data.chat.template_trial import known_problem, set_known_problem, try_templates
-from app.data.chat.tokenization import ExampleTokenizer
+from app.data.chat.tokenization import ExampleTokenizer, check_embeddings
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
-from app.data.chat.tokens_without_embedding import check_embeddings
 from app.data.row_values import Example, RowIssue
 from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 

@@ -21,9 +21,9 @@ from app.core.files.data_formats import file_format
 from app.core.files.folders import remove_known_files
 from app.core.system.interruption import StoppedEarly
 from app.core.system.version import package_version
-from app.data.chat.template_date import day_of, options_but_the_day
+from app.data.chat.template_environment import day_of, options_but_the_day
+from app.data.chat.tokenization import rows_to_check
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
-from app.data.chat.tokens_without_embedding import rows_to_check
 from app.data.files.dataset_files import file_stat
 from app.data.files.fingerprint import WAIT_AND_START, FileContent, file_content
 from app.data.readers import ReadProgress

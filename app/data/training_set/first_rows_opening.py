@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.work_in_steps import scaled_progress
+from app.data.chat.tokenization import rows_to_check
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
-from app.data.chat.tokens_without_embedding import rows_to_check
 from app.data.files.dataset_files import DatasetFiles, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, bytes_to_hash, check_unchanged, hash_files
 from app.data.row_values import STOPPING_KINDS, Example

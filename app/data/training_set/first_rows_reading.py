@@ -16,9 +16,8 @@ from app.data.row_values import Example, RowIssue, content_digest
 from app.data.rows.bad_rows import raise_on_bad_rows
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.token_store import count_characters
-from app.data.training_set.first_rows_choice import Keys
 from app.data.training_set.training_data import DataSettings
-from app.data.training_set.validation_split import Digests, draw_numbers, split_datasets
+from app.data.training_set.validation_split import Digests, Keys, draw_numbers, split_datasets
 
 _PART_ROWS = 512
 _MOST_CHARACTERS = 64 * 2**20

@@ -23,7 +23,6 @@ from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.store_files import TokenStore
 from app.data.tokens.token_view import TokenView
 from app.data.training_set.dataset_log import mixing_notes, row_notes, validation_notes
-from app.data.training_set.first_rows_choice import EarlyRows
 from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
 from app.data.training_set.row_selection import (
     DatasetPart,
@@ -33,7 +32,7 @@ from app.data.training_set.row_selection import (
     concat_selections,
     dataset_parts,
 )
-from app.data.training_set.validation_split import split_datasets
+from app.data.training_set.validation_split import EarlyRows, split_datasets
 
 
 @dataclass(frozen=True)

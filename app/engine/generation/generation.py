@@ -23,7 +23,7 @@ from app.core.generation_events import (
     Side,
     TextAdded,
 )
-from app.data.chat.tokens_without_embedding import token_beyond
+from app.data.chat.tokenization import token_beyond
 from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.sampling import make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, ChatPrompt

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.data.chat.tokens_without_embedding import token_text
+from app.data.chat.tokenization import token_text
 from app.data.files.fingerprint import FileStates
 from app.data.files.model_files import tokenizer_states
 from app.engine.model.chat_prompt import ChatPrompt

@@ -9,11 +9,10 @@ from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.text.translation import mark
-from app.data.chat.template_date import asks_for_the_date
+from app.data.chat.template_environment import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView, tokens_digest
-from app.data.training_set.first_rows_choice import EARLY_ROWS
 from app.data.training_set.first_rows_opening import open_early_data
 from app.data.training_set.training_data import (
     DataSettings,
@@ -21,6 +20,7 @@ from app.data.training_set.training_data import (
     TrainingData,
     open_data_stream,
 )
+from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import (
     SampleSizes,
 )

@@ -15,7 +15,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.text.translation import mark
-from app.data.chat.template_date import run_note, with_day
+from app.data.chat.template_environment import run_note, with_day
 from app.data.files.dataset_files import find_files
 from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import (

@@ -30,7 +30,7 @@ from app.workers.jobs.datasets import DatasetRequest
 from app.workers.jobs.preview import HeadRows, LoadHeadRows
 
 if TYPE_CHECKING:
-    from app.data.inspection.head_rows import ColumnSample
+    from app.data.inspection.row_previews import ColumnSample
 
 TRIED_ROWS = 3
 HOW = tr(

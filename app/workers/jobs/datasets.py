@@ -80,8 +80,7 @@ class WarmUp:
     """Yields nothing; what it imports need not be waited for later."""
 
     def __call__(self, _: ShouldStop) -> Iterator[None]:
-        import app.data.inspection.head_rows
-        import app.data.inspection.row_pager
+        import app.data.inspection.row_previews
         import app.data.inspection.row_rendering
         import app.library.column_mapping_store  # noqa: F401
 
@@ -152,7 +151,7 @@ class TokenizeDatasets:
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
-        from app.data.chat.template_date import check_note
+        from app.data.chat.template_environment import check_note
         from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
         from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files

@@ -22,8 +22,7 @@ from app.workers.jobs.datasets import (
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
     from app.data.files.fingerprint import FileStates
-    from app.data.inspection.head_rows import ColumnSample
-    from app.data.inspection.row_pager import RowPager
+    from app.data.inspection.row_previews import ColumnSample, RowPager
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
@@ -64,7 +63,7 @@ class LoadHeadRows:
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[HeadRows]:
         from app.data.files.dataset_files import find_files
-        from app.data.inspection.head_rows import read_head_rows
+        from app.data.inspection.row_previews import read_head_rows
         from app.data.inspection.row_rendering import raw_row
 
         path = find_files(self.reading.data, self.reading.valid).train
@@ -168,7 +167,7 @@ class CheckFileStates:
 
 @lru_cache(maxsize=1)
 def _cursor(reading: DatasetRequest, file: int, version: int) -> "RowPager":  # noqa: ARG001
-    from app.data.inspection.row_pager import RowPager
+    from app.data.inspection.row_previews import RowPager
 
     return RowPager(_paths(reading, file), columns_for(reading.data, reading.mapping or ""))
 

@@ -15,7 +15,7 @@ from app.core.files.untrusted_files import SHARED_FILE
 from app.core.text.sanitize import single_line
 from app.data.files.dataset_files import find_files
 from app.data.files.model_files import check_base_model
-from app.data.inspection.sample_prompts import sample_prompts
+from app.data.inspection.row_previews import sample_prompts
 from app.library import column_mapping_store
 from app.library.queue_store import read_queue, write_queue
 from app.library.reading.checkpoint_choices import CheckpointChoices, read_choices

@@ -1,12 +1,13 @@
-"""Parquet files, a few rows at a time; a row's location is its number.
+"""Parquet files, and Arrow files as the `datasets` library saves them, a few rows at a time.
 
-Fields that are null are dropped, as every row of a Parquet file has the fields of all rows.
+A row's location is its number. Fields that are null are dropped, as every row of such a file has
+the fields of all rows.
 """
 
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -154,3 +155,44 @@ def _without_nulls(value: object) -> object:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
+
+
+_ARROW_MAGIC = b"ARROW1"
+"""Starts files with a footer; other files are streams."""
+
+
+def arrow_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
+    """Yield each row as (location, column → value), or the issue of a row that can't be read.
+
+    Raises CorruptFileError if the file can't be read to its end.
+    """
+    number = 0
+    for batch in _arrow_batches(path, share):
+        for start in range(0, batch.num_rows, BATCH_ROWS):
+            part = batch.slice(start, BATCH_ROWS)
+            for value in batch_values(part, path, number + 1):
+                number += 1
+                yield value if isinstance(value, RowIssue) else (RowLocation(row=number), value)
+
+
+def _arrow_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    with ExitStack() as stack:
+        file = stack.enter_context(open_bytes(path, share))
+        head = file.peek(len(_ARROW_MAGIC))[: len(_ARROW_MAGIC)]  # type: ignore[attr-defined]
+        if not head:
+            return
+        try:
+            if head == _ARROW_MAGIC:
+                reader = ipc.open_file(stack.enter_context(seekable(file, path)))
+                batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+            else:
+                batches = iter(ipc.open_stream(file))
+            for batch in batches:
+                batch.validate(full=True)  # reading damaged data could end the process
+                yield batch
+        except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+            problem = RowIssue(path, WHOLE_FILE, "is damaged or no Arrow file", "unreadable")
+            raise CorruptFileError(problem, "Copy or make it again.") from error
