@@ -2,16 +2,17 @@
 
 import argparse
 import os
+import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from app.cli.arguments import parse, training_config
-from app.cli.display_detection import has_display
 from app.cli.generate import generate
 from app.cli.interrupt import Interrupt, ending_in_order
-from app.cli.progress_bar import run_with_bar
+from app.cli.rich_output import run_with_bar
 from app.cli.terminal import OutputLost, drop_output, flush, note
 from app.core.config.presets import demo_config
 from app.core.config.training_config import TrainingConfig
@@ -214,3 +215,35 @@ def _exit_code(ending: RunFinished | None, interrupt: Interrupt) -> int:
     if ending.outcome == "failed":
         return _refused(ending.message)
     return 0
+
+
+def has_display() -> bool:
+    """Whether there is a screen: always on a Mac but over SSH; on Linux if a server answers."""
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in os.environ
+    return _wayland_answers() or _x11_answers()
+
+
+def _wayland_answers() -> bool:
+    name = os.environ.get("WAYLAND_DISPLAY")
+    folder = os.environ.get("XDG_RUNTIME_DIR", "")
+    return bool(name) and _answers(str(Path(folder, name or "")))
+
+
+def _x11_answers() -> bool:
+    host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
+    if not number:
+        return False
+    if host not in ("", "unix"):
+        return True  # another machine's screen: only Qt can tell
+    path = f"/tmp/.X11-unix/X{number.partition('.')[0]}"
+    return _answers(path) or _answers(f"\0{path}")
+
+
+def _answers(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(address)
+        except OSError:
+            return False
+    return True

@@ -107,7 +107,7 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     )
     if problem := sampling.problem():
         raise InputError(problem)
-    from app.library.reading.checkpoint_choices import choose_checkpoint
+    from app.library.reading.checkpoints import choose_checkpoint
     from app.library.reading.run_store import find_run
 
     checkpoint = choose_checkpoint(

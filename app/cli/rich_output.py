@@ -1,9 +1,10 @@
 """Progress bars and tables. Text is printed as it is: brackets are no markup."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from time import monotonic
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -17,8 +18,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.terminal import OutputLost
+from app.cli.terminal import OutputLost, note
 from app.core.text.sanitize import visible, visible_line
+from app.core.work_in_steps import drain, mapped
 
 _WIDE = 2000
 _REDRAWN_S = 0.1
@@ -129,3 +131,33 @@ class _Outlet:
         """Raise OutputLost if anything was."""
         if self._lost is not None:
             raise OutputLost(self._lost)
+
+
+T = TypeVar("T")
+_FIRST_LINE_S, _NEXT_LINE_S = 5.0, 20.0
+
+
+def run_with_bar(work: Generator[float, None, T], label: str) -> T:
+    """The work's result. Ctrl-C closes the work in order, and raises KeyboardInterrupt."""
+    with closing(work):
+        if not sys.stderr.isatty():
+            return drain(mapped(work, _lines(label)))
+
+        bar = Bar(sys.stderr, counts=False, total=1.0)
+        try:
+            return drain(mapped(work, lambda share: bar.show(label, completed=share)))
+        finally:
+            bar.close()
+
+
+def _lines(label: str) -> Callable[[float], None]:
+    """Takes each share that is done, and notes it where the work takes long."""
+    due = monotonic() + _FIRST_LINE_S
+
+    def show(share: float) -> None:
+        nonlocal due
+        if monotonic() >= due:
+            note(f"{label}: {share:.0%}")
+            due = monotonic() + _NEXT_LINE_S
+
+    return show

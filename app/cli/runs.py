@@ -40,7 +40,7 @@ def print_library(arguments: argparse.Namespace) -> int:
 
 def print_runs(*, as_json: bool) -> int:
     """Every run of the library, the newest first."""
-    from app.library.reading.json_output import summary_to_json
+    from app.library.reading.run_export import summary_to_json
     from app.library.reading.run_store import list_runs
 
     runs = list_runs(runs_dir())
@@ -64,8 +64,8 @@ def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) 
 
     `whole` compares all bytes of its base model's weights, also of large ones.
     """
-    from app.library.reading.json_output import details_to_json
     from app.library.reading.run_details import read_details, settings_toml
+    from app.library.reading.run_export import details_to_json
     from app.library.reading.run_store import find_run
 
     details = read_details(find_run(named, runs_dir()))

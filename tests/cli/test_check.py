@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import progress_bar
+from app.cli import rich_output
 from app.cli.commands import run
 from app.engine.model import loading
 from app.engine.model.loading import load_tokenizer
@@ -49,7 +49,7 @@ def report(*arguments: object) -> tuple[int, dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def without_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is."""
-    monkeypatch.setattr(progress_bar, "_FIRST_LINE_S", math.inf)
+    monkeypatch.setattr(rich_output, "_FIRST_LINE_S", math.inf)
 
 
 @pytest.fixture
@@ -600,8 +600,8 @@ def test_what_json_says_of_replies_stands_in_the_text_too(
 def test_a_check_that_takes_long_reports_its_progress_without_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress_bar, "_FIRST_LINE_S", 0.0)
-    monkeypatch.setattr(progress_bar, "_NEXT_LINE_S", 0.0)
+    monkeypatch.setattr(rich_output, "_FIRST_LINE_S", 0.0)
+    monkeypatch.setattr(rich_output, "_NEXT_LINE_S", 0.0)
     write_chats(tmp_path / "chats.jsonl", 24)
     ended = check(tmp_path / "chats.jsonl")
     assert "Reading chats.jsonl: 100%" in ended.stderr.splitlines()

@@ -11,7 +11,7 @@ from app.core.events import RunFinished
 from app.core.files.paths import resources_dir, shipped, starter_dir, starter_model_dir
 from app.data.files.model_files import check_base_model
 from app.engine.training.trainer import resume, train
-from app.library.reading.checkpoint_choices import read_choices
+from app.library.reading.checkpoints import read_choices
 from app.library.reading.run_details import read_details
 from app.library.run.manifest import read_manifest
 

@@ -16,7 +16,7 @@ from app.data.tokens.tokenized_examples import TokenizedExample
 from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
-from app.library.run import manifest_content as run
+from app.library.run import run_folder as run
 from app.library.run.manifest import read_manifest
 
 NEW_SETTINGS = {"validation_rows", "eval_questions", "replies"}

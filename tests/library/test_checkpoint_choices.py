@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.library.reading.checkpoint_choices import choose_checkpoint, read_choices
+from app.library.reading.checkpoints import choose_checkpoint, read_choices
 from app.library.run.label import RunLabel, write_label
 
 MakeRun = Callable[..., Path]

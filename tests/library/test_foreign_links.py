@@ -10,7 +10,7 @@ from app.core.errors import AppError, InputError
 from app.core.work_in_steps import drain
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.trainer import resume
-from app.library.reading.checkpoint_folders import checkpoint_folders
+from app.library.reading.checkpoint_retention import checkpoint_folders
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
 from app.library.reading.run_summary import summarize

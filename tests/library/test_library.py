@@ -12,7 +12,7 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.files.paths import cache_dir
-from app.library.reading.checkpoint_folders import checkpoint_folders
+from app.library.reading.checkpoint_retention import checkpoint_folders
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import (
     INDEX_FILE,

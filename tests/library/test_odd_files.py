@@ -20,11 +20,10 @@ from app.engine.training.checkpoints import check_files
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns
 from app.library.queue_store import QUEUE_FILE, read_queue
-from app.library.reading.checkpoint_choices import read_choices
-from app.library.reading.csv_export import export_csv
-from app.library.reading.json_output import details_to_json
-from app.library.reading.manifest_pointers import update_manifest_pointers
+from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.checkpoints import read_choices
 from app.library.reading.run_details import read_details
+from app.library.reading.run_export import details_to_json, export_csv
 from app.library.reading.run_store import INDEX_FILE, export_checkpoint, list_runs
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.run_folder import copy_run_in_steps

@@ -24,7 +24,7 @@ from app.core.config.training_config import CHOICES, TrainingConfig
 from app.core.errors import InputError
 from app.engine.training.trainer import resume, train
 from app.library.queue_store import SavedQueue, queued_run, read_queue, write_queue
-from app.library.run import manifest_content
+from app.library.run import run_folder
 from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
 
@@ -146,7 +146,7 @@ def test_a_run_with_the_old_names_resumes_bit_equal(
         steps_per_eval=2, warmup_steps=1, learning_rate=1e-2,
     )  # fmt: skip
     list(train(replace(config, output=tmp_path / "whole")))
-    monkeypatch.setattr(manifest_content, "to_dict", old_settings)
+    monkeypatch.setattr(run_folder, "to_dict", old_settings)
     list(train(config, stop_after=2))
     monkeypatch.undo()
     assert read_manifest(tmp_path / "old")["config"]["max_norm"] == 0.5

@@ -7,8 +7,12 @@ from pathlib import Path
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.library.reading.run_chain import EarlierRun, earlier_runs
-from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
+from app.library.reading.starting_adapter import (
+    STARTED_FROM,
+    EarlierRun,
+    earlier_runs,
+    starting_adapter,
+)
 from app.library.run.label import RunLabel, write_label
 from app.library.run.manifest import read_manifest, write_manifest
 from app.ui.run.chain_line import GONE, ChainLine

@@ -19,8 +19,8 @@ from app.core.config.serialization import load_toml, to_toml
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import EvaluationFinished, RunFinished
 from app.core.files.paths import runs_dir
-from app.library.reading.csv_export import export_csv
 from app.library.reading.run_details import read_details
+from app.library.reading.run_export import export_csv
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps

@@ -24,7 +24,7 @@ from app.engine.runtime.named_arrays import ArrayMap, Arrays, load_arrays
 from app.engine.runtime.type_aliases import JsonObject
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
-from app.library.reading.checkpoint_folders import checkpoint_folders, foreign_checkpoints
+from app.library.reading.checkpoint_retention import checkpoint_folders, foreign_checkpoints
 from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,

@@ -50,14 +50,12 @@ from app.engine.training.preparation import prepare_run
 from app.engine.training.recording import NullSink, RecordingSink, RunSink
 from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
-from app.library.run.layout import START, checkpoint_step
+from app.library.run.checkpoint_state import require_resumable
+from app.library.run.layout import START, check_no_links, checkpoint_step
 from app.library.run.manifest import check_settings, read_manifest
-from app.library.run.manifest_content import base_scores
 from app.library.run.recorder import RunRecorder
-from app.library.run.resumability import require_resumable
-from app.library.run.run_folder import FolderTaken, choose_run_dir
+from app.library.run.run_folder import FolderTaken, base_scores, choose_run_dir
 from app.library.run.run_lock import is_locked
-from app.library.run.symlinks import check_no_links
 from app.models.model_folder import check_model_folder
 
 _MOST_NAMES_TRIED = 20

@@ -1,18 +1,54 @@
-"""Which checkpoint is the best, and which are neither the best nor the last and can be removed."""
+"""A run's own checkpoints: which is the best, which are neither the best nor the last and can be
+removed, and which of them the manifest names.
+"""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
 from app.core.text.numbers import format_loss, is_measurement
-from app.library.reading.checkpoint_folders import own_checkpoints
 from app.library.reading.event_log import read_evaluations
+from app.library.run.checkpoint_state import foreign_reason, read_owner
 from app.library.run.event_lines import EventLog
-from app.library.run.layout import EVENTS_FILE, MANIFEST_FILE, checkpoint_step
-from app.library.run.manifest import read_manifest
+from app.library.run.layout import (
+    CHECKPOINTS,
+    EVENTS_FILE,
+    MANIFEST_FILE,
+    checkpoint_step,
+    is_inner_folder,
+)
+from app.library.run.manifest import read_manifest, write_manifest
 from app.library.run.metrics import read_event_log
+from app.library.run.run_lock import RunLock
+
+
+def checkpoint_folders(run_dir: Path) -> list[Path]:
+    """A run's checkpoint folders, by step, without links."""
+    if not is_inner_folder(run_dir, CHECKPOINTS):
+        return []
+    try:
+        with os.scandir(run_dir / CHECKPOINTS) as entries:
+            folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return sorted((f for f in folders if checkpoint_step(f) >= 0), key=checkpoint_step)
+
+
+def foreign_checkpoints(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
+    """Checkpoints that are not the run's own of the step in their name, each with the reason."""
+    owner = read_owner(run_dir)
+    reasons = {f: foreign_reason(f, checkpoint_step(f), owner) for f in folders}
+    return {folder: reason for folder, reason in reasons.items() if reason}
+
+
+def own_checkpoints(run_dir: Path) -> list[Path]:
+    """The run's own, by step."""
+    folders = checkpoint_folders(run_dir)
+    others = foreign_checkpoints(run_dir, folders)
+    return [folder for folder in folders if folder not in others]
 
 
 def prunable_checkpoints(run_dir: Path) -> list[Path]:
@@ -85,3 +121,29 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
         f"The lowest validation loss is {recorded} in {MANIFEST_FILE} and {measured} in "
         f"{EVENTS_FILE}: one of them was changed or cut off."
     )
+
+
+def update_manifest_pointers(run_dir: Path) -> None:
+    """Have the manifest name those that are there. Raises AppError if the run is being trained."""
+    lock = RunLock(run_dir)
+    try:
+        manifest = read_manifest(run_dir)
+        folders = own_checkpoints(run_dir)
+        manifest["adapter"] = _named(run_dir, folders[-1:])
+        if lost_best(manifest, read_event_log(run_dir)):
+            best = [f for f in folders if _named(run_dir, [f]) == manifest.get("best_adapter")]
+        else:
+            best = [f for f in folders if checkpoint_step(f) == best_step(run_dir)]
+        manifest["best_adapter"] = _named(run_dir, best)
+        write_manifest(run_dir, manifest)
+    finally:
+        lock.release()
+
+
+def best_step(run_dir: Path) -> int | None:
+    """The step with the lowest validation loss of those whose checkpoint is there."""
+    return best_step_of(own_checkpoints(run_dir), losses_by_step(read_event_log(run_dir)))
+
+
+def _named(run_dir: Path, folders: list[Path]) -> str | None:
+    return str(folders[0].relative_to(run_dir)) if folders else None

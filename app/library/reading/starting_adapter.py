@@ -1,4 +1,4 @@
-"""The adapter that a run starts from: its files, and the run that made it, if one did."""
+"""The adapter that a run starts from, and the chain of runs that led to it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.errors import AppError, InputError
 from app.core.text.sanitize import single_line
-from app.library.reading.checkpoint_choices import choose_checkpoint
+from app.library.reading.checkpoints import choose_checkpoint
 from app.library.run.label import read_label
 from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, checkpoint_step, run_of_checkpoint
 from app.library.run.manifest import IDENTITY, read_manifest
@@ -75,3 +75,48 @@ def _of_run(folder: Path, run_dir: Path) -> StartingAdapter:
         )
     except (AppError, KeyError):  # the adapter can be used all the same
         return StartingAdapter(str(folder))
+
+
+MAX_RUNS = 100
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    name: str
+    step: int | None
+    """Step of the checkpoint that the next run started from; None for an adapter from elsewhere."""
+    run_dir: Path | None
+    """None where that run is no longer there."""
+
+    def __str__(self) -> str:
+        return self.name if self.step is None else f"{self.name}, step {self.step:,}"
+
+
+def earlier_runs(facts: Mapping[str, Any]) -> tuple[EarlierRun, ...]:
+    """The chain that led to the run of this manifest, the oldest first."""
+    chain: list[EarlierRun] = []
+    manifest: Mapping[str, Any] | None = facts
+    while manifest is not None and len(chain) < MAX_RUNS:
+        if (origin := read_started_from(manifest)) is None:
+            break
+        run, manifest = _run_of(origin)
+        if any(run.run_dir is not None and run.run_dir == earlier.run_dir for earlier in chain):
+            break  # only an edited manifest leads back
+        chain.insert(0, run)
+    return tuple(chain)
+
+
+def _run_of(origin: StartingAdapter) -> tuple[EarlierRun, Mapping[str, Any] | None]:
+    """The run that made an adapter, and its manifest if it is still the same run."""
+    folder = Path(origin.folder)
+    if origin.step is None:
+        return EarlierRun(folder.name or origin.folder, None, None), None
+    run_dir = folder.parent.parent
+    try:
+        manifest = read_manifest(run_dir)
+        name = read_label(run_dir).name or origin.run
+    except AppError:
+        return EarlierRun(origin.run, origin.step, None), None
+    if manifest.get(IDENTITY, "") != origin.identity:
+        return EarlierRun(origin.run, origin.step, None), None
+    return EarlierRun(single_line(name), origin.step, run_dir), manifest

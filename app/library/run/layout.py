@@ -1,9 +1,15 @@
-"""The layout of a run's folder, shared by engine and library: names of files and folders.
+"""The layout of a run's folder, shared by engine and library: names of files and folders, the run
+or adapter that an opened path means, and the refusal of links.
 
-Knows no contents.
+Reads no contents. The run's folder itself may be reached by links; that is the user's own doing.
 """
 
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from app.core.errors import InputError
 
 MANIFEST_FILE = "run.json"
 LOG_FILE = "log.txt"
@@ -47,3 +53,91 @@ def run_of_checkpoint(folder: Path) -> Path | None:
     run_dir = folder.parent.parent
     is_in_run = folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).is_file()
     return run_dir if is_in_run else None
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run's folder, or one of its checkpoints."""
+
+    run_dir: Path
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True)
+class OpenedAdapter:
+    """An adapter that lies in no run."""
+
+    folder: Path
+
+
+def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
+    """None for everything else: a dataset, a model, settings.
+
+    A run may be named by its folder or its manifest, a checkpoint by its folder or a file in it.
+    """
+    if path.name == MANIFEST_FILE and path.is_file():
+        return OpenedRun(path.parent)
+    if path.is_dir() and (path / MANIFEST_FILE).is_file():
+        return OpenedRun(path)
+    folder = path.parent if path.name in CHECKPOINT_FILES else path
+    if not (folder / ADAPTER_FILE).is_file():
+        return None
+    run_dir = run_of_checkpoint(folder)
+    return OpenedRun(run_dir, folder) if run_dir else OpenedAdapter(folder)
+
+
+def check_no_links(run_dir: Path) -> None:
+    """Raise InputError that names a link in the place of what a run reads or writes.
+
+    Of hard links those alone that a run would append to: the same file may be another run's, as in
+    a copy that `cp -al` made.
+    """
+    own = (run_dir / name for name in RUN_FILES)
+    for path in (*own, *_start_files(run_dir), *_checkpoint_files(run_dir)):
+        if path.is_symlink():
+            raise InputError(
+                f"{path} is a link to {os.readlink(path)}: a run's own files can't be links.",
+                "Put the file itself in its place, or remove the link.",
+            )
+    for path in (run_dir / name for name in (*METRICS_FILES, LOG_FILE)):
+        if path.is_file() and path.stat().st_nlink > 1:
+            raise InputError(
+                f"{path} is a hard link: the file stands elsewhere too, and would change there.",
+                "Put a copy of the file in its place.",
+            )
+
+
+def is_inner_folder(run_dir: Path, within: str) -> bool:
+    """Whether there is a folder `within` a run's that no link leads out of."""
+    return (run_dir / within).is_dir() and link_to(run_dir, within) is None
+
+
+def link_to(run_dir: Path, within: str) -> str | None:
+    """The first link on the way from a run's folder to what is `within` it."""
+    place = run_dir / within
+    between = [place, *place.parents]
+    inner = between[: between.index(run_dir)][::-1]
+    return next((str(path.relative_to(run_dir)) for path in inner if path.is_symlink()), None)
+
+
+def _checkpoint_files(run_dir: Path) -> Iterator[Path]:
+    """The checkpoints' folder, what is in it, and what is in that."""
+    folder = run_dir / CHECKPOINTS
+    yield folder
+    for path in _entries(folder):
+        yield path
+        yield from _entries(path)
+
+
+def _start_files(run_dir: Path) -> Iterator[Path]:
+    yield run_dir / START
+    yield from _entries(run_dir / START)
+
+
+def _entries(folder: Path) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    try:
+        return [folder / name for name in sorted(os.listdir(folder))]
+    except OSError:
+        return []

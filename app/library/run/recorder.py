@@ -34,9 +34,8 @@ from app.library.run.layout import (
     START,
 )
 from app.library.run.manifest import IDENTITY, write_manifest
-from app.library.run.manifest_content import new_manifest, resumed_manifest
 from app.library.run.metrics import MetricsWriter
-from app.library.run.run_folder import FolderTaken
+from app.library.run.run_folder import FolderTaken, new_manifest, resumed_manifest
 from app.library.run.run_lock import RunLock, is_locked
 
 IN_METRICS = (

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr, trn
 from app.data.files.dataset_files import has_train_file
-from app.library.reading.opened_path import opened_run
+from app.library.run.layout import opened_run
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.models.models_list import ModelsList

@@ -17,8 +17,7 @@ from app.ui.widgets.building_blocks import GRID_PX
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_choices import CheckpointChoices
-    from app.library.reading.checkpoints import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointChoices, CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 RUN_PX, CHECKPOINT_PX, LEAST_PX = 240, 324, 140

@@ -12,7 +12,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.widgets.building_blocks import button, label
 
 if TYPE_CHECKING:
-    from app.library.reading.run_chain import EarlierRun
+    from app.library.reading.starting_adapter import EarlierRun
 
 _MOST_LINKS, _MOST_CHARACTERS = 3, 32
 GONE = tr("This run is no longer here.")

@@ -6,8 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
-from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign
-from app.library.run.resumability import IN_PROGRESS
+from app.library.run.checkpoint_state import ANOTHER_RUNS, IN_PROGRESS, describe_foreign
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel

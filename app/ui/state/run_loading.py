@@ -12,8 +12,8 @@ from app.core.config.training_config import TrainingConfig
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
     from app.core.events import EvaluationFinished, RetentionMeasured
-    from app.library.reading.run_chain import EarlierRun
     from app.library.reading.run_details import RunDetails
+    from app.library.reading.starting_adapter import EarlierRun
     from app.library.run.step_table import StepTable
     from app.ui.plots.run_series import RunSeries
 
@@ -46,11 +46,11 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     """Raises InputError if the run can't go on from there."""
 
     def work() -> RunToResume:
-        from app.library.reading.checkpoint_folders import own_checkpoints
+        from app.library.reading.checkpoint_retention import own_checkpoints
         from app.library.reading.run_details import read_details
+        from app.library.run.checkpoint_state import require_resumable
         from app.library.run.layout import checkpoint_step
         from app.library.run.manifest import check_settings, read_manifest
-        from app.library.run.resumability import require_resumable
 
         manifest = read_manifest(run_dir)
         check_settings(run_dir, manifest)
@@ -82,8 +82,8 @@ def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
 def read_run(run_dir: Path) -> ReadRun:
     """All of a run, also of a broken one. For the background thread."""
     from app.data.files.model_files import check_base_model
-    from app.library.reading.run_chain import earlier_runs
     from app.library.reading.run_details import read_details
+    from app.library.reading.starting_adapter import earlier_runs
     from app.library.run.step_table import empty_table
     from app.ui.plots.run_series import RunSeries
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 
 from app.core.text.translation import tr
-from app.library.reading.opened_path import OpenedAdapter, OpenedRun, opened_run
+from app.library.run.layout import OpenedAdapter, OpenedRun, opened_run
 from app.ui.state.window_pages import Place
 from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands

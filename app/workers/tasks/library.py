@@ -18,9 +18,9 @@ from app.data.files.model_files import check_base_model
 from app.data.inspection.row_previews import sample_prompts
 from app.library import column_mapping_store
 from app.library.queue_store import read_queue, write_queue
-from app.library.reading.checkpoint_choices import CheckpointChoices, read_choices
-from app.library.reading.csv_export import export_csv
+from app.library.reading.checkpoints import CheckpointChoices, read_choices
 from app.library.reading.run_details import RunDetails, read_details, settings_toml
+from app.library.reading.run_export import export_csv
 from app.library.reading.run_store import export_checkpoint_in_steps, list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.manifest import read_manifest
