@@ -91,7 +91,7 @@ def _check_model(folder: Path) -> None:
 
 def _loaded(folder: Path) -> _Model:
     from app.data.chat.template_environment import check_note
-    from app.engine.model.end_tokens import stop_token_note
+    from app.engine.model.chat_prompt import stop_token_note
     from app.engine.model.loading import load_tokenizer
     from app.models.model_folder import folder_limits
 

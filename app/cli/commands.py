@@ -1,4 +1,6 @@
-"""Carries out each command and returns its exit code."""
+"""Carries out each command and returns its exit code. Detects a display without Qt, which would end
+the process if there is none.
+"""
 
 import argparse
 import os

@@ -1,4 +1,8 @@
-"""Progress bars and tables. Text is printed as it is: brackets are no markup."""
+"""Progress bars and tables. Text is printed as it is: brackets are no markup.
+
+A progress bar stands on the error output, so that programs can read what the command prints; where
+that is no terminal, a line now and then.
+"""
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence

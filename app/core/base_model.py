@@ -1,4 +1,5 @@
 """A run's base model, identified by digests of the files that decide its numbers; compares two.
+Also a base model's limits: its context length and the size of its vocabulary.
 
 Plain values as a run's manifest holds them; knows no file.
 """

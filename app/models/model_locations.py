@@ -1,5 +1,6 @@
-"""Finds base models on this computer: in the Hugging Face cache, in other programs' folders and in
-folders that the user chose. Looks at names only."""
+"""Finds base models on this computer: in the Hugging Face cache, in other programs' folders (LM
+Studio's may be moved by its settings) and in folders that the user chose. Looks at names only.
+"""
 
 import os
 from collections.abc import Iterator

@@ -84,7 +84,7 @@ def check_product(_: Path) -> str:
 
 def check_architectures(_: Path) -> str:
     """Every architecture that mlx-lm ships can be imported, as its name in a config.json asks."""
-    from app.engine.model.architectures import import_architectures
+    from app.engine.model.loading import import_architectures
 
     architectures = import_architectures()
     for name in ("llama", "qwen3", "gemma3_text", "mistral3"):

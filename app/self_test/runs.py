@@ -76,7 +76,7 @@ def check_run(folder: Path) -> str:
 
 def _export(run_dir: Path, folder: Path) -> str:
     """Export the last checkpoint, and have mlx-lm load what was exported."""
-    from app.engine.adapter.exported_adapter import largest_logit_change
+    from app.engine.adapter.adapter import largest_logit_change
     from app.library.reading.run_store import export_checkpoint_in_steps
 
     adapter = folder / "adapter"

@@ -12,7 +12,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.audit.loss_audit import EVERY
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_row, print_table, time_ratio

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from app.engine.audit.slow_clock_audit import LessonAudit
+from app.engine.audit.loss_audit import LessonAudit
 from app.engine.batches.batches import BatchLoader
 from app.engine.clocks.slow_clock import SlowClock
 from app.engine.runtime.mlx_runtime import uses_compile

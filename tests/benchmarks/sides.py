@@ -18,7 +18,7 @@ import numpy as np
 
 from app.engine.batches.batches import Batch
 from app.engine.model.lm_head import split_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW

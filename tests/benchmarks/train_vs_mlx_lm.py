@@ -14,7 +14,7 @@ from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adapter import adapter_config
 from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.execution.batch_layout import BatchLayout
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import (
     clear_cache,
     device_name,

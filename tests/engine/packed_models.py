@@ -12,7 +12,7 @@ from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenizedExample
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.lm_head import split_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

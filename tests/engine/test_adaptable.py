@@ -8,7 +8,7 @@ import mlx.nn as nn
 from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adaptable_modules import adaptable, unfit
 from app.engine.adapter.adapter import adapter_config, add_adapter
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from tests.engine import architectures
 
 

@@ -18,7 +18,7 @@ from app.engine.adapter.adapter import adapter_config, add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.memory.preflight import preview_tiers
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.checkpoints import Progress, save_checkpoint

@@ -17,7 +17,7 @@ from app.data.files.dataset_files import find_files
 from app.data.training_set.training_data import open_data
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.loading import load_architecture, load_tokenizer
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.dataset_opening import data_settings

@@ -18,10 +18,10 @@ from app.engine.batches.batches import BatchLoader
 from app.engine.memory.preflight import preview_tiers
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import even_groups, make_plan
 from app.engine.tiers.plan_summary import tier_facts
-from app.engine.training.gradient_importance import measure_gradient_importance
+from app.engine.training.gradients import measure_gradient_importance
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 

@@ -14,7 +14,7 @@ from app.engine.batches.batches import Batch
 from app.engine.execution import attention
 from app.engine.execution.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

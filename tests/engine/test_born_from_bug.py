@@ -12,7 +12,7 @@ from app.core.errors import VerificationError
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from app.engine.runtime.captured_output import output_captured
+from app.engine.model.loading import output_captured
 
 
 def print_elsewhere(text: str) -> None:

@@ -19,7 +19,7 @@ from app.engine.execution import gradient_checkpointing
 from app.engine.execution.gradient_checkpointing import checkpointed_layers
 from app.engine.model.lm_head import split_model
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

@@ -18,7 +18,7 @@ from app.engine.execution import attention, gradient_checkpointing, losses, sequ
 from app.engine.execution.model_execution import FastPaths
 from app.engine.model.lm_head import split_model
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import random_key
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.trainer import train

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.data.chat.template_process import TemplateProcess, end_template_processes
-from app.engine.model.end_tokens import mlx_lm_stop_tokens, stop_tokens
+from app.engine.model.chat_prompt import mlx_lm_stop_tokens, stop_tokens
 from app.engine.model.loading import load_tokenizer
 from tests.conftest import CHATML
 

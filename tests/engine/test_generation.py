@@ -27,8 +27,13 @@ from app.core.generation_events import (
     answer_to_json,
 )
 from app.engine.generation.adapted_model import TunedModel, load_tuned_model
-from app.engine.generation.generation import answer, compare_answers, compare_logits
-from app.engine.generation.sampling import likeliest, make_sampler
+from app.engine.generation.generation import (
+    answer,
+    compare_answers,
+    compare_logits,
+    likeliest,
+    make_sampler,
+)
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE
 from app.engine.model.loading import load_base_model
 from app.engine.runtime.mlx_runtime import close_thread

@@ -4,7 +4,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from app.engine.model.module_proxy import ModuleProxy
+from app.engine.model.model_structure import ModuleProxy
 
 
 def _proxy() -> tuple[nn.Linear, ModuleProxy]:

@@ -17,7 +17,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import Slot, TierPlan, plan_from_data

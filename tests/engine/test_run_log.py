@@ -11,7 +11,7 @@ from app.core.events import LogMessage
 from app.core.generation_events import Chat, CheckpointRef, GenerationNotice, Sampling
 from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
-from app.engine.model.end_tokens import mlx_lm_stop_tokens, stop_token_note
+from app.engine.model.chat_prompt import mlx_lm_stop_tokens, stop_token_note
 from app.engine.model.loading import load_tokenizer
 from app.engine.training.trainer import resume, train
 from tests.limited_models import with_another_end_token

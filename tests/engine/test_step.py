@@ -12,7 +12,7 @@ import pytest
 
 from app.core.errors import VerificationError
 from app.engine.batches.batches import Batch
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.training import step as step_module
 from app.engine.training.step import TrainingStep
 from tests.engine.training_steps import batch, training_step

@@ -11,7 +11,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.memory.preflight import preview_tiers
 from app.engine.model.adapter_parameters import layer_index, module_path
 from app.engine.model.loading import load_architecture
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import adapted_layers
 from app.engine.tiers.plan_summary import tier_facts

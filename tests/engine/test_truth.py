@@ -16,7 +16,7 @@ from app.core.events import RunFinished, StepFinished
 from app.engine.audit.loss_audit import LossAudit
 from app.engine.model.adapter_parameters import layer_index
 from app.engine.model.loading import load_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import AdamWState, UpdateRules, largest_update
@@ -27,7 +27,7 @@ from app.engine.training import step as step_module
 from app.engine.training import trainer as trainer_module
 from app.engine.training.checkpoints import Checkpoint
 from app.engine.training.gradients import BatchGradients
-from app.engine.training.schedules import learning_rate
+from app.engine.training.run_counters import learning_rate
 from app.engine.training.step import TrainingStep
 from app.engine.training.trainer import resume, train
 from tests.engine.training_steps import batch, training_step

@@ -125,7 +125,7 @@ def parts_of_mlx() -> Any:
 
 
 def test_missing_architectures_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.model.architectures.import_architectures", lambda: ("llama",))
+    monkeypatch.setattr("app.engine.model.loading.import_architectures", lambda: ("llama",))
     with pytest.raises(RunError, match="qwen3 is missing"):
         component_checks.check_architectures(Path())
 
@@ -182,6 +182,6 @@ def test_a_run_that_does_not_resume_fails(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_export_without_effect_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.adapter.exported_adapter.largest_logit_change", lambda *_: 0.0)
+    monkeypatch.setattr("app.engine.adapter.adapter.largest_logit_change", lambda *_: 0.0)
     with pytest.raises(RunError, match="leaves the base model's logits"):
         runs.check_run(tmp_path)

@@ -1,5 +1,5 @@
-"""Starts child processes: by spawning, as this process has threads, and with the terminal's
-signals blocked until they are ready.
+"""Starts child processes: by spawning, as this process has threads, and with the terminal's signals
+blocked until they are ready. Keeps the limit of open files, which a library lowers.
 
 Ctrl-C and a closed terminal reach a program's children too. One that has yet to import what it
 needs would print a traceback into the terminal; what to do is for its parent to say.

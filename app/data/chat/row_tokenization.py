@@ -1,8 +1,8 @@
 """Tokenizes one example and marks the positions that are trained.
 
 mlx-lm trains only the last turn of a chat with `mask_prompt`; here every assistant turn is trained
-and nothing else. The tokens and the start of the last turn equal mlx-lm's. Knows no model, no batch
-and no MLX.
+and nothing else. The tokens and the start of the last turn equal mlx-lm's. A text row that was
+rendered beforehand gets no second begin or end token. Knows no model, no batch and no MLX.
 """
 
 import re

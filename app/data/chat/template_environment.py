@@ -1,5 +1,8 @@
 """Rebuilds the Jinja environment in which transformers renders chat templates, without
-transformers.
+transformers, and sets the date that a template writes.
+
+A template asks for the date with `strftime_now`, which formats the present moment. Here it is one
+per run, also when the run resumes on another day.
 """
 
 import json

@@ -1,4 +1,11 @@
-"""Tokenizes examples one by one or in batches, and marks the positions that are trained."""
+"""Tokenizes examples one by one or in batches, marks the positions that are trained, and finds rows
+with tokens that the model has no embedding for.
+
+In batches, texts are encoded together and prefixes are cut from the whole. That relies on how a
+tokenizer splits texts, so samples are compared with RowTokenizer. A tokenizer can have more tokens
+than its model if some were added to the tokenizer alone; the model would read such an embedding out
+of bounds.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Finds the training and validation files in a folder.
 
-Files named train and valid, maybe numbered and maybe under `data` as on the Hub; folders of these
-names; folders written by `save_to_disk` of the `datasets` library; or a single file. Reads no rows.
+Files named train and valid, maybe numbered (train-00000-of-00003.parquet) and maybe under `data` as
+on the Hub; folders of these names; folders written by `save_to_disk` of the `datasets` library; or
+a single file. Reads no rows.
 """
 
 import re

@@ -11,7 +11,7 @@ import mlx.nn as nn
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.model_structure import evaluating, training
-from app.engine.runtime.type_aliases import ModuleClass
+from app.engine.runtime.named_arrays import ModuleClass
 
 Modules = Mapping[str, Sequence[CalledModule]]
 """Path within a layer → the modules there, of several layers."""

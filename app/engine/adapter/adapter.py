@@ -1,6 +1,11 @@
-"""LoRA and DoRA adapters through mlx-lm's own layers, and the config file they are saved with."""
+"""LoRA and DoRA adapters through mlx-lm's own layers, the config file they are saved with, and a
+model with its adapter off: the base itself, module by module.
+"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -10,9 +15,10 @@ from app.core.errors import InputError, VerificationError
 from app.engine.adapter.adaptable_modules import adaptable, unfit
 from app.engine.adapter.efficient_lora import use_efficient_lora
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.loading import load_base_model
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_errors import NO_ADAPTER, model_errors_as_input_errors
-from app.engine.runtime.type_aliases import JsonObject
+from app.engine.runtime.named_arrays import JsonObject, number
 
 
 def add_adapter(model: LanguageModel, config: TrainingConfig) -> tuple[str, ...]:
@@ -131,3 +137,62 @@ def _check_dora(there: Mapping[str, Sequence[CalledModule]], keys: Sequence[str]
                 f"DoRA can't adapt a base quantised to {module.bits} bits.",
                 "Use LoRA, or a base of 4 or 8 bits.",
             )
+
+
+def largest_logit_change(model: Path, adapter: Path, text: str) -> float:
+    """max |Δ logit| over all tokens of `text` and the whole vocabulary."""
+    base = load_base_model(model)
+    from mlx_lm.tuner.utils import load_adapters
+
+    tokens = mx.array([base.tokenizer.encode(text)])
+    before = base.model(tokens)
+    mx.eval(before)
+    load_adapters(base.model, str(adapter))
+    base.model.eval()
+    return number(mx.max(mx.abs(base.model(tokens) - before)))
+
+
+_Place = tuple[Any, str | int, Any]
+"""A module or list, a name or index in it, and the module there."""
+_INNER = ("linear", "embedding")
+"""By what mlx-lm's adapters call the module that they wrap."""
+
+
+class BareModel:
+    """Takes a model's adapters off and puts them back."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._places = [
+            (owner, key, module, _inner(module)) for owner, key, module in _adapters(model)
+        ]
+
+    @contextmanager
+    def bare(self) -> Iterator[None]:
+        """Inside, the model is its base."""
+        try:
+            for owner, key, _, inner in self._places:
+                owner[key] = inner
+            yield
+        finally:
+            for owner, key, adapter, _ in self._places:
+                owner[key] = adapter
+
+
+def _adapters(model: LanguageModel) -> list[_Place]:
+    """Each adapted module, with the module or list that holds it and its name there."""
+    found: list[_Place] = []
+    for _, owner in model.named_modules():
+        for name, child in owner.items():
+            if isinstance(child, list):
+                found += [(child, i, member) for i, member in enumerate(child) if _is_one(member)]
+            elif _is_one(child):
+                found.append((owner, name, child))
+    return found
+
+
+def _is_one(module: object) -> bool:
+    return isinstance(module, dict) and "lora_a" in module
+
+
+def _inner(adapter: nn.Module) -> Any:
+    return next(adapter[name] for name in _INNER if name in adapter)

@@ -14,7 +14,7 @@ import mlx.core as mx
 
 from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.type_aliases import ModuleClass
+from app.engine.runtime.named_arrays import ModuleClass
 
 
 def use_efficient_lora(model: LanguageModel) -> None:

@@ -14,8 +14,7 @@ import mlx.nn as nn
 from app.engine.adapter.efficient_lora import is_efficient
 from app.engine.model.adapter_parameters import module_path, read_parameters
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import put, trainable_parameters
+from app.engine.model.model_structure import ModuleProxy, put, trainable_parameters
 from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.tiers.plan import TierPlan
 

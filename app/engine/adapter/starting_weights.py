@@ -18,9 +18,8 @@ from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text, short_repr
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import trainable_parameters
-from app.engine.runtime.named_arrays import ArrayMap, Arrays, load_arrays
-from app.engine.runtime.type_aliases import JsonObject
+from app.engine.model.model_structure import trainable_parameters
+from app.engine.runtime.named_arrays import ArrayMap, Arrays, JsonObject, load_arrays
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STIFFNESS_FILE
 from app.library.run.manifest import read_manifest

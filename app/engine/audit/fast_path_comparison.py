@@ -16,13 +16,13 @@ import numpy as np
 
 from app.core.errors import InputError
 from app.core.system.interruption import interruptible
+from app.engine.adapter.adapter import BareModel
 from app.engine.adapter.efficient_lora import (
     has_efficient_layers,
     plain_lora_layers,
     restore_lora_layers,
 )
 from app.engine.adapter.flat_adapter import FlatAdapter
-from app.engine.adapter.model_without_adapter import BareModel
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.execution.attention import MIN_LENGTH
@@ -30,8 +30,7 @@ from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 from app.engine.execution.model_execution import Execution, FastPaths, Objective
 from app.engine.model.adapter_parameters import read_parameters
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.model_structure import evaluating
-from app.engine.model.parameter_tree import put, trainable_parameters
+from app.engine.model.model_structure import evaluating, put, trainable_parameters
 from app.engine.model.shortened_model import few_layers_in_float32
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
 from app.engine.runtime.named_arrays import ArrayMap, Arrays, number

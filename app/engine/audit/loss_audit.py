@@ -1,23 +1,32 @@
-"""Audits the loss of some steps: the model itself, on the weights that it holds, must agree.
+"""Audits the loss of some steps, and the slow clock's lessons.
 
 A training step computes loss and gradients by a compiled function of the weights that it is given.
-One that is given other weights than the model's would train on, and every update would be right.
+One that is given other weights than the model's would train on, and every update would be right:
+the model itself, on the weights that it holds, must agree. A lesson must come when it is due and
+count by its weight; that is seen from the configuration, and from samples of the gradients that an
+UpdateAudit follows anyway.
 """
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 
-from app.engine.audit.verification import fault
+from app.engine.audit.verification import StepMeasurement, fault
 from app.engine.batches.batches import Batch
+from app.engine.clocks.slow_clock import Lesson
 from app.engine.execution.losses import loss_inputs, sum_cross_entropy_eval
 from app.engine.execution.model_execution import Execution, FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
-from app.engine.model.parameter_tree import parameters
+from app.engine.model.model_structure import parameters
 from app.engine.runtime.named_arrays import number
 from app.engine.runtime.tolerances import LOSSES
+from app.engine.tiers.optimizer import Gradients
+from app.engine.tiers.update_rules import UpdateRules
 
 EARLY, EVERY = (5, 20), 100
 """The steps that are audited: these, and then every hundredth."""
@@ -63,3 +72,70 @@ class LossAudit:
         model, head = self._execution.model, self._execution.fast.head
         with self._execution.evaluating(batch.input_lengths):
             return number(sum_cross_entropy_eval(model, head, *loss_inputs(batch, head)))
+
+
+_LEAST = 1e-4
+"""In nats per token: below lies what rounding makes of a model that is still its base."""
+
+
+class LessonParts(NamedTuple):
+    """The parts of a lesson that its check needs, as arrays on the device."""
+
+    sampled: mx.array
+    """[3, samples]: gradients of the task, of the lesson, and of both together."""
+    squares: mx.array
+    """Of the lesson's whole gradient, summed."""
+    divergence: mx.array
+    """Summed over the lesson's `tokens`."""
+    tokens: int
+
+
+class LessonAudit:
+    """Follows a run's lessons."""
+
+    def __init__(self, rules: UpdateRules, positions: Sequence[mx.array]) -> None:
+        """`positions` of each tier's samples, in its vector."""
+        self._rules, self._positions = rules, positions
+        self._has_lesson = self._has_difference = False
+
+    def observe(
+        self, task: Gradients, lesson: Lesson | None, both: Gradients
+    ) -> LessonParts | None:
+        """The input of `check` from a step's gradients, lazy; None without a lesson."""
+        if lesson is None:
+            return None
+        sampled = [
+            mx.concatenate([part[k][self._positions[k]] for k in both])
+            for part in (task, lesson.gradients, both)
+        ]
+        squares: mx.array = sum(mx.sum(mx.square(g)) for g in lesson.gradients.values())  # type: ignore[assignment]
+        return LessonParts(mx.stack(sampled), squares, lesson.divergence, lesson.tokens)
+
+    def check(self, parts: LessonParts | None, step: int, reported: StepMeasurement) -> None:
+        """Raise VerificationError unless a lesson that was due was taken, by its weight, and is
+        reported as it was."""
+        if self._rules.has_lesson(step) != (parts is not None):
+            what = "left out" if parts is None else "given out of turn"
+            raise fault(step, f"a lesson of the slow clock was {what}")
+        if parts is None or reported.is_void:
+            return
+        mean = number(parts.divergence) / parts.tokens
+        self._has_lesson, self._has_difference = True, self._has_difference or mean != 0
+        if mean < -_LEAST:
+            raise fault(step, f"the divergence from the base model was {mean:.3g}, below 0")
+        if not math.isclose(reported.base_kl, mean, rel_tol=1e-3, abs_tol=1e-9):
+            shown = f"{reported.base_kl:.3g} is reported of what was measured as {mean:.3g}"
+            raise fault(step, f"a divergence of {shown}")
+        if mean > _LEAST and not number(parts.squares) > 0:
+            raise fault(step, "the slow clock's lesson gave no gradient")
+        task, lesson, both = np.array(parts.sampled, np.float64)
+        weighted = self._rules.slow_weight * reported.trained_tokens / parts.tokens * lesson
+        allowed = 1e-5 * (np.abs(task) + np.abs(weighted)) + 1e-30
+        if np.any(np.abs(both - task - weighted) > allowed):
+            raise fault(step, "the slow clock's lesson was not taken by its weight")
+
+    def remark(self) -> str:
+        """For the run's last sentence, after a space: lessons that drew nothing; mostly empty."""
+        if not self._has_lesson or self._has_difference:
+            return ""
+        return " The slow clock changed nothing: no lesson found a difference from the base model."

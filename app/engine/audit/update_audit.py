@@ -18,8 +18,7 @@ from app.engine.audit.update_samples import SampledTier, observation, parsed
 from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
 from app.engine.model.adapter_parameters import layer_index
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.named_arrays import ArrayMap, number
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction, ArrayMap, number
 from app.engine.tiers.optimizer import Gradients, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import Array, UpdateRules, largest_update

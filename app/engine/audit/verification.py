@@ -1,4 +1,9 @@
-"""Verifies the movement of the weights against the tier plan, measured from the model itself."""
+"""Verifies the movement of the weights against the tier plan, measured from the model itself, and
+that the base model's weights keep their bits.
+
+Of the latter a sum of bits stands for each array, so two numbers that change places within an array
+are not seen.
+"""
 
 import itertools
 import math
@@ -10,9 +15,10 @@ import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.model.adapter_parameters import layer_index
+from app.engine.model.language_model import LanguageModel
+from app.engine.model.model_structure import parameters, trainable_parameters
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.named_arrays import ArrayMap, Arrays, number
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction, ArrayMap, Arrays, number
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
@@ -195,3 +201,40 @@ def verify(
 
 def fault(step: int, sentence: str) -> VerificationError:
     return VerificationError(f"At step {step}, {sentence}.", OWN_FAULT)
+
+
+class FrozenWeights:
+    """The sums of the arrays that a model has and does not train. Lives on the MLX thread."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+        self._sums = _bit_sums(model)
+
+    def check(self, step: int) -> None:
+        """Raise VerificationError naming an array that changed, came or went since the start."""
+        now = _bit_sums(self._model)
+        changed = [path for path in self._sums | now if self._sums.get(path) != now.get(path)]
+        if not changed:
+            return
+        others = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+        raise VerificationError(
+            f"After step {step}, weights of the base model are not those the run began with: "
+            f"{changed[0]}{others}.",
+            OWN_FAULT,
+        )
+
+
+def _bit_sums(model: LanguageModel) -> dict[str, int]:
+    """By path, the sum of an array's words of bits, modulo 2³²."""
+    words = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint32}
+    frozen = _frozen(model)
+    if not frozen:
+        return {}
+    sums = [mx.sum(array.view(words[array.itemsize])) for array in frozen.values()]
+    return dict(zip(frozen, np.array(mx.stack(sums)).tolist(), strict=True))
+
+
+def _frozen(model: LanguageModel) -> ArrayMap:
+    trained = trainable_parameters(model)
+    every = parameters(model).items()
+    return {path: array for path, array in every if path not in trained and array.size}

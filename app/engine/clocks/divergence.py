@@ -7,7 +7,7 @@ anew each time and never kept.
 
 import mlx.core as mx
 
-from app.engine.adapter.model_without_adapter import BareModel
+from app.engine.adapter.adapter import BareModel
 from app.engine.execution.losses import flat_hidden, in_chunks, summed_over_chunks
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel

@@ -11,8 +11,7 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.named_arrays import number
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction, number
 
 
 class Evaluator:

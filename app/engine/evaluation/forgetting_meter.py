@@ -10,7 +10,7 @@ import mlx.core as mx
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, RetentionMeasured
-from app.engine.adapter.model_without_adapter import BareModel
+from app.engine.adapter.adapter import BareModel
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone
 from app.engine.clocks.general_text import open_general_text
@@ -22,8 +22,7 @@ from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.named_arrays import number
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction, number
 
 SHARE = 0.02
 """Of the rows trained between two measurements: a text is read twice, but never backwards."""

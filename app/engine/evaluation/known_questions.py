@@ -25,10 +25,9 @@ from app.core.generation_events import Chat
 from app.core.text.translation import mark
 from app.core.work_in_steps import scaled_progress
 from app.data.files.model_files import read_model_files
-from app.engine.adapter.model_without_adapter import BareModel
+from app.engine.adapter.adapter import BareModel
 from app.engine.evaluation.short_answers import short_answers
-from app.engine.model.chat_prompt import ChatPrompt
-from app.engine.model.end_tokens import stop_tokens
+from app.engine.model.chat_prompt import ChatPrompt, stop_tokens
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 

@@ -13,12 +13,15 @@ import mlx.nn as nn
 
 from app.core.errors import InputError
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.model_structure import find_layers_path, get_module
-from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import put, trainable_parameters
+from app.engine.model.model_structure import (
+    ModuleProxy,
+    find_layers_path,
+    get_module,
+    put,
+    trainable_parameters,
+)
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.named_arrays import Arrays
-from app.engine.runtime.type_aliases import LayerOutput
+from app.engine.runtime.named_arrays import Arrays, LayerOutput
 
 
 @contextmanager

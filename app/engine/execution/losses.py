@@ -16,7 +16,7 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.mlx_runtime import uses_compile
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
 """Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.

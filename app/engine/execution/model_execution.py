@@ -19,11 +19,9 @@ from app.engine.execution.sequence_packing import packed_attention
 from app.engine.execution.swiglu import memory_efficient_swiglu
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
-from app.engine.model.model_structure import evaluating
-from app.engine.model.parameter_tree import put
+from app.engine.model.model_structure import evaluating, put
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
-from app.engine.runtime.named_arrays import ArrayMap
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction, ArrayMap
 
 Objective = ArrayFunction
 """(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""

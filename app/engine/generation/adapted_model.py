@@ -15,10 +15,10 @@ from app.core.text.translation import mark
 from app.core.work_in_steps import drain
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
-from app.engine.model.end_tokens import stop_token_note, stop_tokens
+from app.engine.model.chat_prompt import stop_token_note, stop_tokens
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.model.parameter_tree import module_tree, parameters
+from app.engine.model.model_structure import module_tree, parameters
 from app.engine.runtime.mlx_runtime import device_name
 from app.engine.runtime.named_arrays import load_arrays
 from app.engine.runtime.stopping import in_stage, trying_template

@@ -1,6 +1,8 @@
 """Answers of the base model and the tuned one to the same question, token by token.
 
-They take turns on one model in memory, so that both answers grow side by side.
+They take turns on one model in memory, so that both answers grow side by side. mlx-lm's samplers
+draw from the random numbers of the thread that imported them, and are compiled, which on the CPU
+calls the host's compiler; here every answer has a key of its own.
 """
 
 import time
@@ -25,7 +27,6 @@ from app.core.generation_events import (
 )
 from app.data.chat.tokenization import token_beyond
 from app.engine.generation.adapted_model import TunedModel
-from app.engine.generation.sampling import make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, ChatPrompt
 from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES
@@ -249,3 +250,30 @@ def compare_answers(base: Sequence[int], other: Sequence[int]) -> AnswersCompare
     pairs = enumerate(zip(base, other, strict=False), start=1)
     parted = next((at for at, (a, b) in pairs if a != b), min(len(base), len(other)) + 1)
     return AnswersCompared(are_equal=False, first_difference=parted)
+
+
+def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
+    """Log-probabilities [1, vocabulary] → token [1]; the same seed draws the same tokens."""
+    if sampling.temperature == 0:
+        return lambda logprobs: mx.argmax(logprobs, axis=-1)
+    key = mx.random.key(sampling.seed)
+
+    def sample(logprobs: mx.array) -> mx.array:
+        nonlocal key
+        key, now = mx.random.split(key)
+        likely = likeliest(logprobs, sampling.top_p) if sampling.top_p < 1 else logprobs
+        return mx.random.categorical(likely / sampling.temperature, key=now)
+
+    return sample
+
+
+def likeliest(logprobs: mx.array, top_p: float) -> mx.array:
+    """`logprobs` with -inf for all but the likeliest tokens that come to `top_p` together.
+
+    The likeliest of all always stays.
+    """
+    falling = -mx.sort(-logprobs, axis=-1)
+    probabilities = mx.exp(falling.astype(mx.float32))
+    before = mx.cumsum(probabilities, axis=-1, inclusive=False)
+    last = mx.maximum((before < top_p).sum(axis=-1, keepdims=True), 1) - 1
+    return mx.where(logprobs < mx.take_along_axis(falling, last, axis=-1), -mx.inf, logprobs)

@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.engine.runtime.custom_gradients import tracing
-from app.engine.runtime.type_aliases import JsonObject
+from app.engine.runtime.named_arrays import JsonObject
 
 
 @dataclass(frozen=True)

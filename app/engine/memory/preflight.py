@@ -14,11 +14,10 @@ from app.core.text.translation import mark
 from app.core.wording.memory import NO_ESTIMATE
 from app.engine.adapter.adapter import adapted_layer_count, add_adapter
 from app.engine.batches.batches import BatchShape
-from app.engine.memory.advice import Advisor
-from app.engine.memory.estimate import MemoryNeed, memory_need
+from app.engine.memory.estimate import Advisor, MemoryNeed, memory_need
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import load_architecture
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import available_bytes, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan_summary import tier_facts

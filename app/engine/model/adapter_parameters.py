@@ -8,8 +8,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.errors import VerificationError
-from app.engine.model.model_structure import get_module
-from app.engine.model.parameter_tree import put
+from app.engine.model.model_structure import get_module, put
 from app.engine.runtime.named_arrays import ArrayMap, Arrays
 
 _LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")

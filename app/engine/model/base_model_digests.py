@@ -20,8 +20,8 @@ from app.core.errors import AppError, InputError, RunError
 from app.core.events import Event, LogMessage
 from app.core.text.translation import mark
 from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hash_weights
+from app.engine.runtime.named_arrays import JsonObject
 from app.engine.runtime.stopping import in_stage
-from app.engine.runtime.type_aliases import JsonObject
 
 _NICENESS = 10
 _SAMPLED = (

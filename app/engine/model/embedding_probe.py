@@ -16,7 +16,7 @@ from app.core.base_model import ModelLimits
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import evaluating
-from app.engine.runtime.type_aliases import ModuleClass
+from app.engine.runtime.named_arrays import ModuleClass
 
 _PROBE = (7, 3, 5, 6, 2, 4)
 """Ids that every vocabulary has, and that are no positions."""

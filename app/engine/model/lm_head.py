@@ -15,12 +15,15 @@ import mlx.core as mx
 
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.model_structure import evaluating, find_layers_path, get_module
-from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import trainable_parameters
-from app.engine.runtime.named_arrays import number
+from app.engine.model.model_structure import (
+    ModuleProxy,
+    evaluating,
+    find_layers_path,
+    get_module,
+    trainable_parameters,
+)
+from app.engine.runtime.named_arrays import ArrayFunction, number
 from app.engine.runtime.tolerances import LOGITS
-from app.engine.runtime.type_aliases import ArrayFunction
 
 PROBE_SHAPE = (2, 8)
 

@@ -1,12 +1,21 @@
-"""Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
+"""Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences, and
+the architectures of mlx-lm that this copy of the app has.
+
+What an architecture's own code prints is kept off standard output.
+"""
 
 import glob
+import importlib
+import pkgutil
+import sys
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 import mlx.core as mx
 
@@ -16,10 +25,9 @@ from app.core.text.sanitize import error_text, short_repr
 from app.core.work_in_steps import drain
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import parameters
-from app.engine.runtime.captured_output import output_captured
+from app.engine.model.model_structure import parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.runtime.type_aliases import JsonObject, TokenizerWrapper
+from app.engine.runtime.named_arrays import JsonObject, TokenizerWrapper
 from app.models.config_values import config_error, lacking, odd_value
 from app.models.model_code import NO_CODE
 from app.models.model_folder import (
@@ -207,3 +215,62 @@ def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
             "Download the model again, or choose another.",
         )
     return InputError(f"The model in {path} can't be loaded: {error_text(error)}.")
+
+
+@contextmanager
+def output_captured() -> Iterator[StringIO]:
+    """Collects what this thread writes to `sys.stdout` in the block."""
+    stream = _OneThreadsOutput(sys.stdout)
+    sys.stdout = stream
+    try:
+        yield stream.captured
+    finally:
+        stream.pass_all()
+        if sys.stdout is stream:  # else another thread put its own in front, which keeps it
+            sys.stdout = stream.passed_to
+
+
+class _OneThreadsOutput:
+    """Stands for a stream, and keeps what the thread that made it writes."""
+
+    def __init__(self, passed_to: TextIO | None) -> None:
+        """`passed_to` is None in a program without standard output."""
+        self.passed_to = passed_to
+        self.captured = StringIO()
+        self._thread: int | None = threading.get_ident()
+
+    def pass_all(self) -> None:
+        self._thread = None
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() == self._thread:
+            return self.captured.write(text)
+        return len(text) if self.passed_to is None else self.passed_to.write(text)
+
+    def flush(self) -> None:
+        if self.passed_to is not None:
+            self.passed_to.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.passed_to, name)
+
+
+def import_architectures() -> tuple[str, ...]:
+    """The names of all, each imported as a config.json with its name asks for it.
+
+    Left out is one that ends the program because it wants a package that mlx-lm does not bring.
+    """
+    import_mlx_lm()
+    package = importlib.import_module("mlx_lm.models")
+    return tuple(
+        sorted(name for _, name, _ in pkgutil.iter_modules(package.__path__) if _can_import(name))
+    )
+
+
+def _can_import(name: str) -> bool:
+    try:
+        with output_captured():
+            importlib.import_module(f"mlx_lm.models.{name}")
+    except SystemExit:
+        return False
+    return True

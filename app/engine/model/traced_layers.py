@@ -11,11 +11,14 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.model_structure import get_module
-from app.engine.model.module_proxy import ModuleProxy
-from app.engine.model.parameter_tree import parameters, put, trainable_parameters
-from app.engine.runtime.named_arrays import Arrays
-from app.engine.runtime.type_aliases import LayerOutput
+from app.engine.model.model_structure import (
+    ModuleProxy,
+    get_module,
+    parameters,
+    put,
+    trainable_parameters,
+)
+from app.engine.runtime.named_arrays import Arrays, LayerOutput
 
 MOST_DIMENSIONS = 2
 """Of what is no array of experts."""

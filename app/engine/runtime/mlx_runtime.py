@@ -15,7 +15,7 @@ from app.core.system.compute_environment import ComputeEnvironment
 from app.core.system.compute_libraries import SHADERS, shader_target
 from app.core.system.memory import machine_bytes
 from app.engine.runtime.mlx_import import load_mlx
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""

@@ -14,7 +14,7 @@ from app.core.system.interruption import StoppedEarly, stopped_by
 from app.core.text.translation import mark
 from app.data.chat.template_trial import TRYING, try_templates
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.type_aliases import TokenizerWrapper
+from app.engine.runtime.named_arrays import TokenizerWrapper
 
 SECONDS_BETWEEN_STAGES = 0.2
 """A stage doesn't say more often how far it is."""

@@ -20,8 +20,7 @@ from app.core.files.untrusted_files import copy_regular, create_file, open_regul
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.sanitize import error_text
 from app.engine.runtime.mlx_runtime import current_computer
-from app.engine.runtime.named_arrays import ArrayMap, Arrays, load_arrays
-from app.engine.runtime.type_aliases import JsonObject
+from app.engine.runtime.named_arrays import ArrayMap, Arrays, JsonObject, load_arrays
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoint_retention import checkpoint_folders, foreign_checkpoints

@@ -22,7 +22,7 @@ from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
 from app.engine.batches.batches import Batch
 from app.engine.memory.preflight import memory_estimate
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import (
@@ -31,12 +31,16 @@ from app.engine.runtime.mlx_runtime import (
     uses_compile,
 )
 from app.engine.runtime.stopping import StopRequest, Work
-from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress
-from app.engine.training.early_stopping import BestValidation
+from app.engine.training.dataset_opening import ComingRows
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunSink
-from app.engine.training.run_counters import NonFiniteSteps, Throughput
+from app.engine.training.run_counters import (
+    BestValidation,
+    NonFiniteSteps,
+    Throughput,
+    learning_rate,
+)
 from app.engine.training.run_start import (
     check_restored,
     head_message,
@@ -44,7 +48,6 @@ from app.engine.training.run_start import (
     run_started,
     training_step,
 )
-from app.engine.training.schedules import learning_rate
 from app.engine.training.setup import TrainingSetup, with_later_rows
 
 

@@ -11,8 +11,7 @@ from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
 from app.core.files.folders import remove_folder
 from app.engine.model.base_model_digests import WeightsHashing
-from app.engine.runtime.named_arrays import ArrayMap
-from app.engine.runtime.type_aliases import JsonObject
+from app.engine.runtime.named_arrays import ArrayMap, JsonObject
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.training.checkpoints import Checkpoint, Progress, save_adapter, save_checkpoint
 from app.library.reading.checkpoint_retention import prunable_checkpoints

@@ -1,10 +1,15 @@
-"""Counters of a run: steps without finite numbers, tokens per second."""
+"""What a run follows from step to step: its learning rate, steps without finite numbers, tokens per
+second, the best validation so far and how many came since.
+"""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import RunError
 from app.core.events import LogMessage
+from app.core.text.numbers import format_loss
 
 MAX_IN_A_ROW = 3
 
@@ -62,3 +67,49 @@ class Throughput:
     def tokens_per_second(self) -> float:
         seconds = sum(duration for _, duration in self._recent)
         return sum(tokens for tokens, _ in self._recent) / seconds if seconds else 0.0
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """The rate of optimizer step `step` (1-based).
+
+    It rises linearly over `warmup_steps` and then falls toward 0, which it would reach one step
+    after the last: no step has a rate of 0, so a due tier always has a reason to move.
+    """
+    if step <= config.warmup_steps:
+        return config.learning_rate * step / config.warmup_steps
+    remaining = max(1, config.steps - config.warmup_steps)
+    progress = min(1.0, (step - 1 - config.warmup_steps) / remaining)
+    match config.lr_schedule:
+        case "constant":
+            return config.learning_rate
+        case "linear":
+            return config.learning_rate * (1.0 - progress)
+        case "cosine":
+            return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+class BestValidation:
+    """Counts validations since the best one; a loss that is not a number is never the best."""
+
+    def __init__(self, loss: float | None, step: int | None, evals_since: int) -> None:
+        self.loss, self.step, self.evals_since = loss, step, evals_since
+
+    def take(self, loss: float, step: int) -> bool:
+        """Note the validation after `step`; True if it is the best."""
+        if loss < (math.inf if self.loss is None else self.loss):
+            self.loss, self.step, self.evals_since = loss, step, 0
+            return True
+        self.evals_since += 1
+        return False
+
+    def is_stale(self, limit: int) -> bool:
+        """Whether `limit` validations in a row brought no new best; never if `limit` is 0."""
+        return 0 < limit <= self.evals_since
+
+    def summary(self) -> str:
+        """One sentence that says why a run ended early."""
+        times = "validation" if self.evals_since == 1 else f"{self.evals_since} validations"
+        if self.step is None or self.loss is None:
+            return f"no validation loss in the last {times} was a number."
+        where = f"at step {self.step}" if self.step else "before the first step"
+        return f"the last {times} brought nothing below {format_loss(self.loss, 4)}, {where}."

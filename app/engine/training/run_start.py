@@ -9,7 +9,7 @@ from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.engine.clocks.lasting_clock import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.lm_head import SplitModel
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
 from app.engine.runtime.named_arrays import number

@@ -43,10 +43,10 @@ from app.engine.evaluation.validation_sample import (
 )
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.execution.model_execution import FastPaths
-from app.engine.model.end_tokens import stop_token_note
+from app.engine.model.chat_prompt import stop_token_note
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.named_arrays import Arrays
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
@@ -61,7 +61,7 @@ from app.engine.training.dataset_opening import (
     setup_notes,
     template_day,
 )
-from app.engine.training.gradient_importance import measure_gradient_importance
+from app.engine.training.gradients import measure_gradient_importance
 
 
 @dataclass(frozen=True)

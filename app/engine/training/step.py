@@ -12,11 +12,14 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
-from app.engine.audit.frozen_weights import FrozenWeights
-from app.engine.audit.loss_audit import LossAudit
-from app.engine.audit.slow_clock_audit import LessonAudit
+from app.engine.audit.loss_audit import LessonAudit, LossAudit
 from app.engine.audit.update_audit import UpdateAudit
-from app.engine.audit.verification import MovementMeter, StepMeasurement, idle_modules
+from app.engine.audit.verification import (
+    FrozenWeights,
+    MovementMeter,
+    StepMeasurement,
+    idle_modules,
+)
 from app.engine.batches.batches import Batch
 from app.engine.clocks.lasting_clock import Anchor, stiffness_after
 from app.engine.clocks.slow_clock import Lesson, SlowClock
@@ -24,11 +27,10 @@ from app.engine.execution.model_execution import FastPaths
 from app.engine.model.adapter_parameters import read_parameters, write_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.named_arrays import Arrays, number
-from app.engine.runtime.type_aliases import ArrayFunction
+from app.engine.runtime.named_arrays import ArrayFunction, Arrays, number
 from app.engine.tiers.optimizer import Gradients, OptimizerState, TieredAdamW
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.gradients import BatchGradients

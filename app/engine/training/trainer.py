@@ -28,7 +28,7 @@ from app.engine.model.base_model_digests import (
     merged,
     token_notes,
 )
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.distributed import Machines, is_first_machine, join_world
 from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer

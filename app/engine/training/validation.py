@@ -13,7 +13,7 @@ from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import ValidationSet
 from app.engine.runtime.distributed import Machines
-from app.engine.training.early_stopping import BestValidation
+from app.engine.training.run_counters import BestValidation
 from app.engine.training.setup import TrainingSetup
 
 

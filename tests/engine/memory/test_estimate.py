@@ -20,7 +20,7 @@ from app.engine.memory.computation_graph import traced
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.preflight import estimate_memory, memory_estimate
 from app.engine.model.lm_head import split_model
-from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
