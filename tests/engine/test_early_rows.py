@@ -27,7 +27,7 @@ from app.data.training_set.training_data import open_data
 from app.data.training_set.validation_split import EarlyRows
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.training import dataset_opening
+from app.engine.training import background_tokenization
 from app.engine.training import dataset_opening as run_rows
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.dataset_opening import data_settings
@@ -200,7 +200,7 @@ def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
 def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset_opening.StoreBuilder, "are_ready", lambda *_: False)
+    monkeypatch.setattr(background_tokenization.StoreBuilder, "are_ready", lambda *_: False)
     events: list[Event] = []
 
     def is_waiting() -> bool:

@@ -1,6 +1,4 @@
-"""Opens the rows of a run, with notes on them for its log. Some become tokens while it trains on
-others: when it needs them, and whether they are there.
-"""
+"""Opens the rows of a run, with notes on them for its log."""
 
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -16,14 +14,11 @@ from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView, tokens_digest
 from app.data.training_set.first_rows_opening import open_early_data
-from app.data.training_set.store_process import StoreBuilder
 from app.data.training_set.training_data import (
     DataSettings,
     MixedFiles,
     TrainingData,
     open_data_stream,
-    open_or_build_stores,
-    rows_from_stores,
 )
 from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import (
@@ -33,7 +28,6 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.named_arrays import TokenizerWrapper
 from app.engine.runtime.stopping import in_stage
-from app.engine.training.setup import TrainingSetup
 from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 
@@ -140,47 +134,3 @@ def _recorded_day(saved: Mapping[str, object]) -> date:
         return parse_timestamp(str(saved.get("created"))).astimezone().date()
     except (ValueError, OverflowError):
         return date.today()
-
-
-_PATIENCE_SECONDS = 0.1
-
-
-class ComingRows:
-    def __init__(self, config: TrainingConfig, prepared: TrainingSetup) -> None:
-        if prepared.later is None:
-            raise ValueError("All rows of this run are tokens.")
-        self._later = prepared.later
-        self._stores = StoreBuilder(self._later)
-        self._each = config.grad_accumulation_steps
-        self._at_once = prepared.train.at_once
-        self._are_needed = config.steps * self._each > self._at_once or not all(
-            one.is_last_there for one in prepared.valid
-        )
-
-    def start(self) -> None:
-        if self._are_needed:
-            self._stores.start()
-
-    def is_time(self, step: int) -> bool:
-        """Whether they are there after so many steps, or the next one needs them.
-
-        Raises RunError if what makes them has failed.
-        """
-        is_next = (step + 1) * self._each > self._at_once
-        return self._are_needed and (is_next or self._stores.are_ready())
-
-    def waiting(self) -> Generator[float, None, TrainingData]:
-        """All rows, waited for; yields the share that is made."""
-        while not self._stores.are_ready(_PATIENCE_SECONDS):
-            yield self._stores.share
-        later = self._later
-        datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
-        opening = open_or_build_stores(
-            datasets, later.tokenizer, later.settings.rows, later.contents
-        )
-        stores = yield from opening
-        return rows_from_stores(datasets, stores, later.settings)
-
-    def close(self) -> None:
-        """What is made is kept."""
-        self._stores.close()

@@ -31,8 +31,8 @@ from app.engine.runtime.mlx_runtime import (
     uses_compile,
 )
 from app.engine.runtime.stopping import StopRequest, Work
+from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress
-from app.engine.training.dataset_opening import ComingRows
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunSink
 from app.engine.training.run_counters import (

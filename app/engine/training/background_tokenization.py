@@ -1,0 +1,60 @@
+"""The rows of a run that become tokens while it trains on others: when it needs them, and whether
+they are there.
+
+A run that never comes to them leaves them as they are.
+"""
+
+from collections.abc import Generator
+
+from app.core.config.training_config import TrainingConfig
+from app.data.training_set.store_process import StoreBuilder
+from app.data.training_set.training_data import (
+    MixedFiles,
+    TrainingData,
+    open_or_build_stores,
+    rows_from_stores,
+)
+from app.engine.training.setup import TrainingSetup
+
+_PATIENCE_SECONDS = 0.1
+
+
+class ComingRows:
+    def __init__(self, config: TrainingConfig, prepared: TrainingSetup) -> None:
+        if prepared.later is None:
+            raise ValueError("All rows of this run are tokens.")
+        self._later = prepared.later
+        self._stores = StoreBuilder(self._later)
+        self._each = config.grad_accumulation_steps
+        self._at_once = prepared.train.at_once
+        self._are_needed = config.steps * self._each > self._at_once or not all(
+            one.is_last_there for one in prepared.valid
+        )
+
+    def start(self) -> None:
+        if self._are_needed:
+            self._stores.start()
+
+    def is_time(self, step: int) -> bool:
+        """Whether they are there after so many steps, or the next one needs them.
+
+        Raises RunError if what makes them has failed.
+        """
+        is_next = (step + 1) * self._each > self._at_once
+        return self._are_needed and (is_next or self._stores.are_ready())
+
+    def waiting(self) -> Generator[float, None, TrainingData]:
+        """All rows, waited for; yields the share that is made."""
+        while not self._stores.are_ready(_PATIENCE_SECONDS):
+            yield self._stores.share
+        later = self._later
+        datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
+        opening = open_or_build_stores(
+            datasets, later.tokenizer, later.settings.rows, later.contents
+        )
+        stores = yield from opening
+        return rows_from_stores(datasets, stores, later.settings)
+
+    def close(self) -> None:
+        """What is made is kept."""
+        self._stores.close()
