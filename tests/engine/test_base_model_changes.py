@@ -26,7 +26,7 @@ from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.model import base_model_digests
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.training import manifest_facts as run_facts
+from app.engine.training import run_facts as run_facts
 from app.engine.training import setup
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train

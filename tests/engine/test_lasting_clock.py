@@ -15,7 +15,7 @@ from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StepFinished
 from app.engine.clocks import lasting_clock as anchor_module
 from app.engine.clocks.lasting_clock import Anchor
-from app.engine.training import run_start
+from app.engine.training import restored_run
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE
@@ -207,23 +207,23 @@ def of(factor: float) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def to_another_place(patch: pytest.MonkeyPatch) -> None:
-    made = run_start.anchor_of
+    made = restored_run.anchor_of
 
     def lying(*args: Any) -> Anchor | None:
         anchor = made(*args)
         return anchor and replace(anchor, center=[center + 1e-2 for center in anchor.center])
 
-    patch.setattr(run_start, "anchor_of", lying)
+    patch.setattr(restored_run, "anchor_of", lying)
 
 
 def by_another_stiffness(patch: pytest.MonkeyPatch) -> None:
-    made = run_start.anchor_of
+    made = restored_run.anchor_of
 
     def lying(*args: Any) -> Anchor | None:
         anchor = made(*args)
         return anchor and replace(anchor, stiffness=[mx.ones_like(s) for s in anchor.stiffness])
 
-    patch.setattr(run_start, "anchor_of", lying)
+    patch.setattr(restored_run, "anchor_of", lying)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import AdamWState, UpdateRules, largest_update
 from app.engine.training import checkpoints as checkpoints_module
 from app.engine.training import loop as loop_module
-from app.engine.training import run_start
+from app.engine.training import restored_run
 from app.engine.training import step as step_module
 from app.engine.training import trainer as trainer_module
 from app.engine.training.checkpoints import Checkpoint
@@ -451,7 +451,7 @@ def test_the_rounding_of_a_single_token_is_no_fault(make_model: Callable[..., Pa
 
 
 def not_restored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(run_start, "write_parameters", lambda *_: None)
+    patch.setattr(restored_run, "write_parameters", lambda *_: None)
 
 
 def restored_with(change: Callable[[Checkpoint], Checkpoint]) -> Lie:

@@ -34,20 +34,15 @@ from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress
 from app.engine.training.measurements import Measurements
-from app.engine.training.recording import RunSink
+from app.engine.training.recording import RunRecording
+from app.engine.training.restored_run import check_restored, training_step
 from app.engine.training.run_counters import (
     BestValidation,
     NonFiniteSteps,
     Throughput,
     learning_rate,
 )
-from app.engine.training.run_start import (
-    check_restored,
-    head_message,
-    rows_taken,
-    run_started,
-    training_step,
-)
+from app.engine.training.run_facts import head_message, rows_taken, run_started
 from app.engine.training.setup import TrainingSetup, with_later_rows
 
 
@@ -58,7 +53,7 @@ class TrainingLoop:
         self,
         config: TrainingConfig,
         prepared: TrainingSetup,
-        keeper: RunSink,
+        keeper: RunRecording,
         should_stop: Callable[[], bool],
         wants_checkpoint: Callable[[], bool],
         stop_after: int | None = None,

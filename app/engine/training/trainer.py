@@ -1,21 +1,26 @@
-"""Starts or resumes a run as a generator of events: the engine's front door."""
+"""Starts or resumes a run as a generator of events: the engine's front door. Before a run's folder
+is made come hashing, setup, and an estimate of the memory.
+"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import mlx.core as mx
 
-from app.core.base_model import MANIFEST_KEY
+from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config.serialization import config_from_manifest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.events import Event, RunFinished, ScoreMeasured
+from app.core.events import Event, LogMessage, RunFinished, ScoreMeasured, StageChanged
 from app.core.files.disks import ensure_own_folder, remember_disk
-from app.core.files.paths import expanded
+from app.core.files.paths import at_shipped_places, expanded
 from app.core.files.paths import runs_dir as default_runs_dir
 from app.core.system.interruption import StoppedEarly
-from app.data.files.model_files import read_model_files
+from app.core.text.translation import mark
+from app.data.chat.template_process import end_template_processes
+from app.data.files.fingerprint import stream_fingerprints
+from app.data.files.model_files import ModelFiles, read_model_files
 from app.engine.adapter.starting_weights import (
     check_same_start,
     starting_notes,
@@ -23,8 +28,11 @@ from app.engine.adapter.starting_weights import (
 )
 from app.engine.clocks.slow_clock import text_notes
 from app.engine.evaluation.question_sets import question_notes
+from app.engine.memory.preflight import early_memory_warning, memory_estimate
 from app.engine.model.base_model_digests import (
     WeightsHashing,
+    check_is_same,
+    hash_before_training,
     merged,
     token_notes,
 )
@@ -32,23 +40,23 @@ from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.distributed import Machines, is_first_machine, join_world
 from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer
-from app.engine.runtime.stopping import until_any_stops
+from app.engine.runtime.stopping import T, in_stage, until_any_stops
 from app.engine.training.checkpoints import (
     last_checkpoint,
     load_checkpoint,
     named_checkpoint,
 )
 from app.engine.training.loop import TrainingLoop
-from app.engine.training.manifest_facts import (
+from app.engine.training.recording import RunRecording
+from app.engine.training.restored_run import recorder_warnings, reopened_run, weights_hashing
+from app.engine.training.run_facts import (
     Facts,
     checkpoint_text,
     day_facts,
     manifest_facts,
     replica_checks,
 )
-from app.engine.training.preparation import prepare_run
-from app.engine.training.recording import NullSink, RecordingSink, RunSink
-from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
+from app.engine.training.setup import TrainingSetup, set_up
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.checkpoint_state import require_resumable
 from app.library.run.layout import START, check_no_links, checkpoint_step
@@ -108,18 +116,15 @@ def train(
         recorder = _new_run(config, run_dir, library, facts)
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
         weights = trainable_parameters(prepared.base.model) if origin else None
-        keeper: RunSink = RecordingSink(
-            recorder,
-            config.keep_checkpoints,
-            hashing=hashing,
-            origin=weights,
+        recording = RunRecording(
+            recorder.run_dir, recorder, config.keep_checkpoints, hashing=hashing, origin=weights,
             stiffness=prepared.stiffness,
-        )
+        )  # fmt: skip
         notes = recorder_warnings(recorder) + notes
     else:
-        keeper = NullSink(run_dir)
+        recording = RunRecording(run_dir)
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines,
+        config, prepared, recording, should_stop, wants_checkpoint, stop_after, machines=machines,
         notes=notes,
     )  # fmt: skip
     yield from loop.events()
@@ -168,7 +173,7 @@ def resume(
         raise as_run_error(error) from error
     check_same_start(run_dir, manifest, prepared.start_sha256, prepared.stiffness_sha256)
     start.check_fits(trainable_parameters(prepared.base.model), prepared.plan)
-    keeper: RunSink = NullSink(run_dir, start)
+    recording = RunRecording(run_dir, start=start)
     scores: list[ScoreMeasured] = []
     if machines.is_first:
         recorded = merged(manifest, digests, start.progress.step)
@@ -179,9 +184,9 @@ def resume(
         notes += text_notes(manifest, prepared.slow)
         scores = base_scores(manifest)
         hashing = weights_hashing(files, digests, recorded, start)
-        keeper = RecordingSink(recorder, config.keep_checkpoints, start, hashing)
+        recording = RunRecording(run_dir, recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines,
+        config, prepared, recording, should_stop, wants_checkpoint, stop_after, start, machines,
         [*notes, *scores],
     )  # fmt: skip
     yield from loop.events()
@@ -212,3 +217,58 @@ def _set_up_mlx(config: TrainingConfig) -> Machines:
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.reset_peak_memory()
     return join_world(config.batch_size)
+
+
+def prepare_run(
+    config: TrainingConfig,
+    files: ModelFiles,
+    should_stop: Callable[[], bool],
+    saved: Mapping[str, object] | None = None,
+    start: Path | None = None,
+) -> Generator[Event, None, tuple[TrainingSetup, BaseModelDigests, list[LogMessage]]]:
+    """All that a run needs before its first step, the digests of its base model, and remarks for
+    the run's log, which is only made when the run starts. Its memory is estimated on the way."""
+    if saved is None:
+        yield from early_memory_warning(config, should_stop)
+    else:
+        yield from in_stage(mark("Hashing the dataset"), _checking_dataset(config, saved))
+    digests = yield from hash_before_training(files)
+    remarks = check_is_same(config.model, saved, digests) if saved is not None else []
+    try:
+        prepared, notes = yield from _with_notes(
+            set_up(config, saved, files.check_unchanged, start)
+        )
+    finally:
+        end_template_processes()
+    yield StageChanged(mark("Estimating the memory"))
+    _, more_notes = yield from _with_notes(memory_estimate(config, prepared.shapes, should_stop))
+    return prepared, digests, remarks + notes + more_notes
+
+
+def _checking_dataset(
+    config: TrainingConfig, saved: Mapping[str, object]
+) -> Generator[float, None, None]:
+    """Raise InputError unless the files are those that the run began with."""
+    mixed = [dataset.data for dataset in config.mix]
+    found = yield from stream_fingerprints(config.data, config.valid, mixed)
+    if found != at_shipped_places(saved.get("data")):
+        raise InputError(
+            f"The dataset {config.data} is not the one this run began with.",
+            "Put the old files back, or start a new run.",
+        )
+
+
+def _with_notes(
+    work: Generator[Event, None, T],
+) -> Generator[Event, None, tuple[T, list[LogMessage]]]:
+    """The result of `work`, with its messages collected; other events pass."""
+    notes: list[LogMessage] = []
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as ended:
+            return ended.value, notes
+        if isinstance(event, LogMessage):
+            notes.append(event)
+        else:
+            yield event

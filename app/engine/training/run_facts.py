@@ -1,6 +1,9 @@
-"""Facts of a run: for its manifest, and to compare with the other machines that train along."""
+"""Facts of a run: for its first event, its log and its manifest, and to compare with the other
+machines that train along.
+"""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,18 +11,23 @@ from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config.serialization import to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
+from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.core.files.untrusted_files import read_regular
 from app.data.files.model_files import HASHED_FIRST_BYTES
 from app.engine.audit.model_probe import TRAITS_KEY
 from app.engine.clocks.slow_clock import TEXT_KEY
 from app.engine.evaluation.question_sets import QUESTIONS_KEY
-from app.engine.training.checkpoints import (
-    Checkpoint,
-)
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.model_structure import trainable_parameters
+from app.engine.runtime.mlx_runtime import device_name
+from app.engine.tiers.plan import adapted_layers
+from app.engine.tiers.plan_summary import tier_facts
+from app.engine.training.checkpoints import Checkpoint
 from app.engine.training.setup import TrainingSetup
 from app.library.run.checkpoint_state import MAX_STATE_BYTES
 from app.library.run.layout import STATE_FILE
 from app.library.run.manifest import TEMPLATE_DAY
+from app.library.run.run_folder import run_name
 
 Facts = dict[str, object]
 
@@ -80,3 +88,55 @@ def manifest_facts(prepared: TrainingSetup, digests: BaseModelDigests) -> Facts:
 def day_facts(prepared: TrainingSetup) -> Facts:
     day = prepared.template_day
     return {TEMPLATE_DAY: day.isoformat()} if day else {}
+
+
+def run_started(
+    config: TrainingConfig, prepared: TrainingSetup, run_dir: Path, done: int
+) -> RunStarted:
+    parameters = trainable_parameters(prepared.base.model)
+    return RunStarted(
+        run_dir=run_dir,
+        name=run_name(config),
+        model=str(config.model),
+        steps=config.steps,
+        base_parameters=prepared.base.parameters,
+        trainable_parameters=sum(p.size for p in parameters.values()),
+        tiers=tier_facts(prepared.plan, parameters),
+        adapted_layers=adapted_layers(parameters),
+        train_examples=prepared.train_examples,
+        valid_examples=prepared.valid_examples,
+        steps_per_epoch=-(-len(prepared.train) // config.grad_accumulation_steps),
+        device=device_name(),
+        clocks=_clocks(config, prepared),
+        done=done,
+    )
+
+
+def _clocks(config: TrainingConfig, prepared: TrainingSetup) -> ClockFacts:
+    has_anchor = bool(prepared.stiffness and config.lasting_pull)
+    slow = prepared.slow
+    return ClockFacts(
+        slow_every=slow.every if slow else 0,
+        slow_weight=slow.weight if slow else 0.0,
+        slow_texts=slow.texts if slow else 0,
+        lasting_pull=config.lasting_pull if has_anchor else 0.0,
+    )
+
+
+def head_message(head: SplitModel | None) -> LogMessage:
+    """Where the loss of this run is computed."""
+    if head is None:
+        return LogMessage("The model's head was not found: the loss is computed from all logits.")
+    return LogMessage("The loss is computed where a token is trained, and nowhere else.")
+
+
+def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
+    """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
+    batches = steps * config.grad_accumulation_steps
+    counts = prepared.train.rows_by_dataset(config.seed, batches)
+    rows = [
+        f"{count:,} of {part.name} ({count / sum(counts):.1%})"
+        for part, count in zip(prepared.parts, counts, strict=True)
+    ]
+    if rows:
+        yield LogMessage(f"{steps:,} steps took these rows: {', '.join(rows)}.")

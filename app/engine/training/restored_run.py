@@ -1,0 +1,128 @@
+"""Where a run starts: at its first step, or restored at a checkpoint, with its folder set back, the
+first messages for its log, and the check that nothing was lost.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.core.base_model import BaseModelDigests
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import VerificationError
+from app.core.events import LogMessage
+from app.core.system.compute_environment import ComputeEnvironment
+from app.data.files.model_files import ModelFiles
+from app.engine.clocks.lasting_clock import anchor_of
+from app.engine.model.adapter_parameters import write_parameters
+from app.engine.model.base_model_digests import WeightsHashing
+from app.engine.model.model_structure import trainable_parameters
+from app.engine.runtime.distributed import Machines
+from app.engine.runtime.mlx_runtime import current_computer
+from app.engine.runtime.named_arrays import number
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.tiers.plan import TierPlan
+from app.engine.tiers.update_rules import UpdateRules
+from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays, set_later_aside
+from app.engine.training.setup import TrainingSetup
+from app.engine.training.step import TrainingStep
+from app.library.run.layout import checkpoint_folder, checkpoint_step
+from app.library.run.recorder import RunRecorder
+
+
+def training_step(
+    config: TrainingConfig,
+    prepared: TrainingSetup,
+    start: Checkpoint | None,
+    machines: Machines,
+) -> TrainingStep:
+    """The step of a run from its start, or from the checkpoint `start`."""
+    model = prepared.base.model
+    # The adapter as its seed made it, also in a resumed run: drift is measured from here.
+    origin = trainable_parameters(model)
+    optimizer = TieredAdamW(
+        prepared.plan,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        skip_pending=config.pending == "skip",
+    )
+    state = optimizer.init(origin)
+    if start is not None:
+        write_parameters(model, start.adapter)
+        state = start.state
+    model.train()
+    anchor = anchor_of(prepared.plan, origin, prepared.stiffness, config.lasting_pull)
+    return TrainingStep(
+        model, optimizer, state, origin, machines=machines, fast=prepared.fast,
+        rules=UpdateRules.from_config(config, has_anchor=anchor is not None),
+        anchor=anchor, stiffness=prepared.stiffness, slow=prepared.slow,
+    )  # fmt: skip
+
+
+def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> None:
+    """Raise VerificationError unless a resumed run holds what its checkpoint's files hold.
+
+    They are read again here, so that a fault in loading or in restoring them shows.
+    """
+    adapter, optimizer = read_arrays(start.folder)
+    if not same_arrays(adapter, step.parameters()) or not same_arrays(
+        optimizer, step.state.named()
+    ):
+        raise VerificationError(f"The run does not hold what {start.folder} holds.")
+    progress = start.progress
+    counts = [int(number(count)) for count in step.state.fired_counts]
+    due = [progress.step // tier.period for tier in plan.tiers]
+    is_counted = progress.void_steps_in_all or counts == due
+    if progress.step != checkpoint_step(start.folder) or not is_counted:
+        raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
+
+
+def reopened_run(
+    run_dir: Path, start: Checkpoint, facts: Mapping[str, object]
+) -> tuple[RunRecorder, list[LogMessage]]:
+    """The run's recorder, set back to `start`, and the first messages."""
+    done = start.progress
+    aside = set_later_aside(run_dir, done.step)
+    best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
+    computer = current_computer()
+    recorder = RunRecorder.reopen(
+        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
+        done.is_validation_due,
+    )  # fmt: skip
+    notes = [LogMessage(f"Resuming after step {done.step}.")]
+    if aside is not None:
+        notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
+    return recorder, notes + _computer_notes(start, computer) + recorder_warnings(recorder)
+
+
+def weights_hashing(
+    files: ModelFiles, digests: BaseModelDigests, recorded: BaseModelDigests, start: Checkpoint
+) -> WeightsHashing | None:
+    if digests.is_whole:
+        return None
+    advice = f"Then resume from {start.folder.name}."
+    return WeightsHashing(files, recorded, start.progress.step, advice)
+
+
+def _computer_notes(start: Checkpoint, computer: ComputeEnvironment) -> list[LogMessage]:
+    """That what follows is not bit-equal to a run that never stopped, if something else computes
+    it: the losses differ in their last digits, which is no reason to refuse."""
+    step, before = start.progress.step, start.computed_by
+    if before == computer:
+        return []
+    if before is None:
+        return [
+            LogMessage(
+                f"It is not known what computed this run up to step {step}, so what follows may "
+                "not be bit-equal to a run that never stopped."
+            )
+        ]
+    return [
+        LogMessage(
+            f"The run resumes, but not bit-equal to one that never stopped: up to step {step} it "
+            f"was computed by {before}, from here on by {computer}.",
+            is_warning=True,
+        )
+    ]
+
+
+def recorder_warnings(recorder: RunRecorder) -> list[LogMessage]:
+    return [LogMessage(recorder.warning, is_warning=True)] if recorder.warning else []
