@@ -17,7 +17,7 @@ from app.ui.desktop.dock import Dock
 from app.ui.desktop.notifications import Notifications
 from app.ui.desktop.run_presence import Away
 from app.ui.desktop.sleep_guard import SleepGuard
-from app.ui.guide.guide import Guide
+from app.ui.guide.guide_window import Guide
 from app.ui.look import icons
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_commands import ModelsCommands
@@ -27,14 +27,12 @@ from app.ui.new_run.tier_preview import TierPreview
 from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.plots.background_import import import_plotting, make_qt_types
-from app.ui.run.adapter_export import AdapterExport
 from app.ui.run.run_actions import RunActions
+from app.ui.run.run_export import AdapterExport
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
-from app.ui.state.live_run import LiveRunWatch
-from app.ui.state.live_series import LiveSeries
-from app.ui.state.new_run_defaults import RetentionDefault, default_config
-from app.ui.state.plan_memory import PlanMemory, remembered_plan
+from app.ui.state.live_run import LiveRunWatch, LiveSeries
+from app.ui.state.plan_memory import PlanMemory, RetentionDefault, default_config, remembered_plan
 from app.ui.state.recent_items import Recent
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_pace import RunPace
@@ -42,9 +40,9 @@ from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
+from app.ui.system.deferred_calls import IdleTasks
 from app.ui.system.error_dialog import ErrorDialog
 from app.ui.system.garbage_collector import GarbageCollector
-from app.ui.system.idle_tasks import IdleTasks
 from app.ui.system.language import SETTINGS_FILE, translate_qt
 from app.ui.system.qt_application import make_application
 from app.ui.system.single_instance import SingleInstance

@@ -19,8 +19,7 @@ from app.core.errors import RunError
 from app.core.files.paths import resources_dir
 from app.self_test import component_checks, runs
 from app.self_test import dataset_format_checks as formats
-from app.self_test.check_result import Check
-from app.self_test.command import CHECKS, self_test
+from app.self_test.command import CHECKS, Check, self_test
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]

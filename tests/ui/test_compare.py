@@ -11,7 +11,7 @@ from app.application import Nestling
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.files.paths import runs_dir
 from app.ui.run.run_description import differing_settings, setting_text
-from app.ui.run.widget_export import as_svg
+from app.ui.run.run_export import as_svg
 from app.ui.runs.compare_view import CompareView
 from app.ui.runs.compared_losses import NAME_LENGTH, comparing, distinct_names
 from app.ui.state.window_pages import Place

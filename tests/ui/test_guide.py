@@ -14,8 +14,7 @@ from app.core.text import translation
 from app.core.text.translation import LANGUAGES
 from app.packaging.bundle_contents import resources
 from app.self_test.component_checks import SHIPPED
-from app.ui.guide.guide import Guide
-from app.ui.guide.guide_window import GuideWindow
+from app.ui.guide.guide_window import Guide, GuideWindow
 from app.ui.look.theme import DARK
 from app.ui.system.stored_preferences import Preferences
 from app.ui.system.theme_controller import ThemeController

@@ -12,7 +12,7 @@ from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK
 from app.ui.run.run_plots_opening import LazyPlots
 from app.ui.state.run_loading import read_run
-from app.ui.system.idle_tasks import IdleTasks
+from app.ui.system.deferred_calls import IdleTasks
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]

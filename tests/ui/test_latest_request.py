@@ -7,7 +7,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.ui.state.latest_request import LatestRequest
-from app.ui.system.throttle import Throttle
+from app.ui.system.deferred_calls import Throttle
 from app.workers.background_job import JobEnded
 
 DIED = "The process died."

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.library.reading.run_summary import Retention, RunSummary
-from app.ui.run.adapter_export import LONGEST_NAME, shortened
+from app.ui.run.run_export import LONGEST_NAME, shortened
 from app.ui.runs.runs_columns import DRAGGED
 from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import Phase

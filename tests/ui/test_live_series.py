@@ -10,7 +10,7 @@ from app.core.events import EvaluationFinished, RetentionMeasured
 from app.library.run.metrics import read_steps
 from app.library.run.step_table import empty_table
 from app.ui.state.app_state import AppState
-from app.ui.state.live_series import LiveSeries
+from app.ui.state.live_run import LiveSeries
 from app.ui.state.run_loading import RunToResume
 from tests.conftest import write_run
 from tests.library.made_up import made_up_step, run_started

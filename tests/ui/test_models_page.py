@@ -21,8 +21,8 @@ from app.models.description import ModelDescription
 from app.models.remembered_models import read_remembered_models
 from app.models.training_memory import TrainingMemory
 from app.ui.models.model_menu import ModelMenu
-from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands
+from app.ui.models.models_list import LEAST_NAME_PX, SPARED
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.window_pages import Place

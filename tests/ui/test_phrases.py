@@ -9,7 +9,7 @@ from app.core.wording.display_names import dataset_title
 from app.data.row_values import IssueKind
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_ticks, value_ticks
-from app.ui.state.time_left import TimeLeft
+from app.ui.state.run_pace import TimeLeft
 from app.ui.tables import problems_model
 from app.ui.tables.runs_model import COLUMN_KEYS, RunsModel
 

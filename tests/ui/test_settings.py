@@ -14,8 +14,7 @@ from app.core.config.presets import PRESETS
 from app.core.config.tiers import MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.ui.look.plain_text import tip
-from app.ui.plan.files_field import FilesField
-from app.ui.plan.setting_field import SettingField
+from app.ui.plan.setting_field import FilesField, SettingField
 from app.ui.plan.settings_form import FORM_SECTIONS
 from app.ui.state.app_state import AppState
 

@@ -13,7 +13,7 @@ from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import RowsText
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
     button,

@@ -19,9 +19,10 @@ from app.ui.data.status_bar import StatusStrip
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
+    TabRow,
     button,
     column,
     label,
@@ -29,7 +30,6 @@ from app.ui.widgets.building_blocks import (
     row,
     say,
 )
-from app.ui.widgets.tab_row import TabRow
 from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)

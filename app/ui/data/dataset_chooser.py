@@ -10,7 +10,7 @@ from app.ui.look.plain_text import set_caption, set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.building_blocks import restyle
+from app.ui.widgets.basic_widgets import restyle
 
 A_ROW = 3
 _LEAST_PX = 80

@@ -16,8 +16,8 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
-from app.ui.tables.table_view import make_table
-from app.ui.widgets.building_blocks import GRID_PX, button, column, enable, label, row
+from app.ui.tables.table_model import make_table
+from app.ui.widgets.basic_widgets import GRID_PX, button, column, enable, label, row
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QTextEdit
 from app.core.text.translation import tr, trn
 from app.ui.data.dataset_text import location_text
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.widgets.building_blocks import GRID_PX
+from app.ui.widgets.basic_widgets import GRID_PX
 
 if TYPE_CHECKING:
     from app.data.inspection.row_rendering import PreviewRow, TextSpan

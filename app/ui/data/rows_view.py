@@ -8,7 +8,7 @@ from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.look.theme import Theme
-from app.ui.widgets.building_blocks import GRID_PX, ElidedLabel, button, label, message, row, say
+from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, button, label, message, row, say
 from app.ui.widgets.calm_inputs import CalmComboBox, CalmSpinBox
 
 _MOST_ROWS = 2**31 - 1

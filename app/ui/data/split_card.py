@@ -18,7 +18,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.building_blocks import button, card, label, row
+from app.ui.widgets.basic_widgets import button, card, label, row
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.ui.data.dataset_text import Figure
-from app.ui.widgets.building_blocks import GRID_PX, label
+from app.ui.widgets.basic_widgets import GRID_PX, label
 
 
 class FigureList(QWidget):

@@ -19,7 +19,7 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import GRID_PX, card, label, row
+from app.ui.widgets.basic_widgets import GRID_PX, card, label, row
 
 if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics

@@ -8,7 +8,7 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.building_blocks import GRID_PX, button, label, message, row, say
+from app.ui.widgets.basic_widgets import GRID_PX, button, label, message, row, say
 from app.workers.jobs.datasets import TokenizedDatasets
 
 _TOLD_SECONDS = 10

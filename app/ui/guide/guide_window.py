@@ -1,16 +1,20 @@
-"""The guide's window: a search and the pages on the left, the chosen page on the right."""
+"""The guide's window, made when it is first asked for: a search and the pages on the left, the
+chosen page on the right.
+"""
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
 
-from app.core.guide import Page
+from app.core.guide import Page, read_guide
 from app.core.text.translation import tr
 from app.ui.guide.page_view import PageView
 from app.ui.look.theme import Theme
-from app.ui.widgets.building_blocks import GRID_PX, label
+from app.ui.system import file_manager
+from app.ui.system.theme_controller import ThemeController
+from app.ui.widgets.basic_widgets import GRID_PX, label
 
 SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
 
@@ -109,3 +113,37 @@ class GuideWindow(QWidget):
             self.list.setCurrentRow(names.index(url.path()))
         elif not url.isRelative():
             self.web_requested.emit(url)
+
+
+class Guide(QObject):
+    def __init__(self, window: QWidget, appearance: ThemeController) -> None:
+        super().__init__(window)
+        self._over, self._appearance = window, appearance
+        self.window: GuideWindow | None = None
+
+    def show(self) -> None:
+        if self.window is None:
+            self.window = self._make()
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+
+    def find(self) -> bool:
+        """Go to the search if the guide is in front; whether it is."""
+        if self.window is None or not self.window.isActiveWindow():
+            return False
+        self.window.focus_search()
+        return True
+
+    def _make(self) -> GuideWindow:
+        made = GuideWindow(self._over, read_guide())
+        if self._appearance.theme is not None:
+            made.set_theme(self._appearance.theme)
+        self._appearance.theme_changed.connect(made.set_theme)
+        made.move(self._over.frameGeometry().center() - made.rect().center())
+        made.web_requested.connect(_open_web)
+        return made
+
+
+def _open_web(url: QUrl) -> None:
+    file_manager.open_web(url)

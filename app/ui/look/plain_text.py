@@ -1,6 +1,6 @@
 """Text from elsewhere in the window: shown as it stands, where Qt would guess that it is HTML.
 
-Labels, tooltips and dialogs are made here or by app/ui/widgets/building_blocks.py, nowhere else.
+Labels, tooltips and dialogs are made here or by app/ui/widgets/basic_widgets.py, nowhere else.
 """
 
 from html import escape

@@ -19,7 +19,7 @@ from app.core.text.translation import decimal, tr
 from app.models.model_figures import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import formatting
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     LEAST_WRAPPED_PX,
     ElidedLabel,

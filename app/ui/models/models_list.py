@@ -4,21 +4,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QBoxLayout, QMenu, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHeaderView, QMenu, QTableView, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.models.model_details import ModelDetails
-from app.ui.models.models_columns import ModelsColumns
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.tables.models_model import NAME_COLUMN, ModelsFilter, ModelsModel
-from app.ui.tables.table_view import make_table
-from app.ui.widgets.building_blocks import GRID_PX, label
+from app.ui.tables.models_model import (
+    CONTEXT_COLUMN,
+    LICENSE_COLUMN,
+    NAME_COLUMN,
+    SIZE_COLUMN,
+    SOURCE_COLUMN,
+    WEIGHTS_COLUMN,
+    ModelsFilter,
+    ModelsModel,
+)
+from app.ui.tables.table_model import make_table
+from app.ui.widgets.basic_widgets import GRID_PX, label
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
+
 
 BESIDE_FROM_PX = 880
 """From this width on the facts stand beside the table, else below it."""
@@ -177,3 +186,57 @@ class ModelsList(QWidget):
 
 def _copy(text: str) -> None:
     QGuiApplication.clipboard().setText(text)
+
+
+LEAST_NAME_PX, WHOLE_NAME_PX = 220, 340
+WORTH_LESS = (SOURCE_COLUMN, LICENSE_COLUMN)
+"""Than the whole of a name that is not longer than WHOLE_NAME_PX."""
+SPARED = (*WORTH_LESS, CONTEXT_COLUMN, SIZE_COLUMN, WEIGHTS_COLUMN)
+"""What a list does without when it gets narrower, one after the other."""
+
+
+class ModelsColumns(QObject):
+    def __init__(self, table: QTableView) -> None:
+        super().__init__(table)
+        self._table, self._header = table, table.horizontalHeader()
+        self._widths: list[int] = []
+        for column in range(1, self._header.count()):
+            self._header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        table.viewport().installEventFilter(self)
+        table.model().modelReset.connect(self.measure)
+
+    def eventFilter(self, _viewport: QObject, event: QEvent) -> bool:
+        if isinstance(event, QResizeEvent) and event.size().width() != event.oldSize().width():
+            self.fit()
+        return False
+
+    @Slot()
+    def measure(self) -> None:
+        """Other models are shown: what their columns need."""
+        table, header = self._table, self._header
+        if not table.model().rowCount():
+            return
+        table.ensurePolished()
+        self._widths = []
+        for column in range(header.count()):
+            table.setColumnHidden(column, False)  # a hidden one tells no width
+            needed = max(header.sectionSizeHint(column), table.sizeHintForColumn(column))
+            self._widths.append(needed)
+        self.fit()
+
+    def fit(self) -> None:
+        if not self._widths:
+            return
+        room = self._table.viewport().width()
+        shown = set(range(1, len(self._widths)))
+        whole_name = min(max(self._widths[NAME_COLUMN], LEAST_NAME_PX), WHOLE_NAME_PX)
+        for spared in SPARED:
+            name = whole_name if spared in WORTH_LESS else LEAST_NAME_PX
+            if sum(self._widths[column] for column in shown) + name <= room:
+                break
+            shown.discard(spared)
+        for column, width in enumerate(self._widths):
+            is_hidden = column != NAME_COLUMN and column not in shown
+            self._table.setColumnHidden(column, is_hidden)
+            if column in shown:
+                self._table.setColumnWidth(column, width)

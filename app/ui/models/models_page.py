@@ -22,7 +22,7 @@ from app.ui.look.theme import Theme
 from app.ui.models.models_list import ModelsList
 from app.ui.models.recommended_view import RecommendedView
 from app.ui.tables.models_model import SHOWN, ModelsFilter
-from app.ui.widgets.building_blocks import GRID_PX, button, empty_page, label, restyle, row
+from app.ui.widgets.basic_widgets import GRID_PX, button, empty_page, label, restyle, row
 from app.ui.widgets.calm_inputs import CalmComboBox, TextField
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from app.core.wording.memory import gigabytes
 from app.models.model_figures import VERDICTS, parameters_text
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
 from app.ui.look import formatting
-from app.ui.widgets.building_blocks import GRID_PX, button, card, column, label, restyle, row, rule
+from app.ui.widgets.basic_widgets import GRID_PX, button, card, column, label, restyle, row, rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection

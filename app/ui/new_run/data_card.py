@@ -12,7 +12,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     ElidedLabel,
     button,
     card,

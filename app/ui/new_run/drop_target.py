@@ -8,7 +8,7 @@ from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     button,
     card,

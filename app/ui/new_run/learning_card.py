@@ -19,7 +19,7 @@ from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import LEAST_WRAPPED_PX, button, card, column, row
+from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, button, card, column, row
 
 _INDENT_PX = 22
 """Where a radio button's text begins."""

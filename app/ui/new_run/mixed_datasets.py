@@ -12,7 +12,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
     button,

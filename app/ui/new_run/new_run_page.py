@@ -15,17 +15,15 @@ from app.ui.look.theme import Theme
 from app.ui.new_run.data_card import DataCard
 from app.ui.new_run.drop_target import Hero
 from app.ui.new_run.learning_card import LearningCard
-from app.ui.new_run.model_card import ModelCard
-from app.ui.new_run.plan_figures import PlanFigures
+from app.ui.new_run.model_card import ModelCard, StartFromCard
 from app.ui.new_run.plan_header import PlanHeader
-from app.ui.new_run.plan_rows import PlanRows
-from app.ui.new_run.start_from_card import StartFromCard
+from app.ui.new_run.plan_preview import PlanFigures, PlanRows
 from app.ui.plan.settings_form import SettingsForm
 from app.ui.plan.tier_editor import TierEditor
 from app.ui.run.run_actions import RunActions
 from app.ui.state.app_state import AppState
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.building_blocks import GRID_PX, leave_focus, scrolling
+from app.ui.widgets.basic_widgets import GRID_PX, leave_focus, scrolling
 
 COLUMN_PX = 376
 GAP_PX = 6

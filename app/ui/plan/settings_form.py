@@ -10,12 +10,10 @@ from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
-from app.ui.plan.files_field import FilesField
-from app.ui.plan.setting_field import SettingField
+from app.ui.plan.setting_field import FilesField, SettingField
 from app.ui.state.app_state import AppState
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.building_blocks import GRID_PX, button, card, column, label, row
-from app.ui.widgets.collapsible import Disclosure
+from app.ui.widgets.basic_widgets import GRID_PX, Disclosure, button, card, column, label, row
 
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}

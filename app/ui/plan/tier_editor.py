@@ -1,18 +1,21 @@
-"""The tier editor: how many tiers, how parameters are assigned to them, what each one holds."""
+"""The tier editor: how many tiers, how parameters are assigned to them, what each one holds; and a
+menu of ready-made tier plans, whose tooltips say what they do.
+"""
 
-from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from app.core.config.presets import PRESETS, Preset
 from app.core.config.tiers import MAX_PERIOD, MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, config_field
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.plan.presets_button import PresetsButton
 from app.ui.plan.setting_field import SettingField
 from app.ui.plan.tier_row import TierRow
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import button, card, column, label, message, row, say
+from app.ui.widgets.basic_widgets import button, card, column, label, message, row, say
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 PATTERNS = "q_proj=0, self_attn=1, *=2"
@@ -137,3 +140,37 @@ class TierEditor(QWidget):
         index = self.rows.index(tier_row)
         tiers = self._state.config.tiers
         self._state.change_config(tiers=tiers[:index] + tiers[index + 1 :])
+
+
+class PresetsButton(QPushButton):
+    """Puts a preset's settings into the state's configuration; ticks the one that is in it."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__(tr("Preset"))
+        self._state = state
+        self.setObjectName("menu_link")
+        self.setAutoDefault(False)
+        self.setAccessibleName(tr("Tier presets"))
+        set_tip(self, tr("Fill the tiers with a ready-made plan"))
+        self.choices = QMenu(self)
+        self.choices.setToolTipsVisible(True)
+        self._actions = [(preset, self._entry(preset)) for preset in PRESETS]
+        self.setMenu(self.choices)
+        state.config_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        for preset, action in self._actions:
+            action.setChecked(preset.is_in(self._state.config))
+
+    def _entry(self, preset: Preset) -> QAction:
+        made = QAction(tr(preset.title), self)
+        made.setCheckable(True)
+        set_tip(made, tr(preset.description), is_wrapped=True)
+        made.triggered.connect(lambda _=False: self._use(preset))
+        self.choices.addAction(made)
+        return made
+
+    def _use(self, preset: Preset) -> None:
+        self._state.replace_config(preset.applied_to(self._state.config))
+        self.refresh()  # a second choice of the same one must not take its tick away

@@ -11,7 +11,7 @@ from app.core.text.translation import tr, trn
 from app.ui.look import icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
-from app.ui.widgets.building_blocks import GRID_PX, ElidedLabel, column, label, row
+from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, column, label, row
 from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField
 
 WORDED_BELOW = 1000

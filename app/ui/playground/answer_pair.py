@@ -1,8 +1,10 @@
 """One question with both answers side by side, and what was measured of them."""
 
+import math
+
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor, QWheelEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QTextEdit, QVBoxLayout, QWidget
 
 from app.core.errors import Failure
 from app.core.events import StageChanged
@@ -19,8 +21,7 @@ from app.core.generation_events import (
 )
 from app.core.text.translation import tr
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
-from app.ui.playground.answer_text import AnswerText
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
     button,
@@ -189,3 +190,43 @@ class Bubble(QFrame):
         lines = self._text.text().splitlines() or [""]
         longest = max(self._text.fontMetrics().horizontalAdvance(line) for line in lines)
         self._text.setFixedWidth(max(1, min(longest + 2, room_px)))
+
+
+class AnswerText(QTextEdit):
+    """What models say is shown as it stands: nothing in it is rendered.
+
+    A QPlainTextEdit would do, but it sets right-to-left paragraphs to the left.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setObjectName("answer")
+        self.setAccessibleName(name)
+        self.setReadOnly(True)
+        self.setAcceptRichText(False)
+        self.setUndoRedoEnabled(False)
+        self.setAcceptDrops(False)
+        self.setTabChangesFocus(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document().setDocumentMargin(0)
+        self._fit()
+
+    def add(self, text: str) -> None:
+        """Put `text` at the end; what the user has selected stays selected."""
+        end = QTextCursor(self.document())
+        end.movePosition(QTextCursor.MoveOperation.End)
+        end.insertText(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the conversation scrolls
+
+    def _fit(self) -> None:
+        self.setFixedHeight(math.ceil(self.document().size().height()) + 2)

@@ -12,8 +12,8 @@ from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.playground.chat_session import Subject
 from app.ui.tables.checkpoints_model import marks_text
-from app.ui.tables.run_labels import day_text
-from app.ui.widgets.building_blocks import GRID_PX
+from app.ui.tables.run_rows import day_text
+from app.ui.widgets.basic_widgets import GRID_PX
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from app.core.generation_events import AnswerEnded, AnswerEvent
 from app.core.text.translation import tr
 from app.ui.playground.answer_pair import TurnView
 from app.ui.playground.chat_session import ChatSession, Subject
-from app.ui.system.throttle import Throttle
-from app.ui.widgets.building_blocks import GRID_PX, ElidedLabel
+from app.ui.system.deferred_calls import Throttle
+from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel
 
 REFRESH_MS = 50
 """Text comes into sight at most so often."""

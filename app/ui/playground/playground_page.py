@@ -16,7 +16,7 @@ from app.ui.playground.conversation_view import Conversation
 from app.ui.playground.prompt_input import Composer
 from app.ui.playground.sampling_form import SamplingForm
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     button,
     column,

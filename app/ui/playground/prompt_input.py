@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QVBoxLayout, QWidget
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.playground.chat_session import ChatSession
-from app.ui.widgets.building_blocks import GRID_PX, button, message, restyle, row, say
+from app.ui.widgets.basic_widgets import GRID_PX, button, message, restyle, row, say
 
 LEAST_LINES, MOST_LINES = 1, 7
 MARGIN_PX = 6

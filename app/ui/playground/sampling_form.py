@@ -10,9 +10,8 @@ from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.building_blocks import GRID_PX, label, message, say
+from app.ui.widgets.basic_widgets import GRID_PX, Disclosure, label, message, say
 from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField, TextField
-from app.ui.widgets.collapsible import Disclosure
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"

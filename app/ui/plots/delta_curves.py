@@ -13,7 +13,7 @@ from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.downsampling import binned, sampled
 from app.ui.plots.plot import Plot
-from app.ui.plots.range_band import Band
+from app.ui.plots.plot_items import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
 from app.ui.plots.style import MARKS, color

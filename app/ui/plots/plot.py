@@ -15,10 +15,10 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
+from app.ui.plots.plot_items import StepBox
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Values
 from app.ui.plots.shown_steps import ShownSteps
-from app.ui.plots.step_view_box import StepBox
 from app.ui.plots.style import (
     RIGHT_PX,
     STEP_AXIS_PX,

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.plot import Plot
-from app.ui.plots.redraw_rate import RedrawRate
 from app.ui.plots.run_plot_cards import RunCards
 from app.ui.plots.run_series import RunSeries
 
@@ -160,3 +159,24 @@ class RunPlots(QWidget):
         self.grid.setSpacing(8 if is_compact else 12)
         for card in self.cards:
             card.set_compact(is_compact)
+
+
+LEAST_MS, MOST_MS = 50, 500
+_SHARE = 0.06
+"""Of the time, plots take at most so much, as long as MOST_MS allows."""
+_WEIGHT = 0.25
+
+
+class RedrawRate:
+    """Told how long each drawing took, it says how long to wait for the next."""
+
+    def __init__(self) -> None:
+        self._drawing_ms = 0.0
+
+    def note(self, drawing_ms: float) -> None:
+        """The last drawings count most."""
+        self._drawing_ms += _WEIGHT * (drawing_ms - self._drawing_ms)
+
+    @property
+    def wait_ms(self) -> int:
+        return int(min(MOST_MS, max(LEAST_MS, self._drawing_ms / _SHARE)))

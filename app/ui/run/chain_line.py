@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
-from app.ui.widgets.building_blocks import button, label
+from app.ui.widgets.basic_widgets import button, label
 
 if TYPE_CHECKING:
     from app.library.reading.starting_adapter import EarlierRun

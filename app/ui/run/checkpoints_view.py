@@ -10,8 +10,8 @@ from app.library.run.checkpoint_state import ANOTHER_RUNS, IN_PROGRESS, describe
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
-from app.ui.tables.table_view import make_table
-from app.ui.widgets.building_blocks import (
+from app.ui.tables.table_model import make_table
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
     allow,

@@ -7,8 +7,8 @@ from app.ui.run.live_status import fraction, problem, status
 from app.ui.run.run_metrics import Metrics
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
-from app.ui.system.throttle import Throttle
-from app.ui.widgets.building_blocks import ElidedLabel, card, message, say
+from app.ui.system.deferred_calls import Throttle
+from app.ui.widgets.basic_widgets import ElidedLabel, card, message, say
 
 PROGRESS_PARTS = 1000
 REFRESH_MS = 50

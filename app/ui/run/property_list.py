@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.run.run_description import Facts
-from app.ui.widgets.building_blocks import GRID_PX, LEAST_WRAPPED_PX, card, column, label
+from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, card, column, label
 
 _NAME_PX = 200
 

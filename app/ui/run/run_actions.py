@@ -8,7 +8,7 @@ from app.ui.look.plain_text import follow_tip, set_tip
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
-from app.ui.widgets.building_blocks import PushButton, enable
+from app.ui.widgets.basic_widgets import PushButton, enable
 
 
 class RunActions(QObject):

@@ -1,25 +1,30 @@
-"""Saves what a run holds to a file the user chooses: settings, numbers, plots."""
+"""Saves what a run holds to files the user chooses: settings, numbers, plots (PNG at twice their
+size, or SVG whose lines stay lines), and a checkpoint's adapter, copied beside the GUI thread.
+"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, Signal
+from PySide6.QtGui import QPainter, QPixmap
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QFileDialog, QGraphicsView, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
-from app.ui.run.adapter_export import shortened
-from app.ui.run.widget_export import as_png, as_svg
 from app.ui.widgets.notice_bar import Notice
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
+    from app.workers.tasks.library import Exported
+
 
 LAYERS_KEPT = tr("Changes per layer are kept to within 5 %, all else as it was measured.")
 PICTURES = ["PNG (*.png)", "SVG (*.svg)"]
@@ -104,3 +109,113 @@ class RunExport(QObject):
         done = tr("Exported to {path}.", path=path)
         text = f"{done} {note}".rstrip()
         self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)
+
+
+SCALE = 2.0
+
+
+def as_png(widget: QWidget) -> bytes:
+    pixmap = QPixmap(widget.size() * SCALE)
+    pixmap.setDevicePixelRatio(SCALE)
+    pixmap.fill(widget.palette().window().color())
+    widget.render(pixmap)
+    return _written(lambda buffer: pixmap.save(buffer, "PNG"))
+
+
+def as_svg(widget: QWidget, title: str) -> bytes:
+    return _written(lambda buffer: _paint_svg(widget, title, buffer))
+
+
+def _paint_svg(widget: QWidget, title: str, buffer: QBuffer) -> None:
+    made = QSvgGenerator()
+    made.setOutputDevice(buffer)
+    made.setSize(widget.size())
+    made.setViewBox(widget.rect())
+    made.setTitle(title)
+    painter = QPainter(made)
+    painter.fillRect(widget.rect(), widget.palette().window())
+    with _dots_as_shapes(widget):
+        widget.render(painter, widget.rect().topLeft())
+    painter.end()
+
+
+@contextmanager
+def _dots_as_shapes(widget: QWidget) -> Iterator[None]:
+    """On the screen dots are copied from a small picture; in an SVG they come out beside their
+    places, as pieces of that picture."""
+    views = widget.findChildren(QGraphicsView)
+    items = [item for view in views for item in view.scene().items()]
+    plotted = [item for item in items if hasattr(item, "setExportMode")]
+    for item in plotted:
+        item.setExportMode(True, {"antialias": True})
+    try:
+        yield
+    finally:
+        for item in plotted:
+            item.setExportMode(False)
+
+
+def _written(write: object) -> bytes:
+    content = QByteArray()
+    buffer = QBuffer(content)
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    write(buffer)  # type: ignore[operator]
+    buffer.close()
+    return bytes(content.data())
+
+
+LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
+"""Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
+
+
+class AdapterExport(QObject):
+    exported = Signal(object)
+    """Exported"""
+    progressed = Signal(object, float, object)
+    """The folder it goes into, the share done, and what cancels it."""
+    cancelled = Signal()
+    failed = Signal(object)
+    """Failure"""
+
+    def __init__(self, background: BackgroundThread, parent: QObject) -> None:
+        super().__init__(parent)
+        self._background = background
+
+    def ask(self, adapter_dir: Path, name: str, window: QWidget) -> None:
+        """Ask where to, then export into a new folder there."""
+        dialog = QFileDialog(window, tr("Export {name} into", name=shortened(name)))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.setLabelText(QFileDialog.DialogLabel.Accept, tr("Export"))
+        dialog.fileSelected.connect(
+            lambda folder: self.export_into(Path(folder), adapter_dir, name)
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
+        """Copy into a new folder there; if there is one of that name, beside it."""
+        work = partial(library.export_adapter, adapter_dir, folder, f"{shortened(name)} adapter")
+
+        def tell_share(share: float) -> None:
+            self.progressed.emit(folder, share, cancel)
+
+        cancel = self._background.run_in_steps(work, self._done, self._fail, tell_share)
+
+    def _done(self, exported: "Exported | None") -> None:
+        if exported is None:
+            self.cancelled.emit()
+        else:
+            self.exported.emit(exported)
+
+    def _fail(self, failure: Failure) -> None:
+        self.failed.emit(failure)
+
+
+def shortened(name: str) -> str:
+    """At most 80 characters, and never more bytes than a file's name may have."""
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 1].rstrip()}…"
+    while len(name.encode()) > LONGEST_NAME_BYTES:
+        name = f"{name[:-2].rstrip()}…"
+    return name

@@ -11,7 +11,7 @@ from app.ui.look import formatting
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
 from app.ui.run.run_actions import ActionButton, RunActions
-from app.ui.widgets.building_blocks import (
+from app.ui.widgets.basic_widgets import (
     ElidedLabel,
     allow,
     button,

@@ -29,9 +29,8 @@ from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
-from app.ui.widgets.building_blocks import GRID_PX, column, row, scrolling
+from app.ui.widgets.basic_widgets import GRID_PX, TabRow, column, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
-from app.ui.widgets.tab_row import TabRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary

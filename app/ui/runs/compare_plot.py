@@ -15,7 +15,7 @@ from app.ui.look.theme import Theme
 from app.ui.plots.delta_curves import every_so_often
 from app.ui.plots.downsampling import extremes
 from app.ui.plots.loss_plot import loss_range
-from app.ui.plots.step_view_box import StepBox
+from app.ui.plots.plot_items import StepBox
 from app.ui.plots.style import (
     MARKS,
     RIGHT_PX,

@@ -1,5 +1,6 @@
 """Runs side by side: their curves overlaid, and the settings in which they differ."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
@@ -12,15 +13,15 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
-from app.ui.tables.differences_model import DifferencesModel
-from app.ui.tables.table_view import ROW_PX, make_table
-from app.ui.widgets.building_blocks import GRID_PX, button, label, row
+from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
+from app.ui.widgets.basic_widgets import GRID_PX, button, label, row
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:
     from app.ui.plots.plot_card import Card
     from app.ui.plots.plot_card_controls import Legend
     from app.ui.runs.compare_plot import ComparePlot
+
 
 _AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By time")}
 _MOST_ROWS, _MOST_SHARE = 6, 0.3
@@ -189,3 +190,24 @@ def _switch(text: str, tip: str) -> QPushButton:
     set_tip(made, tip)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return made
+
+
+Difference = tuple[str, Sequence[str]]
+"""A setting's label, and each run's value."""
+
+
+class DifferencesModel(TableModel[Difference]):
+    def __init__(self) -> None:
+        super().__init__((), lambda _: "")
+
+    def show_differences(self, names: Sequence[str], rows: Sequence[Difference]) -> None:
+        """`names` are the runs'."""
+        labels: Column[Difference] = Column(tr("Differs in"), lambda row: row[0])
+        self.beginResetModel()
+        self.columns = (labels, *(_column(name, at) for at, name in enumerate(names)))
+        self._rows = list(rows)
+        self.endResetModel()
+
+
+def _column(name: str, at: int) -> Column[Difference]:
+    return Column(name, lambda row: row[1][at])

@@ -11,13 +11,13 @@ from app.ui.look import formatting
 from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.tables.waiting_run import WaitingRun
-from app.ui.widgets.building_blocks import allow, push_button
+from app.ui.tables.run_rows import WaitingRun
+from app.ui.widgets.basic_widgets import allow, push_button
 from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
-    from app.ui.tables.waiting_run import Row
+    from app.ui.tables.run_rows import Row
 
 _ONE = tr("Select one run.")
 

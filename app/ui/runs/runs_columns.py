@@ -1,15 +1,31 @@
-"""Which columns of the runs' table are seen: as many as fit, or those the user has chosen.
-
-What was chosen in the header's context menu is remembered, and scrolls where it does not fit.
+"""The columns of the runs' table: as many are seen as fit, or those the user has chosen; and how a
+run's state is drawn, its words with a bar below them while it is in progress.
 """
 
 from math import ceil
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Slot
-from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    Qt,
+    Slot,
+)
+from PySide6.QtGui import QAction, QColor, QFontMetricsF, QPainter, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
 
 from app.core.text.translation import tr
+from app.ui.look.theme import LIGHT
 from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
@@ -20,11 +36,12 @@ from app.ui.tables.runs_model import (
     NAME_COLUMN,
     RATE_COLUMN,
     RETENTION_COLUMN,
+    SHARE_ROLE,
     SIZE_COLUMN,
     STEPS_COLUMN,
     TIERS_COLUMN,
 )
-from app.ui.tables.table_view import ROWS_MEASURED
+from app.ui.tables.table_model import ROWS_MEASURED
 
 LEAST_NAME_PX, FIXED_PX = 150, 120
 SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, RETENTION_COLUMN, TIERS_COLUMN,
@@ -169,3 +186,28 @@ class RunsColumns(QObject):
         menu = self.menu()
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self._header.mapToGlobal(at))
+
+
+BAR_PX, INSET_PX, FROM_BOTTOM_PX = 3, 10, 6
+
+
+class StateDelegate(QStyledItemDelegate):
+    theme = LIGHT
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        super().paint(painter, option, index)
+        share = index.data(SHARE_ROLE)
+        if share is None:
+            return
+        cell: QRect = option.rect
+        top = cell.bottom() - FROM_BOTTOM_PX
+        whole = QRect(cell.left() + INSET_PX, top, cell.width() - 2 * INSET_PX, BAR_PX)
+        painter.fillRect(whole, QColor(self.theme.border))
+        done = QRect(whole)
+        done.setWidth(round(whole.width() * share))
+        painter.fillRect(done, QColor(self.theme.accent))

@@ -17,7 +17,7 @@ from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.building_blocks import leave_focus
+from app.ui.widgets.basic_widgets import leave_focus
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary

@@ -21,17 +21,15 @@ from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.runs.run_buttons import RunButtons
-from app.ui.runs.runs_columns import RunsColumns
-from app.ui.runs.state_delegate import StateDelegate
+from app.ui.runs.runs_columns import RunsColumns, StateDelegate
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.stored_preferences import Preferences
-from app.ui.tables.runs_filter import STATES, RunsFilter
+from app.ui.tables.run_rows import STATES, RunsFilter, WaitingRun, preparing_run, waiting_runs
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
-from app.ui.tables.table_view import make_table
-from app.ui.tables.waiting_run import WaitingRun, preparing_run, waiting_runs
-from app.ui.widgets.building_blocks import (
+from app.ui.tables.table_model import make_table
+from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
     allow,
@@ -47,7 +45,7 @@ from app.ui.widgets.calm_inputs import CalmComboBox, TextField
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
-    from app.ui.tables.waiting_run import Row
+    from app.ui.tables.run_rows import Row
 
 SEARCH_PX = 200
 _SELECTED, _OPENED = "library/selected", "library/opened"

@@ -1,6 +1,5 @@
-"""How the run in progress stands, for whoever lists runs: its folder may say less than the window.
-
-Knows the state; knows nothing of tables.
+"""The run in progress: how it stands, for whoever lists runs (its folder may say less than the
+window), and what it has measured, as the plots need it, filled once for all who draw it.
 """
 
 from dataclasses import dataclass, replace
@@ -9,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted, StepFinished
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_pace import RunPace
-from app.ui.system.throttle import Throttle
+from app.ui.system.deferred_calls import Throttle
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
+    from app.ui.plots.run_series import RunSeries
+
 
 REFRESH_MS = 250
 _WORDS = {
@@ -81,3 +83,46 @@ class LiveRunWatch(QObject):
 
     def _tell(self) -> None:
         self.changed.emit(LiveRun.of(self._state, self._pace))
+
+
+class LiveSeries(QObject):
+    begun = Signal()
+    """`series` is another run's, or none."""
+    grown = Signal()
+    """There is more in `series`."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__(state)
+        self._state = state
+        self.series: RunSeries | None = None
+        state.run_event_received.connect(self._take)
+        state.run_cleared.connect(self._clear)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, RunStarted):
+            self._begin(event)
+        elif self.series is not None and isinstance(event, StepFinished):
+            self.series.add_step(event)
+            self.grown.emit()
+        elif self.series is not None and isinstance(event, EvaluationFinished):
+            self.series.add_evaluation(event)
+            self.grown.emit()
+        elif self.series is not None and isinstance(event, RetentionMeasured):
+            self.series.add_retention(event)
+            self.grown.emit()
+
+    def _begin(self, event: RunStarted) -> None:
+        from app.ui.plots.run_series import RunSeries
+
+        self.series = RunSeries(event)
+        if (earlier := self._state.take_earlier()) is not None:
+            self.series.add_table(earlier.table)
+            for evaluation in earlier.evaluations:
+                self.series.add_evaluation(evaluation)
+            for measured in earlier.retention:
+                self.series.add_retention(measured)
+        self.begun.emit()
+
+    def _clear(self) -> None:
+        self.series = None
+        self.begun.emit()

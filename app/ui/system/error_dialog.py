@@ -1,14 +1,20 @@
-"""The one place where an unexpected error is shown: plain words first, the details on request."""
+"""An unexpected error is shown in one place: plain words first, the details on request. Report a
+Problem is a text about this installation to copy; nothing is sent.
+"""
 
+import platform
 import sys
 import traceback
 from contextlib import suppress
 from types import TracebackType
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, qVersion
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.core.errors import AppError, Failure
+from app.core.files.paths import logs_dir
+from app.core.system.version import version_line
 from app.core.text.sanitize import visible
 from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
@@ -65,3 +71,31 @@ class ErrorDialog(QObject):
             with suppress(OSError):  # a terminal that was closed has nobody to read it
                 traceback.print_exception(kind, error, trace)
         self.failed.emit(failure_of(error))
+
+
+ASKED = tr(
+    "Copy this text, add what you did and what happened, and attach the newest file of the log "
+    "folder if there is one. Nothing is sent by itself."
+)
+
+
+def report_text() -> str:
+    return "\n".join(
+        (
+            f"Nestling {version_line()}",
+            f"{platform.platform()}, {platform.machine()}",
+            f"Python {platform.python_version()}, Qt {qVersion()}",
+            f"Logs: {logs_dir()}",
+        )
+    )
+
+
+def show_report(window: QWidget) -> None:
+    text = report_text()
+    box = dialog(window, tr("Report a Problem"), f"{ASKED}\n\n{text}")
+    copy = box.addButton(tr("Copy"), QMessageBox.ButtonRole.AcceptRole)
+    box.addButton(QMessageBox.StandardButton.Close)
+    box.setDefaultButton(copy)
+    copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(text))
+    box.finished.connect(box.deleteLater)
+    box.open()

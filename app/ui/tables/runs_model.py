@@ -12,14 +12,12 @@ from app.core.wording.display_names import dataset_title, model_name
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_text
 from app.ui.state.live_run import LiveRun
-from app.ui.tables.run_labels import day_text, periods_text
-from app.ui.tables.runs_filter import RunsFilter
+from app.ui.tables.run_rows import RunsFilter, WaitingRun, day_text, periods_text
 from app.ui.tables.table_model import Column, Index, TableModel
-from app.ui.tables.waiting_run import WaitingRun
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
-    from app.ui.tables.waiting_run import Row
+    from app.ui.tables.run_rows import Row
 
 
 ROW_TYPE = "application/x-nestling-queue-row"

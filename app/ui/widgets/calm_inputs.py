@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel
-from app.ui.widgets.building_blocks import restyle
+from app.ui.widgets.basic_widgets import restyle
 
 _SPARE_PX = 1
 """A glyph's own room: so much more than its field a text needs before any of it is cut off."""

@@ -17,8 +17,8 @@ from app.ui.data.dataset_intake import Intake, is_dataset
 from app.ui.data.mixture_intake import MixIntake
 from app.ui.look import formatting
 from app.ui.look.plain_text import dialog
-from app.ui.plan.files_field import SEVERAL, FilesField
-from app.ui.run.adapter_export import AdapterExport
+from app.ui.plan.setting_field import SEVERAL, FilesField
+from app.ui.run.run_export import AdapterExport
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.window_pages import Place

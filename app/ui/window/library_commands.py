@@ -18,8 +18,7 @@ from app.ui.runs.compared_losses import comparing
 from app.ui.runs.runs_page import RunsPage
 from app.ui.runs.trash_actions import TrashActions
 from app.ui.state.app_state import AppState
-from app.ui.state.live_run import LiveRun
-from app.ui.state.live_series import LiveSeries
+from app.ui.state.live_run import LiveRun, LiveSeries
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_loading import ReadRun, reading
 from app.ui.state.undo import UndoHistory

@@ -19,7 +19,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.building_blocks import leave_focus, order_as_read
+from app.ui.widgets.basic_widgets import leave_focus, order_as_read
 from app.ui.widgets.notice_bar import Notice
 from app.ui.window.sidebar import Sidebar
 

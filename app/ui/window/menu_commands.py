@@ -8,14 +8,14 @@ from PySide6.QtCore import QObject
 from app.core.files.paths import logs_dir
 from app.core.text.translation import tr
 from app.ui.data.dataset_services import DataServices
-from app.ui.guide.guide import Guide
+from app.ui.guide.guide_window import Guide
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import restored_defaults
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
-from app.ui.system.problem_report import show_report
+from app.ui.system.error_dialog import show_report
 from app.ui.system.stored_preferences import Preferences
 from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands

@@ -18,7 +18,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
-from app.ui.tables.waiting_run import WaitingRun
+from app.ui.tables.run_rows import WaitingRun
 from app.ui.window.main_window import MainWindow
 
 if TYPE_CHECKING:

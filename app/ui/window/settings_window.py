@@ -5,11 +5,11 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLayout, QVBoxLay
 
 from app.core.text.translation import LANGUAGES, tr
 from app.ui.desktop.run_presence import Away
-from app.ui.state.new_run_defaults import RetentionDefault
+from app.ui.state.plan_memory import RetentionDefault
 from app.ui.system.language import KEY as LANGUAGE_KEY
 from app.ui.system.stored_preferences import Preferences
 from app.ui.system.theme_controller import Look, ThemeController
-from app.ui.widgets.building_blocks import GRID_PX, label
+from app.ui.widgets.basic_widgets import GRID_PX, label
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 _LOOKS = {Look.SYSTEM: tr("Same as system"), Look.LIGHT: tr("Light"), Look.DARK: tr("Dark")}

@@ -11,7 +11,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.window_pages import Place
-from app.ui.widgets.building_blocks import GRID_PX
+from app.ui.widgets.basic_widgets import GRID_PX
 
 WIDE_PX, NARROW_PX = 168, 56
 BAR_PX, BAR_INSET_PX = 3, 10

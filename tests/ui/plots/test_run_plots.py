@@ -7,8 +7,7 @@ from PySide6.QtGui import QMouseEvent
 
 from app.core.events import EvaluationFinished
 from app.ui.look.theme import DARK
-from app.ui.plots.redraw_rate import LEAST_MS, MOST_MS, RedrawRate
-from app.ui.plots.run_plots import RunPlots
+from app.ui.plots.run_plots import LEAST_MS, MOST_MS, RedrawRate, RunPlots
 from app.ui.plots.run_series import RunSeries
 
 pytestmark = pytest.mark.qt_log_ignore("does not support propagateSizeHints")

@@ -3,7 +3,7 @@ import pytest
 
 from app.ui.plots.block_aggregates import BLOCK
 from app.ui.plots.downsampling import bin_size, binned, extremes
-from app.ui.plots.heatmap_bins import HeatBins
+from app.ui.plots.run_series import HeatBins
 from app.ui.plots.series import Series
 
 

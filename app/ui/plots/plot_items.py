@@ -1,11 +1,13 @@
-"""The faint area behind a curve of many points: how far its values reach."""
+"""Parts of plots: the faint area behind a curve of many points, and the area of a plot, in which a
+drag selects steps.
+"""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPolygonF
 
 from app.ui.plots.series import Values
@@ -45,3 +47,36 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
         corners = zip(x.tolist(), y.tolist(), strict=True)
         self._polygon = QPolygonF([QPointF(px, py) for px, py in corners])
         self.update()
+
+
+class StepBox(pg.ViewBox):  # type: ignore[misc]
+    """A view that reports drags along the steps and leaves scrolling to the page."""
+
+    dragged = Signal(float, float)
+    double_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False, defaultPadding=0)
+        self.setMouseEnabled(x=False, y=False)
+        self.disableAutoRange()
+
+    def mouseDragEvent(self, ev: Any, *_: Any) -> None:
+        ev.accept()
+        if ev.button() != Qt.MouseButton.LeftButton:
+            return
+        start, now = ev.buttonDownPos(), ev.pos()
+        area = self.boundingRect()
+        ends = sorted(min(max(p.x(), area.left()), area.right()) for p in (start, now))
+        if not ev.isFinish():
+            corners = QPointF(ends[0], area.top()), QPointF(ends[1], area.bottom())
+            self.updateScaleBox(*corners)
+            return
+        self.rbScaleBox.hide()
+        if ends[1] - ends[0] > 4:
+            low, high = (self.mapToView(QPointF(x, 0)).x() for x in ends)
+            self.dragged.emit(low, high)
+
+    def mouseClickEvent(self, ev: Any) -> None:
+        if ev.double():
+            ev.accept()
+            self.double_clicked.emit()

@@ -1,16 +1,24 @@
-"""What the planned run would do, as far as it is known: epochs, tokens, time, memory."""
+"""What is known of the planned run: epochs, tokens, time and memory, and the first rows of its
+dataset as the model would see them.
+"""
 
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
 from app.ui.data.dataset_text import Figure, run_figures, trained_on
 from app.ui.data.datasets import Datasets
+from app.ui.data.preview import Preview
+from app.ui.data.rendered_rows import Legend, RowsText
+from app.ui.data.rows_view import READING
 from app.ui.data.statistic_list import FigureList
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
+from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.building_blocks import card, label, say
+from app.ui.widgets.basic_widgets import button, card, label, message, row, say
 
 
 class PlanFigures(QWidget):
@@ -65,3 +73,56 @@ class PlanFigures(QWidget):
         if self._state.phase.is_active and not work.why_not():
             return tr("Available when the current run ends.")
         return work.why_not() or tr("Available once the rows are tokenized.")
+
+
+LEAST_PX = 160
+
+
+class PlanRows(QWidget):
+    """Shows the page of rows that the Data page shows."""
+
+    data_requested = Signal()
+
+    def __init__(self, preview: Preview) -> None:
+        super().__init__()
+        self._preview = preview
+        self.text = RowsText(tr("First rows of the dataset"), READING)
+        self.text.setMinimumHeight(LEAST_PX)
+        self.text.setFrameShape(self.text.Shape.NoFrame)
+        self.legend = Legend()
+        self.problem = message("problem")
+        self.inspect = button(tr("Inspect"), self.data_requested.emit, "link")
+        self.inspect.setAccessibleDescription(tr("Show the Data page"))
+        self.title = label("", "heading")
+        frame, inside = card()
+        inside.addLayout(row(self.title, None, self.inspect))
+        inside.addWidget(self.problem)
+        inside.addWidget(self.text, 1)
+        inside.addWidget(self.legend)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        preview.changed.connect(self.refresh)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.text.set_theme(theme)
+        self.legend.set_theme(theme)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    def refresh(self) -> None:
+        preview = self._preview
+        is_rendered = preview.is_rendered
+        self.title.setText(
+            tr("First rows, as the model sees them")
+            if is_rendered
+            else tr("First rows, as in the file")
+        )
+        if self.isVisible():
+            self.text.show_rows(preview.rows)
+        self.legend.setVisible(is_rendered)
+        self.text.setPlaceholderText(READING if preview.looked is None else "")
+        say(self.problem, preview.failure)

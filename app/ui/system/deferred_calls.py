@@ -1,9 +1,25 @@
-"""Work that can wait, done in small steps while the window has nothing else to do."""
+"""Calls that are put off: a moment after they were asked for, and once for all that asked
+meanwhile; or until the window has nothing else to do.
+"""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QObject, QTimer, Slot
+
+
+class Throttle(QObject):
+    def __init__(self, interval_ms: int, act: Callable[[], object], parent: QObject) -> None:
+        """`act` is called so often at most."""
+        super().__init__(parent)
+        self._timer = QTimer(self, interval=interval_ms, singleShot=True)
+        self._timer.timeout.connect(act)
+
+    def request(self, *_: object) -> None:
+        """For any signal: whatever it brings."""
+        if not self._timer.isActive():
+            self._timer.start()
+
 
 BETWEEN_MS = 4
 """Between two steps whatever the user does comes first."""

@@ -1,6 +1,8 @@
-"""Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
+"""The widgets every card is built of: labels in their roles, cards, rules, rows, buttons, tabs, and
+a heading that folds what is below it away.
+"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TypeVar
 
@@ -15,11 +17,16 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QTabBar,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_caption, set_tip
+from app.ui.look.theme import Theme
+from app.ui.system.stored_preferences import Preferences
 
 Layout = TypeVar("Layout", bound=QBoxLayout)
 
@@ -228,3 +235,56 @@ def scrolling(content: QWidget) -> QScrollArea:
     bar.setEnabled(False)  # until there is something to scroll
     area.setWidget(content)
     return area
+
+
+class TabRow(QTabBar):
+    """Arrow keys turn from tab to tab, as in every tab bar."""
+
+    def __init__(self, titles: Iterable[str], name: str) -> None:
+        super().__init__()
+        self.setObjectName("tabs")
+        self.setAccessibleName(name)
+        self.setDrawBase(False)
+        self.setExpanding(False)
+        self.setUsesScrollButtons(False)
+        for title in titles:
+            self.addTab(title)
+
+
+class Disclosure(QWidget):
+    """Remembers under `key` whether it was open."""
+
+    def __init__(self, heading: str, content: QWidget, settings: Preferences, key: str) -> None:
+        super().__init__()
+        self._content, self._settings, self._key = content, settings, f"open/{key}"
+        self._color = "#808080"
+        self.toggle = QToolButton()
+        self.toggle.setObjectName("disclosure")
+        self.toggle.setText(heading)
+        self.toggle.setAccessibleName(heading)
+        self.toggle.setCheckable(True)
+        self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.toggle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.toggle.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID_PX)
+        layout.addWidget(self.toggle)
+        layout.addWidget(content)
+        self.toggle.toggled.connect(self._show)
+        was_open = settings.flag(self._key)
+        self.toggle.setChecked(bool(was_open))
+        self._show(bool(was_open))
+
+    def set_theme(self, theme: Theme) -> None:
+        self._color = theme.secondary_text
+        self._draw_arrow()
+
+    def _show(self, is_open: bool) -> None:
+        self._content.setVisible(is_open)
+        self._settings.set(self._key, is_open)
+        self._draw_arrow()
+
+    def _draw_arrow(self) -> None:
+        name = "open" if self.toggle.isChecked() else "closed"
+        self.toggle.setIcon(icons.icon(name, self._color, 16))

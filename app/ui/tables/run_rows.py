@@ -1,4 +1,6 @@
-"""A run that waits, or that has no folder yet, as a row among the runs."""
+"""Runs as rows of tables: those that wait or have no folder yet, the texts that tables and choices
+share, and the filter by search words and state. Knows no Qt.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from PySide6.QtCore import QLocale
+
 from app.core.config.training_config import TrainingConfig
-from app.core.text.translation import tr
+from app.core.text.translation import language, tr
 from app.core.wording.display_names import dataset_title
 from app.library.queue_store import QueuedRun
 from app.ui.look import formatting
@@ -91,3 +95,60 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
 
 
 Row: TypeAlias = "RunSummary | WaitingRun"
+
+
+def periods_text(periods: Sequence[int]) -> str:
+    """Each tier's update period: "1 · 2 · 4"."""
+    return " · ".join(map(str, periods)) or "–"
+
+
+def day_text(created: datetime | None) -> str:
+    """Day and time; the year only where it is not this one."""
+    if created is None:
+        return "–"
+    local = created.astimezone()
+    month = QLocale(language()).monthName(local.month, QLocale.FormatType.ShortFormat)
+    time, day = f"{local:%H:%M}", local.day
+    if local.year == datetime.now().year:
+        return tr("{day} {month}, {time}", day=day, month=month, time=time)
+    return tr("{day} {month} {year}, {time}", day=day, month=month, year=local.year, time=time)
+
+
+STATES = {
+    "": tr("All runs"),
+    "finished": tr("Finished"),
+    "waiting": tr("Waiting"),
+    "open": tr("Not finished"),
+    "broken": tr("With a problem"),
+}
+"""What can be chosen to be seen."""
+_DONE = ("finished", "unreadable")
+_WAITING = ("waiting", "blocked", "preparing")
+
+
+@dataclass(frozen=True)
+class RunsFilter:
+    """Every word must be found somewhere in what a run is searched by."""
+
+    words: tuple[str, ...] = ()
+    state: str = ""
+
+    @classmethod
+    def of(cls, search: str, state: str) -> "RunsFilter":
+        return cls(tuple(search.casefold().split()), state)
+
+    def lets_through(self, run: "Row", searched: str) -> bool:
+        """`searched` is what the words are looked for in, in small letters."""
+        return self._is_in_state(run) and all(word in searched for word in self.words)
+
+    def _is_in_state(self, run: "Row") -> bool:
+        match self.state:
+            case "finished":
+                return run.outcome == "finished"
+            case "waiting":
+                return run.outcome in _WAITING
+            case "open":
+                return run.outcome not in _DONE
+            case "broken":
+                return bool(run.problem)
+        return True
