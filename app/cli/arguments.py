@@ -14,12 +14,7 @@ from app.cli.help import add_help
 from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
 from app.cli.terminal import line, note
-from app.core.config.learning_methods import (
-    CLOCKS,
-    LEARN_AND_KEEP,
-    TIERS,
-    with_learning_method,
-)
+from app.core.config.learning_methods import CLOCKS, LEARN_AND_KEEP, TIERS, with_learning_method
 from app.core.config.presets import PRESETS, Preset, preset
 from app.core.config.serialization import load_toml, parse_tiers, with_settings
 from app.core.config.training_config import TrainingConfig

@@ -19,12 +19,7 @@ from app.engine.model import loading
 from app.engine.model.loading import load_tokenizer
 from tests.cli.in_process import Ended, nestling
 from tests.conftest import write_chats
-from tests.limited_models import (
-    build_gpt2,
-    with_another_end_token,
-    with_context,
-    with_late_tokens,
-)
+from tests.limited_models import build_gpt2, with_another_end_token, with_context, with_late_tokens
 from tests.other_base_models import copied_model
 from tests.patience import PATIENCE_SECONDS
 

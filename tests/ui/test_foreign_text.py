@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QAbstractItemModel, Qt
 from PySide6.QtGui import Qt as QtGui
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QLabel,
-    QMessageBox,
-    QWidget,
-)
+from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QLabel, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling

@@ -5,12 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.core.events import RetentionMeasured
-from app.ui.run.result_card import (
-    Score,
-    effort_text,
-    result_text,
-    scores,
-)
+from app.ui.run.result_card import Score, effort_text, result_text, scores
 from app.ui.state.run_loading import read_run
 
 

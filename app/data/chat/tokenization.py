@@ -13,9 +13,7 @@ from typing import Any
 
 from app.core.config.optimization import Replies
 from app.core.text.sanitize import single_line
-from app.data.chat.assistant_mask import (
-    trainable_turns,
-)  # fmt: skip
+from app.data.chat.assistant_mask import trainable_turns
 from app.data.chat.chat_template import Chat, TemplateError
 from app.data.chat.prefix_tokenization import FastEncoder, PrefixTokenizer, fast_encoder_for
 from app.data.chat.row_tokenization import ChatContext, RowTokenizer, Tokenized, render_issue
@@ -23,13 +21,7 @@ from app.data.chat.template_omissions import TextOf
 from app.data.chat.template_process import RenderingTooCostly
 from app.data.chat.template_server import Call
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
-from app.data.row_values import (
-    NO_EMBEDDING,
-    ChatExample,
-    Example,
-    RowIssue,
-    TextExample,
-)
+from app.data.row_values import NO_EMBEDDING, ChatExample, Example, RowIssue, TextExample
 from app.data.tokens.tokenized_examples import TokenizedExample
 
 

@@ -11,11 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from app.core.base_model import (
-    BaseModelDigests,
-    compare_digests,
-    read_digests,
-)
+from app.core.base_model import BaseModelDigests, compare_digests, read_digests
 from app.core.errors import AppError, InputError, RunError
 from app.core.events import Event, LogMessage
 from app.core.text.translation import mark

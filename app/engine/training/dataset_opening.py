@@ -21,9 +21,7 @@ from app.data.training_set.training_data import (
     open_data_stream,
 )
 from app.data.training_set.validation_split import EARLY_ROWS
-from app.engine.evaluation.validation_sample import (
-    SampleSizes,
-)
+from app.engine.evaluation.validation_sample import SampleSizes
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.named_arrays import TokenizerWrapper

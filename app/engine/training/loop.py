@@ -9,14 +9,7 @@ import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
-from app.core.events import (
-    CheckpointSaved,
-    Event,
-    LogMessage,
-    Outcome,
-    RunFinished,
-    StepFinished,
-)
+from app.core.events import CheckpointSaved, Event, LogMessage, Outcome, RunFinished, StepFinished
 from app.core.text.translation import mark
 from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
@@ -25,11 +18,7 @@ from app.engine.memory.preflight import memory_estimate
 from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_errors import as_run_error
-from app.engine.runtime.mlx_runtime import (
-    random_key,
-    set_random_key,
-    uses_compile,
-)
+from app.engine.runtime.mlx_runtime import random_key, set_random_key, uses_compile
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress

@@ -18,11 +18,7 @@ from app.core.text.translation import mark
 from app.data.chat.template_environment import run_note, with_day
 from app.data.files.dataset_files import find_files
 from app.data.training_set.row_selection import DatasetPart
-from app.data.training_set.training_data import (
-    LaterRows,
-    MixedFiles,
-    TrainingData,
-)
+from app.data.training_set.training_data import LaterRows, MixedFiles, TrainingData
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import (
     digest_of_weights,
@@ -36,11 +32,7 @@ from app.engine.clocks.slow_clock import SlowClock, open_slow_clock
 from app.engine.evaluation.forgetting_meter import RetentionTexts, open_retention_texts
 from app.engine.evaluation.known_questions import KnownQuestions, open_known_questions
 from app.engine.evaluation.question_sets import QuestionSet, read_question_sets
-from app.engine.evaluation.validation_sample import (
-    ValidationSet,
-    sample_note,
-    validation_sets,
-)
+from app.engine.evaluation.validation_sample import ValidationSet, sample_note, validation_sets
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.execution.model_execution import FastPaths
 from app.engine.model.chat_prompt import stop_token_note

@@ -41,11 +41,7 @@ from app.engine.runtime.distributed import Machines, is_first_machine, join_worl
 from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer
 from app.engine.runtime.stopping import T, in_stage, until_any_stops
-from app.engine.training.checkpoints import (
-    last_checkpoint,
-    load_checkpoint,
-    named_checkpoint,
-)
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint, named_checkpoint
 from app.engine.training.loop import TrainingLoop
 from app.engine.training.recording import RunRecording
 from app.engine.training.restored_run import recorder_warnings, reopened_run, weights_hashing

@@ -1,12 +1,6 @@
 """The New Run page: what goes into the next run on the left, what it would do on the right."""
 
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QScrollArea,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.learning_methods import JUST_LEARN, LEARN_AND_KEEP, TIERS, learning_method
 from app.ui.data.dataset_services import DataServices

@@ -4,14 +4,7 @@ line gives way to the values at the step that is pointed at, or to which steps a
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import (
-    QFrame,
-    QGridLayout,
-    QSizePolicy,
-    QStackedWidget,
-    QToolButton,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QToolButton, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.plain_text import PlainLabel, set_tip

@@ -11,15 +11,7 @@ from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.tables.table_model import make_table
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    ElidedLabel,
-    allow,
-    button,
-    column,
-    label,
-    say,
-)
+from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, allow, button, column, label, say
 from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:

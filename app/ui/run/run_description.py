@@ -4,12 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.core.base_model import (
-    BaseModelCheck,
-    describe_check,
-    describe_digests,
-    read_digests,
-)
+from app.core.base_model import BaseModelCheck, describe_check, describe_digests, read_digests
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import KNOWN_QUESTIONS
