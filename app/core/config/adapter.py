@@ -1,6 +1,7 @@
 """Settings of the adapter: its kind, its size and its place in the model."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from app.core.config.setting import setting
@@ -8,50 +9,48 @@ from app.core.text.translation import mark
 
 FineTuneType = Literal["lora", "dora"]
 
+_setting = partial(setting, section="adapter")
+
 
 @dataclass(frozen=True)
 class AdapterSettings:
-    fine_tune_type: FineTuneType = setting(
+    fine_tune_type: FineTuneType = _setting(
         "lora",
         label=mark("Adapter"),
         help=mark(
             "lora: a low-rank change of each weight. dora: direction and magnitude are "
             "learned separately; slower."
         ),
-        section="adapter",
         advanced=True,
     )
-    keys: str = setting(
+    keys: str = _setting(
         "",
         label=mark("Target modules"),
         help=mark(
             "The modules of a layer that carry an adapter, separated by commas, like q_proj, "
             "v_proj. Empty means all."
         ),
-        section="adapter",
         advanced=True,
     )
-    rank: int = setting(
-        8, label=mark("Rank"), help=mark("Rank of each LoRA adapter."), section="adapter",
-        minimum=1, maximum=1024,
+    rank: int = _setting(
+        8, label=mark("Rank"), help=mark("Rank of each LoRA adapter."),
+        bounds=(1, 1024),
     )  # fmt: skip
-    scale: float = setting(
+    scale: float = _setting(
         20.0, label=mark("Scale"), help=mark("Factor on the adapter's output, as in mlx-lm."),
-        section="adapter", minimum=0.0, maximum=1e4, exclusive_minimum=True, advanced=True,
+        bounds=(0.0, 1e4), exclusive_minimum=True, advanced=True,
     )  # fmt: skip
-    dropout: float = setting(
+    dropout: float = _setting(
         0.0, label=mark("Dropout"),
         help=mark("Share of the adapter's inputs that are dropped during training."),
-        section="adapter", minimum=0.0, maximum=0.95, advanced=True,
+        bounds=(0.0, 0.95), advanced=True,
     )  # fmt: skip
-    num_layers: int = setting(
+    num_layers: int = _setting(
         -1,
         label=mark("Layers"),
         help=mark(
             "Number of layers, counted from the output, that carry an adapter. -1 means all."
         ),
-        section="adapter",
-        minimum=-1,
-        maximum=10_000,
+        bounds=(-1, 10_000),
         advanced=True,
     )

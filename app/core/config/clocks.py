@@ -21,8 +21,7 @@ class ClockSettings:
             "model's own predictions. 0 turns the slow clock off."
         ),
         section="clocks",
-        minimum=0,
-        maximum=1_000_000,
+        bounds=(0, 1_000_000),
         advanced=True,
     )
     slow_weight: float = setting(
@@ -33,8 +32,7 @@ class ClockSettings:
             "at the steps that have a lesson."
         ),
         section="clocks",
-        minimum=0.0,
-        maximum=1e4,
+        bounds=(0.0, 1e4),
         exclusive_minimum=True,
         advanced=True,
     )
@@ -56,7 +54,6 @@ class ClockSettings:
             "without an adapter has none."
         ),
         section="clocks",
-        minimum=0.0,
-        maximum=1e6,
+        bounds=(0.0, 1e6),
         advanced=True,
     )

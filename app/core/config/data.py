@@ -1,6 +1,7 @@
 """Settings of a run's files: base model, datasets, output. Does not look at the disk."""
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -30,32 +31,32 @@ class MixedDataset:
         return f"{self.data.name} {self.share * 100:.3g} %"
 
 
+_setting = partial(setting, section="files")
+
+
 @dataclass(frozen=True)
 class DataSettings:
-    model: Path = setting(
+    model: Path = _setting(
         factory=starter_model_dir,
         label=mark("Base model"),
         help=mark("Folder of an MLX model (config.json, *.safetensors, tokenizer)."),
-        section="files",
     )
-    adapter: Path | None = setting(
+    adapter: Path | None = _setting(
         label=mark("Start from"),
         help=mark(
             "An adapter to continue: a run, one of its checkpoints, or a folder that mlx-lm "
             "wrote. It brings its own method, rank, scale, layers and modules."
         ),
-        section="files",
         advanced=True,
     )
-    data: Path | None = setting(
+    data: Path | None = _setting(
         label=mark("Dataset"),
         help=mark(
             "A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt, .md, also "
             ".gz), or a folder with a train and optionally a valid file."
         ),
-        section="files",
     )
-    mix: tuple[MixedDataset, ...] = setting(
+    mix: tuple[MixedDataset, ...] = _setting(
         (),
         label=mark("Mixed in"),
         help=mark(
@@ -63,47 +64,41 @@ class DataSettings:
             "Mixing in the data of earlier runs rehearses it. An epoch stays one pass over "
             "the dataset itself."
         ),
-        section="files",
         advanced=True,
     )
-    valid: Path | None = setting(
+    valid: Path | None = _setting(
         label=mark("Validation set"),
         help=mark("A file to validate on. Default: a held-out share of the dataset."),
-        section="files",
     )
-    eval_sets: tuple[Path, ...] = setting(
+    eval_sets: tuple[Path, ...] = _setting(
         (),
         label=mark("Question sets"),
         help=mark(
             "Files of chats with questions that are asked before and after training. An "
             "answer is right if greedy decoding gives exactly the expected reply."
         ),
-        section="files",
         advanced=True,
     )
-    output: Path | None = setting(
+    output: Path | None = _setting(
         label=mark("Output folder"),
         help=mark("The run's folder. Default: a new folder in the library."),
-        section="files",
     )
-    name: str = setting(
+    name: str = _setting(
         "",
         label=mark("Name"),
         help=mark("The run's name in the library. Default: the dataset's name."),
-        section="files",
     )
 
-    columns: str = setting(
+    columns: str = _setting(
         "",
         label=mark("Columns"),
         help=mark(
             "The role of each column where the dataset's own names don't tell, like prompt=q, "
             "completion=a; or text=body. Roles: prompt, completion, system, text, messages, tools."
         ),
-        section="files",
         advanced=True,
     )
-    bad_rows: BadRows = setting(
+    bad_rows: BadRows = _setting(
         "stop",
         label=mark("Invalid rows"),
         help=mark(
@@ -111,7 +106,6 @@ class DataSettings:
             "if the run has begun. skip: the run trains on the other rows, and the log names "
             "those left out."
         ),
-        section="files",
         advanced=True,
     )
 

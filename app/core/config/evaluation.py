@@ -1,6 +1,7 @@
 """Settings of validation, question sets, checkpoints and early stopping."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from app.core.config.setting import setting
@@ -8,25 +9,25 @@ from app.core.text.translation import mark
 
 CheckpointRetention = Literal["all", "best-and-last"]
 
+_setting = partial(setting, section="watching")
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    validation_split: float = setting(
+    validation_split: float = _setting(
         0.1,
         label=mark("Validation split"),
         help=mark(
             "Share of the dataset that is held out for validation if no validation set is "
             "given. 0 turns validation off."
         ),
-        section="watching",
-        minimum=0.0,
-        maximum=0.5,
+        bounds=(0.0, 0.5),
     )
-    steps_per_eval: int = setting(
+    steps_per_eval: int = _setting(
         50, label=mark("Validate every (steps)"), help=mark("Steps between validations."),
-        section="watching", minimum=1, maximum=10_000_000, advanced=True,
+        bounds=(1, 10_000_000), advanced=True,
     )  # fmt: skip
-    validation_rows: int = setting(
+    validation_rows: int = _setting(
         0,
         label=mark("Validation rows"),
         help=mark(
@@ -34,75 +35,63 @@ class EvaluationSettings:
             "as cost about 4 % of the training in between. At the end of the run all are read "
             "once; with 0, as many as cost about 4 % of the run."
         ),
-        section="watching",
-        minimum=0,
-        maximum=10_000_000,
+        bounds=(0, 10_000_000),
         advanced=True,
     )
-    eval_questions: int = setting(
+    eval_questions: int = _setting(
         0,
         label=mark("Questions asked"),
         help=mark(
             "Questions of each set that are asked before and after the run, the same ones. 0: "
             "as many as cost about 4 % of the training, at least 128."
         ),
-        section="watching",
-        minimum=0,
-        maximum=10_000_000,
+        bounds=(0, 10_000_000),
         advanced=True,
     )
-    target_score: float = setting(
+    target_score: float = _setting(
         0.0,
         label=mark("Stop at score"),
         help=mark(
             "Ends the run once the model answers this share of the first question set, 0 to 1. 0 "
             "turns it off."
         ),
-        section="watching",
-        minimum=0.0,
-        maximum=1.0,
+        bounds=(0.0, 1.0),
         advanced=True,
     )
-    steps_per_score: int = setting(
+    steps_per_score: int = _setting(
         10,
         label=mark("Score every (steps)"),
         help=mark(
             "Steps between scores of the first question set, if there is a score to stop at."
         ),
-        section="watching",
-        minimum=1,
-        maximum=10_000_000,
+        bounds=(1, 10_000_000),
         advanced=True,
     )
-    measure_forgetting: bool = setting(
+    measure_forgetting: bool = _setting(
         False,
         label=mark("Measure forgetting"),
         help=mark(
             "At each validation and at the end, the KL divergence from the base model on "
             "everyday text. It changes no weight."
         ),
-        section="watching",
         advanced=True,
     )
-    steps_per_save: int = setting(
+    steps_per_save: int = _setting(
         100, label=mark("Save every (steps)"), help=mark("Steps between checkpoints."),
-        section="watching", minimum=1, maximum=10_000_000, advanced=True,
+        bounds=(1, 10_000_000), advanced=True,
     )  # fmt: skip
-    early_stopping_patience: int = setting(
+    early_stopping_patience: int = _setting(
         0,
         label=mark("Early stopping"),
         help=mark(
             "Ends the run after this many validations in a row without a new best. 0 turns it off."
         ),
-        section="watching",
-        minimum=0,
-        maximum=10_000,
+        bounds=(0, 10_000),
         advanced=True,
     )
-    keep_checkpoints: CheckpointRetention = setting(
+    keep_checkpoints: CheckpointRetention = _setting(
         "all",
         label=mark("Keep checkpoints"),
         help=mark("all, or only the last one and the one with the best validation loss."),
-        section="watching",
         advanced=True,
     )

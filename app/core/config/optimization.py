@@ -1,6 +1,7 @@
 """Settings of batches, learning rate and optimizer."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from app.core.config.setting import setting
@@ -9,41 +10,37 @@ from app.core.text.translation import mark
 Schedule = Literal["constant", "linear", "cosine"]
 Replies = Literal["every", "whole-chat", "last"]
 
+_setting = partial(setting, section="training")
+
 
 @dataclass(frozen=True)
 class OptimizationSettings:
-    steps: int = setting(
-        300, label=mark("Steps"), help=mark("Optimizer steps."), section="training", minimum=1,
-        maximum=10_000_000,
+    steps: int = _setting(
+        300, label=mark("Steps"), help=mark("Optimizer steps."), bounds=(1, 10_000_000),
     )  # fmt: skip
-    batch_size: int = setting(
-        4, label=mark("Batch size"), help=mark("Examples per forward pass."), section="training",
-        minimum=1, maximum=4096,
+    batch_size: int = _setting(
+        4, label=mark("Batch size"), help=mark("Examples per forward pass."),
+        bounds=(1, 4096),
     )  # fmt: skip
-    learning_rate: float = setting(
+    learning_rate: float = _setting(
         1e-4,
         label=mark("Learning rate"),
         help=mark("Peak learning rate of AdamW."),
-        section="training",
-        minimum=0.0,
-        maximum=1.0,
+        bounds=(0.0, 1.0),
         exclusive_minimum=True,
     )
-    max_seq_length: int = setting(
+    max_seq_length: int = _setting(
         2048,
         label=mark("Max length (tokens)"),
         help=mark("Longest example in tokens. Longer ones are cut at the end and counted."),
-        section="training",
-        minimum=8,
-        maximum=1_000_000,
+        bounds=(8, 1_000_000),
     )
-    mask_prompt: bool = setting(
+    mask_prompt: bool = _setting(
         True,
         label=mark("Train on replies only"),
         help=mark("In chats and prompts with completions, train only the replies."),
-        section="training",
     )
-    replies: Replies = setting(
+    replies: Replies = _setting(
         "every",
         label=mark("Replies"),
         help=mark(
@@ -52,68 +49,57 @@ class OptimizationSettings:
             "per chat; where the template changes earlier replies, only the last one is "
             "trained. last: the last reply of each chat."
         ),
-        section="training",
         advanced=True,
     )
-    lr_schedule: Schedule = setting(
+    lr_schedule: Schedule = _setting(
         "cosine",
         label=mark("Schedule"),
         help=mark("How the learning rate falls after warm-up."),
-        section="training",
         advanced=True,
     )
-    warmup_steps: int = setting(
+    warmup_steps: int = _setting(
         10,
         label=mark("Warm-up steps"),
         help=mark("Steps over which the learning rate rises to its peak."),
-        section="training",
-        minimum=0,
-        maximum=1_000_000,
+        bounds=(0, 1_000_000),
         advanced=True,
     )
-    grad_accumulation_steps: int = setting(
+    grad_accumulation_steps: int = _setting(
         1,
         label=mark("Gradient accumulation"),
         help=mark("Batches per optimizer step, weighted by their trained tokens."),
-        section="training",
-        minimum=1,
-        maximum=4096,
+        bounds=(1, 4096),
         advanced=True,
     )
-    grad_checkpoint: bool = setting(
+    grad_checkpoint: bool = _setting(
         False,
         label=mark("Gradient checkpointing"),
         help=mark(
             "Keeps only the input of each layer and computes the rest again in the backward "
             "pass. Needs less memory and about a third more time."
         ),
-        section="training",
         advanced=True,
     )
-    weight_decay: float = setting(
+    weight_decay: float = _setting(
         0.01,
         label=mark("Weight decay"),
         help=mark("Decoupled weight decay, applied when a tier updates."),
-        section="training",
-        minimum=0.0,
-        maximum=1.0,
+        bounds=(0.0, 1.0),
         advanced=True,
     )
-    max_grad_norm: float = setting(
+    max_grad_norm: float = _setting(
         1.0,
         label=mark("Max gradient norm"),
         help=mark(
             "Gradient clipping: the largest L2 norm of the gradient over all tiers. 0 turns it off."
         ),
-        section="training",
-        minimum=0.0,
-        maximum=1e6,
+        bounds=(0.0, 1e6),
         advanced=True,
     )
-    seed: int = setting(
+    seed: int = _setting(
         0, label=mark("Seed"),
         help=mark(
             "Determines the adapter's start, the data order, the validation split and dropout."
         ),
-        section="training", minimum=0, maximum=2**32 - 1, advanced=True,
+        bounds=(0, 2**32 - 1), advanced=True,
     )  # fmt: skip

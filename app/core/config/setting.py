@@ -23,19 +23,20 @@ def setting(
     label: str,
     help: str,
     section: str,
-    minimum: float | None = None,
-    maximum: float | None = None,
+    bounds: tuple[float, float] | None = None,
     exclusive_minimum: bool = False,
     advanced: bool = False,
     factory: Callable[[], Any] | None = None,
 ) -> Any:
-    """A dataclass field that carries what forms and flags need to present it."""
+    """A dataclass field that carries what forms and flags need to present it.
+
+    `bounds` are the least and the largest value of a number.
+    """
     metadata = {
         "label": label,
         "help": help,
         "section": section,
-        "minimum": minimum,
-        "maximum": maximum,
+        "bounds": bounds,
         "exclusive_minimum": exclusive_minimum,
         "advanced": advanced,
     }
@@ -46,9 +47,9 @@ def setting(
 
 def range_problem(f: Field[Any], value: Any) -> Problem | None:
     """The problem of a number outside its setting's range; None if it is inside."""
-    low, high = f.metadata["minimum"], f.metadata["maximum"]
-    if low is None:
+    if f.metadata["bounds"] is None:
         return None
+    low, high = f.metadata["bounds"]
     label = tr(f.metadata["label"])
     if value != value:
         return Problem(f.name, tr("{label} must be a number.", label=label))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Literal
 
 from app.core.config.setting import Problem, setting
@@ -80,18 +81,20 @@ class TierConfig:
     """How it treats gradients between firings; None: as the run's `pending` says."""
 
 
+_setting = partial(setting, section="tiers")
+
+
 @dataclass(frozen=True)
 class TierSettings:
-    tiers: tuple[TierConfig, ...] = setting(
+    tiers: tuple[TierConfig, ...] = _setting(
         (TierConfig(1), TierConfig(2), TierConfig(4)),
         label=mark("Tiers"),
         help=mark(
             "Update periods, fastest first. A tier with period 4 averages its gradients over "
             "four steps and then moves once."
         ),
-        section="tiers",
     )
-    assign: Assignment = setting(
+    assign: Assignment = _setting(
         "depth",
         label=mark("Assignment"),
         help=mark(
@@ -99,9 +102,8 @@ class TierSettings:
             "apart from the rest (module), slices of each adapter's rank (rank), gradient "
             "size on your data (importance), or your own patterns (manual)."
         ),
-        section="tiers",
     )
-    tier_patterns: str = setting(
+    tier_patterns: str = _setting(
         "",
         label=mark("Patterns"),
         help=mark(
@@ -109,22 +111,19 @@ class TierSettings:
             "self_attn=1, *=2. The first match decides. A pattern without *, ? or [ matches a part "
             "of the path."
         ),
-        section="tiers",
         advanced=True,
     )
-    calibration_batches: int = setting(
+    calibration_batches: int = _setting(
         8,
         label=mark("Calibration batches"),
         help=mark(
             "For assignment by importance: batches on which gradients are measured before the "
             "start."
         ),
-        section="tiers",
-        minimum=1,
-        maximum=10_000,
+        bounds=(1, 10_000),
         advanced=True,
     )
-    fastest_first: FastEnd = setting(
+    fastest_first: FastEnd = _setting(
         "top",
         label=mark("Fastest"),
         help=mark(
@@ -133,16 +132,14 @@ class TierSettings:
             "importance: the modules with the largest gradients (top) or the smallest "
             "(bottom)."
         ),
-        section="tiers",
     )
-    pending: Pending = setting(
+    pending: Pending = _setting(
         "accumulate",
         label=mark("Between updates"),
         help=mark(
             "accumulate: a tier averages its gradients until its next update. skip: it drops "
             "them (the older design, for comparison)."
         ),
-        section="tiers",
         advanced=True,
     )
 

@@ -194,5 +194,5 @@ def _is_one(module: object) -> bool:
     return isinstance(module, dict) and "lora_a" in module
 
 
-def _inner(adapter: nn.Module) -> Any:
+def _inner(adapter: nn.Module) -> nn.Module:
     return next(adapter[name] for name in _INNER if name in adapter)

@@ -6,7 +6,6 @@ Knows nothing of training: a function of arrays goes in, its operations come out
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import mlx.core as mx
 
@@ -65,7 +64,7 @@ class Graph:
             Operation(entry["name"], inputs, self._named(entry["outputs"]), axes),
         )
 
-    def _named(self, arrays: Sequence[tuple[str, Any, Any]]) -> tuple[str, ...]:
+    def _named(self, arrays: Sequence[tuple[str, Sequence[int], mx.Dtype]]) -> tuple[str, ...]:
         for name, shape, dtype in arrays:
             self.values[name] = Value(prod(shape) * dtype.size, dtype.size, len(shape))
         return tuple(name for name, *_ in arrays)

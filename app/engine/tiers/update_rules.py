@@ -7,14 +7,14 @@ a difference from what is worked out here.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app.core.config.training_config import TrainingConfig
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
         return _choice(name, write)
     if isinstance(value, bool):
         return _switch(write)
-    if isinstance(value, int) and facts["maximum"] <= _QT_INT_MAX:
+    if isinstance(value, int) and facts["bounds"][1] <= _QT_INT_MAX:
         return _whole_number(name, write)
     if isinstance(value, str):
         return _text(name, write)
@@ -123,8 +123,7 @@ def _switch(write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], N
 def _whole_number(
     name: str, write: Callable[[object], None]
 ) -> tuple[QWidget, Callable[[Any], None]]:
-    facts = config_field(name).metadata
-    spin = CalmSpinBox(int(facts["minimum"]), int(facts["maximum"]))
+    spin = CalmSpinBox(*config_field(name).metadata["bounds"])
     spin.setSpecialValueText(formatting.LEAST.get(name, ""))
     spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     spin.setGroupSeparatorShown(True)
