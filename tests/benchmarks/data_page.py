@@ -75,7 +75,7 @@ def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> di
     nestling.window.resize(1280, 800)
     nestling.window.show()
     nestling.window.show_place(Place.DATA)
-    wait = _waiting(application)
+    wait = waiting(application)
     wait(
         lambda: (
             nestling.runs.opened.plots_place.plots is not None
@@ -193,7 +193,7 @@ def _words(took_ms: list[float]) -> str:
     return f"p50 {p50:.1f}, p99 {p99:.1f}, longest {took[-1]:.1f} ms of {len(took):,}"
 
 
-def _waiting(application: Any) -> Callable[[Callable[[], bool]], None]:
+def waiting(application: Any) -> Callable[[Callable[[], bool]], None]:
     """Runs the event loop, as the app does, until something is so."""
     from PySide6.QtCore import QTimer
 

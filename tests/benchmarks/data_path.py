@@ -227,6 +227,11 @@ def _part(name: str, data: Path) -> list[str]:
     return ["-m", "tests.benchmarks.data_path", "--part", name, str(data)]
 
 
+def mlx_lm_part(data: Path) -> list[str]:
+    """A command that prints "first step done" when `mlx_lm.lora` has made its first step."""
+    return _part("train-theirs", data)
+
+
 def _measure_opening(data: Path, home: Path, with_theirs: bool) -> None:
     ours = measured(_part("open-ours", data), home)
     _show("check, tokenise, first batch", ours)
@@ -250,7 +255,7 @@ def _measure_start(data: Path, folder: Path, with_theirs: bool) -> None:
     _show("start to first step, never opened", measured([*train, str(folder / "1")], home, told))
     _show("start to first step", measured([*train, str(folder / "2")], home, told))
     if with_theirs:
-        theirs = measured(_part("train-theirs", data), home, "first step done")
+        theirs = measured(mlx_lm_part(data), home, "first step done")
         _show("mlx-lm: start to first step", theirs)
 
 
