@@ -13,7 +13,10 @@ from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
 from app.data.row_values import RowLocation
 from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenizedExample
-from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
+from app.data.training_set.validation_split import EARLY_ROWS
+from app.engine.evaluation.validation_sample import SampleSizes, sampled
+from app.engine.execution.batch_layout import VALIDATION_SHARE
+from app.engine.training.dataset_opening import sampling_of
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
 from app.library.run import run_folder as run
@@ -88,17 +91,28 @@ def test_each_dataset_gives_rows_by_its_size_and_at_least_one() -> None:
 
 @pytest.mark.parametrize("steps", [100, 200, 1000, 100_000])
 @pytest.mark.parametrize("held_out", [300, 60_000, 5_000_000])
-def test_all_validations_cost_a_tenth_of_the_run_at_most(steps: int, held_out: int) -> None:
+def test_all_validations_read_a_tenth_of_the_rows_trained_at_most(
+    steps: int, held_out: int
+) -> None:
+    """A forward pass costs no more than a step, so they take a tenth of the training's time."""
     config = TrainingConfig(steps=steps)
-    sizes = SampleSizes.of(config, held_out)
+    sizes = SampleSizes.of(config, held_out, VALIDATION_SHARE)
     read = steps // config.steps_per_eval * sizes.each + sizes.last
-    assert read <= 0.1 * 2 * steps * config.batch_size
-    assert FEWEST <= sizes.each <= sizes.last <= held_out
+    assert read <= 0.1 * steps * config.batch_size
+    assert 10 <= sizes.each <= sizes.last <= held_out
+
+
+def test_a_run_that_began_with_larger_samples_keeps_them() -> None:
+    assert sampling_of(None) == (EARLY_ROWS, VALIDATION_SHARE)
+    assert sampling_of({"batching": {"early_rows": 1024}}) == (1024, 0.08)
+    assert sampling_of({}) == (0, 0.08)
+    began = SampleSizes.of(TrainingConfig(steps=200), 600, 0.08)
+    assert began == SampleSizes(16, 64)
 
 
 def test_a_number_in_the_settings_is_the_sample_and_all_rows_are_read_at_the_end() -> None:
-    assert SampleSizes.of(TrainingConfig(validation_rows=50), 600) == SampleSizes(50, 600)
-    assert SampleSizes.of(TrainingConfig(validation_rows=50), 30) == SampleSizes(30, 30)
+    assert SampleSizes.of(TrainingConfig(validation_rows=50), 600, 0.05) == SampleSizes(50, 600)
+    assert SampleSizes.of(TrainingConfig(validation_rows=50), 30, 0.05) == SampleSizes(30, 30)
 
 
 def test_a_run_reads_its_sample_and_all_rows_once_at_its_end(

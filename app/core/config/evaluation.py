@@ -31,9 +31,9 @@ class EvaluationSettings:
         0,
         label=mark("Validation rows"),
         help=mark(
-            "Held-out rows that each validation reads, the same ones every time. 0: as many "
-            "as cost about 4 % of the training in between. At the end of the run all are read "
-            "once; with 0, as many as cost about 4 % of the run."
+            "Held-out rows that each validation reads, the same ones every time. 0: 5 % as "
+            "many as are trained in between. At the end of the run all are read once; with 0, 5 % "
+            "as many as the run trained."
         ),
         bounds=(0, 10_000_000),
         advanced=True,

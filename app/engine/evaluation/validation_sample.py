@@ -19,12 +19,8 @@ from app.data.training_set.validation_split import draw_numbers
 from app.engine.batches.batches import BatchLoader
 from app.engine.execution.batch_layout import BatchLayout
 
-SHARE = 0.04
-"""Of the training between two validations, or of the whole run, as validation may cost."""
-_TRAINING_COST = 2
-"""A row's forward and backward pass beside its forward pass; the base's weights get no gradient."""
-FEWEST = 16
-"""Rows, whatever they cost: the loss of fewer says little."""
+_FEWEST_TRAINED = 200
+"""Rows between two validations, at least, that decide their size: a loss of few says little."""
 _EARLY_LAST = 512
 """Rows of the last validation: a run that reads more of them has steps enough to wait for them."""
 _STREAM = 7
@@ -41,13 +37,13 @@ class SampleSizes:
     """Of the one when the run ends."""
 
     @classmethod
-    def of(cls, config: TrainingConfig, held_out: int) -> "SampleSizes":
-        """For `held_out` rows that could be read."""
+    def of(cls, config: TrainingConfig, held_out: int, share: float) -> "SampleSizes":
+        """For `held_out` rows that could be read; `share` of the rows trained is."""
         if config.validation_rows:
             return cls(min(config.validation_rows, held_out), held_out)
-        affordable = SHARE * _TRAINING_COST * config.batch_size * config.grad_accumulation_steps
-        each = max(FEWEST, math.ceil(affordable * config.steps_per_eval))
-        last = max(each, math.ceil(affordable * config.steps))
+        rows = config.batch_size * config.grad_accumulation_steps
+        each = math.ceil(share * max(_FEWEST_TRAINED, rows * config.steps_per_eval))
+        last = max(each, math.ceil(share * rows * config.steps))
         return cls(min(each, held_out), min(last, held_out))
 
     @property
@@ -98,7 +94,7 @@ def validation_sets(
 ) -> tuple[ValidationSet, ...]:
     parts = [part for part in rows.parts if len(part.valid)]
     views = [part.valid for part in parts]
-    sizes = SampleSizes.of(config, rows.valid_rows)
+    sizes = SampleSizes.of(config, rows.valid_rows, batching.validation_share)
     sets = []
 
     def sample(size: int) -> list[TokenView]:

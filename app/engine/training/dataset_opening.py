@@ -22,6 +22,7 @@ from app.data.training_set.training_data import (
 )
 from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import SampleSizes
+from app.engine.execution.batch_layout import VALIDATION_SHARE, BatchLayout
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.named_arrays import TokenizerWrapper
@@ -30,12 +31,15 @@ from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 
 
-def early_rows_of(saved: Mapping[str, object] | None) -> int:
-    """About how many rows the first epoch begins with, in a new run or a resumed one."""
+def sampling_of(saved: Mapping[str, object] | None) -> tuple[int, float]:
+    """About how many rows the first epoch begins with, and how many rows validations read for each
+    row trained: in a new run, or in the resumed one whose manifest is `saved`."""
     if saved is None:
-        return EARLY_ROWS
+        return EARLY_ROWS, VALIDATION_SHARE
     batching = saved.get("batching")
-    return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
+    found = batching if isinstance(batching, Mapping) else {}
+    share = found.get("validation_share", BatchLayout.validation_share)
+    return int(found.get("early_rows", 0)), float(share)
 
 
 def data_settings(
@@ -60,10 +64,11 @@ def open_rows(
     mixed: Sequence[MixedFiles],
     base: BaseModel,
     settings: DataSettings,
+    validation_share: float,
 ) -> Generator[Event, None, TrainingData]:
     yield StageChanged(mark("Reading the dataset"))
     if not mixed and is_alone():
-        wanted = SampleSizes.of(config, sys.maxsize).early
+        wanted = SampleSizes.of(config, sys.maxsize, validation_share).early
         opening_some = open_early_data(files, base.tokenizer, settings, wanted)
         if rows := (yield from in_stage(mark("Reading the dataset"), opening_some)):
             return rows

@@ -45,11 +45,11 @@ from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import TierPlan, plan_from_data
 from app.engine.training.dataset_opening import (
     data_settings,
-    early_rows_of,
     longest_row,
     open_rows,
     row_notes,
     rows_digest,
+    sampling_of,
     setup_notes,
     template_day,
 )
@@ -160,13 +160,14 @@ def set_up(
         plan.check(trainable_parameters(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable_parameters(base.model), config)
-    settings = data_settings(config, base.limits, early_rows_of(saved))
+    early_rows, validation_share = sampling_of(saved)
+    settings = data_settings(config, base.limits, early_rows)
     yield from trying_template(base.tokenizer)
     # Before rows become tokens, which ends the template's process: one is enough for both.
     end_note = stop_token_note(base.path, base.tokenizer)
     day = template_day(base.tokenizer, saved)
     dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
-    rows = yield from open_rows(config, files, mixed, dated, settings)
+    rows = yield from open_rows(config, files, mixed, dated, settings, validation_share)
     if day:
         yield LogMessage(run_note(day))
     yield from setup_notes(config, base, rows, end_note)
