@@ -16,7 +16,6 @@ from app.ui.run.run_export import AdapterExport
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRunWatch, LiveSeries
 from app.ui.state.plan_memory import PlanMemory, default_config, remembered_plan
-from app.ui.state.recent_items import Recent
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
@@ -24,7 +23,7 @@ from app.ui.state.undo import UndoHistory
 from app.ui.system.deferred_calls import IdleTasks
 from app.ui.system.garbage_collector import GarbageCollector
 from app.ui.system.language import SETTINGS_FILE
-from app.ui.system.stored_preferences import Preferences
+from app.ui.system.stored_preferences import Preferences, Recent
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 
