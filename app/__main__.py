@@ -60,7 +60,7 @@ def _run_window(config: "TrainingConfig | None") -> int:
         from app.ui.system.language import choose_language
 
         choose_language()
-        from app.application import run_app
+        from app.launch import run_app
     except ImportError as error:
         from app.core.errors import InputError
 

@@ -1,18 +1,16 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, QTimer, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QApplication
 
 from app.core.config.training_config import TrainingConfig
-from app.core.errors import InputError
-from app.core.files.paths import home_dir, runs_dir
+from app.core.files.paths import runs_dir
 from app.core.text.translation import tr
-from app.library.queue_store import QUEUE_FILE
+from app.services import Services
 from app.ui.data.data_page import DataPage
-from app.ui.data.dataset_services import DataServices
 from app.ui.desktop.dock import Dock
 from app.ui.desktop.notifications import Notifications
 from app.ui.desktop.run_presence import Away
@@ -23,32 +21,16 @@ from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.new_run.new_run_page import NewRunPage
-from app.ui.new_run.tier_preview import TierPreview
-from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.plots.background_import import import_plotting, make_qt_types
 from app.ui.run.run_actions import RunActions
-from app.ui.run.run_export import AdapterExport
 from app.ui.runs.runs_page import RunsPage
-from app.ui.state.app_state import AppState
-from app.ui.state.live_run import LiveRunWatch, LiveSeries
-from app.ui.state.plan_memory import PlanMemory, RetentionDefault, default_config, remembered_plan
-from app.ui.state.recent_items import Recent
-from app.ui.state.run_control import RunControl
-from app.ui.state.run_pace import RunPace
-from app.ui.state.run_queue import RunQueue
-from app.ui.state.undo import UndoHistory
+from app.ui.state.plan_memory import RetentionDefault
 from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
-from app.ui.system.deferred_calls import IdleTasks
 from app.ui.system.error_dialog import ErrorDialog
-from app.ui.system.garbage_collector import GarbageCollector
-from app.ui.system.language import SETTINGS_FILE, translate_qt
-from app.ui.system.qt_application import make_application
-from app.ui.system.single_instance import SingleInstance
 from app.ui.system.stored_preferences import Preferences
 from app.ui.system.theme_controller import ThemeController
-from app.ui.system.unix_signals import UnixSignals
 from app.ui.window.commands import Commands
 from app.ui.window.edit_commands import EditCommands
 from app.ui.window.library_commands import LibraryCommands
@@ -61,42 +43,24 @@ from app.ui.window.playground_commands import PlaygroundCommands
 from app.ui.window.quit_guard import QuitGuard
 from app.ui.window.resume_commands import ResumeCommands
 from app.ui.window.settings_window import SettingsWindow
-from app.workers.background_thread import BackgroundThread
-from app.workers.compute_thread import ComputeThread
 
 
-class Nestling(QObject):
-    """The app's parts, wired. `shut_down` must be called before the QApplication goes."""
+class Nestling(Services):
+    """The window's parts, wired to the services behind it.
+
+    `shut_down` must be called before the QApplication goes.
+    """
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
-        super().__init__()
+        super().__init__(config)
         self._application = application
-        self.collecting = GarbageCollector(self)
-        self.compute = ComputeThread(self)
-        self.background = BackgroundThread(self)
-        self.idle_work = IdleTasks(self)
-        self.settings = settings = Preferences(home_dir() / SETTINGS_FILE, self.background)
-        plan = config or remembered_plan(settings) or default_config(settings)
-        self.state = AppState(plan, self)
-        self.plan = PlanMemory(self.state, settings)
-        self.undo, self.recent = UndoHistory(self), Recent(settings)
-        self.data_work = DataServices(self.state, self.plan, self.background, runs_dir())
-        tokenization = self.data_work.tokenization
-        self.control = RunControl(self.state, self.compute, runs_dir(), tokenization.make_way)
-        self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
-        self.preview = TierPreview(self.state, self.compute, tokenization, runs_dir())
-        self.intake, self.mix = self.data_work.intake, self.data_work.mix
-        self.export = AdapterExport(self.background, self)
-        self.appearance = ThemeController(application, settings, self)
+        self.appearance = ThemeController(application, self.settings, self)
         self.actions = RunActions(self.state, self.control, self.queue)
-        self.live_series, self.pace = LiveSeries(self.state), RunPace(self.state)
-        self.live_run = LiveRunWatch(self.state, self.pace)
-        self.trial = ChatSession(self.state, self.compute)
         self.away = Away(
-            self.state, settings, SleepGuard(self), Notifications(self, icons.app_icon()),
+            self.state, self.settings, SleepGuard(self), Notifications(self, icons.app_icon()),
             Dock(application, icons.app_icon()) if file_manager.HAS_DOCK else None,
         )  # fmt: skip
-        self._make_window(settings)
+        self._make_window(self.settings)
         self._wire_pages()
         self._wire_playground()
         self._wire_models()
@@ -339,64 +303,6 @@ class Nestling(QObject):
             self.collecting.pass_over_what_is_there()
 
     def shut_down(self) -> None:
-        """End both threads; a run that is still going keeps a checkpoint."""
         self.errors.uninstall()
-        self.idle_work.shut_down()
         self.away.shut_down()
-        self.preview.shut_down()
-        self.data_work.shut_down()
-        self.settings.close()
-        self.background.shut_down()
-        self.compute.shut_down()
-        self.collecting.shut_down()
-
-
-def run_app(
-    argv: Sequence[str], *, config: TrainingConfig | None = None, autostart: bool = False
-) -> int:
-    """Show the window until it is closed; with `autostart` the run begins by itself."""
-    application = make_application(argv)
-    translate_qt(application)
-    one_window = SingleInstance(home_dir(), application)
-    if not one_window.is_first:
-        return _leave_to_the_first(one_window, config)
-    nestling = Nestling(application, config)
-    nestling.own_the_process()
-    one_window.shown_again.connect(nestling.window.come_forward)
-    interrupts = UnixSignals(nestling)
-    interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
-    for returning in (
-        nestling.away.note_application_state,
-        nestling.quitting.note_application_state,
-    ):
-        application.applicationStateChanged.connect(returning)
-    application.about_to_quit.connect(nestling.quitting.answer_quit)
-    application.setQuitOnLastWindowClosed(not file_manager.HAS_DOCK)
-    application.paths_opened.connect(lambda _: nestling.window.come_forward())
-    application.paths_opened.connect(nestling.opening.open_paths)
-    nestling.window.first_painted.connect(application.hand_over)
-    nestling.errors.install()
-    interrupts.install()
-    nestling.window.show()
-    if autostart:
-        QTimer.singleShot(0, nestling.start)
-    try:
-        return application.exec()
-    finally:
-        interrupts.uninstall()
-        nestling.shut_down()
-        one_window.close()
-
-
-def _leave_to_the_first(one_window: SingleInstance, config: TrainingConfig | None) -> int:
-    """The library has a window already: that one comes forward. Raises InputError if there is
-    something that it is not told."""
-    if not one_window.bring_first_forward():
-        raise InputError(
-            tr("Nestling is open already, but it does not answer."), tr("Quit it first.")
-        )
-    if config is not None:
-        raise InputError(
-            "Nestling's window is open already.", "Start the run there, or add --terminal."
-        )
-    return 0
+        super().shut_down()

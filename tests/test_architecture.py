@@ -90,7 +90,7 @@ def test_the_command_line_imports_nothing_that_one_command_alone_needs() -> None
         "import sys, app.cli.commands\n"
         "layers = {'.'.join(name.split('.')[:2]) for name in sys.modules}\n"
         "assert not layers & {'app.engine', 'app.library', 'app.ui'}, layers\n"
-        "assert 'app.data.rows.example_reader' not in sys.modules"
+        "assert 'app.data.rows.row_validation' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 

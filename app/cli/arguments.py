@@ -8,11 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from app.cli.check_arguments import add_check
 from app.cli.generate import add_generate
 from app.cli.help import add_help
 from app.cli.models import add_models
-from app.cli.setting_flags import add_setting
+from app.cli.setting_flags import add_check, add_setting
 from app.cli.terminal import line, note
 from app.core.config.learning_methods import CLOCKS, LEARN_AND_KEEP, TIERS, with_learning_method
 from app.core.config.presets import PRESETS, Preset, preset

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.check_arguments import SETTINGS, SHOWN_PROBLEMS
 from app.cli.dataset_report import RunUse, report_data, report_lines
 from app.cli.rich_output import run_with_bar
+from app.cli.setting_flags import SETTINGS, SHOWN_PROBLEMS
 from app.cli.terminal import json_line, line
 from app.core.base_model import ModelLimits
 from app.core.column_mapping import parse_columns

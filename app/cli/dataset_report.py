@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.cli.check_arguments import SHOWN_PROBLEMS
 from app.cli.check_problems import ProblemGroup, problem_lines
+from app.cli.setting_flags import SHOWN_PROBLEMS
 from app.core.base_model import ModelLimits
 from app.core.config.training_config import TrainingConfig
 from app.data.files.dataset_files import DatasetFiles, dataset_name

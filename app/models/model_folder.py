@@ -1,4 +1,5 @@
-"""Reads a model's folder without its weights: config.json and the weights' headers.
+"""Reads a model's folder without its weights: its files with name and size in one scan, config.json
+and the weights' headers.
 
 Needs no MLX. A folder may come from anyone: what is read is bounded, and an error is one sentence.
 Links to files are followed, as mlx-lm follows them: the Hugging Face cache is made of them.

@@ -71,13 +71,13 @@ def check_resources(_: Path) -> str:
 
 
 def check_device(_: Path) -> str:
-    from app.engine.runtime.device_check import describe_device
+    from app.engine.runtime.mlx_runtime import describe_device
 
     return describe_device()
 
 
 def check_product(_: Path) -> str:
-    from app.engine.runtime.device_check import check_product as check
+    from app.engine.runtime.mlx_runtime import check_product as check
 
     return check()
 

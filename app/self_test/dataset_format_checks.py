@@ -9,7 +9,7 @@ from pathlib import Path
 from app.core.errors import RunError
 from app.core.files.data_formats import FORMATS, FileFormat
 from app.data.row_values import ChatExample, Example, RowIssue
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 
 ROWS = [
     {"prompt": "What, exactly?", "completion": 'She said "yes".'},

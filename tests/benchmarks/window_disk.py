@@ -31,7 +31,7 @@ def main() -> None:
 
 def use_the_window(home: Path) -> None:
     from app.application import Nestling
-    from app.ui.state.app_state import Phase
+    from app.ui.state.run_state import Phase
     from app.ui.state.window_pages import Place
     from app.ui.system.qt_application import make_application
     from tests.conftest import write_run
@@ -69,7 +69,7 @@ def use_the_window(home: Path) -> None:
     begin("compared")
     page.show_list()
     page.list.table.selectAll()
-    page.list.select(home / "runs" / "run-01", home / "runs" / "run-02")
+    page.list.selection.select(home / "runs" / "run-01", home / "runs" / "run-02")
     page.list.buttons.compare.click()
     until(lambda: page.views.currentWidget() is page.compared)
     begin("a run trained")

@@ -60,7 +60,7 @@ def child(variant: str) -> dict[str, float]:
 
     from app.application import Nestling
     from app.core.config.presets import demo_config
-    from app.ui.state.app_state import Phase
+    from app.ui.state.run_state import Phase
     from app.ui.system.qt_application import make_application
 
     application = make_application([])

@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import InputError
 from app.data.files.dataset_files import dataset_name, find_files, has_train_file
 from app.data.inspection.inspection import inspect
-from app.data.rows.example_reader import read_validated_rows
+from app.data.rows.row_validation import read_validated_rows
 
 ROWS = [{"prompt": f"Name river {n}.", "completion": "The Aare."} for n in range(3)]
 

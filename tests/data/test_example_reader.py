@@ -2,7 +2,7 @@
 
 from app.core.column_mapping import ColumnMapping
 from app.data.row_values import ChatExample, RowIssue, RowLocation, TextExample
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 
 
 def test_examples_and_problems_come_in_the_order_of_the_file(write_rows):

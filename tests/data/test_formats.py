@@ -19,7 +19,7 @@ from app.data.files.dataset_files import DatasetFiles, find_files, has_train_fil
 from app.data.readers import byte_source, read_rows
 from app.data.readers.text_passages import PASSAGE_CHARACTERS
 from app.data.row_values import CorruptFileError, RowIssue, RowLocation, TextExample
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 
 ROWS = [
     {"prompt": "What, exactly?", "completion": 'He said "hi".'},

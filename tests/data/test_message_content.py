@@ -10,7 +10,7 @@ import pytest
 from app.data.chat.tokenization import tokenize
 from app.data.inspection.duplicates import SeenRows
 from app.data.inspection.row_rendering import raw_row
-from app.data.rows.example_reader import read_validated_rows
+from app.data.rows.row_validation import read_validated_rows
 from tests.data.conftest import build_tokenizer
 
 # As Llama 3.2's template does it, for a string and for a list.

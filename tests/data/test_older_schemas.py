@@ -11,8 +11,7 @@ import pytest
 from app.core.column_mapping import ColumnMapping
 from app.data.inspection.inspection import inspect
 from app.data.row_values import RowIssue, RowLocation
-from app.data.rows.example_reader import read_validated_rows
-from app.data.rows.row_validation import validate_row
+from app.data.rows.row_validation import read_validated_rows, validate_row
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}

@@ -92,7 +92,7 @@ def test_a_file_with_a_line_of_another_count_of_commas_is_no_table(lines):
 
 
 def test_a_run_says_so_too(tmp_path):
-    from app.data.rows.example_reader import read_examples
+    from app.data.rows.row_validation import read_examples
 
     path = tmp_path / "notes.txt"
     path.write_text(LINES)

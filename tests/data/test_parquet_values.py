@@ -11,7 +11,7 @@ from app.core.work_in_steps import drain
 from app.data.files.dataset_files import find_files
 from app.data.inspection.inspection import inspect
 from app.data.row_values import ChatExample, RowIssue
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.token_report import tokenize_files
 from tests.data.conftest import build_tokenizer

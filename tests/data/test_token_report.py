@@ -9,7 +9,7 @@ from app.core.work_in_steps import drain
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
 from app.data.files.dataset_files import find_files
 from app.data.row_values import CorruptFileError, RowIssue
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 from app.data.tokenizing import parallel
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.training_set.token_report import statistics_of, tokenize_files

@@ -56,7 +56,7 @@ def examples_of(store):
 
 
 def expected(path, tokenizer):
-    from app.data.rows.example_reader import read_examples
+    from app.data.rows.row_validation import read_examples
 
     return [
         made

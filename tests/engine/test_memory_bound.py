@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.engine.batches.batches import Batch
-from app.engine.runtime.run_ahead_limit import RunAheadLimit
+from app.engine.runtime.mlx_runtime import RunAheadLimit
 from tests.engine.packed_models import training_step
 
 WIDTH = 256

@@ -71,9 +71,13 @@ def test_so_many_questions_are_asked_as_the_setting_says(config: TrainingConfig)
     assert totals(list(train(replace(config, eval_questions=9)))) == [9, 9]
 
 
-def test_a_set_with_fewer_questions_is_asked_whole_in_silence(config: TrainingConfig) -> None:
-    events = list(train(replace(config, eval_questions=QUESTIONS + 1)))
-    assert totals(events) == [QUESTIONS, QUESTIONS]
+def test_a_set_with_fewer_questions_is_asked_whole_in_silence(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.jsonl"
+    write_chats(few, 30)
+    events = list(train(replace(config, eval_sets=(few,), eval_questions=31)))
+    assert totals(events) == [30, 30]
     assert not [text for text in messages(events) if "are asked" in text]
 
 

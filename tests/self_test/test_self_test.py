@@ -114,7 +114,7 @@ def test_wrong_numbers_fail_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> N
 
     mx = parts_of_mlx()
     mx.grad = wrong_gradient
-    monkeypatch.setattr("app.engine.runtime.device_check.mx", mx)
+    monkeypatch.setattr("app.engine.runtime.mlx_runtime.mx", mx)
     with pytest.raises(RunError, match="A gradient is off by"):
         component_checks.check_product(Path())
 

@@ -16,7 +16,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from app.application import Nestling
 from app.core.config.presets import demo_config
 from app.core.files.paths import HOME_VARIABLE
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.system.qt_application import make_application
 from app.ui.system.theme_controller import Look

@@ -159,7 +159,7 @@ def train(nestling: Nestling, camera: Camera) -> None:
     nestling.runs.show_list()
     camera.take("runs-while-training")
     nestling.queue.hold()
-    nestling.runs.list.select(nestling.runs.list.runs.at(1).run_dir)
+    nestling.runs.list.selection.select(nestling.runs.list.runs.at(1).run_dir)
     nestling.runs.list.request_delete()
     camera.take("runs-notice")
     nestling.actions.pause.trigger()

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.files.paths import runs_dir
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import STATE_COLUMN
 

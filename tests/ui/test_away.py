@@ -22,8 +22,9 @@ from app.ui.desktop.notifications import Notifications
 from app.ui.desktop.run_presence import Away
 from app.ui.desktop.sleep_guard import SleepGuard, command
 from app.ui.look import icons
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
+from app.ui.state.run_state import Phase
 from app.ui.system.qt_application import NestlingApplication
 from app.ui.system.stored_preferences import Preferences
 from app.workers.background_thread import BackgroundThread

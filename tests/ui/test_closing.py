@@ -10,8 +10,9 @@ from pytestqt.qtbot import QtBot
 
 from app.ui.look.stylesheet import stylesheet
 from app.ui.look.theme import LIGHT
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.system.qt_application import NestlingApplication
 from app.ui.system.stored_preferences import Preferences

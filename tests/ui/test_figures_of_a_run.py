@@ -17,7 +17,7 @@ from app.cli.commands import run
 from app.core.config.training_config import MixedDataset
 from app.core.events import LogMessage
 from app.core.system import child_processes
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 
 LIMIT = 64
 

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config.clocks import ClockSettings
+from app.core.config.optimization import ClockSettings
 from app.core.config.presets import preset
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.ui.new_run.learning_card import LearningCard

@@ -13,9 +13,9 @@ from app.library.reading.run_summary import Retention, RunSummary
 from app.ui.run.run_export import LONGEST_NAME, shortened
 from app.ui.runs.runs_columns import DRAGGED
 from app.ui.runs.runs_view import RunsView
-from app.ui.state.app_state import Phase
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
@@ -69,10 +69,10 @@ def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
 def test_the_newest_run_is_selected_first_and_a_selection_stays(page: RunsView) -> None:
     old = summary("old", created=NOON - timedelta(days=1))
     page.show_runs([summary("new"), old])
-    assert page.selected_run() == summary("new")
-    page.select(old.run_dir)
+    assert page.selection.run() == summary("new")
+    page.selection.select(old.run_dir)
     page.show_runs([summary("newest", created=NOON + timedelta(days=1)), summary("new"), old])
-    assert page.selected_run() == old
+    assert page.selection.run() == old
 
 
 def test_a_run_without_a_checkpoint_can_not_be_exported(page: RunsView) -> None:

@@ -27,8 +27,8 @@ from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_lock import RunLock
 from app.ui.plots.run_plots import RunPlots
-from app.ui.state.app_state import Phase
 from app.ui.state.run_loading import reading
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.workers.tasks.trash import delete_runs, restore
 from tests.library.made_up import made_up_step, run_started, write_state
@@ -138,11 +138,11 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     qtbot.waitUntil(lambda: read_label(run).name == "Kittens")
     assert read_label(run).notes == "Better than the first."
     runs = nestling.runs.list
-    qtbot.waitUntil(lambda: runs.selected_runs()[0].name == "Kittens")
+    qtbot.waitUntil(lambda: runs.selection.runs()[0].name == "Kittens")
     assert (run / "run.json").read_bytes() == before
-    runs.search.setText("than first")
+    runs.header.search.setText("than first")
     assert runs.runs.rowCount() == 1
-    runs.search.setText("dogs")
+    runs.header.search.setText("dogs")
     assert runs.runs.rowCount() == 0
 
 
@@ -202,11 +202,11 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
     (runs_dir() / "foreign").mkdir()
     runs = shown().runs.list
     seen = {}
-    for index in range(runs.state.count()):
-        runs.state.setCurrentIndex(index)
+    for index in range(runs.header.state.count()):
+        runs.header.state.setCurrentIndex(index)
         rows = range(runs.runs.rowCount())
         names = {runs.runs.at(row).run_dir.name for row in rows}
-        seen[runs.state.itemText(index)] = names
+        seen[runs.header.state.itemText(index)] = names
     assert seen == {
         "All runs": {"done", "stopped", "cut", "foreign"},
         "Finished": {"done"},
@@ -224,7 +224,7 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
     before = {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()}
     nestling = shown()
     runs = nestling.runs.list
-    runs.select(run)
+    runs.selection.select(run)
     runs.buttons.delete.click()
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 1)
     assert not run.exists()
@@ -244,7 +244,7 @@ def test_what_the_disk_would_not_take_back_can_be_undone_later(
         make_run(runs_dir() / name)
     nestling = shown()
     page, history = nestling.runs.list, nestling.undo
-    page.select(runs_dir() / "a", runs_dir() / "b")
+    page.selection.select(runs_dir() / "a", runs_dir() / "b")
     page.buttons.delete.click()
     qtbot.waitUntil(lambda: page.runs.rowCount() == 0)
     shutil.move(runs_dir(), away := runs_dir().with_name("away"))
@@ -397,7 +397,7 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     assert again.runs.opened_run_dir is None
     again.window.close()
     again.shut_down()
-    assert build().runs.list.remembered_opened() is None
+    assert build().runs.list.selection.remembered_opened() is None
 
 
 def test_an_interrupted_run_is_told_at_the_start_once(

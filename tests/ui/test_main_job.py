@@ -14,7 +14,8 @@ from app.core.config.presets import demo_config
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted, StageChanged
 from app.core.files.paths import starter_dir
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
+from app.ui.state.run_state import Phase
 
 Drop = Callable[[QWidget, Path], bool]
 
@@ -62,7 +63,7 @@ def test_drop_start_watch_stop_and_find_the_adapter(
 
     starter.runs.show_list()
     qtbot.waitUntil(lambda: starter.runs.list.runs.rowCount() == 1)
-    run = starter.runs.list.selected_run()
+    run = starter.runs.list.selection.run()
     assert run is not None
     assert run.adapter_dir == state.finished.adapter_dir
     assert run.adapter_dir is not None

@@ -13,7 +13,7 @@ from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.library.column_mapping_store import remember_columns
 from app.library.run.layout import LOG_FILE
 from app.ui.data.data_page import PROBLEMS
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from tests.ui.dropped_files import drop
 

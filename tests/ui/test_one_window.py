@@ -102,14 +102,14 @@ def test_page_and_selection_come_back(
     first.window.show()
     first.window.show_place(Place.RUNS)
     qtbot.waitUntil(lambda: first.runs.list.runs.rowCount() == 3)
-    first.runs.list.select(runs_dir() / "2026-01-02-b")
+    first.runs.list.selection.select(runs_dir() / "2026-01-02-b")
     first.window.close()
     first.shut_down()
     second = build()
     second.window.show()
     assert second.window.place is Place.RUNS
     qtbot.waitUntil(lambda: second.runs.list.runs.rowCount() == 3)
-    assert [r.run_dir.name for r in second.runs.list.selected_runs()] == ["2026-01-02-b"]
+    assert [r.run_dir.name for r in second.runs.list.selection.runs()] == ["2026-01-02-b"]
 
 
 @pytest.mark.parametrize("value", ["99", "LIBRARY", ""])

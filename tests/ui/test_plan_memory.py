@@ -11,8 +11,7 @@ from app.core.config.presets import demo_config, preset
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
-from app.ui.state.recent_items import MOST, Recent
-from app.ui.system.stored_preferences import Preferences
+from app.ui.system.stored_preferences import MOST, Preferences, Recent
 from app.workers.background_thread import BackgroundThread
 
 OWN = TrainingConfig(model=Path("/models/own"), steps=700, learning_rate=2e-4)

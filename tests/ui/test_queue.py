@@ -25,8 +25,8 @@ from app.library.queue_store import (
 )
 from app.library.reading.run_store import list_runs
 from app.ui.runs.runs_view import RunsView
-from app.ui.state.app_state import Phase
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
 from tests.ui.test_library import summary
@@ -79,7 +79,7 @@ def test_what_waits_stands_above_the_others_however_they_are_sorted(page: RunsVi
     for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
         page.table.sortByColumn(0, order)
         assert rows(page) == ["a", "b", "c", "done"]
-    page.search.setText("do")
+    page.header.search.setText("do")
     assert rows(page) == ["done"]
 
 
@@ -189,7 +189,7 @@ def test_runs_follow_each_other_to_the_end_of_the_queue(
 ) -> None:
     nestling.queue.add(config)
     nestling.queue.add(replace(config, name="second", steps=4))
-    nestling.runs.list.start.click()
+    nestling.runs.list.header.start.click()
     qtbot.waitUntil(lambda: not nestling.queue.is_going)
     assert nestling.queue.runs == []
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
@@ -209,7 +209,7 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
     assert nestling.queue.why_not_start() == "The queue is empty."
     page = nestling.runs.list
-    page.select(page.runs.at(0).run_dir)
+    page.selection.select(page.runs.at(0).run_dir)
     assert page.problem.text() == nestling.queue.runs[0].problem
     assert not page.problem.isHidden()
 
@@ -297,7 +297,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
 ) -> None:
     nestling.queue.add(replace(config, name="long", steps=100, steps_per_eval=100))
     nestling.queue.add(replace(config, name="next"))
-    nestling.runs.list.start.click()
+    nestling.runs.list.header.start.click()
     again = begun_again(build, nestling, qtbot)
     saved = read_queue(home_dir() / QUEUE_FILE)
     assert saved.auto_resume

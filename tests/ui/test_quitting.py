@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
 from app.engine.evaluation.evaluation import Evaluator
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 
 
 @pytest.fixture

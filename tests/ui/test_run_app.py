@@ -14,7 +14,7 @@ from tests.patience import PATIENCE_SECONDS
 START = """
 import sys
 from pathlib import Path
-from app.application import run_app
+from app.launch import run_app
 from app.core.config.training_config import TrainingConfig
 from app.core.events import StepFinished
 from app.library.run.recorder import RunRecorder

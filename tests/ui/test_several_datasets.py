@@ -13,7 +13,7 @@ from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
 from app.ui.data.data_page import COLUMNS, PROBLEMS
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 
 Write = Callable[..., Path]

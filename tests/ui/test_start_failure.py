@@ -59,7 +59,7 @@ def test_an_unforeseen_fault_is_shown_with_its_log(
     def fail(*_: object, **__: object) -> int:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("app.application.run_app", fail)
+    monkeypatch.setattr("app.launch.run_app", fail)
     with pytest.raises(ZeroDivisionError):
         program._open_window(None)
     log = logs_dir() / "start.log"
@@ -78,7 +78,7 @@ def test_a_foreseen_fault_is_shown_in_its_own_words(
     def fail(*_: object, **__: object) -> int:
         raise InputError("The disk Big is not connected.", "Connect it.")
 
-    monkeypatch.setattr("app.application.run_app", fail)
+    monkeypatch.setattr("app.launch.run_app", fail)
     with pytest.raises(InputError):
         program._open_window(None)
     assert shown == [("The disk Big is not connected.", "Connect it.")]

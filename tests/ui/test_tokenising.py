@@ -15,7 +15,7 @@ from app.core.config.training_config import MixedDataset
 from app.core.files.paths import starter_model_dir
 from app.data.files.fingerprint import HASHING
 from app.data.tokenizing.token_store import stores_dir
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 
 HASHED = HASHING / (1 + HASHING) + 1e-6

@@ -20,8 +20,8 @@ from app.engine.training.trainer import train
 from app.ui.playground.chat_session import IN_PROGRESS
 from app.ui.playground.playground_page import EMPTY, LOOKING, READY, TALK, PlaygroundPage
 from app.ui.run.run_description import base_model_facts
-from app.ui.state.app_state import Phase
 from app.ui.state.run_loading import read_run
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
@@ -146,7 +146,7 @@ def test_a_run_is_tried_from_the_list_and_after_training(
     shown.window.show_place(Place.RUNS)
     shown.runs.show_list()
     qtbot.waitUntil(lambda: shown.runs.list.runs.rowCount() == 2)
-    shown.runs.list.select(run_dir)
+    shown.runs.list.selection.select(run_dir)
     shown.runs.list.buttons.attempt.click()
     qtbot.waitUntil(lambda: _run_dir(shown) == run_dir)
 

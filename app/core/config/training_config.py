@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from app.core.config.adapter import AdapterSettings, FineTuneType
-from app.core.config.clocks import ClockSettings
 from app.core.config.data import BadRows, DataSettings, MixedDataset
 from app.core.config.evaluation import CheckpointRetention, EvaluationSettings
-from app.core.config.optimization import OptimizationSettings, Replies, Schedule
+from app.core.config.optimization import ClockSettings, OptimizationSettings, Replies, Schedule
 from app.core.config.setting import Problem, range_problem
 from app.core.config.tiers import Assignment, FastEnd, Pending, TierConfig, TierSettings
 from app.core.errors import InputError

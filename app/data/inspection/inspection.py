@@ -24,9 +24,9 @@ from app.data.row_values import (
     IssueKind,
     RowIssue,
 )
-from app.data.rows.example_reader import read_validated_rows
 from app.data.rows.row_notes import GUESSED, example_warnings
 from app.data.rows.row_schemas import RowFormat
+from app.data.rows.row_validation import read_validated_rows
 
 PREVIEW_EXAMPLES = 5
 

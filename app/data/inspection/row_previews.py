@@ -18,8 +18,7 @@ from app.core.errors import AppError, InputError
 from app.data.files.dataset_files import find_files
 from app.data.readers import read_rows
 from app.data.row_values import ChatExample, CorruptFileError, Example, RawRow, RowIssue
-from app.data.rows.example_reader import read_examples
-from app.data.rows.row_validation import validate_row
+from app.data.rows.row_validation import read_examples, validate_row
 
 KEPT_ROWS = 400
 """Rows kept behind the position, so that paging back within them reads nothing."""

@@ -29,7 +29,7 @@ from app.data.files.fingerprint import WAIT_AND_START, FileContent, file_content
 from app.data.readers import ReadProgress
 from app.data.row_values import MODEL_KINDS, TOO_COSTLY, ChatExample, Example, RowIssue, TextExample
 from app.data.rows.bad_rows import raise_on_bad_rows, stopping_error
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.parallel import Chunk, TokenizedChunk, tokenize_chunks
 from app.data.tokens.cache import reserve_folder, stores_dir
 from app.data.tokens.store_files import MANIFEST, STORE_FILES, StoreWriter, TokenStore, open_store

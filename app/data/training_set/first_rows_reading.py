@@ -14,7 +14,7 @@ from app.data.files.dataset_files import DatasetFiles
 from app.data.readers import ReadProgress
 from app.data.row_values import Example, RowIssue, content_digest
 from app.data.rows.bad_rows import raise_on_bad_rows
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import count_characters
 from app.data.training_set.training_data import DataSettings
 from app.data.training_set.validation_split import Digests, Keys, draw_numbers, split_datasets

@@ -17,7 +17,7 @@ from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash
 from app.data.inspection.inspection import IssueList
 from app.data.readers import ReadProgress
 from app.data.row_values import MODEL_KINDS, CorruptFileError, Example, RowIssue
-from app.data.rows.example_reader import read_examples
+from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import (
     RowSettings,
     chunks_of,

@@ -32,9 +32,8 @@ from app.engine.model.traced_layers import (
     trace_layer_calls,
     traced_parameters,
 )
-from app.engine.runtime.mlx_runtime import uses_compile
+from app.engine.runtime.mlx_runtime import HEADROOM, uses_compile
 from app.engine.runtime.named_arrays import Arrays
-from app.engine.runtime.run_ahead_limit import HEADROOM
 
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""

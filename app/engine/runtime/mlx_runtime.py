@@ -1,15 +1,25 @@
-"""MLX on its thread: device, compilation, random numbers, cache, and mlx-lm beside it.
+"""MLX on its thread: device, compilation, random numbers, cache, and mlx-lm beside it; how far it
+runs ahead of a GPU; and a check that it computes: shaders, and a product and a gradient as NumPy
+has them.
 
 One thread uses MLX, and ends with `close_thread()`.
+
+MLX hands operations over long before the GPU comes to them, and keeps what they read until then: at
+a step's peak that was as much again as its operations need one after the other
+(tests/benchmarks/README.md). Above its memory limit it waits instead. So what a step needs is
+measured once with a limit of nothing, and the limit of later steps lies a little above that.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
+from app.core.errors import RunError
 from app.core.system.child_processes import open_file_limit_kept
 from app.core.system.compute_environment import ComputeEnvironment
 from app.core.system.compute_libraries import SHADERS, shader_target
@@ -117,3 +127,90 @@ def available_bytes() -> int:
         if isinstance(size := facts.get(key), int) and size > 0:
             return size
     return machine_bytes()
+
+
+HEADROOM = 1.1
+"""To what a step needs: less, and MLX waits so often that the GPU has to wait too."""
+
+
+class RunAheadLimit:
+    """Of one run's steps; without effect until something was measured."""
+
+    def __init__(self) -> None:
+        self.needed_bytes = 0
+        """Beyond what was held before; 0 until measured."""
+
+    @contextmanager
+    def measure(self) -> Iterator[None]:
+        """Inside, a step is computed with nothing running ahead, and what it needs is noted."""
+        active_bytes = mx.get_active_memory()
+        mx.reset_peak_memory()
+        with _limited_to(0):
+            yield
+            mx.synchronize()
+        self.needed_bytes = max(self.needed_bytes, mx.get_peak_memory() - active_bytes)
+
+    @contextmanager
+    def enforced(self) -> Iterator[None]:
+        """Inside, MLX waits for the GPU rather than hold much more than the largest step needs."""
+        if not self.needed_bytes:
+            yield
+            return
+        with _limited_to(mx.get_active_memory() + int(HEADROOM * self.needed_bytes)):
+            yield
+
+
+@contextmanager
+def _limited_to(limit_bytes: int) -> Iterator[None]:
+    """A limit that MLX keeps where waiting helps, and passes where it doesn't."""
+    before = mx.set_memory_limit(limit_bytes)
+    try:
+        yield
+    finally:
+        mx.set_memory_limit(before)
+
+
+SIZE = 128
+_TOLERANCE = 1e-3
+"""Relative to the largest value of the product; GPUs sum in another order, some in TF32."""
+
+
+def describe_device() -> str:
+    """ "Apple M3 Max, mlx.metallib 146.9 MB for macOS 14.0"."""
+    return f"{device_name()}{_shaders_text(sys.platform)}"
+
+
+def _shaders_text(platform: str) -> str:
+    if platform != "darwin":
+        return ""
+    path = Path(str(mx.__file__)).parent / "lib" / SHADERS
+    if not path.is_file():
+        raise RunError(f"{path}: MLX's shaders are missing.", "Install Nestling again.")
+    size, target = path.stat().st_size / 1e6, shader_target(path)
+    return f", {SHADERS} {size:.1f} MB for macOS {target}"
+
+
+def check_product() -> str:
+    """Multiply two matrices and differentiate the product's sum. Raises RunError."""
+    left, right = map(_random_matrix, (1, 2))
+    product = np.array(left @ right)
+    error = _relative_error(product, np.array(left) @ np.array(right))
+    if not error <= _TOLERANCE:
+        raise RunError(f"A product of two matrices is off by {error:.2g} of its largest value.")
+    gradient = mx.grad(lambda x: mx.sum(x @ right))
+    work = mx.compile(gradient) if uses_compile() else gradient
+    wanted = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
+    off = _relative_error(np.array(work(left)), wanted)
+    if not off <= _TOLERANCE:
+        raise RunError(f"A gradient is off by {off:.2g} of its largest value.")
+    how = "compiled" if uses_compile() else "not compiled on the CPU"
+    return f"{SIZE}×{SIZE} product off by {error:.1g}, gradient ({how}) by {off:.1g}"
+
+
+def _random_matrix(seed: int) -> mx.array:
+    random = np.random.default_rng(seed).standard_normal((SIZE, SIZE)).astype(np.float32)
+    return mx.array(random)
+
+
+def _relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())

@@ -24,9 +24,8 @@ from app.engine.model.adapter_parameters import module_path
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import put, trainable_parameters
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_runtime import maybe_compile
+from app.engine.runtime.mlx_runtime import RunAheadLimit, maybe_compile
 from app.engine.runtime.named_arrays import ArrayFunction, Arrays, number
-from app.engine.runtime.run_ahead_limit import RunAheadLimit
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import TierPlan
 

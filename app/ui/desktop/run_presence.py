@@ -13,8 +13,9 @@ from app.core.text.translation import tr
 from app.ui.desktop.dock import Dock
 from app.ui.desktop.notifications import Notifications
 from app.ui.desktop.sleep_guard import SleepGuard
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
+from app.ui.state.run_state import Phase
 from app.ui.system.stored_preferences import Preferences
 
 _KEY = "away/notify"

@@ -3,7 +3,8 @@
 from app.core.events import StageChanged
 from app.core.text.translation import tr
 from app.ui.look import formatting
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
+from app.ui.state.run_state import Phase
 
 PHASES = {
     Phase.IDLE: (tr("Stopped"), "warning"),

@@ -5,9 +5,10 @@ from PySide6.QtGui import QAction, QKeySequence
 
 from app.core.text.translation import tr
 from app.ui.look.plain_text import follow_tip, set_tip
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.run_state import Phase
 from app.ui.widgets.basic_widgets import PushButton, enable
 
 

@@ -64,8 +64,8 @@ class RunsPage(QWidget):
     def search(self) -> None:
         """Search the list."""
         self.show_list()
-        self.list.search.setFocus()
-        self.list.search.selectAll()
+        self.list.header.search.setFocus()
+        self.list.header.search.selectAll()
 
     def show_list(self) -> None:
         self._show(self.list)
@@ -107,6 +107,6 @@ class RunsPage(QWidget):
     def run_in_hand(self) -> "RunSummary | None":
         """The run that is opened, or the only one selected in the list that is shown."""
         if self.views.currentWidget() is self.list:
-            return self.list.selected_run()
+            return self.list.selection.run()
         run = self.opened.run
         return run.details.summary if self.opened_run_dir is not None and run is not None else None

@@ -6,8 +6,6 @@ Whoever changes something calls a method here; whoever shows it listens. Starts 
 """
 
 from dataclasses import replace
-from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -15,69 +13,28 @@ from PySide6.QtCore import QObject, Signal
 from app.core.base_model import ModelLimits
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
-from app.core.events import (
-    CheckpointSaved,
-    EvaluationFinished,
-    Event,
-    MemoryEstimated,
-    RunFinished,
-    RunStarted,
-    ScoreMeasured,
-    StageChanged,
-    StepFinished,
-    TierFacts,
-)
+from app.core.events import MemoryEstimated, TierFacts
 from app.core.text.translation import tr
-from app.core.wording.display_names import dataset_title
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
 from app.ui.look import formatting
+from app.ui.state.run_state import RunState
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
-    from app.ui.state.run_loading import RunToResume
 
 
-class Phase(Enum):
-    """Where the run of this window stands."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    PAUSING = "pausing"
-    """A pause was asked for, and the run is still at work."""
-    PAUSED = "paused"
-    """The run's thread rests."""
-    STOPPING = "stopping"
-    FINISHED = "finished"
-    FAILED = "failed"
-
-    @property
-    def is_active(self) -> bool:
-        return self.may_be_stopped or self is Phase.STOPPING
-
-    @property
-    def may_be_stopped(self) -> bool:
-        """A run is in progress that nobody has stopped."""
-        return self in (Phase.RUNNING, Phase.PAUSING, Phase.PAUSED)
-
-
-class AppState(QObject):
-    """Signals tell what has happened, after it did."""
+class AppState(RunState):
+    """The run's state and the plan's. Signals tell what has happened, after it did."""
 
     config_changed = Signal()
     """The settings, or what this model makes of them."""
     dataset_changed = Signal()
-    phase_changed = Signal()
     preview_changed = Signal()
-    run_event_received = Signal(object)
-    """One of app.core.events, already taken in here."""
-    run_cleared = Signal()
-    """The last run's events are gone: a new run or dataset takes its place."""
 
     def __init__(self, config: TrainingConfig, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.config = config
         """Of the next run."""
-        self.phase = Phase.IDLE
         self.dataset: DatasetFacts | None = None
         self.dataset_failure: Failure | None = None
         self.is_inspecting = False
@@ -96,25 +53,6 @@ class AppState(QObject):
         """Why the base model can't be loaded."""
         self.plan_failure: Failure | None = None
         """Why the tiers can't be laid over this base model."""
-        self.run_failure: Failure | None = None
-        self._forget_run()
-
-    def _forget_run(self) -> None:
-        self.run_config: TrainingConfig | None = None
-        """Of the run in progress, or the last one; None before the first."""
-        self._resumed_dir: Path | None = None
-        self.run_memory: MemoryEstimated | None = None
-        """What it estimated before its first step."""
-        self.stage: StageChanged | None = None
-        self.started: RunStarted | None = None
-        self.earlier: RunToResume | None = None
-        self.step: StepFinished | None = None
-        self.evaluation: EvaluationFinished | None = None
-        self.best_val_loss: float | None = None
-        self.checkpoint: CheckpointSaved | None = None
-        """The last one that this run made."""
-        self.scores: dict[tuple[str, str], ScoreMeasured] = {}
-        self.finished: RunFinished | None = None
 
     # -- settings and dataset ----------------------------------------------------------------
     def change_config(self, **settings: Any) -> None:
@@ -193,92 +131,6 @@ class AppState(QObject):
         if self.memory is not None:
             return memory_sentence(self.memory)
         return tr(NO_ESTIMATE) if self.is_memory_unknown else ""
-
-    # -- the run -----------------------------------------------------------------------------
-    def begin_run(
-        self,
-        config: TrainingConfig,
-        earlier: "RunToResume | None" = None,
-        run_dir: Path | None = None,
-    ) -> None:
-        """A run starts, or the one in `run_dir` resumes after what it had measured `earlier`."""
-        self._clear_run()
-        self.run_config, self._resumed_dir = config, run_dir
-        self.earlier = earlier
-        if earlier is not None and earlier.evaluations:
-            self.evaluation = earlier.evaluations[-1]
-        self.set_phase(Phase.RUNNING)
-
-    def take_earlier(self) -> "RunToResume | None":
-        """What a run that goes on had measured before; only once, since it may be large."""
-        earlier, self.earlier = self.earlier, None
-        return earlier
-
-    def _clear_run(self) -> None:
-        self._forget_run()
-        self.run_failure = None
-        self.run_cleared.emit()
-
-    def set_phase(self, phase: Phase) -> None:
-        if phase is not self.phase:
-            self.phase = phase
-            self.phase_changed.emit()
-
-    def fail_run(self, failure: Failure) -> None:
-        self.run_failure = failure
-        self.set_phase(Phase.FAILED)
-
-    def take_event(self, event: Event) -> None:
-        """Keep what the window shows of an event, then pass it on."""
-        if isinstance(event, StepFinished):
-            self.step, self.stage = event, None
-        elif isinstance(event, StageChanged):
-            self.stage = event
-        elif isinstance(event, MemoryEstimated):
-            self.run_memory = event
-        elif isinstance(event, RunStarted):
-            self.started = event
-        elif isinstance(event, EvaluationFinished):
-            self.evaluation = self.evaluation if event.is_last else event
-            self.stage = None
-            self.best_val_loss = event.val_loss if event.is_best else self.best_val_loss
-        elif isinstance(event, CheckpointSaved):
-            self.checkpoint = event
-        elif isinstance(event, ScoreMeasured):
-            self.scores[event.name, event.when] = event
-        elif isinstance(event, RunFinished):
-            self.finished, self.stage = event, None
-            if event.outcome == "stopped" and not event.steps:
-                self.started = None  # nothing is left of it
-        self.run_event_received.emit(event)
-
-    @property
-    def run_dir(self) -> Path | None:
-        """Of the run in progress, or the last one; None until it has a folder."""
-        return self.started.run_dir if self.started is not None else self._resumed_dir
-
-    @property
-    def is_resumed(self) -> bool:
-        """The run in progress, or the last one, began with a checkpoint of its own."""
-        return self._resumed_dir is not None
-
-    def is_training(self, run_dir: Path) -> bool:
-        """Whether this is the run in progress here."""
-        return self.phase.is_active and self.run_dir == run_dir
-
-    @property
-    def run_name(self) -> str:
-        """Of the run in progress, or the last one."""
-        if self.started is not None:
-            return self.started.name
-        config = self.run_config
-        return (config.name or dataset_title(config.data) or tr("Run")) if config else ""
-
-    def run_blocker(self) -> str:
-        """Why no other run can be started or resumed now, in one sentence; empty when one can."""
-        if not self.phase.is_active:
-            return ""
-        return tr("A run is in progress. Stop it or wait until it finishes.")
 
     def start_blocker(self) -> str:
         """Why the plan can't be started now, in one sentence; empty when it can."""

@@ -11,8 +11,9 @@ from PySide6.QtCore import QObject, Signal
 from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted, StepFinished
 from app.core.text.translation import tr
 from app.ui.look import formatting
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
+from app.ui.state.run_state import Phase
 from app.ui.system.deferred_calls import Throttle
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, Event, RunFinished
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
+from app.ui.state.run_state import Phase
 from app.workers.background_job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.training import CheckpointRequest, resume_job, training_job, wait_for

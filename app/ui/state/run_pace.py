@@ -6,7 +6,8 @@ from collections import deque
 from PySide6.QtCore import QObject
 
 from app.core.events import StepFinished
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
+from app.ui.state.run_state import Phase
 
 
 class RunPace(QObject):

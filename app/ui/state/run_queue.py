@@ -14,8 +14,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted
 from app.core.text.translation import mark, tr
 from app.library.queue_store import QueuedRun, SavedQueue, queued_run
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
+from app.ui.state.run_state import Phase
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 

@@ -1,8 +1,10 @@
-"""What the window remembers between sessions: read once, written beside the GUI thread.
+"""What the window remembers between sessions, and what was opened last: read once, written beside
+the GUI thread.
 
 The file is one that QSettings reads and writes; Qt's own object would write it in the GUI thread.
 """
 
+import json
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from PySide6.QtCore import QSettings
 
 from app.core.errors import AppError, Failure
 from app.core.files.disks import ensure_own_folder
+from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import open_private
 from app.workers.background_thread import BackgroundThread
 
@@ -82,3 +85,30 @@ def _nothing(_: object) -> None:
 
 def _nothing_failed(_: Failure) -> None:
     """Nor can anyone help where it can't be: it only spares the user work."""
+
+
+_KEY = "recent/opened"
+MOST = 10
+
+
+class Recent:
+    def __init__(self, settings: Preferences) -> None:
+        self._settings = settings
+
+    def items(self) -> list[tuple[str, Path]]:
+        """Each with its name for people."""
+        try:
+            found = parse_json(self._settings.text(_KEY) or "[]")
+            return [(str(name), Path(str(path))) for name, path in found][:MOST]
+        except (ValueError, TypeError):
+            return []
+
+    def add(self, name: str, path: Path) -> None:
+        others = [(n, p) for n, p in self.items() if p != path]
+        self._write([(name, path), *others][:MOST])
+
+    def clear(self) -> None:
+        self._write([])
+
+    def _write(self, items: list[tuple[str, Path]]) -> None:
+        self._settings.set(_KEY, json.dumps([[name, str(path)] for name, path in items]))

@@ -153,7 +153,7 @@ class LibraryCommands(QObject):
 
     def _open_remembered(self) -> None:
         """A run that was shown when the window closed is shown again, unless another one is."""
-        run_dir = self._page.list.remembered_opened()
+        run_dir = self._page.list.selection.remembered_opened()
         if run_dir is not None and self._wanted is None and self._window.place is Place.RUNS:
             self.open_run(run_dir)
 

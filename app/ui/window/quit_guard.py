@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
-from app.ui.state.app_state import AppState, Phase
+from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
+from app.ui.state.run_state import Phase
 from app.ui.system import file_manager
 from app.ui.window.main_window import MainWindow
 

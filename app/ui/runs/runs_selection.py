@@ -1,0 +1,71 @@
+"""The rows of the runs' table that are selected, now and when the window opens the next time."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QTableView
+
+from app.ui.runs.compared_losses import MOST_COMPARED
+from app.ui.system.stored_preferences import Preferences
+from app.ui.tables.run_rows import WaitingRun
+from app.ui.tables.runs_model import RunsModel
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
+    from app.ui.tables.run_rows import Row
+
+_SELECTED, _OPENED = "library/selected", "library/opened"
+
+
+class RunsSelection:
+    def __init__(self, table: QTableView, model: RunsModel, settings: Preferences) -> None:
+        self._chosen, self._model, self._settings = table.selectionModel(), model, settings
+        self.changed = self._chosen.selectionChanged
+
+    def select(self, *run_dirs: Path) -> None:
+        """Select these runs' rows, or the first one if none of them is there."""
+        rows = range(self._model.rowCount())
+        there = [row for row in rows if self._model.at(row).run_dir in run_dirs]
+        flags = self._chosen.SelectionFlag
+        self._chosen.clearSelection()
+        for index in there or rows[:1]:
+            self._chosen.select(self._model.index(index, 0), flags.Select | flags.Rows)
+        if there or rows:
+            first = self._model.index((there or [0])[0], 0)
+            self._chosen.setCurrentIndex(first, flags.NoUpdate)
+
+    def rows(self) -> "tuple[Row, ...]":
+        """In the order of the table."""
+        chosen = sorted(self._chosen.selectedRows(), key=lambda index: index.row())
+        return tuple(self._model.at(index.row()) for index in chosen)
+
+    def folders(self) -> list[Path]:
+        return [run.run_dir for run in self.rows()]
+
+    def runs(self) -> "tuple[RunSummary, ...]":
+        """Those that have begun, in the order of the table."""
+        return tuple(run for run in self.rows() if not isinstance(run, WaitingRun))
+
+    def run(self) -> "RunSummary | None":
+        """The run that is selected, if it is only one and has begun."""
+        chosen = self.rows()
+        only = chosen[0] if len(chosen) == 1 else None
+        return None if isinstance(only, WaitingRun) else only
+
+    def waiting(self) -> tuple[WaitingRun, ...]:
+        return tuple(run for run in self.rows() if isinstance(run, WaitingRun))
+
+    def remember(self, opened: Path | None) -> None:
+        """Have the same runs selected the next time, and the run at `opened` shown again."""
+        chosen = [run.run_dir.name for run in self.runs()[:MOST_COMPARED]]
+        self._settings.set(_SELECTED, "/".join(chosen))
+        self._settings.set(_OPENED, opened.name if opened is not None else "")
+
+    def remembered(self) -> list[Path]:
+        names = self._settings.text(_SELECTED).split("/")
+        return [run.run_dir for run in self._model.all_runs if run.run_dir.name in names]
+
+    def remembered_opened(self) -> Path | None:
+        """The run that was shown by itself when the window closed, if it is still there."""
+        name = self._settings.text(_OPENED)
+        return next((run.run_dir for run in self._model.all_runs if run.run_dir.name == name), None)
