@@ -37,6 +37,7 @@ from app.ui.state.recent_items import Recent
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.study_control import StudyControl
 from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
@@ -84,6 +85,7 @@ class Nestling(QObject):
         tokenization = self.data_work.tokenization
         self.control = RunControl(self.state, self.compute, runs_dir(), tokenization.make_way)
         self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
+        self.study = StudyControl(self.state, self.control, self.background)
         self.preview = TierPreview(self.state, self.compute, tokenization, runs_dir())
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = AdapterExport(self.background, self)
@@ -109,7 +111,7 @@ class Nestling(QObject):
         state, actions = self.state, self.actions
         self.new_run = NewRunPage(state, self.data_work, actions, settings)
         self.data = DataPage(state, self.data_work)
-        self.runs = RunsPage(state, self.pace, actions, self.queue, settings)
+        self.runs = RunsPage(state, self.pace, actions, self.queue, settings, self.study)
         self.models = ModelsPage()
         self.playground = PlaygroundPage(self.trial, settings)
         self.window = MainWindow(
@@ -144,7 +146,9 @@ class Nestling(QObject):
         self.try_commands = PlaygroundCommands(
             self.window, self.playground, self.background, runs_dir()
         )
-        self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
+        self.opening = Opening(
+            self.window, self.commands, self.library_commands, self.try_commands, self.study
+        )
         self.retention = RetentionDefault(state, settings)
         self.settings_window = SettingsWindow(
             self.window, settings, self.appearance, self.retention, self.away
@@ -153,6 +157,7 @@ class Nestling(QObject):
         self.menu_commands = MenuCommands(
             state, settings, self.window, self.undo, self.runs, self.data_work, self.commands,
             self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,
+            self.study,
         )  # fmt: skip
         self.menus = Menus(
             self.window, actions, EditCommands(self.undo), self.menu_commands.handlers()
@@ -180,6 +185,7 @@ class Nestling(QObject):
             intake.attention_wanted.connect(self._show_data)
         self.live_run.changed.connect(runs.list.show_live)
         self.live_run.changed.connect(runs.opened.show_live)
+        self.live_run.changed.connect(runs.study.show_live)
         self.live_run.changed.connect(self.window.show_progress)
         for view in (runs.list, runs.opened):
             view.reveal_requested.connect(commands.reveal)
@@ -226,6 +232,8 @@ class Nestling(QObject):
         self.away.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
+        self.study.failed.connect(commands.tell_failure)
+        self.study.opened.connect(lambda: window.show_place(Place.RUNS))
         self.queue.went_on.connect(commands.tell_queue_went_on)
         self.queue.added.connect(commands.tell_queued)
         self.queue.updated.connect(commands.tell_queue_updated)
