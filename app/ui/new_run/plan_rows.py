@@ -4,6 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
@@ -61,4 +62,4 @@ class PlanRows(QWidget):
             self.text.show_rows(preview.rows)
         self.legend.setVisible(is_rendered)
         self.text.setPlaceholderText(READING if preview.looked is None else "")
-        say(self.problem, preview.failure)
+        say(self.problem, localized(preview.failure))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.results import learned_and_kept, score_sentence
 from app.ui.look import formatting
@@ -33,11 +34,9 @@ def result_text(run: "ReadRun") -> str:
 
 def effort_text(run: "ReadRun") -> str:
     """How it ended, and what it took: steps, time, size."""
-    summary, message = run.details.summary, run.details.message.removesuffix(".")
+    summary, message = run.details.summary, localized(run.details.message).removesuffix(".")
     planned = summary.planned_steps
     steps = tr("{steps:,} of {planned:,} steps", steps=summary.steps, planned=planned)
-    if message == f"All {summary.steps} steps done":  # as every run without remarks ends
-        message = tr("All {steps:,} steps done", steps=summary.steps)
     is_failed = summary.outcome == "failed"  # the head shows it
     parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:

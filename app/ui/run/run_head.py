@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.run.chain_line import ChainLine
@@ -113,7 +114,7 @@ class RunHead(QWidget):
 
     def show_base_model(self, check: BaseModelCheck) -> None:
         """That the base model is no longer what the run was trained with, where that is so."""
-        say(self.warning, check.message if check.state in ("changed", "missing") else "")
+        say(self.warning, localized(check.message) if check.state in ("changed", "missing") else "")
 
     def show_name(self, name: str) -> None:
         self.name.show_name(single_line(name, MOST_NAME))

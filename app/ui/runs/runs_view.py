@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.events import RunStarted
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
@@ -307,7 +308,7 @@ class RunsView(QWidget):
     def _show_selection(self) -> None:
         selected = self._selected()
         self.buttons.show_selection(selected, self._busy)
-        say(self.problem, selected[0].problem if len(selected) == 1 else "")
+        say(self.problem, localized(selected[0].problem) if len(selected) == 1 else "")
         is_none = not self.runs.rowCount() and bool(self.runs.all_runs or self.queue.runs)
         self._none_found.setVisible(is_none)
 

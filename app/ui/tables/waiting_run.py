@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
 from app.library.queue_store import QueuedRun
@@ -82,7 +83,7 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
         model=str(config.model),
         data=str(config.data or ""),
         outcome=outcome,
-        problem=tr(problem),  # kept in English
+        problem=localized(tr(problem)),  # kept in English
         planned_steps=config.steps,
         periods=tuple(tier.period for tier in config.tiers),
         learning_rate=config.learning_rate,
