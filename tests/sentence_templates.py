@@ -106,6 +106,12 @@ def sentence_templates() -> set[str]:
     return (found | notes | ELSEWHERE | {*PART_NAMES.values()}) - NO_SENTENCES
 
 
+def templates_of(source: str) -> set[str]:
+    """The templates of one module."""
+    tree = ast.parse(source)
+    return {_whole(template) for template in _Module(tree, _constants([tree])).templates()}
+
+
 def _whole(template: str) -> str:
     """With a slot for what follows a beginning: "attention of " is "attention of {rest}"."""
     return (f"{template}{{rest}}" if template.endswith(" ") else template).strip(" ")

@@ -19,10 +19,10 @@ from app.ui.widgets.building_blocks import (
     label,
     message,
     restyle,
-    row,
     say,
 )
 from app.ui.widgets.name_field import MOST_NAME, NameField
+from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -62,7 +62,7 @@ class RunHead(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
         buttons = (*self.live_buttons, self.resume, self.attempt, self.export, self.more)
-        layout.addLayout(row(self.back, self.name, self.pill, None, *buttons))
+        layout.addLayout(WrappingRow((self.back, self.name, self.pill), buttons))
         for part in (self.chain, self.subtitle, self.problem, self.warning):
             layout.addWidget(part)
 
