@@ -14,6 +14,8 @@ from app.core.text.translation import use_language
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
+    from app.application import Nestling
+
 SMALLEST = (820, 560)
 
 
@@ -89,6 +91,8 @@ def main(language: str, home: Path) -> None:
         nestling.window.show_place(place)
         application.processEvents()
         _read(nestling.window, place.name, texts, found)
+    nestling.window.show_place(Place.DATA)
+    _read_data(nestling, "data", texts, found)
     nestling.window.show_place(Place.RUNS)
     nestling.library_commands.open_run(run)
     while not nestling.runs.list.runs.rowCount() or nestling.runs.opened_run_dir is None:
@@ -128,10 +132,7 @@ def main(language: str, home: Path) -> None:
     nestling.opening.open_paths((rows,))
     while nestling.state.dataset is None or nestling.state.dataset.path != rows:
         application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-    for number in range(nestling.data.tabs.count()):
-        nestling.data.tabs.setCurrentIndex(number)
-        application.processEvents()
-        _read(nestling.window, f"bad rows, view {number}", texts, found)
+    _read_data(nestling, "bad rows", texts, found)
     nestling.window.show_place(Place.NEW_RUN)
     application.processEvents()
     _read(nestling.window, "bad rows, New Run", texts, found)
@@ -158,6 +159,16 @@ def _texts_of_the_code(language: str) -> set[str]:
         for message in read_catalog(language)
         if isinstance(message.id, str) and message.id and message.id != message.string
     }
+
+
+def _read_data(nestling: "Nestling", what: str, texts: set[str], found: Found) -> None:
+    from PySide6.QtWidgets import QApplication
+
+    for number in range(nestling.data.tabs.count()):
+        nestling.data.tabs.setCurrentIndex(number)
+        QApplication.processEvents()
+        QApplication.sendPostedEvents()
+        _read(nestling.window, f"{what}, view {number}", texts, found)
 
 
 def _shown_texts(widget: "QWidget") -> list[str]:

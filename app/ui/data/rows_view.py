@@ -25,6 +25,7 @@ class RowsView(QWidget):
         self._preview, self._datasets = preview, datasets
         self.text = RowsText(tr("Rows of the dataset"), READING)
         self.legend = Legend()
+        self.legend.setWordWrap(False)  # the note beside it gives way
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
         self.map = button(tr("Map Columns"), self.columns_requested.emit)
