@@ -17,6 +17,14 @@ from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.building_blocks import GRID_PX, button, card, column, label, row
 from app.ui.widgets.collapsible import Disclosure
 
+HEADINGS = {
+    "clocks": tr("Clocks"),
+    "training": tr("Optimization"),
+    "adapter": tr("Adapter"),
+    "watching": tr("Validation and checkpoints"),
+    "tiers": tr("Tiers"),
+}
+"""Of the sections of the configuration, as Advanced names them."""
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}
 """Settings that hold files, each by the one below it."""
@@ -24,6 +32,7 @@ NO_FILES = {
     "slow_text": tr("Everyday chats that come with Nestling"),
     "eval_sets": tr("None: nothing is asked before and after training"),
 }
+SECTIONS = {field.name: field.metadata["section"] for field in fields(TrainingConfig)}
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
 
@@ -61,7 +70,10 @@ class SettingsForm(QWidget):
         self.advanced.set_theme(theme)
 
     def _folded(self) -> Iterator[QWidget]:
+        section = ""
         for name in _advanced():
+            if section != (section := SECTIONS[name]):
+                yield label(HEADINGS[section], "strong")
             if name in FILES_BEFORE:
                 yield self.files[FILES_BEFORE[name]]
             yield self.fields[name]
