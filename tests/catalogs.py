@@ -1,6 +1,7 @@
 """Brings the catalogs of `resources/languages` up to date: `python -m tests.catalogs`.
 
 Texts that the code asks for are added, others go; translations stay. Lists those that are missing.
+The sentences of the lower layers are in it too, in a context of their own.
 """
 
 import io
@@ -12,7 +13,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from app.core.text.sentences import CONTEXT
 from app.core.text.translation import DOMAIN, LANGUAGES, SOURCE
+from tests.sentence_templates import sentence_templates
 
 ROOT = Path(__file__).parent.parent
 KEYWORDS = {"tr": None, "trn": (1, 2), "mark": None}
@@ -30,6 +33,8 @@ def source_texts() -> Catalog:
     for _, _, text, _, _ in extract_from_dir(ROOT / "app", keywords=KEYWORDS):
         if text:
             found.add(text)
+    for template in sentence_templates():
+        found.add(template, context=CONTEXT)
     return found
 
 
@@ -52,10 +57,10 @@ def updated(code: str) -> Catalog:
         fuzzy=False,
     )
     made.creation_date = made.revision_date = _DATE
-    for message in sorted(source_texts(), key=lambda m: str(m.id)):
+    for message in sorted(source_texts(), key=lambda m: (m.context or "", str(m.id))):
         if message.id:
-            there = known.get(_key(message))
-            made.add(message.id, there.string if there else "")
+            there = known.get(_key(message), message.context)
+            made.add(message.id, there.string if there else "", context=message.context)
     return made
 
 

@@ -221,12 +221,14 @@ def write_run(
     periods: tuple[int, ...] = (1, 2),
     layers: int = 4,
     saves: tuple[int, ...] = (),
+    message: str = "Done.",
+    logged: tuple[str, ...] = (),
     **settings: object,
 ) -> Path:
     """A run with a validation and small checkpoints at `saves` (the last step without any); the
     last but one is its best. Without an outcome it stands as it would after a kill."""
     from app.core.config.training_config import TierConfig, TrainingConfig
-    from app.core.events import CheckpointSaved, EvaluationFinished, RunFinished
+    from app.core.events import CheckpointSaved, EvaluationFinished, LogMessage, RunFinished
     from app.library.run.recorder import RunRecorder
 
     tiers = tuple(map(TierConfig, periods))
@@ -248,8 +250,10 @@ def write_run(
                 (checkpoint / name).write_text("{}")
             recorder.synced_metrics_bytes()
             recorder.record(CheckpointSaved(number, checkpoint, 8, is_best))
+    for text in logged:
+        recorder.record(LogMessage(text))
     if outcome is not None:
-        recorder.record(RunFinished(outcome, run_dir, checkpoint, steps, "Done."))  # type: ignore[arg-type]
+        recorder.record(RunFinished(outcome, run_dir, checkpoint, steps, message))  # type: ignore[arg-type]
     recorder.close()
     return run_dir
 

@@ -8,12 +8,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.files.paths import HOME_VARIABLE, resources_dir, runs_dir
+from app.core.text.sentences import localized
 from app.core.text.translation import use_language
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
+    from app.application import Nestling
+
 SMALLEST = (820, 560)
+
+
+ENDINGS = (
+    ("finished", "All 8 steps done. Tier 1 learned nothing: its gradient was always zero."),
+    ("finished", "The one step is done. 3 steps were void: nothing was learned there."),
+    ("finished", "Ended early at step 8: 3 of 4 questions of “a” are answered."),
+    ("stopped", "Stopped after step 8, before the last validation was done."),
+    ("stopped", "Stopped before the first step."),
+    ("failed", "At step 8, tier 1 was due but its weights did not move. There is no checkpoint."),
+    ("failed", "The disk is full: /r/log.txt could not be written. Free some space, then resume; "
+     "everything saved before is intact."),
+)  # fmt: skip
+"""Outcome and message of runs, as the engine words them."""
+LOG_PART = 4
+"""The log's number among the parts of a run."""
+LOGGED = (
+    "The examples of a batch share one row; the model was seen to treat each as if alone.",
+    "Resuming after step 1,200.",
+)
+BAD_ROWS = (
+    {"messages": [{"role": "user", "content": "A question"}]},
+    {"messages": [{"role": "user", "content": ["a", 5]}]},
+    {"messages": "none"},
+    {"prompt": "", "completion": "text"},
+    {"prompt": "A", "completion": 5},
+    {"question": "A"},
+    [1, 2],
+    {"prompt": "A", "completion": "B"},
+    {"messages": [{"role": "robot", "content": "A"}]},
+)
 
 
 @dataclass
@@ -41,6 +74,10 @@ def main(language: str, home: Path) -> None:
     from tests.conftest import write_run
 
     run = write_run(runs_dir() / "a", saves=(4, 8))
+    ended = [
+        write_run(runs_dir() / f"ended-{number}", outcome=outcome, message=message, logged=LOGGED)
+        for number, (outcome, message) in enumerate(ENDINGS)
+    ]
     application = make_application(["nestling"])
     translate_qt(application)
     nestling = Nestling(application, demo_config())
@@ -54,6 +91,8 @@ def main(language: str, home: Path) -> None:
         nestling.window.show_place(place)
         application.processEvents()
         _read(nestling.window, place.name, texts, found)
+    nestling.window.show_place(Place.DATA)
+    _read_data(nestling, "data", texts, found)
     nestling.window.show_place(Place.RUNS)
     nestling.library_commands.open_run(run)
     while not nestling.runs.list.runs.rowCount() or nestling.runs.opened_run_dir is None:
@@ -74,8 +113,41 @@ def main(language: str, home: Path) -> None:
     nestling.settings_window.show()
     application.processEvents()
     _read(nestling.settings_window, "settings", texts, found)
+    for folder in ended:
+        nestling.library_commands.open_run(folder)
+        while nestling.runs.opened_run_dir != folder:
+            application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+        nestling.window.show_place(Place.RUNS)
+        nestling.runs.opened.show_part(LOG_PART)
+        application.processEvents()
+        _read(nestling.window, f"{folder.name}, log", texts, found)
+    for wrong in _wrong_files(home):
+        nestling.window.notice.hide()
+        nestling.opening.open_paths((wrong,))
+        while nestling.state.is_inspecting or not nestling.window.notice.isVisible():
+            application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+        _read(nestling.window, f"opened {wrong.name}", texts, found)
+    rows = home / "beispiele.jsonl"
+    rows.write_text("\n".join(json.dumps(row) for row in BAD_ROWS) + '\n{"text": "open}\n')
+    nestling.opening.open_paths((rows,))
+    while nestling.state.dataset is None or nestling.state.dataset.path != rows:
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    _read_data(nestling, "bad rows", texts, found)
+    nestling.window.show_place(Place.NEW_RUN)
+    application.processEvents()
+    _read(nestling.window, "bad rows, New Run", texts, found)
     nestling.shut_down()
     print(json.dumps(asdict(found)))
+
+
+def _wrong_files(folder: Path) -> list[Path]:
+    """Files and folders that the window refuses."""
+    settings, model, table = folder / "run.toml", folder / "model", folder / "notes.pdf"
+    settings.write_text('learning_rate = "x"\n')
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "llama"}')
+    table.write_text("%PDF")
+    return [settings, model, table]
 
 
 def _texts_of_the_code(language: str) -> set[str]:
@@ -89,15 +161,38 @@ def _texts_of_the_code(language: str) -> set[str]:
     }
 
 
+def _read_data(nestling: "Nestling", what: str, texts: set[str], found: Found) -> None:
+    from PySide6.QtWidgets import QApplication
+
+    for number in range(nestling.data.tabs.count()):
+        nestling.data.tabs.setCurrentIndex(number)
+        QApplication.processEvents()
+        QApplication.sendPostedEvents()
+        _read(nestling.window, f"{what}, view {number}", texts, found)
+
+
+def _shown_texts(widget: "QWidget") -> list[str]:
+    from PySide6.QtWidgets import QAbstractButton, QLabel, QPlainTextEdit, QTableView, QTextEdit
+
+    if isinstance(widget, QLabel | QAbstractButton):
+        return [widget.text()]
+    if isinstance(widget, QPlainTextEdit | QTextEdit):
+        return [line.partition("  ")[2] or line for line in widget.toPlainText().split("\n")]
+    if isinstance(widget, QTableView) and (model := widget.model()) is not None:
+        rows, columns = range(model.rowCount()), range(model.columnCount())
+        return [str(model.index(row, at).data() or "") for row in rows for at in columns]
+    return []
+
+
 def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
-    from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QScrollArea, QWidget
+    from PySide6.QtWidgets import QAbstractButton, QComboBox, QScrollArea, QWidget
 
     for widget in window.findChildren(QWidget):
         if not widget.isVisible():
             continue
-        if isinstance(widget, QLabel | QAbstractButton) and (text := widget.text()):
+        for text in filter(None, _shown_texts(widget)):
             found.texts.append(text)
-            if text in texts:
+            if text in texts or localized(text) != text:
                 found.english.append(f"{place}: {text}")
         if (
             isinstance(widget, QAbstractButton)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from app.core.files.paths import HOME_VARIABLE, resources_dir
+from app.core.errors import Failure
+from app.core.files.paths import HOME_VARIABLE, resources_dir, runs_dir
 from app.core.text.translation import LANGUAGES, SOURCE, use_language
 
 
@@ -29,15 +30,17 @@ if __name__ == "__main__":  # the imports below make texts
     ASKED = arguments()
     use_language(ASKED.language, resources_dir() / "languages")
 
-from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEventLoop, QPoint, QTimer
+from PySide6.QtWidgets import QMessageBox, QScrollArea, QWidget
 
 from app.application import Nestling
+from app.library.reading.run_summary import RunSummary
 from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
 from app.ui.system.language import translate_qt
 from app.ui.system.qt_application import make_application
 from app.ui.system.theme_controller import Look
+from tests.conftest import write_run
 
 SIZES_PX = ((1440, 900), (1024, 700), (820, 560))
 LOOKS = (Look.LIGHT, Look.DARK)
@@ -51,7 +54,10 @@ class Camera:
     def __init__(self, nestling: Nestling, folder: Path, only: str) -> None:
         self._nestling, self._folder, self._only = nestling, folder, only
 
-    def take(self, name: str, shown: QWidget | None = None) -> None:
+    def take(
+        self, name: str, shown: QWidget | None = None, scrolled_to: QWidget | None = None
+    ) -> None:
+        """The window, or `shown` beside it; `scrolled_to` is brought to the top of its column."""
         if not any(part in name for part in self._only.split(",")):
             return
         for look in LOOKS:
@@ -60,6 +66,8 @@ class Camera:
                 if shown is None:
                     self._nestling.window.resize(*size)
                 rest(_DRAWN_AFTER_MS)
+                if scrolled_to is not None:
+                    scroll_to(scrolled_to)
                 picture = (shown or self._nestling.window).grab()
                 width = f"-{size[0]}" if shown is None else ""
                 picture.save(str(self._folder / f"{name}{width}-{look.value}.png"))
@@ -103,7 +111,17 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     )
     nestling.window.show_place(Place.NEW_RUN)
     camera.take("plan-custom")
+    nestling.new_run.tiers.show()
+    camera.take("plan-tiers", scrolled_to=nestling.new_run.tiers)
+    nestling.new_run.form.advanced.toggle.setChecked(True)
+    camera.take("plan-advanced", scrolled_to=nestling.new_run.form)
+    for field in ("weight_decay", "seed"):
+        camera.take(f"plan-advanced-{field}", scrolled_to=nestling.new_run.form.fields[field])
+    nestling.new_run.form.advanced.toggle.setChecked(False)
     train(nestling, camera)
+    compare(nestling, camera)
+    meet_errors(nestling, camera, home)
+    map_columns(nestling, camera, home)
     bad = home / "survey.jsonl"
     bad.write_text('{"prompt": "a", "completion": "b"}\n{"question": 1}\n' * 4, encoding="utf-8")
     nestling.commands.open_path(bad)
@@ -115,6 +133,95 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     camera.take("settings", nestling.settings_window)
     nestling.settings_window.close()
     look_up(nestling, camera)
+
+
+def compare(nestling: Nestling, camera: Camera) -> None:
+    for number, rate in enumerate((1e-4, 3e-4)):
+        write_run(runs_dir() / f"made-up-{number}", steps=STEPS, saves=(20, 40, 60),
+                  name=f"survey {rate}", learning_rate=rate)  # fmt: skip
+    nestling.window.show_place(Place.RUNS)
+    nestling.runs.show_list()
+    nestling.library_commands.refresh()
+    wait_until(lambda: len(over(nestling)) >= 3)
+    nestling.library_commands.compare(tuple(over(nestling)[:3]))
+    wait_until(nestling.runs.compared.isVisible)
+    camera.take("compare")
+
+
+def over(nestling: Nestling) -> list[RunSummary]:
+    runs = nestling.runs.list.runs
+    rows = (runs.at(row) for row in range(runs.rowCount()))
+    return [run for run in rows if isinstance(run, RunSummary)]
+
+
+def meet_errors(nestling: Nestling, camera: Camera, home: Path) -> None:
+    failed = write_run(
+        runs_dir() / "failed", steps=STEPS, outcome="failed", saves=(20,), name="survey, tiers",
+        message="At step 48, tier 1 was due but its weights did not move. This is a fault in "
+        "Nestling or MLX, not in your data. Report it with the run's log.",
+    )  # fmt: skip
+    interrupted = write_run(runs_dir() / "cut", steps=STEPS, outcome=None, name="survey at night")
+    damaged = write_run(runs_dir() / "damaged", steps=STEPS, name="poems")
+    (damaged / "run.json").write_text("{", encoding="utf-8")
+    for run in (failed, interrupted, damaged):
+        nestling.library_commands.open_run(run)
+        wait_until(lambda run=run: nestling.runs.opened_run_dir == run)
+        camera.take(f"run-{run.name}")
+    nestling.runs.show_list()
+    nestling.library_commands.refresh()
+    wait_until(lambda: len(over(nestling)) >= 6)
+    camera.take("runs-with-failures")
+    models = home / "models"
+    for name in ("cut-off", "pickles"):
+        (models / name).mkdir(parents=True)
+        (models / name / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    (models / "pickles" / "pytorch_model.bin").write_bytes(b"-")
+    nestling.window.show_place(Place.MODELS)
+    nestling.models_commands.add_folders((models,))
+    wait_until(lambda: nestling.models.list.models.rowCount() >= 2)
+    nestling.models.list.table.selectRow(nestling.models.list.models.rowCount() - 1)
+    camera.take("models-broken")
+    (home / "notes.pdf").write_bytes(b"%PDF")
+    nestling.window.show_place(Place.NEW_RUN)
+    nestling.commands.open_path(home / "notes.pdf")
+    wait_until(nestling.window.notice.isVisible)
+    camera.take("notice-refused")
+    nestling.window.notice.hide()
+    trace = "Traceback (most recent call last):\n  …\nIndexError: list index out of range"
+    nestling.errors.show_failure(Failure("IndexError", details=trace, is_app_error=False))
+    (box,) = nestling.window.findChildren(QMessageBox)
+    camera.take("error", box)
+    box.reject()
+
+
+def map_columns(nestling: Nestling, camera: Camera, home: Path) -> None:
+    table = home / "fragen.csv"
+    table.write_text(
+        "Frage,Antwort,Thema\n" + "Was ist das?,Ein Hut.,Mode\n" * 40, encoding="utf-8"
+    )
+    nestling.commands.open_path(table)
+    wait_until(lambda: nestling.state.config.data == table and not nestling.state.is_inspecting)
+    wait_until(lambda: len(nestling.data.columns.roles) == 3)
+    camera.take("columns-unknown")
+    nestling.window.show_place(Place.NEW_RUN)
+    camera.take("plan-unknown-columns")
+    nestling.window.show_place(Place.DATA)
+    roles = nestling.data.columns.roles
+    for column, role in (("Frage", "prompt"), ("Antwort", "completion")):
+        roles[column].setCurrentIndex(roles[column].findData(role))
+        roles[column].activated.emit(roles[column].currentIndex())
+    wait_until(lambda: nestling.data.columns.tried.toPlainText() != "")
+    camera.take("columns-mapped")
+
+
+def scroll_to(widget: QWidget) -> None:
+    """Its top at the top of the nearest area that scrolls."""
+    area = widget.parentWidget()
+    while area is not None and not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    if area is not None:
+        top = widget.mapTo(area.widget(), QPoint(0, 0)).y()
+        area.verticalScrollBar().setValue(top)
 
 
 def look_up(nestling: Nestling, camera: Camera) -> None:
@@ -158,6 +265,8 @@ def train(nestling: Nestling, camera: Camera) -> None:
     window.show_place(Place.RUNS)
     nestling.runs.show_list()
     camera.take("runs-while-training")
+    nestling.runs.list.table.selectRow(1)
+    camera.take("runs-waiting-selected")
     nestling.queue.hold()
     nestling.runs.list.selection.select(nestling.runs.list.runs.at(1).run_dir)
     nestling.runs.list.request_delete()

@@ -28,7 +28,7 @@ class _Numbers(string.Formatter):
     def format_field(self, value: Any, spec: str) -> str:
         text: str = super().format_field(value, spec)
         if spec and not isinstance(value, str) and language() != SOURCE:
-            return text.translate(_ENGLISH_MARKS)
+            return exchanged_marks(text)
         return text
 
 
@@ -44,6 +44,11 @@ _numbers = _Numbers()
 def language() -> str:
     """The language in use, a key of LANGUAGES."""
     return _Chosen.code
+
+
+def catalog() -> gettext.NullTranslations:
+    """The catalog in use."""
+    return _Chosen.catalog
 
 
 def best_language(preferred: Sequence[str]) -> str:
@@ -87,4 +92,9 @@ def mark(text: str) -> str:
 
 def decimal(text: str) -> str:
     """A formatted number with the language's marks; English text passes through."""
-    return text if language() == SOURCE else text.translate(_ENGLISH_MARKS)
+    return text if language() == SOURCE else exchanged_marks(text)
+
+
+def exchanged_marks(number: str) -> str:
+    """ "1,024.5" is "1.024,5"."""
+    return number.translate(_ENGLISH_MARKS)

@@ -92,8 +92,10 @@ def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
     for number, message in enumerate(messages, start=1):
         for one in _arguments([message]):
             if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
-                reason = f"has a tool call in message {number} with arguments that are no JSON "
-                reason += f"object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
+                reason = (
+                    f"has a tool call in message {number} with arguments that are no JSON "
+                    f"object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
+                )
                 return (("broken arguments", reason),)
     return ()
 

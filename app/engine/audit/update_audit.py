@@ -157,8 +157,8 @@ class UpdateAudit:
         verify(reported.movement, due, moves, lost, step)
         self._reports.check(step, reported, norm, [math.sqrt(tier.moved) for tier in seen])
         if reported.is_void == is_finite:
-            kind = ("finite", "left out") if is_finite else ("infinite", "applied")
-            raise fault(step, "{} gradients were {}".format(*kind))
+            left_out, applied = "finite gradients were left out", "infinite gradients were applied"
+            raise fault(step, left_out if is_finite else applied)
         for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
             if now.differs:
                 raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWi
 
 from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
@@ -150,7 +151,7 @@ class ColumnsView(QWidget):
             columns = self.chosen()
         except InputError as error:
             self._name_unset(UNUSED)
-            say(self.problem, error.message)
+            say(self.problem, localized(error.message))
             self.tried.show_rows(())
             return
         say(self.problem, "")
@@ -173,7 +174,7 @@ class ColumnsView(QWidget):
 
     def _show(self, looked: HeadRows) -> None:
         self.tried.show_rows(looked.rows)
-        problem = f"{looked.problem}." if looked.problem else ""
+        problem = f"{localized(looked.problem)}." if looked.problem else ""
         say(self.problem, problem if looked.mapping else "")
         if problem and not looked.mapping:
             self.how.setText(f"{UNRECOGNISED} {HOW}")
@@ -182,7 +183,7 @@ class ColumnsView(QWidget):
         if number == self._job:
             self._job = None
             if ended.ending == "failed":
-                say(self.problem, str(ended.failure))
+                say(self.problem, localized(str(ended.failure)))
 
     # -- using it ----------------------------------------------------------------------------
     def _allow(self) -> None:

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.errors import Failure
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.dataset_chooser import DatasetChooser
@@ -191,7 +192,7 @@ class DataPage(QWidget):
             self.summary.setText(summary(shown.facts, shown.path))
         self._title.setText(_empty_title(is_reading, failure))
         self._hint.setVisible(not (is_reading or failure))
-        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+        say(self.problem, localized(str(failure)) if failure else "")
         self.cancel.setVisible(is_reading)
         is_mixed_in = self._datasets.index > 0
         self.again.setVisible(failure is not None and shown is not None)

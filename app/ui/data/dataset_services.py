@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Slot
 
+from app.core.text.sentences import localized
 from app.ui.data.dataset_intake import Intake
 from app.ui.data.datasets import Datasets
 from app.ui.data.file_watch import FileWatch
@@ -75,7 +76,7 @@ class EnoughRows(QObject):
 
     def _why_not(self) -> str:
         if (failure := self._tokenization.refusal) is not None and self._datasets.all:
-            return f"{failure.message} {failure.hint}".strip()
+            return localized(str(failure))
         done, measured, datasets = self._tokenization.done, self._statistics.all, self._datasets.all
         if done is None or not measured or len(measured) != len(datasets):
             return ""

@@ -12,6 +12,7 @@ from app.core.column_mapping import ColumnMapping
 from app.core.config.data import MAX_MIXED_SHARE
 from app.core.config.training_config import MixedDataset
 from app.core.errors import Failure
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
@@ -188,7 +189,7 @@ class MixIntake(QObject):
         """Why a run can't start with this dataset, in one sentence."""
         known = self.known(mixed)
         if known.failure is not None:
-            return known.failure.message
+            return localized(known.failure.message)
         if known.facts is None:
             return tr("{dataset} is being read.", dataset=known.name)
         if not known.facts.examples:

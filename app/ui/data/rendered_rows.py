@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QLabel, QTextEdit
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.data.dataset_text import location_text
 from app.ui.look.theme import LIGHT, Theme
@@ -169,4 +170,5 @@ def _where(row: "PreviewRow") -> list[str]:
 
 
 def _sentence(problem: str) -> str:
-    return problem[:1].upper() + problem[1:].rstrip(".") + "."
+    shown = localized(problem)
+    return shown[:1].upper() + shown[1:].rstrip(".") + "."

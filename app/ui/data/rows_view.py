@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
@@ -24,6 +25,7 @@ class RowsView(QWidget):
         self._preview, self._datasets = preview, datasets
         self.text = RowsText(tr("Rows of the dataset"), READING)
         self.legend = Legend()
+        self.legend.setWordWrap(False)  # the note beside it gives way
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
         self.map = button(tr("Map Columns"), self.columns_requested.emit)
@@ -85,7 +87,7 @@ class RowsView(QWidget):
         self.file.choose(str(preview.file))
         self.legend.setVisible(preview.is_rendered)
         self.note.setText(self._note())
-        say(self.problem, preview.failure or self._problem())
+        say(self.problem, localized(preview.failure) or self._problem())
         self.text.setPlaceholderText(READING if preview.looked is None else "")
         self.map.setVisible(self._can_be_mapped())
 
@@ -99,7 +101,8 @@ class RowsView(QWidget):
 
     def _problem(self) -> str:
         looked = self._preview.looked
-        return f"{looked.problem}." if looked and looked.problem and not looked.rows else ""
+        problem = looked.problem if looked is not None and not looked.rows else ""
+        return f"{localized(problem)}." if problem else ""
 
     def _total(self) -> str:
         total, reached = self._preview.total, self._preview.reached

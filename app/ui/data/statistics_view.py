@@ -4,8 +4,9 @@ what it would hold out."""
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
@@ -66,16 +67,34 @@ class StatisticsView(QScrollArea):
         whole.setContentsMargins(0, 0, GRID_PX, 0)
         whole.setSpacing(12)
         whole.addWidget(self._lengths(), 1)
-        side_by_side = QHBoxLayout()
-        side_by_side.setSpacing(12)
+        self._cards = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._cards.setSpacing(12)
         for title, shown in ((tr("Dataset"), self.counted), (tr("Run"), self.run)):
             frame, within = card(title)
             within.addWidget(shown)
             within.addStretch(1)
-            side_by_side.addWidget(frame, 1)
-        side_by_side.addWidget(self.split, 1)
-        whole.addLayout(side_by_side)
+            self._cards.addWidget(frame, 1)
+        self._cards.addWidget(self.split, 1)
+        whole.addLayout(self._cards)
         return inside
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def eventFilter(self, inside: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.LayoutRequest:  # a card needs another width than before
+            self._arrange()
+        return super().eventFilter(inside, event)
+
+    def _arrange(self) -> None:
+        """The cards side by side, or one below the other where they don't fit."""
+        items = (self._cards.itemAt(at) for at in range(self._cards.count()))
+        widths = [item.minimumSize().width() for item in items if item is not None]
+        least = sum(widths) + self._cards.spacing() * (len(widths) - 1) + GRID_PX
+        direction = QBoxLayout.Direction
+        fits = least <= self.viewport().width()
+        self._cards.setDirection(direction.LeftToRight if fits else direction.TopToBottom)
 
     def _lengths(self) -> QWidget:
         frame, within = card()

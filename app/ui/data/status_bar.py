@@ -2,6 +2,7 @@
 
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenization import Tokenization
@@ -51,7 +52,7 @@ class StatusStrip(QWidget):
         self.text.setText(self._words())
         self.text.setVisible(bool(self.text.text()))
         failure = None if is_reading else work.refusal or work.failure
-        problem = f"{failure.message} {failure.hint}".strip() if failure else ""
+        problem = localized(str(failure)) if failure else ""
         is_idle = work.done is not None and not is_working
         say(self.problem, problem or (self._state.rows_problem if is_idle else ""))
 

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.core.errors import Failure
 from app.core.events import RunStarted
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenizer_loader import TokenizerLoader
@@ -136,7 +137,7 @@ class Tokenization(QObject):
             if wrong := _why_not_of(one, name, is_strict=state.config.bad_rows == "stop"):
                 return wrong
         if self._tokenizer.failure is not None:
-            return self._tokenizer.failure.message
+            return localized(self._tokenizer.failure.message)
         if self._tokenizer.is_bound:
             return tr("This model's rows are tokenized when a run starts.")
         if any(problem.setting == "columns" for problem in state.config.problems()):

@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.desktop.dock import Dock
 from app.ui.desktop.notifications import Notifications
@@ -86,7 +87,7 @@ class Away(QObject):
             name, is_failed = self._state.run_name, self._state.phase is Phase.FAILED
             failed, done = tr("“{name}” failed", name=name), tr("“{name}” finished", name=name)
             message = failure.message if failure else finished.message if finished else ""
-            self._notifications.post(failed if is_failed else done, message)
+            self._notifications.post(failed if is_failed else done, localized(message))
 
     def _note_seen(self) -> None:
         self._unseen = 0

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr, trn
 
 if TYPE_CHECKING:
@@ -176,8 +177,6 @@ def file_problems(facts: "DatasetFacts") -> list[str]:
     sentences = []
     for problem in facts.problems:
         if problem.place.is_whole_file:
-            named = problem.path.name in problem.reason
-            sentences.append(
-                f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}."
-            )
+            name, reason = problem.path.name, localized(problem.reason)
+            sentences.append(f"{reason}." if name in problem.reason else f"{name} {reason}.")
     return sentences

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr
 from app.models.model_figures import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import formatting
@@ -137,17 +138,18 @@ class ModelDetails(QWidget):
         self.name.setText(single_line(model.name))
         self.state.setText(state)
         restyle(self.state, "tone", tone)
-        say(self.problem, model.problem)
-        say(self.hint, model.hint)
+        problem = localized(model.problem)
+        say(self.problem, problem)
+        say(self.hint, localized(model.hint))
         is_rated = bool(model.verdict(available_bytes)) and model.memory is not None
         rated = memory_text(model.memory, available_bytes) if is_rated and model.memory else ""
         say(self.memory, rated)
         self._how_rated.setVisible(bool(rated))
-        say(self.note, model.note)
+        say(self.note, localized(model.note))
         for fact, text in _facts(model).items():
             self.facts[fact].setText(single_line(text, _MOST_CHARACTERS) or UNKNOWN)
         unread = "" if model.is_read else tr("The model is being read.")
-        allow(self.use, model.problem or unread, tr("Train on this base model next"))
+        allow(self.use, problem or unread, tr("Train on this base model next"))
 
 
 def _facts(model: "ModelDescription") -> dict[str, str]:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.models.model_figures import context_text, parameters_text
 from app.ui.look import formatting
@@ -147,7 +148,7 @@ class ModelsCommands(QObject):
 
     def _fail(self, failure: Failure) -> None:
         self._is_listing = False
-        self._notice.tell_problem(f"{failure.message} {failure.hint}".strip())
+        self._notice.tell_problem(localized(str(failure)))
 
     def _fail_quietly(self, _: Failure) -> None:
         """A disk that refuses costs the order of the list, and no more."""

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
 from app.ui.data.dataset_text import location_text
@@ -91,7 +92,7 @@ class DataCard(QWidget):
     def _problem_text(self) -> str:
         state = self._state
         if failure := state.dataset_failure:
-            return f"{failure.message} {failure.hint}".strip()
+            return localized(str(failure))
         if (facts := state.dataset) is None or not facts.problem_count:
             return state.rows_problem
         if state.is_unmapped:
@@ -118,7 +119,7 @@ class DataCard(QWidget):
             where = where[:1].upper() + where[1:]
             if problem.path != facts.path:
                 where = f"{problem.path.name}, {location_text(problem.place)}"
-            lines.append(f"{where}: {problem.reason}.")
+            lines.append(f"{where}: {localized(problem.reason)}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(trn("… and {n:,} more.", "… and {n:,} more.", more))
         return "\n".join([*lines, tr("Fix these rows, or skip them on the Data page.")])

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel
@@ -75,7 +76,7 @@ class Hero(QWidget):
         self._title.setText(
             tr("Reading…") if self._state.is_inspecting else tr("Drop a dataset here")
         )
-        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+        say(self.problem, localized(str(failure)) if failure else "")
 
     def set_theme(self, theme: Theme) -> None:
         self._glyph.setPixmap(icons.glyph("drop", theme.accent, 56, 3.0))

@@ -4,6 +4,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from app.core.config.training_config import MixedDataset
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
 from app.ui.data.mixture_intake import MixIntake
@@ -133,12 +134,12 @@ def _facts_text(known: RunDataset) -> str:
 
 def _problem_text(known: RunDataset) -> str:
     if failure := known.failure:
-        return f"{failure.message} {failure.hint}".strip()
+        return localized(str(failure))
     if known.facts is None or not known.facts.problem_count:
         return ""
     return trn(
         "{n:,} row can't be used. The first: {problem}.",
         "{n:,} rows can't be used. The first: {problem}.",
         known.facts.problem_count,
-        problem=known.facts.problems[0],
+        problem=localized(str(known.facts.problems[0])),
     )

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.files.paths import starter_model_dir
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name, model_place
 from app.library.run.layout import CHECKPOINTS
@@ -55,7 +56,7 @@ class ModelCard(QWidget):
         )
         self.starter.setVisible(not is_starter)
         failure = self._state.model_failure
-        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+        say(self.problem, localized(str(failure)) if failure else "")
 
 
 class StartFromCard(QWidget):

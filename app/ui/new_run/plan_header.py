@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.events import MemoryAdvice, MemoryEstimated
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
 from app.core.wording.memory import gigabytes, memory_parts
@@ -138,7 +139,7 @@ class MemoryNote(QWidget):
             self._ways.addWidget(way, 0, Qt.AlignmentFlag.AlignLeft)
 
     def _way(self, advice: MemoryAdvice) -> QPushButton:
-        text = f"{advice.text.removesuffix('.')}: {gigabytes(advice.peak_bytes)}"
+        text = f"{localized(advice.text.removesuffix('.'))}: {gigabytes(advice.peak_bytes)}"
         way = button(text, lambda: self._state.change_config(**dict(advice.settings)), "link")
         way.setEnabled(bool(advice.settings))
         set_tip(

@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.dataset_text import Figure, run_figures, trained_on
 from app.ui.data.datasets import Datasets
@@ -125,4 +126,4 @@ class PlanRows(QWidget):
             self.text.show_rows(preview.rows)
         self.legend.setVisible(is_rendered)
         self.text.setPlaceholderText(READING if preview.looked is None else "")
-        say(self.problem, preview.failure)
+        say(self.problem, localized(preview.failure))

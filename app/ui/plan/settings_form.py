@@ -15,6 +15,14 @@ from app.ui.state.app_state import AppState
 from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import GRID_PX, Disclosure, button, card, column, label, row
 
+HEADINGS = {
+    "clocks": tr("Clocks"),
+    "training": tr("Optimization"),
+    "adapter": tr("Adapter"),
+    "watching": tr("Validation and checkpoints"),
+    "tiers": tr("Tiers"),
+}
+"""Of the sections of the configuration, as Advanced names them."""
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {
     "lasting_pull": "slow_text",
@@ -27,6 +35,7 @@ NO_FILES = {
     "eval_sets": tr("None: nothing is asked before and after training"),
     "retention_set": tr("None"),
 }
+SECTIONS = {field.name: field.metadata["section"] for field in fields(TrainingConfig)}
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
 
@@ -64,7 +73,10 @@ class SettingsForm(QWidget):
         self.advanced.set_theme(theme)
 
     def _folded(self) -> Iterator[QWidget]:
+        section = ""
         for name in _advanced():
+            if section != (section := SECTIONS[name]):
+                yield label(HEADINGS[section], "strong")
             if name in FILES_BEFORE:
                 yield self.files[FILES_BEFORE[name]]
             yield self.fields[name]

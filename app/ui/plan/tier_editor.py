@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidge
 from app.core.config.presets import PRESETS, Preset
 from app.core.config.tiers import MAX_PERIOD, MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, config_field
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
@@ -99,7 +100,7 @@ class TierEditor(QWidget):
         """Show what each tier holds, where that is known for just these tiers, or what is wrong."""
         problems = [p.message for p in self._state.config.problems() if p.setting == "tiers"]
         if failure := self._state.plan_failure:
-            problems.append(f"{failure.message} {failure.hint}".strip())
+            problems.append(localized(str(failure)))
         say(self.problem, problems[0] if problems else "")
         known = self._state.preview
         if known is not None and len(known) != len(self.rows):

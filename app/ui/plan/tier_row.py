@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 from app.core.config.tiers import MAX_PERIOD, Pending
 from app.core.config.training_config import TierConfig
 from app.core.events import TierFacts
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.look import icons
 from app.ui.look.plain_text import set_tip
@@ -88,7 +89,7 @@ class TierRow(QWidget):
             self._facts.setText("…")
         else:
             parameters = trn("{n:,} parameter", "{n:,} parameters", facts.parameters)
-            self._facts.setText(f"{parameters} · {facts.description}")
+            self._facts.setText(f"{parameters} · {localized(facts.description)}")
 
     def show_nothing(self) -> None:
         """The tiers can't be laid as they are: there is nothing to wait for."""

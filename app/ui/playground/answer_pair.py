@@ -19,6 +19,7 @@ from app.core.generation_events import (
     Side,
     TextAdded,
 )
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.ui.widgets.basic_widgets import (
@@ -131,15 +132,15 @@ class TurnView(QWidget):
             case TextAdded():
                 self.answers[event.side].add(event.text)
             case StageChanged():
-                self._tell(tr("{stage}…", stage=tr(event.stage)))
+                self._tell(tr("{stage}…", stage=localized(tr(event.stage))))
             case CheckpointLoaded():
                 self._tell(tr("Reading the question…"))
                 if event.base_model.message:
-                    self._remark(event.base_model.message)
+                    self._remark(localized(event.base_model.message))
                 if not event.has_template:
                     self._remark(NO_TEMPLATE)
             case GenerationNotice():
-                self._remark(event.text)
+                self._remark(localized(event.text))
             case AnswerEnded():
                 self.answers[event.side].end(event)
             case LogitsCompared():
@@ -157,7 +158,7 @@ class TurnView(QWidget):
         if failure is None:
             self._tell(tr("Stopped before the first word."))
         else:
-            say(self.problem, f"{failure.message} {failure.hint}".strip())
+            say(self.problem, localized(str(failure)))
             self._pair.setVisible(any(answer.has_text for answer in self.answers.values()))
 
     def _tell(self, status: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.library.run.checkpoint_state import ANOTHER_RUNS, IN_PROGRESS, describe_foreign
 from app.ui.look import formatting
@@ -79,11 +80,11 @@ class CheckpointsView(QWidget):
     def _show_selection(self) -> None:
         """What can't be done with the checkpoint selected is off, and says why."""
         chosen, details = self.selected(), self._details
-        why_not = tr("Select a checkpoint.") if chosen is None else chosen.problem
+        why_not = tr("Select a checkpoint.") if chosen is None else localized(chosen.problem)
         going = self._why_not_touch()
         why_not_resume = going or why_not or (_foreign(chosen.not_own) if chosen else "")
         if chosen is not None and details is not None:
-            why_not_resume = why_not_resume or details.resume_blocker_at(chosen.step)
+            why_not_resume = why_not_resume or localized(details.resume_blocker_at(chosen.step))
         allow(self.attempt, why_not)
         allow(self.export, why_not)
         allow(self.resume, why_not_resume or self._busy)
@@ -104,7 +105,7 @@ class CheckpointsView(QWidget):
             return tr("Only the best and the last are here.")
         lost = self._details.log_problem if self._details is not None else ""
         unsure = tr("It is not certain which checkpoint is the best.")
-        return f"{unsure} {lost}".rstrip()
+        return f"{unsure} {localized(lost)}".rstrip()
 
     def _ask(self, signal: object) -> None:
         if (chosen := self.selected()) is not None:

@@ -1,6 +1,7 @@
 """How the run in progress stands, in words: what it does now, and what went wrong."""
 
 from app.core.events import StageChanged
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
@@ -33,15 +34,15 @@ def status(state: AppState) -> str:
         return _working(state)
     if state.phase is Phase.FAILED or state.finished is None:
         return ""
-    return state.finished.message
+    return localized(state.finished.message)
 
 
 def problem(state: AppState) -> str:
     if state.phase is not Phase.FAILED:
         return ""
     if state.run_failure is not None:
-        return f"{state.run_failure.message} {state.run_failure.hint}".strip()
-    return state.finished.message if state.finished else ""
+        return localized(str(state.run_failure))
+    return localized(state.finished.message) if state.finished else ""
 
 
 def fraction(state: AppState) -> float | None:
@@ -79,5 +80,5 @@ def _activity(state: AppState) -> str:
 
 def _stage_text(stage: StageChanged) -> str:
     """ "Validating, 40 %", or the stage alone where nothing of it is done yet."""
-    name = tr(stage.stage)
+    name = localized(tr(stage.stage))
     return f"{name}, {formatting.percent(stage.fraction)}" if stage.fraction else name

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.results import kept_sentences, learned_and_kept, score_sentence
 from app.ui.look import formatting
@@ -41,11 +42,9 @@ def result_text(run: "ReadRun") -> str:
 
 def effort_text(run: "ReadRun") -> str:
     """How it ended, and what it took: steps, time, size."""
-    summary, message = run.details.summary, run.details.message.removesuffix(".")
+    summary, message = run.details.summary, localized(run.details.message).removesuffix(".")
     planned = summary.planned_steps
     steps = tr("{steps:,} of {planned:,} steps", steps=summary.steps, planned=planned)
-    if message == f"All {summary.steps} steps done":  # as every run without remarks ends
-        message = tr("All {steps:,} steps done", steps=summary.steps)
     is_failed = summary.outcome == "failed"  # the head shows it
     parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:

@@ -10,6 +10,7 @@ from app.core.errors import InputError
 from app.core.events import KNOWN_QUESTIONS
 from app.core.system.compute_environment import read_environments
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr, trn
 from app.core.wording.display_names import dataset_title, model_name
 from app.library.run.manifest import TEMPLATE_DAY
@@ -74,7 +75,7 @@ def data_facts(details: "RunDetails") -> Facts:
     for index, tier in enumerate(started.tiers):
         if tier.parameters:
             words = trn("{n:,} parameter", "{n:,} parameters", tier.parameters)
-            rows.append((tr("Tier {n}", n=index), f"{words} · {tier.description}"))
+            rows.append((tr("Tier {n}", n=index), f"{words} · {localized(tier.description)}"))
     for score in facts.get("scores", [])[:_MOST_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
             rows.append((single_line(_asked(score)), single_line(_answered(score))))

@@ -6,22 +6,15 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
 from app.ui.run.run_actions import ActionButton, RunActions
-from app.ui.widgets.basic_widgets import (
-    ElidedLabel,
-    allow,
-    button,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import ElidedLabel, allow, button, label, message, restyle, say
 from app.ui.widgets.name_field import MOST_NAME, NameField
+from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -61,7 +54,7 @@ class RunHead(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
         buttons = (*self.live_buttons, self.resume, self.attempt, self.export, self.more)
-        layout.addLayout(row(self.back, self.name, self.pill, None, *buttons))
+        layout.addLayout(WrappingRow((self.back, self.name, self.pill), buttons))
         for part in (self.chain, self.subtitle, self.problem, self.warning):
             layout.addWidget(part)
 
@@ -113,7 +106,7 @@ class RunHead(QWidget):
 
     def show_base_model(self, check: BaseModelCheck) -> None:
         """That the base model is no longer what the run was trained with, where that is so."""
-        say(self.warning, check.message if check.state in ("changed", "missing") else "")
+        say(self.warning, localized(check.message) if check.state in ("changed", "missing") else "")
 
     def show_name(self, name: str) -> None:
         self.name.show_name(single_line(name, MOST_NAME))

@@ -12,6 +12,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
@@ -130,8 +131,8 @@ class RunView(QWidget):
         self._show_kind(is_live=is_live)
         self.result.show_run(run)
         is_in_result = is_live or summary.outcome in ("finished", "stopped")
-        self._show_standing(summary, "" if is_in_result else details.message)
-        self.head.show_problem(details.problem)
+        self._show_standing(summary, "" if is_in_result else localized(details.message))
+        self.head.show_problem(localized(details.problem))
         self.head.show_base_model(run.base_model)
         self.head.chain.show_runs(run.chain)
         self.head.more.show_run(details, has_steps=run.series.has_steps)
@@ -214,15 +215,14 @@ class RunView(QWidget):
     def _interruption(self, summary: "RunSummary") -> str:
         why_not = self.run.details.resume_blocker if self.run is not None else ""
         is_damaged = summary.can_resume and bool(why_not)
-        return why_not if is_damaged else interruption(summary)
+        return localized(why_not) if is_damaged else interruption(summary)
 
     def _show_resume(self) -> None:
         if self.run is None:
             return
         details = self.run.details
-        self.head.show_resume(
-            is_resumable=details.summary.can_resume, why_not=details.resume_blocker or self._busy
-        )
+        why_not = localized(details.resume_blocker) or self._busy
+        self.head.show_resume(is_resumable=details.summary.can_resume, why_not=why_not)
 
     def _show_label(self, summary: "RunSummary") -> None:
         self.head.show_name(summary.name)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QVBoxLayout, QWidget
 
 from app.core.events import RunStarted
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.runs.run_buttons import RunButtons
@@ -204,7 +205,7 @@ class RunsView(QWidget):
     def _show_selection(self) -> None:
         selected = self.selection.rows()
         self.buttons.show_selection(selected, self._busy)
-        say(self.problem, selected[0].problem if len(selected) == 1 else "")
+        say(self.problem, localized(selected[0].problem) if len(selected) == 1 else "")
         is_none = not self.runs.rowCount() and bool(self.runs.all_runs or self.queue.runs)
         self._none_found.setVisible(is_none)
 

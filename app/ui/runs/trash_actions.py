@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.errors import Failure
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
@@ -64,9 +65,9 @@ class TrashActions(QObject):
         if deletion.removed:
             undo = self._push(deletion, named)
             moved = tr("Moved {named} to the Trash.", named=named)
-            self._notice.tell(f"{moved} {deletion.problem}".strip(), tr("Undo"), undo)
+            self._notice.tell(f"{moved} {localized(deletion.problem)}".strip(), tr("Undo"), undo)
         elif deletion.problem:
-            self._notice.tell_problem(deletion.problem)
+            self._notice.tell_problem(localized(deletion.problem))
         self.changed.emit()
 
     def _push(self, deletion: "Deletion", named: str) -> Callable[[], None]:
@@ -79,9 +80,9 @@ class TrashActions(QObject):
     def _tell_back(self, left: "Deletion", named: str) -> None:
         """What the disk refused can be undone once more."""
         if left.removed:
-            self._notice.tell_problem(left.problem, tr("Undo"), self._push(left, named))
+            self._notice.tell_problem(localized(left.problem), tr("Undo"), self._push(left, named))
         elif left.problem:
-            self._notice.tell_problem(left.problem)
+            self._notice.tell_problem(localized(left.problem))
         else:
             self._notice.tell(tr("Restored {named}.", named=named))
         self.changed.emit()

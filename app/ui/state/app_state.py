@@ -14,6 +14,7 @@ from app.core.base_model import ModelLimits
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import MemoryEstimated, TierFacts
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
 from app.ui.look import formatting
@@ -163,11 +164,11 @@ class AppState(RunState):
         if self.dataset.problem_count and self.config.bad_rows == "stop":
             return tr("The dataset has rows that can't be used.")
         if problems := self.config.problems():
-            return problems[0].message
+            return localized(problems[0].message)
         if self.mix_problem or self.rows_problem:
             return self.mix_problem or self.rows_problem
         failure = self.model_failure or self.plan_failure
-        return failure.message if failure else ""
+        return localized(failure.message) if failure else ""
 
     def why_not_train_on_rows(self) -> str:
         """Why a run has too few rows, as far as that is known; empty where it has enough."""

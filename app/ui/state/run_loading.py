@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.core.config.serialization import config_from_manifest
 from app.core.config.training_config import TrainingConfig
+from app.core.text.sentences import localized
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
@@ -98,6 +99,13 @@ def read_run(run_dir: Path) -> ReadRun:
     # A long run's steps as they were recorded take more room than all that is drawn of them.
     base_model = check_base_model(details.settings.get("model"), details.facts)
     seconds = float(max(details.table.rows["seconds"], default=0.0))
-    details = replace(details, table=empty_table())
+    log = "\n".join(map(_localized_line, details.log.split("\n")))
+    details = replace(details, table=empty_table(), log=log)
     chain = earlier_runs(details.facts)
     return ReadRun(details, series, perf_counter() - begun, base_model, seconds, chain)
+
+
+def _localized_line(line: str) -> str:
+    """A line of the log, behind its time, in the window's language."""
+    time, gap, text = line.partition("  ")
+    return f"{time}{gap}{localized(text)}"

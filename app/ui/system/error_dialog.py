@@ -16,6 +16,7 @@ from app.core.errors import AppError, Failure
 from app.core.files.paths import logs_dir
 from app.core.system.version import version_line
 from app.core.text.sanitize import visible
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look.plain_text import dialog
 from app.workers.background_job import failure_of
@@ -46,7 +47,7 @@ class ErrorDialog(QObject):
             return
         self._is_showing = True
         if failure.is_app_error:
-            box = dialog(self._window, failure.message, failure.hint)
+            box = dialog(self._window, localized(failure.message), localized(failure.hint))
         else:
             box = dialog(
                 self._window, tr("Something went wrong."),

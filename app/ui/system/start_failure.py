@@ -11,6 +11,7 @@ from pathlib import Path
 from app.core.errors import AppError
 from app.core.files.paths import logs_dir
 from app.core.text.sanitize import error_text
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -53,7 +54,7 @@ def write_log(error: Exception) -> Path | None:
 
 def _words(error: Exception, log: Path | None) -> tuple[str, str]:
     if isinstance(error, AppError):
-        return error.message, error.hint
+        return localized(error.message), localized(error.hint)
     what = f"{type(error).__name__}: {error_text(error)}."
     where = tr("The details are in {log}.", log=log) if log is not None else ""
     return tr("Nestling can't start."), f"{what}\n\n{where}".rstrip()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.library.run.checkpoint_state import ANOTHER_RUNS
 from app.ui.look import formatting
@@ -17,7 +18,7 @@ class CheckpointsModel(TableModel["CheckpointFacts"]):
     """Rows come all at once; the latest checkpoint is on top."""
 
     def __init__(self) -> None:
-        super().__init__(_COLUMNS, lambda facts: facts.problem)
+        super().__init__(_COLUMNS, lambda facts: localized(facts.problem))
 
     def show_checkpoints(self, checkpoints: "Sequence[CheckpointFacts]") -> None:
         self.show_rows(list(reversed(checkpoints)))

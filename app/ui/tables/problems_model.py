@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QColor
 
 from app.core.text.sanitize import visible_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.data.files.dataset_files import distinct_names
 from app.ui.look.plain_text import plain
@@ -97,7 +98,8 @@ class ProblemsModel(QAbstractTableModel):
     def _words(self, problem: "RowIssue") -> tuple[str, ...]:
         kind = kind_words(problem.kind)
         where = _where(problem.place)
-        reason = problem.reason[:1].upper() + problem.reason[1:]
+        reason = localized(problem.reason)
+        reason = reason[:1].upper() + reason[1:]
         return kind, self._names.get(problem.path, problem.path.name), where, f"{reason}."
 
     def _filter(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from PySide6.QtCore import QLocale
 
 from app.core.config.training_config import TrainingConfig
+from app.core.text.sentences import localized
 from app.core.text.translation import language, tr
 from app.core.wording.display_names import dataset_title
 from app.library.queue_store import QueuedRun
@@ -88,7 +89,7 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
         model=str(config.model),
         data=str(config.data or ""),
         outcome=outcome,
-        problem=tr(problem),  # kept in English
+        problem=localized(tr(problem)),  # kept in English
         planned_steps=config.steps,
         periods=tuple(tier.period for tier in config.tiers),
         learning_rate=config.learning_rate,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title, model_name
 from app.ui.look import formatting
@@ -38,7 +39,8 @@ class RunsModel(TableModel["Row"]):
     """Key of the waiting run, and by how many places."""
 
     def __init__(self) -> None:
-        super().__init__((*_COLUMNS.values(), self._state_column()), lambda run: run.problem)
+        columns = (*_COLUMNS.values(), self._state_column())
+        super().__init__(columns, lambda run: localized(run.problem))
         self._all: list[RunSummary] = []
         self._waiting: list[WaitingRun] = []
         self._filter = RunsFilter()

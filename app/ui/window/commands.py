@@ -12,6 +12,7 @@ from app.core.errors import Failure
 from app.core.events import LogMessage
 from app.core.files.data_formats import FORMATS
 from app.core.system.version import LICENSES_FILE, bundled, version_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.dataset_intake import Intake, is_dataset
 from app.ui.data.mixture_intake import MixIntake
@@ -256,13 +257,13 @@ class Commands(QObject):
 
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())
+        self._window.notice.tell_problem(localized(str(failure)))
 
     @Slot(object)
     def tell_warning(self, event: object) -> None:
         """What a run says that should not be missed."""
         if isinstance(event, LogMessage) and event.is_warning:
-            self._window.notice.tell_problem(event.text, is_lasting=True)
+            self._window.notice.tell_problem(localized(event.text), is_lasting=True)
 
     @Slot()
     def show_licenses(self) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
@@ -255,4 +256,4 @@ class LibraryCommands(QObject):
             self.exports.ask_picture(plots, details.summary.name)
 
     def tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())
+        self._window.notice.tell_problem(localized(str(failure)))

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import Failure
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.state.window_pages import Place
@@ -126,4 +127,4 @@ class PlaygroundCommands(QObject):
 
     def _fail(self, failure: Failure) -> None:
         self._wanted = None
-        self._page.show_problem(f"{failure.message} {failure.hint}".strip())
+        self._page.show_problem(localized(str(failure)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 
 from app.core.errors import Failure
+from app.core.text.sentences import localized
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
@@ -79,4 +80,4 @@ class ResumeCommands(QObject):
         return bool(why_not)
 
     def _tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())
+        self._window.notice.tell_problem(localized(str(failure)))
