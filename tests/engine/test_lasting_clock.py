@@ -13,8 +13,8 @@ import pytest
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StepFinished
-from app.engine.clocks import lasting_clock as anchor_module
-from app.engine.clocks.lasting_clock import Anchor
+from app.engine.clocks import elastic_anchor as anchor_module
+from app.engine.clocks.elastic_anchor import Anchor
 from app.engine.training import restored_run
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train

@@ -11,7 +11,7 @@ from app.core.errors import VerificationError
 from app.core.events import LogMessage
 from app.core.system.compute_environment import ComputeEnvironment
 from app.data.files.model_files import ModelFiles
-from app.engine.clocks.lasting_clock import anchor_of
+from app.engine.clocks.elastic_anchor import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.model.model_structure import trainable_parameters

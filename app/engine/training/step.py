@@ -21,7 +21,7 @@ from app.engine.audit.verification import (
     idle_modules,
 )
 from app.engine.batches.batches import Batch
-from app.engine.clocks.lasting_clock import Anchor, stiffness_after
+from app.engine.clocks.elastic_anchor import Anchor, stiffness_after
 from app.engine.clocks.slow_clock import Lesson, SlowClock
 from app.engine.execution.model_execution import FastPaths
 from app.engine.model.adapter_parameters import read_parameters, write_parameters
