@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.forgetting   # resources/studies/four-tasks.toml and its tasks
     nestling study resources/studies/four-tasks.toml --model MODEL --output DIR
+    python -m tests.benchmarks.forgetting DIR   # the same tasks in DIR, with arms not yet measured
 
 Each task has 16 people with 4 facts; each fact is trained in 4 phrasings. A task ends once 95 % of
 its 256 questions are answered exactly, looked at every 4 steps. The arms are AdamW at several
@@ -10,12 +11,13 @@ rates, AdamW on the MLP alone, update periods, rehearsal, each clock alone, and 
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import tomli_w
 
-from app.core.files.paths import studies_dir
+from app.core.files.paths import general_text_file, studies_dir
 
 NAME = "four-tasks"
 _ABOUT = """\
@@ -107,7 +109,7 @@ FACTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 MLP = "mlp.gate_proj, mlp.up_proj, mlp.down_proj"
 PLAIN = {"tiers": [1]}
 CLOCKS = PLAIN | {"slow_every": 4, "slow_weight": 4.0}
-ARMS = [
+ARMS: list[dict[str, object]] = [
     {"name": "AdamW 1e-4", "learning_rate": 1e-4} | PLAIN,
     {"name": "AdamW 2e-4", "learning_rate": 2e-4} | PLAIN,
     {"name": "AdamW 4e-4", "learning_rate": 4e-4} | PLAIN,
@@ -123,8 +125,29 @@ ARMS = [
     {"name": "Learn and keep, rehearsal 12.5 %", "preset": "learn-and-keep", "rehearsal": 0.125},
 ]  # fmt: skip
 
+SHORT_LESSONS = Path(__file__).with_name("short_lessons.jsonl")
+"""Short questions with short answers, of the kinds that the known questions are; none of those."""
 
-def make(folder: Path) -> None:
+
+def leads(folder: Path) -> list[dict[str, object]]:
+    """Learn and keep with short questions among its lessons, whose text is written to `folder`.
+
+    Known questions are short, the shipped lessons long: that may be why they keep so few of them.
+    """
+    texts = folder.absolute() / "lessons.jsonl"
+    shipped = general_text_file("lessons", is_chat=True).read_text(encoding="utf-8")
+    texts.write_text(shipped + SHORT_LESSONS.read_text(encoding="utf-8"), encoding="utf-8")
+    clocks = CLOCKS | {"learning_rate": 6e-4, "lasting_pull": 200.0}
+    return [
+        {"name": "Learn and keep", "preset": "learn-and-keep"},
+        {"name": "short questions too"} | clocks | {"slow_text": str(texts)},
+        {"name": "nothing but short questions"} | clocks | {"slow_text": str(SHORT_LESSONS)},
+        {"name": "short questions too, every 2nd step"} | clocks
+        | {"slow_text": str(texts), "slow_every": 2},
+    ]  # fmt: skip
+
+
+def make(folder: Path, arms: list[dict[str, object]]) -> None:
     """Write the study and, in a folder beside it, its tasks."""
     data = folder / NAME
     data.mkdir(parents=True, exist_ok=True)
@@ -149,7 +172,7 @@ def make(folder: Path) -> None:
     }  # fmt: skip
     study = {
         "seeds": list(range(SEEDS)), "acquisition": ACQUISITION,
-        "settings": settings, "tasks": tasks, "arms": ARMS,
+        "settings": settings, "tasks": tasks, "arms": arms,
     }  # fmt: skip
     (folder / f"{NAME}.toml").write_text(_ABOUT + tomli_w.dumps(study), encoding="utf-8")
 
@@ -170,4 +193,9 @@ def _chat(question: str, answer: str) -> str:
 
 
 if __name__ == "__main__":
-    make(studies_dir())
+    if len(sys.argv) > 1:
+        place = Path(sys.argv[1])
+        place.mkdir(parents=True, exist_ok=True)
+        make(place, leads(place))
+    else:
+        make(studies_dir(), ARMS)

@@ -117,7 +117,7 @@ def test_a_study_is_told_from_settings(file: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_home")
 def test_the_shipped_study_is_the_one_that_is_made(tmp_path: Path) -> None:
     """And it can be read as it is."""
-    forgetting.make(tmp_path)
+    forgetting.make(tmp_path, forgetting.ARMS)
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
     assert len(made) == 5
     for name in made:
