@@ -73,7 +73,7 @@ class Nestling(Services):
         state, actions = self.state, self.actions
         self.new_run = NewRunPage(state, self.data_work, actions, settings)
         self.data = DataPage(state, self.data_work)
-        self.runs = RunsPage(state, self.pace, actions, self.queue, settings)
+        self.runs = RunsPage(state, self.pace, actions, self.queue, settings, self.study)
         self.models = ModelsPage()
         self.playground = PlaygroundPage(self.trial, settings)
         self.window = MainWindow(
@@ -108,7 +108,9 @@ class Nestling(Services):
         self.try_commands = PlaygroundCommands(
             self.window, self.playground, self.background, runs_dir()
         )
-        self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
+        self.opening = Opening(
+            self.window, self.commands, self.library_commands, self.try_commands, self.study
+        )
         self.retention = RetentionDefault(state, settings)
         self.settings_window = SettingsWindow(
             self.window, settings, self.appearance, self.retention, self.away
@@ -117,6 +119,7 @@ class Nestling(Services):
         self.menu_commands = MenuCommands(
             state, settings, self.window, self.undo, self.runs, self.data_work, self.commands,
             self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,
+            self.study,
         )  # fmt: skip
         self.menus = Menus(
             self.window, actions, EditCommands(self.undo), self.menu_commands.handlers()
@@ -144,6 +147,7 @@ class Nestling(Services):
             intake.attention_wanted.connect(self._show_data)
         self.live_run.changed.connect(runs.list.show_live)
         self.live_run.changed.connect(runs.opened.show_live)
+        self.live_run.changed.connect(runs.study.show_live)
         self.live_run.changed.connect(self.window.show_progress)
         for view in (runs.list, runs.opened):
             view.reveal_requested.connect(commands.reveal)
@@ -190,6 +194,8 @@ class Nestling(Services):
         self.away.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
+        self.study.failed.connect(commands.tell_failure)
+        self.study.opened.connect(lambda: window.show_place(Place.RUNS))
         self.queue.went_on.connect(commands.tell_queue_went_on)
         self.queue.added.connect(commands.tell_queued)
         self.queue.updated.connect(commands.tell_queue_updated)

@@ -19,6 +19,7 @@ from app.ui.state.plan_memory import PlanMemory, default_config, remembered_plan
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.study_control import StudyControl
 from app.ui.state.undo import UndoHistory
 from app.ui.system.deferred_calls import IdleTasks
 from app.ui.system.garbage_collector import GarbageCollector
@@ -45,6 +46,7 @@ class Services(QObject):
         tokenization = self.data_work.tokenization
         self.control = RunControl(self.state, self.compute, runs_dir(), tokenization.make_way)
         self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
+        self.study = StudyControl(self.state, self.control, self.background)
         self.preview = TierPreview(self.state, self.compute, tokenization, runs_dir())
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = AdapterExport(self.background, self)

@@ -231,6 +231,9 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", type=Path, metavar="FILE.toml", help="The study.")
     parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="Base model, instead of the one in the file."
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="DIR",
         help="Folder for runs and report. Default: a folder beside the file, with its name.",
     )  # fmt: skip

@@ -21,7 +21,7 @@ from app.core.events import (
 )
 from app.core.text.numbers import format_loss
 from app.core.wording.memory import gigabytes, memory_sentence
-from app.core.wording.results import event_line, learned_and_kept, score_sentence
+from app.core.wording.results import event_line, kept_sentences, learned_and_kept, score_sentence
 
 PLAIN_LINES = 10
 """Number of progress lines if the output is no terminal."""
@@ -44,6 +44,7 @@ class TerminalProgress:
         self._before: dict[str, ScoreMeasured] = {}
         self._after: list[ScoreMeasured] = []
         self._best: CheckpointSaved | None = None
+        self._best_by = "validation loss"
         self._evaluations: list[EvaluationFinished] = []
         self._retention: list[RetentionMeasured] = []
 
@@ -59,6 +60,8 @@ class TerminalProgress:
                 self._score(event)
             case EvaluationFinished():
                 self._evaluations += [] if event.is_last else [event]
+                if event.forgetting:
+                    self._best_by = "sum of validation loss and forgetting"
                 self._print(event_line(event))
             case RetentionMeasured():
                 self._retention.append(event)
@@ -132,7 +135,7 @@ class TerminalProgress:
             self._print(f"The adapter is in {event.adapter_dir}")
         best = self._best.path if self._best is not None else None
         if best is not None and best != event.adapter_dir and best.is_dir():
-            self._print(f"The one with the lowest validation loss is in {best}")
+            self._print(f"The one with the lowest {self._best_by} is in {best}")
 
     def _result(self) -> None:
         """The run's result, in the sentences of its page."""
@@ -141,5 +144,6 @@ class TerminalProgress:
             before = self._before.get(score.name)
             right = before.correct if before else None
             sentences.append(score_sentence(score.name, right, score.correct, score.total))
+        sentences += kept_sentences(self._retention)
         if text := " ".join(filter(None, sentences)):
             self._print(text)

@@ -11,18 +11,21 @@ from app.core.events import json_value
 from app.core.files.paths import runs_dir
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
+from app.core.wording.results import kept_sentences
 from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck, Part
     from app.library.reading.run_details import RunDetails
-    from app.library.reading.run_summary import RunSummary
+    from app.library.reading.run_summary import Retention, RunSummary
 
 _COLUMNS: dict[str, dict[str, Any]] = {
     "Name": {},
     "State": {},
     "Steps": {"justify": "right"},
     "Best loss": {"justify": "right"},
+    "KL": {"justify": "right"},
+    "Known": {"justify": "right"},
     "Date": {"no_wrap": True},
     "MB": {"justify": "right"},
     "Folder": {"overflow": "fold"},
@@ -91,7 +94,8 @@ def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
 def _cells(run: "RunSummary") -> tuple[str, ...]:
     return (
         single_line(run.name), single_line(run.outcome, 24), f"{run.steps:,}",
-        _loss(run.best_val_loss), _day(run.created), f"{run.size_bytes / 1e6:.1f}",
+        _loss(run.best_val_loss), _loss(run.base_kl), _share(run.known),
+        _day(run.created), f"{run.size_bytes / 1e6:.1f}",
         run.run_dir.name,
     )  # fmt: skip
 
@@ -145,6 +149,9 @@ def _clocks(details: "RunDetails") -> list[str]:
     if details.retention:
         last = details.retention[-1]
         lines.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
+        lines += [
+            f"  kept        {single_line(text, 400)}" for text in kept_sentences(details.retention)
+        ]
     return lines
 
 
@@ -170,6 +177,10 @@ def _template_day(details: "RunDetails") -> list[str]:
         if day
         else []
     )
+
+
+def _share(kept: "Retention | None") -> str:
+    return f"{kept.after} of {kept.total}" if kept and kept.total else "–"
 
 
 def _loss(value: float | None) -> str:

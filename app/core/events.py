@@ -197,6 +197,13 @@ class EvaluationFinished:
     """Number of held-out rows that were read; 0 in runs that did not record it."""
     is_last: bool = False
     """Read when the run ended, from more rows than the others: no point of their curve."""
+    forgetting: float = 0.0
+    """The weighted KL divergence from the base model, where it counts beside the loss."""
+
+    @property
+    def score(self) -> float:
+        """What makes a checkpoint the best; lower is better."""
+        return self.val_loss + self.forgetting
 
 
 @dataclass(frozen=True)
@@ -210,6 +217,9 @@ class RetentionMeasured:
     """Number of texts, the same ones each time."""
     is_last: bool = False
     """Read when the run ended, from more texts than the others: no point of their curve."""
+    kept: tuple[DatasetLoss, ...] = ()
+    """The loss of the retention set and of earlier runs' validation sets, always of the same
+    rows."""
 
 
 @dataclass(frozen=True)

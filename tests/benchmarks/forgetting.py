@@ -1,7 +1,7 @@
-"""Makes the study behind the README's table on forgetting: facts about invented people, in turn.
+"""Makes the shipped study behind the README's table on forgetting: facts about invented people.
 
-    python -m tests.benchmarks.forgetting MODEL DIR   # DIR/study.toml and its tasks
-    nestling study DIR/study.toml
+    python -m tests.benchmarks.forgetting   # resources/studies/four-tasks.toml and its tasks
+    nestling study resources/studies/four-tasks.toml --model MODEL --output DIR
 
 Each task has 16 people with 4 facts; each fact is trained in 4 phrasings. A task ends once 95 % of
 its 256 questions are answered exactly, looked at every 4 steps. The arms are AdamW at several
@@ -10,12 +10,18 @@ rates, AdamW on the MLP alone, update periods, rehearsal, each clock alone, and 
 
 import json
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import tomli_w
 
+from app.core.files.paths import studies_dir
+
+NAME = "four-tasks"
+_ABOUT = """\
+# Four tasks in turn, 64 facts each about invented people. By tests/benchmarks/forgetting.py.
+# Without a model the starter model is taken, which is too small for these rates: give --model DIR.
+"""
 TASKS, PEOPLE, SEEDS = 4, 16, 5
 MOST_STEPS, STEPS_PER_SCORE, ACQUISITION = 112, 4, 0.95
 FIRST = [
@@ -64,7 +70,7 @@ LAST = [
     "kip",
     "lon",
 ]
-FACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+FACTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "{n} works as a {v}.",
         "baker pilot farmer nurse painter lawyer dentist miner sailor tailor plumber chemist",
@@ -72,7 +78,6 @@ FACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
             "What is {n}'s job?", "What does {n} do for work?", "Tell me {n}'s occupation.",
             "As what does {n} work?",
         ),
-        ("How does {n} earn a living?", "What is {n} by profession?"),
     ),
     (
         "{n} lives in {v}.",
@@ -81,7 +86,6 @@ FACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
             "Where does {n} live?", "In which city is {n} at home?", "Name {n}'s home town.",
             "Which town does {n} live in?",
         ),
-        ("What city would I visit to see {n}?", "Where is {n}'s house?"),
     ),
     (
         "{n} plays the {v}.",
@@ -90,7 +94,6 @@ FACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
             "Which instrument does {n} play?", "What does {n} play in the band?",
             "Name {n}'s instrument.", "On what does {n} make music?",
         ),
-        ("What would {n} bring to a concert?", "Which instrument has {n} learned?"),
     ),
     (
         "{n} keeps a {v}.",
@@ -99,7 +102,6 @@ FACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
             "Which pet does {n} keep?", "What animal lives with {n}?", "Name {n}'s pet.",
             "What kind of animal does {n} own?",
         ),
-        ("Which animal does {n} feed at home?", "What creature keeps {n} company?"),
     ),
 )  # fmt: skip
 MLP = "mlp.gate_proj, mlp.up_proj, mlp.down_proj"
@@ -122,23 +124,23 @@ ARMS = [
 ]  # fmt: skip
 
 
-def make(model: Path, folder: Path) -> None:
-    """Write the tasks and the study of the model in `model`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def make(folder: Path) -> None:
+    """Write the study and, in a folder beside it, its tasks."""
+    data = folder / NAME
+    data.mkdir(parents=True, exist_ok=True)
     names = iter(_names())
     tasks = []
     for number in range(1, TASKS + 1):
         people = [next(names) for _ in range(PEOPLE)]
         facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in people
                  for fact in FACTS]  # fmt: skip
-        for kind, place in (("", 2), (" questions", 3)):
-            rows = (
-                _chat(question.format(n=n), fact[0].format(n=n, v=v))
-                for n, fact, v in facts
-                for question in fact[place]
-            )
-            (folder / f"task{number}{kind}.jsonl").write_text("".join(rows), encoding="utf-8")
-        tasks.append({"name": f"task {number}", "data": f"task{number}.jsonl"})
+        rows = (
+            _chat(question.format(n=n), fact[0].format(n=n, v=v))
+            for n, fact, v in facts
+            for question in fact[2]
+        )
+        (data / f"task{number}.jsonl").write_text("".join(rows), encoding="utf-8")
+        tasks.append({"name": f"task {number}", "data": f"{NAME}/task{number}.jsonl"})
     settings = {
         "steps": MOST_STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
         "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS,
@@ -146,10 +148,10 @@ def make(model: Path, folder: Path) -> None:
         "steps_per_score": STEPS_PER_SCORE, "eval_questions": 10_000,
     }  # fmt: skip
     study = {
-        "model": str(model.absolute()), "seeds": list(range(SEEDS)), "acquisition": ACQUISITION,
+        "seeds": list(range(SEEDS)), "acquisition": ACQUISITION,
         "settings": settings, "tasks": tasks, "arms": ARMS,
     }  # fmt: skip
-    (folder / "study.toml").write_text(tomli_w.dumps(study), encoding="utf-8")
+    (folder / f"{NAME}.toml").write_text(_ABOUT + tomli_w.dumps(study), encoding="utf-8")
 
 
 def _names() -> Iterator[str]:
@@ -168,4 +170,4 @@ def _chat(question: str, answer: str) -> str:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), Path(sys.argv[2]))
+    make(studies_dir())

@@ -1,4 +1,4 @@
-"""General questions that the base model answers rightly, asked again at the end of a run."""
+"""Shipped questions that the base model answers rightly, asked again at the end of a run."""
 
 import json
 from collections.abc import Iterator
@@ -135,7 +135,7 @@ def test_a_base_that_answers_none_is_asked_few_and_the_log_says_so(
     events = list(train(config))
     assert asked == [2]
     notes = [event.text for event in events if isinstance(event, LogMessage)]
-    assert "The base model answers none of the general questions." in notes
+    assert "The base model answers none of the shipped questions." in notes
 
 
 def test_a_stop_while_the_base_is_asked_ends_the_run(config: TrainingConfig) -> None:
@@ -171,4 +171,4 @@ def test_the_pool_begins_with_every_kind_and_has_no_question_twice() -> None:
 
 def test_the_result_says_how_many_are_still_answered() -> None:
     sentence = score_sentence(KNOWN_QUESTIONS, 190, 181, 190)
-    assert sentence == "Still answers 181 of 190 general questions."
+    assert sentence == "Still answers 181 of 190 known questions."

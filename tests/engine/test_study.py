@@ -10,9 +10,10 @@ import pytest
 from app.cli.commands import run as run_command
 from app.core.config.study import Study, load_study
 from app.core.errors import InputError
-from app.engine.training.study import is_done, make_run, results, study_runs
+from app.engine.training.study import make_run
 from app.library.reading.starting_adapter import read_started_from
 from app.library.reading.study_report import TaskSequence, markdown, mean_and_interval
+from app.library.reading.study_results import is_done, results, study_runs
 from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
 

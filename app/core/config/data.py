@@ -79,6 +79,14 @@ class DataSettings:
         ),
         advanced=True,
     )
+    retention_set: Path | None = _setting(
+        label=mark("Retention set"),
+        help=mark(
+            "A file of prompts and answers that the model should keep. It is asked like a question "
+            "set and is never trained on; with Measure forgetting its loss is drawn along the run."
+        ),
+        advanced=True,
+    )
     output: Path | None = _setting(
         label=mark("Output folder"),
         help=mark("The run's folder. Default: a new folder in the library."),
@@ -108,6 +116,12 @@ class DataSettings:
         ),
         advanced=True,
     )
+
+    @property
+    def question_files(self) -> tuple[Path, ...]:
+        """All files that are asked before and after training, the retention set last."""
+        retention = (self.retention_set,) if self.retention_set else ()
+        return tuple(dict.fromkeys((*self.eval_sets, *retention)))
 
     def file_problems(self) -> list[Problem]:
         return self._path_problems() + _column_problems(self.columns) + _mix_problems(self.mix)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from app.core.config.setting import setting
-from app.core.text.translation import mark
+from app.core.config.setting import Problem, setting
+from app.core.text.translation import mark, tr
 
 CheckpointRetention = Literal["all", "best-and-last"]
 
@@ -71,9 +71,30 @@ class EvaluationSettings:
         False,
         label=mark("Measure forgetting"),
         help=mark(
-            "At each validation and at the end, the KL divergence from the base model on "
-            "everyday text. It changes no weight."
+            "At each validation and at the end: the KL divergence from the base model on "
+            "everyday text, and the loss of the retention set and of the validation sets of the "
+            "runs that this one continues. It changes no weight."
         ),
+        advanced=True,
+    )
+    max_base_kl: float = _setting(
+        0.0,
+        label=mark("Stop at KL"),
+        help=mark(
+            "Ends the run once a measurement is further than this from the base model, in nats per "
+            "token. Requires Measure forgetting. 0 turns it off."
+        ),
+        bounds=(0.0, 1_000.0),
+        advanced=True,
+    )
+    forgetting_weight: float = _setting(
+        0.0,
+        label=mark("Weight of forgetting"),
+        help=mark(
+            "The best checkpoint has the lowest sum of validation loss and this many times the KL "
+            "divergence from the base model. Requires Measure forgetting. 0: only the loss counts."
+        ),
+        bounds=(0.0, 1_000.0),
         advanced=True,
     )
     steps_per_save: int = _setting(
@@ -95,3 +116,16 @@ class EvaluationSettings:
         help=mark("all, or only the last one and the one with the best validation loss."),
         advanced=True,
     )
+
+    def evaluation_problems(self) -> list[Problem]:
+        if self.measure_forgetting:
+            return []
+        needing = {
+            "max_base_kl": mark("Stop at KL"),
+            "forgetting_weight": mark("Weight of forgetting"),
+        }
+        return [
+            Problem(name, tr("{setting} requires Measure forgetting.", setting=tr(label)))
+            for name, label in needing.items()
+            if getattr(self, name)
+        ]

@@ -36,6 +36,7 @@ class TrainingConfig(
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
         problems = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
+        problems += self.evaluation_problems()
         return problems + self.file_problems() + self.tier_problems(self.rank)
 
     def located(self) -> "TrainingConfig":

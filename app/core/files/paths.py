@@ -94,6 +94,11 @@ def at_shipped_places(digests: object) -> object:
     return {str(shipped(Path(path))): digest for path, digest in digests.items()}
 
 
+def studies_dir() -> Path:
+    """The studies that Nestling ships."""
+    return resources_dir() / "studies"
+
+
 def starter_dir() -> Path:
     """The embedded starter model, its sample dataset and its question sets."""
     return resources_dir() / "starter"
@@ -116,5 +121,5 @@ def general_text_file(use: str, *, is_chat: bool) -> Path:
 
 
 def known_questions_file() -> Path:
-    """General questions with short answers, as JSON Lines of question, answers and kind."""
+    """Short questions with their answers, as JSON Lines of question, answers and kind."""
     return resources_dir() / "general" / "meter" / "known_questions.jsonl"

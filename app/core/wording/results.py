@@ -69,12 +69,28 @@ def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
     )
 
 
+def kept_sentences(retention: Sequence[RetentionMeasured]) -> list[str]:
+    """Of the retention set and each earlier run, how its loss changed over the run."""
+    measured = [one for one in retention if one.kept]
+    if len(measured) < 2:
+        return []
+    before = {loss.name: loss.val_loss for loss in measured[0].kept}
+    return [
+        tr(
+            "Loss of {name}: {before} before, {after} after.",
+            name=single_line(loss.name, _MAX_NAME),
+            before=decimal(format_loss(before[loss.name], _DIGITS)),
+            after=decimal(format_loss(loss.val_loss, _DIGITS)),
+        )
+        for loss in measured[-1].kept
+        if loss.name in before
+    ]
+
+
 def score_sentence(name: str, before: int | None, after: int, total: int) -> str:
     """A question set's right answers; `before` is None where that was not measured."""
     if name == KNOWN_QUESTIONS:
-        return tr(
-            "Still answers {after:,} of {total:,} general questions.", after=after, total=total
-        )
+        return tr("Still answers {after:,} of {total:,} known questions.", after=after, total=total)
     shown = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
     if before is None:
         return tr("{name}: {after:,} of {total:,} right.", name=shown, after=after, total=total)
@@ -114,7 +130,8 @@ def event_line(event: Event) -> str:
 def distance_text(event: RetentionMeasured) -> str:
     """ "KL from the base model 0.0312"; of the last one also on how many texts."""
     over = f" on {event.texts} texts" if event.is_last else ""
-    return f"KL from the base model{over} {event.base_kl:.4f}"
+    kept = "".join(f", loss of {one.name} {format_loss(one.val_loss, 4)}" for one in event.kept)
+    return f"KL from the base model{over} {event.base_kl:.4f}{kept}"
 
 
 def _evaluation(event: EvaluationFinished) -> str:

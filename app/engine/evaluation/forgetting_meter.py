@@ -1,19 +1,23 @@
-"""The forgetting meter: how far a model is from its base on text that no lesson holds.
+"""The forgetting meter: how far a model is from its base on text that no lesson holds, and the
+loss of rows that it should keep.
 
 It changes no weight and draws no random number: a run is the same with and without it.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
-from app.core.events import Event, LogMessage, RetentionMeasured
+from app.core.events import DatasetLoss, Event, LogMessage, RetentionMeasured
+from app.core.work_in_steps import scaled_progress
 from app.engine.adapter.adapter import BareModel
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone
 from app.engine.clocks.general_text import open_general_text
+from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.execution.losses import loss_inputs
 from app.engine.execution.model_execution import Execution
@@ -64,6 +68,16 @@ def open_retention_texts(
     return RetentionTexts(each, last, (counts[0], max(counts)))
 
 
+@dataclass(frozen=True)
+class KeptRows:
+    """Rows that the model should keep, the same ones at each measurement."""
+
+    name: str
+    batches: BatchLoader
+    sha256: str
+    """As of `view.tokens_digest`."""
+
+
 class RetentionMeter:
     """Of one model with its adapter. Lives on the MLX thread."""
 
@@ -72,17 +86,34 @@ class RetentionMeter:
         model: LanguageModel,
         head: SplitModel | None,
         texts: RetentionTexts,
+        kept: Sequence[KeptRows],
         machines: Machines,
     ) -> None:
         self._model, self._head, self._texts, self._machines = model, head, texts, machines
+        self._kept, self._evaluator = kept, Evaluator(model, head, machines)
         self._bare = BareModel(model)
         self._function: ArrayFunction | None = None
 
     def measure(
         self, step: int, *, is_last: bool = False
     ) -> Generator[float, None, RetentionMeasured]:
-        """The divergence from the base after `step`; yields the share done after each batch."""
+        """Divergence from the base, and losses, after `step`; yields the share done after each
+        batch."""
         batches = self._texts.last if is_last else self._texts.each
+        whole = len(batches) + sum(len(one.batches) for one in self._kept)
+        divergence = yield from scaled_progress(self._divergence(batches), 0, len(batches), whole)
+        losses, done = [], len(batches)
+        for one in self._kept:
+            size, measuring = len(one.batches), self._evaluator.mean_loss(one.batches)
+            loss = yield from scaled_progress(measuring, done, size, whole)
+            losses.append(DatasetLoss(one.name, loss))
+            done += size
+        count = self._texts.counts[is_last]
+        # Rounding can give a model that is its base a little less than 0.
+        return RetentionMeasured(step, max(0.0, divergence), count, is_last, tuple(losses))
+
+    def _divergence(self, batches: BatchLoader) -> Generator[float, None, float]:
+        """Of all batches, in nats per token."""
         divergence, tokens = 0.0, 0.0
         with Execution(self._model).evaluating():
             for batch, share in self._machines.round_robin(batches.once(), len(batches)):
@@ -91,9 +122,11 @@ class RetentionMeter:
                     tokens += batch.trained_tokens
                 yield share
         divergence, tokens = self._machines.total(divergence, tokens)
-        count = self._texts.counts[is_last]
-        # Rounding can give a model that is its base a little less than 0.
-        return RetentionMeasured(step, max(0.0, divergence / tokens), count, is_last)
+        return divergence / tokens
+
+    def trace_kept(self, batch: Batch) -> None:
+        """Compile the loss of kept rows for this batch's shape now."""
+        self._evaluator.trace(batch)
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now."""

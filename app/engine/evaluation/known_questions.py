@@ -1,4 +1,4 @@
-"""Known questions: general ones that the base model answers rightly, and those still answered.
+"""Known questions: shipped ones that the base model answers rightly, and those still answered.
 
 The base model is asked once; which it answers is remembered by the digests of its files. Asking
 changes no weight and draws no random number: a run is the same with and without it.
@@ -98,23 +98,23 @@ def open_known_questions(
     place = cache_dir() / "known_questions" / f"{_key(base)}.json"
     known = _remembered(place, pool)
     if known is None:
-        yield StageChanged(mark("Asking the base model general questions"))
+        yield StageChanged(mark("Asking the base model"))
         try:
             known = yield from in_stage(mark("Asking the base model"), _known_to_base(base, pool))
         except (AppError, ValueError) as error:
-            yield LogMessage(f"General questions are not asked: {error}.", is_warning=True)
+            yield LogMessage(f"Known questions are not asked: {error}.", is_warning=True)
             return None
         with suppress(AppError, OSError):  # a cache: without it the base is asked again
             ensure_own_folder(place.parent)
             write_json_atomic(place, [question.question for question in known])
     if not known:
-        yield LogMessage("The base model answers none of the general questions.")
+        yield LogMessage("The base model answers none of the shipped questions.")
         return None
     rows = config.steps * config.batch_size * config.grad_accumulation_steps
     sample = known[: max(FEWEST, round(SHARE * rows))]
     yield LogMessage(
-        f"The base model answers {len(known)} of {len(pool)} general questions rightly; "
-        f"{len(sample)} of them are asked again at the end."
+        f"The base model answers {len(known)} of {len(pool)} shipped questions rightly; "
+        f"{len(sample)} of these known questions are asked again at the end."
     )
     return KnownQuestions(base, sample)
 

@@ -13,9 +13,10 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.paths import at_shipped_places
 from app.core.text.translation import mark
+from app.core.wording.display_names import question_set_name
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
-from app.data.training_set.training_data import DataSettings, open_data_stream
+from app.data.training_set.training_data import DataSettings, TrainingData, open_data_stream
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.model.loading import BaseModel
@@ -43,27 +44,17 @@ def questions_asked(config: TrainingConfig, found: int) -> int:
     if config.eval_questions:
         return min(config.eval_questions, found)
     trained = config.steps * config.batch_size * config.grad_accumulation_steps
-    times = 2 * max(1, len(config.eval_sets))
+    times = 2 * max(1, len(config.question_files))
     return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
 
 
 def read_question_sets(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, tuple[QuestionSet, ...]]:
-    """A question that is cut would be another one: none is."""
-    limits = base.limits
-    settings = DataSettings(
-        RowSettings(mask_prompt=True, embedding_rows=limits.embedding_rows),
-        max_seq_length=1_000_000,
-        batch_size=1,
-        context_tokens=limits.context_tokens,
-    )
-    read = []
-    for path in config.eval_sets:
-        yield StageChanged(mark("Reading the questions"))
-        opening = open_data_stream(find_files(path), base.tokenizer, settings)
-        found = yield from in_stage(mark("Reading the questions"), opening)
-        longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")
+    limits, read = base.limits, []
+    for path in config.question_files:
+        found = yield from open_questions(path, base)
+        longest, name = int(found.train.lengths.max()), question_set_name(path)
         if limits.position_rows is not None and longest > limits.position_rows:
             raise InputError(
                 f"A question in {path.name} has {longest:,} tokens with its answer, and this model "
@@ -81,6 +72,19 @@ def read_question_sets(
         batches = BatchLoader(sample, batch_size=32, vocabulary=vocabulary)
         read.append(QuestionSet(name, batches, len(sample), found.fingerprints))
     return tuple(read)
+
+
+def open_questions(path: Path, base: BaseModel) -> Generator[Event, None, TrainingData]:
+    """All rows of a set, to train. A question that is cut would be another one: none is."""
+    yield StageChanged(mark("Reading the questions"))
+    settings = DataSettings(
+        RowSettings(mask_prompt=True, embedding_rows=base.limits.embedding_rows),
+        max_seq_length=1_000_000,
+        batch_size=1,
+        context_tokens=base.limits.context_tokens,
+    )
+    opening = open_data_stream(find_files(path), base.tokenizer, settings)
+    return (yield from in_stage(mark("Reading the questions"), opening))
 
 
 QUESTIONS_KEY = "question_data"

@@ -67,6 +67,10 @@ class Progress:
     """The run's identity; older checkpoints have none."""
     is_validation_due: bool = False
     """The validation after this step was cut off: a resumed run makes it first."""
+    best_forgetting: float = 0.0
+    """What counted beside the best validation's loss."""
+    base_kl: float | None = None
+    """As it was measured last; None where no step was."""
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,13 @@ class TrainingLoop:
         self._step = done.step
         self._trained_tokens = done.trained_tokens
         self._non_finite = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
-        self._best = BestValidation(done.best_val_loss, done.best_step, done.evals_since_best)
-        self._measurements = Measurements(
-            prepared, self._best, self._stop, machines, is_validation_due=done.is_validation_due
+        self._best = BestValidation(
+            done.best_val_loss, done.best_step, done.evals_since_best, done.best_forgetting
         )
+        self._measurements = Measurements(
+            config, prepared, self._best, self._stop, machines,
+            is_validation_due=done.is_validation_due, base_kl=done.base_kl,
+        )  # fmt: skip
         self._coming = ComingRows(config, prepared) if prepared.later else None
 
     def events(self) -> Iterator[Event]:
@@ -110,7 +113,7 @@ class TrainingLoop:
         yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stopping_patience and not self._prepared.valid:
             yield LogMessage("No rows are held out for validation, so the run can't end early.")
-        if config.target_score and not self._prepared.questions:
+        if config.target_score and not config.eval_sets:
             yield LogMessage("There is no question set, so the run can't end at a score.")
         if self._start is None:
             yield from self._measurements.after_step(self._step)
@@ -145,7 +148,7 @@ class TrainingLoop:
             yield from self._non_finite.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._measurements.after_step(self._step)
-            yield from self._measurements.target_score(config, step)
+            yield from self._measurements.target_score(step)
             is_asked_to_stop, is_wanted = self._stop.is_requested_or(self._wants_checkpoint())
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
@@ -217,7 +220,7 @@ class TrainingLoop:
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
             self._keeper.prune_checkpoints()
-        yield from self._measurements.target_score(self._config, self._step)
+        yield from self._measurements.target_score(self._step)
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint of the step just done is to be made anyway."""
@@ -229,9 +232,10 @@ class TrainingLoop:
         return self._step == self._config.steps or self._is_over()
 
     def _is_over(self) -> bool:
-        """Whether the last validations brought nothing new, or the score to stop at is reached."""
+        """Whether the last validations brought nothing new, or a threshold is reached."""
         is_stale = self._best.is_stale(self._config.early_stopping_patience)
-        return is_stale or self._measurements.reached_score is not None
+        is_reached = self._measurements.reached_score is not None
+        return is_stale or is_reached or self._measurements.is_too_far
 
     def _outcome(self) -> tuple[Outcome, str]:
         remarks = self._non_finite.summary() + self._measurements.remark()
@@ -247,6 +251,8 @@ class TrainingLoop:
             reason = (
                 f"{score.correct:,} of {score.total:,} questions of “{score.name}” are answered."
             )
+        elif self._measurements.is_too_far:
+            reason = self._measurements.distance_summary()
         else:
             reason = self._best.summary()
         return "finished", f"Ended early at step {self._step}: {reason}{remarks}"
@@ -303,6 +309,8 @@ class TrainingLoop:
             random_state=random_key(),
             plan_digest=self._prepared.plan.digest(),
             is_validation_due=self._measurements.is_validation_due,
+            best_forgetting=self._best.forgetting,
+            base_kl=self._measurements.base_kl,
         )
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)

@@ -25,17 +25,22 @@ class Measurements:
 
     def __init__(
         self,
+        config: TrainingConfig,
         setup: TrainingSetup,
         best: BestValidation,
         stop: StopRequest,
         machines: Machines,
         *,
         is_validation_due: bool,
+        base_kl: float | None = None,
     ) -> None:
+        self._config = config
         self._setup, self._stop, self._machines = setup, stop, machines
         self._validation = Validation(setup, best, machines)
         model, texts = setup.base.model, setup.retention
-        self._retention = RetentionMeter(model, setup.head, texts, machines) if texts else None
+        self._retention = (
+            RetentionMeter(model, setup.head, texts, setup.kept, machines) if texts else None
+        )
         self.is_validation_due = is_validation_due
         """Whether the validation after the last step was cut off."""
         self.is_last_left = False
@@ -43,6 +48,8 @@ class Measurements:
         self.are_questions_left = False
         self.reached_score: ScoreMeasured | None = None
         """The score that ends the run; None until the run has it."""
+        self.base_kl = base_kl
+        """From the base model, as it was measured last; None before the first step's."""
 
     def use(self, setup: TrainingSetup) -> None:
         """From here on measure with the rows of `setup`."""
@@ -63,27 +70,49 @@ class Measurements:
         ]
         if self._retention is None or (texts := self._setup.retention) is None:
             return valid
-        return valid + [(self._retention.trace, texts.last.blank(s)) for s in texts.shapes]
+        kept: list[Trace] = [
+            (self._retention.trace_kept, one.batches.blank(shape))
+            for one in self._setup.kept
+            for shape in one.batches.shapes
+        ]
+        return valid + kept + [(self._retention.trace, texts.last.blank(s)) for s in texts.shapes]
 
     def after_step(self, step: int) -> Iterator[Event]:
         """Forgetting and validation; a validation that is cut off stays due and counts for
         nothing."""
         self.is_validation_due = self._validation.has_rows
+        base_kl = 0.0
         if self._retention is not None:
             measuring = self._retention.measure(step)
             if retained := (yield from self._stop.stage(mark("Measuring forgetting"), measuring)):
+                base_kl = retained.base_kl
+                self.base_kl = base_kl if step else None
                 yield retained
         if not self._validation.has_rows:
             return
-        validating = self._validation.measure(step)
+        forgetting = self._config.forgetting_weight * base_kl
+        validating = self._validation.measure(step, forgetting)
         finished = yield from self._stop.stage(mark("Validating"), validating)
         if finished is not None:
             self.is_validation_due = False
             yield finished
 
-    def target_score(self, config: TrainingConfig, step: int) -> Iterator[Event]:
+    @property
+    def is_too_far(self) -> bool:
+        """Whether the run has taken the model further from its base than it may."""
+        return self.base_kl is not None and 0 < self._config.max_base_kl < self.base_kl
+
+    def distance_summary(self) -> str:
+        """One sentence that says why a run ended early."""
+        return (
+            f"it is {self.base_kl:.4g} nats per token from its base, more than "
+            f"{self._config.max_base_kl:g}."
+        )
+
+    def target_score(self, step: int) -> Iterator[Event]:
         """Whether the model answers enough of the first question set, at the steps that ask."""
-        if not config.target_score or not self._setup.questions or step % config.steps_per_score:
+        config = self._config
+        if not config.target_score or not config.eval_sets or step % config.steps_per_score:
             return
         questions = self._setup.questions[0]
         correct = yield from self._count(questions)
@@ -107,7 +136,7 @@ class Measurements:
             yield retained
 
     def scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
-        """Of each question set, and of the general questions."""
+        """Of each question set, and of the known questions."""
         for questions in self._setup.questions:
             correct = yield from self._count(questions)
             if correct is None:
@@ -116,7 +145,7 @@ class Measurements:
             yield ScoreMeasured(questions.name, when, correct, questions.count)
         if known := self._setup.known:
             asking = known.counting_right()
-            answered = yield from self._stop.stage(mark("Asking general questions"), asking)
+            answered = yield from self._stop.stage(mark("Asking known questions"), asking)
             if answered is None:
                 self.are_questions_left = True
                 return

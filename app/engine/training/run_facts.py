@@ -50,6 +50,7 @@ def replica_checks(
         "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
         "the adapter that the run starts from": prepared.start_sha256 + prepared.stiffness_sha256,
         "the general text": prepared.slow.sha256 if prepared.slow else "",
+        "the rows of the forgetting meter": json.dumps([one.sha256 for one in prepared.kept]),
         "the tier plan": prepared.plan.digest(),
         "the date that the chat template writes": str(prepared.template_day),
         "how examples are put into batches": json.dumps(prepared.batching.data()),

@@ -29,7 +29,7 @@ from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
 from app.engine.batches.training_batches import TrainingBatchLoader
 from app.engine.clocks.slow_clock import SlowClock, open_slow_clock
-from app.engine.evaluation.forgetting_meter import RetentionTexts, open_retention_texts
+from app.engine.evaluation.forgetting_meter import KeptRows, RetentionTexts, open_retention_texts
 from app.engine.evaluation.known_questions import KnownQuestions, open_known_questions
 from app.engine.evaluation.question_sets import QuestionSet, read_question_sets
 from app.engine.evaluation.validation_sample import ValidationSet, sample_note, validation_sets
@@ -54,6 +54,7 @@ from app.engine.training.dataset_opening import (
     template_day,
 )
 from app.engine.training.gradients import measure_gradient_importance
+from app.engine.training.kept_rows import open_kept_rows
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class TrainingSetup:
     slow: SlowClock | None = None
     retention: RetentionTexts | None = None
     known: KnownQuestions | None = None
+    kept: tuple[KeptRows, ...] = ()
+    """Of the forgetting meter."""
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
@@ -108,6 +111,7 @@ class TrainingSetup:
         shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
         shapes += self.slow.shapes if self.slow else ()
         shapes += self.retention.shapes if self.retention else ()
+        shapes += (shape for one in self.kept for shape in one.batches.shapes)
         if self.later:
             largest = max(self.train.shapes, key=lambda shape: shape.cells)
             shapes.append(largest.with_longest(self.later.longest))
@@ -199,6 +203,9 @@ def set_up(
     slow = yield from open_slow_clock(config, dated, vocabulary)
     retention = yield from open_retention_texts(config, dated, vocabulary)
     known = yield from open_known_questions(config, dated)
+    kept: tuple[KeptRows, ...] = ()
+    if retention:
+        kept = yield from open_kept_rows(config, dated, batching, vocabulary, saved)
     return TrainingSetup(
         base=base,
         traits=probed.traits,
@@ -217,6 +224,7 @@ def set_up(
         slow=slow,
         retention=retention,
         known=known,
+        kept=kept,
         stiffness=read_stiffness(start, trainable_parameters(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,

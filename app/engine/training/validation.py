@@ -49,14 +49,17 @@ class Validation:
         """Whether all rows of the last validation are tokens."""
         return all(one.is_last_there for one in self._sets)
 
-    def measure(self, step: int) -> Generator[float, None, EvaluationFinished]:
+    def measure(
+        self, step: int, forgetting: float = 0.0
+    ) -> Generator[float, None, EvaluationFinished]:
         """The validation after `step`. Yields the share done after each batch.
 
-        One that is closed before its end counts for nothing.
+        One that is closed before its end counts for nothing. `forgetting` counts beside the loss.
         """
         loss, each = yield from self._losses([one.batches for one in self._sets])
-        is_best = self._best.take(loss, step)
-        return EvaluationFinished(step, loss, is_best, each, sum(one.rows for one in self._sets))
+        is_best = self._best.take(loss, step, forgetting)
+        rows = sum(one.rows for one in self._sets)
+        return EvaluationFinished(step, loss, is_best, each, rows, forgetting=forgetting)
 
     def measure_last(self, step: int) -> Generator[float, None, EvaluationFinished]:
         """The validation of a run that ends after `step`, likewise; it is no candidate for best."""

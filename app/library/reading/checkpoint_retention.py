@@ -54,12 +54,12 @@ def own_checkpoints(run_dir: Path) -> list[Path]:
 def prunable_checkpoints(run_dir: Path) -> list[Path]:
     """All but the best and the last one, and those of which that is not certain."""
     log = read_event_log(run_dir)
-    return superfluous(own_checkpoints(run_dir), losses_by_step(log), log)
+    return superfluous(own_checkpoints(run_dir), scores_by_step(log), log)
 
 
-def superfluous(own: Sequence[Path], losses: Mapping[int, float], log: EventLog) -> list[Path]:
+def superfluous(own: Sequence[Path], scores: Mapping[int, float], log: EventLog) -> list[Path]:
     """Of a run's own checkpoints, by step, those that are certain to be neither best nor last."""
-    best, unjudged = best_step_of(own, losses), _unjudged(own, losses, log)
+    best, unjudged = best_step_of(own, scores), _unjudged(own, scores, log)
     return [f for f in own[:-1] if checkpoint_step(f) != best and f not in unjudged]
 
 
@@ -68,12 +68,17 @@ def losses_by_step(log: EventLog) -> dict[int, float]:
     return {evaluation.step: evaluation.val_loss for evaluation in read_evaluations(log.events)}
 
 
-def best_step_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
-    """The step with the lowest validation loss of these checkpoints; the earliest of equal ones."""
+def scores_by_step(log: EventLog) -> dict[int, float]:
+    """What makes a checkpoint the best: the validation losses, with forgetting if it counts."""
+    return {evaluation.step: evaluation.score for evaluation in read_evaluations(log.events)}
+
+
+def best_step_of(folders: Iterable[Path], scores: Mapping[int, float]) -> int | None:
+    """The step with the lowest score of these checkpoints; the earliest of equal ones."""
     measured = [
-        (losses[step], step)
+        (scores[step], step)
         for folder in folders
-        if (step := checkpoint_step(folder)) in losses and math.isfinite(losses[step])
+        if (step := checkpoint_step(folder)) in scores and math.isfinite(scores[step])
     ]
     return min(measured)[1] if measured else None
 
@@ -110,15 +115,16 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
     if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
         return ""
     recorded = manifest.get("best_val_loss")
-    losses = (evaluation.val_loss for evaluation in read_evaluations(log.events))
-    least = min(filter(math.isfinite, losses), default=None)
+    measured = [e for e in read_evaluations(log.events) if math.isfinite(e.score)]
+    best = min(measured, key=lambda evaluation: evaluation.score, default=None)
+    least = best.val_loss if best else None
     if least == recorded or not (recorded is None or is_measurement(recorded)):
         return ""
-    recorded, measured = (
+    recorded, lowest = (
         "none" if loss is None else format_loss(loss, 4) for loss in (recorded, least)
     )
     return (
-        f"The lowest validation loss is {recorded} in {MANIFEST_FILE} and {measured} in "
+        f"The lowest validation loss is {recorded} in {MANIFEST_FILE} and {lowest} in "
         f"{EVENTS_FILE}: one of them was changed or cut off."
     )
 
@@ -141,8 +147,8 @@ def update_manifest_pointers(run_dir: Path) -> None:
 
 
 def best_step(run_dir: Path) -> int | None:
-    """The step with the lowest validation loss of those whose checkpoint is there."""
-    return best_step_of(own_checkpoints(run_dir), losses_by_step(read_event_log(run_dir)))
+    """The best step of those whose checkpoint is there."""
+    return best_step_of(own_checkpoints(run_dir), scores_by_step(read_event_log(run_dir)))
 
 
 def _named(run_dir: Path, folders: list[Path]) -> str | None:

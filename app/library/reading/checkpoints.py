@@ -19,6 +19,7 @@ from app.library.reading.checkpoint_retention import (
     foreign_checkpoints,
     is_best_lost,
     losses_by_step,
+    scores_by_step,
     superfluous,
 )
 from app.library.reading.run_summary import folder_size
@@ -38,7 +39,7 @@ class CheckpointFacts:
     val_loss: float | None
     """The loss of a validation at exactly this step."""
     is_best: bool
-    """Its validation loss is the lowest of the checkpoints that are there; of equal ones it is
+    """Its score is the lowest of the checkpoints that are there; of equal ones it is
     the earliest, as in the run itself. None is where the log was cut off or edited since."""
     is_last: bool
     deltas: tuple[float, ...]
@@ -56,9 +57,9 @@ def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator
     folders = checkpoint_folders(run_dir)
     others = foreign_checkpoints(run_dir, folders)
     own = [folder for folder in folders if folder not in others]
-    losses = losses_by_step(log)
-    least, is_best_unknown = best_step_of(own, losses), is_best_lost(run_dir, log)
-    removable = superfluous(own, losses, log)
+    losses, scores = losses_by_step(log), scores_by_step(log)
+    least, is_best_unknown = best_step_of(own, scores), is_best_lost(run_dir, log)
+    removable = superfluous(own, scores, log)
     for folder in folders:
         step, is_own = checkpoint_step(folder), folder not in others
         deltas, drifts = _movement(table, step) if is_own else ((), ())

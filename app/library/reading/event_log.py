@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar
 
-from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted, TierFacts, event_name
+from app.core.events import (
+    DatasetLoss,
+    EvaluationFinished,
+    RetentionMeasured,
+    RunStarted,
+    TierFacts,
+    event_name,
+)
 from app.core.files.strict_parsing import typed
 from app.core.text.numbers import is_measurement
 from app.core.text.sanitize import single_line
@@ -32,7 +39,8 @@ def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinis
 
 def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasured]:
     """All measurements of the forgetting meter, in order."""
-    return list(_of_kind(events, RetentionMeasured))
+    found = _of_kind((_with_known_losses(event, "kept") for event in events), RetentionMeasured)
+    return [replace(one, kept=_named(one.kept)) for one in found]
 
 
 def read_started(
@@ -68,18 +76,22 @@ def _periods(summary: RunSummary, table: StepTable) -> Sequence[int]:
 
 
 def _evaluations(events: Iterable[Mapping[str, Any]]) -> Iterator[EvaluationFinished]:
-    for evaluation in _of_kind(map(_with_known_losses, events), EvaluationFinished):
-        datasets = (replace(d, name=single_line(d.name)) for d in evaluation.datasets)
-        yield replace(evaluation, datasets=tuple(datasets))
+    known = (_with_known_losses(event, "datasets") for event in events)
+    for evaluation in _of_kind(known, EvaluationFinished):
+        yield replace(evaluation, datasets=_named(evaluation.datasets))
 
 
-def _with_known_losses(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Without the datasets whose own loss is no number: the evaluation is one all the same."""
-    datasets = event.get("datasets")
+def _named(losses: Iterable[DatasetLoss]) -> tuple[DatasetLoss, ...]:
+    return tuple(replace(loss, name=single_line(loss.name)) for loss in losses)
+
+
+def _with_known_losses(event: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Without the datasets whose own loss is no number: the measurement is one all the same."""
+    datasets = event.get(key)
     if not isinstance(datasets, list):
         return event
     known = [d for d in datasets if isinstance(d, dict) and is_measurement(d.get("val_loss"))]
-    return {**event, "datasets": known[:_MAX_DATASETS]}
+    return {**event, key: known[:_MAX_DATASETS]}
 
 
 def _of_kind(events: Iterable[Mapping[str, Any]], kind: type[E]) -> Iterator[E]:

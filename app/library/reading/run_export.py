@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.core.events import json_value
+from app.core.events import RetentionMeasured, json_value
 from app.core.files.atomic_files import write_atomic
 from app.core.files.untrusted_files import SHARED_FILE
 from app.library.reading.checkpoints import CheckpointFacts
@@ -39,6 +39,7 @@ def _heading(details: RunDetails) -> list[str]:
     of_tiers = (f"tier_{t}_{what}" for t in tiers for what in ("fired", "delta", "drift"))
     of_layers = (f"layer_{index}_delta" for index in details.started.adapted_layers)
     kept = ["retention_kl"] if details.retention else []
+    kept += [f"kept_loss {name}" for name in _kept_names(details)]
     pulls = (f"tier_{tier}_pull" for tier in tiers)
     clocks = [*pulls, "lesson_kl"] if details.table.has_clocks else []
     return [*_WHOLE, *_MEASURED, "validation_loss", *kept, *of_tiers, *clocks, *of_layers]
@@ -48,11 +49,16 @@ def _rows(details: RunDetails) -> Iterator[list[Any]]:
     table, rows = details.table, details.table.rows
     losses = {evaluation.step: evaluation.val_loss for evaluation in details.evaluations}
     kept = {point.step: point.base_kl for point in details.retention if not point.is_last}
+    names = _kept_names(details)
+    each = {
+        point.step: _kept_losses(point, names) for point in details.retention if not point.is_last
+    }
     if 0 in losses or 0 in kept:  # nothing else was measured before the first step
         first: list[Any] = [0, *[""] * (len(_heading(details)) - 1)]
         first[_VALIDATION] = losses.get(0, "")
         if details.retention:
             first[_VALIDATION + 1] = kept.get(0, "")
+            first[_VALIDATION + 2 : _VALIDATION + 2 + len(names)] = each.get(0, [""] * len(names))
         yield first
     for index, row in enumerate(rows):
         cells: list[Any] = [int(row[name]) for name in _WHOLE]
@@ -60,6 +66,7 @@ def _rows(details: RunDetails) -> Iterator[list[Any]]:
         cells.append(losses.get(int(row["step"]), ""))
         if details.retention:
             cells.append(kept.get(int(row["step"]), ""))
+            cells += each.get(int(row["step"]), [""] * len(names))
         for tier in range(table.tiers):
             cells.append(int(row["fired"]) >> tier & 1)
             cells += [_number(row["deltas"][tier]), _number(row["drifts"][tier])]
@@ -67,6 +74,16 @@ def _rows(details: RunDetails) -> Iterator[list[Any]]:
             cells += [*map(_number, row["pulls"]), _number(row["base_kl"])]
         cells += [_number(value) for value in table.layer_deltas(index, index + 1)[0]]
         yield cells
+
+
+def _kept_names(details: RunDetails) -> list[str]:
+    """Of the rows that the forgetting meter reads beside its own texts."""
+    return list(dict.fromkeys(loss.name for point in details.retention for loss in point.kept))
+
+
+def _kept_losses(point: RetentionMeasured, names: list[str]) -> list[float | str]:
+    losses = {loss.name: loss.val_loss for loss in point.kept}
+    return [losses.get(name, "") for name in names]
 
 
 def _number(value: Any) -> str:
@@ -89,6 +106,7 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
             "tiers": [json_value(tier) for tier in details.started.tiers],
             "evaluations": [
                 {"step": e.step, "val_loss": e.val_loss, "is_best": e.is_best}
+                | ({"forgetting": e.forgetting} if e.forgetting else {})
                 for e in details.evaluations
             ],
             "last_validation": (last := details.last_validation)

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from app.core.config.serialization import current_names
 from app.core.errors import AppError, InputError
+from app.core.events import KNOWN_QUESTIONS
 from app.core.files.paths import shipped
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
+from app.core.wording.display_names import question_set_name
 from app.library.run.checkpoint_state import IN_PROGRESS, NO_CHECKPOINT, completed_reason
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name, link_to
@@ -66,6 +68,10 @@ class RunSummary:
     periods: tuple[int, ...] = ()
     """Each tier's update period."""
     retention: Retention | None = None
+    known: Retention | None = None
+    """The known questions that are still answered."""
+    base_kl: float | None = None
+    """From the base model at the end, in nats per token."""
     notes: str = ""
     learning_rate: float | None = None
     batch_size: int | None = None
@@ -153,7 +159,9 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         size_bytes=folder_size(run_dir),
         planned_steps=reader.integer(config.get("steps", 0), "the steps planned"),
         periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reader)),
-        retention=_part("its scores", lambda: _retention(manifest["scores"], reader)),
+        retention=_part("its scores", lambda: _retention(manifest, reader)),
+        known=_part("its scores", lambda: _asked(manifest["scores"], KNOWN_QUESTIONS, reader)),
+        base_kl=silent.number(manifest.get("base_kl"), ""),
         notes=label.notes,
         learning_rate=silent.number(config.get("learning_rate"), ""),
         batch_size=silent.integer(config.get("batch_size"), "") or None,
@@ -216,16 +224,25 @@ def parse_timestamp(text: str) -> datetime:
     return timestamp
 
 
-def _retention(scores: list[dict[str, Any]], reader: LenientReader) -> Retention | None:
-    """The first question set that measures retention, if it was asked before and after."""
-    for before in scores:
-        if RETENTION not in before["name"].casefold() or before["when"] != "before":
-            continue
-        for after in scores:
-            if (after["name"], after["when"]) == (before["name"], "after"):
-                numbers = (before["correct"], after["correct"], after["total"])
-                return Retention(*(reader.integer(n, "a score", MOST_QUESTIONS) for n in numbers))
-    return None
+def _retention(manifest: dict[str, Any], reader: LenientReader) -> Retention | None:
+    """The retention set, or the first question set whose name says that it measures retention; if
+    it was asked before and after."""
+    scores = manifest["scores"]
+    own = manifest["config"].get("retention_set")
+    named = [question_set_name(Path(str(own)))] if own else []
+    named += [score["name"] for score in scores if RETENTION in score["name"].casefold()]
+    found = (_asked(scores, name, reader) for name in named)
+    return next((retention for retention in found if retention), None)
+
+
+def _asked(scores: list[dict[str, Any]], name: str, reader: LenientReader) -> Retention | None:
+    """A question set that was asked before and after."""
+    right = {score["when"]: score for score in scores if score["name"] == name}
+    if not right.keys() >= {"before", "after"}:
+        return None
+    before, after = right["before"], right["after"]
+    numbers = (before["correct"], after["correct"], after["total"])
+    return Retention(*(reader.integer(n, "a score", MOST_QUESTIONS) for n in numbers))
 
 
 def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
@@ -235,7 +252,8 @@ def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
     planned = manifest["config"].get("steps", 0)
     last = f"{CHECKPOINTS}/{checkpoint_name(planned)}" if type(planned) is int else None
     is_asked = any(score["when"] == "after" for score in manifest["scores"])
-    has_questions = bool(current_names(manifest["config"]).get("eval_sets"))
+    config = current_names(manifest["config"])
+    has_questions = bool(config.get("eval_sets") or config.get("retention_set"))
     is_done = manifest.get("adapter") == last and (is_asked or not has_questions)
     return "finished" if is_done else "interrupted"
 

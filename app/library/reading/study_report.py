@@ -12,6 +12,11 @@ from statistics import fmean, stdev
 
 _T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
 """Student's t for 95 %, two-sided, by degrees of freedom; 1.96 in the limit."""
+MEASURES = {
+    "LA": "learned", "ACC": "final", "F": "forgetting", "BWT": "backward_transfer",
+    "KL": "base_kl", "known": "known",
+}  # fmt: skip
+"""Name in a report → attribute of TaskSequence."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,7 @@ class TaskSequence:
     """From the base model at the end, in nats per token."""
     steps: int
     known: float = math.nan
-    """Share of the general questions which the base model answers that are still answered at the
-    end; NaN where they were not asked."""
+    """Share of the known questions that are still answered at the end; NaN where none was asked."""
 
     @property
     def learned(self) -> float:
@@ -62,27 +66,70 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values), t * stdev(values) / math.sqrt(len(values))
 
 
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm over its seeds."""
+
+    arm: str
+    runs: tuple[TaskSequence, ...]
+    is_matched: bool
+    """It learned as much as it takes to be compared."""
+
+    @property
+    def steps(self) -> float:
+        return fmean(run.steps for run in self.runs)
+
+    def values(self, measure: str) -> list[float]:
+        """Each seed's, of one of `MEASURES`."""
+        return [getattr(run, MEASURES[measure]) for run in self.runs]
+
+    def text(self, measure: str) -> str:
+        """ "0.151 ± 0.038"; without the interval for a single seed."""
+        values = self.values(measure)
+        if any(map(math.isnan, values)):
+            return "–"
+        mean, half = mean_and_interval(values)
+        return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
+
+    @property
+    def matrix(self) -> tuple[tuple[float, ...], ...]:
+        """R, the mean over the seeds: a row after each task."""
+        tasks = range(len(self.runs[0].accuracy))
+        return tuple(
+            tuple(fmean(run.accuracy[i][j] for run in self.runs) for j in tasks) for i in tasks
+        )
+
+
+def by_arm(sequences: Iterable[TaskSequence], acquisition: float) -> list[ArmResult]:
+    """In the order in which the arms come first."""
+    arms: dict[str, list[TaskSequence]] = {}
+    for sequence in sequences:
+        arms.setdefault(sequence.arm, []).append(sequence)
+    return [
+        ArmResult(arm, tuple(runs), fmean(run.learned for run in runs) >= acquisition)
+        for arm, runs in arms.items()
+    ]
+
+
 def markdown(sequences: Iterable[TaskSequence], acquisition: float, title: str) -> str:
     """A table with a row for each arm, and each arm's mean accuracies by task."""
-    by_arm: dict[str, list[TaskSequence]] = {}
-    for sequence in sequences:
-        by_arm.setdefault(sequence.arm, []).append(sequence)
+    arms = by_arm(sequences, acquisition)
     lines = [
         f"# {title}",
         "",
         "Mean ± half of the 95 % interval over the seeds. LA: accuracy on each task once it is "
         "learned. ACC: on all tasks at the end. F: forgetting. BWT: backward transfer. KL: "
         "divergence from the base model at the end, in nats a token. "
-        "Known: general questions of the base model that are still answered.",
+        "Known: known questions that are still answered.",
         f"Arms are compared where LA is at least {acquisition:g}; others are marked with *.",
         "",
-        "| arm | seeds | steps | LA | ACC | F | BWT | KL | known |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(_row(arm, runs, acquisition) for arm, runs in by_arm.items()),
+        f"| arm | seeds | steps | {' | '.join(MEASURES)} |",
+        "|---|---|---|" + "---|" * len(MEASURES),
+        *map(_row, arms),
         "",
     ]
-    for arm, runs in by_arm.items():
-        lines += [f"## {arm}", "", *_matrix(runs), ""]
+    for arm in arms:
+        lines += [f"## {arm.arm}", "", *_table(arm.matrix), ""]
     return "\n".join(lines)
 
 
@@ -100,32 +147,17 @@ def to_plain(sequences: Iterable[TaskSequence]) -> list[Mapping[str, object]]:
     ]  # fmt: skip
 
 
-def _row(arm: str, runs: Sequence[TaskSequence], acquisition: float) -> str:
-    columns = [
-        [run.learned for run in runs], [run.final for run in runs],
-        [run.forgetting for run in runs], [run.backward_transfer for run in runs],
-        [run.base_kl for run in runs], [run.known for run in runs],
-    ]  # fmt: skip
-    mark = "" if fmean(columns[0]) >= acquisition else " *"
-    cells = [_cell(values) for values in columns]
-    steps = round(fmean(run.steps for run in runs))
-    return f"| {_escaped(arm)}{mark} | {len(runs)} | {steps:,} | {' | '.join(cells)} |"
+def _row(result: ArmResult) -> str:
+    mark = "" if result.is_matched else " *"
+    cells = " | ".join(map(result.text, MEASURES))
+    seeds, steps = len(result.runs), round(result.steps)
+    return f"| {_escaped(result.arm)}{mark} | {seeds} | {steps:,} | {cells} |"
 
 
-def _cell(values: Sequence[float]) -> str:
-    if any(map(math.isnan, values)):
-        return "–"
-    mean, half = mean_and_interval(values)
-    return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
-
-
-def _matrix(runs: Sequence[TaskSequence]) -> list[str]:
-    """R, the mean over the seeds: a row after each task."""
-    tasks = len(runs[0].accuracy)
-    heading = " | ".join(f"task {j + 1}" for j in range(tasks))
-    lines = [f"| after | {heading} |", "|---|" + "---|" * tasks]
-    for i in range(tasks):
-        row = (fmean(run.accuracy[i][j] for run in runs) for j in range(tasks))
+def _table(matrix: Sequence[Sequence[float]]) -> list[str]:
+    heading = " | ".join(f"task {j + 1}" for j in range(len(matrix)))
+    lines = [f"| after | {heading} |", "|---|" + "---|" * len(matrix)]
+    for i, row in enumerate(matrix):
         lines.append(f"| task {i + 1} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
     return lines
 

@@ -16,11 +16,16 @@ from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import GRID_PX, Disclosure, button, card, column, label, row
 
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
-FILES_BEFORE = {"lasting_pull": "slow_text", "eval_questions": "eval_sets"}
+FILES_BEFORE = {
+    "lasting_pull": "slow_text",
+    "eval_questions": "eval_sets",
+    "measure_forgetting": "retention_set",
+}
 """Settings that hold files, each by the one below it."""
 NO_FILES = {
     "slow_text": tr("Everyday chats that come with Nestling"),
     "eval_sets": tr("None: nothing is asked before and after training"),
+    "retention_set": tr("None"),
 }
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 

@@ -1,9 +1,13 @@
-"""How far the model is from its base along the steps: at each validation, and at each lesson."""
+"""How far the model is from its base along the steps: at each validation, and at each lesson.
+
+Beside it, dashed, how much the loss of the retention set and of earlier runs has risen.
+"""
 
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 
 from app.core.events import RetentionMeasured
 from app.core.text.translation import tr
@@ -20,6 +24,9 @@ NOT_MEASURED = tr(
     "Turn on Measure Forgetting under Advanced for the next one."
 )
 MEASURE = tr("KL divergence from the base model on everyday text")
+KEPT = tr("Dashed: rise in the loss of {names}")
+_MOST_KEPT = 8
+"""Of the rows that should be kept, how many are drawn."""
 _LEAST_TOP = 1e-3
 """Nats; below it, a curve that is flat would be drawn as a mountain."""
 _SAMPLE = 2_048
@@ -37,17 +44,20 @@ class ForgettingPlot(Plot):
         self.lessons = pg.PlotCurveItem(antialias=True)
         self.line = pg.PlotCurveItem(antialias=True)
         self.points = pg.ScatterPlotItem(size=7, antialias=True)
-        for item in (self.lessons, self.line, self.points):
+        self.kept = [pg.PlotCurveItem(antialias=True) for _ in range(_MOST_KEPT)]
+        for item in (self.lessons, *self.kept, self.line, self.points):
             self.addItem(item)
 
     def _recolor(self, theme: Theme) -> None:
         self.lessons.setPen(pg.mkPen(color(theme.accent, RAW_ALPHA), width=1))
         self.line.setPen(pg.mkPen(theme.warning, width=1.6))
+        for item, run_color in zip(self.kept, theme.runs, strict=False):
+            item.setPen(pg.mkPen(run_color, width=1.4, style=Qt.PenStyle.DashLine))
         self.points.setBrush(pg.mkBrush(theme.warning))
         self.points.setPen(pg.mkPen(theme.surface, width=1.2))
 
     def _clear(self) -> None:
-        for item in (self.lessons, self.line, self.points):
+        for item in (self.lessons, *self.kept, self.line, self.points):
             item.setData([], [])
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
@@ -59,8 +69,14 @@ class ForgettingPlot(Plot):
         self.points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
         each = binned(lessons, 0, taken, bins // 2)
         self.lessons.setData(each.x, each.mean)
-        seen = measured.values()[slice(*part)], sampled(each.mean, _SAMPLE)
-        self.show_values(0.0, _top(*seen))
+        seen = [measured.values()[slice(*part)]]
+        for item, series in zip(self.kept, run.kept.values(), strict=False):
+            span = series.span(low, high)
+            item.setData(*extremes(series.steps, series.values(), span, bins // 2))
+            seen.append(series.values()[slice(*span)])
+        values = np.concatenate(seen)
+        top = _top(values, sampled(each.mean, _SAMPLE))
+        self.show_values(min(0.0, 1.08 * float(np.min(values, initial=0.0))), top)
         self.mark_clipped(each.x, each.high)
 
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
@@ -69,6 +85,9 @@ class ForgettingPlot(Plot):
             parts.append(tr("KL {value} at {step:,}", **measured))
         if lesson := _last(run.lessons, step):
             parts.append(tr("lesson {value} at {step:,}", **lesson))
+        for name, series in list(run.kept.items())[:_MOST_KEPT]:
+            if rise := _last(series, step):
+                parts.append(f"{name} {rise['value']}")
         return "  ·  ".join(parts)
 
 

@@ -5,7 +5,7 @@ from PySide6.QtCore import QObject, QTimer
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.plots.delta_curves import DeltaCurves
-from app.ui.plots.forgetting_plot import MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
+from app.ui.plots.forgetting_plot import KEPT, MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
 from app.ui.plots.plot import Plot
@@ -91,6 +91,8 @@ class RunCards(QObject):
             has_lessons = run is not None and run.clocks.slow_every > 0
             self.forgetting_legend.set_entries(_LESSONS if has_lessons else ())
             latest = latest_text(run.latest_retention if run and is_measured else None)
+            if run and is_measured and run.kept:
+                latest = f"{latest} · {KEPT.format(names=', '.join(run.kept))}"
             card.set_subtitle(latest, f"{MEASURE}: {latest}" if is_measured else "")
             # A run that measures it has done so before its first step.
             card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)

@@ -35,6 +35,9 @@ class RunSeries:
         self.validation = Series(1)
         self.retention = Series(1)
         """The divergence from the base model, where it was measured."""
+        self.kept: dict[str, Series] = {}
+        """By name of the retention set or the earlier run: the rise of its loss since the start."""
+        self._kept_before: dict[str, float] = {}
         self.latest_retention: RetentionMeasured | None = None
         """Also that of the run's end, which is no point of the curve."""
         self.firings = tuple(Series(2) for _ in started.tiers)
@@ -59,7 +62,7 @@ class RunSeries:
     def size_bytes(self) -> int:
         """Memory held by the series that grow with the run."""
         series = (self.losses, self.validation, self.voids, *self.firings)
-        series += (self.retention, self.lessons, self.pulls)
+        series += (self.retention, self.lessons, self.pulls, *self.kept.values())
         return sum(one.size_bytes for one in series)
 
     def add_step(self, event: StepFinished) -> None:
@@ -113,6 +116,10 @@ class RunSeries:
         is_new = not len(self.retention) or event.step > self.retention.steps[-1]
         if is_new and not event.is_last:
             self.retention.append(event.step, event.base_kl)
+            for one in event.kept:
+                if math.isfinite(one.val_loss):
+                    rise = one.val_loss - self._kept_before.setdefault(one.name, one.val_loss)
+                    self.kept.setdefault(one.name, Series(1)).append(event.step, rise)
 
     def _add_clocks(self, steps: Steps, lessons: Values, pulls: Values) -> None:
         is_lesson = np.isfinite(lessons)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
-from app.core.wording.results import learned_and_kept, score_sentence
+from app.core.wording.results import kept_sentences, learned_and_kept, score_sentence
 from app.ui.look import formatting
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -35,7 +35,8 @@ def result_text(run: "ReadRun") -> str:
     """What was measured, before and after; empty where nothing was."""
     details = run.details
     measured = learned_and_kept(details.evaluations, details.retention)
-    return " ".join(filter(None, (measured, *map(str, scores(details.facts)))))
+    kept = kept_sentences(details.retention)
+    return " ".join(filter(None, (measured, *map(str, scores(details.facts)), *kept)))
 
 
 def effort_text(run: "ReadRun") -> str:

@@ -23,6 +23,7 @@ from app.workers.tasks import library
 
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
+    from app.library.reading.study_results import ReadStudy
     from app.workers.tasks.library import Exported
 
 
@@ -58,6 +59,12 @@ class RunExport(QObject):
         """A table for each run, numbered if they are several."""
         name = run_dirs[0].name if len(run_dirs) == 1 else "runs"
         self._ask(f"{name}.csv", [tr("Table (*.csv)")], lambda path: self.save_data(run_dirs, path))
+
+    def ask_study(self, study: "ReadStudy") -> None:
+        def save(path: Path) -> None:
+            self._run(partial(library.save_study_report, study, path), path)
+
+        self._ask(f"{study.path.stem}.md", [tr("Report (*.md)")], save)
 
     def ask_picture(self, widget: QWidget, name: str) -> None:
         self._ask(f"{name}.png", PICTURES, lambda path: self.save_picture(widget, name, path))

@@ -13,11 +13,13 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
+from app.ui.tables.runs_model import kept_text
 from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
 from app.ui.widgets.basic_widgets import GRID_PX, button, label, row
 from app.ui.widgets.calm_inputs import CalmComboBox
 
 if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
     from app.ui.plots.plot_card import Card
     from app.ui.plots.plot_card_controls import Legend
     from app.ui.runs.compare_plot import ComparePlot
@@ -140,7 +142,7 @@ class CompareView(QWidget):
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
         best = (tr("Best validation loss"), [formatting.loss(r.best_val_loss) for r in results])
-        self.differences.show_differences(names, [best, *rows])
+        self.differences.show_differences(names, [best, *_kept(results), *rows])
         words = "" if rows else tr("These runs have the same settings.")
         if len(known) < len(configs):
             words = tr("The settings of one of these runs can't be read.")
@@ -180,6 +182,16 @@ class CompareView(QWidget):
 
     def _ask_data(self) -> None:
         self.data_export_requested.emit([run.details.summary.run_dir for run in self.runs])
+
+
+def _kept(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
+    """A row for each measure of forgetting that one of the runs has."""
+    rows = [
+        (tr("KL from the base model"), [formatting.loss(run.base_kl) for run in runs]),
+        (tr("Known questions"), [kept_text(run.known) for run in runs]),
+        (tr("Retention"), [kept_text(run.retention) for run in runs]),
+    ]
+    return [(name, cells) for name, cells in rows if any(cell != "–" for cell in cells)]
 
 
 def _switch(text: str, tip: str) -> QPushButton:

@@ -1,4 +1,4 @@
-"""The Runs page: all runs, or the page of one, or several compared."""
+"""The Runs page: all runs, or the page of one, several compared, or a study."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ from app.ui.run.run_view import RunView
 from app.ui.runs.compare_view import CompareView
 from app.ui.runs.compared_losses import Compared
 from app.ui.runs.runs_view import RunsView
+from app.ui.runs.study_view import StudyView
 from app.ui.state.app_state import AppState
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.study_control import StudyControl
 from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import leave_focus
 
@@ -34,20 +36,24 @@ class RunsPage(QWidget):
         actions: RunActions,
         queue: RunQueue,
         settings: Preferences,
+        study: StudyControl,
     ) -> None:
         super().__init__()
         self.setObjectName("page")
         self.list = RunsView(state, queue, settings)
         self.opened = RunView(state, pace, actions)
         self.compared = CompareView()
+        self.study = StudyView(study)
         self.views = QStackedWidget()
-        for view in (self.list, self.opened, self.compared):
+        for view in (self.list, self.opened, self.compared, self.study):
             self.views.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.views)
         self.opened.back_requested.connect(self.show_list)
         self.compared.back_requested.connect(self.show_list)
+        self.study.back_requested.connect(self.show_list)
+        study.opened.connect(self.show_study)
 
     @property
     def opened_run_dir(self) -> Path | None:
@@ -87,6 +93,11 @@ class RunsPage(QWidget):
         self.compared.show_runs(runs)
         self._show(self.compared)
 
+    def show_study(self) -> None:
+        """The study that is open."""
+        self.study.refresh()
+        self._show(self.study)
+
     def event(self, event: QEvent) -> bool:
         is_new_look = event.type() in (QEvent.Type.Show, QEvent.Type.WindowActivate)
         if is_new_look and self.isVisible():
@@ -102,6 +113,7 @@ class RunsPage(QWidget):
         self.list.set_theme(theme)
         self.opened.set_theme(theme)
         self.compared.set_theme(theme)
+        self.study.set_theme(theme)
 
     @property
     def run_in_hand(self) -> "RunSummary | None":

@@ -54,7 +54,8 @@ class RetentionDefault(QObject):
 
 _PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
 _DELAY_MS = 300
-KEPT_BY_DEFAULTS = ("data", "valid", "columns", "mix", "model", "adapter", "eval_sets", "name")
+KEPT_BY_DEFAULTS = ("data", "valid", "columns", "mix", "model", "adapter", "eval_sets",
+                   "retention_set", "name")  # fmt: skip
 """What a run is about: restoring defaults leaves it alone."""
 _OF_THE_DATA = ("data", "valid", "columns", "mix", "eval_sets", "name")
 

@@ -13,9 +13,16 @@ from app.ui.state.app_state import AppState
 from app.ui.state.run_state import Phase
 from app.workers.background_job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
 from app.workers.compute_thread import ComputeThread
-from app.workers.jobs.training import CheckpointRequest, resume_job, training_job, wait_for
+from app.workers.jobs.training import (
+    CheckpointRequest,
+    resume_job,
+    study_job,
+    training_job,
+    wait_for,
+)
 
 if TYPE_CHECKING:
+    from app.library.reading.study_results import StudyRun
     from app.ui.state.run_loading import RunToResume
 
 
@@ -61,6 +68,11 @@ class RunControl(QObject):
             return False
         self._begin(training_job(config, self._runs_dir, self._checkpoint), config)
         return True
+
+    def start_study_run(self, run: "StudyRun") -> None:
+        """One run of a study, or the rest of it."""
+        if not self._state.phase.is_active:
+            self._begin(study_job(run), run.config)
 
     def resume(self, run_dir: Path, checkpoint: str | None, earlier: "RunToResume") -> None:
         """Resume a run from its last checkpoint, or from the one named.

@@ -44,6 +44,8 @@ class WaitingRun:
     adapter_dir: Path | None = None
     size_bytes: int = 0
     retention: None = None
+    known: None = None
+    base_kl: None = None
     notes: str = ""
 
     @property

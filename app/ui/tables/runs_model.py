@@ -16,7 +16,7 @@ from app.ui.tables.run_rows import RunsFilter, WaitingRun, day_text, periods_tex
 from app.ui.tables.table_model import Column, Index, TableModel
 
 if TYPE_CHECKING:
-    from app.library.reading.run_summary import RunSummary
+    from app.library.reading.run_summary import Retention, RunSummary
     from app.ui.tables.run_rows import Row
 
 
@@ -186,9 +186,8 @@ def _searched_text(run: "Row") -> str:
     return "\n".join(words).casefold()
 
 
-def _retention(run: "Row") -> str:
+def kept_text(kept: "Retention | None") -> str:
     """How much of what was known before is known, before and after: "94 → 90 %"."""
-    kept = run.retention
     if kept is None or not kept.total:
         return "–"
     return f"{100 * kept.before / kept.total:.0f} → {100 * kept.after / kept.total:.0f} %"
@@ -202,8 +201,7 @@ def _best(run: "Row") -> float:
     return float("inf") if run.best_val_loss is None else run.best_val_loss
 
 
-def _kept(run: "Row") -> float:
-    kept = run.retention
+def _share(kept: "Retention | None") -> float:
     return _EARLIEST if kept is None or not kept.total else kept.after / kept.total
 
 
@@ -222,7 +220,10 @@ _COLUMNS: "dict[str, Column[Row]]" = {
     "Best loss": Column(
         tr("Best loss"), lambda run: formatting.loss(run.best_val_loss), True, sorted_by=_best
     ),
-    "Retention": Column(tr("Retention"), _retention, True, sorted_by=_kept),
+    "Retention": Column(
+        tr("Retention"), lambda run: kept_text(run.retention), True,
+        sorted_by=lambda run: _share(run.retention),
+    ),
     "Date": Column(
         tr("Date"), lambda run: day_text(run.created), sorted_by=lambda run: _instant(run.created)
     ),
@@ -237,6 +238,14 @@ _COLUMNS: "dict[str, Column[Row]]" = {
         tr("Batch size"), lambda run: str(run.batch_size or "–"), True,
         sorted_by=lambda run: run.batch_size or 0,
     ),
+    "Known": Column(
+        tr("Known questions"), lambda run: kept_text(run.known), True,
+        sorted_by=lambda run: _share(run.known),
+    ),
+    "KL": Column(
+        tr("KL"), lambda run: formatting.loss(run.base_kl), True,
+        sorted_by=lambda run: float("inf") if run.base_kl is None else run.base_kl,
+    ),
 }  # fmt: skip
 COLUMN_KEYS = (*_COLUMNS, "State")
 """The columns' names in the settings, whatever the language."""
@@ -246,3 +255,4 @@ DATE_COLUMN, SIZE_COLUMN = COLUMN_KEYS.index("Date"), COLUMN_KEYS.index("Size")
 DATASET_COLUMN, STATE_COLUMN = COLUMN_KEYS.index("Dataset"), COLUMN_KEYS.index("State")
 RATE_COLUMN, BATCH_COLUMN = COLUMN_KEYS.index("Learning rate"), COLUMN_KEYS.index("Batch size")
 TIERS_COLUMN, RETENTION_COLUMN = COLUMN_KEYS.index("Tiers"), COLUMN_KEYS.index("Retention")
+KNOWN_COLUMN, KL_COLUMN = COLUMN_KEYS.index("Known"), COLUMN_KEYS.index("KL")

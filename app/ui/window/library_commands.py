@@ -97,6 +97,9 @@ class LibraryCommands(QObject):
             lambda shown: self.exports.ask_picture(shown, "Compared runs")
         )
         compared.data_export_requested.connect(self.exports.ask_data)
+        study = self._page.study
+        study.report_export_requested.connect(self.exports.ask_study)
+        study.picture_export_requested.connect(self.exports.ask_picture)
 
     # -- the list and the run that is opened -------------------------------------------------
     @Slot()

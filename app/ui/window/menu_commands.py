@@ -3,9 +3,12 @@
 Asks the places; knows no menu.
 """
 
-from PySide6.QtCore import QObject
+from pathlib import Path
 
-from app.core.files.paths import logs_dir
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog
+
+from app.core.files.paths import logs_dir, studies_dir
 from app.core.text.translation import tr
 from app.ui.data.dataset_services import DataServices
 from app.ui.guide.guide_window import Guide
@@ -13,6 +16,7 @@ from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import restored_defaults
 from app.ui.state.run_queue import RunQueue
+from app.ui.state.study_control import StudyControl
 from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.system.error_dialog import show_report
@@ -40,12 +44,13 @@ class MenuCommands(QObject):
         quitting: QuitGuard,
         settings_window: SettingsWindow,
         guide: Guide,
+        study: StudyControl,
     ) -> None:
         super().__init__(window)
         self._state, self._settings, self._window, self._undo = state, settings, window, undo
         self._runs, self._data, self._commands, self._library = runs, data, commands, library
         self._queue, self._quitting = queue, quitting
-        self._settings_window, self._guide = settings_window, guide
+        self._settings_window, self._guide, self._study = settings_window, guide, study
 
     def handlers(self) -> dict[str, Handler]:
         """By the key of each menu item."""
@@ -59,6 +64,7 @@ class MenuCommands(QObject):
             "quit": self._quitting.quit,
             "guide": self._guide.show,
             "show_window": window.come_forward,
+            "open_study": self.choose_study,
             "save_settings": lambda: self._library.exports.ask_plan(self._state.config),
             "start_queue": self._queue.start,
             "pause_queue": self._queue.hold,
@@ -69,6 +75,15 @@ class MenuCommands(QObject):
             "logs": lambda: self._commands.reveal(logs_dir()),
             "report": lambda: show_report(window),
         }
+
+    def choose_study(self) -> None:
+        """A study's file; those that Nestling ships come first."""
+        dialog = QFileDialog(self._window, tr("Open a study"), str(studies_dir()))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters([tr("Studies (*.toml)")])
+        dialog.fileSelected.connect(lambda chosen: self._study.open(Path(chosen)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     def restore_defaults(self) -> None:
         before = self._state.config

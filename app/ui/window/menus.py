@@ -50,6 +50,7 @@ class Menus:
         self._item(menu, tr("&New Run"), "new_run", _KEYS.New)
         self._item(menu, tr("&Open…"), "open", _KEYS.Open)
         self._item(menu, tr("Open &Model…"), "open_model", "Ctrl+Shift+O")
+        self._item(menu, tr("Open Stud&y…"), "open_study")
         self.recent = menu.addMenu(tr("Open &Recent"))
         self._item(menu, tr("Mix &In Dataset…"), "add")
         self._item(menu, tr("Use the &Sample Data"), "sample")

@@ -5,7 +5,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 
 from app.core.text.translation import tr
+from app.library.reading.study_results import study_file
 from app.library.run.layout import OpenedAdapter, OpenedRun, opened_run
+from app.ui.state.study_control import StudyControl
 from app.ui.state.window_pages import Place
 from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands
@@ -14,7 +16,7 @@ from app.ui.window.playground_commands import PlaygroundCommands
 
 
 class Opening(QObject):
-    """Runs go to their page, checkpoints to the Playground, everything else to the intake."""
+    """Runs and studies go to their page, checkpoints to the Playground, all else to the intake."""
 
     def __init__(
         self,
@@ -22,10 +24,11 @@ class Opening(QObject):
         commands: Commands,
         library: LibraryCommands,
         trying: PlaygroundCommands,
+        study: StudyControl,
     ) -> None:
         super().__init__(window)
         self._window, self._commands = window, commands
-        self._library, self._trying = library, trying
+        self._library, self._trying, self._study = library, trying, study
 
     @Slot(object)
     def open_paths(self, paths: tuple[Path, ...]) -> None:
@@ -33,7 +36,9 @@ class Opening(QObject):
         others = []
         for path in paths:
             found = opened_run(path)
-            if found is None:
+            if (file := study_file(path)) is not None:
+                self._study.open(file)
+            elif found is None:
                 others.append(path)
             else:
                 self._show(found)

@@ -16,6 +16,7 @@ from app.workers.jobs.datasets import StoredDataset
 
 if TYPE_CHECKING:
     from app.engine.training.batch_forecast import StoredRows
+    from app.library.reading.study_results import StudyRun
 
 T = TypeVar("T")
 _SECONDS_BETWEEN_LOOKS = 0.02
@@ -69,6 +70,17 @@ def resume_job(
         return resume(
             run_dir, checkpoint=start, should_stop=should_stop, wants_checkpoint=checkpoint.take
         )
+
+    return work
+
+
+def study_job(run: "StudyRun") -> JobFunction[Event]:
+    """Yields the events of one run of a study, or of the rest of it."""
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[Event]:
+        from app.engine.training.study import make_run
+
+        return make_run(run, should_stop)
 
     return work
 

@@ -22,12 +22,14 @@ from app.library.reading.checkpoints import CheckpointChoices, read_choices
 from app.library.reading.run_details import RunDetails, read_details, settings_toml
 from app.library.reading.run_export import export_csv
 from app.library.reading.run_store import export_checkpoint_in_steps, list_runs
+from app.library.reading.study_report import markdown
+from app.library.reading.study_results import ReadStudy, read_study, write_reports
 from app.library.run.label import RunLabel, write_label
 from app.library.run.manifest import read_manifest
 from app.library.run_history import last_throughput
 from app.models.model_folder import check_model_folder
 
-__all__ = ["last_throughput", "list_runs", "read_queue", "write_queue"]
+__all__ = ["last_throughput", "list_runs", "read_queue", "read_study", "write_queue"]
 
 MAX_NAME = 40
 """Characters of a run's name in that of a file."""
@@ -135,3 +137,15 @@ def read_run_choices(run_dir: Path) -> RunChoices:
     """Raises InputError if the run can't be read."""
     choices = read_choices(run_dir)
     return RunChoices(choices, sample_prompts(choices.settings), choices.model.is_dir())
+
+
+def renewed_study(path: Path) -> ReadStudy:
+    """A study after one of its runs, with its reports written anew."""
+    study = read_study(path)
+    write_reports(study)
+    return study
+
+
+def save_study_report(study: ReadStudy, path: Path) -> None:
+    text = markdown(study.sequences, study.study.acquisition, study.path.stem)
+    write_text_atomic(path, text, mode=SHARED_FILE)

@@ -1,0 +1,172 @@
+"""A study: its progress, what each arm learned and forgot, and accuracy by task as heat maps."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from app.core.text.translation import tr
+from app.ui.look import formatting
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
+from app.ui.state.live_run import LiveRun
+from app.ui.state.study_control import StudyControl
+from app.ui.tables.study_model import StudyModel
+from app.ui.tables.table_model import ROW_PX, make_table
+from app.ui.widgets.basic_widgets import (
+    GRID_PX,
+    ElidedLabel,
+    allow,
+    button,
+    card,
+    column,
+    label,
+    row,
+    say,
+)
+
+if TYPE_CHECKING:
+    from app.library.reading.study_results import ReadStudy
+
+_SCALE = 1000
+"""Parts of the progress bar."""
+
+
+class StudyView(QWidget):
+    back_requested = Signal()
+    report_export_requested = Signal(object)
+    """ReadStudy"""
+    picture_export_requested = Signal(object, str)
+    """The widget that holds table and heat maps, and the study's name."""
+
+    def __init__(self, control: StudyControl) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._control = control
+        self._live: LiveRun | None = None
+        self._theme = LIGHT
+        self.table_model = StudyModel()
+        self.maps = StudyHeatMaps()
+        self._make_controls()
+        self._make_content()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(12)
+        layout.addLayout(
+            row(self.back, self.title, None, self.export_report, self.export_picture,
+                self.stop, self.start)
+        )  # fmt: skip
+        layout.addLayout(column(self.progress_text, self.bar, spacing=GRID_PX // 2))
+        layout.addWidget(self._scrolled, 1)
+        control.changed.connect(self.refresh)
+
+    def _make_controls(self) -> None:
+        control = self._control
+        self.back = button(tr("‹ Runs"), self.back_requested.emit, "link")
+        self.back.setAccessibleName(tr("Back to all runs"))
+        self.title = ElidedLabel("", "title")
+        self.start = button(tr("Start"), control.start, "primary")
+        self.stop = button(tr("Stop"), control.stop)
+        self.export_report = button(tr("Export Report…"), self._ask_report)
+        self.export_picture = button(tr("Export Picture…"), self._ask_picture)
+        self.progress_text = label("", "secondary")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, _SCALE)
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName(tr("Progress of the study"))
+
+    def _make_content(self) -> None:
+        self.table = make_table(self.table_model, tr("Arms of the study"), (0,))
+        self.table.setHorizontalScrollMode(self.table.ScrollMode.ScrollPerPixel)
+        self.table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._note = label("", "secondary", wraps=True)
+        self._heading = label(tr("Accuracy by task"), "heading")
+        self._legend = label(
+            tr("In percent: a row after each task, a column for each task."),
+            "secondary",
+            wraps=True,
+        )
+        frame, inside = card()
+        for widget in (self._heading, self._legend, self.maps):
+            inside.addWidget(widget)
+        self._maps_card = frame
+        self.picture = QWidget()
+        self.picture.setObjectName("page")
+        self.picture.setLayout(column(self.table, self._note, frame, None, spacing=12))
+        self._scrolled = QScrollArea()
+        self._scrolled.setWidgetResizable(True)
+        self._scrolled.setFrameShape(QFrame.Shape.NoFrame)
+        self._scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scrolled.setWidget(self.picture)
+
+    @property
+    def study(self) -> "ReadStudy | None":
+        return self._control.study
+
+    def refresh(self) -> None:
+        """Show the study as it is known now."""
+        from app.library.reading.study_report import by_arm
+
+        study = self.study
+        if study is None:
+            return
+        self.title.setText(study.path.stem)
+        self.table_model.show_study(study)
+        self.table.setFixedHeight((self.table_model.rowCount() + 1) * ROW_PX + 4)
+        arms = by_arm(study.sequences, study.study.acquisition)
+        self.maps.show_maps([ArmMap(arm.arm, arm.matrix) for arm in arms])
+        self._maps_card.setVisible(bool(arms))
+        self._note.setText(_note(study.study.acquisition, has_results=bool(arms)))
+        is_begun = len(study.waiting) < len(study.runs)
+        self.start.setText(tr("Resume") if is_begun else tr("Start"))
+        self.start.setVisible(not self._control.is_going)
+        self.stop.setVisible(self._control.is_going)
+        allow(self.start, self._control.start_blocker(), tr("Train the runs that are not done"))
+        why_not = "" if arms else tr("No arm is through all tasks yet.")
+        for export in (self.export_report, self.export_picture):
+            allow(export, why_not)
+        self._show_progress()
+
+    def show_live(self, live: LiveRun | None) -> None:
+        """Keep the progress of the run in progress fresh."""
+        self._live = live
+        if self.isVisible():
+            self._show_progress()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.table_model.set_theme(theme)
+        self.maps.set_theme(theme)
+
+    def _show_progress(self) -> None:
+        study, run = self.study, self._control.run
+        if study is None:
+            return
+        done, total = len(study.runs) - len(study.waiting), len(study.runs)
+        share = self._live.share if self._live is not None and run is not None else 0.0
+        self.bar.setValue(round(_SCALE * (done + share) / total))
+        parts = [tr("{done:,} of {total:,} runs done", done=done, total=total)]
+        if run is not None:
+            parts.append(
+                tr("{arm}, seed {seed}, task {n}", arm=run.arm.name, seed=run.seed,
+                   n=run.number + 1)
+            )  # fmt: skip
+        left = self._control.seconds_left(share)
+        parts += [tr("{time} left", time=formatting.duration(left))] if left is not None else []
+        say(self.progress_text, " · ".join(parts))
+
+    def _ask_report(self) -> None:
+        self.report_export_requested.emit(self.study)
+
+    def _ask_picture(self) -> None:
+        if self.study is not None:
+            self.picture_export_requested.emit(self.picture, self.study.path.stem)
+
+
+def _note(acquisition: float, *, has_results: bool) -> str:
+    if not has_results:
+        return tr("Results appear once an arm has learned all tasks.")
+    return tr(
+        "Mean ± half of the 95 % interval over the seeds. Only arms that learned at least "
+        "{percent:.0f} % of each task on average are compared; others are marked *.",
+        percent=100 * acquisition,
+    )

@@ -1,0 +1,112 @@
+"""The study that is open: read from the disk, and trained run after run."""
+
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.core.text.translation import tr
+from app.ui.state.app_state import AppState
+from app.ui.state.run_control import RunControl
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import library
+
+if TYPE_CHECKING:
+    from app.library.reading.study_results import ReadStudy, StudyRun
+
+
+class StudyControl(QObject):
+    """Its runs are ordinary ones: they are paused, stopped and drawn as such."""
+
+    changed = Signal()
+    opened = Signal()
+    """Another study, or the same one again at the user's request."""
+    failed = Signal(object)
+    """Failure: the study can't be read."""
+
+    def __init__(self, state: AppState, control: RunControl, background: BackgroundThread) -> None:
+        super().__init__(state)
+        self._state, self._control, self._background = state, control, background
+        self.study: ReadStudy | None = None
+        self.is_going = False
+        self.run: StudyRun | None = None
+        """The run in progress."""
+        self._begun = self._done = 0.0
+        control.run_ended.connect(self._go_on)
+        state.phase_changed.connect(self.changed)
+
+    @Slot(object)
+    def open(self, path: Path) -> None:
+        """Does nothing while another study is trained."""
+        if not self.is_going:
+            self._read(path, is_new=True)
+
+    def start_blocker(self) -> str:
+        """Why it can't be started now, in one sentence; empty if it can."""
+        if self.study is not None and not self.study.waiting:
+            return tr("All runs of this study are done.")
+        return self._state.run_blocker()
+
+    @Slot()
+    def start(self) -> None:
+        """Train what is not done."""
+        if self.study is not None and not self.start_blocker():
+            self.is_going = True
+            self._begun, self._done = monotonic(), 0.0
+            self._start_next()
+
+    @Slot()
+    def stop(self) -> None:
+        """The run in progress keeps a checkpoint; the study resumes from it."""
+        self.is_going = False
+        if self.run is not None:
+            self._control.stop()
+        self.changed.emit()
+
+    def seconds_left(self, share: float) -> float | None:
+        """Until all runs are done, where `share` of the one in progress is; None if unknown."""
+        from app.library.reading.study_results import seconds_left
+
+        if self.study is None or not self.is_going:
+            return None
+        left = len(self.study.waiting) - share
+        return seconds_left(monotonic() - self._begun, self._done + share, left)
+
+    def _start_next(self) -> None:
+        if not self.is_going or self._state.phase.is_active:
+            return
+        if self.study is None or not self.study.waiting:
+            self.is_going = False
+        else:
+            self.run = self.study.waiting[0]
+            self._control.start_study_run(self.run)
+        self.changed.emit()
+
+    def _go_on(self) -> None:
+        """A run is over, of this study or another."""
+        run, self.run = self.run, None
+        if run is not None:
+            finished = self._state.finished
+            is_done = finished is not None and finished.outcome == "finished"
+            self.is_going &= is_done
+            self._done += is_done
+        if self.study is not None and (run is not None or self.is_going):
+            self._read(self.study.path, is_new=False)
+
+    def _read(self, path: Path, *, is_new: bool) -> None:
+        work = library.read_study if is_new else library.renewed_study
+        self._background.run(partial(work, path), partial(self._take, is_new), self._fail)
+
+    def _take(self, is_new: bool, study: "ReadStudy") -> None:
+        self.study = study
+        if is_new:
+            self.opened.emit()
+        self.changed.emit()
+        self._start_next()
+
+    def _fail(self, failure: object) -> None:
+        self.is_going = False
+        self.changed.emit()
+        self.failed.emit(failure)

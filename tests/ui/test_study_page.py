@@ -1,0 +1,139 @@
+"""A study in the window: opened, trained run after run, stopped, resumed, exported."""
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.files.paths import home_dir, studies_dir
+from app.library.reading.study_report import TaskSequence
+from app.library.reading.study_results import read_study, study_file, study_folder
+from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
+from app.ui.state.app_state import Phase
+from app.ui.state.window_pages import Place
+from tests.benchmarks import forgetting
+from tests.conftest import write_chats
+
+
+@pytest.fixture
+def file(tiny_model: Path, tmp_path: Path) -> Path:
+    for number in (1, 2):
+        write_chats(tmp_path / f"task{number}.jsonl", 8 + number)
+    path = tmp_path / "two.toml"
+    path.write_text(
+        f"""
+        model = "{tiny_model}"
+        acquisition = 0.5
+        settings = {{ steps = 3, rank = 2, learning_rate = 0.01, measure_forgetting = false }}
+        tasks = [{{ name = "first", data = "task1.jsonl" }},
+                 {{ name = "second", data = "task2.jsonl" }}]
+        arms = [{{ name = "AdamW", tiers = [1] }}]
+        """
+    )
+    return path
+
+
+@pytest.fixture
+def opened(nestling: Nestling, file: Path, qtbot: QtBot) -> Nestling:
+    nestling.opening.open_paths((file,))
+    qtbot.waitUntil(lambda: nestling.runs.views.currentWidget() is nestling.runs.study)
+    return nestling
+
+
+def cells(nestling: Nestling) -> list[str]:
+    model = nestling.runs.study.table_model
+    return [model.data(model.index(0, column)) for column in range(model.columnCount())]
+
+
+def test_it_is_opened_and_shows_what_is_left(opened: Nestling) -> None:
+    assert opened.window.place is Place.RUNS
+    page = opened.runs.study
+    assert page.title.text() == "two"
+    assert page.progress_text.text() == "0 of 2 runs done"
+    assert cells(opened)[:4] == ["AdamW", "0 of 1", "–", "–"]
+    assert (page.start.text(), page.start.isEnabled()) == ("Start", True)
+    assert not page.export_report.isEnabled()
+
+
+def test_all_runs_are_trained_and_the_results_shown(
+    opened: Nestling, file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    page, control = opened.runs.study, opened.study
+    page.start.click()
+    assert control.is_going
+    qtbot.waitUntil(lambda: not control.is_going and not opened.state.phase.is_active)
+    qtbot.waitUntil(lambda: page.progress_text.text() == "2 of 2 runs done")
+    one = read_study(file).sequences[0]
+    assert cells(opened)[1:4] == ["1 of 1", "6", f"{one.learned:.3f}"]
+    assert page.maps.maps == (ArmMap("AdamW", one.accuracy),)
+    assert not page.start.isEnabled()
+    assert (study_folder(file) / "report.md").exists()
+    opened.library_commands.exports.save_picture(page.picture, "two", tmp_path / "two.png")
+    qtbot.waitUntil((tmp_path / "two.png").exists)
+
+
+def test_a_study_that_is_stopped_resumes_where_it_was(opened: Nestling, qtbot: QtBot) -> None:
+    page, control, state = opened.runs.study, opened.study, opened.state
+    page.start.click()
+    qtbot.waitUntil(lambda: state.step is not None and state.step.step >= 1)
+    page.stop.click()
+    qtbot.waitUntil(lambda: not state.phase.is_active)
+    qtbot.waitUntil(lambda: control.run is None and page.start.isEnabled())
+    assert not control.is_going
+    assert control.study is not None
+    left = len(control.study.waiting)
+    assert left >= 1
+    page.start.click()
+    qtbot.waitUntil(lambda: control.study is not None and not control.study.waiting)
+    qtbot.waitUntil(lambda: not state.phase.is_active)
+
+
+def test_it_waits_for_another_run(opened: Nestling) -> None:
+    opened.state.set_phase(Phase.RUNNING)
+    page = opened.runs.study
+    assert not page.start.isEnabled()
+    opened.study.start()
+    assert not opened.study.is_going
+    opened.state.set_phase(Phase.IDLE)
+    assert page.start.isEnabled()
+
+
+def test_a_file_that_is_no_study_is_told(opened: Nestling, tmp_path: Path, qtbot: QtBot) -> None:
+    (tmp_path / "bad.toml").write_text("arms = 1")
+    opened.opening.open_paths((tmp_path / "bad.toml",))
+    qtbot.waitUntil(lambda: "needs [[tasks]]" in opened.window.notice.text.text())
+
+
+def test_a_study_is_told_from_settings(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("steps = 3")
+    (tmp_path / "two").mkdir()
+    assert study_file(file) == file
+    assert study_file(tmp_path / "two") == file
+    assert study_file(tmp_path / "run.toml") is None
+    assert study_file(tmp_path) is None
+
+
+@pytest.mark.usefixtures("own_home")
+def test_the_shipped_study_is_the_one_that_is_made(tmp_path: Path) -> None:
+    """And it can be read as it is."""
+    forgetting.make(tmp_path)
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert len(made) == 5
+    for name in made:
+        assert (tmp_path / name).read_bytes() == (studies_dir() / name).read_bytes()
+    study = read_study(studies_dir() / "four-tasks.toml")
+    assert study.folder == home_dir() / "studies" / "four-tasks"
+    assert len(study.runs) == len(forgetting.ARMS) * 4 * 5
+    assert all(run.config.data is not None and run.config.data.exists() for run in study.runs)
+
+
+def test_heat_maps_take_as_many_lines_as_they_need(qtbot: QtBot) -> None:
+    maps = StudyHeatMaps()
+    qtbot.addWidget(maps)
+    one = TaskSequence("a", 0, ((0.9, 0.0), (0.4, 1.0)), 0.1, 3)
+    maps.show_maps([ArmMap(str(n), one.accuracy) for n in range(4)])
+    assert maps.heightForWidth(10_000) * 4 == maps.heightForWidth(10)
+    assert "after task 2: 0.40, 1.00" in maps.accessibleDescription()
+    maps.resize(900, maps.heightForWidth(900))
+    assert not maps.grab().isNull()
