@@ -112,6 +112,7 @@ ARMS = [
     {"name": "AdamW 2e-4", "learning_rate": 2e-4} | PLAIN,
     {"name": "AdamW 4e-4", "learning_rate": 4e-4} | PLAIN,
     {"name": "AdamW, MLP only, 2e-4", "learning_rate": 2e-4, "keys": MLP} | PLAIN,
+    {"name": "interpolation, 2e-4", "learning_rate": 2e-4, "interpolation": 0.98} | PLAIN,
     {"name": "rank tiers 1, 2, 4, 2e-4", "learning_rate": 2e-4, "tiers": [1, 2, 4],
      "assign": "rank"},
     {"name": "rehearsal 12.5 %, 2e-4", "learning_rate": 2e-4, "rehearsal": 0.125} | PLAIN,
@@ -126,21 +127,7 @@ ARMS = [
 
 def make(folder: Path) -> None:
     """Write the study and, in a folder beside it, its tasks."""
-    data = folder / NAME
-    data.mkdir(parents=True, exist_ok=True)
-    names = iter(_names())
-    tasks = []
-    for number in range(1, TASKS + 1):
-        people = [next(names) for _ in range(PEOPLE)]
-        facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in people
-                 for fact in FACTS]  # fmt: skip
-        rows = (
-            _chat(question.format(n=n), fact[0].format(n=n, v=v))
-            for n, fact, v in facts
-            for question in fact[2]
-        )
-        (data / f"task{number}.jsonl").write_text("".join(rows), encoding="utf-8")
-        tasks.append({"name": f"task {number}", "data": f"{NAME}/task{number}.jsonl"})
+    tasks = write_tasks(folder, NAME, TASKS, PEOPLE)
     settings = {
         "steps": MOST_STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
         "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS,
@@ -152,6 +139,26 @@ def make(folder: Path) -> None:
         "settings": settings, "tasks": tasks, "arms": ARMS,
     }  # fmt: skip
     (folder / f"{NAME}.toml").write_text(_ABOUT + tomli_w.dumps(study), encoding="utf-8")
+
+
+def write_tasks(folder: Path, name: str, count: int, people: int) -> list[dict[str, str]]:
+    """`count` files in `folder`/`name`, of 4 facts in 4 phrasings about each of `people`; as the
+    tasks of a study."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    names = iter(_names())
+    tasks = []
+    for number in range(1, count + 1):
+        some = [next(names) for _ in range(people)]
+        facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in some
+                 for fact in FACTS]  # fmt: skip
+        rows = (
+            _chat(question.format(n=n), fact[0].format(n=n, v=v))
+            for n, fact, v in facts
+            for question in fact[2]
+        )
+        (folder / name / f"task{number}.jsonl").write_text("".join(rows), encoding="utf-8")
+        tasks.append({"name": f"task {number}", "data": f"{name}/task{number}.jsonl"})
+    return tasks
 
 
 def _names() -> Iterator[str]:
