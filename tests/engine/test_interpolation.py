@@ -80,7 +80,7 @@ def test_it_keeps_what_it_says_of_the_loss_and_a_part_less_would_not(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     write_chats(tmp_path / "valid.jsonl", 12)
-    config = replace(config, valid=tmp_path / "valid.jsonl")
+    config = replace(config, valid=tmp_path / "valid.jsonl", validation_rows=12)
     list(train(config))
     plain = replace(config, interpolation=0.0, output=tmp_path / "plain")
     before, _, after = losses(list(train(plain)))

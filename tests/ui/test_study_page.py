@@ -10,7 +10,7 @@ from app.core.files.paths import home_dir, studies_dir
 from app.library.reading.study_report import TaskSequence
 from app.library.reading.study_results import read_study, study_file, study_folder
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
-from app.ui.state.app_state import Phase
+from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from tests.benchmarks import forgetting
 from tests.conftest import write_chats
