@@ -28,6 +28,10 @@ ARMS: dict[str, Mapping[str, Any]] = {
     "tiers 1, 2, 4 (the demo)": {},
     "AdamW + slow clock, weight 1": FLAT | {"slow_every": 4, "slow_weight": 1.0},
     "AdamW + slow clock, weight 4": FLAT | {"slow_every": 4, "slow_weight": 4.0},
+    "AdamW, interpolation 0.98": FLAT | {"interpolation": 0.98},
+    "AdamW, interpolation 0.9": FLAT | {"interpolation": 0.9},
+    "AdamW + slow clock, weight 4, interpolation 0.9": FLAT
+    | {"slow_every": 4, "slow_weight": 4.0, "interpolation": 0.9},
 }
 COLUMNS = ("new facts of 29", "retention of 60", "KL, nats a token", "validation loss", "seconds")
 

@@ -114,6 +114,7 @@ ARMS: list[dict[str, object]] = [
     {"name": "AdamW 2e-4", "learning_rate": 2e-4} | PLAIN,
     {"name": "AdamW 4e-4", "learning_rate": 4e-4} | PLAIN,
     {"name": "AdamW, MLP only, 2e-4", "learning_rate": 2e-4, "keys": MLP} | PLAIN,
+    {"name": "interpolation, 2e-4", "learning_rate": 2e-4, "interpolation": 0.98} | PLAIN,
     {"name": "rank tiers 1, 2, 4, 2e-4", "learning_rate": 2e-4, "tiers": [1, 2, 4],
      "assign": "rank"},
     {"name": "rehearsal 12.5 %, 2e-4", "learning_rate": 2e-4, "rehearsal": 0.125} | PLAIN,
@@ -124,6 +125,7 @@ ARMS: list[dict[str, object]] = [
     | CLOCKS,
     {"name": "Learn and keep, rehearsal 12.5 %", "preset": "learn-and-keep", "rehearsal": 0.125},
 ]  # fmt: skip
+
 
 SHORT_LESSONS = Path(__file__).with_name("short_lessons.jsonl")
 """Short questions with short answers, of the kinds that the known questions are; none of those."""
@@ -149,21 +151,7 @@ def leads(folder: Path) -> list[dict[str, object]]:
 
 def make(folder: Path, arms: list[dict[str, object]]) -> None:
     """Write the study and, in a folder beside it, its tasks."""
-    data = folder / NAME
-    data.mkdir(parents=True, exist_ok=True)
-    names = iter(_names())
-    tasks = []
-    for number in range(1, TASKS + 1):
-        people = [next(names) for _ in range(PEOPLE)]
-        facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in people
-                 for fact in FACTS]  # fmt: skip
-        rows = (
-            _chat(question.format(n=n), fact[0].format(n=n, v=v))
-            for n, fact, v in facts
-            for question in fact[2]
-        )
-        (data / f"task{number}.jsonl").write_text("".join(rows), encoding="utf-8")
-        tasks.append({"name": f"task {number}", "data": f"{NAME}/task{number}.jsonl"})
+    tasks = write_tasks(folder, NAME, TASKS, PEOPLE)
     settings = {
         "steps": MOST_STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "lr_schedule": "constant",
         "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS,
@@ -175,6 +163,26 @@ def make(folder: Path, arms: list[dict[str, object]]) -> None:
         "settings": settings, "tasks": tasks, "arms": arms,
     }  # fmt: skip
     (folder / f"{NAME}.toml").write_text(_ABOUT + tomli_w.dumps(study), encoding="utf-8")
+
+
+def write_tasks(folder: Path, name: str, count: int, people: int) -> list[dict[str, str]]:
+    """`count` files in `folder`/`name`, of 4 facts in 4 phrasings about each of `people`; as the
+    tasks of a study."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    names = iter(_names())
+    tasks = []
+    for number in range(1, count + 1):
+        some = [next(names) for _ in range(people)]
+        facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in some
+                 for fact in FACTS]  # fmt: skip
+        rows = (
+            _chat(question.format(n=n), fact[0].format(n=n, v=v))
+            for n, fact, v in facts
+            for question in fact[2]
+        )
+        (folder / name / f"task{number}.jsonl").write_text("".join(rows), encoding="utf-8")
+        tasks.append({"name": f"task {number}", "data": f"{name}/task{number}.jsonl"})
+    return tasks
 
 
 def _names() -> Iterator[str]:

@@ -18,6 +18,7 @@ from app.core.work_in_steps import drain
 from app.engine.adapter.adapter import add_adapter
 from app.engine.evaluation import known_questions
 from app.engine.evaluation.known_questions import Question, asking, open_known_questions
+from app.engine.model.lm_head import split_model
 from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import train
@@ -102,6 +103,48 @@ def test_the_base_is_asked_without_its_adapter_and_once_for_all_runs(
     assert asked_anew
     assert asked_anew.questions == fresh.questions
     assert drain(asked_anew.counting_right()) < len(fresh)
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+def test_a_forward_pass_counts_what_generation_counts(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, has_head: bool
+) -> None:
+    """On a model that has forgotten some of them, in more than one batch."""
+    monkeypatch.setattr(known_questions, "_PASS_ROWS", 3)
+    base = load_base_model(config.model)
+    add_adapter(base.model, config)
+    head = split_model(base.model) if has_head else None
+    known = drain(open_known_questions(config, base))
+    assert known
+    assert all(one.beginning for one in known.known)
+    generated: list[int] = []
+    real = known_questions.short_answers
+
+    def counted(model: Any, prompts: Any, *rest: Any) -> Any:
+        generated.append(len(prompts))
+        return real(model, prompts, *rest)
+
+    monkeypatch.setattr(known_questions, "short_answers", counted)
+    assert drain(known.counting_right(head)) == len(known)
+    assert not generated  # the base's own answers need none
+    mx.random.seed(5)
+    for name, module in base.model.named_modules():
+        if name.endswith(("v_proj", "down_proj")):
+            module["lora_b"] = 0.016 * mx.random.normal(module["lora_b"].shape)
+    expected = drain(asking(base, known.questions))
+    assert 0 < sum(expected) < len(known)
+    generated.clear()
+    assert drain(known.counting_right(head)) == sum(expected)
+    assert generated
+    assert generated[0] < len(known)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sure"),
+    [("Rome.", True), ("Rome", False), ("Romeo", False), ("Rome\ufffd", False), ("Rome ", True)],
+)
+def test_an_answer_is_sure_once_a_character_ends_the_words(text: str, is_sure: bool) -> None:
+    assert Question("?", ("Rome",)).is_answered_before_the_end_of(text) == is_sure
 
 
 def test_a_run_asks_before_and_after_and_its_weights_are_the_same_without(

@@ -59,6 +59,18 @@ class ClockSettings:
         bounds=(0.0, 1e6),
         advanced=True,
     )
+    interpolation: float = setting(
+        0.0,
+        label=mark("Interpolation"),
+        help=mark(
+            "At the end, moves the adapter back toward where it started, as far as it keeps this "
+            "share of what the run learned: by the first question set, or without one by "
+            "validation loss. 0.98 keeps 98 %. 0 turns it off."
+        ),
+        section="clocks",
+        bounds=(0.0, 1.0),
+        advanced=True,
+    )
 
 
 Schedule = Literal["constant", "linear", "cosine"]

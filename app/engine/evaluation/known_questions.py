@@ -1,17 +1,21 @@
 """Known questions: shipped ones that the base model answers rightly, and those still answered.
 
-The base model is asked once; which it answers is remembered by the digests of its files. Asking
+The base model is asked once; which it answers, and how, is remembered by the digests of its files.
+A model whose answer begins like the base's right one needs a forward pass and no generation. Asking
 changes no weight and draws no random number: a run is the same with and without it.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from operator import index
 from pathlib import Path
+
+import numpy as np
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
@@ -26,8 +30,12 @@ from app.core.text.translation import mark
 from app.core.work_in_steps import scaled_progress
 from app.data.files.model_files import read_model_files
 from app.engine.adapter.adapter import BareModel
+from app.engine.batches.batches import Batch
 from app.engine.evaluation.short_answers import short_answers
+from app.engine.execution.losses import exact_answers
+from app.engine.execution.model_execution import Execution
 from app.engine.model.chat_prompt import ChatPrompt, stop_tokens
+from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
@@ -39,6 +47,10 @@ FEWEST = 48
 """Asked in any case, where the base knows as many; and of these it must know one, or none of the
 others is asked."""
 _MOST_CACHE_BYTES = 1_000_000
+_FORMAT = 2
+"""Of what is remembered."""
+_PASS_ROWS, _PASS_SHARE = 16, 0.2
+"""Of the forward passes: rows of a batch, and their share of the work."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +65,78 @@ class Question:
         """Whether `text` has a right answer as whole words."""
         return self._pattern.search(text) is not None
 
+    def is_answered_before_the_end_of(self, text: str) -> bool:
+        """The same, and whatever is added to `text` makes the words no others."""
+        found = self._pattern.search(text)
+        return found is not None and found.end() < len(text.rstrip("\ufffd"))
+
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         right = "|".join(map(re.escape, self.answers))
         return re.compile(rf"(?<!\w)(?:{right})(?!\w)", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Known:
+    """A question that the base model answers rightly."""
+
+    question: Question
+    beginning: tuple[int, ...] = ()
+    """Of its own answer, as far as to be right whatever follows; empty where it ends too soon for
+    that."""
+
+
 class KnownQuestions:
     """The questions of a run that its base model answers rightly."""
 
-    def __init__(self, base: BaseModel, questions: Sequence[Question]) -> None:
-        self._base, self.questions = base, tuple(questions)
+    def __init__(self, base: BaseModel, known: Sequence[Known]) -> None:
+        self._base, self.known = base, tuple(known)
 
     def __len__(self) -> int:
-        return len(self.questions)
+        return len(self.known)
 
-    def counting_right(self) -> Generator[float, None, int]:
-        """How many the model, as it is now, answers rightly; yields the share done."""
-        right = yield from asking(self._base, self.questions)
-        return sum(right)
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        return tuple(one.question for one in self.known)
+
+    def counting_right(self, head: SplitModel | None = None) -> Generator[float, None, int]:
+        """How many the model, as it is now, answers rightly; yields the share done.
+
+        Greedy decoding begins with an answer's beginning exactly if each of its tokens is the most
+        likely one, so one forward pass tells; the other questions are answered in full.
+        """
+        sure = [one for one in self.known if one.beginning]
+        passed, total = set(), len(self.known)
+        rows = dict(zip(sure, _prompts(self._base, [one.question for one in sure]), strict=True))
+        batches = _batches(rows)
+        with Execution(self._base.model).evaluating():
+            for done, (some, batch) in enumerate(batches):
+                are_exact = exact_answers(self._base.model, batch, head)
+                passed |= {one for one, is_exact in zip(some, are_exact, strict=True) if is_exact}
+                yield _PASS_SHARE * done / len(batches)
+        rest = [one.question for one in self.known if one not in passed]
+        if not rest:
+            return total
+        work = asking(self._base, rest)
+        right = yield from scaled_progress(work, _PASS_SHARE, 1 - _PASS_SHARE, 1)
+        return len(passed) + sum(right)
+
+
+def _batches(rows: Mapping[Known, list[int]]) -> list[tuple[list[Known], Batch]]:
+    """Prompts with the beginnings, which are to be predicted; of similar lengths."""
+    ordered = sorted(rows, key=lambda one: len(rows[one]) + len(one.beginning))
+    made = []
+    for start in range(0, len(ordered), _PASS_ROWS):
+        some = ordered[start : start + _PASS_ROWS]
+        longest = len(rows[some[-1]]) + len(some[-1].beginning)
+        tokens = np.zeros((len(some), longest), np.int32)
+        trained = np.zeros((len(some), longest), np.float32)
+        for number, one in enumerate(some):
+            first, end = len(rows[one]), len(rows[one]) + len(one.beginning)
+            tokens[number, :end] = [*rows[one], *one.beginning]
+            trained[number, first:end] = 1.0
+        made.append((some, Batch(tokens, trained)))
+    return made
 
 
 def shipped_questions() -> tuple[Question, ...]:
@@ -106,7 +171,7 @@ def open_known_questions(
             return None
         with suppress(AppError, OSError):  # a cache: without it the base is asked again
             ensure_own_folder(place.parent)
-            write_json_atomic(place, [question.question for question in known])
+            write_json_atomic(place, {k.question.question: list(k.beginning) for k in known})
     if not known:
         yield LogMessage("The base model answers none of the shipped questions.")
         return None
@@ -121,11 +186,18 @@ def open_known_questions(
 
 def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, None, list[bool]]:
     """For each question whether the model answers it rightly."""
-    prompts = list(_prompts(base, questions))
-    ends = stop_tokens(base.path, base.tokenizer)
-    answers = yield from short_answers(base.model, prompts, ends, MOST_TOKENS)
+    answers = yield from _answers(base, questions)
     texts = [base.tokenizer.decode(tokens) for tokens in answers]
     return [q.is_answered_by(text) for q, text in zip(questions, texts, strict=True)]
+
+
+def _answers(
+    base: BaseModel, questions: Sequence[Question]
+) -> Generator[float, None, list[list[int]]]:
+    """The tokens of the model's answers."""
+    prompts = list(_prompts(base, questions))
+    ends = stop_tokens(base.path, base.tokenizer)
+    return (yield from short_answers(base.model, prompts, ends, MOST_TOKENS))
 
 
 def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[int], None, None]:
@@ -141,30 +213,55 @@ def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[i
 
 def _known_to_base(
     base: BaseModel, pool: Sequence[Question]
-) -> Generator[float, None, list[Question]]:
+) -> Generator[float, None, list[Known]]:
     """The questions of the pool that the model answers without its adapter."""
     with BareModel(base.model).bare():
         first, rest = pool[:FEWEST], pool[FEWEST:]
-        right = yield from scaled_progress(asking(base, first), 0, len(first), len(pool))
-        if any(right) and rest:
-            right += yield from scaled_progress(
-                asking(base, rest), len(first), len(rest), len(pool)
-            )
-    return [question for question, is_right in zip(pool, right, strict=False) if is_right]
+        work = _answers(base, first)
+        answers = yield from scaled_progress(work, 0, len(first), len(pool))
+        known = _right_ones(base, first, answers)
+        if known and rest:
+            work = _answers(base, rest)
+            answers = yield from scaled_progress(work, len(first), len(rest), len(pool))
+            known += _right_ones(base, rest, answers)
+    return known
 
 
-def _remembered(place: Path, pool: Sequence[Question]) -> list[Question] | None:
+def _right_ones(
+    base: BaseModel, questions: Sequence[Question], answers: Sequence[list[int]]
+) -> list[Known]:
+    decode = base.tokenizer.decode
+    return [
+        Known(question, _beginning(question, tokens, decode))
+        for question, tokens in zip(questions, answers, strict=True)
+        if question.is_answered_by(decode(tokens))
+    ]
+
+
+def _beginning(
+    question: Question, tokens: Sequence[int], decode: Callable[[list[int]], str]
+) -> tuple[int, ...]:
+    """The fewest tokens after which the right words have ended: a whole character follows them."""
+    for count in range(1, len(tokens) + 1):
+        text = decode(list(tokens[:count]))
+        if question.is_answered_before_the_end_of(text):
+            return tuple(tokens[:count])
+    return ()
+
+
+def _remembered(place: Path, pool: Sequence[Question]) -> list[Known] | None:
     """None where nothing is remembered that can be read."""
     try:
-        known = set(parse_json(read_regular(place, _MOST_CACHE_BYTES)))
+        known = dict(parse_json(read_regular(place, _MOST_CACHE_BYTES)))
+        found = {name: tuple(map(index, tokens)) for name, tokens in known.items()}
     except (OSError, ValueError, TypeError):
         return None
-    return [question for question in pool if question.question in known]
+    return [Known(q, found[q.question]) for q in pool if q.question in found]
 
 
 def _key(base: BaseModel) -> str:
     """Of all that decides the answers: the model's files, the pool, the length of an answer."""
     files = asdict(read_model_files(base.path).digests.sampled())
     pool = hashlib.sha256(known_questions_file().read_bytes()).hexdigest()
-    text = json.dumps([files, pool, MOST_TOKENS], sort_keys=True, default=str)
+    text = json.dumps([_FORMAT, files, pool, MOST_TOKENS], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

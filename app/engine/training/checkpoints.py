@@ -69,6 +69,8 @@ class Progress:
     """The validation after this step was cut off: a resumed run makes it first."""
     best_forgetting: float = 0.0
     """What counted beside the best validation's loss."""
+    interpolated: float | None = None
+    """The adapter's share of the way from its start, where the run's end brought it back."""
     base_kl: float | None = None
     """As it was measured last; None where no step was."""
 

@@ -22,6 +22,7 @@ from app.engine.runtime.mlx_runtime import random_key, set_random_key, uses_comp
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress
+from app.engine.training.interpolation import interpolating
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunRecording
 from app.engine.training.restored_run import check_restored, training_step
@@ -62,10 +63,11 @@ class TrainingLoop:
         self._notes = notes
         self._model = prepared.base.model
         self._head = prepared.head
+        self._origin = trainable_parameters(self._model) if config.interpolation else {}
         self._training = training_step(config, prepared, start, machines)
         self._throughput = Throughput()
         done = start.progress if start else Progress()
-        self._step = done.step
+        self._step, self._interpolated = done.step, done.interpolated
         self._trained_tokens = done.trained_tokens
         self._non_finite = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
         self._best = BestValidation(
@@ -121,6 +123,7 @@ class TrainingLoop:
             yield from self._resumed(self._start)
         with closing(self._coming) if self._coming else nullcontext():
             yield from self._steps()
+            yield from self._interpolation()
             if self._step > 0:
                 yield from rows_taken(self._prepared, self._config, self._step)
                 yield from self._last_measurements()
@@ -202,9 +205,29 @@ class TrainingLoop:
             trace(blank)
             yield done / len(work)
 
+    def _interpolation(self) -> Iterator[Event]:
+        """Of a run that made all its steps: its last checkpoint is the adapter that was found."""
+        keep, measured = self._config.interpolation, self._measurements
+        if not keep or self._interpolated is not None or not self._is_complete():
+            return
+        if not measured.can_tell_learning:
+            yield LogMessage("There are no held-out rows and no question set to interpolate by.")
+            return
+        work = interpolating(self._model, self._origin, keep, measured.learned)
+        share = yield from self._stop.stage(mark("Interpolating"), work)
+        measured.is_last_left = share is None
+        if share is not None:
+            self._interpolated = share
+            self._keeper.keep(interpolated=share)
+            yield LogMessage(
+                f"The adapter is at {share:.4g} of the way from where it started: there it keeps "
+                f"at least {keep:.4g} of what the run learned."
+            )
+            yield self._saved()
+
     def _last_measurements(self) -> Iterator[Event]:
         """Of a run that made all its steps; where one is cut off, the run is not done."""
-        if not self._is_complete():
+        if not self._is_complete() or self._measurements.is_last_left:
             return
         if self._coming and self._measurements.needs_later_rows:
             self._measurements.is_last_left = not (yield from self._rows_come())
@@ -235,7 +258,8 @@ class TrainingLoop:
         """Whether the last validations brought nothing new, or a threshold is reached."""
         is_stale = self._best.is_stale(self._config.early_stopping_patience)
         is_reached = self._measurements.reached_score is not None
-        return is_stale or is_reached or self._measurements.is_too_far
+        is_over = is_stale or is_reached or self._measurements.is_too_far
+        return is_over or self._interpolated is not None
 
     def _outcome(self) -> tuple[Outcome, str]:
         remarks = self._non_finite.summary() + self._measurements.remark()
@@ -253,8 +277,10 @@ class TrainingLoop:
             )
         elif self._measurements.is_too_far:
             reason = self._measurements.distance_summary()
-        else:
+        elif self._best.is_stale(self._config.early_stopping_patience):
             reason = self._best.summary()
+        else:  # it was cut off once it had interpolated
+            reason = "it was complete."
         return "finished", f"Ended early at step {self._step}: {reason}{remarks}"
 
     def _where_stopped(self) -> str:
@@ -298,6 +324,9 @@ class TrainingLoop:
 
     def _checkpoint(self) -> CheckpointSaved:
         self._training.check_at_rest(self._step)
+        return self._saved()
+
+    def _saved(self) -> CheckpointSaved:
         progress = Progress(
             step=self._step,
             trained_tokens=self._trained_tokens,
@@ -311,6 +340,7 @@ class TrainingLoop:
             is_validation_due=self._measurements.is_validation_due,
             best_forgetting=self._best.forgetting,
             base_kl=self._measurements.base_kl,
+            interpolated=self._interpolated,
         )
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)

@@ -119,6 +119,20 @@ class Measurements:
         if correct is not None and correct >= config.target_score * questions.count:
             self.reached_score = ScoreMeasured(questions.name, "after", correct, questions.count)
 
+    @property
+    def can_tell_learning(self) -> bool:
+        """Whether there is anything that `learned` goes by."""
+        return bool(self._config.eval_sets) or self._validation.has_rows
+
+    def learned(self) -> Generator[float, None, float]:
+        """How well the model knows the run's data now, higher is better: the first question set's
+        right answers, or without one the negative validation loss."""
+        if not self._config.eval_sets:
+            return -(yield from self._validation.loss())
+        questions, model = self._setup.questions[0], self._setup.base.model
+        asking = count_exact_answers(model, questions.batches, self._setup.head, self._machines)
+        return float((yield from asking))
+
     def last(self, step: int) -> Iterator[Event]:
         """The last validation and forgetting, on more rows, of a run that made all its steps."""
         if self._validation.reads_more_at_the_end:
@@ -144,7 +158,7 @@ class Measurements:
                 return
             yield ScoreMeasured(questions.name, when, correct, questions.count)
         if known := self._setup.known:
-            asking = known.counting_right()
+            asking = known.counting_right(self._setup.head)
             answered = yield from self._stop.stage(mark("Asking known questions"), asking)
             if answered is None:
                 self.are_questions_left = True

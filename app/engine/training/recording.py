@@ -8,7 +8,7 @@ from app.core.base_model import MANIFEST_KEY
 from app.core.config.evaluation import CheckpointRetention
 from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
-from app.core.files.folders import remove_folder
+from app.core.files.folders import remove_folder, vacate_folder
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.runtime.named_arrays import ArrayMap, JsonObject
 from app.engine.tiers.optimizer import OptimizerState
@@ -82,7 +82,7 @@ class RunRecording:
         stiffness: ArrayMap,
         progress: Progress,
     ) -> CheckpointSaved:
-        """A new checkpoint, complete on the disk."""
+        """A checkpoint, complete on the disk; one of the same step makes way for it."""
         folder, size = checkpoint_folder(self.run_dir, progress.step), 0
         if self._recorder is not None:
             progress = replace(
@@ -94,6 +94,8 @@ class RunRecording:
             if self._origin is not None:
                 save_adapter(self.run_dir / START, self._origin, adapter_config, self._stiffness)
                 self._origin = None
+            if folder.exists():
+                vacate_folder(folder, CHECKPOINT_FILES)
             size = save_checkpoint(folder, adapter, adapter_config, state, stiffness, progress)
         self.saved_step, self.adapter_dir = progress.step, folder
         return CheckpointSaved(progress.step, folder, size, progress.best_step == progress.step)

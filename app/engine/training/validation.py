@@ -61,6 +61,11 @@ class Validation:
         rows = sum(one.rows for one in self._sets)
         return EvaluationFinished(step, loss, is_best, each, rows, forgetting=forgetting)
 
+    def loss(self) -> Generator[float, None, float]:
+        """The loss now, of no step: it is no candidate for best."""
+        loss, _ = yield from self._losses([one.batches for one in self._sets])
+        return loss
+
     def measure_last(self, step: int) -> Generator[float, None, EvaluationFinished]:
         """The validation of a run that ends after `step`, likewise; it is no candidate for best."""
         loss, each = yield from self._losses([one.last_batches for one in self._sets])

@@ -119,7 +119,15 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
         }
         | {
             name: details.facts.get(name)
-            for name in ("scores", "versions", "data", "base_model", "started_from", TEMPLATE_DAY)
+            for name in (
+                "scores",
+                "versions",
+                "data",
+                "base_model",
+                "started_from",
+                "interpolated",
+                TEMPLATE_DAY,
+            )
         }
     )
 

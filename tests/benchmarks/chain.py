@@ -1,0 +1,84 @@
+"""Does the tenth run of a chain still learn, with and without the lasting clock? (Starter model.)
+
+    python -m tests.benchmarks.chain DIR [--runs 10] [--seeds 1]    # resumes in DIR
+
+Each run learns 32 rows about invented people from the adapter of the run before, until 95 % are
+answered exactly, looked at every 10 steps, for at most 200. The lasting clock's stiffness adds up
+over the chain; the table says how many steps each run took, and what it answered in the end.
+"""
+
+import argparse
+from pathlib import Path
+from statistics import fmean
+
+import tomli_w
+
+from app.cli.commands import run as run_command
+from app.library.reading.study_results import read_study
+from app.library.run.manifest import read_manifest
+from tests.benchmarks.forgetting import write_tasks
+
+PEOPLE, MOST_STEPS, ACQUISITION = 2, 200, 0.95
+PLAIN = {"tiers": [1], "learning_rate": 2e-3}
+ARMS = [
+    {"name": "AdamW"} | PLAIN,
+    {"name": "lasting, pull 200", "lasting_pull": 200.0} | PLAIN,
+    {"name": "lasting, pull 2000", "lasting_pull": 2000.0} | PLAIN,
+]
+
+
+def make(folder: Path, runs: int, seeds: int) -> Path:
+    """The study's file."""
+    settings = {
+        "steps": MOST_STEPS, "batch_size": 8, "rank": 8, "lr_schedule": "constant",
+        "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS,
+        "steps_per_save": MOST_STEPS, "target_score": ACQUISITION, "steps_per_score": 10,
+    }  # fmt: skip
+    study = {
+        "seeds": list(range(seeds)), "acquisition": ACQUISITION, "settings": settings,
+        "tasks": write_tasks(folder, "tasks", runs, PEOPLE), "arms": ARMS,
+    }  # fmt: skip
+    file = folder / "chain.toml"
+    file.write_text(tomli_w.dumps(study), encoding="utf-8")
+    return file
+
+
+def rows(file: Path) -> list[str]:
+    """Of each arm: steps of each run and accuracy on its own task, means over the seeds."""
+    study = read_study(file)
+    lines = []
+    for arm in study.study.arms:
+        steps = [
+            fmean(
+                read_manifest(run.folder)["steps"]
+                for run in study.runs
+                if (run.arm, run.number) == (arm, number)
+            )
+            for number in range(len(study.study.tasks))
+        ]
+        found = [one for one in study.sequences if one.arm == arm.name]
+        own = [fmean(one.accuracy[i][i] for one in found) for i in range(len(steps))]
+        end = (fmean(one.final for one in found), fmean(one.forgetting for one in found))
+        lines.append(
+            f"| {arm.name} | {' '.join(f'{n:.0f}' for n in steps)} | "
+            f"{' '.join(f'{a:.2f}' for a in own)} | {end[0]:.2f} | {end[1]:.2f} | "
+            f"{fmean(one.base_kl for one in found):.2f} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=1)
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    file = make(asked.folder, asked.runs, asked.seeds)
+    if run_command(["study", str(file)], lambda _: 0) == 0:
+        print("| arm | steps of each run | accuracy on its task | ACC | F | KL |")
+        print("|---|---|---|---|---|---|", *rows(file), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
