@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
-from app.core.events import CheckpointSaved, Event, LogMessage, Outcome, RunFinished, StepFinished
+from app.core.events import CheckpointSaved, Event, LogMessage, Outcome, RunFinished
 from app.core.text.translation import mark
 from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
@@ -26,13 +26,9 @@ from app.engine.training.interpolation import interpolating
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunRecording
 from app.engine.training.restored_run import check_restored, training_step
-from app.engine.training.run_counters import (
-    BestValidation,
-    NonFiniteSteps,
-    Throughput,
-    learning_rate,
-)
-from app.engine.training.run_facts import head_message, rows_taken, run_started
+from app.engine.training.run_counters import RunCounters, Throughput, learning_rate
+from app.engine.training.run_ending import RunEnding
+from app.engine.training.run_facts import head_message, rows_taken, run_started, step_finished
 from app.engine.training.setup import TrainingSetup, with_later_rows
 
 
@@ -67,17 +63,18 @@ class TrainingLoop:
         self._training = training_step(config, prepared, start, machines)
         self._throughput = Throughput()
         done = start.progress if start else Progress()
-        self._step, self._interpolated = done.step, done.interpolated
-        self._trained_tokens = done.trained_tokens
-        self._non_finite = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
-        self._best = BestValidation(
-            done.best_val_loss, done.best_step, done.evals_since_best, done.best_forgetting
-        )
+        self._counters = RunCounters(done)
         self._measurements = Measurements(
-            config, prepared, self._best, self._stop, machines,
+            config, prepared, self._counters.best, self._stop, machines,
             is_validation_due=done.is_validation_due, base_kl=done.base_kl,
         )  # fmt: skip
+        self._ending = RunEnding(config, self._counters, self._measurements)
         self._coming = ComingRows(config, prepared) if prepared.later else None
+
+    @property
+    def _step(self) -> int:
+        """The last one done."""
+        return self._counters.step
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
@@ -88,7 +85,7 @@ class TrainingLoop:
                 yield event
         except GeneratorExit:
             happening.close()
-            self._end("stopped", self._where_stopped())
+            self._end("stopped", self._ending.where_stopped())
             raise
         except VerificationError as error:
             yield self._end("failed", str(error), keep=False)
@@ -100,7 +97,7 @@ class TrainingLoop:
             self._end("failed", "Nestling itself failed; log.txt says where.")
             raise
         else:
-            yield self._end(*self._outcome())
+            yield self._end(*self._ending.outcome(self._training.idle_parts))
 
     def _until_done(self) -> Generator[Event, None, None]:
         config = self._config
@@ -135,7 +132,7 @@ class TrainingLoop:
         if self._coming:
             self._coming.start()
         is_asked_to_stop = self._stop.is_requested()
-        while self._step < self._last_step and not self._is_over() and not is_asked_to_stop:
+        while self._step < self._last_step and not self._ending.is_over and not is_asked_to_stop:
             if self._coming and self._coming.is_time(self._step):
                 if not (yield from self._rows_come()):
                     break
@@ -146,9 +143,14 @@ class TrainingLoop:
             begun = perf_counter()
             measurement = self._training.run(micro_batches, step, rate)
             self._throughput.add(measurement.trained_tokens, perf_counter() - begun)
-            self._step = step
-            yield self._finished_step(measurement, rate)
-            yield from self._non_finite.take(step, measurement.is_void)
+            self._counters.step = step
+            if not measurement.is_void:
+                self._counters.trained_tokens += measurement.trained_tokens
+            yield step_finished(
+                step, rate, measurement, self._counters.trained_tokens,
+                self._throughput.tokens_per_second,
+            )  # fmt: skip
+            yield from self._counters.non_finite.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._measurements.after_step(self._step)
             yield from self._measurements.target_score(step)
@@ -208,7 +210,7 @@ class TrainingLoop:
     def _interpolation(self) -> Iterator[Event]:
         """Of a run that made all its steps: its last checkpoint is the adapter that was found."""
         keep, measured = self._config.interpolation, self._measurements
-        if not keep or self._interpolated is not None or not self._is_complete():
+        if not keep or self._counters.interpolated is not None or not self._ending.is_complete:
             return
         if not measured.can_tell_learning:
             yield LogMessage("There are no held-out rows and no question set to interpolate by.")
@@ -217,7 +219,7 @@ class TrainingLoop:
         share = yield from self._stop.stage(mark("Interpolating"), work)
         measured.is_last_left = share is None
         if share is not None:
-            self._interpolated = share
+            self._counters.interpolated = share
             self._keeper.keep(interpolated=share)
             yield LogMessage(
                 f"The adapter is at {share:.4g} of the way from where it started: there it keeps "
@@ -227,7 +229,7 @@ class TrainingLoop:
 
     def _last_measurements(self) -> Iterator[Event]:
         """Of a run that made all its steps; where one is cut off, the run is not done."""
-        if not self._is_complete() or self._measurements.is_last_left:
+        if not self._ending.is_complete or self._measurements.is_last_left:
             return
         if self._coming and self._measurements.needs_later_rows:
             self._measurements.is_last_left = not (yield from self._rows_come())
@@ -239,7 +241,7 @@ class TrainingLoop:
         was_due = self._measurements.is_validation_due
         if was_due:
             yield from self._measurements.after_step(self._step)
-        is_best = self._best.step == self._step
+        is_best = self._counters.best.step == self._step
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
             self._keeper.prune_checkpoints()
@@ -248,72 +250,7 @@ class TrainingLoop:
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint of the step just done is to be made anyway."""
         is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
-        return is_due or self._best.step == self._step
-
-    def _is_complete(self) -> bool:
-        """Whether no step is left to make."""
-        return self._step == self._config.steps or self._is_over()
-
-    def _is_over(self) -> bool:
-        """Whether the last validations brought nothing new, or a threshold is reached."""
-        is_stale = self._best.is_stale(self._config.early_stopping_patience)
-        is_reached = self._measurements.reached_score is not None
-        is_over = is_stale or is_reached or self._measurements.is_too_far
-        return is_over or self._interpolated is not None
-
-    def _outcome(self) -> tuple[Outcome, str]:
-        remarks = self._non_finite.summary() + self._measurements.remark()
-        measured = self._measurements
-        is_left = measured.is_validation_due or measured.is_last_left or measured.are_questions_left
-        if is_left or not self._is_complete():
-            return "stopped", f"{self._where_stopped()}{remarks}"
-        remarks += self._training.idle_parts()
-        if self._step == self._config.steps:
-            done = f"All {self._step} steps" if self._step > 1 else "The one step is"
-            return "finished", f"{done} done.{remarks}"
-        if score := self._measurements.reached_score:
-            reason = (
-                f"{score.correct:,} of {score.total:,} questions of “{score.name}” are answered."
-            )
-        elif self._measurements.is_too_far:
-            reason = self._measurements.distance_summary()
-        elif self._best.is_stale(self._config.early_stopping_patience):
-            reason = self._best.summary()
-        else:  # it was cut off once it had interpolated
-            reason = "it was complete."
-        return "finished", f"Ended early at step {self._step}: {reason}{remarks}"
-
-    def _where_stopped(self) -> str:
-        if self._step == 0:
-            return "Stopped before the first step."
-        if self._measurements.is_validation_due:
-            return f"Stopped after step {self._step}, before its validation was done."
-        if self._measurements.is_last_left:
-            return f"Stopped after step {self._step}, before the last validation was done."
-        if self._step == self._config.steps and self._measurements.are_questions_left:
-            return f"Stopped after step {self._step}, before all questions were asked."
-        return f"Stopped after step {self._step}."
-
-    def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
-        if not measurement.is_void:
-            self._trained_tokens += measurement.trained_tokens
-        return StepFinished(
-            step=self._step,
-            loss=measurement.loss,
-            learning_rate=rate,
-            trained_tokens=self._trained_tokens,
-            tokens_per_second=self._throughput.tokens_per_second,
-            peak_memory_bytes=mx.get_peak_memory(),
-            fired=measurement.movement.fired,
-            deltas=measurement.movement.deltas,
-            pending=measurement.pending,
-            drifts=measurement.movement.drifts,
-            layer_deltas=measurement.movement.layer_deltas,
-            gradient_norm=measurement.gradient_norm,
-            void=measurement.is_void,
-            pulls=measurement.pulls,
-            base_kl=measurement.base_kl,
-        )
+        return is_due or self._counters.best.step == self._step
 
     def _check_machines_agree(self, measurement: StepMeasurement) -> None:
         if not self._machines.all_equal(repr(measurement.movement.drifts)):
@@ -327,20 +264,11 @@ class TrainingLoop:
         return self._saved()
 
     def _saved(self) -> CheckpointSaved:
-        progress = Progress(
-            step=self._step,
-            trained_tokens=self._trained_tokens,
-            void_steps=self._non_finite.in_a_row,
-            void_steps_in_all=self._non_finite.in_all,
-            best_val_loss=self._best.loss,
-            best_step=self._best.step,
-            evals_since_best=self._best.evals_since,
+        progress = self._counters.progress(
             random_state=random_key(),
             plan_digest=self._prepared.plan.digest(),
             is_validation_due=self._measurements.is_validation_due,
-            best_forgetting=self._best.forgetting,
             base_kl=self._measurements.base_kl,
-            interpolated=self._interpolated,
         )
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)

@@ -10,6 +10,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import RunError
 from app.core.events import LogMessage
 from app.core.text.numbers import format_loss
+from app.engine.training.checkpoints import Progress
 
 MAX_IN_A_ROW = 3
 
@@ -120,3 +121,39 @@ class BestValidation:
         if self.forgetting:
             return f"the last {times} brought nothing better than {where}."
         return f"the last {times} brought nothing below {format_loss(self.loss, 4)}, {where}."
+
+
+class RunCounters:
+    """What a checkpoint keeps of a run beside its weights and its optimizer's state."""
+
+    def __init__(self, done: Progress) -> None:
+        """As they stood at the checkpoint that the run resumes from, or at 0."""
+        self.step, self.trained_tokens = done.step, done.trained_tokens
+        self.interpolated = done.interpolated
+        self.non_finite = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
+        self.best = BestValidation(
+            done.best_val_loss, done.best_step, done.evals_since_best, done.best_forgetting
+        )
+
+    def progress(
+        self,
+        random_state: tuple[int, int],
+        plan_digest: str,
+        is_validation_due: bool,
+        base_kl: float | None,
+    ) -> Progress:
+        return Progress(
+            step=self.step,
+            trained_tokens=self.trained_tokens,
+            void_steps=self.non_finite.in_a_row,
+            void_steps_in_all=self.non_finite.in_all,
+            best_val_loss=self.best.loss,
+            best_step=self.best.step,
+            evals_since_best=self.best.evals_since,
+            random_state=random_state,
+            plan_digest=plan_digest,
+            is_validation_due=is_validation_due,
+            best_forgetting=self.best.forgetting,
+            interpolated=self.interpolated,
+            base_kl=base_kl,
+        )

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import mlx.core as mx
+
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config.serialization import to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.events import ClockFacts, LogMessage, RunStarted
+from app.core.events import ClockFacts, LogMessage, RunStarted, StepFinished
 from app.core.files.untrusted_files import read_regular
 from app.data.files.model_files import HASHED_FIRST_BYTES
 from app.engine.audit.model_probe import TRAITS_KEY
+from app.engine.audit.verification import StepMeasurement
 from app.engine.clocks.slow_clock import TEXT_KEY
 from app.engine.evaluation.question_sets import QUESTIONS_KEY
 from app.engine.model.lm_head import SplitModel
@@ -141,3 +144,31 @@ def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> I
     ]
     if rows:
         yield LogMessage(f"{steps:,} steps took these rows: {', '.join(rows)}.")
+
+
+def step_finished(
+    step: int,
+    learning_rate: float,
+    measurement: StepMeasurement,
+    trained_tokens: int,
+    tokens_per_second: float,
+) -> StepFinished:
+    """What was measured of one step; `trained_tokens` of the whole run up to it."""
+    movement = measurement.movement
+    return StepFinished(
+        step=step,
+        loss=measurement.loss,
+        learning_rate=learning_rate,
+        trained_tokens=trained_tokens,
+        tokens_per_second=tokens_per_second,
+        peak_memory_bytes=mx.get_peak_memory(),
+        fired=movement.fired,
+        deltas=movement.deltas,
+        pending=measurement.pending,
+        drifts=movement.drifts,
+        layer_deltas=movement.layer_deltas,
+        gradient_norm=measurement.gradient_norm,
+        void=measurement.is_void,
+        pulls=measurement.pulls,
+        base_kl=measurement.base_kl,
+    )
