@@ -89,14 +89,14 @@ class Nestling(Services):
         self.errors = ErrorDialog(self.window)
         self.quitting = QuitGuard(state, self.control, self.window)
         self.commands = Commands(
-            state, self.window, self.intake, self.mix, self.export, self.runs,
+            state, self.window, self.intake, self.datasets, self.export, self.runs,
             self.new_run.form.files,
         )  # fmt: skip
         self.resume_commands = ResumeCommands(
             state, self.window, self.runs, self.control, self.queue, self.background, runs_dir()
         )
         self.plan_commands = PlanCommands(
-            state, self.window, self.runs, self.queue, self.intake, self.undo
+            state, self.window, self.runs, self.queue, self.datasets, self.undo
         )
         self.library_commands = LibraryCommands(
             state, self.live_series, self.window, self.runs, self.control, self.resume_commands,
@@ -143,8 +143,7 @@ class Nestling(Services):
         self.data.sample_requested.connect(commands.use_sample)
         self.data.reveal_requested.connect(commands.reveal)
         self.data.use_requested.connect(lambda: self.window.show_place(Place.NEW_RUN))
-        for intake in (self.intake, self.mix):
-            intake.attention_wanted.connect(self._show_data)
+        self.datasets.attention_wanted.connect(self._show_data)
         self.live_run.changed.connect(runs.list.show_live)
         self.live_run.changed.connect(runs.opened.show_live)
         self.live_run.changed.connect(runs.study.show_live)
@@ -204,9 +203,10 @@ class Nestling(Services):
         self.control.run_ended.connect(window.notice.leave)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
-        self.mix.refused.connect(commands.tell_failure)
-        self.intake.accepted.connect(window.notice.leave)
-        self.intake.dataset_taken.connect(lambda path: self.recent.add(path.name, path))
+        self.datasets.refused.connect(commands.tell_failure)
+        for taken in (self.datasets.accepted, self.intake.model_taken):
+            taken.connect(window.notice.leave)
+        self.datasets.opened.connect(lambda path: self.recent.add(path.name, path))
         self.intake.model_chosen.connect(
             lambda path: self.recent.add(tr("{name} (model)", name=path.name), path)
         )
@@ -276,7 +276,7 @@ class Nestling(Services):
         """What the first sight of the window did not need."""
         self.data_work.begin()
         if self.state.dataset is None and not self.state.is_inspecting:
-            self.intake.inspect_current()
+            self.datasets.read_again()
         self.preview.refresh()
         self.library_commands.list_runs()
         self.queue.load()

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "Transport endpoint is not connected", "Socket is not connected", "Resource busy",
     "Device or resource busy", "Structure needs cleaning", "Disk quota exceeded",
     # Those of Python's TOML reader.
+    "{message} (line {line}, column {column})",  # JSON's, by its place
     "{message} (at line {line}, column {column})", "{message} (at end of document)",
     "Invalid statement", "Invalid value", "Expected newline or end of document after a statement",
     "Found invalid character {character}", "Illegal character {character}",

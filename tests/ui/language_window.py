@@ -105,6 +105,13 @@ def main(language: str, home: Path) -> None:
     nestling.runs.list.table.selectRow(0)
     application.processEvents()
     _read(nestling.window, "a selected run", texts, found)
+    runs = [nestling.runs.list.runs.at(row) for row in range(nestling.runs.list.runs.rowCount())]
+    nestling.library_commands.compare(tuple(runs[:3]))
+    while not nestling.runs.compared.isVisible():
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    application.processEvents()
+    _read(nestling.window, "compared runs", texts, found)
+    nestling.runs.show_list()
     nestling.window.show_place(Place.PLAYGROUND)
     while nestling.playground.chooser.checkpoint.count() == 0:
         application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)

@@ -160,22 +160,22 @@ def meet_errors(nestling: Nestling, camera: Camera, home: Path) -> None:
         message="At step 48, tier 1 was due but its weights did not move. This is a fault in "
         "Nestling or MLX, not in your data. Report it with the run's log.",
     )  # fmt: skip
-    interrupted = write_run(runs_dir() / "cut", steps=STEPS, outcome=None, name="survey at night")
     damaged = write_run(runs_dir() / "damaged", steps=STEPS, name="poems")
     (damaged / "run.json").write_text("{", encoding="utf-8")
-    for run in (failed, interrupted, damaged):
+    for run in (failed, damaged):
         nestling.library_commands.open_run(run)
         wait_until(lambda run=run: nestling.runs.opened_run_dir == run)
         camera.take(f"run-{run.name}")
     nestling.runs.show_list()
     nestling.library_commands.refresh()
-    wait_until(lambda: len(over(nestling)) >= 6)
+    wait_until(lambda: len(over(nestling)) >= 5)
     camera.take("runs-with-failures")
     models = home / "models"
     for name in ("cut-off", "pickles"):
         (models / name).mkdir(parents=True)
         (models / name / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
     (models / "pickles" / "pytorch_model.bin").write_bytes(b"-")
+    (models / "cut-off" / "model.safetensors").write_bytes(b"\x40" + bytes(7) + b"{}")
     nestling.window.show_place(Place.MODELS)
     nestling.models_commands.add_folders((models,))
     wait_until(lambda: nestling.models.list.models.rowCount() >= 2)

@@ -82,7 +82,7 @@ def test_the_figures_are_those_that_the_run_reports(
     work, state = nestling.data_work, nestling.state
     state.change_config(max_seq_length=LIMIT, batch_size=4, bad_rows="skip", data=data)
     state.change_config(**settings)
-    nestling.intake.inspect_current()
+    nestling.datasets.read_again()
     qtbot.waitUntil(lambda: len(work.statistics.all) == 1 + bool(case.mixed))
     counted = {one.name: one for one in nestling.data.statistics.counted.shown}
     told = {one.name: one for one in nestling.data.statistics.run.shown}

@@ -68,8 +68,8 @@ def test_a_file_that_changes_between_its_reading_and_its_tokens_is_read_again(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = write(tmp_path / "data.jsonl", texts(20))
-    nestling.intake.reading_ended.connect(
-        lambda _: write(path, texts(9)) if "number 19" in path.read_text() else None
+    nestling.datasets.accepted.connect(
+        lambda: write(path, texts(9)) if "number 19" in path.read_text() else None
     )
     nestling.commands.open_path(path)
     qtbot.waitUntil(tokens_of(nestling, 9))
@@ -83,7 +83,7 @@ def test_a_file_that_is_written_to_is_left_alone_until_it_rests(
     nestling.commands.open_path(path)
     qtbot.waitUntil(tokens_of(nestling, 20))
     watch, read = nestling.data_work.watch, []
-    nestling.intake.reading_begun.connect(read.append)
+    nestling.datasets.reading_begun.connect(read.append)
     looked: list[int] = []
 
     def append_a_row() -> None:
@@ -141,7 +141,7 @@ def test_a_mixed_in_folder_that_gets_a_validation_file_is_read_again(
     write(tmp_path / "old" / "train.jsonl", texts(12, "old"))
     nestling.commands.open_path(write(tmp_path / "data.jsonl", texts(20)))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.mix.add([tmp_path / "old"])
+    nestling.datasets.mix_in([tmp_path / "old"])
     qtbot.waitUntil(tokens_of(nestling, 20, 12))
     write(tmp_path / "old" / "valid.jsonl", texts(3, "held"))
     qtbot.waitUntil(tokens_of(nestling, 20, 15))
@@ -166,7 +166,7 @@ def test_look_closer_shows_the_dataset_that_is_wrong(
     nestling.commands.open_path(write(tmp_path / "data.jsonl", texts(20)))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     bad = write(tmp_path / "bad.jsonl", texts(20), bad="{oops\n")
-    nestling.mix.add([bad])
+    nestling.datasets.mix_in([bad])
     page = nestling.data
     qtbot.waitUntil(lambda: page.tabs.currentIndex() == PROBLEMS)
     page.chooser.choices[0].click()

@@ -63,7 +63,7 @@ def test_a_dataset_is_added_given_its_share_and_taken_out(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.new_run.data.mixed.add.isVisible()
     old = write("old.jsonl", 7)
-    nestling.mix.add([old, old])
+    nestling.datasets.mix_in([old, old])
     assert nestling.state.start_blocker() == "old is being read."
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     (row,) = nestling.new_run.data.mixed.rows
@@ -131,7 +131,7 @@ def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
     assert problems.leave_out.isVisible()
     problems.leave_out.click()
     assert nestling.state.start_blocker() == ""
-    nestling.mix.remove(0)
+    nestling.datasets.remove(1)
     assert problems.total == 0
 
 
@@ -140,7 +140,7 @@ def test_a_dataset_that_is_none_is_named_in_its_place(
 ) -> None:
     nestling.commands.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.mix.add([tmp_path / "gone.jsonl"])
+    nestling.datasets.mix_in([tmp_path / "gone.jsonl"])
     (row,) = nestling.new_run.data.mixed.rows
     qtbot.waitUntil(lambda: bool(row.problem.text()))
     assert "gone.jsonl isn't there: put it back, or choose another." in row.problem.text()

@@ -17,7 +17,7 @@ def show(
     values = [{"text": row} if isinstance(row, str) else row for row in rows]
     data.write_text("".join(json.dumps(value) + "\n" for value in values))
     nestling.state.change_config(model=model, data=data, batch_size=1, validation_split=0.0)
-    nestling.intake.inspect_current()
+    nestling.datasets.read_again()
     figures, tokenization = nestling.data_work.statistics, nestling.data_work.tokenization
     qtbot.waitUntil(lambda: figures.statistics is not None and tokenization.done is not None)
 

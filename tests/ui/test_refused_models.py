@@ -46,7 +46,7 @@ def test_a_model_whose_tokenizer_needs_its_own_code_starts_no_run(
 ) -> None:
     own = with_own_code(tmp_path / "own", tiny_model)
     nestling.state.change_config(model=own, data=chat_file)
-    nestling.intake.inspect_current()
+    nestling.datasets.read_again()
     assert_refused(nestling, qtbot, "needs Python code from the model folder")
     nestling.state.change_config(model=tiny_model)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
@@ -60,5 +60,5 @@ def test_a_model_whose_template_has_an_error_starts_no_run(
 ) -> None:
     model = with_template(tmp_path / "model", tiny_model, BROKEN)
     nestling.state.change_config(model=model, data=chat_file)
-    nestling.intake.inspect_current()
+    nestling.datasets.read_again()
     assert_refused(nestling, qtbot, "chat template has an error in line 1")

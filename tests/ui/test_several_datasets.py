@@ -89,7 +89,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     nestling.commands.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     old = write("old.jsonl", 7, bad="{oops\n[]\n")
-    nestling.mix.add([old])
+    nestling.datasets.mix_in([old])
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page = nestling.data
     assert page.tabs.currentIndex() == PROBLEMS
@@ -197,7 +197,7 @@ def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
     nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(measured(nestling, 1))
-    nestling.mix.add([write("old.jsonl", 200_000)])
+    nestling.datasets.mix_in([write("old.jsonl", 200_000)])
     nestling.data.chooser.choices[1].click()
     qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(nestling))
     assert nestling.data.status.text.text().startswith("Reading and checking every row of old: ")

@@ -9,7 +9,7 @@ from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import RowsText
 from app.ui.look.theme import Theme
@@ -49,7 +49,7 @@ class ColumnsView(QWidget):
     """Columns; None: as the file's own names say."""
 
     def __init__(
-        self, state: AppState, preview: Preview, process: DataProcess, datasets: Datasets
+        self, state: AppState, preview: Preview, process: DataProcess, datasets: DatasetList
     ) -> None:
         super().__init__()
         self._state, self._preview, self._process = state, preview, process

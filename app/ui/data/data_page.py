@@ -59,7 +59,9 @@ class DataPage(QWidget):
         self.chooser = DatasetChooser(state, work.datasets)
         self.choose = button(tr("Choose…"), self.dataset_choice_requested.emit)
         self.choose.setAccessibleName(tr("Choose another dataset"))
-        self.take_out = button(tr("Remove from Mix"), work.datasets.remove)
+        self.take_out = button(
+            tr("Remove from Mix"), lambda: work.datasets.remove(work.datasets.index)
+        )
         set_tip(self.take_out, tr("The file is kept."))
         self.add = button(tr("Mix In Dataset…"), self.further_requested.emit)
         set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
@@ -134,9 +136,8 @@ class DataPage(QWidget):
 
     def _connect(self) -> None:
         work, datasets = self._work, self._datasets
-        work.intake.reading_begun.connect(self._show_rows)
-        for intake in (work.intake, work.mix):
-            intake.attention_wanted.connect(self.show_what_is_wrong)
+        datasets.reading_begun.connect(self._show_rows)
+        datasets.attention_wanted.connect(self.show_what_is_wrong)
         self.problems.reread_requested.connect(datasets.read_shown_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)

@@ -3,8 +3,8 @@
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QWidget
 
 from app.core.text.translation import decimal, tr, trn
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import SHORT_NAME
-from app.ui.data.datasets import Datasets
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_caption, set_tip
 from app.ui.look.radio_segment import RadioSegment
@@ -20,7 +20,7 @@ _LEAST_PX = 80
 class DatasetChooser(QWidget):
     """There where several are mixed; one alone needs no choice."""
 
-    def __init__(self, state: AppState, datasets: Datasets) -> None:
+    def __init__(self, state: AppState, datasets: DatasetList) -> None:
         super().__init__()
         self._state, self._datasets = state, datasets
         self._group = QButtonGroup(self)

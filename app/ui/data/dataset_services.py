@@ -5,10 +5,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 
 from app.core.text.sentences import localized
-from app.ui.data.dataset_intake import Intake
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.file_watch import FileWatch
-from app.ui.data.mixture_intake import MixIntake
+from app.ui.data.intake import Intake
 from app.ui.data.preview import Preview
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.data.tokenization import Tokenization
@@ -29,10 +28,8 @@ class DataServices(QObject):
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
-        self.intake = Intake(state, plan, background, self.reader)
-        self.mix = MixIntake(state, background, self.reader)
-        self.intake.further_datasets_opened.connect(self.mix.expect)
-        self.datasets = Datasets(state, self.intake, self.mix)
+        self.datasets = DatasetList(state, plan, background, self.reader)
+        self.intake = Intake(state, plan, background, self.datasets)
         self.tokenizer = TokenizerLoader(state, self.looker)
         self.tokenization = Tokenization(state, self.reader, self.tokenizer, self.datasets)
         self.preview = Preview(state, self.looker, self.tokenizer, self.datasets, self.tokenization)
@@ -58,7 +55,7 @@ class EnoughRows(QObject):
     def __init__(
         self,
         state: AppState,
-        datasets: Datasets,
+        datasets: DatasetList,
         tokenization: Tokenization,
         statistics: StatisticsLoader,
     ) -> None:
@@ -90,9 +87,9 @@ class EnoughRows(QObject):
             for one, statistics in zip(datasets, measured, strict=True)
         ]
         if refusal := insufficient_rows_error(left, limit, config.batch_size):
-            return str(refusal)
+            return localized(str(refusal))
         if config.bad_rows == "stop":
             for one in measured:
                 if first := one.first_stopping:
-                    return str(stopping_error(first, one.stopping_counts[first.kind]))
+                    return localized(str(stopping_error(first, one.stopping_counts[first.kind])))
         return ""

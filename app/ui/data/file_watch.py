@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
@@ -37,7 +37,7 @@ class FileWatch(QObject):
     read_again = Signal(str)
     """Name of a file or folder that had changed."""
 
-    def __init__(self, state: AppState, process: DataProcess, datasets: Datasets) -> None:
+    def __init__(self, state: AppState, process: DataProcess, datasets: DatasetList) -> None:
         super().__init__(state)
         self._state, self._process, self._datasets = state, process, datasets
         self._last: dict[Place, FileStates] = {}

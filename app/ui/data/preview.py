@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.tokenization import Tokenization
 from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.state.app_state import AppState
@@ -47,7 +47,7 @@ class Preview(QObject):
         state: AppState,
         process: DataProcess,
         tokenizer: TokenizerLoader,
-        datasets: Datasets,
+        datasets: DatasetList,
         tokenization: Tokenization,
     ) -> None:
         super().__init__(state)

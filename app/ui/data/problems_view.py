@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBo
 
 from app.core.config.training_config import config_field
 from app.core.text.translation import tr
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
@@ -34,7 +34,9 @@ class ProblemsView(QWidget):
     reread_requested = Signal()
     count_changed = Signal()
 
-    def __init__(self, state: AppState, statistics: StatisticsLoader, datasets: Datasets) -> None:
+    def __init__(
+        self, state: AppState, statistics: StatisticsLoader, datasets: DatasetList
+    ) -> None:
         super().__init__()
         self._state, self._statistics, self._datasets = state, statistics, datasets
         self._shown_for: object = None

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.look.theme import Theme
@@ -20,7 +20,7 @@ READING = tr("The first rows are being read…")
 class RowsView(QWidget):
     columns_requested = Signal()
 
-    def __init__(self, preview: Preview, datasets: Datasets) -> None:
+    def __init__(self, preview: Preview, datasets: DatasetList) -> None:
         super().__init__()
         self._preview, self._datasets = preview, datasets
         self.text = RowsText(tr("Rows of the dataset"), READING)

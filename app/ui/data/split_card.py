@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import decimal, tr, trn
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import SHORT_NAME
-from app.ui.data.datasets import Datasets
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
@@ -43,7 +43,9 @@ class SplitSlider(QSlider):
 
 
 class SplitCard(QWidget):
-    def __init__(self, state: AppState, statistics: StatisticsLoader, datasets: Datasets) -> None:
+    def __init__(
+        self, state: AppState, statistics: StatisticsLoader, datasets: DatasetList
+    ) -> None:
         super().__init__()
         self._state, self._statistics, self._datasets = state, statistics, datasets
         frame, inside = card(tr("Validation"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
@@ -35,7 +35,7 @@ class StatisticsLoader(QObject):
         state: AppState,
         process: DataProcess,
         background: BackgroundThread,
-        datasets: Datasets,
+        datasets: DatasetList,
         tokenization: Tokenization,
         runs_dir: Path,
     ) -> None:

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QStackedWidget, Q
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import figures as counted_figures
 from app.ui.data.dataset_text import length_sentence, run_figures
-from app.ui.data.datasets import Datasets
 from app.ui.data.split_card import SplitCard
 from app.ui.data.statistic_list import FigureList
 from app.ui.data.statistics_loader import StatisticsLoader
@@ -33,7 +33,7 @@ class StatisticsView(QScrollArea):
         state: AppState,
         statistics: StatisticsLoader,
         tokenization: Tokenization,
-        datasets: Datasets,
+        datasets: DatasetList,
     ) -> None:
         super().__init__()
         self.setObjectName("column")

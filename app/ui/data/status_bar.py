@@ -4,7 +4,7 @@ from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
@@ -17,7 +17,7 @@ _TOLD_SECONDS = 10
 
 
 class StatusStrip(QWidget):
-    def __init__(self, state: AppState, tokenization: Tokenization, datasets: Datasets) -> None:
+    def __init__(self, state: AppState, tokenization: Tokenization, datasets: DatasetList) -> None:
         super().__init__()
         self._state, self._tokenization, self._datasets = state, tokenization, datasets
         self.text = label("", "secondary")

@@ -16,7 +16,7 @@ from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.ui.data.datasets import Datasets
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
@@ -47,7 +47,7 @@ class Tokenization(QObject):
         state: AppState,
         process: DataProcess,
         tokenizer: TokenizerLoader,
-        datasets: Datasets,
+        datasets: DatasetList,
     ) -> None:
         super().__init__(state)
         self._state, self._process = state, process

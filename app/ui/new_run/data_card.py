@@ -6,8 +6,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import location_text
-from app.ui.data.mixture_intake import MixIntake
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
@@ -32,7 +32,7 @@ class DataCard(QWidget):
     choose_requested = Signal()
     look_closer_requested = Signal()
 
-    def __init__(self, state: AppState, mix: MixIntake) -> None:
+    def __init__(self, state: AppState, datasets: DatasetList) -> None:
         super().__init__()
         self._state = state
         self._frame, inside = card()
@@ -45,7 +45,7 @@ class DataCard(QWidget):
         self.summary = label("", "secondary", wraps=True)
         self.problem = message("problem")
         self.rows = message("details")
-        self.mixed = MixedDatasets(state, mix)
+        self.mixed = MixedDatasets(state, datasets)
         for widget in (self.name, self.summary, self.problem, self.rows, self.mixed):
             inside.addWidget(widget)
         outside = QVBoxLayout(self)

@@ -7,7 +7,7 @@ from app.core.config.training_config import MixedDataset
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
-from app.ui.data.mixture_intake import MixIntake
+from app.ui.data.dataset_list import DatasetList
 from app.ui.look import formatting, icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
@@ -33,9 +33,9 @@ class MixedDatasets(QWidget):
 
     add_requested = Signal()
 
-    def __init__(self, state: AppState, intake: MixIntake) -> None:
+    def __init__(self, state: AppState, datasets: DatasetList) -> None:
         super().__init__()
-        self._state, self._intake, self._theme = state, intake, LIGHT
+        self._state, self._datasets, self._theme = state, datasets, LIGHT
         self.rows: list[MixedRow] = []
         self.own = label("", "secondary", wraps=True)
         self.problem = message("problem")
@@ -51,7 +51,7 @@ class MixedDatasets(QWidget):
         whole.addWidget(self.problem)
         self.setLayout(whole)
         state.config_changed.connect(self.refresh)
-        intake.changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
         self.refresh()
 
     def set_theme(self, theme: Theme) -> None:
@@ -63,7 +63,7 @@ class MixedDatasets(QWidget):
         config = self._state.config
         self._have_rows(len(config.mix))
         for shown, mixed in zip(self.rows, config.mix, strict=True):
-            shown.show_dataset(mixed, self._intake.known(mixed))
+            shown.show_dataset(mixed, self._datasets.known(mixed))
         left = 1 - sum(mixed.share for mixed in config.mix)
         words = tr("{percent} % of rows. Mixed with:", percent=round(left * 100))
         say(self.own, words if config.mix else "")
@@ -78,14 +78,14 @@ class MixedDatasets(QWidget):
             gone.hide()
             gone.deleteLater()
         while len(self.rows) < count:
-            made = MixedRow(len(self.rows), self._intake)
+            made = MixedRow(1 + len(self.rows), self._datasets)
             made.set_theme(self._theme)
             self.rows.append(made)
             self._places.addWidget(made)
 
 
 class MixedRow(QWidget):
-    def __init__(self, index: int, intake: MixIntake) -> None:
+    def __init__(self, index: int, datasets: DatasetList) -> None:
         super().__init__()
         self.name = ElidedLabel("", "strong")
         self.share = CalmSpinBox(1, 99)
@@ -103,8 +103,8 @@ class MixedRow(QWidget):
         whole.addWidget(self.facts)
         whole.addWidget(self.problem)
         self.setLayout(whole)
-        self.share.valueChanged.connect(lambda value: intake.set_share(index, value / 100))
-        self.remove.clicked.connect(lambda: intake.remove(index))
+        self.share.valueChanged.connect(lambda value: datasets.set_share(index, value / 100))
+        self.remove.clicked.connect(lambda: datasets.remove(index))
 
     def set_theme(self, theme: Theme) -> None:
         self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))

@@ -33,7 +33,7 @@ class NewRunPage(QWidget):
         super().__init__()
         self.setObjectName("page")
         self._state = state
-        self.data = DataCard(state, work.mix)
+        self.data = DataCard(state, work.datasets)
         self.model = ModelCard(state)
         self.start_from = StartFromCard(state)
         self.learning = LearningCard(state)

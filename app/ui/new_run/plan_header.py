@@ -11,16 +11,7 @@ from app.core.wording.memory import gigabytes, memory_parts
 from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import ActionButton, RunActions
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import (
-    ElidedLabel,
-    button,
-    card,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import button, card, label, message, restyle, row, say
 from app.ui.widgets.name_field import NameField
 from app.ui.widgets.wrapping_row import WrappingRow
 
@@ -41,7 +32,7 @@ class PlanHeader(QWidget):
         self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.start = ActionButton(actions.start, "primary")
         self.queue = ActionButton(actions.queue)
-        self.status = ElidedLabel("", "secondary")
+        self.status = message("details")
         self.problem = message("problem")
         self.show_data = button(tr("Show Problem"), self.data_requested.emit, "link")
         self.memory = MemoryNote(state)

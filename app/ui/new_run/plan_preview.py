@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
+from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import Figure, run_figures, trained_on
-from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.data.rows_view import READING
@@ -26,7 +26,7 @@ class PlanFigures(QWidget):
     def __init__(
         self,
         state: AppState,
-        datasets: Datasets,
+        datasets: DatasetList,
         statistics: StatisticsLoader,
         tokenization: Tokenization,
     ) -> None:

@@ -15,8 +15,9 @@ from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
 from app.ui.tables.runs_model import kept_text
 from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
-from app.ui.widgets.basic_widgets import GRID_PX, button, label, row
+from app.ui.widgets.basic_widgets import GRID_PX, button, label
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -57,8 +58,8 @@ class CompareView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
-        layout.addLayout(row(self.back, label(tr("Compare"), "title"), None, self.axis, self.log,
-                             self.clip, self.export_plots, self.export_data))  # fmt: skip
+        controls = (self.axis, self.log, self.clip, self.export_plots, self.export_data)
+        layout.addLayout(WrappingRow((self.back, label(tr("Compare"), "title")), controls))
         layout.addWidget(self.picture, 1)
         layout.addWidget(self._same)
         layout.addWidget(self.table)

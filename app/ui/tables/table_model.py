@@ -130,6 +130,7 @@ def make_table(model: QAbstractItemModel, name: str, wide: tuple[int, ...]) -> Q
     table.verticalHeader().setDefaultSectionSize(ROW_PX)
     header = table.horizontalHeader()
     header.setHighlightSections(False)
+    header.setTextElideMode(Qt.TextElideMode.ElideRight)
     header.setResizeContentsPrecision(ROWS_MEASURED)
     header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     for column in wide:

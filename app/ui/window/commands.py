@@ -14,8 +14,8 @@ from app.core.files.data_formats import FORMATS
 from app.core.system.version import LICENSES_FILE, bundled, version_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.ui.data.dataset_intake import Intake, is_dataset
-from app.ui.data.mixture_intake import MixIntake
+from app.ui.data.dataset_list import DatasetList
+from app.ui.data.intake import Intake, is_dataset
 from app.ui.look import formatting
 from app.ui.look.plain_text import dialog
 from app.ui.plan.setting_field import SEVERAL, FilesField
@@ -48,7 +48,7 @@ class Commands(QObject):
         state: AppState,
         window: MainWindow,
         intake: Intake,
-        mix: MixIntake,
+        datasets: DatasetList,
         export: AdapterExport,
         runs: RunsPage,
         fields: Mapping[str, FilesField],
@@ -56,7 +56,7 @@ class Commands(QObject):
         super().__init__(window)
         self._fields = fields
         self._state, self._window, self._intake = state, window, intake
-        self._mix, self._export, self._runs = mix, export, runs
+        self._datasets, self._export, self._runs = datasets, export, runs
 
     def handlers(self) -> dict[str, Handler]:
         """What each menu item does, by its key."""
@@ -90,7 +90,7 @@ class Commands(QObject):
         dialog = QFileDialog(self._window, tr("Mix in datasets"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setNameFilters([_DATASETS, _ALL_FILES])
-        dialog.filesSelected.connect(lambda chosen: self._mix.add([Path(one) for one in chosen]))
+        dialog.filesSelected.connect(lambda chosen: self._datasets.mix_in(list(map(Path, chosen))))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -139,7 +139,7 @@ class Commands(QObject):
     @Slot()
     def use_sample(self) -> None:
         self._window.show_intake()
-        self._intake.use_sample()
+        self._datasets.use_sample()
 
     @Slot(object)
     def reveal(self, path: Path) -> None:

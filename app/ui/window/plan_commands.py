@@ -12,7 +12,7 @@ from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
 from app.library.queue_store import QueuedRun
-from app.ui.data.dataset_intake import Intake
+from app.ui.data.dataset_list import DatasetList
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.run_queue import RunQueue
@@ -32,12 +32,12 @@ class PlanCommands(QObject):
         window: MainWindow,
         page: RunsPage,
         queue: RunQueue,
-        intake: Intake,
+        datasets: DatasetList,
         undo: UndoHistory,
     ) -> None:
         super().__init__(window)
         self._state, self._window = state, window
-        self._queue, self._intake, self._undo = queue, intake, undo
+        self._queue, self._datasets, self._undo = queue, datasets, undo
         more = page.opened.head.more
         more.repeat_requested.connect(self.repeat)
         more.plain_repeat_requested.connect(self.repeat_plain)
@@ -88,5 +88,5 @@ class PlanCommands(QObject):
     def _use_settings(self, config: TrainingConfig) -> None:
         """They become the plan of the next run."""
         self._state.replace_config(replace(config, output=None))
-        self._intake.inspect_current()
+        self._datasets.read_again()
         self._window.show_place(Place.NEW_RUN)
