@@ -8,23 +8,16 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from app.workers.background_job import (
-    Job,
-    JobEnded,
-    JobFunction,
-    JobNotice,
-    JobPaused,
-    JobResumed,
-    JobStarted,
-    JobYielded,
-)
+from app.workers.background_job import Job, JobEnded, JobFunction, JobNotice
 
 T = TypeVar("T")
+Report = Callable[[JobNotice], object]
 STACK_BYTES = 16 * 1024 * 1024
 """macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
 
@@ -66,37 +59,28 @@ class _ComputeThread(QThread):
 
 
 class ComputeThread(QObject):
-    """Submits and steers jobs from the GUI thread and re-emits there what they report.
+    """Takes jobs from the GUI thread and calls back there with what they report.
 
     The thread's own signal has one receiver, a slot of this object, connected before the thread
     starts: PySide6 crashes when connections change while a thread emits.
     """
 
-    job_started = Signal(object)
-    """JobStarted"""
-    job_yielded = Signal(object)
-    """JobYielded"""
-    job_paused = Signal(object)
-    """JobPaused"""
-    job_resumed = Signal(object)
-    """JobResumed"""
-    job_ended = Signal(object)
-    """JobEnded"""
-
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
-        self._unfinished: dict[int, Job[Any]] = {}
+        self._unfinished: dict[int, tuple[Job[Any], Report]] = {}
         self._is_shut_down = False
         self._thread = _ComputeThread(self._queue)
         self._thread.noticed.connect(self._relay, Qt.ConnectionType.QueuedConnection)
 
-    def submit(self, label: str, function: JobFunction[T]) -> Job[T]:
-        """Queue a job; its notices come in the GUI thread, the ending always and last."""
+    def submit(
+        self, label: str, function: JobFunction[T], report: Report = lambda _: None
+    ) -> Job[T]:
+        """Queue a job; `report` gets its notices in the GUI thread, the ending always and last."""
         if self._is_shut_down:
             raise RuntimeError("The compute thread was shut down.")
         job = Job(label, function)
-        self._unfinished[job.id] = job
+        self._unfinished[job.id] = job, report
         self._queue.put(job)
         if not self._thread.isRunning():  # it runs from the first job on, until it is shut down
             self._thread.start()
@@ -112,27 +96,17 @@ class ComputeThread(QObject):
         if self._is_shut_down:
             return
         self._is_shut_down = True
-        for job in self._unfinished.values():
+        for job, _ in self._unfinished.values():
             job.close()
         self._queue.put(None)
         self._thread.wait()
 
     @Slot(object)
     def _relay(self, notice: JobNotice) -> None:
-        match notice:
-            case JobYielded():
-                self.job_yielded.emit(notice)
-            case JobStarted():
-                self.job_started.emit(notice)
-            case JobPaused():
-                self.job_paused.emit(notice)
-            case JobResumed():
-                self.job_resumed.emit(notice)
-            case JobEnded():
-                self._unfinished.pop(notice.job_id, None)
-                self.job_ended.emit(notice)
-            case _:
-                assert_never(notice)
+        _, report = self._unfinished[notice.job_id]
+        if isinstance(notice, JobEnded):
+            del self._unfinished[notice.job_id]
+        report(notice)
 
 
 def _release_mlx() -> None:

@@ -139,9 +139,9 @@ RUN = """
 import gc
 import sys
 from PySide6.QtCore import QTimer
-from app import application
+from app import launch
 
-class Watched(application.Nestling):
+class Watched(launch.Nestling):
     def __init__(self, qt, config):
         super().__init__(qt, config)
         self.looking = QTimer(self, interval=20)
@@ -154,8 +154,8 @@ class Watched(application.Nestling):
             self.looking.stop()
             self.window.close()
 
-application.Nestling = Watched
-application.run_app(["nestling"])
+launch.Nestling = Watched
+launch.run_app(["nestling"])
 print(gc.isenabled())
 """
 

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.workers.background_job import JobEnded, JobPaused, JobResumed, JobStarted, JobYielded
+from app.workers.background_job import (
+    JobEnded,
+    JobNotice,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    JobYielded,
+)
 from app.workers.compute_thread import NICENESS, ComputeThread
 
 ShouldStop = Callable[[], bool]
@@ -37,11 +44,10 @@ def test_the_computing_thread_gets_a_core_after_the_windows(
         yield os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     seen: list[object] = []
-    compute.job_yielded.connect(lambda notice: seen.append(notice.value))
-    compute.submit("how nice", own_niceness)
+    job = compute.submit("how nice", own_niceness, seen.append)
     qtbot.waitUntil(lambda: not compute.is_busy)
     here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    assert seen == [max(here, NICENESS)]
+    assert seen[1:-1] == [JobYielded(job.id, max(here, NICENESS))]
 
 
 def test_all_jobs_run_on_one_thread_that_is_not_the_gui_thread(
@@ -50,13 +56,13 @@ def test_all_jobs_run_on_one_thread_that_is_not_the_gui_thread(
     seen: list[object] = []
     heard_on: set[int] = set()
 
-    def take(notice: JobYielded) -> None:
-        seen.append(notice.value)
+    def take(notice: JobNotice) -> None:
+        if isinstance(notice, JobYielded):
+            seen.append(notice.value)
         heard_on.add(threading.get_ident())
 
-    compute.job_yielded.connect(take)
     for _ in range(3):
-        compute.submit("who", idents(2))
+        compute.submit("who", idents(2), take)
     qtbot.waitUntil(lambda: not compute.is_busy)
     assert len(seen) == 6
     assert len(set(seen)) == 1
@@ -65,10 +71,10 @@ def test_all_jobs_run_on_one_thread_that_is_not_the_gui_thread(
 
 
 def test_jobs_run_in_the_order_they_came(qtbot: QtBot, compute: ComputeThread) -> None:
-    started: list[int] = []
-    compute.job_started.connect(lambda notice: started.append(notice.job_id))
-    jobs = [compute.submit(f"job {i}", idents(1)) for i in range(5)]
+    told: list[JobNotice] = []
+    jobs = [compute.submit(f"job {i}", idents(1), told.append) for i in range(5)]
     qtbot.waitUntil(lambda: not compute.is_busy)
+    started = [notice.job_id for notice in told if isinstance(notice, JobStarted)]
     assert started == [job.id for job in jobs]
 
 
@@ -101,26 +107,24 @@ def test_a_pause_and_its_end_are_told_in_the_gui_thread_between_two_values(
     told: list[object] = []
     heard_on: set[int] = set()
 
-    def take(notice: object) -> None:
+    def take(notice: JobNotice) -> None:
         told.append(notice)
         heard_on.add(threading.get_ident())
 
-    for signal in (compute.job_yielded, compute.job_paused, compute.job_resumed):
-        signal.connect(take)
     gate = threading.Event()
 
     def work(_: ShouldStop) -> Iterator[object]:
         gate.wait()
         yield from range(2)
 
-    job = compute.submit("count", work)
+    job = compute.submit("count", work, take)
     job.pause()
     gate.set()
     qtbot.waitUntil(lambda: JobPaused(job.id) in told)
-    assert told == [JobYielded(job.id, 0), JobPaused(job.id)]
+    assert told == [JobStarted(job.id), JobYielded(job.id, 0), JobPaused(job.id)]
     job.resume()
     qtbot.waitUntil(lambda: not compute.is_busy)
-    assert told[2:] == [JobResumed(job.id), JobYielded(job.id, 1)]
+    assert told[3:-1] == [JobResumed(job.id), JobYielded(job.id, 1)]
     assert heard_on == {threading.get_ident()}
 
 
@@ -135,8 +139,10 @@ def test_200_jobs_that_end_in_every_way_each_have_one_ending_and_it_is_last(
     qtbot: QtBot, compute: ComputeThread
 ) -> None:
     notices: dict[int, list[object]] = defaultdict(list)
-    for signal in (compute.job_started, compute.job_yielded, compute.job_ended):
-        signal.connect(lambda notice: notices[notice.job_id].append(notice))
+
+    def take(notice: JobNotice) -> None:
+        notices[notice.job_id].append(notice)
+
     draw = random.Random(0)
 
     def failing(_: ShouldStop) -> Iterator[object]:
@@ -145,7 +151,7 @@ def test_200_jobs_that_end_in_every_way_each_have_one_ending_and_it_is_last(
 
     jobs = []
     for number in range(200):
-        job = compute.submit(f"job {number}", failing if number % 7 == 0 else idents(20))
+        job = compute.submit(f"job {number}", failing if number % 7 == 0 else idents(20), take)
         jobs.append(job)
         if number % 3 == 0:
             draw.choice(jobs).cancel()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QTimer
 from app.core.config.training_config import TrainingConfig
+from app.workers.background_job import JobEnded
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.training import CheckpointRequest, training_job
 
@@ -17,12 +18,14 @@ compute = ComputeThread()
 model, data, runs = (Path(argument) for argument in sys.argv[1:4])
 leave_early = sys.argv[4]
 config = TrainingConfig(model=model, data=data, steps=4000 if leave_early == "yes" else 3)
-compute.job_ended.connect(lambda ended: (print(ended.ending), application.quit()))
-if leave_early == "yes":
-    compute.job_yielded.connect(
-        lambda n: QTimer.singleShot(0, application.quit) if hasattr(n.value, "loss") else None
-    )
-compute.submit("Training", training_job(config, runs, CheckpointRequest()))
+def report(notice):
+    if isinstance(notice, JobEnded):
+        print(notice.ending)
+        application.quit()
+    elif leave_early == "yes" and hasattr(getattr(notice, "value", None), "loss"):
+        QTimer.singleShot(0, application.quit)
+
+compute.submit("Training", training_job(config, runs, CheckpointRequest()), report)
 application.exec()
 compute.shut_down()
 print("end")

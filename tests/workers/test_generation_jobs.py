@@ -13,7 +13,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import StageChanged
 from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, CheckpointRef, Sampling
-from app.workers.background_job import JobEnded, JobYielded
+from app.workers.background_job import JobEnded, JobNotice, JobYielded
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.generation import LoadedCheckpoint
 from tests.conftest import write_chats
@@ -109,14 +109,15 @@ def compute() -> Iterator[ComputeThread]:
     made.shut_down()
 
 
+def endings(told: list[JobNotice]) -> list[str]:
+    return [notice.ending for notice in told if isinstance(notice, JobEnded)]
+
+
 def test_freeing_gives_the_memory_back(
     tried: CheckpointRef, compute: ComputeThread, qtbot: QtBot
 ) -> None:
     """Measured by MLX itself on its thread: nothing of the model is left but what was before."""
-    seen: list[object] = []
-    ended: list[JobEnded] = []
-    compute.job_yielded.connect(seen.append)
-    compute.job_ended.connect(ended.append)
+    told: list[JobNotice] = []
 
     def measuring(_: Callable[[], bool]) -> Iterator[object]:
         gc.collect()
@@ -127,12 +128,12 @@ def test_freeing_gives_the_memory_back(
         ("a", measuring), ("b", held.answer_job(tried, *ASKED)), ("c", measuring),
         ("d", held.unload_job()), ("e", measuring),
     ):  # fmt: skip
-        compute.submit(label, function)
-    qtbot.waitUntil(lambda: len(ended) == 5)
-    assert [end.ending for end in ended] == ["finished"] * 5
+        compute.submit(label, function, told.append)
+    qtbot.waitUntil(lambda: not compute.is_busy)
+    assert endings(told) == ["finished"] * 5
     before, during, after = (
         notice.value
-        for notice in seen
+        for notice in told
         if isinstance(notice, JobYielded) and isinstance(notice.value, tuple)
     )
     weights = (tried.model / "model.safetensors").stat().st_size
@@ -146,8 +147,7 @@ def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
 ) -> None:
     """It would destroy what it finds of the window, which belongs to another thread."""
     searched_in: list[int] = []
-    ended: list[JobEnded] = []
-    compute.job_ended.connect(ended.append)
+    told: list[JobNotice] = []
     held = LoadedCheckpoint()
     was_enabled = gc.isenabled()
     gc.disable()
@@ -155,11 +155,11 @@ def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
     gc.callbacks.append(note)
     try:
         for function in (held.answer_job(tried, *ASKED), held.unload_job()):
-            compute.submit("", function)
-        qtbot.waitUntil(lambda: len(ended) == 2)
+            compute.submit("", function, told.append)
+        qtbot.waitUntil(lambda: not compute.is_busy)
     finally:
         gc.callbacks.remove(note)
         if was_enabled:
             gc.enable()
-    assert [end.ending for end in ended] == ["finished"] * 2
+    assert endings(told) == ["finished"] * 2
     assert set(searched_in) <= {threading.get_ident()}

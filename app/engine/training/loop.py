@@ -39,7 +39,7 @@ class TrainingLoop:
         self,
         config: TrainingConfig,
         prepared: TrainingSetup,
-        keeper: RunRecording,
+        recording: RunRecording,
         should_stop: Callable[[], bool],
         wants_checkpoint: Callable[[], bool],
         stop_after: int | None = None,
@@ -50,7 +50,7 @@ class TrainingLoop:
         """`notes` are logged as soon as the run has started."""
         self._config = config
         self._prepared = prepared
-        self._keeper = keeper
+        self._recording = recording
         self._machines = machines
         self._stop = StopRequest(should_stop, machines)
         self._wants_checkpoint = wants_checkpoint
@@ -81,7 +81,7 @@ class TrainingLoop:
         happening = self._until_done()
         try:
             for event in happening:
-                self._keeper.record(event)
+                self._recording.record(event)
                 yield event
         except GeneratorExit:
             happening.close()
@@ -93,7 +93,7 @@ class TrainingLoop:
             fault = error if isinstance(error, AppError) else as_run_error(error)
             yield self._end("failed", str(fault))
         except Exception:
-            self._keeper.log(traceback.format_exc())
+            self._recording.log(traceback.format_exc())
             self._end("failed", "Nestling itself failed; log.txt says where.")
             raise
         else:
@@ -103,7 +103,7 @@ class TrainingLoop:
         config = self._config
         if self._start is not None:
             check_restored(self._start, self._training, self._prepared.plan)
-        yield run_started(config, self._prepared, self._keeper.run_dir, self._step)
+        yield run_started(config, self._prepared, self._recording.run_dir, self._step)
         yield from self._notes
         yield head_message(self._head)
         if self._start is None:
@@ -158,10 +158,10 @@ class TrainingLoop:
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
-                self._keeper.prune_checkpoints()
-        if self._step > self._keeper.saved_step:
+                self._recording.prune_checkpoints()
+        if self._step > self._recording.saved_step:
             yield self._checkpoint()
-            self._keeper.prune_checkpoints()
+            self._recording.prune_checkpoints()
         self._training.check_at_rest(self._step)
 
     def _batches(self) -> Iterator[Batch]:
@@ -178,7 +178,7 @@ class TrainingLoop:
         self._coming = None
         self._prepared = yield from with_later_rows(self._config, self._prepared, rows)
         self._measurements.use(self._prepared)
-        self._keeper.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
+        self._recording.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
         key = random_key()  # an estimate draws random numbers too
         yield from memory_estimate(self._config, self._prepared.shapes)
         yield from self._warm_up(key)
@@ -220,7 +220,7 @@ class TrainingLoop:
         measured.is_last_left = share is None
         if share is not None:
             self._counters.interpolated = share
-            self._keeper.keep(interpolated=share)
+            self._recording.keep(interpolated=share)
             yield LogMessage(
                 f"The adapter is at {share:.4g} of the way from where it started: there it keeps "
                 f"at least {keep:.4g} of what the run learned."
@@ -244,7 +244,7 @@ class TrainingLoop:
         is_best = self._counters.best.step == self._step
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
-            self._keeper.prune_checkpoints()
+            self._recording.prune_checkpoints()
         yield from self._measurements.target_score(self._step)
 
     def _is_worth_keeping(self) -> bool:
@@ -272,7 +272,7 @@ class TrainingLoop:
         )
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)
-        return self._keeper.save(
+        return self._recording.save(
             trainable_parameters(self._model),
             config,
             self._training.state,
@@ -286,16 +286,16 @@ class TrainingLoop:
         A run that is stopped before its first step leaves nothing behind.
         """
         if outcome == "stopped" and self._step == 0:
-            self._keeper.discard()
-            return RunFinished(outcome, self._keeper.run_dir, None, 0, message)
+            self._recording.discard()
+            return RunFinished(outcome, self._recording.run_dir, None, 0, message)
         try:
-            if keep and self._step > self._keeper.saved_step:
-                self._keeper.record(self._checkpoint())
-                self._keeper.prune_checkpoints()
+            if keep and self._step > self._recording.saved_step:
+                self._recording.record(self._checkpoint())
+                self._recording.prune_checkpoints()
         except (AppError, RuntimeError) as error:
             if str(error) not in message:
                 message = f"{message} The last checkpoint could not be kept: {error}"
-        adapter_dir = self._keeper.adapter_dir
+        adapter_dir = self._recording.adapter_dir
         if adapter_dir is not None and not adapter_dir.is_dir():
             adapter_dir = None  # deleted while the run went on
         # The other machines keep nothing: of the run's checkpoints they can say nothing.
@@ -303,6 +303,6 @@ class TrainingLoop:
             message += " There is no checkpoint."
         if adapter_dir is not None:
             message = message.replace(TRY_AGAIN, RESUME)
-        ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
-        self._keeper.close(ending)
+        ending = RunFinished(outcome, self._recording.run_dir, adapter_dir, self._step, message)
+        self._recording.close(ending)
         return ending

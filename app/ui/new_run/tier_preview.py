@@ -9,7 +9,7 @@ from app.core.errors import Failure
 from app.core.events import MemoryEstimated
 from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
-from app.workers.background_job import Job, JobEnded, JobYielded
+from app.workers.background_job import Job, JobEnded, JobNotice, JobYielded
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.training import (
     MemoryUnknown,
@@ -40,8 +40,6 @@ class TierPreview(QObject):
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         tokenization.changed.connect(self._follow_rows)
-        compute.job_yielded.connect(self._take)
-        compute.job_ended.connect(self._end)
 
     @Slot()
     def refresh(self) -> None:
@@ -107,13 +105,20 @@ class TierPreview(QObject):
         self._asked = self._deciding()
         done = self._tokenization.done
         known = TokenizedRows(done.sets, self._runs_dir) if done else None
-        self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
+        work = tier_preview(config, known)
+        self._job = self._compute.submit("Counting parameters", work, self._follow)
 
-    @Slot(object)
-    def _take(self, notice: JobYielded[PreviewResult]) -> None:
+    def _follow(self, notice: JobNotice) -> None:
         if self._job is None or notice.job_id != self._job.id:
-            return
-        value = notice.value
+            return  # of a question that was dropped
+        if isinstance(notice, JobYielded):
+            self._take(notice.value)
+        elif isinstance(notice, JobEnded):
+            self._job = None
+            if notice.failure is not None:
+                self._state.set_preview(None, model_failure=notice.failure)
+
+    def _take(self, value: PreviewResult) -> None:
         if isinstance(value, PlanRejected):
             self._state.set_preview(None, plan_failure=Failure(value.message, value.hint))
         elif isinstance(value, MemoryEstimated):
@@ -122,14 +127,6 @@ class TierPreview(QObject):
             self._state.set_memory(None)
         else:
             self._state.set_preview(value)
-
-    @Slot(object)
-    def _end(self, ended: JobEnded) -> None:
-        if self._job is None or ended.job_id != self._job.id:
-            return
-        self._job = None
-        if ended.ending == "failed":
-            self._state.set_preview(None, model_failure=ended.failure)
 
     def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
         """What decides how many parameters each tier holds, and what decides the memory alone."""

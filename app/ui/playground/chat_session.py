@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.events import Event
 from app.core.generation_events import (
     SIDES,
@@ -20,7 +21,7 @@ from app.core.generation_events import (
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name
 from app.ui.state.app_state import AppState
-from app.workers.background_job import Job, JobEnded, JobYielded
+from app.workers.background_job import Job, JobEnded, JobNotice, JobYielded
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.generation import LoadedCheckpoint
 
@@ -72,8 +73,6 @@ class ChatSession(QObject):
         self._earlier: tuple[Turn, ...] = ()
         self.subject: Subject | None = None
         state.phase_changed.connect(self._make_way)
-        compute.job_yielded.connect(self._take)
-        compute.job_ended.connect(self._end)
 
     @property
     def is_answering(self) -> bool:
@@ -106,9 +105,8 @@ class ChatSession(QObject):
         self._question, self._replies = question, {side: [] for side in SIDES}
         chat = Chat(question, system, self._earlier)
         self._may_hold = True
-        self._job = self._compute.submit(
-            "Answering", self._model.answer_job(self.subject.tried, chat, sampling)
-        )
+        work = self._model.answer_job(self.subject.tried, chat, sampling)
+        self._job = self._compute.submit("Answering", work, self._follow)
         self.asked.emit(question)
         self.readiness_changed.emit()
 
@@ -143,24 +141,22 @@ class ChatSession(QObject):
             self.free()
         self.readiness_changed.emit()
 
-    @Slot(object)
-    def _take(self, notice: "JobYielded[Event | AnswerEvent]") -> None:
-        if self._job is None or notice.job_id != self._job.id:
-            return
-        if isinstance(notice.value, TextAdded) and self._replies:
-            self._replies[notice.value.side].append(notice.value.text)
-        self.event_received.emit(notice.value)
+    def _follow(self, notice: JobNotice) -> None:
+        if isinstance(notice, JobYielded):
+            event = notice.value
+            if isinstance(event, TextAdded) and self._replies:
+                self._replies[event.side].append(event.text)
+            self.event_received.emit(event)
+        elif isinstance(notice, JobEnded):
+            self._end(notice.failure)
 
-    @Slot(object)
-    def _end(self, ended: JobEnded) -> None:
-        if self._job is None or ended.job_id != self._job.id:
-            return
+    def _end(self, failure: Failure | None) -> None:
         self._job = None
-        if ended.failure is not None:
-            if not ended.failure.is_app_error:
-                self.defect_met.emit(ended.failure)
+        if failure is not None:
+            if not failure.is_app_error:
+                self.defect_met.emit(failure)
         elif any(self._replies.values()):
             replies = {side: "".join(texts) for side, texts in self._replies.items()}
             self._earlier += (Turn(self._question, **replies),)
-        self.ended.emit(ended.failure)
+        self.ended.emit(failure)
         self.readiness_changed.emit()

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.core.events import CheckpointSaved, Event, RunFinished
 from app.ui.state.app_state import AppState
 from app.ui.state.run_state import Phase
-from app.workers.background_job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
+from app.workers.background_job import (
+    Job,
+    JobEnded,
+    JobFunction,
+    JobNotice,
+    JobPaused,
+    JobResumed,
+    JobYielded,
+)
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.training import (
     CheckpointRequest,
@@ -51,10 +60,6 @@ class RunControl(QObject):
         self._is_pause_wanted = self._rests = False
         self._checkpoint = CheckpointRequest()
         self._make_way = make_way
-        compute.job_yielded.connect(self._take)
-        compute.job_paused.connect(self._note_rest)
-        compute.job_resumed.connect(self._note_rest)
-        compute.job_ended.connect(self._end)
 
     @Slot()
     def start(self) -> None:
@@ -95,7 +100,7 @@ class RunControl(QObject):
         self._state.begin_run(config, earlier, run_dir)
         self._is_pause_wanted = self._rests = False
         self._checkpoint.take()  # what the last run was asked for at its end
-        self._job = self._compute.submit("Training", wait_for(is_free, work))
+        self._job = self._compute.submit("Training", wait_for(is_free, work), self._follow)
 
     @Slot()
     def toggle_pause(self) -> None:
@@ -122,23 +127,24 @@ class RunControl(QObject):
             self._state.set_phase(Phase.STOPPING)
             self._job.cancel()
 
-    @Slot(object)
-    def _take(self, notice: JobYielded[Event]) -> None:
-        if self._job is None or notice.job_id != self._job.id:
-            return
-        self._state.take_event(notice.value)
+    def _follow(self, notice: JobNotice) -> None:
+        match notice:
+            case JobYielded():
+                self._state.take_event(notice.value)
+            case JobPaused() | JobResumed():
+                self._note_rest(rests=isinstance(notice, JobPaused))
+            case JobEnded():
+                self._end(notice.failure)
 
     def _is_checkpoint_asked_for(self, value: object) -> bool:
         """On the compute thread: not one that was due by itself before the request was taken."""
         return isinstance(value, CheckpointSaved) and not self._checkpoint.is_waiting
 
-    @Slot(object)
-    def _note_rest(self, notice: JobPaused | JobResumed) -> None:
-        if self._job is not None and notice.job_id == self._job.id:
-            self._rests = isinstance(notice, JobPaused)
-            if self._rests and not self._is_pause_wanted:  # the pause was taken back meanwhile
-                self._job.resume()
-            self._show_phase()
+    def _note_rest(self, *, rests: bool) -> None:
+        self._rests = rests
+        if rests and not self._is_pause_wanted and self._job is not None:
+            self._job.resume()  # the pause was taken back meanwhile
+        self._show_phase()
 
     def _show_phase(self) -> None:
         """That the run rests is its thread's word; that it is to rest, the user's."""
@@ -149,16 +155,13 @@ class RunControl(QObject):
         else:
             self._state.set_phase(Phase.PAUSING if self._is_pause_wanted else Phase.RUNNING)
 
-    @Slot(object)
-    def _end(self, ended: JobEnded) -> None:
-        if self._job is None or ended.job_id != self._job.id:
-            return
+    def _end(self, failure: Failure | None) -> None:
         self._job = None
         finished = self._state.finished
-        if ended.failure is not None:
-            self._state.fail_run(ended.failure)
-            if not ended.failure.is_app_error:
-                self.defect_met.emit(ended.failure)
+        if failure is not None:
+            self._state.fail_run(failure)
+            if not failure.is_app_error:
+                self.defect_met.emit(failure)
         elif finished is None:
             self._state.set_phase(Phase.IDLE)  # stopped before there was anything to keep
         else:

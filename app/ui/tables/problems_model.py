@@ -4,21 +4,18 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import Qt
 
 from app.core.text.sanitize import visible_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.data.files.dataset_files import distinct_names
 from app.ui.look.plain_text import plain
-from app.ui.look.theme import LIGHT, Theme
+from app.ui.tables.table_model import Column, Index, TableModel
 
 if TYPE_CHECKING:
     from app.data.row_values import RowIssue, RowLocation
 
-_Index = QModelIndex | QPersistentModelIndex
-TITLES = (tr("Kind"), tr("File"), tr("Where"), tr("Problem"))
 REASON_COLUMN = 3
 _KINDS = {
     "unreadable": tr("Unreadable"),
@@ -61,14 +58,20 @@ _KINDS = {
 """An IssueKind's name in the window."""
 
 
-class ProblemsModel(QAbstractTableModel):
+class ProblemsModel(TableModel["RowIssue"]):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(
+            (
+                Column(tr("Kind"), lambda issue: kind_words(issue.kind), tone=_tone),
+                Column(tr("File"), lambda issue: self._names.get(issue.path, issue.path.name)),
+                Column(tr("Where"), lambda issue: _where(issue.place)),
+                Column(tr("Problem"), _reason),
+            ),
+            problem=lambda _: "",
+        )
         self._all: list[RowIssue] = []
         self._names: dict[Path, str] = {}
-        self._shown: list[RowIssue] = []
         self._kind = ""
-        self._theme = LIGHT
 
     def show(self, problems: "list[RowIssue]") -> None:
         self._all = problems
@@ -80,59 +83,34 @@ class ProblemsModel(QAbstractTableModel):
         self._kind = kind
         self._filter()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self._filter()
+    def _filter(self) -> None:
+        self.show_rows([issue for issue in self._all if self._kind in ("", issue.kind)])
 
     def listed(self) -> "Counter[str]":
         """How many are listed of each kind."""
         return Counter(problem.kind for problem in self._all)
 
-    def at(self, row: int) -> "RowIssue":
-        return self._shown[row]
-
     def as_text(self, rows: list[int]) -> str:
         """A line a problem, with tabs between the columns."""
-        return "\n".join("\t".join(self._words(self._shown[row])) for row in rows)
+        return "\n".join(
+            "\t".join(column.shown(self.at(row)) for column in self.columns) for row in rows
+        )
 
-    def _words(self, problem: "RowIssue") -> tuple[str, ...]:
-        kind = kind_words(problem.kind)
-        where = _where(problem.place)
-        reason = localized(problem.reason)
-        reason = reason[:1].upper() + reason[1:]
-        return kind, self._names.get(problem.path, problem.path.name), where, f"{reason}."
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Texts are shown whole, and once more as the tooltip."""
+        if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return super().data(index, role)
+        text = self.columns[index.column()].shown(self.at(index.row()))
+        return visible_line(text) if role == Qt.ItemDataRole.DisplayRole else plain(text)
 
-    def _filter(self) -> None:
-        self.beginResetModel()
-        self._shown = [p for p in self._all if self._kind in ("", p.kind)]
-        self.endResetModel()
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._shown)
+def _tone(issue: "RowIssue") -> str:
+    return "warning" if issue.is_warning else "danger"
 
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(TITLES)
 
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        problem, column = self._shown[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return visible_line(self._words(problem)[column])
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(self._words(problem)[column])
-        if role == Qt.ItemDataRole.ForegroundRole and column == 0:
-            return QColor(self._theme.warning if problem.is_warning else self._theme.danger)
-        return None
+def _reason(issue: "RowIssue") -> str:
+    reason = localized(issue.reason)
+    return f"{reason[:1].upper()}{reason[1:]}."
 
 
 def kind_words(kind: str) -> str:
