@@ -19,10 +19,11 @@ from app.core.files.strict_parsing import parse_toml
 from app.core.files.untrusted_files import SHARED_FILE, read_regular
 from app.core.wording.display_names import question_set_name
 from app.library.reading.run_details import read_details
-from app.library.reading.study_report import TaskSequence, markdown, to_plain
+from app.library.reading.study_picture import as_svg
+from app.library.reading.study_report import TaskSequence, by_arm, markdown, to_plain
 from app.library.run.manifest import read_manifest
 
-RESULTS, REPORT = "results.json", "report.md"
+RESULTS, REPORT, PICTURE = "results.json", "report.md", "report.svg"
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,12 @@ def write_reports(study: ReadStudy) -> None:
     if study.sequences:
         text = json.dumps(to_plain(study.sequences), indent=1)
         write_text_atomic(study.folder / RESULTS, text, mode=SHARED_FILE)
-        report = markdown(study.sequences, study.study.acquisition, study.path.stem)
+        acquisition = study.study.acquisition
+        report = markdown(study.sequences, acquisition, study.path.stem)
+        report += f"![Accuracy by task, arm by arm]({PICTURE})\n"
         write_text_atomic(study.folder / REPORT, report, mode=SHARED_FILE)
+        picture = as_svg(by_arm(study.sequences, acquisition))
+        write_text_atomic(study.folder / PICTURE, picture, mode=SHARED_FILE)
 
 
 def seconds_left(elapsed: float, done: float, left: float) -> float | None:

@@ -75,7 +75,7 @@ class Away(QObject):
             self._tell_end()
 
     def _tell_end(self) -> None:
-        """Not of a run that the user has stopped or that a study follows up, nor to a user who looks
+        """Not of a run that the user has stopped or that its study follows, nor to a user who looks
         at the window."""
         finished, failure = self._state.finished, self._state.run_failure
         is_stopped = finished is not None and finished.outcome == "stopped"
