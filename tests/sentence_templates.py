@@ -90,7 +90,7 @@ _TRANSLATED = {"tr", "trn", "mark"}
 _IS_PROSE = re.compile(
     r"[^\W\d_]{2,}[,.;:]? [\w{“\"'(]|\} [^\W\d_]{2}|[^\W\d_]{2}[,;:]? \{|^an? \w"
 )
-_IS_CODE = re.compile(r"\\[dws]|\(\?|^[\w.]+\[|^#|\|")
+_IS_CODE = re.compile(r"^<|^!\[|\\[dws]|\(\?|^[\w.]+\[|^#|\|")
 _MOST_VARIANTS = 8
 
 

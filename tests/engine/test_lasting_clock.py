@@ -115,6 +115,22 @@ def test_stiffness_adds_up_over_a_chain(anchored: Anchored) -> None:
     assert total == pytest.approx(2 * sum(a.size for a in last.values()), rel=0.02)
 
 
+def test_with_a_memory_earlier_stiffness_fades(config: TrainingConfig, anchored: Anchored) -> None:
+    """It changes what is saved, and nothing of the run itself."""
+    fading = second(config, anchored.first, lasting_memory=0.25)
+    list(train(fading))
+    folders = [last_checkpoint(run.output or Path()) for run in (anchored.config, fading)]
+    whole, faded = (arrays(folder, STIFFNESS_FILE) for folder in folders)
+    before = arrays(anchored.first, STIFFNESS_FILE)
+    for path, array in faded.items():
+        expected = whole[path].astype(mx.float32) - 0.75 * before[path].astype(mx.float32)
+        assert mx.allclose(array.astype(mx.float32), expected, rtol=0.02, atol=0.02).item()
+    total = sum(mx.sum(a.astype(mx.float32)).item() for a in faded.values())
+    assert total == pytest.approx(1.25 * sum(a.size for a in faded.values()), rel=0.02)
+    one, two = map(arrays, folders)
+    assert all(mx.array_equal(one[path], two[path]).item() for path in one)
+
+
 def test_a_run_with_an_anchor_stays_nearer_to_where_it_began(
     config: TrainingConfig, anchored: Anchored
 ) -> None:

@@ -4,6 +4,7 @@ measured."""
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -12,7 +13,8 @@ from app.core.config.study import Study, load_study
 from app.core.errors import InputError
 from app.engine.training.study import make_run
 from app.library.reading.starting_adapter import read_started_from
-from app.library.reading.study_report import TaskSequence, markdown, mean_and_interval
+from app.library.reading.study_picture import as_svg
+from app.library.reading.study_report import TaskSequence, by_arm, markdown, mean_and_interval
 from app.library.reading.study_results import is_done, results, study_runs
 from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
@@ -84,7 +86,10 @@ def test_a_study_that_was_stopped_resumes_and_writes_its_report(
     assert [one["arm"] for one in json.loads((folder / "results.json").read_text())] == [
         "AdamW", "rehearsal",
     ]  # fmt: skip
-    assert "| AdamW" in (folder / "report.md").read_text()
+    report = (folder / "report.md").read_text()
+    assert "| AdamW" in report
+    assert "(report.svg)" in report
+    assert (folder / "report.svg").exists()
 
 
 SEEN = TaskSequence("a|b", 0, ((0.9, 0.1, 0.0), (0.5, 1.0, 0.0), (0.7, 0.6, 0.8)), 0.25, 30)
@@ -106,6 +111,17 @@ def test_arms_that_did_not_learn_are_marked() -> None:
     text = markdown([SEEN, replace(SEEN, seed=1), slow], 0.85, "Facts")
     assert "| a\\|b | 2 | 30 | 0.900 ± 0.000 |" in text
     assert "| slow * | 1 | 30 | 0.400 |" in text
+
+
+def test_the_picture_has_every_arm_and_each_accuracy() -> None:
+    arms = by_arm([SEEN, replace(SEEN, arm="c & d")], 0.85)
+    root = ElementTree.fromstring(as_svg(arms))
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [name in texts for name in ("a|b", "c & d")] == [True, True]
+    assert texts.count("90") == 2  # of the first task after itself
+    fills = [rect.get("fill") for rect in root.iter("{http://www.w3.org/2000/svg}rect")]
+    assert len(fills) == 1 + 2 * 9
+    assert fills[5] == "#0f6b5c"  # 1.0: the strongest colour
 
 
 @pytest.mark.parametrize(

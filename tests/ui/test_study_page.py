@@ -60,6 +60,14 @@ def test_all_runs_are_trained_and_the_results_shown(
     opened: Nestling, file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     page, control = opened.runs.study, opened.study
+    followed = []
+    opened.state.phase_changed.connect(
+        lambda: (
+            followed.append(opened.state.is_followed)
+            if opened.state.phase is Phase.FINISHED
+            else None
+        )
+    )
     page.start.click()
     assert control.is_going
     qtbot.waitUntil(lambda: not control.is_going and not opened.state.phase.is_active)
@@ -67,6 +75,7 @@ def test_all_runs_are_trained_and_the_results_shown(
     one = read_study(file).sequences[0]
     assert cells(opened)[1:4] == ["1 of 1", "6", f"{one.learned:.3f}"]
     assert page.maps.maps == (ArmMap("AdamW", one.accuracy),)
+    assert followed == [True, False]  # one notification, at the end
     assert not page.start.isEnabled()
     assert (study_folder(file) / "report.md").exists()
     opened.library_commands.exports.save_picture(page.picture, "two", tmp_path / "two.png")

@@ -59,6 +59,17 @@ class ClockSettings:
         bounds=(0.0, 1e6),
         advanced=True,
     )
+    lasting_memory: float = setting(
+        1.0,
+        label=mark("Lasting memory"),
+        help=mark(
+            "Share of earlier runs' stiffness that remains after each run of a chain. With 1 it "
+            "adds up; with 0.5 each run counts half as much as the one after it."
+        ),
+        section="clocks",
+        bounds=(0.0, 1.0),
+        advanced=True,
+    )
     interpolation: float = setting(
         0.0,
         label=mark("Interpolation"),

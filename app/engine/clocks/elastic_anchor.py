@@ -57,8 +57,10 @@ def stiffness_after(
     state: OptimizerState,
     parameters: ArrayMap,
     before: ArrayMap | None,
+    memory: float = 1.0,
 ) -> Arrays:
-    """How stiffly the next run is to be tied to `parameters`: s + v / mean(v), by path, bfloat16.
+    """How stiffly the next run is to be tied to `parameters`: memory·s + v / mean(v), by path,
+    bfloat16.
 
     v is AdamW's own second moment, without its bias: the mean of the squared gradients, and so an
     estimate of the Fisher information (Kirkpatrick et al., 2017, "Overcoming catastrophic
@@ -75,7 +77,9 @@ def stiffness_after(
     wide = {path: mx.zeros(array.shape) for path, array in parameters.items()}
     found = plan.unflatten(shares, wide)
     if before:
-        found = {path: array + before[path].astype(mx.float32) for path, array in found.items()}
+        found = {
+            path: array + memory * before[path].astype(mx.float32) for path, array in found.items()
+        }
     narrow = {path: array.astype(mx.bfloat16) for path, array in found.items()}
     mx.eval(narrow)
     return narrow

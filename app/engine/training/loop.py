@@ -276,7 +276,7 @@ class TrainingLoop:
             trainable_parameters(self._model),
             config,
             self._training.state,
-            self._training.stiffness(),
+            self._training.stiffness(self._config.lasting_memory),
             progress,
         )
 

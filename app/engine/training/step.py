@@ -159,10 +159,11 @@ class TrainingStep:
         """The adapter as it stands in the model now."""
         return trainable_parameters(self._model)
 
-    def stiffness(self) -> Arrays:
-        """How stiffly a run that continues from here is to be tied to each number, by path."""
+    def stiffness(self, memory: float = 1.0) -> Arrays:
+        """How stiffly a run that continues from here is to be tied to each number, by path; of
+        what this run began with, the share `memory` counts."""
         plan, parameters = self._optimizer.plan, self.parameters()
-        return stiffness_after(plan, self.state, parameters, self._stiffness)
+        return stiffness_after(plan, self.state, parameters, self._stiffness, memory)
 
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite,

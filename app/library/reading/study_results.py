@@ -8,19 +8,22 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.core.config.serialization import MAX_TOML_BYTES
 from app.core.config.study import Arm, Study, Task, load_study
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import KNOWN_QUESTIONS
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.paths import home_dir, resources_dir
-from app.core.files.untrusted_files import SHARED_FILE
+from app.core.files.strict_parsing import parse_toml
+from app.core.files.untrusted_files import SHARED_FILE, read_regular
 from app.core.wording.display_names import question_set_name
 from app.library.reading.run_details import read_details
-from app.library.reading.study_report import TaskSequence, markdown, to_plain
+from app.library.reading.study_picture import as_svg
+from app.library.reading.study_report import TaskSequence, by_arm, markdown, to_plain
 from app.library.run.manifest import read_manifest
 
-RESULTS, REPORT = "results.json", "report.md"
+RESULTS, REPORT, PICTURE = "results.json", "report.md", "report.svg"
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,10 @@ def study_file(path: Path) -> Path | None:
         found = [path] if path.suffix.lower() == ".toml" else []
     for file in found:
         try:
-            text = file.read_text(encoding="utf-8") if file.is_file() else ""
-        except (OSError, UnicodeDecodeError):
+            table = parse_toml(read_regular(file, MAX_TOML_BYTES, follow_links=True).decode())
+        except (OSError, ValueError):
             continue
-        if "[[arms]]" in text or "arms =" in text:
+        if table.keys() & {"arms", "tasks"}:
             return file
     return None
 
@@ -125,8 +128,12 @@ def write_reports(study: ReadStudy) -> None:
     if study.sequences:
         text = json.dumps(to_plain(study.sequences), indent=1)
         write_text_atomic(study.folder / RESULTS, text, mode=SHARED_FILE)
-        report = markdown(study.sequences, study.study.acquisition, study.path.stem)
+        acquisition = study.study.acquisition
+        report = markdown(study.sequences, acquisition, study.path.stem)
+        report += f"![Accuracy by task, arm by arm]({PICTURE})\n"
         write_text_atomic(study.folder / REPORT, report, mode=SHARED_FILE)
+        picture = as_svg(by_arm(study.sequences, acquisition))
+        write_text_atomic(study.folder / PICTURE, picture, mode=SHARED_FILE)
 
 
 def seconds_left(elapsed: float, done: float, left: float) -> float | None:

@@ -75,10 +75,12 @@ class Away(QObject):
             self._tell_end()
 
     def _tell_end(self) -> None:
-        """Not of a run that the user has stopped, nor to a user who looks at the window."""
+        """Not of a run that the user has stopped or that its study follows, nor to a user who looks
+        at the window."""
         finished, failure = self._state.finished, self._state.run_failure
         is_stopped = finished is not None and finished.outcome == "stopped"
-        if is_stopped or QApplication.activeWindow() is not None:
+        is_followed = self._state.is_followed and self._state.phase is Phase.FINISHED
+        if is_stopped or is_followed or QApplication.activeWindow() is not None:
             return
         self._ended, self._unseen = self._state.run_dir, self._unseen + 1
         if self._dock is not None:

@@ -24,7 +24,7 @@ NOT_MEASURED = tr(
     "Turn on Measure Forgetting under Advanced for the next one."
 )
 MEASURE = tr("KL divergence from the base model on everyday text")
-KEPT = tr("Dashed: rise in the loss of {names}")
+KEPT = tr("Dashed: rise in loss")
 _MOST_KEPT = 8
 """Of the rows that should be kept, how many are drawn."""
 _LEAST_TOP = 1e-3

@@ -16,8 +16,8 @@ _SWATCH, _GAP, _APART, _MARK_PX = 14, 5, 14, 7
 
 
 class Legend(QWidget):
-    """Names with a stroke each: "bold", "faint", "dots" or one of MARKS; in as many lines as it
-    `wraps` to."""
+    """Names with a stroke each: "bold", "faint", "dots", "dashed" or one of MARKS; in as many lines
+    as it `wraps` to."""
 
     def __init__(
         self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False, what: str = tr("Legend")
@@ -84,7 +84,8 @@ class Legend(QWidget):
         ):
             middle = height * (line + 0.5)
             width = 2.4 if kind == "bold" else 1.4
-            painter.setPen(QPen(color(value, RAW_ALPHA if kind == "faint" else 1.0), width))
+            style = Qt.PenStyle.DashLine if kind == "dashed" else Qt.PenStyle.SolidLine
+            painter.setPen(QPen(color(value, RAW_ALPHA if kind == "faint" else 1.0), width, style))
             painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
             mark = "o" if kind == "dots" else kind
             if mark in Symbols:

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QObject, QTimer
 
 from app.core.text.translation import tr
+from app.ui.look.formatting import shortened
 from app.ui.look.theme import Theme
 from app.ui.plots.delta_curves import DeltaCurves
 from app.ui.plots.forgetting_plot import KEPT, MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
@@ -25,7 +26,9 @@ PLOTS: tuple[type[Plot], ...] = (
 )
 """As they are read."""
 _LESSONS = ((tr("Lessons"), "faint"), (tr("Measured"), "dots"))
-"""With one line there is nothing to tell apart."""
+_MOST_NAMED, _MOST_LETTERS = 3, 14
+"""Of the rows that should be kept: how many have their names in the legend, and how long these are.
+"""
 _ROW_PX, _AXIS_PX = 18, 41
 _CHANGE = tr("Size of each update")
 _CHANGE_AND_PULL = tr("Size of each update; dashed: the lasting clock's pull")
@@ -44,6 +47,7 @@ class RunCards(QObject):
         """`plots` are one of each of `PLOTS`, if they are made already."""
         super().__init__()
         self._empty_text = EMPTY_TEXT
+        self._lessons_named = True
         self._take_plots(plots or tuple(kind(theme) for kind in PLOTS))
         self._make_corners()
         self._make_cards()
@@ -89,13 +93,26 @@ class RunCards(QObject):
         if plot is self.forgetting:
             is_measured = run is not None and not is_empty
             has_lessons = run is not None and run.clocks.slow_every > 0
-            self.forgetting_legend.set_entries(_LESSONS if has_lessons else ())
+            kept = tuple(run.kept)[:_MOST_NAMED] if run is not None and is_measured else ()
+            self._name_kept(kept, has_lessons=has_lessons)
             latest = latest_text(run.latest_retention if run and is_measured else None)
-            if run and is_measured and run.kept:
-                latest = f"{latest} · {KEPT.format(names=', '.join(run.kept))}"
+            if kept:
+                latest = f"{latest} · {KEPT}"
             card.set_subtitle(latest, f"{MEASURE}: {latest}" if is_measured else "")
             # A run that measures it has done so before its first step.
             card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)
+
+    def _name_kept(self, kept: tuple[str, ...], *, has_lessons: bool) -> None:
+        """With one line there is nothing to tell apart."""
+        lines = _LESSONS if has_lessons else _LESSONS[1:] if kept else ()
+        names = ((shortened(name, _MOST_LETTERS), "dashed") for name in kept)
+        self.forgetting_legend.set_entries((*lines, *names))
+        self._lessons_named = has_lessons
+        self._color_forgetting(self.forgetting.theme)
+
+    def _color_forgetting(self, theme: Theme) -> None:
+        lines = (theme.accent, theme.warning) if self._lessons_named else (theme.warning,)
+        self.forgetting_legend.set_colors(theme.secondary_text, (*lines, *theme.runs))
 
     def set_empty_text(self, text: str) -> None:
         """What is shown in place of a plot that has nothing to show."""
@@ -117,7 +134,7 @@ class RunCards(QObject):
     def _set_theme_around(self, theme: Theme) -> None:
         strokes = (theme.accent, theme.accent, theme.warning)
         self.legend.set_colors(theme.secondary_text, strokes)
-        self.forgetting_legend.set_colors(theme.secondary_text, (theme.accent, theme.warning))
+        self._color_forgetting(theme)
         self.heat_scale.set_theme(theme)
         self.tier_legend.set_colors(theme.secondary_text, theme.tiers)
         for choice in (self.live_choice, self.measure_choice):

@@ -76,8 +76,10 @@ class StudyView(QWidget):
         self.bar.setAccessibleName(tr("Progress of the study"))
 
     def _make_content(self) -> None:
-        self.table = make_table(self.table_model, tr("Arms of the study"), (0,))
+        self.table = make_table(self.table_model, tr("Arms of the study"), ())
         self.table.setHorizontalScrollMode(self.table.ScrollMode.ScrollPerPixel)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalScrollBar().rangeChanged.connect(lambda *_: self._fit_table())
         self.table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._note = label("", "secondary", wraps=True)
         self._heading = label(tr("Accuracy by task"), "heading")
@@ -112,7 +114,7 @@ class StudyView(QWidget):
             return
         self.title.setText(study.path.stem)
         self.table_model.show_study(study)
-        self.table.setFixedHeight((self.table_model.rowCount() + 1) * ROW_PX + 4)
+        self._fit_table()
         arms = by_arm(study.sequences, study.study.acquisition)
         self.maps.show_maps([ArmMap(arm.arm, arm.matrix) for arm in arms])
         self._maps_card.setVisible(bool(arms))
@@ -126,6 +128,12 @@ class StudyView(QWidget):
         for export in (self.export_report, self.export_picture):
             allow(export, why_not)
         self._show_progress()
+
+    def _fit_table(self) -> None:
+        """As high as its rows, and its scroll bar where there is one."""
+        bar = self.table.horizontalScrollBar()
+        beside = bar.sizeHint().height() if bar.maximum() else 0
+        self.table.setFixedHeight((self.table_model.rowCount() + 1) * ROW_PX + 4 + beside)
 
     def show_live(self, live: LiveRun | None) -> None:
         """Keep the progress of the run in progress fresh."""

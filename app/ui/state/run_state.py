@@ -63,6 +63,8 @@ class RunState(QObject):
         super().__init__(parent)
         self.phase = Phase.IDLE
         self.run_failure: Failure | None = None
+        self.is_followed = False
+        """Once the run is done, its study starts the next one."""
         self._forget_run()
 
     def _forget_run(self) -> None:

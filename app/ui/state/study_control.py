@@ -60,7 +60,7 @@ class StudyControl(QObject):
     @Slot()
     def stop(self) -> None:
         """The run in progress keeps a checkpoint; the study resumes from it."""
-        self.is_going = False
+        self.is_going = self._state.is_followed = False
         if self.run is not None:
             self._control.stop()
         self.changed.emit()
@@ -81,12 +81,14 @@ class StudyControl(QObject):
             self.is_going = False
         else:
             self.run = self.study.waiting[0]
+            self._state.is_followed = len(self.study.waiting) > 1
             self._control.start_study_run(self.run)
         self.changed.emit()
 
     def _go_on(self) -> None:
         """A run is over, of this study or another."""
         run, self.run = self.run, None
+        self._state.is_followed = False
         if run is not None:
             finished = self._state.finished
             is_done = finished is not None and finished.outcome == "finished"
