@@ -5,6 +5,7 @@ runs are in a temporary home.
 """
 
 import argparse
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -120,6 +121,7 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     nestling.new_run.form.advanced.toggle.setChecked(False)
     train(nestling, camera)
     compare(nestling, camera)
+    study(nestling, camera, home)
     meet_errors(nestling, camera, home)
     map_columns(nestling, camera, home)
     bad = home / "survey.jsonl"
@@ -234,6 +236,37 @@ def look_up(nestling: Nestling, camera: Camera) -> None:
     guide.search.setText("adapter")  # a word of each language
     camera.take("guide-search", guide)
     guide.close()
+
+
+def study(nestling: Nestling, camera: Camera, home: Path) -> None:
+    """Two tasks by three arms, on the starter model: as it begins, and done."""
+    for number, rows in enumerate((("red", "blue", "green"), ("one", "two", "six")), start=1):
+        text = "".join(
+            json.dumps({"prompt": f"What is {name}?", "completion": reply}) + "\n"
+            for name, reply in zip(("Ada", "Bo", "Cy"), rows, strict=True)
+        )
+        (home / f"task{number}.jsonl").write_text(text * 4, encoding="utf-8")
+    file = home / "survey.toml"
+    file.write_text(
+        """
+        acquisition = 0.5
+        settings = { steps = 60, steps_per_eval = 60, validation_split = 0.0, measure_forgetting = false }
+        tasks = [{ name = "first", data = "task1.jsonl" },
+                 { name = "second", data = "task2.jsonl" }]
+        arms = [{ name = "AdamW", tiers = [1], learning_rate = 4e-3 },
+                { name = "lasting pull", tiers = [1], learning_rate = 4e-3, lasting_pull = 500.0 },
+                { name = "rehearsal", tiers = [1], learning_rate = 4e-3, rehearsal = 0.25 }]
+        """
+    )
+    page = nestling.runs.study
+    nestling.opening.open_paths((file,))
+    wait_until(page.start.isEnabled)
+    camera.take("study-begins")
+    page.start.click()
+    wait_until(lambda: nestling.study.study is not None and not nestling.study.study.waiting)
+    wait_until(lambda: not nestling.state.phase.is_active and page.export_report.isEnabled())
+    camera.take("study")
+    nestling.runs.show_list()
 
 
 def ask_to_quit(nestling: Nestling, camera: Camera) -> None:
