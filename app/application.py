@@ -17,8 +17,7 @@ from app.ui.desktop.run_presence import Away
 from app.ui.desktop.sleep_guard import SleepGuard
 from app.ui.guide.guide_window import Guide
 from app.ui.look import icons
-from app.ui.models.model_menu import ModelMenu
-from app.ui.models.models_commands import ModelsCommands
+from app.ui.models.models_commands import ModelMenu, ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.playground.playground_page import PlaygroundPage

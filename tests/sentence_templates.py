@@ -22,10 +22,7 @@ LAYERS = ("core", "data", "library", "models", "engine", "workers")
 NOT_IN_THE_WINDOW = {
     "app/core/config/study.py",
     "app/core/guide.py",
-    "app/core/system/metal_shaders.py",
     "app/core/text/translation.py",
-    "app/engine/generation/end_tokens.py:32",
-    "app/engine/runtime/device_check.py",
     "app/engine/training/study.py",
     "app/library/reading/study_report.py",
 }

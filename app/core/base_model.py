@@ -18,10 +18,10 @@ from app.core.text.translation import decimal, mark, tr, trn
 Part = Literal["weights", "config", "tokenizer", "template"]
 PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")
 PART_NAMES: dict[Part, str] = {
-    "weights": mark("weights"),
-    "config": mark("configuration"),
-    "tokenizer": mark("tokenizer"),
-    "template": mark("chat template"),
+    "weights": "weights",
+    "config": "configuration",
+    "tokenizer": "tokenizer",
+    "template": "chat template",
 }
 MANIFEST_KEY = "base_model"
 UNKNOWN = mark(

@@ -20,8 +20,7 @@ from app.models.catalog import list_models
 from app.models.description import ModelDescription
 from app.models.remembered_models import read_remembered_models
 from app.models.training_memory import TrainingMemory
-from app.ui.models.model_menu import ModelMenu
-from app.ui.models.models_commands import ModelsCommands
+from app.ui.models.models_commands import ModelMenu, ModelsCommands
 from app.ui.models.models_list import LEAST_NAME_PX, SPARED
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState

@@ -21,7 +21,7 @@ def machine_bytes() -> int:
 
 def training_bytes() -> int:
     """About what a run may use: on a Mac the share that Metal recommends for the GPU, elsewhere all
-    of it. MLX knows it exactly (`app.engine.runtime.device_memory`), but takes a while to load."""
+    of it. MLX knows it exactly (`app.engine.runtime.mlx_runtime`), but takes a while to load."""
     return gpu_share(machine_bytes()) if sys.platform == "darwin" else machine_bytes()
 
 

@@ -32,6 +32,7 @@ from app.ui.widgets.basic_widgets import (
     restyle,
     row,
     say,
+    selectable,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ModelDetails(QWidget):
         self.problem, self.hint = message("problem"), message("details")
         self.memory, self.note = message("note"), message("note")
         self.facts = {name: _value(name) for name in FACTS}
-        self._titles = [_selectable(label(title, "secondary")) for title in FACTS.values()]
+        self._titles = [selectable(label(title, "secondary")) for title in FACTS.values()]
         self._how_rated = label(tr(HOW_RATED), "caption", wraps=True)
         self._columns = 0
         self._grid = QGridLayout()
@@ -186,13 +187,7 @@ def _day(moment: float | None) -> str:
 def _value(name: str) -> QLabel:
     """A path keeps to one line: a long folder's name could not be broken, and would be cut off."""
     if name == "folder":
-        return _selectable(ElidedLabel("", "", Qt.TextElideMode.ElideMiddle))
+        return selectable(ElidedLabel("", "", Qt.TextElideMode.ElideMiddle))
     made = label("", "", wraps=True)
     made.setMinimumWidth(LEAST_WRAPPED_PX)
-    return _selectable(made)
-
-
-def _selectable(made: QLabel) -> QLabel:
-    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
-    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return made
+    return selectable(made)

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.run.run_description import Facts
-from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, card, column, label
+from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, card, column, label, selectable
 
 _NAME_PX = 200
 
@@ -40,7 +40,7 @@ def _grid(facts: Facts) -> QGridLayout:
     grid.setColumnMinimumWidth(0, _NAME_PX)
     grid.setColumnStretch(1, 1)
     for row, (name, text) in enumerate(facts):
-        grid.addWidget(_selectable(label(name, "secondary")), row, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(selectable(label(name, "secondary")), row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(_value(text), row, 1, Qt.AlignmentFlag.AlignTop)
     return grid
 
@@ -48,10 +48,4 @@ def _grid(facts: Facts) -> QGridLayout:
 def _value(text: str) -> QLabel:
     made = label(text, "", wraps=True)
     made.setMinimumWidth(LEAST_WRAPPED_PX)
-    return _selectable(made)
-
-
-def _selectable(made: QLabel) -> QLabel:
-    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
-    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return made
+    return selectable(made)

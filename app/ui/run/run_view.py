@@ -18,8 +18,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
-from app.ui.run.live_status import phase_words
-from app.ui.run.progress_view import ProgressView
+from app.ui.run.live_status import ProgressView, phase_words
 from app.ui.run.property_list import FactsView
 from app.ui.run.result_card import ResultCard
 from app.ui.run.run_actions import RunActions

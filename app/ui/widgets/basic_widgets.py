@@ -126,6 +126,12 @@ def rule() -> QFrame:
     return made
 
 
+def selectable(made: QLabel) -> QLabel:
+    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
+    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return made
+
+
 def row(*items: QWidget | int | None, spacing: int = GRID_PX) -> QHBoxLayout:
     """Widgets side by side; an int is a gap in pixels, None takes what is left."""
     made = QHBoxLayout()
