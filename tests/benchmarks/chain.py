@@ -23,9 +23,7 @@ PLAIN = {"tiers": [1], "learning_rate": 2e-3}
 ARMS = [
     {"name": "AdamW"} | PLAIN,
     {"name": "lasting, pull 200", "lasting_pull": 200.0} | PLAIN,
-    {"name": "lasting, pull 2000", "lasting_pull": 2000.0} | PLAIN,
-    {"name": "lasting, pull 2000, memory 0.5", "lasting_pull": 2000.0, "lasting_memory": 0.5}
-    | PLAIN,
+    {"name": "lasting, pull 200, memory 0.5", "lasting_pull": 200.0, "lasting_memory": 0.5} | PLAIN,
 ]
 
 
