@@ -1,6 +1,6 @@
-"""Does the tenth run of a chain still learn, with and without the lasting clock? (Starter model.)
+"""Whether the tenth run of a chain still learns, with and without the lasting clock.
 
-    python -m tests.benchmarks.chain DIR [--runs 10] [--seeds 1]    # resumes in DIR
+    python -m tests.benchmarks.chain DIR [--runs 10] [--seeds 1] [--model MODEL]    # resumes in DIR
 
 Each run learns 32 rows about invented people from the adapter of the run before, until 95 % are
 answered exactly, looked at every 10 steps, for at most 200. The lasting clock's stiffness adds up
@@ -23,23 +23,35 @@ PLAIN = {"tiers": [1], "learning_rate": 2e-3}
 ARMS = [
     {"name": "AdamW"} | PLAIN,
     {"name": "lasting, pull 200", "lasting_pull": 200.0} | PLAIN,
-    {"name": "lasting, pull 2000", "lasting_pull": 2000.0} | PLAIN,
-    {"name": "lasting, pull 2000, memory 0.5", "lasting_pull": 2000.0, "lasting_memory": 0.5}
-    | PLAIN,
+    {"name": "lasting, pull 200, memory 0.5", "lasting_pull": 200.0, "lasting_memory": 0.5} | PLAIN,
 ]
 
 
-def make(folder: Path, runs: int, seeds: int) -> Path:
+REAL_ARMS = [
+    {"name": "AdamW 2e-4", "learning_rate": 2e-4, "tiers": [1]},
+    {"name": "Learn and keep", "preset": "learn-and-keep"},
+    {"name": "Learn and keep, memory 0.5", "preset": "learn-and-keep", "lasting_memory": 0.5},
+]
+"""With the tasks, steps and rates of `forgetting`."""
+
+
+def make(folder: Path, runs: int, seeds: int, model: Path | None = None) -> Path:
     """The study's file."""
     settings = {
         "steps": MOST_STEPS, "batch_size": 8, "rank": 8, "lr_schedule": "constant",
         "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": MOST_STEPS,
         "steps_per_save": MOST_STEPS, "target_score": ACQUISITION, "steps_per_score": 10,
     }  # fmt: skip
+    if model is not None:
+        settings |= {
+            "steps": 112, "batch_size": 16, "scale": 20.0, "steps_per_eval": 112,
+            "steps_per_save": 112, "steps_per_score": 4, "eval_questions": 10_000,
+        }  # fmt: skip
+    people, arms = (PEOPLE, ARMS) if model is None else (16, REAL_ARMS)
     study = {
         "seeds": list(range(seeds)), "acquisition": ACQUISITION, "settings": settings,
-        "tasks": write_tasks(folder, "tasks", runs, PEOPLE), "arms": ARMS,
-    }  # fmt: skip
+        "tasks": write_tasks(folder, "tasks", runs, people), "arms": arms,
+    } | ({"model": str(model.absolute())} if model else {})  # fmt: skip
     file = folder / "chain.toml"
     file.write_text(tomli_w.dumps(study), encoding="utf-8")
     return file
@@ -74,9 +86,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--model", type=Path, help="A real model, with 256 rows a task.")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    file = make(asked.folder, asked.runs, asked.seeds)
+    file = make(asked.folder, asked.runs, asked.seeds, asked.model)
     if run_command(["study", str(file)], lambda _: 0) == 0:
         print("| arm | steps of each run | accuracy on its task | ACC | F | KL |")
         print("|---|---|---|---|---|---|", *rows(file), sep="\n")

@@ -250,7 +250,8 @@ def study(nestling: Nestling, camera: Camera, home: Path) -> None:
     file.write_text(
         """
         acquisition = 0.5
-        settings = { steps = 60, steps_per_eval = 60, validation_split = 0.0, measure_forgetting = false }
+        settings = { steps = 60, steps_per_eval = 60, validation_split = 0.0,
+                     measure_forgetting = false }
         tasks = [{ name = "first", data = "task1.jsonl" },
                  { name = "second", data = "task2.jsonl" }]
         arms = [{ name = "AdamW", tiers = [1], learning_rate = 4e-3 },

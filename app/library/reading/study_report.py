@@ -111,8 +111,11 @@ def by_arm(sequences: Iterable[TaskSequence], acquisition: float) -> list[ArmRes
     ]
 
 
-def markdown(sequences: Iterable[TaskSequence], acquisition: float, title: str) -> str:
-    """A table with a row for each arm, and each arm's mean accuracies by task."""
+def markdown(
+    sequences: Iterable[TaskSequence], acquisition: float, title: str, picture: str = ""
+) -> str:
+    """A table with a row for each arm, and each arm's mean accuracies by task; `picture` is the
+    name of a file with these."""
     arms = by_arm(sequences, acquisition)
     lines = [
         f"# {title}",
@@ -130,6 +133,7 @@ def markdown(sequences: Iterable[TaskSequence], acquisition: float, title: str) 
     ]
     for arm in arms:
         lines += [f"## {arm.arm}", "", *_table(arm.matrix), ""]
+    lines += [f"![Accuracy by task, arm by arm]({picture})", ""] if picture else []
     return "\n".join(lines)
 
 

@@ -129,8 +129,7 @@ def write_reports(study: ReadStudy) -> None:
         text = json.dumps(to_plain(study.sequences), indent=1)
         write_text_atomic(study.folder / RESULTS, text, mode=SHARED_FILE)
         acquisition = study.study.acquisition
-        report = markdown(study.sequences, acquisition, study.path.stem)
-        report += f"![Accuracy by task, arm by arm]({PICTURE})\n"
+        report = markdown(study.sequences, acquisition, study.path.stem, PICTURE)
         write_text_atomic(study.folder / REPORT, report, mode=SHARED_FILE)
         picture = as_svg(by_arm(study.sequences, acquisition))
         write_text_atomic(study.folder / PICTURE, picture, mode=SHARED_FILE)
