@@ -20,13 +20,8 @@ from app.data.rows.row_notes import KINDS, note_line, note_reason
 ROOT = Path(__file__).parent.parent
 LAYERS = ("core", "data", "library", "models", "engine", "workers")
 NOT_IN_THE_WINDOW = {
-    "app/core/config/study.py",
     "app/core/guide.py",
-    "app/core/system/metal_shaders.py",
     "app/core/text/translation.py",
-    "app/engine/generation/end_tokens.py:32",
-    "app/engine/runtime/device_check.py",
-    "app/engine/training/study.py",
     "app/library/reading/study_report.py",
 }
 """Modules whose sentences the terminal alone shows."""
