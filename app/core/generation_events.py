@@ -53,7 +53,7 @@ class Sampling:
         if not 0 < self.top_p <= 1:
             return tr("Top-p must be more than 0 and at most 1.")
         if not 1 <= self.max_tokens <= MAX_TOKENS:
-            return tr("The most tokens must be from 1 to {most:,}.", most=MAX_TOKENS)
+            return tr("Max tokens must be from 1 to {most:,}.", most=MAX_TOKENS)
         if not 0 <= self.seed <= MAX_SEED:
             return tr("The seed must be from 0 to {most:,}.", most=MAX_SEED)
         return ""

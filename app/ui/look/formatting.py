@@ -53,7 +53,7 @@ LEAST = {
 }
 """What the least value of a whole number means, where it means something else than a number."""
 
-EMPTY = {"keys": tr("All"), "columns": tr("As the file says"), "name": tr("The dataset's")}
+EMPTY = {"keys": tr("All"), "columns": tr("Automatic"), "name": tr("The dataset's")}
 """What an empty text means."""
 
 FORMATS = {

@@ -63,7 +63,7 @@ class SamplingForm(QWidget):
         named = (
             (self.temperature, tr("Temperature"), tr("0 always takes the likeliest token.")),
             (self.top_p, tr("Top-p"), _TOP_P),
-            (self.max_tokens, tr("Most tokens"), tr("An answer is cut there.")),
+            (self.max_tokens, tr("Max tokens"), tr("An answer is cut there.")),
             (self.seed, tr("Seed"), _SEED),
         )
         for at, (control, name, what) in enumerate(named):

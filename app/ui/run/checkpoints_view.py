@@ -1,5 +1,6 @@
 """A run's checkpoints: how good each is, and what can be done with the one selected."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -31,6 +32,9 @@ class CheckpointsView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._details: RunDetails | None = None
+        self._is_showing = False
+        self._picked: Path | None = None
+        """The folder of the checkpoint that the user has selected; else the newest is."""
         self._busy = ""
         self.model = CheckpointsModel()
         self.table = make_table(self.model, tr("Checkpoints"), (2, 3))
@@ -50,19 +54,19 @@ class CheckpointsView(QWidget):
             WrappingRow((self.attempt, self.export, self.resume), (self.thin_out, self.delete))
         )
         self.setLayout(whole)
-        self.table.selectionModel().selectionChanged.connect(self._show_selection)
+        self.table.selectionModel().selectionChanged.connect(self._note_selection)
 
     def show_run(self, details: "RunDetails") -> None:
-        chosen = self.selected()
-        self._details = details
+        self._is_showing, self._details = True, details
         self.model.show_checkpoints(details.checkpoints)
         self._none.setVisible(not details.checkpoints)
         base = details.base_loss_below_all
         say(self.note, "" if base is None else _note(base))
         rows = range(self.model.rowCount())
-        there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
+        there = [row for row in rows if self.model.at(row).folder == self._picked]
         if rows:
             self.table.selectRow(there[0] if there else 0)
+        self._is_showing = False
         self._show_selection()
 
     def set_busy(self, why_not: str) -> None:
@@ -76,6 +80,13 @@ class CheckpointsView(QWidget):
     def selected(self) -> "CheckpointFacts | None":
         chosen = self.table.selectionModel().selectedRows()
         return self.model.at(chosen[0].row()) if chosen else None
+
+    def _note_selection(self) -> None:
+        if self._is_showing:
+            return
+        chosen = self.selected()
+        self._picked = chosen.folder if chosen is not None else None
+        self._show_selection()
 
     def _show_selection(self) -> None:
         """What can't be done with the checkpoint selected is off, and says why."""

@@ -121,7 +121,7 @@ class StudyView(QWidget):
         self._note.setText(_note(study.study.acquisition, has_results=bool(arms)))
         is_begun = len(study.waiting) < len(study.runs)
         self.start.setText(tr("Resume") if is_begun else tr("Start"))
-        self.start.setVisible(not self._control.is_going)
+        self.start.setVisible(bool(study.waiting) and not self._control.is_going)
         self.stop.setVisible(self._control.is_going)
         allow(self.start, self._control.start_blocker(), tr("Train the runs that are not done"))
         why_not = "" if arms else tr("No arm is through all tasks yet.")
