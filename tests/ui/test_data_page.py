@@ -185,6 +185,7 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     assert view.kind.currentText() == "Empty (1)"
     assert view.model.rowCount() == 1
     view.table.selectRow(0)
+    qtbot.waitUntil(lambda: view.line.text() == bad.read_text().splitlines()[21])
     view.copy.click()
     copied = QGuiApplication.clipboard().text()
     assert copied.split("\t")[:3] == ["Empty", "bad.jsonl", "Line 22"]

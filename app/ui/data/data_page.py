@@ -53,7 +53,7 @@ class DataPage(QWidget):
         self._state, self._work, self._datasets = state, work, work.datasets
         self.rows = RowsView(work.preview, work.datasets)
         self.statistics = StatisticsView(state, work.statistics, work.tokenization, work.datasets)
-        self.problems = ProblemsView(state, work.statistics, work.datasets)
+        self.problems = ProblemsView(state, work.looker, work.statistics, work.datasets)
         self.columns = ColumnsView(state, work.preview, work.looker, work.datasets)
         self.status = StatusStrip(state, work.tokenization, work.datasets)
         self.chooser = DatasetChooser(state, work.datasets)

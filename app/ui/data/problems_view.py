@@ -8,6 +8,7 @@ from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.training_config import config_field
+from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.statistics_loader import StatisticsLoader
@@ -17,13 +18,16 @@ from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
 from app.ui.tables.table_model import make_table
-from app.ui.widgets.basic_widgets import GRID_PX, button, column, enable, label, row
+from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, button, column, enable, label, row
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.workers.data_process import DataProcess
+from app.workers.jobs.preview import LoadLine
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
     from app.data.row_values import RowIssue
 
+_MOST_OF_A_LINE = 2000
 _TWO_LINES_PX = 44
 """The height of a row: most sentences need no more in a window of the least size."""
 
@@ -35,9 +39,15 @@ class ProblemsView(QWidget):
     count_changed = Signal()
 
     def __init__(
-        self, state: AppState, statistics: StatisticsLoader, datasets: DatasetList
+        self,
+        state: AppState,
+        process: DataProcess,
+        statistics: StatisticsLoader,
+        datasets: DatasetList,
     ) -> None:
         super().__init__()
+        self._process = process
+        self._job: int | None = None
         self._state, self._statistics, self._datasets = state, statistics, datasets
         self._shown_for: object = None
         self.counts: dict[str, int] = {}
@@ -51,6 +61,9 @@ class ProblemsView(QWidget):
         self.kind.setMinimumContentsLength(26)
         self.kind.currentIndexChanged.connect(self._filter)
         self.listed = label("", "secondary")
+        self.line = ElidedLabel("", "secondary")
+        """The selected problem's line, as the file has it."""
+        self.line.setAccessibleName(tr("Line as in the file"))
         self.copy = button(tr("Copy"), self.copy_chosen)
         self.reveal = button(REVEAL_LABEL, self._reveal)
         self.reread = button(tr("Reload File"), self.reread_requested.emit)
@@ -66,6 +79,7 @@ class ProblemsView(QWidget):
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,
                   context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
         self.table.selectionModel().selectionChanged.connect(self._allow)
+        self.table.selectionModel().selectionChanged.connect(self._read_line)
         datasets.changed.connect(self._follow)
         statistics.changed.connect(self.refresh)
         statistics.long_rows_changed.connect(self.refresh)
@@ -76,6 +90,7 @@ class ProblemsView(QWidget):
         whole = column(spacing=GRID_PX + 4)
         whole.addLayout(row(self.kind, self.listed, None, self.copy, self.reveal))
         whole.addWidget(self.table, 1)
+        whole.addWidget(self.line)  # always there: the table keeps its height
         whole.addLayout(row(self.leave_out, None, self.reread))
         full.setLayout(whole)
         none = QWidget()
@@ -174,6 +189,24 @@ class ProblemsView(QWidget):
     # -- what is done ------------------------------------------------------------------------
     def _rows(self) -> list[int]:
         return sorted(index.row() for index in self.table.selectionModel().selectedRows())
+
+    def _read_line(self) -> None:
+        """Show the line of the one problem that is selected, where its file has lines."""
+        self.line.setText("")
+        if self._job is not None:
+            self._process.cancel(self._job)
+            self._job = None
+        rows = self._rows()
+        place = self.model.at(rows[0]).place if len(rows) == 1 else None
+        if place is None or not place.line:
+            return
+
+        def show(text: str) -> None:
+            if self._job == number:
+                self.line.setText(single_line(text, _MOST_OF_A_LINE))
+
+        job = LoadLine(self.model.at(rows[0]).path, place.line)
+        self._job = number = self._process.run(job, show, lambda _: None)
 
     def copy_chosen(self) -> None:
         """The selected problems as text; all that are shown where none is selected."""

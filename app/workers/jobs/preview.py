@@ -154,6 +154,26 @@ class LoadRowPage:
 
 
 @dataclass(frozen=True)
+class LoadLine:
+    """Yields a line of a file as it stands there, what is no text in it replaced; nothing where the
+    file has no such line."""
+
+    path: Path
+    line: int
+    """1-based."""
+
+    def __call__(self, should_stop: ShouldStop) -> Iterator[str]:
+        from app.data.readers.byte_source import open_bytes
+
+        with open_bytes(self.path) as file:
+            for number, line in enumerate(file, start=1):
+                if number == self.line:
+                    yield line.decode(errors="replace").rstrip("\r\n")
+                if number == self.line or should_stop():
+                    return
+
+
+@dataclass(frozen=True)
 class CheckFileStates:
     """Yields what the files of each dataset are like now, a tuple of FileStates."""
 
