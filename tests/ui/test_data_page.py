@@ -316,6 +316,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     view = nestling.data.columns
     assert nestling.data.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
+    assert "has none of messages" in nestling.new_run.rows.text.placeholderText()
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
     choose(view.roles["asked"], "prompt")
