@@ -18,7 +18,7 @@ from app.data.files.dataset_folders import (
     set_name,
 )  # fmt: skip
 
-_CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
+_CHOOSE = f"Nestling reads {SPOKEN} files, also compressed ones (.gz)."
 
 
 @dataclass(frozen=True)
