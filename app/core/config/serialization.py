@@ -57,8 +57,8 @@ def _pending(word: object) -> Pending:
     raise InputError(f"A tier's pending gradients are accumulate or skip; got {short_repr(word)}.")
 
 
-def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
-    """`base` with the settings of a TOML file, whose keys are the names of TrainingConfig."""
+def load_toml(path: Path) -> TrainingConfig:
+    """The settings of a TOML file, whose keys are the names of TrainingConfig."""
     try:
         text = read_regular(path, MAX_TOML_BYTES, follow_links=True).decode("utf-8")
     except OSError as error:
@@ -69,7 +69,7 @@ def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
         table = parse_toml(text)
     except ValueError as error:
         raise InputError(f"{path} is not valid TOML: {error}.") from error
-    return with_settings(base or TrainingConfig(), table, where=str(path))
+    return with_settings(TrainingConfig(), table, where=str(path))
 
 
 def with_settings(

@@ -64,12 +64,12 @@ def read_head(path: Path, most_bytes: int, *, follow_links: bool = False) -> byt
         return file.read(most_bytes)
 
 
-def copy_regular(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
+def copy_regular(source: Path, target: Path) -> None:
     """Copy a file with its times to the new file `target`, whole or not at all.
 
     Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
     """
-    drain(copy_regular_in_steps(source, target, mode))
+    drain(copy_regular_in_steps(source, target))
 
 
 def copy_regular_in_steps(

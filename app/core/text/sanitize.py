@@ -50,10 +50,10 @@ def single_line(text: str, most: int = MAX_LINE_CHARACTERS) -> str:
     return shown[: most - 1].rstrip() + "…" if is_cut else shown
 
 
-def error_text(error: BaseException | str, most: int = MAX_ERROR_CHARACTERS) -> str:
+def error_text(error: BaseException | str) -> str:
     """All lines of the error joined, without a full stop; a long list is cut after a whole item."""
-    text = " ".join(str(error)[: 8 * most].split()) or type(error).__name__
-    line = single_line(text, most)
+    text = " ".join(str(error)[: 8 * MAX_ERROR_CHARACTERS].split()) or type(error).__name__
+    line = single_line(text, MAX_ERROR_CHARACTERS)
     if line.endswith("…") and not text.endswith("…"):
         whole = line.rpartition(", ")[0]
         line = f"{whole}, …" if len(line) - len(whole) <= _LONGEST_TAIL else line

@@ -39,11 +39,6 @@ def template_problem(templates: object) -> str:
     return drain(try_templates(templates))
 
 
-def is_tried(templates: object) -> bool:
-    """Whether `try_templates` already knows the result."""
-    return all(source in _problems for source in _sources(templates))
-
-
 def known_problem(templates: object) -> str:
     """The known problem of templates that were tried here or passed to `set_known_problem`."""
     return next((why for one in _sources(templates) if (why := _problems.get(one))), "")

@@ -74,12 +74,6 @@ def is_cut_by_rank(path: str) -> bool:
     return path.endswith(("lora_a", "lora_b"))
 
 
-def path_in_layer(path: str) -> str:
-    """The path after the layer's index: "model.layers.3.mlp.up_proj" → "mlp.up_proj"."""
-    match = _LAYER_INDEX.search(path)
-    return path[match.end() :] if match else path
-
-
 def module_path(path: str) -> str:
     """The adapted module of a parameter: its path without "lora_a", "lora_b" or "m"."""
     return path.rpartition(".")[0]

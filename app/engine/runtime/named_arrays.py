@@ -37,8 +37,3 @@ def load_arrays(path: Path) -> Arrays:
 def number(scalar: mx.array) -> float:
     """The value of a scalar array, which is computed for it."""
     return float(scalar.item())  # type: ignore[arg-type]
-
-
-def is_true(scalar: mx.array) -> bool:
-    """The value of a boolean scalar array, which is computed for it."""
-    return bool(scalar.item())
