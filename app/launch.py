@@ -54,8 +54,8 @@ def run_app(
 
 
 def _leave_to_the_first(one_window: SingleInstance, config: TrainingConfig | None) -> int:
-    """The library has a window already: that one comes forward. Raises InputError if there is
-    something that it is not told."""
+    """The library has a window already: that one comes forward. Raises InputError if it does
+    not answer, or can't take these settings."""
     if not one_window.bring_first_forward():
         raise InputError(
             tr("Nestling is open already, but it does not answer."), tr("Quit it first.")

@@ -157,7 +157,7 @@ class DatasetList(QObject):
         self.read_again(self.index)
 
     def read_again(self, index: int = 0) -> None:
-        """The file may have been mended, or the configuration names another."""
+        """The file may have been corrected, or the configuration names another."""
         config = self._state.config
         if index:
             mixed = config.mix[index - 1]

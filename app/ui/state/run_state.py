@@ -99,7 +99,7 @@ class RunState(QObject):
         self.set_phase(Phase.RUNNING)
 
     def take_earlier(self) -> "RunToResume | None":
-        """What a run that goes on had measured before; only once, since it may be large."""
+        """The measurements of a resumed run up to there; only once, since they may be large."""
         earlier, self.earlier = self.earlier, None
         return earlier
 
