@@ -39,14 +39,15 @@ def word_prefix_pattern(word: str) -> str:
 
 
 def read_guide() -> list[Page]:
-    """The guide's pages, each in the language in use if it is translated, then those of the
-    reference, which is English."""
+    """The guide's pages, then those of the reference, each in the language in use if it is
+    translated."""
     pages = {
         page.file_name: page
         for code in (SOURCE, language())
-        for page in read_pages(guide_dir(code))
+        for folder in (guide_dir(code), reference_dir(code))
+        for page in read_pages(folder)
     }
-    return [*pages.values(), *read_pages(reference_dir())]
+    return list(pages.values())
 
 
 def read_pages(folder: Path) -> list[Page]:

@@ -14,6 +14,11 @@ GUIDE = (
     "5-reading-the-plots.md", "6-trying-and-exporting.md", "7-when-something-goes-wrong.md",
 )  # fmt: skip
 """The guide's pages, the same in each language."""
+REFERENCE = (
+    "clocks.md", "datasets.md", "inside.md", "library.md", "playground.md", "several-macs.md",
+    "terminal.md", "training.md",
+)  # fmt: skip
+"""The reference's pages, the same in each language."""
 SHIPPED = tuple(
     f"{folder}/{name}"
     for folder, names in (
@@ -30,14 +35,14 @@ SHIPPED = tuple(
         )),
         ("general/lessons", ("chats.jsonl", "passages.jsonl")),
         ("general/meter", ("chats.jsonl", "known_questions.jsonl", "passages.jsonl")),
+        ("studies", ("four-tasks.toml",)),
+        ("studies/four-tasks", ("task1.jsonl", "task2.jsonl", "task3.jsonl", "task4.jsonl")),
         ("guide", GUIDE),
-        ("reference", (
-            "clocks.md", "datasets.md", "inside.md", "library.md", "playground.md",
-            "several-macs.md", "terminal.md", "training.md",
-        )),
+        ("reference", REFERENCE),
         *((f"languages/{code}/LC_MESSAGES", (f"{DOMAIN}.mo",))
           for code in LANGUAGES if code != SOURCE),
         *((f"languages/{code}/guide", GUIDE) for code in LANGUAGES if code != SOURCE),
+        *((f"languages/{code}/reference", REFERENCE) for code in LANGUAGES if code != SOURCE),
     )
     for name in names
 )  # fmt: skip

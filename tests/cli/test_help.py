@@ -35,6 +35,15 @@ def test_a_topic_is_shown_whole(topic: str, capsys: pytest.CaptureFixture[str]) 
     assert out == PAGES[topic].markdown
 
 
+def test_a_topic_is_english_whatever_the_systems_language(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")
+    _, out, _ = helped(capsys, "datasets")
+    assert out == (reference_dir() / "datasets.md").read_text(encoding="utf-8")
+
+
 def test_an_unknown_topic_is_named_with_those_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

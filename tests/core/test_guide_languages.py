@@ -1,4 +1,4 @@
-"""The guide in each language: the same pages, and the names that the window's controls have."""
+"""Guide and reference in each language: the same pages, and the names of the window's controls."""
 
 import re
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.core import guide
-from app.core.files.paths import guide_dir
+from app.core.files.paths import guide_dir, reference_dir
 from app.core.guide import Page, read_guide, read_pages
 from app.core.text import translation
-from app.core.text.translation import SOURCE
+from app.core.text.translation import SOURCE, exchanged_marks
 from tests.catalogs import OTHERS, read_catalog
 
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
@@ -21,6 +21,14 @@ LEAD_INS = {
 }  # fmt: skip
 """Bold beginnings of list items that are no control's name. All other bold text is."""
 ENGLISH = {page.file_name: page for page in read_pages(guide_dir())}
+REFERENCE = {page.file_name: page for page in read_pages(reference_dir())}
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`]+)`")
+FLAG = re.compile(r"--[a-z-]+")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+ITALIC = re.compile(r"(?<!\*)\*(?![*\s])([^*]+)\*(?!\*)")
+TERMS = {"known questions", "at most"}
+"""Italic text of the reference that is no control's name. All other italic text is."""
 
 
 def in_each_language() -> list[tuple[str, str]]:
@@ -125,6 +133,75 @@ def test_a_heading_that_is_a_text_of_the_window_reads_as_there(code: str, name: 
         assert not names or other in names
 
 
+def reference_in_each_language() -> list[tuple[str, str]]:
+    return [(code, name) for code in OTHERS for name in REFERENCE]
+
+
+def translated_reference(code: str, name: str) -> Page:
+    return next(page for page in read_pages(reference_dir(code)) if page.file_name == name)
+
+
+def prose(page: Page) -> str:
+    return CODE.sub("", CODE_BLOCK.sub("", page.markdown))
+
+
+def italic(page: Page) -> list[str]:
+    """As `path_names` takes it: "File > Open Study"."""
+    texts = (" ".join(text.split()) for text in ITALIC.findall(prose(page)))
+    return [" > ".join(map(read, text.split(" › "))) for text in texts]
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_page_of_the_reference_is_translated(code: str) -> None:
+    assert [page.file_name for page in read_pages(reference_dir(code))] == list(REFERENCE)
+
+
+@pytest.mark.parametrize(("code", "name"), reference_in_each_language())
+def test_a_reference_page_has_the_same_headings_lists_and_links(code: str, name: str) -> None:
+    pages = (REFERENCE[name], translated_reference(code, name))
+    levels, links = (
+        [[level for level, _ in HEADING.findall(CODE_BLOCK.sub("", page.markdown))]
+         for page in pages],
+        [LINK.findall(page.markdown) for page in pages],
+    )  # fmt: skip
+    assert levels[0] == levels[1]
+    assert links[0] == links[1]
+    for starts in ("* ", "|"):
+        english, other = (lines_with(page.markdown, starts) for page in pages)
+        assert other == english, starts
+    assert len(BOLD.findall(prose(pages[1]))) == len(BOLD.findall(prose(pages[0])))
+    assert pages[0].title != pages[1].title
+
+
+@pytest.mark.parametrize(("code", "name"), reference_in_each_language())
+def test_a_reference_page_has_the_same_code_flags_and_figures(code: str, name: str) -> None:
+    english, other = REFERENCE[name], translated_reference(code, name)
+    assert CODE_BLOCK.findall(other.markdown) == CODE_BLOCK.findall(english.markdown)
+    assert code_in_text(other) == code_in_text(english)
+    assert set(FLAG.findall(other.markdown)) == set(FLAG.findall(english.markdown))
+    figures = sorted(map(exchanged_marks, NUMBER.findall(prose(english))))
+    assert sorted(NUMBER.findall(prose(other))) == figures
+
+
+def code_in_text(page: Page) -> set[str]:
+    return {" ".join(text.split()) for text in CODE.findall(CODE_BLOCK.sub("", page.markdown))}
+
+
+@pytest.mark.parametrize(("code", "name"), reference_in_each_language())
+def test_a_reference_page_names_the_same_controls_as_the_window_does(code: str, name: str) -> None:
+    left = italic(translated_reference(code, name))
+    names = italic(REFERENCE[name])
+    assert len(left) == len(names)
+    for text in names:
+        if text in TERMS:
+            continue
+        wanted = path_names(code, text)
+        there = [one for one in left if is_path(one, wanted)]
+        assert there, f"{text}: {wanted} is not in {left}"
+        left.remove(there[0])
+    assert len(left) == sum(text in TERMS for text in names)
+
+
 @pytest.mark.parametrize("code", OTHERS)
 def test_pages_in_the_language_in_use_and_english_ones_without_a_translation(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,7 +209,7 @@ def test_pages_in_the_language_in_use_and_english_ones_without_a_translation(
     assert read_guide()[: len(ENGLISH)] == list(ENGLISH.values())
     monkeypatch.setattr(translation._Chosen, "code", code)
     pages = read_guide()
-    assert pages[: len(ENGLISH)] == read_pages(guide_dir(code))
+    assert pages == [*read_pages(guide_dir(code)), *read_pages(reference_dir(code))]
     one = pages[1].file_name
     (tmp_path / one).write_text("# Nur diese\n", encoding="utf-8")
     monkeypatch.setattr(

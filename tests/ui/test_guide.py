@@ -58,7 +58,7 @@ def test_the_pages_are_listed_in_order_and_the_first_one_is_shown(guide: GuideWi
 
 
 def test_every_page_goes_into_the_bundle() -> None:
-    for pages in (*map(guide_dir, LANGUAGES), reference_dir()):
+    for pages in (*map(guide_dir, LANGUAGES), *map(reference_dir, LANGUAGES)):
         within = pages.relative_to(resources_dir()).as_posix()
         bundled = {Path(path) for path, folder in resources() if folder == f"resources/{within}"}
         assert len(bundled) >= len(TITLES)
@@ -105,11 +105,30 @@ def test_a_search_in_german_finds_parts_of_compounds(
     guide = GuideWindow(over, read_guide())
     assert guide.listed()[:2] == ["Der erste Lauf", "Eigene Daten"]
     qtbot.keyClicks(guide.search, "GRÖßE rate")  # of "Batchgröße" and "Lernrate"
-    assert guide.listed() == ["So lernt das Modell", "Diagramme lesen", "Wenn etwas nicht klappt"]
+    assert guide.listed() == [
+        "So lernt das Modell", "Diagramme lesen", "Wenn etwas nicht klappt", "Drei Takte",
+        "Trainieren und fortsetzen",
+    ]  # fmt: skip
     assert shown_title(guide) == "So lernt das Modell"
     assert marked(guide) == {"größe".casefold(), "rate"}
     guide.page.anchorClicked.emit(QUrl("3-your-own-model.md"))
     assert shown_title(guide) == "Eigenes Modell"
+
+
+def test_in_german_guide_and_reference_have_german_titles(
+    over: QWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translation._Chosen, "code", "de")
+    guide = GuideWindow(over, read_guide())
+    assert guide.listed() == [
+        "Der erste Lauf", "Eigene Daten", "Eigenes Modell", "So lernt das Modell",
+        "Diagramme lesen", "Ausprobieren und exportieren", "Wenn etwas nicht klappt",
+        "Drei Takte", "Datensätze", "So arbeitet ein Lauf", "Die Bibliothek", "Der Playground",
+        "Mehrere Macs", "Im Terminal", "Trainieren und fortsetzen",
+    ]  # fmt: skip
+    guide.list.setCurrentRow(guide.listed().index("Im Terminal"))
+    guide.page.anchorClicked.emit(QUrl("datasets.md"))
+    assert shown_title(guide) == "Datensätze"
 
 
 def test_the_last_place_found_is_followed_by_the_first(guide: GuideWindow, qtbot: QtBot) -> None:

@@ -74,8 +74,7 @@ def resources_dir() -> Path:
 
 def guide_dir(language: str = SOURCE) -> Path:
     """The pages of the built-in guide in a language, in the order of their names."""
-    within = () if language == SOURCE else ("languages", language)
-    return resources_dir().joinpath(*within, "guide")
+    return _pages_dir("guide", language)
 
 
 def shipped(path: Path) -> Path:
@@ -109,9 +108,14 @@ def starter_model_dir() -> Path:
     return starter_dir() / "model"
 
 
-def reference_dir() -> Path:
-    """Markdown pages for `nestling help`, one a topic."""
-    return resources_dir() / "reference"
+def reference_dir(language: str = SOURCE) -> Path:
+    """The pages of the reference in a language, one a topic."""
+    return _pages_dir("reference", language)
+
+
+def _pages_dir(name: str, language: str) -> Path:
+    within = () if language == SOURCE else ("languages", language)
+    return resources_dir().joinpath(*within, name)
 
 
 def general_text_file(use: str, *, is_chat: bool) -> Path:
