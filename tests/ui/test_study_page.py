@@ -6,9 +6,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.config.study import study_file
 from app.core.files.paths import home_dir, studies_dir
 from app.library.reading.study_report import TaskSequence
-from app.library.reading.study_results import read_study, study_file, study_folder
+from app.library.reading.study_results import read_study, study_folder
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place

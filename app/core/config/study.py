@@ -142,3 +142,20 @@ def _beside(path: Path, value: Any) -> Path:
 
 def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names))
+
+
+def study_file(path: Path) -> Path | None:
+    """The study that `path` names: its file, or a folder that holds its file or its runs; None
+    where it names none."""
+    if path.is_dir():
+        found = [path / "study.toml", path.with_name(f"{path.name}.toml")]
+    else:
+        found = [path] if path.suffix.lower() == ".toml" else []
+    for file in found:
+        try:
+            table = parse_toml(read_regular(file, MAX_TOML_BYTES, follow_links=True).decode())
+        except (OSError, ValueError):
+            continue
+        if table.keys() & {"arms", "tasks"}:
+            return file
+    return None

@@ -8,15 +8,13 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.core.config.serialization import MAX_TOML_BYTES
 from app.core.config.study import Arm, Study, Task, load_study
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import KNOWN_QUESTIONS
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.paths import home_dir, resources_dir
-from app.core.files.strict_parsing import parse_toml
-from app.core.files.untrusted_files import SHARED_FILE, read_regular
+from app.core.files.untrusted_files import SHARED_FILE
 from app.core.wording.display_names import question_set_name
 from app.library.reading.run_details import read_details
 from app.library.reading.study_picture import as_svg
@@ -52,23 +50,6 @@ class ReadStudy:
     waiting: tuple[StudyRun, ...]
     """Those that are not done."""
     sequences: tuple[TaskSequence, ...]
-
-
-def study_file(path: Path) -> Path | None:
-    """The study that `path` names: its file, or a folder that holds its file or its runs; None
-    where it names none."""
-    if path.is_dir():
-        found = [path / "study.toml", path.with_name(f"{path.name}.toml")]
-    else:
-        found = [path] if path.suffix.lower() == ".toml" else []
-    for file in found:
-        try:
-            table = parse_toml(read_regular(file, MAX_TOML_BYTES, follow_links=True).decode())
-        except (OSError, ValueError):
-            continue
-        if table.keys() & {"arms", "tasks"}:
-            return file
-    return None
 
 
 def study_folder(path: Path) -> Path:

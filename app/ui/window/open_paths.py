@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Slot
 
+from app.core.config.study import study_file
 from app.core.text.translation import tr
-from app.library.reading.study_results import study_file
 from app.library.run.layout import OpenedAdapter, OpenedRun, opened_run
 from app.ui.state.study_control import StudyControl
 from app.ui.state.window_pages import Place
