@@ -192,6 +192,7 @@ class Nestling(Services):
         self.away.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
+        self.plan_commands.dataset_wanted.connect(commands.choose_dataset)
         self.study.failed.connect(commands.tell_failure)
         self.study.opened.connect(lambda: window.show_place(Place.RUNS))
         self.queue.went_on.connect(commands.tell_queue_went_on)

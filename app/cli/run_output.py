@@ -21,7 +21,7 @@ from app.core.events import (
 )
 from app.core.text.numbers import format_loss
 from app.core.wording.memory import gigabytes, memory_sentence
-from app.core.wording.results import event_line, kept_sentences, learned_and_kept, score_sentence
+from app.core.wording.results import Answers, event_line, result_sentences
 
 PLAIN_LINES = 10
 """Number of progress lines if the output is no terminal."""
@@ -130,20 +130,19 @@ class TerminalProgress:
         self._bar.close()
         if event.outcome != "failed":
             self._print(event.message)
-            self._result()
+            self._result(event.steps)
         if event.adapter_dir is not None:
             self._print(f"The adapter is in {event.adapter_dir}")
         best = self._best.path if self._best is not None else None
         if best is not None and best != event.adapter_dir and best.is_dir():
             self._print(f"The one with the lowest {self._best_by} is in {best}")
 
-    def _result(self) -> None:
+    def _result(self, steps: int) -> None:
         """The run's result, in the sentences of its page."""
-        sentences = [learned_and_kept(self._evaluations, self._retention)]
+        answers = []
         for score in self._after:
             before = self._before.get(score.name)
             right = before.correct if before else None
-            sentences.append(score_sentence(score.name, right, score.correct, score.total))
-        sentences += kept_sentences(self._retention)
-        if text := " ".join(filter(None, sentences)):
+            answers.append(Answers(score.name, right, score.correct, score.total))
+        if text := result_sentences(answers, self._evaluations, self._retention, steps):
             self._print(text)

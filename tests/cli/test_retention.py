@@ -8,6 +8,7 @@ from app.cli.arguments import parse
 from app.cli.run_output import TerminalProgress
 from app.core.config.presets import PRESETS, demo_config
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
+from app.core.wording.results import result_sentences
 
 
 def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,9 +27,26 @@ def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[
         progress(event)
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "All 150 steps are done.",
-        "Validation loss fell from 6.300 to 0.130; the model ended 0.457 nats per token from its "
-        "base on everyday text. New facts: 27 of 29 right, 0 before.",
+        "New facts: 27 of 29 right, 0 before. Validation loss fell from 6.300 to 0.130. The model "
+        "ended 0.457 nats per token from its base on everyday text.",
     ]
+
+
+def test_a_run_that_was_stopped_says_at_which_step_something_was_measured() -> None:
+    start = [EvaluationFinished(0, 6.3, True)], [RetentionMeasured(0, 0.0, 4)]
+    assert result_sentences((), *start, 15) == "Nothing was measured after the run's start."
+    assert result_sentences((), [], [], 15) == ""
+    later = [RetentionMeasured(0, 0.0, 4), RetentionMeasured(10, 0.25, 4)]
+    assert result_sentences((), [], later, 15) == (
+        "At step 10 the model was 0.25 nats per token from its base on everyday text."
+    )
+
+
+def test_a_run_that_continues_another_says_where_it_began() -> None:
+    measured = [RetentionMeasured(0, 1.85, 4), RetentionMeasured(20, 1.32, 4)]
+    assert result_sentences((), [], measured, 20) == (
+        "The model ended 1.32 nats per token from its base on everyday text; it began at 1.85."
+    )
 
 
 def test_a_run_that_failed_says_nothing_of_its_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -469,6 +470,9 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     }
     assert differing == {"tiers", "name", "assign"}
     nestling.runs.opened.head.more.continue_requested.emit(details.details)
+    (dialog,) = nestling.window.findChildren(QFileDialog)
+    assert dialog.isVisible()  # new data: it is asked for
+    dialog.reject()
     start_from = nestling.new_run.start_from
     assert nestling.state.config.adapter == details.details.summary.adapter_dir
     assert start_from.isVisible()

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.core.events import RetentionMeasured
-from app.ui.run.result_card import Score, effort_text, result_text, scores
+from app.core.wording.results import Answers, score_sentence
+from app.ui.run.result_card import effort_text, result_text, scores
 from app.ui.state.run_loading import read_run
 
 
@@ -29,8 +30,8 @@ def test_scores_are_told_with_what_they_were_before() -> None:
         ]
     }
     found = scores(both)
-    assert found == [Score("new_facts", 0, 27, 29), Score("late", None, 1, 2)]
-    assert [str(score) for score in found] == [
+    assert found == [Answers("new_facts", 0, 27, 29), Answers("late", None, 1, 2)]
+    assert [score_sentence(*score) for score in found] == [
         "New facts: 27 of 29 right, 0 before.",
         "Late: 1 of 2 right.",
     ]
@@ -45,10 +46,10 @@ def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     facts = {"scores": [{"name": "old", "when": "after", "correct": 1, "total": 2}]}
     told = replace(run, details=replace(run.details, retention=measured, facts=facts))
     assert result_text(told) == (
-        "Validation loss rose from 1.000 to 2.000 since step 4; the model ended 0.0543 nats per "
-        "token from its base on everyday text. Old: 1 of 2 right."
+        "Old: 1 of 2 right. Validation loss rose from 1.000 to 2.000 since step 4. The model ended "
+        "0.0543 nats per token from its base on everyday text; it began at 0.5."
     )
     only = replace(told, details=replace(told.details, evaluations=(), facts={}))
     assert result_text(only) == (
-        "Change from the base model: 0.0543 nats per token on everyday text."
+        "The model ended 0.0543 nats per token from its base on everyday text; it began at 0.5."
     )

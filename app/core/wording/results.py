@@ -1,7 +1,8 @@
 """A run's events as lines of text, and its result in sentences, for window, terminal and log."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from app.core.events import (
     KNOWN_QUESTIONS,
@@ -27,21 +28,42 @@ _SINCE_STEP = (
     mark("Validation loss rose from {before} to {after} since step {step:,}."),
 )
 _DIGITS = 3
+_MOVED = 1e-3
+"""In nats per token: a model that is further from its base was trained before."""
 _MAX_NAME = 80
 
 
-def learned_and_kept(
-    evaluations: Sequence[EvaluationFinished], retention: Sequence[RetentionMeasured]
+class Answers(NamedTuple):
+    """A question set's right answers; `before` is None where that was not measured."""
+
+    name: str
+    before: int | None
+    after: int
+    total: int
+
+
+def result_sentences(
+    answers: Iterable[Answers],
+    evaluations: Sequence[EvaluationFinished],
+    retention: Sequence[RetentionMeasured],
+    steps: int,
 ) -> str:
-    """One sentence on both, as far as they were measured; empty where nothing was."""
-    learned, kept = loss_sentence(evaluations), retention_sentence(retention)
+    """What a run of `steps` steps learned and kept, questions first; empty if nothing is known."""
+    asked = (score_sentence(*one) for one in answers)
+    measured = _loss_and_distance(evaluations, retention, steps)
+    return " ".join(filter(None, (*asked, measured, *kept_sentences(retention))))
+
+
+def _loss_and_distance(
+    evaluations: Sequence[EvaluationFinished], retention: Sequence[RetentionMeasured], steps: int
+) -> str:
+    if steps and not any(e.step for e in evaluations) and not any(r.step for r in retention):
+        is_any = bool(evaluations or retention)
+        return tr("Nothing was measured after the run's start.") if is_any else ""
+    learned, kept = loss_sentence(evaluations), retention_sentence(retention, steps)
     if not learned or not kept:
         return learned or kept
-    return tr(
-        "{learned}; the model ended {nats:.3g} nats per token from its base on everyday text.",
-        learned=learned.removesuffix("."),
-        nats=retention[-1].base_kl,
-    )
+    return f"{learned} {kept}"
 
 
 def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
@@ -59,13 +81,27 @@ def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
     return tr(sentence, before=values[0], after=values[1], step=first.step)
 
 
-def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
-    """The run's final distance from its base model."""
+def retention_sentence(retention: Sequence[RetentionMeasured], steps: int) -> str:
+    """The distance from the base model at the end of a run of `steps` steps, or where it was
+    measured last."""
     if not retention:
         return ""
+    first, last = retention[0], retention[-1]
+    if last.step != steps:
+        return tr(
+            "At step {step:,} the model was {nats:.3g} nats per token from its base on everyday "
+            "text.",
+            step=last.step, nats=last.base_kl,
+        )  # fmt: skip
+    if first.step < last.step and first.base_kl >= _MOVED:
+        return tr(
+            "The model ended {nats:.3g} nats per token from its base on everyday text; it began "
+            "at {before:.3g}.",
+            nats=last.base_kl, before=first.base_kl,
+        )  # fmt: skip
     return tr(
-        "Change from the base model: {nats:.3g} nats per token on everyday text.",
-        nats=retention[-1].base_kl,
+        "The model ended {nats:.3g} nats per token from its base on everyday text.",
+        nats=last.base_kl,
     )
 
 
@@ -91,13 +127,20 @@ def score_sentence(name: str, before: int | None, after: int, total: int) -> str
     """A question set's right answers; `before` is None where that was not measured."""
     if name == KNOWN_QUESTIONS:
         return tr("Still answers {after:,} of {total:,} known questions.", after=after, total=total)
-    shown = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
+    shown = set_title(name)
     if before is None:
         return tr("{name}: {after:,} of {total:,} right.", name=shown, after=after, total=total)
     return tr(
         "{name}: {after:,} of {total:,} right, {before:,} before.",
         name=shown, after=after, total=total, before=before,
     )  # fmt: skip
+
+
+def set_title(name: str) -> str:
+    """A question set's name as a title: "new_facts" is "New facts"."""
+    if name == KNOWN_QUESTIONS:
+        return tr("Known questions")
+    return single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
 
 
 def _loss(evaluation: EvaluationFinished) -> str:

@@ -1,6 +1,5 @@
 """The result of a run that is over: what was measured, what it took, and where the adapter is."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.core.wording.results import kept_sentences, learned_and_kept, score_sentence
+from app.core.wording.results import Answers, result_sentences
 from app.ui.look import formatting
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -19,25 +18,12 @@ if TYPE_CHECKING:
     from app.ui.state.run_loading import ReadRun
 
 
-@dataclass(frozen=True)
-class Score:
-    """A question set's right answers; `before` is None where that was not measured."""
-
-    name: str
-    before: int | None
-    after: int
-    total: int
-
-    def __str__(self) -> str:
-        return score_sentence(self.name, self.before, self.after, self.total)
-
-
 def result_text(run: "ReadRun") -> str:
     """What was measured, before and after; empty where nothing was."""
     details = run.details
-    measured = learned_and_kept(details.evaluations, details.retention)
-    kept = kept_sentences(details.retention)
-    return " ".join(filter(None, (measured, *map(str, scores(details.facts)), *kept)))
+    return result_sentences(
+        scores(details.facts), details.evaluations, details.retention, details.summary.steps
+    )
 
 
 def effort_text(run: "ReadRun") -> str:
@@ -49,14 +35,14 @@ def effort_text(run: "ReadRun") -> str:
     parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:
         parts.append(tr("{time} of training", time=formatting.duration(run.training_seconds)))
-    if summary.best_val_loss is not None:
+    if summary.best_val_loss is not None and any(one.step for one in run.details.evaluations):
         best = formatting.loss(summary.best_val_loss)
         parts.append(tr("best validation loss {loss}", loss=best))
     parts.append(formatting.size(summary.size_bytes))
     return " · ".join(filter(None, parts))
 
 
-def scores(facts: dict[str, Any]) -> list[Score]:
+def scores(facts: dict[str, Any]) -> list[Answers]:
     """Of the sets that were asked after training; entries that can't be read are left out."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     listed = facts.get("scores", [])
@@ -68,7 +54,7 @@ def scores(facts: dict[str, Any]) -> list[Score]:
         if isinstance(name, str) and isinstance(when, str) and _are_counts(*numbers):
             found.setdefault(name, {})[when] = numbers  # type: ignore[assignment]
     return [
-        Score(name, whens["before"][0] if "before" in whens else None, *whens["after"])
+        Answers(name, whens["before"][0] if "before" in whens else None, *whens["after"])
         for name, whens in found.items()
         if "after" in whens
     ]

@@ -45,7 +45,7 @@ class RunHead(QWidget):
         self.warning.setProperty("tone", "warning")
         self.pause = ActionButton(actions.pause)
         self.save = ActionButton(actions.save)
-        self.stop = ActionButton(actions.stop, "primary")
+        self.stop = ActionButton(actions.stop)
         self.resume = button(tr("Resume"), lambda: None)
         self.attempt = button(tr("Try in Playground"), lambda: None)
         self.export = button(tr("Export…"), lambda: None)

@@ -7,13 +7,14 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.core.text.translation import tr
+from app.core.text.translation import decimal, tr
+from app.core.wording.results import Answers, set_title
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
+from app.ui.run.result_card import scores
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
-from app.ui.tables.runs_model import kept_text
 from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
 from app.ui.widgets.basic_widgets import GRID_PX, button, label
 from app.ui.widgets.calm_inputs import CalmComboBox
@@ -110,7 +111,7 @@ class CompareView(QWidget):
         )  # fmt: skip
         titles = (
             (tr("Training loss"), tr("Smoothed; each step faint behind it")),
-            (tr("Validation loss"), tr("Over the whole validation set")),
+            (tr("Validation loss"), tr("On the held-out rows that each validation reads")),
         )
         self._cards = tuple(
             Card(title, words, plot)
@@ -143,7 +144,10 @@ class CompareView(QWidget):
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
         best = (tr("Best validation loss"), [formatting.loss(r.best_val_loss) for r in results])
-        self.differences.show_differences(names, [best, *_kept(results), *rows])
+        asked = [scores(run.details.facts) for run in self.runs]
+        self.differences.show_differences(
+            names, [*_answered(asked), best, *_distance(results), *rows]
+        )
         words = "" if rows else tr("These runs have the same settings.")
         if len(known) < len(configs):
             words = tr("The settings of one of these runs can't be read.")
@@ -185,14 +189,24 @@ class CompareView(QWidget):
         self.data_export_requested.emit([run.details.summary.run_dir for run in self.runs])
 
 
-def _kept(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
-    """A row for each measure of forgetting that one of the runs has."""
-    rows = [
-        (tr("KL from the base model"), [formatting.loss(run.base_kl) for run in runs]),
-        (tr("Known questions"), [kept_text(run.known) for run in runs]),
-        (tr("Retention"), [kept_text(run.retention) for run in runs]),
-    ]
-    return [(name, cells) for name, cells in rows if any(cell != "–" for cell in cells)]
+def _answered(runs: list[list[Answers]]) -> list[tuple[str, list[str]]]:
+    """A row for each question set: how many each run answers, before and after."""
+    by_name = [{one.name: one for one in answers} for answers in runs]
+    names = dict.fromkeys(one.name for answers in runs for one in answers)
+    return [(set_title(name), [_right(found.get(name)) for found in by_name]) for name in names]
+
+
+def _right(answers: Answers | None) -> str:
+    if answers is None:
+        return "–"
+    after = tr("{after:,} of {total:,}", after=answers.after, total=answers.total)
+    return after if answers.before is None else f"{decimal(f'{answers.before:,}')} → {after}"
+
+
+def _distance(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
+    if all(run.base_kl is None for run in runs):
+        return []
+    return [(tr("KL from the base model"), [formatting.loss(run.base_kl) for run in runs])]
 
 
 def _switch(text: str, tip: str) -> QPushButton:

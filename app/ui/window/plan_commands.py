@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 class PlanCommands(QObject):
+    dataset_wanted = Signal()
+
     def __init__(
         self,
         state: AppState,
@@ -59,7 +61,7 @@ class PlanCommands(QObject):
 
     @Slot(object)
     def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The plan starts from the run's adapter; its data is still to be chosen."""
+        """The plan starts from the run's adapter, and the user chooses its data."""
         summary = details.summary
         if summary.adapter_dir is None:
             return
@@ -69,6 +71,7 @@ class PlanCommands(QObject):
         name = single_line(summary.name)
         text = tr("The next run continues from “{name}”. Choose its data.", name=name)
         self._window.notice.tell(text)
+        self.dataset_wanted.emit()
 
     @Slot(object)
     def edit_waiting(self, waiting: WaitingRun) -> None:
