@@ -138,7 +138,7 @@ def assert_same_end(one: Path, other: Path) -> None:
     assert progress == (b.progress.best_step, b.progress.evals_since_best)
 
 
-CHATS = "Asking the chats"
+CHATS = "Asking the questions of “chats”"
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ class Measurements:
         """The right answers; None where it was cut off."""
         model, head = self._setup.base.model, self._setup.head
         asking = count_exact_answers(model, questions.batches, head, self._machines)
-        return (yield from self._stop.stage(f"Asking the {questions.name}", asking))
+        return (yield from self._stop.stage(f"Asking the questions of “{questions.name}”", asking))
 
     def remark(self) -> str:
         """For the end of the run's last sentence; mostly empty."""
