@@ -89,19 +89,20 @@ def retention_sentence(retention: Sequence[RetentionMeasured], steps: int) -> st
     first, last = retention[0], retention[-1]
     if last.step != steps:
         return tr(
-            "At step {step:,} the model was {nats:.3g} nats per token from its base on everyday "
-            "text.",
-            step=last.step, nats=last.base_kl,
+            "At step {step:,} the model was {nats:.3g} nats per token from its base on {texts:,} "
+            "everyday texts.",
+            step=last.step, nats=last.base_kl, texts=last.texts,
         )  # fmt: skip
     if first.step < last.step and first.base_kl >= _MOVED:
         return tr(
-            "The model ended {nats:.3g} nats per token from its base on everyday text; it began "
-            "at {before:.3g}.",
-            nats=last.base_kl, before=first.base_kl,
+            "The model ended {nats:.3g} nats per token from its base on {texts:,} everyday texts; "
+            "it began at {before:.3g}.",
+            nats=last.base_kl, before=first.base_kl, texts=last.texts,
         )  # fmt: skip
     return tr(
-        "The model ended {nats:.3g} nats per token from its base on everyday text.",
+        "The model ended {nats:.3g} nats per token from its base on {texts:,} everyday texts.",
         nats=last.base_kl,
+        texts=last.texts,
     )
 
 
