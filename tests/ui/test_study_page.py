@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -13,6 +14,7 @@ from app.library.reading.study_results import read_study, study_folder
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
+from app.ui.tables.study_model import StudyModel
 from tests.benchmarks import forgetting
 from tests.conftest import write_chats
 
@@ -55,6 +57,15 @@ def test_it_is_opened_and_shows_what_is_left(opened: Nestling) -> None:
     assert cells(opened)[:4] == ["AdamW", "0 of 1", "–", "–"]
     assert (page.start.text(), page.start.isEnabled()) == ("Start", True)
     assert not page.export_report.isEnabled()
+
+
+def test_each_header_explains_its_column() -> None:
+    model = StudyModel()
+    across, tip = Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole
+    told = [model.headerData(column, across, tip) for column in range(model.columnCount())]
+    assert told[0] == "<qt>One way of learning, with its settings.</qt>"
+    assert len(set(told)) == len(told)
+    assert all(text.endswith(".</qt>") for text in told)
 
 
 def test_all_runs_are_trained_and_the_results_shown(
