@@ -123,7 +123,7 @@ class StudyView(QWidget):
             return
         self.title.setText(study.path.stem)
         self.facts.setText(_extent(study))
-        self.folder.setText(f"· {tr('saved in {folder}', folder=study.folder)}")
+        self.folder.setText(tr("· saved in {folder}", folder=study.folder))
         self.table_model.show_study(study)
         self._fit_table()
         arms = by_arm(study.sequences, study.study.acquisition)

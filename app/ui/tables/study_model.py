@@ -64,7 +64,7 @@ _COLUMNS: tuple[Column[ArmRow], ...] = (
     ),
     Column(
         tr("Seeds"), _seeds, True, tone=_tone,
-        explained=tr("Repetitions with other random numbers that have learned all tasks."),
+        explained=tr("Repetitions that have learned all tasks, each with its own random numbers."),
     ),
     Column(
         tr("Steps"), _steps, True, tone=_tone,
@@ -93,7 +93,7 @@ _COLUMNS: tuple[Column[ArmRow], ...] = (
     ),
     _measure(
         tr("Known questions"), "known",
-        tr("Share of the questions that the base model answers correctly and the trained model "
-           "still does at the end."),
+        tr("Share of the base model's correct answers that the trained model still gives at the "
+           "end."),
     ),
 )  # fmt: skip
