@@ -213,6 +213,9 @@ class Nestling(Services):
         self.library_commands.run_opened.connect(
             lambda name, path: self.recent.add(tr("{name} (run)", name=name), path)
         )
+        self.study.opened.connect(
+            lambda path: self.recent.add(tr("{name} (study)", name=path.stem), path)
+        )
         # Once whatever else comes of the new data or model, which takes older notices away.
         self.plan.sample_left.connect(commands.tell_sample_left, Qt.ConnectionType.QueuedConnection)
         self.data_work.watch.read_again.connect(commands.tell_changed)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.config.presets import preset
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.files.paths import cache_dir
@@ -37,6 +38,32 @@ def test_a_run_is_listed_with_what_it_says_of_itself(make_run: MakeRun, tmp_path
     assert run.adapter_dir == checkpoint
     assert run.size_bytes > 0
     assert run.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "method"),
+    [
+        (preset("learn-and-keep").settings, "Learn and keep"),
+        (preset("one-pace").settings, "Just learn"),
+        ({}, "By tiers"),
+        ({"lasting_pull": 3.0}, "Custom"),
+    ],
+)
+def test_a_run_is_listed_with_its_learning_method(
+    make_run: MakeRun, tmp_path: Path, settings: dict[str, object], method: str
+) -> None:
+    make_run(tmp_path / "runs" / "one", **settings)
+    for _ in range(2):  # read from its folder, then from the index
+        assert [run.method for run in list_runs(tmp_path / "runs")] == [method]
+
+
+def test_settings_that_can_t_be_read_have_no_learning_method(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    manifest = make_run(tmp_path / "one") / MANIFEST_FILE
+    manifest.write_text(manifest.read_text().replace('"lasting_pull": 0.0', '"lasting_pull": "x"'))
+    (run,) = list_runs(tmp_path)
+    assert (run.method, run.periods) == ("", (1, 2))
 
 
 def test_the_newest_run_comes_first(make_run: MakeRun, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from app.ui.state.run_queue import RunQueue
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
-from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
+from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, TIERS_COLUMN, RunsModel
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import unused_path
 from tests.ui.conftest import make_runs_view
@@ -44,6 +44,24 @@ def summary(name: str, **changes: object) -> RunSummary:
     return RunSummary(**(facts | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("method", "periods", "told"),
+    [
+        ("Learn and keep", (1,), "Learn and keep"),
+        ("Just learn", (1,), "Just learn"),
+        ("By tiers", (1, 2, 4), "Tiers 1 · 2 · 4"),
+        ("Custom", (1,), "Custom"),
+        ("Custom", (1, 3), "Custom, tiers 1 · 3"),
+        ("", (1, 2), "Tiers 1 · 2"),
+        ("", (), "–"),
+    ],
+)
+def test_a_run_says_how_it_learns(method: str, periods: tuple[int, ...], told: str) -> None:
+    model = RunsModel()
+    model.show_runs([summary("one", method=method, periods=periods)])
+    assert model.data(model.index(0, TIERS_COLUMN)) == told
+
+
 @pytest.fixture
 def page(runs_view: RunsView) -> RunsView:
     return runs_view
@@ -54,7 +72,15 @@ def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
     model.show_runs([summary("one"), summary("two", best_val_loss=None, created=None)])
     qtmodeltester.check(model)
     told = [model.data(model.index(0, column)) for column in range(model.columnCount())]
-    assert told[:7] == ["one", "Qwen3-0.6B", "letters", "1 · 2 · 4", "300", "1.250", "94 → 90 %"]
+    assert told[:7] == [
+        "one",
+        "Qwen3-0.6B",
+        "letters",
+        "Tiers 1 · 2 · 4",
+        "300",
+        "1.250",
+        "94 → 90 %",
+    ]
     assert (told[8], told[-1]) == ("52 KB", "Finished")
     assert model.data(model.index(1, 5)) == model.data(model.index(1, 7)) == "–"
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -13,6 +15,7 @@ from app.library.reading.study_results import read_study, study_folder
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
+from app.ui.tables.study_model import StudyModel
 from tests.benchmarks import forgetting
 from tests.conftest import write_chats
 
@@ -55,6 +58,103 @@ def test_it_is_opened_and_shows_what_is_left(opened: Nestling) -> None:
     assert cells(opened)[:4] == ["AdamW", "0 of 1", "–", "–"]
     assert (page.start.text(), page.start.isEnabled()) == ("Start", True)
     assert not page.export_report.isEnabled()
+
+
+def test_it_says_how_much_is_trained_on_which_model_and_where(
+    opened: Nestling, tiny_model: Path, tmp_path: Path
+) -> None:
+    page = opened.runs.study
+    assert page.facts.text() == f"1 arm × 1 seed × 2 tasks = 2 runs on {tiny_model.name}"
+    assert page.folder.text() == f"· saved in {tmp_path / 'two'}"
+    assert page.folder.toolTip() == page.folder.text()
+
+
+@pytest.fixture
+def many(nestling: Nestling, file: Path, qtbot: QtBot) -> Nestling:
+    """A study of more runs than are started without a question."""
+    file.write_text(f"seeds = {list(range(11))}\n{file.read_text()}")
+    nestling.opening.open_paths((file,))
+    qtbot.waitUntil(lambda: nestling.runs.views.currentWidget() is nestling.runs.study)
+    return nestling
+
+
+def answer(nestling: Nestling, role: QMessageBox.ButtonRole) -> None:
+    question = nestling.runs.study.question
+    assert question is not None
+    (button,) = (b for b in question.buttons() if question.buttonRole(b) is role)
+    button.click()
+
+
+def test_many_runs_are_started_only_once_the_user_agrees(many: Nestling, qtbot: QtBot) -> None:
+    page, control = many.runs.study, many.study
+    page.start.click()
+    assert page.question is not None
+    assert page.question.text() == "Train 22 runs?"
+    assert not control.is_going
+    answer(many, QMessageBox.ButtonRole.RejectRole)
+    assert page.question is None
+    assert not control.is_going
+    page.start.click()
+    answer(many, QMessageBox.ButtonRole.AcceptRole)
+    assert control.is_going
+    page.stop.click()
+    qtbot.waitUntil(lambda: not many.state.phase.is_active and control.run is None)
+
+
+def test_an_answer_starts_no_other_study(many: Nestling, tmp_path: Path, qtbot: QtBot) -> None:
+    page = many.runs.study
+    page.start.click()
+    other = tmp_path / "other.toml"
+    other.write_text((tmp_path / "two.toml").read_text())
+    many.study.open(other)
+    qtbot.waitUntil(lambda: page.title.text() == "other")
+    answer(many, QMessageBox.ButtonRole.AcceptRole)
+    assert not many.study.is_going
+
+
+def test_the_list_of_runs_leads_back_to_it(opened: Nestling, file: Path, qtbot: QtBot) -> None:
+    runs = opened.runs
+    runs.study.back.click()
+    line = runs.list.study_line
+    assert line.isVisible()
+    assert line.text.text() == "Study “two”: 0 of 2 runs done"
+    runs.study.start.click()
+    qtbot.waitUntil(lambda: line.text.text() == "Study “two”: 1 of 2 runs done")
+    assert opened.study.is_going
+    line.open.click()
+    assert runs.views.currentWidget() is runs.study
+    opened.study.open(file.with_name("other.toml"))
+    assert opened.window.notice.text.text().startswith("“two” is being trained.")
+    runs.show_list()
+    opened.opening.open_paths((file,))  # it is being trained: shown, not read anew
+    assert runs.views.currentWidget() is runs.study
+    qtbot.waitUntil(lambda: not opened.study.is_going and not opened.state.phase.is_active)
+    assert line.text.text() == "Study “two”: 2 of 2 runs done"
+
+
+def test_without_a_study_there_is_no_line(nestling: Nestling) -> None:
+    nestling.window.show_place(Place.RUNS)
+    assert nestling.runs.list.isVisible()
+    assert not nestling.runs.list.study_line.isVisible()
+
+
+def test_it_is_opened_again_from_the_recent_ones(
+    opened: Nestling, file: Path, qtbot: QtBot
+) -> None:
+    assert opened.recent.items()[0] == ("two (study)", file)
+    opened.runs.show_list()
+    opened._prepare_file_menu()
+    opened.menus.recent.actions()[0].trigger()
+    qtbot.waitUntil(lambda: opened.runs.views.currentWidget() is opened.runs.study)
+
+
+def test_each_header_explains_its_column() -> None:
+    model = StudyModel()
+    across, tip = Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole
+    told = [model.headerData(column, across, tip) for column in range(model.columnCount())]
+    assert told[0] == "<qt>One way of learning, with its settings.</qt>"
+    assert len(set(told)) == len(told)
+    assert all(text.endswith(".</qt>") for text in told)
 
 
 def test_all_runs_are_trained_and_the_results_shown(

@@ -18,7 +18,7 @@ from app.core.files.untrusted_files import read_regular
 from app.library.reading.run_summary import RunSummary, summarize
 from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
 
-FORMAT = 3
+FORMAT = 4
 MAX_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
 """Files that change whenever a finished run's row does."""

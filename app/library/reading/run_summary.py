@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.core.config.serialization import current_names
+from app.core.config.learning_methods import learning_method
+from app.core.config.serialization import config_from_manifest, current_names
 from app.core.errors import AppError, InputError
 from app.core.events import KNOWN_QUESTIONS
 from app.core.files.paths import shipped
@@ -67,6 +68,8 @@ class RunSummary:
     planned_steps: int = 0
     periods: tuple[int, ...] = ()
     """Each tier's update period."""
+    method: str = ""
+    """Title of its learning method, in English; empty where its settings are invalid."""
     retention: Retention | None = None
     known: Retention | None = None
     """The known questions that are still answered."""
@@ -159,6 +162,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         size_bytes=folder_size(run_dir),
         planned_steps=reader.integer(config.get("steps", 0), "the steps planned"),
         periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reader)),
+        method=_method(config),
         retention=_part("its scores", lambda: _retention(manifest, reader)),
         known=_part("its scores", lambda: _asked(manifest["scores"], KNOWN_QUESTIONS, reader)),
         base_kl=silent.number(manifest.get("base_kl"), ""),
@@ -214,6 +218,13 @@ def _periods(tiers: Any, reader: LenientReader) -> tuple[int, ...]:
         for period in periods[:MOST_TIERS]
     )
     return valid if all(valid) else ()
+
+
+def _method(settings: Any) -> str:
+    try:
+        return learning_method(config_from_manifest(settings, where=MANIFEST_FILE)).title
+    except (AppError, *_DAMAGES):  # what the row needs of them is read and reported one by one
+        return ""
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -51,6 +51,11 @@ class ReadStudy:
     """Those that are not done."""
     sequences: tuple[TaskSequence, ...]
 
+    @property
+    def is_begun(self) -> bool:
+        """At least one of its runs is done."""
+        return len(self.waiting) < len(self.runs)
+
 
 def study_folder(path: Path) -> Path:
     """Where a study's runs are kept: beside its file, or with the user's data where Nestling

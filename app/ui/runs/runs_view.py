@@ -16,6 +16,7 @@ from app.ui.runs.run_buttons import RunButtons
 from app.ui.runs.runs_columns import RunsColumns, StateDelegate
 from app.ui.runs.runs_header import RunsHeader
 from app.ui.runs.runs_selection import RunsSelection
+from app.ui.runs.study_line import StudyLine
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
@@ -62,6 +63,7 @@ class RunsView(QWidget):
         self.columns = RunsColumns(self.table, settings)
         self.selection = RunsSelection(self.table, self.runs, settings)
         self.header = RunsHeader(queue)
+        self.study_line = StudyLine()
         self.buttons = self._make_buttons()
         self.sample = button(tr("Train on the Sample Data"), self.sample_requested.emit, "primary")
         self._body = QStackedWidget()
@@ -72,6 +74,7 @@ class RunsView(QWidget):
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(2 * GRID_PX)
         layout.addWidget(self.header)
+        layout.addWidget(self.study_line)
         layout.addWidget(self._body, 1)
         self.selection.changed.connect(self._show_selection)
         self.header.filter_changed.connect(self._filter)

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QMessageBox, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
-from app.core.text.translation import tr
+from app.core.text.translation import tr, trn
+from app.core.wording.display_names import model_name
 from app.ui.look import formatting
+from app.ui.look.plain_text import dialog
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.live_run import LiveRun
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 _SCALE = 1000
 """Parts of the progress bar."""
+_MOST_UNASKED = 20
+"""Runs that a click on Start trains without a question."""
+_MOST_OF_A_NAME = 32
 
 
 class StudyView(QWidget):
@@ -44,6 +49,7 @@ class StudyView(QWidget):
         self.setObjectName("page")
         self._control = control
         self._live: LiveRun | None = None
+        self.question: QMessageBox | None = None
         self._theme = LIGHT
         self.table_model = StudyModel()
         self.maps = StudyHeatMaps()
@@ -56,6 +62,7 @@ class StudyView(QWidget):
             row(self.back, self.title, None, self.export_report, self.export_picture,
                 self.stop, self.start)
         )  # fmt: skip
+        layout.addLayout(row(self.facts, self.folder, spacing=GRID_PX // 2))
         layout.addLayout(column(self.progress_text, self.bar, spacing=GRID_PX // 2))
         layout.addWidget(self._scrolled, 1)
         control.changed.connect(self.refresh)
@@ -65,7 +72,9 @@ class StudyView(QWidget):
         self.back = button(tr("‹ Runs"), self.back_requested.emit, "link")
         self.back.setAccessibleName(tr("Back to all runs"))
         self.title = ElidedLabel("", "title")
-        self.start = button(tr("Start"), control.start, "primary")
+        self.facts = label("", "secondary")
+        self.folder = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
+        self.start = button(tr("Start"), self._start, "primary")
         self.stop = button(tr("Stop"), control.stop)
         self.export_report = button(tr("Export Report…"), self._ask_report)
         self.export_picture = button(tr("Export Picture…"), self._ask_picture)
@@ -113,14 +122,15 @@ class StudyView(QWidget):
         if study is None:
             return
         self.title.setText(study.path.stem)
+        self.facts.setText(_extent(study))
+        self.folder.setText(tr("· saved in {folder}", folder=study.folder))
         self.table_model.show_study(study)
         self._fit_table()
         arms = by_arm(study.sequences, study.study.acquisition)
         self.maps.show_maps([ArmMap(arm.arm, arm.matrix) for arm in arms])
         self._maps_card.setVisible(bool(arms))
         self._note.setText(_note(study.study.acquisition, has_results=bool(arms)))
-        is_begun = len(study.waiting) < len(study.runs)
-        self.start.setText(tr("Resume") if is_begun else tr("Start"))
+        self.start.setText(tr("Resume") if study.is_begun else tr("Start"))
         self.start.setVisible(bool(study.waiting) and not self._control.is_going)
         self.stop.setVisible(self._control.is_going)
         allow(self.start, self._control.start_blocker(), tr("Train the runs that are not done"))
@@ -162,12 +172,61 @@ class StudyView(QWidget):
         parts += [tr("{time} left", time=formatting.duration(left))] if left is not None else []
         say(self.progress_text, " · ".join(parts))
 
+    def _start(self) -> None:
+        """At once, or after the user has agreed to many runs."""
+        study = self.study
+        if study is None or self.question is not None:
+            return
+        if study.is_begun or len(study.runs) <= _MOST_UNASKED:
+            self._control.start()
+        else:
+            self._ask(study)
+
+    def _ask(self, study: "ReadStudy") -> None:
+        question = trn("Train {n:,} run?", "Train {n:,} runs?", len(study.runs))
+        how = tr("They train one after another. You can stop at any time and resume later.")
+        box = dialog(self.window(), question, how)
+        box.setIcon(QMessageBox.Icon.Question)
+        start = box.addButton(tr("Start"), QMessageBox.ButtonRole.AcceptRole)
+        cancel = box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(start)
+        box.setEscapeButton(cancel)
+        box.setWindowModality(box.windowModality().WindowModal)
+        box.finished.connect(lambda _: self._take_answer(study, box.clickedButton() is start))
+        self.question = box
+        box.open()
+
+    def _take_answer(self, study: "ReadStudy", is_agreed: bool) -> None:
+        if self.question is not None:
+            self.question.deleteLater()
+            self.question = None
+        if is_agreed and study is self.study:  # another may have been opened meanwhile
+            self._control.start()
+
     def _ask_report(self) -> None:
         self.report_export_requested.emit(self.study)
 
     def _ask_picture(self) -> None:
         if self.study is not None:
             self.picture_export_requested.emit(self.picture, self.study.path.stem)
+
+
+def _extent(study: "ReadStudy") -> str:
+    """ "12 arms × 5 seeds × 4 tasks = 240 runs on Starter model"."""
+    plan = study.study
+    factors = (
+        trn("{n:,} arm", "{n:,} arms", len(plan.arms)),
+        trn("{n:,} seed", "{n:,} seeds", len(plan.seeds)),
+        trn("{n:,} task", "{n:,} tasks", len(plan.tasks)),
+    )
+    models = {arm.config.model: model_name(arm.config.model) for arm in plan.arms}
+    names = ", ".join(formatting.shortened(name, _MOST_OF_A_NAME) for name in models.values())
+    return tr(
+        "{factors} = {runs} on {models}",
+        factors=" × ".join(factors),
+        runs=trn("{n:,} run", "{n:,} runs", len(study.runs)),
+        models=formatting.shortened(names, 2 * _MOST_OF_A_NAME),
+    )
 
 
 def _note(acquisition: float, *, has_results: bool) -> str:

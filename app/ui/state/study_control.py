@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.text.translation import tr
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
@@ -21,10 +22,10 @@ class StudyControl(QObject):
     """Its runs are ordinary ones: they are paused, stopped and drawn as such."""
 
     changed = Signal()
-    opened = Signal()
-    """Another study, or the same one again at the user's request."""
+    opened = Signal(object)
+    """Path of its file: another study, or the same one again at the user's request."""
     failed = Signal(object)
-    """Failure: the study can't be read."""
+    """Failure: the study can't be read, or another one is being trained."""
 
     def __init__(self, state: AppState, control: RunControl, background: BackgroundThread) -> None:
         super().__init__(state)
@@ -39,9 +40,15 @@ class StudyControl(QObject):
 
     @Slot(object)
     def open(self, path: Path) -> None:
-        """Does nothing while another study is trained."""
+        """While a study is trained, only that one comes into sight; another fails."""
         if not self.is_going:
             self._read(path, is_new=True)
+        elif self.study is not None and path == self.study.path:
+            self.opened.emit(path)
+        elif self.study is not None:
+            name = self.study.path.stem
+            message = tr("“{name}” is being trained. Stop it to open another study.", name=name)
+            self.failed.emit(Failure(message))
 
     def start_blocker(self) -> str:
         """Why it can't be started now, in one sentence; empty if it can."""
@@ -104,7 +111,7 @@ class StudyControl(QObject):
     def _take(self, is_new: bool, study: "ReadStudy") -> None:
         self.study = study
         if is_new:
-            self.opened.emit()
+            self.opened.emit(study.path)
         self.changed.emit()
         self._start_next()
 

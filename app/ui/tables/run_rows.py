@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QLocale
 
+from app.core.config.learning_methods import BY_TIERS, CUSTOM, learning_method
 from app.core.config.training_config import TrainingConfig
 from app.core.text.sentences import localized
 from app.core.text.translation import language, tr
@@ -37,6 +38,7 @@ class WaitingRun:
     problem: str
     planned_steps: int
     periods: tuple[int, ...]
+    method: str
     learning_rate: float
     batch_size: int
     created: datetime | None = None
@@ -92,6 +94,7 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
         problem=localized(tr(problem)),  # kept in English
         planned_steps=config.steps,
         periods=tuple(tier.period for tier in config.tiers),
+        method=learning_method(config).title,
         learning_rate=config.learning_rate,
         batch_size=config.batch_size,
     )
@@ -100,9 +103,14 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
 Row: TypeAlias = "RunSummary | WaitingRun"
 
 
-def periods_text(periods: Sequence[int]) -> str:
-    """Each tier's update period: "1 · 2 · 4"."""
-    return " · ".join(map(str, periods)) or "–"
+def method_text(method: str, periods: Sequence[int]) -> str:
+    """How a run learns, by the title of its method: "Learn and keep", "Tiers 1 · 2 · 4"."""
+    joined = " · ".join(map(str, periods))
+    if method == CUSTOM.title and len(periods) > 1:
+        return tr("Custom, tiers {periods}", periods=joined)
+    if method in ("", BY_TIERS.title):
+        return tr("Tiers {periods}", periods=joined) if periods else "–"
+    return tr(method)
 
 
 def day_text(created: datetime | None) -> str:

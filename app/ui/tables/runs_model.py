@@ -13,7 +13,7 @@ from app.core.wording.display_names import dataset_title, model_name
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_text
 from app.ui.state.live_run import LiveRun
-from app.ui.tables.run_rows import RunsFilter, WaitingRun, day_text, periods_text
+from app.ui.tables.run_rows import RunsFilter, WaitingRun, day_text, method_text
 from app.ui.tables.table_model import Column, Index, TableModel
 
 if TYPE_CHECKING:
@@ -171,6 +171,10 @@ def _model(run: "Row") -> str:
     return model_name(Path(run.model)) if run.model else "–"
 
 
+def _method(run: "Row") -> str:
+    return method_text(run.method, run.periods)
+
+
 def _data(run: "Row") -> str:
     return dataset_title(Path(run.data)) or "–"
 
@@ -216,7 +220,7 @@ _COLUMNS: "dict[str, Column[Row]]" = {
     "Base model": Column(tr("Base model"), _model, sorted_by=lambda run: _model(run).casefold()),
     "Dataset": Column(tr("Dataset"), _data, sorted_by=lambda run: _data(run).casefold()),
     "Tiers": Column(
-        tr("Tiers"), lambda run: periods_text(run.periods), sorted_by=lambda run: run.periods
+        tr("How it learns"), _method, sorted_by=lambda run: (run.method, run.periods)
     ),
     "Steps": Column(tr("Steps"), _steps, True, sorted_by=lambda run: run.steps),
     "Best loss": Column(

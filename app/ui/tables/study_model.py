@@ -54,18 +54,46 @@ def _steps(row: ArmRow) -> str:
     return f"{round(row.result.steps):,}" if row.result else "–"
 
 
-def _measure(title: str, measure: str) -> Column[ArmRow]:
-    return Column(title, lambda row: row.text(measure), True, tone=_tone)
+def _measure(title: str, measure: str, explained: str) -> Column[ArmRow]:
+    return Column(title, lambda row: row.text(measure), True, tone=_tone, explained=explained)
 
 
 _COLUMNS: tuple[Column[ArmRow], ...] = (
-    Column(tr("Arm"), _name, tone=_tone),
-    Column(tr("Seeds"), _seeds, True, tone=_tone),
-    Column(tr("Steps"), _steps, True, tone=_tone),
-    _measure(tr("Learned (LA)"), "LA"),
-    _measure(tr("At the end (ACC)"), "ACC"),
-    _measure(tr("Forgetting (F)"), "F"),
-    _measure(tr("BWT"), "BWT"),
-    _measure(tr("KL"), "KL"),
-    _measure(tr("Known questions"), "known"),
-)
+    Column(
+        tr("Arm"), _name, tone=_tone, explained=tr("One way of learning, with its settings.")
+    ),
+    Column(
+        tr("Seeds"), _seeds, True, tone=_tone,
+        explained=tr("Repetitions that have learned all tasks, each with its own random numbers."),
+    ),
+    Column(
+        tr("Steps"), _steps, True, tone=_tone,
+        explained=tr("Steps over all tasks, on average over the seeds."),
+    ),
+    _measure(
+        tr("Learned (LA)"), "LA",
+        tr("Accuracy on each task right after it was learned, on average."),
+    ),
+    _measure(
+        tr("At the end (ACC)"), "ACC",
+        tr("Accuracy on each task after the last one was learned, on average."),
+    ),
+    _measure(
+        tr("Forgetting (F)"), "F",
+        tr("Drop of each earlier task's accuracy from its best to the end, on average."),
+    ),
+    _measure(
+        tr("BWT"), "BWT",
+        tr("Backward transfer: change of each earlier task's accuracy since it was learned, on "
+           "average."),
+    ),
+    _measure(
+        tr("KL"), "KL",
+        tr("Divergence from the base model's predictions at the end, in nats per token."),
+    ),
+    _measure(
+        tr("Known questions"), "known",
+        tr("Share of the base model's correct answers that the trained model still gives at the "
+           "end."),
+    ),
+)  # fmt: skip

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from app.core.text.sanitize import single_line
 from app.ui.look import icons
-from app.ui.look.plain_text import plain
+from app.ui.look.plain_text import plain, tip
 from app.ui.look.theme import LIGHT, Theme
 
 Row = TypeVar("Row")
@@ -35,6 +35,8 @@ class Column(Generic[Row]):
     """The theme's colour of a row's text here; empty for that of all text."""
     sorted_by: Callable[[Row], Any] | None = None
     """What rows are sorted by here, where it is not their text."""
+    explained: str = ""
+    """One sentence for the header's tooltip; the title stands in for it."""
 
     @property
     def alignment(self) -> Qt.AlignmentFlag:
@@ -86,7 +88,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         if role == Qt.ItemDataRole.DisplayRole:
             return single_line(column.title)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(single_line(column.title, MOST_TIP))
+            return tip(column.explained) or plain(single_line(column.title, MOST_TIP))
         return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
