@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -344,6 +345,43 @@ def test_columns_are_mapped_tried_used_and_remembered(
     nestling.commands.open_path(unmapped)
     qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
     assert nestling.state.config.columns == "", "forgotten"
+
+
+def test_while_columns_are_unmapped_only_the_mapping_is_offered(
+    nestling: Nestling, unmapped: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(unmapped)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
+    page, view = nestling.data, nestling.data.columns
+    qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
+    assert (page.use.isEnabled(), page.use.objectName()) == (False, "")
+    assert "Choose roles under Columns first." in page.use.toolTip()
+    card, header = nestling.new_run.data, nestling.new_run.header
+    unrecognized = "These columns aren't recognized. Choose Inspect to map them."
+    assert card.problem.text() == nestling.state.start_blocker() == unrecognized
+    assert header.problem.isHidden()
+    assert header.pill.text() == "Not ready"
+    choose(view.roles["asked"], "prompt")
+    choose(view.roles["answered"], "completion")
+    assert (view.use.isEnabled(), view.use.objectName()) == (True, "primary")
+    assert page.use.objectName() == ""
+    view.use.click()
+    qtbot.waitUntil(tokens_are_there(nestling))
+    assert (page.use.isEnabled(), page.use.objectName()) == (True, "primary")
+    assert page.use.toolTip() == ""
+    assert card.problem.isHidden()
+
+
+def test_rows_that_can_t_be_used_are_put_right_before_the_run_is_shown(
+    nestling: Nestling, bad: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(bad)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
+    assert not nestling.data.use.isEnabled()
+    tip = unescape(nestling.data.use.toolTip())
+    assert "The dataset has rows that can't be used." in tip
+    nestling.data.problems.leave_out.click()
+    assert nestling.data.use.isEnabled()
 
 
 def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(

@@ -1,9 +1,11 @@
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
@@ -134,11 +136,26 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
     finished = nestling.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None
-    for name in ("chats adapter", "chats adapter 2"):
-        nestling.export.export_into(tmp_path, finished.adapter_dir, "chats")
+    for name in ("my-chats-adapter", "my-chats-adapter-2"):
+        nestling.export.export_into(tmp_path, finished.adapter_dir, "my chats")
         exported = tmp_path / name / "adapters.safetensors"
         qtbot.waitUntil(exported.is_file)
-    qtbot.waitUntil(lambda: "chats adapter 2" in nestling.window.notice.text.text())
+    qtbot.waitUntil(lambda: "my-chats-adapter-2" in nestling.window.notice.text.text())
+    notice = nestling.window.notice
+    assert notice.text.text() == (
+        f"Exported to {tmp_path / 'my-chats-adapter-2'}. It is an adapter and works only with its "
+        "base model. LM Studio and Ollama need one model of both: copy the command that fuses them."
+    )
+    assert notice.further.text() == "Copy Command"
+    notice.further.click()
+    assert shlex.split(QGuiApplication.clipboard().text()) == [
+        "mlx_lm.fuse", "--model", str(nestling.state.config.model),
+        "--adapter-path", str(tmp_path / "my-chats-adapter-2"),
+        "--save-path", str(tmp_path / "my-chats-fused"),
+    ]  # fmt: skip
+    assert notice.text.text().startswith("Copied. Run the command in a terminal")
+    assert notice.further.isHidden()
+    assert notice.action.isVisible()
 
 
 def test_an_export_says_how_far_it_is_and_can_be_cancelled_there(
@@ -213,8 +230,8 @@ def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None
 @pytest.mark.parametrize("name", ["a" * 300, "語" * 300, "🐣" * 300])
 def test_a_very_long_name_is_cut(name: str, tmp_path: Path) -> None:
     assert len(shortened(name)) <= LONGEST_NAME
-    unused_path(tmp_path, f"{shortened(name)} adapter").mkdir()
-    assert unused_path(tmp_path, f"{shortened(name)} adapter").name.endswith(" 2")
+    unused_path(tmp_path, f"{shortened(name)}-adapter").mkdir()
+    assert unused_path(tmp_path, f"{shortened(name)}-adapter").name.endswith("-adapter-2")
 
 
 def test_a_run_with_a_very_long_name_is_exported(

@@ -645,7 +645,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     nestling.queue.add(TrainingConfig(name="waits"))
     nestling.library_commands.exports.save_data([runs[1]], tmp_path / "b.csv")
     nestling.export.export_into(tmp_path, runs[1] / "checkpoints" / "step-000008", "b")
-    qtbot.waitUntil(lambda: "b adapter" in nestling.window.notice.text.text())
+    qtbot.waitUntil(lambda: "b-adapter" in nestling.window.notice.text.text())
     view.head.name.setText("Kittens")
     view.head.back.click()
     page = nestling.runs

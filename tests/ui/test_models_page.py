@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
@@ -282,21 +282,36 @@ def test_the_base_model_is_chosen_from_those_that_are_known(
     state.change_config(model=LLAMA.folder)
     actions = menu.menu().actions()
     assert [action.text() for action in actions] == [
-        "org/huge", "mlx-community/Llama-3.2-1B-4bit", "org/Mistral-7B", "", "All Models…",
-        "Choose Folder…",
+        "Starter model", "org/huge", "mlx-community/Llama-3.2-1B-4bit", "org/Mistral-7B", "",
+        "All Models…", "Choose Folder…",
     ]  # fmt: skip
-    assert [action.isChecked() for action in actions[:3]] == [False, True, False]
-    actions[2].trigger()
+    assert [action.isChecked() for action in actions[:4]] == [False, False, True, False]
+    actions[3].trigger()
     assert used == [MISTRAL.folder]
 
 
-def test_where_no_model_is_known_a_folder_is_asked_for_at_once(
+def test_where_no_model_is_known_the_menu_offers_the_starter_model_and_a_folder(
     page: ModelsPage, state: AppState, qtbot: QtBot
 ) -> None:
     page.show_models(listed(BROKEN, UNREAD))
-    menu = ModelMenu(state, page, page)
-    with qtbot.waitSignal(menu.folder_requested):
-        menu.open()
+    anchor = QWidget()
+    qtbot.addWidget(anchor)
+    menu = ModelMenu(state, page, anchor)
+    used: list[Path] = []
+    menu.use_requested.connect(used.append)
+    menu.open()
+    (shown,) = anchor.findChildren(QMenu)
+    offered = {action.text(): action for action in shown.actions() if action.text()}
+    assert list(offered) == ["Starter model", "All Models…", "Choose Folder…"]
+    offered["Starter model"].trigger()
+    assert used == [starter_model_dir()]
+    shown.close()
+
+
+def test_the_folder_of_a_base_model_is_asked_for_by_its_name(nestling: Nestling) -> None:
+    nestling.model_menu.folder_requested.emit()
+    (dialog,) = nestling.window.findChildren(QFileDialog)
+    assert dialog.windowTitle() == "Choose a Model Folder"
 
 
 # -- with real folders -------------------------------------------------------------------------

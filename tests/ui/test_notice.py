@@ -67,3 +67,19 @@ def test_a_sentence_that_is_cut_is_whole_in_its_tooltip(page: QWidget) -> None:
     assert whole in notice.text.toolTip()
     notice.tell("Short.")
     assert notice.text.toolTip() == ""
+
+
+def test_a_second_button_does_the_other_thing_and_is_there_only_where_one_is_offered(
+    page: QWidget,
+) -> None:
+    notice, done = Notice(page), []
+    page.show()
+    notice.tell(
+        "a", "Show", lambda: done.append("show"), further=("Copy", lambda: done.append("copy"))
+    )
+    notice.further.click()
+    assert (done, notice.isVisible()) == (["copy"], False)
+    notice.tell("b", "Show", lambda: done.append("show"))
+    assert notice.further.isHidden()
+    notice.action.click()
+    assert done == ["copy", "show"]

@@ -24,10 +24,12 @@ from app.ui.widgets.basic_widgets import (
     GRID_PX,
     ElidedLabel,
     TabRow,
+    allow,
     button,
     column,
     label,
     message,
+    restyle,
     row,
     say,
 )
@@ -202,7 +204,17 @@ class DataPage(QWidget):
         self.choose.setVisible(shown is not None)
         self.add.setVisible(shown is not None)
         self.use.setVisible(state.dataset is not None)
+        why_not = self._why_not_use()
+        allow(self.use, why_not)
+        restyle(self.use, "objectName", "" if why_not else "primary")
         self.take_out.setVisible(is_mixed_in)
+
+    def _why_not_use(self) -> str:
+        """Why no run can use the datasets as they are; empty where one can."""
+        state = self._state
+        if state.is_unmapped:
+            return tr("Choose roles under Columns first.")
+        return state.queue_blocker() if state.is_data_wrong else state.mix_problem
 
     def _name_tabs(self) -> None:
         count = self.problems.total

@@ -1,5 +1,5 @@
 """What the Models page asks for: finding models, remembering folders, choosing one for a run; and
-the menu of the base model's Choose…: known models, recent ones first, or a folder.
+the menu of the base model's Choose…: the starter model, known models, recent ones first, a folder.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
+from app.core.wording.display_names import model_name
 from app.models.model_figures import context_text, parameters_text
 from app.ui.look import formatting
 from app.ui.models.models_page import ModelsPage
@@ -178,7 +179,7 @@ _MOST_CHARACTERS = 60
 
 
 class ModelMenu(QObject):
-    """Opens below `anchor`; where no model is known, a folder is asked for at once."""
+    """Opens below `anchor`."""
 
     use_requested = Signal(object)
     """Path of a model's folder."""
@@ -191,9 +192,6 @@ class ModelMenu(QObject):
 
     @Slot()
     def open(self) -> None:
-        if not self._offered():
-            self.folder_requested.emit()
-            return
         menu = self.menu()
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self._anchor.mapToGlobal(QPoint(0, self._anchor.height())))
@@ -212,7 +210,8 @@ class ModelMenu(QObject):
 
     def _offered(self) -> list[tuple[str, Path]]:
         models = [m for m in self._page.list.models.all_models if m.is_read and not m.problem]
-        return [(model.name, model.folder) for model in models[:MOST_OFFERED]]
+        known = [(model.name, model.folder) for model in models[:MOST_OFFERED]]
+        return [(model_name(starter_model_dir()), starter_model_dir()), *known]
 
     def _item(self, menu: QMenu, text: str, does: Callable[[], None]) -> QAction:
         action = QAction(text, menu)

@@ -12,7 +12,7 @@ from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
-from app.ui.state.app_state import AppState
+from app.ui.state.app_state import UNMAPPED, AppState
 from app.ui.widgets.basic_widgets import (
     ElidedLabel,
     button,
@@ -25,7 +25,6 @@ from app.ui.widgets.basic_widgets import (
 )
 
 SHOWN_PROBLEMS = 4
-UNMAPPED = tr("These columns aren't recognized. Choose Inspect to map them.")
 
 
 class DataCard(QWidget):

@@ -10,7 +10,7 @@ from app.core.wording.display_names import dataset_title
 from app.core.wording.memory import gigabytes, memory_parts
 from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import ActionButton, RunActions
-from app.ui.state.app_state import AppState
+from app.ui.state.app_state import UNMAPPED, AppState
 from app.ui.widgets.basic_widgets import button, card, label, message, restyle, row, say
 from app.ui.widgets.name_field import NameField
 from app.ui.widgets.wrapping_row import WrappingRow
@@ -60,7 +60,7 @@ class PlanHeader(QWidget):
         self.pill.setText(tr("Not ready") if why_not else tr("Ready"))
         restyle(self.pill, "tone", "warning" if why_not else "success")
         self._show_name()
-        say(self.problem, why_not)
+        say(self.problem, "" if why_not == UNMAPPED else why_not)  # the dataset's card says it
         self.show_data.setVisible(state.is_data_wrong)
         say(self.status, self._status())
         is_busy = state.phase.is_active

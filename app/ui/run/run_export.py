@@ -202,7 +202,8 @@ class AdapterExport(QObject):
 
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
         """Copy into a new folder there; if there is one of that name, beside it."""
-        work = partial(library.export_adapter, adapter_dir, folder, f"{shortened(name)} adapter")
+        in_a_word = "-".join(shortened(name).split())  # a command takes it without quotes
+        work = partial(library.export_adapter, adapter_dir, folder, in_a_word)
 
         def tell_share(share: float) -> None:
             self.progressed.emit(folder, share, cancel)

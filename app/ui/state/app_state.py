@@ -23,6 +23,8 @@ from app.ui.state.run_state import RunState
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
 
+UNMAPPED = tr("These columns aren't recognized. Choose Inspect to map them.")
+
 
 class AppState(RunState):
     """The run's state and the plan's. Signals tell what has happened, after it did."""
@@ -160,7 +162,7 @@ class AppState(RunState):
         if wrong := formatting.file_problems(self.dataset):
             return wrong[0]
         if not self.dataset.examples:
-            return self.why_not_train_on_rows()
+            return UNMAPPED if self.is_unmapped else self.why_not_train_on_rows()
         if self.dataset.problem_count and self.config.bad_rows == "stop":
             return tr("The dataset has rows that can't be used.")
         if problems := self.config.problems():

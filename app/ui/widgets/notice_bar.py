@@ -30,9 +30,11 @@ class Notice(QFrame):
         self._is_lasting = self.is_problem = False
         self._is_on_top = False
         self._act: Callable[[], None] | None = None
+        self._act_further: Callable[[], None] | None = None
         self.glyph: QLabel = PlainLabel()
         self.text = label("", "", wraps=True)
         self.text.setMinimumWidth(LEAST_WRAPPED_PX)
+        self.further = button("", self._do_further)
         self.action = button("", self._do)
         self.action.setAccessibleName(tr("Do what the notice offers"))
         self.dismiss = QToolButton()
@@ -43,6 +45,7 @@ class Notice(QFrame):
         layout.setContentsMargins(2 * GRID_PX, GRID_PX, GRID_PX, GRID_PX)
         layout.addWidget(self.glyph)
         layout.addWidget(self.text, 1)
+        layout.addWidget(self.further)
         layout.addWidget(self.action)
         layout.addWidget(self.dismiss)
         self._timer = QTimer(self, interval=CONFIRMED_FOR_MS, singleShot=True)
@@ -56,13 +59,15 @@ class Notice(QFrame):
         action: str = "",
         act: Callable[[], None] | None = None,
         *,
+        further: tuple[str, Callable[[], None]] | None = None,
         is_lasting: bool = False,
     ) -> None:
-        """Show a sentence, and a button if something can be done about it at once.
+        """Show a sentence, and a button if something can be done about it at once; two with
+        `further`.
 
         A lasting one stays until it is dismissed or another takes its place.
         """
-        self._show(text, action, act, is_lasting=is_lasting, is_problem=False)
+        self._show(text, action, act, further, is_lasting=is_lasting, is_problem=False)
 
     def tell_problem(
         self,
@@ -73,13 +78,14 @@ class Notice(QFrame):
         is_lasting: bool = False,
     ) -> None:
         """The same of something that went wrong."""
-        self._show(text, action, act, is_lasting=is_lasting, is_problem=True)
+        self._show(text, action, act, None, is_lasting=is_lasting, is_problem=True)
 
     def _show(
         self,
         text: str,
         action: str,
         act: Callable[[], None] | None,
+        further: tuple[str, Callable[[], None]] | None,
         *,
         is_lasting: bool,
         is_problem: bool,
@@ -93,6 +99,9 @@ class Notice(QFrame):
         self.action.setText(action)
         self.action.setAccessibleName(action or tr("Do what the notice offers"))
         self.action.setVisible(act is not None)
+        caption, self._act_further = further or ("", None)
+        self.further.setText(caption)
+        self.further.setVisible(further is not None)
         restyle(self, "tone", "danger" if is_problem else "")
         self.glyph.setVisible(is_problem)
         self._is_on_top = False
@@ -121,6 +130,11 @@ class Notice(QFrame):
         self.hide()
         if self._act is not None:
             self._act()
+
+    def _do_further(self) -> None:
+        self.hide()
+        if self._act_further is not None:
+            self._act_further()
 
     # -- where it is -------------------------------------------------------------------------
     def _rect(self) -> QRect:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.config.training_config import config_field
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 ABOUT = tr(
     "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
     "Nothing leaves this machine."
+)
+
+ADAPTER_ONLY = tr("It is an adapter and works only with its base model.")
+FUSE = tr("LM Studio and Ollama need one model of both: copy the command that fuses them.")
+COPIED = tr(
+    "Copied. Run the command in a terminal that has mlx-lm. LM Studio loads the fused folder; for "
+    "Ollama, see “Trying and exporting” in the guide."
 )
 
 _PATTERNS = " ".join(f"*{ending} *{ending}.gz" for ending in FORMATS)
@@ -107,7 +115,7 @@ class Commands(QObject):
 
     @Slot()
     def choose_model(self) -> None:
-        dialog = QFileDialog(self._window, tr("Choose a model folder, or a dataset's folder"))
+        dialog = QFileDialog(self._window, tr("Choose a Model Folder"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         self._open_with(dialog)
@@ -201,12 +209,18 @@ class Commands(QObject):
 
     @Slot(object)
     def tell_exported(self, exported: "Exported") -> None:
+        """With the command that makes one model of the adapter and its base model."""
+        command, notice = exported.fuse_command, self._window.notice
         done = tr("Exported to {path}.", path=exported.folder)
-        text = f"{done} {exported.note}".rstrip()
-        self._window.notice.tell(
-            text, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
-            is_lasting=bool(exported.note),
-        )  # fmt: skip
+        reveal = (file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder))
+
+        def copy() -> None:
+            QGuiApplication.clipboard().setText(command)
+            notice.tell(COPIED, *reveal, is_lasting=True)
+
+        sentences = (done, ADAPTER_ONLY, FUSE if command else "", exported.note)
+        further = (tr("Copy Command"), copy) if command else None
+        notice.tell(" ".join(filter(None, sentences)), *reveal, further=further, is_lasting=True)
 
     @Slot(object, float, object)
     def tell_exporting(self, folder: Path, share: float, cancel: Callable[[], None]) -> None:

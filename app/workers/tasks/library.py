@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from app.core.base_model import UNKNOWN, BaseModelCheck
+from app.core.base_model import UNKNOWN
 from app.core.column_mapping import ColumnMapping
 from app.core.config.serialization import load_toml, to_toml
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import write_bytes_atomic, write_text_atomic
+from app.core.files.paths import shipped
 from app.core.files.untrusted_files import SHARED_FILE
 from app.core.text.sanitize import single_line
 from app.data.files.dataset_files import find_files
@@ -27,6 +28,7 @@ from app.library.reading.study_results import ReadStudy, read_study, write_repor
 from app.library.run.label import RunLabel, write_label
 from app.library.run.manifest import read_manifest
 from app.library.run_history import last_throughput
+from app.models.fusing import fuse_command
 from app.models.model_folder import check_model_folder
 
 __all__ = ["last_throughput", "list_runs", "read_queue", "read_study", "write_queue"]
@@ -44,22 +46,27 @@ class Exported:
     folder: Path
     note: str
     """What the user should know of the base model; empty if it is still the run's own."""
+    fuse_command: str
+    """Makes one model of the base model and the adapter; empty if the base model is missing."""
 
 
 def export_adapter(adapter_dir: Path, folder: Path, name: str) -> Generator[float, None, Exported]:
-    """Copies a checkpoint to `folder`/`name`, numbered if that is taken; yields the share done."""
-    copy = yield from export_checkpoint_in_steps(adapter_dir, unused_path(folder, name))
-    check = _check_of_run(adapter_dir.parent.parent)
-    # The copy is good, whether or not the base model is there.
-    return Exported(copy, "" if check.state == "missing" else check.message)
-
-
-def _check_of_run(run_dir: Path) -> BaseModelCheck:
+    """Copies a checkpoint to `folder`/`name`-adapter, numbered if that is taken; yields the share
+    done."""
+    copy = yield from export_checkpoint_in_steps(
+        adapter_dir, unused_path(folder, f"{name}-adapter")
+    )
     try:
-        manifest = read_manifest(run_dir)
+        manifest = read_manifest(adapter_dir.parent.parent)
     except AppError:  # an adapter outside the library
-        return BaseModelCheck("unknown", UNKNOWN)
-    return check_base_model(manifest["config"].get("model"), manifest)
+        return Exported(copy, UNKNOWN, "")
+    model = manifest["config"].get("model")
+    check = check_base_model(model, manifest)
+    # The copy is good, whether or not the base model is there.
+    if check.state == "missing":
+        return Exported(copy, "", "")
+    fused = unused_path(folder, f"{name}-fused")
+    return Exported(copy, check.message, fuse_command(shipped(Path(model)), copy, fused))
 
 
 def unused_path(folder: Path, name: str, suffix: str = "") -> Path:
@@ -69,7 +76,7 @@ def unused_path(folder: Path, name: str, suffix: str = "") -> Path:
     """
     stem = name.replace("/", "-").replace(":", "-")
     try:
-        names = (f"{stem} {number}" if number > 1 else stem for number in count(1))
+        names = (f"{stem}-{number}" if number > 1 else stem for number in count(1))
         return next(path for n in names if not (path := folder / f"{n}{suffix}").exists())
     except OSError as error:
         reason = (error.strerror or str(error)).rstrip(".")
