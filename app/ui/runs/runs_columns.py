@@ -47,7 +47,7 @@ from app.ui.tables.table_model import ROWS_MEASURED
 
 LEAST_NAME_PX, FIXED_PX = 150, 120
 SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, KNOWN_COLUMN, KL_COLUMN, RETENTION_COLUMN,
-          BASE_MODEL_COLUMN, STEPS_COLUMN, TIERS_COLUMN, DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
+          BASE_MODEL_COLUMN, TIERS_COLUMN, STEPS_COLUMN, DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
 """What a list does without when it gets narrower, one after the other: what tells runs apart goes
 last."""
 DRAGGED = (BASE_MODEL_COLUMN, DATASET_COLUMN)
