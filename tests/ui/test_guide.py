@@ -90,6 +90,18 @@ def test_the_search_lists_pages_with_all_words_and_marks_them(
     assert not marked(guide)
 
 
+@pytest.mark.parametrize("words", ["LM Studio", "Ollama", "GGUF", "merge"])
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_search_for_another_app_finds_how_to_export_to_it(
+    words: str, code: str, over: QWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translation._Chosen, "code", code)
+    guide = GuideWindow(over, read_guide())
+    (page,) = (page for page in read_pages(guide_dir(code)) if page.file_name.startswith("6-"))
+    qtbot.keyClicks(guide.search, words)
+    assert page.title in guide.listed()
+
+
 def test_a_letter_with_an_accent_is_within_a_word_too(over: QWidget, qtbot: QtBot) -> None:
     guide = GuideWindow(over, [Page("a.md", "Names", "# Names\n\nNaïve vectors, Ärger.")])
     qtbot.keyClicks(guide.search, "ve")

@@ -291,21 +291,19 @@ def test_the_base_model_is_chosen_from_those_that_are_known(
 
 
 def test_where_no_model_is_known_the_menu_offers_the_starter_model_and_a_folder(
-    page: ModelsPage, state: AppState, qtbot: QtBot
+    page: ModelsPage, state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.show_models(listed(BROKEN, UNREAD))
-    anchor = QWidget()
-    qtbot.addWidget(anchor)
-    menu = ModelMenu(state, page, anchor)
+    menu = ModelMenu(state, page, page)
+    opened: list[QMenu] = []
+    monkeypatch.setattr(QMenu, "popup", lambda shown, _: opened.append(shown))
     used: list[Path] = []
     menu.use_requested.connect(used.append)
     menu.open()
-    (shown,) = anchor.findChildren(QMenu)
-    offered = {action.text(): action for action in shown.actions() if action.text()}
+    offered = {action.text(): action for action in opened[0].actions() if action.text()}
     assert list(offered) == ["Starter model", "All Models…", "Choose Folder…"]
     offered["Starter model"].trigger()
     assert used == [starter_model_dir()]
-    shown.close()
 
 
 def test_the_folder_of_a_base_model_is_asked_for_by_its_name(nestling: Nestling) -> None:
