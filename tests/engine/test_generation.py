@@ -370,7 +370,7 @@ def test_the_model_s_own_limit_ends_an_answer_and_refuses_a_longer_question(
         (Chat("a"), Sampling(temperature=-1), "temperature"),
         (Chat("a"), Sampling(temperature=float("nan")), "temperature"),
         (Chat("a"), Sampling(top_p=0), "Top-p"),
-        (Chat("a"), Sampling(max_tokens=0), "most tokens"),
+        (Chat("a"), Sampling(max_tokens=0), "Max tokens"),
         (Chat("a"), Sampling(seed=-1), "seed"),
     ],
 )

@@ -559,7 +559,7 @@ def test_tables_are_numbered_named_after_their_runs_and_replace_no_file(
     qtbot.waitUntil((tmp_path / "runs 2 b-c.csv").is_file)
     qtbot.waitUntil(lambda: told.text().startswith(f"Exported 2 tables to {tmp_path}."))
     assert (tmp_path / "runs 1 cats.csv").read_text() == "mine"
-    names = ("runs 1 cats 2.csv", "runs 2 b-c.csv")
+    names = ("runs 1 cats-2.csv", "runs 2 b-c.csv")
     assert [len((tmp_path / name).read_text().splitlines()) for name in names] == [6, 4]
 
 

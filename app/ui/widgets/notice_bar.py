@@ -36,7 +36,8 @@ class Notice(QFrame):
         self.text.setMinimumWidth(LEAST_WRAPPED_PX)
         self.further = button("", self._do_further)
         self.action = button("", self._do)
-        self.action.setAccessibleName(tr("Do what the notice offers"))
+        for offered in (self.action, self.further):
+            offered.setAccessibleName(tr("Do what the notice offers"))
         self.dismiss = QToolButton()
         self.dismiss.setAccessibleName(tr("Dismiss this notice"))
         set_tip(self.dismiss, tr("Dismiss"))
@@ -101,6 +102,7 @@ class Notice(QFrame):
         self.action.setVisible(act is not None)
         caption, self._act_further = further or ("", None)
         self.further.setText(caption)
+        self.further.setAccessibleName(caption or tr("Do what the notice offers"))
         self.further.setVisible(further is not None)
         restyle(self, "tone", "danger" if is_problem else "")
         self.glyph.setVisible(is_problem)
