@@ -15,7 +15,7 @@ from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import SampleSizes, sampled
-from app.engine.execution.batch_layout import VALIDATION_SHARE
+from app.engine.execution.batch_layout import default_validation_share
 from app.engine.training.dataset_opening import sampling_of
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
@@ -96,14 +96,14 @@ def test_all_validations_read_a_tenth_of_the_rows_trained_at_most(
 ) -> None:
     """A forward pass costs no more than a step, so they take a tenth of the training's time."""
     config = TrainingConfig(steps=steps)
-    sizes = SampleSizes.of(config, held_out, VALIDATION_SHARE)
-    read = steps // config.steps_per_eval * sizes.each + sizes.last
-    assert read <= 0.1 * steps * config.batch_size
-    assert 10 <= sizes.each <= sizes.last <= held_out
+    sizes = SampleSizes.of(config, held_out, default_validation_share())
+    read = (1 + steps // config.steps_per_eval) * sizes.each + sizes.last
+    assert read <= 0.08 * steps * config.batch_size
+    assert 6 <= sizes.each <= sizes.last <= held_out
 
 
 def test_a_run_that_began_with_larger_samples_keeps_them() -> None:
-    assert sampling_of(None) == (EARLY_ROWS, VALIDATION_SHARE)
+    assert sampling_of(None) == (EARLY_ROWS, default_validation_share())
     assert sampling_of({"batching": {"early_rows": 1024}}) == (1024, 0.08)
     assert sampling_of({}) == (0, 0.08)
     began = SampleSizes.of(TrainingConfig(steps=200), 600, 0.08)

@@ -22,10 +22,6 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, uses_compile
 
-VALIDATION_SHARE = 0.05
-"""Of the rows trained, as many are read by validations. A forward pass is a third of a step's cost
-where matrix products are most of it, and nearly all of it on an x86 CPU: exponentials are slow
-there, and the backward pass has none."""
 EARLY_SHAPES = 8
 """Of the early rows' batches, where a shape is traced: the others have theirs beside them."""
 
@@ -44,7 +40,7 @@ class BatchLayout:
     splits_large: bool = False
     """Gradients of batches far above the mean are computed in parts; once they were not."""
     validation_share: float = 0.08
-    """Of the rows trained, as many are read by validations; VALIDATION_SHARE in a new run."""
+    """Of the rows trained, the share that validations read; once 0.08."""
 
     def batches(
         self, view: TokenView, vocabulary: int | None = None, most_shapes: int = MAX_SHAPES
@@ -122,6 +118,15 @@ _FASTER_APART = "Each example has a row of its own."
 _OF_ONE = "Each batch is one example."
 
 
+def default_validation_share() -> float:
+    """Of the rows trained, the share that validations read, and once more at the end.
+
+    A forward pass is a third of a step's cost where matrix products are most of it, and all of it
+    on an x86 CPU: exponentials are slow there, and the backward pass has none.
+    """
+    return 0.05 if uses_compile() else 0.03
+
+
 def default_layout(batch_size: int, early_rows: int = 0) -> BatchLayout:
     """The fastest layout on this machine, if the model supports it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
@@ -131,7 +136,7 @@ def default_layout(batch_size: int, early_rows: int = 0) -> BatchLayout:
         not uses_compile(),
         early_rows=early_rows,
         splits_large=True,
-        validation_share=VALIDATION_SHARE,
+        validation_share=default_validation_share(),
     )
 
 

@@ -22,7 +22,7 @@ from app.data.training_set.training_data import (
 )
 from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import SampleSizes
-from app.engine.execution.batch_layout import VALIDATION_SHARE, BatchLayout
+from app.engine.execution.batch_layout import BatchLayout, default_validation_share
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.named_arrays import TokenizerWrapper
@@ -35,7 +35,7 @@ def sampling_of(saved: Mapping[str, object] | None) -> tuple[int, float]:
     """About how many rows the first epoch begins with, and how many rows validations read for each
     row trained: in a new run, or in the resumed one whose manifest is `saved`."""
     if saved is None:
-        return EARLY_ROWS, VALIDATION_SHARE
+        return EARLY_ROWS, default_validation_share()
     batching = saved.get("batching")
     found = batching if isinstance(batching, Mapping) else {}
     share = found.get("validation_share", BatchLayout.validation_share)
