@@ -223,10 +223,12 @@ def write_run(
     saves: tuple[int, ...] = (),
     message: str = "Done.",
     logged: tuple[str, ...] = (),
+    scores: tuple[Any, ...] = (),
     **settings: object,
 ) -> Path:
-    """A run with a validation and small checkpoints at `saves` (the last step without any); the
-    last but one is its best. Without an outcome it stands as it would after a kill."""
+    """A run with a validation and small checkpoints at `saves` (the last step without any), and
+    `scores` of its questions; the last but one checkpoint is its best. Without an outcome it
+    stands as it would after a kill."""
     from app.core.config.training_config import TierConfig, TrainingConfig
     from app.core.events import CheckpointSaved, EvaluationFinished, LogMessage, RunFinished
     from app.library.run.recorder import RunRecorder
@@ -250,8 +252,8 @@ def write_run(
                 (checkpoint / name).write_text("{}")
             recorder.synced_metrics_bytes()
             recorder.record(CheckpointSaved(number, checkpoint, 8, is_best))
-    for text in logged:
-        recorder.record(LogMessage(text))
+    for event in (*map(LogMessage, logged), *scores):
+        recorder.record(event)
     if outcome is not None:
         recorder.record(RunFinished(outcome, run_dir, checkpoint, steps, message))  # type: ignore[arg-type]
     recorder.close()

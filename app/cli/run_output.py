@@ -21,7 +21,7 @@ from app.core.events import (
 )
 from app.core.text.numbers import format_loss
 from app.core.wording.memory import gigabytes, memory_sentence
-from app.core.wording.results import Answers, event_line, result_sentences
+from app.core.wording.results import answers_by_set, event_line, lapse_lines, result_sentences
 
 PLAIN_LINES = 10
 """Number of progress lines if the output is no terminal."""
@@ -139,10 +139,8 @@ class TerminalProgress:
 
     def _result(self, steps: int) -> None:
         """The run's result, in the sentences of its page."""
-        answers = []
-        for score in self._after:
-            before = self._before.get(score.name)
-            right = before.correct if before else None
-            answers.append(Answers(score.name, right, score.correct, score.total))
+        answers = answers_by_set([*self._before.values(), *self._after])
         if text := result_sentences(answers, self._evaluations, self._retention, steps):
+            self._print(text)
+        for text in lapse_lines(answers):
             self._print(text)

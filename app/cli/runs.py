@@ -11,7 +11,7 @@ from app.core.events import json_value
 from app.core.files.paths import runs_dir
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
-from app.core.wording.results import kept_sentences
+from app.core.wording.results import kept_sentences, lapse_lines
 from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"  best loss   {_loss(run.best_val_loss)}",
         *_clocks(details),
         f"  disk use    {run.size_bytes / 1e6:.1f} MB",
+        *(f"  {text}" for text in lapse_lines(details.answers)),
     ]
     report += [f"  ended       {details.message}"] if details.message else []
     report += _notes(run.notes)

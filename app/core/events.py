@@ -130,6 +130,20 @@ KNOWN_QUESTIONS = "known questions"
 """The name of the set that Nestling brings along: those that the base model answers rightly."""
 
 
+MOST_WRONG = 500
+"""Wrong answers of one set that are recorded; a set has rarely more questions."""
+
+
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A question that the model answered wrongly."""
+
+    question: str
+    expected: str
+    answer: str = ""
+    """The model's own; empty before training, and where it was not generated."""
+
+
 @dataclass(frozen=True)
 class ScoreMeasured:
     """Number of a set's questions that the model answers exactly, by greedy decoding."""
@@ -138,6 +152,9 @@ class ScoreMeasured:
     when: Literal["before", "after"]
     correct: int
     total: int
+    wrong: tuple[WrongAnswer, ...] = ()
+    """The others, in the order of the set, at most `MOST_WRONG`; empty in runs that did not record
+    them."""
 
 
 @dataclass(frozen=True)

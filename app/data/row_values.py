@@ -119,6 +119,12 @@ class ChatExample:
     """0-based numbers of assistant turns that are read but not trained."""
     notes: tuple[Note, ...] = field(default=(), compare=False)
 
+    @property
+    def last_question(self) -> str:
+        """The last turn of the user; empty if there is none."""
+        asked = [turn["content"] for turn in self.messages if turn["role"] == "user"]
+        return str(asked[-1]) if asked else ""
+
 
 @dataclass(frozen=True)
 class TextExample:

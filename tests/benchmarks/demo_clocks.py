@@ -1,6 +1,6 @@
 """What the demo learns and forgets with and without the slow clock, on the starter model.
 
-python -m tests.benchmarks.demo_clocks [--seeds N]
+python -m tests.benchmarks.demo_clocks [--seeds N] [--arms PART,PART]
 
 Each run is the demo's, but for its tiers and clocks. It asks the sample's new facts, which the
 model does not know before, and 60 questions that it answers all before.
@@ -16,16 +16,19 @@ from statistics import fmean, stdev
 from time import perf_counter
 from typing import Any
 
-from app.core.config.presets import demo_config
+from app.core.config.presets import demo_config, preset
 from app.core.config.training_config import TierConfig
 from app.core.events import EvaluationFinished, RetentionMeasured, ScoreMeasured
 from app.core.files.paths import HOME_VARIABLE
 from app.engine.training.trainer import train
 
-FLAT: dict[str, Any] = {"tiers": (TierConfig(1),)}
+FLAT: dict[str, Any] = {"tiers": (TierConfig(1),), "slow_every": 0, "lasting_pull": 0.0}
+KEPT = dict(preset("learn-and-keep").settings)
 ARMS: dict[str, Mapping[str, Any]] = {
     "plain AdamW": FLAT,
-    "tiers 1, 2, 4 (the demo)": {},
+    "tiers 1, 2, 4": FLAT | {"tiers": tuple(map(TierConfig, (1, 2, 4)))},
+    "Learn and keep, 6e-4": KEPT,
+    "Learn and keep, 1e-3": KEPT | {"learning_rate": 1e-3},
     "AdamW + slow clock, weight 1": FLAT | {"slow_every": 4, "slow_weight": 1.0},
     "AdamW + slow clock, weight 4": FLAT | {"slow_every": 4, "slow_weight": 4.0},
     "AdamW, interpolation 0.98": FLAT | {"interpolation": 0.98},
@@ -70,7 +73,11 @@ def _cell(values: tuple[float, ...]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--arms", default="", help="parts of their names, with commas")
+    asked = parser.parse_args()
+    for name in [name for name in ARMS if not any(p in name for p in asked.arms.split(","))]:
+        del ARMS[name]
+    seeds = asked.seeds
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
         print("\n".join(rows(seeds)))

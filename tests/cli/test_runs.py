@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.events import EvaluationFinished
+from app.core.events import EvaluationFinished, ScoreMeasured, WrongAnswer
 from app.core.files.paths import runs_dir
 from app.library.run.label import RunLabel, write_label
 from app.library.run.metrics import MetricsWriter, read_steps
@@ -138,3 +138,16 @@ def test_a_run_repeated_from_its_settings_has_the_same_losses(
     assert len(one) == 6
     for column in ("loss", "deltas", "drifts", "gradient_norm"):
         assert one[column].tolist() == other[column].tolist()
+
+
+def test_forgotten_questions_are_shown_for_people_and_for_programs(make_run: MakeRun) -> None:
+    lost = WrongAnswer("Which tool does a gardener use?", "A spade.", "A hammer.")
+    scores = [ScoreMeasured("old", when, 3 - len(wrong), 3, wrong)
+              for when, wrong in (("before", ()), ("after", (lost,)))]  # fmt: skip
+    run_dir = make_run(runs_dir() / "a", scores=scores)
+    shown = nestling("show", run_dir).stdout
+    line = "Forgotten: Which tool does a gardener use? Expected: A spade. Answer: A hammer."
+    assert f"  {line}\n" in shown
+    assert json.loads(nestling("show", run_dir, "--json").stdout)["scores"][1]["wrong"] == [
+        {"question": lost.question, "expected": lost.expected, "answer": lost.answer}
+    ]

@@ -9,8 +9,8 @@ from app.core.config.serialization import config_from_manifest, to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, ScoreMeasured
 from app.engine.batches.batches import BatchLoader
+from app.engine.evaluation import wrong_answers
 from app.engine.evaluation.question_sets import FEWEST, questions_asked
-from app.engine.training import measurements
 from app.engine.training.trainer import train
 from tests.conftest import write_chats
 
@@ -53,13 +53,13 @@ def test_both_times_the_same_questions_are_asked_and_another_seed_asks_others(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[bytes]] = []
-    count = measurements.count_exact_answers
+    find = wrong_answers.find_wrong_answers
 
     def watched(model: object, batches: BatchLoader, *others: object) -> object:
         asked.append(sorted(row.tobytes() for one in batches.once() for row in one.tokens))
-        return count(model, batches, *others)  # type: ignore[arg-type]
+        return find(model, batches, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(measurements, "count_exact_answers", watched)
+    monkeypatch.setattr(wrong_answers, "find_wrong_answers", watched)
     list(train(replace(config, eval_questions=9)))
     list(train(replace(config, eval_questions=9, seed=1, output=tmp_path / "other")))
     first, again, of_other_seed, _ = asked

@@ -30,7 +30,7 @@ ENDINGS = (
      "everything saved before is intact."),
 )  # fmt: skip
 """Outcome and message of runs, as the engine words them."""
-LOG_PART = 4
+LOG_PART = 5
 """The log's number among the parts of a run."""
 LOGGED = (
     "The examples of a batch share one row; the model was seen to treat each as if alone.",

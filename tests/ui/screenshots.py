@@ -310,7 +310,8 @@ def train(nestling: Nestling, camera: Camera) -> None:
     assert state.finished is not None
     nestling.library_commands.open_run(state.finished.run_dir)
     wait_until(lambda: nestling.runs.opened_run_dir is not None)
-    for number, part in enumerate(("result", "checkpoints", "run-data", "run-settings", "log")):
+    parts = ("result", "run-questions", "checkpoints", "run-data", "run-settings", "log")
+    for number, part in enumerate(parts):
         nestling.runs.opened.show_part(number)
         camera.take(part)
     nestling.runs.opened.show_part(0)

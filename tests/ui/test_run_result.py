@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.events import RetentionMeasured
 from app.core.wording.results import Answers, score_sentence
-from app.ui.run.result_card import effort_text, result_text, scores
+from app.ui.run.result_card import effort_text, result_text
 from app.ui.state.run_loading import read_run
 
 
@@ -17,7 +17,10 @@ def test_a_result_is_what_was_measured(make_run: Callable[..., Path], tmp_path: 
     assert "best validation loss 1.000" in effort_text(run)
 
 
-def test_scores_are_told_with_what_they_were_before() -> None:
+def test_scores_are_told_with_what_they_were_before(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    details = read_run(make_run(tmp_path / "a")).details
     both = {
         "scores": [
             {"name": "new_facts", "when": "before", "correct": 0, "total": 29},
@@ -29,13 +32,14 @@ def test_scores_are_told_with_what_they_were_before() -> None:
             "no score",
         ]
     }
-    found = scores(both)
+    found = replace(details, facts=both).answers
     assert found == [Answers("new_facts", 0, 27, 29), Answers("late", None, 1, 2)]
-    assert [score_sentence(*score) for score in found] == [
+    assert [score_sentence(*score[:4]) for score in found] == [
         "New facts: 27 of 29 right, 0 before.",
         "Late: 1 of 2 right.",
     ]
-    assert scores({"scores": "none"}) == scores({}) == []
+    assert replace(details, facts={"scores": "none"}).answers == []
+    assert replace(details, facts={}).answers == []
 
 
 def test_the_first_sentence_says_what_was_learned_and_what_was_kept(

@@ -1,7 +1,7 @@
 """A run's events as lines of text, and its result in sentences, for window, terminal and log."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from app.core.events import (
@@ -14,6 +14,7 @@ from app.core.events import (
     RunFinished,
     RunStarted,
     ScoreMeasured,
+    WrongAnswer,
 )
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
@@ -31,6 +32,25 @@ _DIGITS = 3
 _MOVED = 1e-3
 """In nats per token: a model that is further from its base was trained before."""
 _MAX_NAME = 80
+MOST_LINES = 20
+"""Wrong answers of a set that the terminal lists."""
+
+
+FORGOTTEN = mark("Forgotten")
+NOT_LEARNED = mark("Not learned")
+WRONG = mark("Wrong")
+"""Where it is not known whether the answer was right before."""
+
+
+class Lapse(NamedTuple):
+    """A question that is answered wrongly after training."""
+
+    kind: str
+    """FORGOTTEN, NOT_LEARNED or WRONG."""
+    question: str
+    expected: str
+    answer: str
+    """The model's own; empty where it was not recorded."""
 
 
 class Answers(NamedTuple):
@@ -40,6 +60,52 @@ class Answers(NamedTuple):
     before: int | None
     after: int
     total: int
+    lapses: tuple[Lapse, ...] = ()
+    """The others after training, those forgotten first."""
+
+
+def answers_by_set(scores: Iterable[ScoreMeasured]) -> list[Answers]:
+    """Of the sets that were asked after training."""
+    found: dict[str, dict[str, ScoreMeasured]] = {}
+    for score in scores:
+        found.setdefault(score.name, {})[score.when] = score
+    return [
+        _compared(whens.get("before"), whens["after"])
+        for whens in found.values()
+        if "after" in whens
+    ]
+
+
+def _compared(before: ScoreMeasured | None, after: ScoreMeasured) -> Answers:
+    lapses = [
+        Lapse(_kind(one, before), single_line(one.question), single_line(one.expected),
+              single_line(one.answer))
+        for one in after.wrong
+    ]  # fmt: skip
+    lapses.sort(key=lambda lapse: lapse.kind != FORGOTTEN)
+    right = before.correct if before else None
+    return Answers(after.name, right, after.correct, after.total, tuple(lapses))
+
+
+def _kind(wrong: WrongAnswer, before: ScoreMeasured | None) -> str:
+    if before is None:
+        return WRONG
+    if before.correct in (0, before.total):
+        return FORGOTTEN if before.correct else NOT_LEARNED
+    if before.correct + len(before.wrong) < before.total:
+        return WRONG
+    was_wrong = wrong.question in {one.question for one in before.wrong}
+    return NOT_LEARNED if was_wrong else FORGOTTEN
+
+
+def lapse_lines(answers: Iterable[Answers]) -> Iterator[str]:
+    """The questions answered wrongly, for the terminal: at most `MOST_LINES` of each set."""
+    for one in answers:
+        for kind, question, expected, answer in one.lapses[:MOST_LINES]:
+            line = f"{kind}: {question} Expected: {expected}"
+            yield f"{line} Answer: {answer}" if answer else line
+        if (more := one.total - one.after - MOST_LINES) > 0 and one.lapses:
+            yield f"{more:,} more wrong answers in {set_title(one.name)}."
 
 
 def result_sentences(
@@ -49,7 +115,7 @@ def result_sentences(
     steps: int,
 ) -> str:
     """What a run of `steps` steps learned and kept, questions first; empty if nothing is known."""
-    asked = (score_sentence(*one) for one in answers)
+    asked = (score_sentence(*one[:4]) for one in answers)
     measured = _loss_and_distance(evaluations, retention, steps)
     return " ".join(filter(None, (*asked, measured, *kept_sentences(retention))))
 

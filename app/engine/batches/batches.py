@@ -210,9 +210,14 @@ class BatchLoader:
         for indexes in self._arranged(None):
             yield self.batch(indexes)
 
+    def rows_once(self) -> Iterator[npt.NDArray[np.intp]]:
+        """The examples of each batch of `once`, in the order of its rows."""
+        for indexes in self._arranged(None):
+            yield self._longest_first(indexes)
+
     def batch(self, indexes: npt.NDArray[np.intp]) -> Batch:
         """The examples of one of an epoch's batches, the longest first. Raises RunError."""
-        indexes = indexes[np.argsort(-self._examples.lengths[indexes], kind="stable")]
+        indexes = self._longest_first(indexes)
         batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
         # The longest goes to the longest place, and so on: then each fits, also of a few.
         for index, (row, start) in zip(indexes, _starts(batch), strict=False):
@@ -224,6 +229,9 @@ class BatchLoader:
         if self._vocabulary and batch.tokens.view(np.uint32).max() >= self._vocabulary:
             self._refuse(indexes, self._vocabulary)
         return batch
+
+    def _longest_first(self, indexes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        return indexes[np.argsort(-self._examples.lengths[indexes], kind="stable")]
 
     def _refuse(self, indexes: npt.NDArray[np.intp], vocabulary: int) -> None:
         """Name the first row that holds a token beyond the vocabulary."""

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 import mlx.core as mx
+import numpy as np
 
 from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.execution.losses import exact_answers, loss_inputs, sum_cross_entropy_eval
@@ -61,26 +62,25 @@ class Evaluator:
         return loss
 
 
-def count_exact_answers(
+def find_wrong_answers(
     model: LanguageModel,
     batches: BatchLoader,
     head: SplitModel | None = None,
     machines: Machines = ALONE,
-) -> Generator[float, None, int]:
-    """How many examples of unpacked batches greedy decoding answers with the trained tokens.
+) -> Generator[float, None, list[int]]:
+    """The examples of unpacked batches that greedy decoding does not answer with exactly the
+    trained tokens, by number.
 
     Yields the share done after each batch; the model is not to be used in between.
     """
-    correct = 0
+    examples = list(batches.rows_once())
+    own = iter(examples[machines.rank :: machines.count])
+    is_wrong = np.zeros(sum(map(len, examples)))
     with Execution(model).evaluating():
         for batch, share in machines.round_robin(batches.once(), len(batches)):
-            correct += 0 if batch is None else _exact_in(batch, model, head)
+            if batch is not None:
+                rows = next(own)
+                # Rows that only fill up a last batch are no example's.
+                is_wrong[rows] = np.logical_not(exact_answers(model, batch, head)[: len(rows)])
             yield share
-    return round(machines.total(correct)[0])
-
-
-def _exact_in(batch: Batch, model: LanguageModel, head: SplitModel | None) -> int:
-    # Rows that only fill up a last batch train nothing, and answer nothing.
-    trained: list[float] = batch.trained.sum(axis=1).tolist()
-    rows = zip(exact_answers(model, batch, head), trained, strict=True)
-    return sum(is_exact and tokens > 0 for is_exact, tokens in rows)
+    return [int(row) for row in np.flatnonzero(machines.total(*is_wrong.tolist()))]

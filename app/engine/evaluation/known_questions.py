@@ -19,7 +19,7 @@ import numpy as np
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
-from app.core.events import Event, LogMessage, StageChanged
+from app.core.events import Event, LogMessage, StageChanged, WrongAnswer
 from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir, known_questions_file
@@ -32,6 +32,7 @@ from app.data.files.model_files import read_model_files
 from app.engine.adapter.adapter import BareModel
 from app.engine.batches.batches import Batch
 from app.engine.evaluation.short_answers import short_answers
+from app.engine.evaluation.wrong_answers import MOST_TOKENS, recorded
 from app.engine.execution.losses import exact_answers
 from app.engine.execution.model_execution import Execution
 from app.engine.model.chat_prompt import ChatPrompt, stop_tokens
@@ -39,8 +40,6 @@ from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
-MOST_TOKENS = 24
-"""Of an answer."""
 SHARE = 0.01
 """Of the rows that a run trains on; an answer costs about two forward passes of a question."""
 FEWEST = 48
@@ -99,14 +98,15 @@ class KnownQuestions:
     def questions(self) -> tuple[Question, ...]:
         return tuple(one.question for one in self.known)
 
-    def counting_right(self, head: SplitModel | None = None) -> Generator[float, None, int]:
-        """How many the model, as it is now, answers rightly; yields the share done.
+    def wrong_answers(
+        self, head: SplitModel | None = None
+    ) -> Generator[float, None, tuple[WrongAnswer, ...]]:
+        """Those that the model, as it is now, answers wrongly; yields the share done.
 
         Greedy decoding begins with an answer's beginning exactly if each of its tokens is the most
         likely one, so one forward pass tells; the other questions are answered in full.
         """
-        sure = [one for one in self.known if one.beginning]
-        passed, total = set(), len(self.known)
+        sure, passed = [one for one in self.known if one.beginning], set()
         rows = dict(zip(sure, _prompts(self._base, [one.question for one in sure]), strict=True))
         batches = _batches(rows)
         with Execution(self._base.model).evaluating():
@@ -116,10 +116,14 @@ class KnownQuestions:
                 yield _PASS_SHARE * done / len(batches)
         rest = [one.question for one in self.known if one not in passed]
         if not rest:
-            return total
+            return ()
         work = asking(self._base, rest)
-        right = yield from scaled_progress(work, _PASS_SHARE, 1 - _PASS_SHARE, 1)
-        return len(passed) + sum(right)
+        texts = yield from scaled_progress(work, _PASS_SHARE, 1 - _PASS_SHARE, 1)
+        return tuple(
+            WrongAnswer(asked.question, asked.answers[0], recorded(text))
+            for asked, text in zip(rest, texts, strict=True)
+            if not asked.is_answered_by(text)
+        )
 
 
 def _batches(rows: Mapping[Known, list[int]]) -> list[tuple[list[Known], Batch]]:
@@ -184,11 +188,10 @@ def open_known_questions(
     return KnownQuestions(base, sample)
 
 
-def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, None, list[bool]]:
-    """For each question whether the model answers it rightly."""
+def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, None, list[str]]:
+    """The model's answers."""
     answers = yield from _answers(base, questions)
-    texts = [base.tokenizer.decode(tokens) for tokens in answers]
-    return [q.is_answered_by(text) for q, text in zip(questions, texts, strict=True)]
+    return [base.tokenizer.decode(tokens) for tokens in answers]
 
 
 def _answers(

@@ -5,17 +5,21 @@ Both times the questions are the same, so the two counts can be compared.
 
 import math
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.config.training_config import TrainingConfig
-from app.core.errors import InputError
+from app.core.errors import AppError, InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.paths import at_shipped_places
 from app.core.text.translation import mark
 from app.core.wording.display_names import question_set_name
 from app.data.files.dataset_files import find_files
+from app.data.row_values import ChatExample
+from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import RowSettings
+from app.data.tokens.token_view import TokenView
 from app.data.training_set.training_data import DataSettings, TrainingData, open_data_stream
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.validation_sample import first_of_draw
@@ -34,9 +38,16 @@ class QuestionSet:
     name: str
     batches: BatchLoader
     """Of those that are asked."""
-    count: int
+    rows: TokenView
+    """The same."""
+    texts: tuple[str, ...]
+    """Each row's question as its file has it, or else its place there."""
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the questions were read from."""
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
 
 
 def questions_asked(config: TrainingConfig, found: int) -> int:
@@ -70,8 +81,21 @@ def read_question_sets(
                 "after it, the same ones."
             )
         batches = BatchLoader(sample, batch_size=32, vocabulary=vocabulary)
-        read.append(QuestionSet(name, batches, len(sample), found.fingerprints))
+        texts = _question_texts(path, sample)
+        read.append(QuestionSet(name, batches, sample, texts, found.fingerprints))
     return tuple(read)
+
+
+def _question_texts(path: Path, rows: TokenView) -> tuple[str, ...]:
+    places = [rows.name(index) for index in range(len(rows))]
+    texts = dict.fromkeys(places, "")
+    with suppress(AppError):  # its rows were read before: the file has changed since
+        for file in find_files(path).train_files:
+            for example in read_examples(file):
+                place = f"{file.name}, {example.place}"
+                if place in texts and isinstance(example, ChatExample):
+                    texts[place] = example.last_question
+    return tuple(texts[place] or place for place in places)
 
 
 def open_questions(path: Path, base: BaseModel) -> Generator[Event, None, TrainingData]:

@@ -7,9 +7,10 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import KNOWN_QUESTIONS, Event, ScoreMeasured
 from app.core.text.translation import mark
 from app.engine.batches.batches import Batch
-from app.engine.evaluation.evaluation import count_exact_answers
+from app.engine.evaluation.evaluation import find_wrong_answers
 from app.engine.evaluation.forgetting_meter import RetentionMeter
 from app.engine.evaluation.question_sets import QuestionSet
+from app.engine.evaluation.wrong_answers import wrong_answers
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.stopping import StopRequest
 from app.engine.training.run_counters import BestValidation
@@ -115,8 +116,12 @@ class Measurements:
         if not config.target_score or not config.eval_sets or step % config.steps_per_score:
             return
         questions = self._setup.questions[0]
-        correct = yield from self._count(questions)
-        if correct is not None and correct >= config.target_score * questions.count:
+        asking = self._finding(questions)
+        wrong = yield from self._stop.stage(_asking(questions), asking)
+        if wrong is None:
+            return
+        correct = questions.count - len(wrong)
+        if correct >= config.target_score * questions.count:
             self.reached_score = ScoreMeasured(questions.name, "after", correct, questions.count)
 
     @property
@@ -129,9 +134,8 @@ class Measurements:
         right answers, or without one the negative validation loss."""
         if not self._config.eval_sets:
             return -(yield from self._validation.loss())
-        questions, model = self._setup.questions[0], self._setup.base.model
-        asking = count_exact_answers(model, questions.batches, self._setup.head, self._machines)
-        return float((yield from asking))
+        questions = self._setup.questions[0]
+        return float(questions.count - len((yield from self._finding(questions))))
 
     def last(self, step: int) -> Iterator[Event]:
         """The last validation and forgetting, on more rows, of a run that made all its steps."""
@@ -151,26 +155,32 @@ class Measurements:
 
     def scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
         """Of each question set, and of the known questions."""
+        base, head, is_after = self._setup.base, self._setup.head, when == "after"
         for questions in self._setup.questions:
-            correct = yield from self._count(questions)
-            if correct is None:
+            asking = wrong_answers(base, questions, head, self._machines, with_answers=is_after)
+            found = yield from self._stop.stage(_asking(questions), asking)
+            if found is None:
                 self.are_questions_left = True
                 return
-            yield ScoreMeasured(questions.name, when, correct, questions.count)
+            yield ScoreMeasured(questions.name, when, found[0], questions.count, found[1])
         if known := self._setup.known:
-            asking = known.counting_right(self._setup.head)
-            answered = yield from self._stop.stage(mark("Asking known questions"), asking)
-            if answered is None:
+            asking_known = known.wrong_answers(head)
+            wrong = yield from self._stop.stage(mark("Asking known questions"), asking_known)
+            if wrong is None:
                 self.are_questions_left = True
                 return
-            yield ScoreMeasured(KNOWN_QUESTIONS, when, answered, len(known))
+            right = len(known) - len(wrong)
+            yield ScoreMeasured(KNOWN_QUESTIONS, when, right, len(known), wrong)
 
-    def _count(self, questions: QuestionSet) -> Generator[Event, None, int | None]:
-        """The right answers; None where it was cut off."""
+    def _finding(self, questions: QuestionSet) -> Generator[float, None, list[int]]:
+        """The numbers of the questions that are answered wrongly."""
         model, head = self._setup.base.model, self._setup.head
-        asking = count_exact_answers(model, questions.batches, head, self._machines)
-        return (yield from self._stop.stage(f"Asking the questions of “{questions.name}”", asking))
+        return find_wrong_answers(model, questions.batches, head, self._machines)
 
     def remark(self) -> str:
         """For the end of the run's last sentence; mostly empty."""
         return self._validation.remark()
+
+
+def _asking(questions: QuestionSet) -> str:
+    return f"Asking the questions of “{questions.name}”"

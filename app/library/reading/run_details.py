@@ -16,6 +16,7 @@ from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
+from app.core.wording.results import Answers, answers_by_set
 from app.library.reading.checkpoint_retention import lost_best
 from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints
 from app.library.reading.event_log import (
@@ -26,7 +27,7 @@ from app.library.reading.event_log import (
 )
 from app.library.reading.run_summary import MAX_PROBLEM, RunSummary, summarize
 from app.library.run.layout import LOG_FILE
-from app.library.run.manifest import read_manifest
+from app.library.run.manifest import read_manifest, read_scores
 from app.library.run.metrics import read_event_log, read_steps
 from app.library.run.step_table import StepTable
 
@@ -58,6 +59,11 @@ class RunDetails:
     """The model's distance from its base along the run; the last one at its end."""
     last_validation: EvaluationFinished | None = None
     """The validation at the run's end, on more rows than the others."""
+
+    @property
+    def answers(self) -> list[Answers]:
+        """Of the question sets that were asked after training."""
+        return answers_by_set(read_scores(self.facts))
 
     @property
     def problem(self) -> str:

@@ -20,7 +20,7 @@ from app.library.run.checkpoint_state import IN_PROGRESS, NO_CHECKPOINT, complet
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name, link_to
 from app.library.run.lenient_fields import LenientReader
-from app.library.run.manifest import WAS_CHANGED, read_manifest, settings_match
+from app.library.run.manifest import MOST_QUESTIONS, WAS_CHANGED, read_manifest, settings_match
 from app.library.run.metrics import count_steps
 from app.library.run.run_lock import is_locked
 
@@ -28,7 +28,7 @@ RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
 OUTCOMES = ("finished", "stopped", "failed", "running")
 _RESUMABLE_OUTCOMES = ("stopped", "interrupted", "failed")
-MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
+MOST_PERIOD, MOST_TIERS = 1_000_000, 8
 MAX_PROBLEM = 400
 CHANGED = (
     f"{MANIFEST_FILE} was edited: its steps, losses and scores may differ from the measured ones."

@@ -2,17 +2,22 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.core.events import ScoreMeasured
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.strict_parsing import parse_json
+from app.core.files.strict_parsing import parse_json, typed
 from app.core.files.untrusted_files import read_regular
 from app.library.run.layout import MANIFEST_FILE
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 64 * 1024**2
+MOST_QUESTIONS = 10**9
+"""Of a set; larger numbers are no counts."""
 WAS_CHANGED = "was_changed"
 """An entry of an edited manifest; it stays when the run rewrites the file."""
 IDENTITY = "id"
@@ -52,6 +57,17 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     own_sum = manifest.pop(_OWN_SUM, None)
     is_as_written = own_sum is None or own_sum == json_digest(manifest)
     return manifest if is_as_written else manifest | {WAS_CHANGED: True}
+
+
+def read_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
+    """The run's scores; entries that can't have been one are left out."""
+    found, listed = [], manifest.get("scores")
+    for entry in listed if isinstance(listed, list) else []:
+        with suppress(ValueError):
+            score = typed(entry, ScoreMeasured)
+            if 0 <= score.correct <= score.total <= MOST_QUESTIONS:
+                found.append(score)
+    return found
 
 
 def json_digest(value: Any) -> str:

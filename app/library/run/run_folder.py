@@ -6,7 +6,6 @@ import platform
 import re
 import sys
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +31,7 @@ from app.library.run.manifest import (
     hashed_settings,
     json_digest,
     read_manifest,
+    read_scores,
 )
 
 
@@ -139,13 +139,7 @@ def resumed_manifest(
 
 def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
     """The base model's scores, which a resumed run keeps."""
-    scores = []
-    for entry in manifest["scores"]:
-        with suppress(KeyError, TypeError):
-            name, correct, total = entry["name"], entry["correct"], entry["total"]
-            if entry["when"] == "before" and {type(correct), type(total)} == {int}:
-                scores.append(ScoreMeasured(str(name), "before", correct, total))
-    return scores
+    return [score for score in read_scores(manifest) if score.when == "before"]
 
 
 def _environments(

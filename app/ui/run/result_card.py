@@ -1,20 +1,22 @@
 """The result of a run that is over: what was measured, what it took, and where the adapter is."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
-from app.core.text.translation import tr
-from app.core.wording.results import Answers, result_sentences
+from app.core.text.translation import tr, trn
+from app.core.wording.results import FORGOTTEN, result_sentences
 from app.ui.look import formatting
+from app.ui.run.questions_view import lapses
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.widgets.basic_widgets import ElidedLabel, button, card, label, row, say
 
 if TYPE_CHECKING:
+    from app.core.wording.results import Lapse
     from app.ui.state.run_loading import ReadRun
 
 
@@ -22,7 +24,7 @@ def result_text(run: "ReadRun") -> str:
     """What was measured, before and after; empty where nothing was."""
     details = run.details
     return result_sentences(
-        scores(details.facts), details.evaluations, details.retention, details.summary.steps
+        details.answers, details.evaluations, details.retention, details.summary.steps
     )
 
 
@@ -42,31 +44,10 @@ def effort_text(run: "ReadRun") -> str:
     return " · ".join(filter(None, parts))
 
 
-def scores(facts: dict[str, Any]) -> list[Answers]:
-    """Of the sets that were asked after training; entries that can't be read are left out."""
-    found: dict[str, dict[str, tuple[int, int]]] = {}
-    listed = facts.get("scores", [])
-    for entry in listed if isinstance(listed, list) else []:
-        if not isinstance(entry, dict):
-            continue
-        name, when = entry.get("name"), entry.get("when")
-        numbers = (entry.get("correct"), entry.get("total"))
-        if isinstance(name, str) and isinstance(when, str) and _are_counts(*numbers):
-            found.setdefault(name, {})[when] = numbers  # type: ignore[assignment]
-    return [
-        Answers(name, whens["before"][0] if "before" in whens else None, *whens["after"])
-        for name, whens in found.items()
-        if "after" in whens
-    ]
-
-
-def _are_counts(*numbers: object) -> bool:
-    return all(type(number) is int and 0 <= number < 10**9 for number in numbers)
-
-
 class ResultCard(QWidget):
     reveal_requested = Signal(object)
     """Path of the adapter's folder."""
+    questions_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,9 +58,12 @@ class ResultCard(QWidget):
             part.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.reveal = button(REVEAL_LABEL, self._ask_reveal, "link")
+        self.questions = button("", self.questions_requested.emit, "link")
         frame, inside = card()
         inside.addWidget(self.text)
-        inside.addWidget(self.effort)
+        effort = row(self.effort, self.questions)
+        effort.setStretch(0, 1)
+        inside.addLayout(effort)
         inside.addLayout(row(self.where, self.reveal))
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
@@ -89,9 +73,20 @@ class ResultCard(QWidget):
         self._adapter = run.details.summary.adapter_dir
         say(self.text, result_text(run))
         say(self.effort, effort_text(run))
+        self._show_lapses(lapses(run.details))
         where = tr("Adapter: {path}", path=self._adapter) if self._adapter else tr("No checkpoint.")
         self.where.setText(where)
         self.reveal.setVisible(self._adapter is not None)
+
+    def _show_lapses(self, found: "list[tuple[str, Lapse]]") -> None:
+        forgotten = sum(lapse.kind == FORGOTTEN for _, lapse in found)
+        words = (
+            trn("Show {n:,} Forgotten Question", "Show {n:,} Forgotten Questions", forgotten)
+            if forgotten
+            else trn("Show {n:,} Wrong Answer", "Show {n:,} Wrong Answers", len(found))
+        )
+        self.questions.setText(words)
+        self.questions.setVisible(bool(found))
 
     def _ask_reveal(self) -> None:
         if self._adapter is not None:

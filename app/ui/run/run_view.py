@@ -20,6 +20,7 @@ from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
 from app.ui.run.live_status import ProgressView, phase_words
 from app.ui.run.property_list import FactsView
+from app.ui.run.questions_view import QuestionsView
 from app.ui.run.result_card import ResultCard
 from app.ui.run.run_actions import RunActions
 from app.ui.run.run_description import base_model_facts, data_facts, setting_facts
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
     from app.ui.plots.run_plots import RunPlots
 
-PARTS = (tr("Plots"), tr("Checkpoints"), tr("Data"), tr("Settings"), tr("Log"), tr("Notes"))
-PLOTS = 0
+PARTS = (
+    tr("Plots"), tr("Questions"), tr("Checkpoints"), tr("Data"), tr("Settings"), tr("Log"),
+    tr("Notes"),
+)  # fmt: skip
+PLOTS, QUESTIONS = 0, 1
 MOST_NOTES = 20_000
 _TOO_LONG = tr("Only the beginning of these notes is shown. All of them are in label.json.")
 
@@ -98,10 +102,12 @@ class RunView(QWidget):
         head.more.reveal_requested.connect(lambda _: self._ask_reveal())
         head.more.delete_requested.connect(lambda _: self._ask_delete())
         self.result.reveal_requested.connect(self.reveal_requested)
+        self.result.questions_requested.connect(lambda: self.show_part(QUESTIONS))
         return head
 
     def _make_parts(self) -> None:
         self.plots_place = LazyPlots()
+        self.questions = QuestionsView()
         self.checkpoints = CheckpointsView()
         self.settings = FactsView(tr("Settings of the run"))
         self.data = FactsView(tr("Data of the run"))
@@ -109,7 +115,7 @@ class RunView(QWidget):
         self.notes = _text(tr("Notes"), is_editable=True)
         self.notes.setPlaceholderText(tr("Add notes"))
         self.parts = QStackedWidget()
-        views = (self.checkpoints, self.data, self.settings, self.log, self.notes)
+        views = (self.questions, self.checkpoints, self.data, self.settings, self.log, self.notes)
         self.parts.addWidget(scrolling(self.plots_place))
         for part in views:
             self.parts.addWidget(_beside_a_bar(part))
@@ -135,6 +141,7 @@ class RunView(QWidget):
         self.head.show_base_model(run.base_model)
         self.head.chain.show_runs(run.chain)
         self.head.more.show_run(details, has_steps=run.series.has_steps)
+        self.questions.show_run(details)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts(
@@ -198,6 +205,7 @@ class RunView(QWidget):
         self.checkpoints.set_busy(why_not)
 
     def set_theme(self, theme: Theme) -> None:
+        self.questions.set_theme(theme)
         self.checkpoints.set_theme(theme)
         self.plots_place.set_theme(theme)
 

@@ -12,7 +12,6 @@ from app.core.wording.results import Answers, set_title
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.run.result_card import scores
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
 from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
@@ -144,7 +143,7 @@ class CompareView(QWidget):
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
         best = (tr("Best validation loss"), [formatting.loss(r.best_val_loss) for r in results])
-        asked = [scores(run.details.facts) for run in self.runs]
+        asked = [run.details.answers for run in self.runs]
         self.differences.show_differences(
             names, [*_answered(asked), best, *_distance(results), *rows]
         )

@@ -1,0 +1,77 @@
+"""Which questions of a set a model answers wrongly: each with the answer expected and its own."""
+
+from collections.abc import Generator
+from contextlib import suppress
+
+from app.core.events import MOST_WRONG, WrongAnswer
+from app.core.text.sanitize import single_line
+from app.core.work_in_steps import scaled_progress
+from app.engine.evaluation.evaluation import find_wrong_answers
+from app.engine.evaluation.question_sets import QuestionSet
+from app.engine.evaluation.short_answers import ROWS, short_answers
+from app.engine.model.chat_prompt import stop_tokens
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.loading import BaseModel
+from app.engine.runtime.distributed import Machines
+
+MOST_TOKENS = 24
+"""Of an answer."""
+MOST_ANSWERS = 2 * ROWS
+"""Of one set: further wrong answers are recorded without the model's own."""
+MOST_CHARACTERS = 300
+"""Of each text that is recorded."""
+_CHECKING = 0.3
+"""Its share of the work."""
+
+
+def wrong_answers(
+    base: BaseModel,
+    questions: QuestionSet,
+    head: SplitModel | None,
+    machines: Machines,
+    *,
+    with_answers: bool,
+) -> Generator[float, None, tuple[int, tuple[WrongAnswer, ...]]]:
+    """How many questions the model answers exactly, and the others.
+
+    Yields the share done; the model is not to be used in between.
+    """
+    checking = find_wrong_answers(base.model, questions.batches, head, machines)
+    share = _CHECKING if with_answers else 1
+    numbers = yield from scaled_progress(checking, 0, share, 1)
+    listed = [_last_reply(base, questions, number) for number in numbers[:MOST_WRONG]]
+    answers: list[str] = []
+    if with_answers:
+        prompts = [prompt for prompt, _ in listed[:MOST_ANSWERS]]
+        answers = yield from scaled_progress(_answers(base, prompts), share, 1 - share, 1)
+    answers += [""] * (len(listed) - len(answers))
+    wrong = (
+        WrongAnswer(recorded(questions.texts[number]), expected, answer)
+        for number, (_, expected), answer in zip(numbers, listed, answers, strict=False)
+    )
+    return questions.count - len(numbers), tuple(wrong)
+
+
+def recorded(text: str, *, is_cut: bool = False) -> str:
+    """A text of any length as it is recorded."""
+    return single_line(f"{text}…" if is_cut else text, MOST_CHARACTERS)
+
+
+def _last_reply(base: BaseModel, questions: QuestionSet, number: int) -> tuple[list[int], str]:
+    """The tokens before the last reply that is asked for, and the reply."""
+    row = questions.rows[number]
+    start, end = row.trained[-1]
+    reply = base.tokenizer.decode(row.tokens[start:end], skip_special_tokens=True)
+    return list(row.tokens[:start]), recorded(reply)
+
+
+def _answers(base: BaseModel, prompts: list[list[int]]) -> Generator[float, None, list[str]]:
+    """The model's own; none where mlx-lm can't batch this model's cache."""
+    ends, answers = stop_tokens(base.path, base.tokenizer), []
+    with suppress(ValueError):
+        answers = yield from short_answers(base.model, prompts, ends, MOST_TOKENS)
+    decode = base.tokenizer.decode
+    return [
+        recorded(decode(tokens, skip_special_tokens=True), is_cut=len(tokens) == MOST_TOKENS)
+        for tokens in answers
+    ]

@@ -1,0 +1,68 @@
+"""The questions that a run answers wrongly: each with the answer expected and the model's own."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QWidget
+
+from app.core.text.translation import tr
+from app.core.wording.results import FORGOTTEN, Lapse, set_title
+from app.ui.look.theme import Theme
+from app.ui.tables.table_model import Column, TableModel, make_table
+from app.ui.widgets.basic_widgets import GRID_PX, column, label, say
+
+if TYPE_CHECKING:
+    from app.library.reading.run_details import RunDetails
+
+ListedLapse = tuple[str, Lapse]
+"""The name of its set, and the question."""
+
+
+def lapses(details: "RunDetails") -> list[ListedLapse]:
+    """Of all question sets, those forgotten first."""
+    found = [(one.name, lapse) for one in details.answers for lapse in one.lapses]
+    return sorted(found, key=lambda entry: entry[1].kind != FORGOTTEN)
+
+
+class QuestionsView(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: TableModel[ListedLapse] = TableModel(
+            (
+                Column(tr("Result"), lambda entry: tr(entry[1].kind), tone=_tone),
+                Column(tr("Set"), lambda entry: set_title(entry[0])),
+                Column(tr("Question"), lambda entry: entry[1].question),
+                Column(tr("Expected"), lambda entry: entry[1].expected),
+                Column(tr("Answer now"), lambda entry: entry[1].answer or "–"),
+            ),
+            problem=lambda _: "",
+        )
+        self.table = make_table(self.model, tr("Questions answered wrongly"), (2, 3, 4))
+        self.note = label("", "secondary", wraps=True)
+        whole = column(self.note, self.table, spacing=GRID_PX + 4)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
+
+    def show_run(self, details: "RunDetails") -> None:
+        answers, listed = details.answers, lapses(details)
+        self.model.show_rows(listed)
+        wrong = sum(one.total - one.after for one in answers)
+        say(self.note, _note(bool(answers), wrong, len(listed)))
+
+    def set_theme(self, theme: Theme) -> None:
+        self.model.set_theme(theme)
+
+
+def _tone(entry: ListedLapse) -> str:
+    return "danger" if entry[1].kind == FORGOTTEN else "warning"
+
+
+def _note(is_asked: bool, wrong: int, listed: int) -> str:
+    """Why fewer questions are listed than were answered wrongly."""
+    if not is_asked:
+        return tr("No questions were asked after training.")
+    if not wrong:
+        return tr("Every question is answered rightly.")
+    if not listed:
+        return tr("This run did not record which questions it answered wrongly.")
+    missing = tr("{n:,} of {total:,} wrong answers are listed.", n=listed, total=wrong)
+    return missing if listed < wrong else ""

@@ -1,0 +1,96 @@
+"""From a run's result to the questions that it forgot or did not learn."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.events import KNOWN_QUESTIONS, ScoreMeasured, WrongAnswer
+from app.core.files.paths import runs_dir
+from app.core.wording.results import FORGOTTEN, NOT_LEARNED, WRONG, answers_by_set
+from app.ui.run.run_view import QUESTIONS
+from app.ui.state.window_pages import Place
+
+MakeRun = Callable[..., Path]
+LOST = WrongAnswer("Which tool does a gardener use?", "A spade.", "A hammer.")
+NEVER = WrongAnswer("What is Taman Meadowwood by trade?", "A miller.", "A baker.")
+SCORES = (
+    ScoreMeasured("new_facts", "before", 0, 29, (NEVER,)),
+    ScoreMeasured("new_facts", "after", 28, 29, (NEVER,)),
+    ScoreMeasured(KNOWN_QUESTIONS, "before", 60, 60),
+    ScoreMeasured(KNOWN_QUESTIONS, "after", 59, 60, (LOST,)),
+)
+
+
+def open_run(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
+    nestling.window.show_place(Place.RUNS)
+    nestling.library_commands.open_run(run_dir)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
+
+
+def listed(nestling: Nestling) -> list[list[str]]:
+    model = nestling.runs.opened.questions.model
+    columns = range(model.columnCount())
+    return [
+        [str(model.data(model.index(row, column))) for column in columns]
+        for row in range(model.rowCount())
+    ]
+
+
+def test_a_click_on_the_number_shows_the_questions(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a", scores=SCORES), qtbot)
+    view = nestling.runs.opened
+    assert view.result.questions.text() == "Show 1 Forgotten Question"
+    qtbot.mouseClick(view.result.questions, Qt.MouseButton.LeftButton)
+    assert view.parts.currentWidget().isAncestorOf(view.questions)
+    assert view.questions.table.isVisible()
+    assert listed(nestling) == [
+        ["Forgotten", "Known questions", LOST.question, LOST.expected, LOST.answer],
+        ["Not learned", "New facts", NEVER.question, NEVER.expected, NEVER.answer],
+    ]
+
+
+def test_a_run_without_wrong_answers_says_so(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    right = ScoreMeasured("new_facts", "after", 29, 29)
+    old = ScoreMeasured("new_facts", "after", 20, 29)
+    for name, scores, words in (
+        ("right", (right,), "Every question is answered rightly."),
+        ("none", (), "No questions were asked after training."),
+        ("old", (old,), "This run did not record which questions it answered wrongly."),
+    ):
+        open_run(nestling, make_run(runs_dir() / name, scores=scores), qtbot)
+        nestling.runs.opened.show_part(QUESTIONS)
+        assert nestling.runs.opened.questions.note.text() == words
+        assert not nestling.runs.opened.result.questions.isVisible()
+
+
+def test_markup_and_control_characters_are_shown_as_text(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    odd = ScoreMeasured("odd", "after", 0, 1, (WrongAnswer("<b>a\x00", "b\n\x1b[31m", "c"),))
+    open_run(nestling, make_run(runs_dir() / "a", scores=(odd,)), qtbot)
+    assert listed(nestling) == [["Wrong", "Odd", "<b>a", "b [31m", "c"]]
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        (None, WRONG),
+        (ScoreMeasured("s", "before", 0, 3), NOT_LEARNED),
+        (ScoreMeasured("s", "before", 3, 3), FORGOTTEN),
+        (ScoreMeasured("s", "before", 2, 3, (LOST,)), FORGOTTEN),
+        (ScoreMeasured("s", "before", 2, 3, (NEVER,)), NOT_LEARNED),
+        (ScoreMeasured("s", "before", 1, 3, (NEVER,)), WRONG),  # one of them is not recorded
+    ],
+)
+def test_forgotten_is_what_was_right_before(before: ScoreMeasured | None, kind: str) -> None:
+    after = ScoreMeasured("s", "after", 2, 3, (NEVER,))
+    (answers,) = answers_by_set([one for one in (before, after) if one])
+    assert [lapse.kind for lapse in answers.lapses] == [kind]
