@@ -23,12 +23,12 @@ from app.core.files.paths import HOME_VARIABLE
 from app.engine.training.trainer import train
 
 FLAT: dict[str, Any] = {"tiers": (TierConfig(1),), "slow_every": 0, "lasting_pull": 0.0}
-KEPT = dict(preset("learn-and-keep").settings)
+KEPT = preset("learn-and-keep").settings
 ARMS: dict[str, Mapping[str, Any]] = {
     "plain AdamW": FLAT,
     "tiers 1, 2, 4": FLAT | {"tiers": tuple(map(TierConfig, (1, 2, 4)))},
     "Learn and keep, 6e-4": KEPT,
-    "Learn and keep, 1e-3": KEPT | {"learning_rate": 1e-3},
+    "Learn and keep, 1e-3 (the demo)": {**KEPT, "learning_rate": 1e-3},
     "AdamW + slow clock, weight 1": FLAT | {"slow_every": 4, "slow_weight": 1.0},
     "AdamW + slow clock, weight 4": FLAT | {"slow_every": 4, "slow_weight": 4.0},
     "AdamW, interpolation 0.98": FLAT | {"interpolation": 0.98},

@@ -6,6 +6,7 @@ import pytest
 
 from app.cli.arguments import parse
 from app.cli.run_output import TerminalProgress
+from app.core.config.learning_methods import LEARN_AND_KEEP, learning_method
 from app.core.config.presets import PRESETS, demo_config
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
 from app.core.wording.results import result_sentences
@@ -59,6 +60,7 @@ def test_a_run_that_failed_says_nothing_of_its_result(capsys: pytest.CaptureFixt
 def test_the_demo_measures_what_it_learns_and_what_it_keeps() -> None:
     config = demo_config()
     assert config.measure_forgetting
+    assert learning_method(config) is LEARN_AND_KEEP
     assert [path.stem for path in config.eval_sets] == ["new_facts", "retention"]
 
 
