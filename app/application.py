@@ -153,6 +153,8 @@ class Nestling(Services):
         runs.opened.checkpoints.export_requested.connect(commands.export_checkpoint)
         runs.list.sample_requested.connect(commands.use_sample)
         self.actions.start.triggered.connect(self.library_commands.show_started)
+        self.library_commands.listed.connect(page.start_from.show_runs)
+        page.start_from.run_requested.connect(self._show_run)
 
     def _wire_playground(self) -> None:
         runs, commands = self.runs, self.try_commands

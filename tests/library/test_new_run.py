@@ -1,16 +1,20 @@
 """A new run's folder: nothing of the user's in it is overwritten, appended to or removed."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
-from app.core.events import RunStarted
-from app.engine.training.trainer import train
+from app.core.events import Event, RunStarted
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_store import free_name, list_runs
+from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import CHECKPOINTS, RUN_FILES
+from app.library.run.manifest import read_manifest
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_folder import FolderTaken
 from tests.small_disk import small_disk
@@ -110,3 +114,28 @@ def test_another_run_that_began_in_the_same_second_gets_a_name_of_its_own(
     ]
     assert started[0].run_dir != first[0]
     assert sorted(os.listdir(tmp_path / "runs")) == sorted([first[0].name, started[0].run_dir.name])
+
+
+def test_the_second_run_of_a_name_gets_a_number_and_keeps_it(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "runs"
+    config = TrainingConfig(
+        model=tiny_model, data=chat_file, steps=3, rank=2, name="survey", steps_per_save=1
+    )
+
+    def begun(events: Iterable[Event]) -> RunStarted:
+        return next(event for event in events if isinstance(event, RunStarted))
+
+    started = [begun(list(train(config, runs_dir=library))) for _ in range(3)]
+    assert [event.name for event in started] == ["survey", "survey (2)", "survey (3)"]
+    listed = {run.run_dir: run.name for run in list_runs(library)}
+    assert listed == {event.run_dir: event.name for event in started}
+    settings = read_manifest(started[1].run_dir)["config"]
+    assert settings["name"] == "survey"  # repeated, it gets a number of its own
+    resumed = begun(resume(started[1].run_dir, checkpoint="step-000002"))
+    assert resumed.name == "survey (2)"
+    write_label(started[0].run_dir, RunLabel("other"))
+    assert free_name("survey", library) == "survey"
+    own = replace(config, output=tmp_path / "own")
+    assert begun(train(own, runs_dir=library)).name == "survey"  # its folder is the user's

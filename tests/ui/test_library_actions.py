@@ -476,7 +476,12 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     start_from = nestling.new_run.start_from
     assert nestling.state.config.adapter == details.details.summary.adapter_dir
     assert start_from.isVisible()
-    assert start_from.name.text() == "a, step-000008"
+    assert start_from.name.text() == "chats, step 8"
+    start_from.open.click()
+    qtbot.waitUntil(lambda: nestling.window.place is Place.RUNS)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run)
+    nestling.library_commands.relabel(run, "Kittens", "")
+    qtbot.waitUntil(lambda: start_from.name.text() == "Kittens, step 8")
     start_from.remove.click()
     assert nestling.state.config.adapter is None
     assert not start_from.isVisible()

@@ -16,6 +16,7 @@ from app.core.events import RunStarted, StageChanged
 from app.core.files.paths import starter_dir
 from app.ui.state.app_state import AppState
 from app.ui.state.run_state import Phase
+from app.ui.state.window_pages import Place
 
 Drop = Callable[[QWidget, Path], bool]
 
@@ -217,3 +218,28 @@ def test_what_happened_before_the_plots_were_loaded_is_in_them(
     assert plots is not None
     assert plots.series is not None
     assert plots.series.last_step == 3
+
+
+def test_two_runs_of_one_name_are_told_apart(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    state = nestling.state
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
+    state.change_config(name="survey", steps=2)
+    for name in ("survey", "survey (2)"):
+        qtbot.waitUntil(nestling.actions.start.isEnabled)
+        nestling.actions.start.trigger()
+        qtbot.waitUntil(lambda: not state.phase.is_active)
+        qtbot.waitUntil(nestling.runs.opened.result.isVisible)
+        assert nestling.runs.opened.head.name.text() == name
+    names = ["survey (2)", "survey"]
+    runs = nestling.runs.list.runs
+    qtbot.waitUntil(lambda: [runs.at(row).name for row in range(runs.rowCount())] == names)
+    assert [text for text, _ in nestling.recent.items() if "(run)" in text] == [
+        f"{name} (run)" for name in names
+    ]
+    nestling.window.show_place(Place.PLAYGROUND)
+    chooser = nestling.playground.chooser.run
+    qtbot.waitUntil(lambda: chooser.count() == 2)
+    assert [chooser.itemText(row).split("   ")[0] for row in range(2)] == names

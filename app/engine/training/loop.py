@@ -103,7 +103,8 @@ class TrainingLoop:
         config = self._config
         if self._start is not None:
             check_restored(self._start, self._training, self._prepared.plan)
-        yield run_started(config, self._prepared, self._recording.run_dir, self._step)
+        recording = self._recording
+        yield run_started(config, self._prepared, recording.run_dir, self._step, recording.name)
         yield from self._notes
         yield head_message(self._head)
         if self._start is None:

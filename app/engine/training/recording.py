@@ -48,6 +48,11 @@ class RunRecording:
         self._hashing = hashing
         self._origin, self._stiffness = origin, stiffness
 
+    @property
+    def name(self) -> str:
+        """As the library lists the run; empty where it is not recorded."""
+        return self._recorder.name if self._recorder is not None else ""
+
     def record(self, event: Event) -> None:
         if self._recorder is None:
             return

@@ -95,12 +95,12 @@ def day_facts(prepared: TrainingSetup) -> Facts:
 
 
 def run_started(
-    config: TrainingConfig, prepared: TrainingSetup, run_dir: Path, done: int
+    config: TrainingConfig, prepared: TrainingSetup, run_dir: Path, done: int, name: str = ""
 ) -> RunStarted:
     parameters = trainable_parameters(prepared.base.model)
     return RunStarted(
         run_dir=run_dir,
-        name=run_name(config),
+        name=name or run_name(config),
         model=str(config.model),
         steps=config.steps,
         base_parameters=prepared.base.parameters,

@@ -53,12 +53,13 @@ from app.engine.training.run_facts import (
     replica_checks,
 )
 from app.engine.training.setup import TrainingSetup, set_up
+from app.library.reading.run_store import free_name
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.checkpoint_state import require_resumable
 from app.library.run.layout import START, check_no_links, checkpoint_step
 from app.library.run.manifest import check_settings, read_manifest
 from app.library.run.recorder import RunRecorder
-from app.library.run.run_folder import FolderTaken, base_scores, choose_run_dir
+from app.library.run.run_folder import FolderTaken, base_scores, choose_run_dir, run_name
 from app.library.run.run_lock import is_locked
 from app.models.model_folder import check_model_folder
 
@@ -193,6 +194,7 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
     if config.output is None:
         ensure_own_folder(runs_dir)
         remember_disk(runs_dir)
+        facts = facts | {"name": free_name(run_name(config), runs_dir)}
     for _ in range(_MOST_NAMES_TRIED):
         try:
             return RunRecorder.create(run_dir, config, facts, current_computer())

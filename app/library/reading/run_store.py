@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Generator
+from itertools import chain, count
 from pathlib import Path
 
-from app.core.errors import InputError
+from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import disk_errors_as_app_errors, is_folder
 from app.core.files.disks import check_connected, remember_disk
 from app.core.files.folders import SHARED_FOLDER, atomic_folder, copy_file_in_steps
@@ -34,6 +35,16 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     runs = [index.summary(folder) for folder in folders]
     index.keep()
     return sorted(runs, key=lambda run: run.run_dir.name, reverse=True)
+
+
+def free_name(name: str, runs_dir: Path) -> str:
+    """`name`, or with the next number where a run of the library has it: "demo (2)"."""
+    try:
+        taken = {run.name for run in list_runs(runs_dir)}
+    except AppError:  # the run itself says it
+        return name
+    numbered = (f"{name} ({number})" for number in count(2))
+    return next(each for each in chain((name,), numbered) if each not in taken)
 
 
 def find_run(name: str, runs_dir: Path) -> Path:

@@ -149,6 +149,10 @@ class RunRecorder:
         return str(self._manifest["settings_sha256"])
 
     @property
+    def name(self) -> str:
+        return str(self._manifest["name"])
+
+    @property
     def identity(self) -> str:
         """Empty for a run of an older version."""
         return str(self._manifest.get(IDENTITY, ""))

@@ -2,17 +2,24 @@
 whose training the planned run continues, if it has one.
 """
 
-from PySide6.QtCore import Qt, Signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.files.paths import starter_model_dir
+from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name, model_place
-from app.library.run.layout import CHECKPOINTS
+from app.library.run.layout import CHECKPOINTS, checkpoint_step
 from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import ElidedLabel, button, card, label, message, row, say
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
 
 
 class ModelCard(QWidget):
@@ -62,16 +69,24 @@ class ModelCard(QWidget):
 class StartFromCard(QWidget):
     """Only there while the plan starts from an adapter."""
 
+    run_requested = Signal(object)
+    """Path of the folder of the run that made it."""
+
     def __init__(self, state: AppState) -> None:
         super().__init__()
         self._state = state
+        self._runs: dict[Path, str] = {}
+        """Names of the library's runs."""
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.remove = button(tr("Remove"), lambda: state.change_config(adapter=None), "link")
         set_tip(self.remove, tr("Start with a new adapter instead"))
         frame, inside = card()
         inside.addLayout(row(label(tr("Continues from"), "heading"), None, self.remove))
-        inside.addWidget(self.name)
+        self.open = button(tr("Show Run"), self._ask_run, "link")
+        name = row(self.name, self.open)
+        name.setStretch(0, 1)
+        inside.addLayout(name)
         inside.addWidget(self.where)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
@@ -79,12 +94,29 @@ class StartFromCard(QWidget):
         state.config_changed.connect(self.refresh)
         self.refresh()
 
+    @Slot(object)
+    def show_runs(self, runs: "list[RunSummary]") -> None:
+        """The runs of the library, as they are named now."""
+        self._runs = {run.run_dir: single_line(run.name) for run in runs}
+        self.refresh()
+
     def refresh(self) -> None:
         adapter = self._state.config.adapter
         self.setVisible(adapter is not None)
         if adapter is None:
             return
-        is_checkpoint = adapter.parent.name == CHECKPOINTS
-        run = adapter.parent.parent if is_checkpoint else adapter
-        self.name.setText(f"{run.name}, {adapter.name}" if is_checkpoint else run.name)
+        run = self._run_dir(adapter)
+        name = self._runs.get(run, run.name)
+        step = checkpoint_step(adapter)
+        is_step = run != adapter and step >= 0
+        self.name.setText(tr("{name}, step {step:,}", name=name, step=step) if is_step else name)
         self.where.setText(str(adapter.parent))
+        self.open.setVisible(run in self._runs)
+
+    def _run_dir(self, adapter: Path) -> Path:
+        """Of the run that made it; the adapter itself where it comes from elsewhere."""
+        return adapter.parent.parent if adapter.parent.name == CHECKPOINTS else adapter
+
+    def _ask_run(self) -> None:
+        if (adapter := self._state.config.adapter) is not None:
+            self.run_requested.emit(self._run_dir(adapter))

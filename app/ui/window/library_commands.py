@@ -40,6 +40,8 @@ _TOLD = "library/interrupted"
 class LibraryCommands(QObject):
     run_opened = Signal(str, object)
     """Name of the run that is shown now, and path of its folder."""
+    listed = Signal(object)
+    """The library's runs, as a list of RunSummary."""
 
     def __init__(
         self,
@@ -132,6 +134,7 @@ class LibraryCommands(QObject):
 
     def _take_runs(self, runs: "list[RunSummary]") -> None:
         self._page.list.show_runs(runs)
+        self.listed.emit(runs)
         if self._is_first_listing:
             self._is_first_listing = False
             self._tell_interrupted(runs)
