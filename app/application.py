@@ -37,6 +37,7 @@ from app.ui.window.main_window import MainWindow
 from app.ui.window.menu_commands import MenuCommands
 from app.ui.window.menus import Menus
 from app.ui.window.open_paths import Opening
+from app.ui.window.place_history import PlaceHistory
 from app.ui.window.plan_commands import PlanCommands
 from app.ui.window.playground_commands import PlaygroundCommands
 from app.ui.window.quit_guard import QuitGuard
@@ -115,8 +116,10 @@ class Nestling(Services):
             self.window, settings, self.appearance, self.retention, self.away
         )
         self.guide = Guide(self.window, self.appearance)
+        self.history = PlaceHistory(self.window, self.runs, self.library_commands.open_run)
+        self.library_commands.run_opened.connect(self.history.note)
         self.menu_commands = MenuCommands(
-            state, settings, self.window, self.undo, self.runs, self.data_work, self.commands,
+            state, settings, self.window, self.undo, self.runs, self.history, self.commands,
             self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,
             self.study,
         )  # fmt: skip
@@ -183,6 +186,9 @@ class Nestling(Services):
         self.state.phase_changed.connect(self._follow_phase)
         self.menus.file.aboutToShow.connect(self._prepare_file_menu)
         window.pages.currentChanged.connect(lambda _: self.menus.mark_place(window.place))
+        self.menus.view.aboutToShow.connect(
+            lambda: self.menus.allow_turning(*map(self.history.can_turn, (-1, 1)))
+        )
         self.menus.mark_place(window.place)
         window.sidebar.shown_place_clicked.connect(self._show_root)
         window.paths_dropped.connect(self.opening.open_paths)

@@ -78,6 +78,10 @@ class RunsPage(QWidget):
     def show_list(self) -> None:
         self._show(self.list)
 
+    def show_view(self, view: QWidget) -> None:
+        """One that was shown before."""
+        self._show(view)
+
     def show_attempt(self) -> None:
         """The run of this window, before it has a folder."""
         self.opened.show_attempt()

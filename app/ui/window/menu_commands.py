@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QFileDialog
 
 from app.core.files.paths import logs_dir, studies_dir
 from app.core.text.translation import tr
-from app.ui.data.dataset_services import DataServices
 from app.ui.guide.guide_window import Guide
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
@@ -25,6 +24,7 @@ from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow
 from app.ui.window.menus import Handler
+from app.ui.window.place_history import PlaceHistory
 from app.ui.window.quit_guard import QuitGuard
 from app.ui.window.settings_window import SettingsWindow
 
@@ -37,7 +37,7 @@ class MenuCommands(QObject):
         window: MainWindow,
         undo: UndoHistory,
         runs: RunsPage,
-        data: DataServices,
+        history: PlaceHistory,
         commands: Commands,
         library: LibraryCommands,
         queue: RunQueue,
@@ -48,7 +48,7 @@ class MenuCommands(QObject):
     ) -> None:
         super().__init__(window)
         self._state, self._settings, self._window, self._undo = state, settings, window, undo
-        self._runs, self._data, self._commands, self._library = runs, data, commands, library
+        self._runs, self._history, self._commands, self._library = runs, history, commands, library
         self._queue, self._quitting = queue, quitting
         self._settings_window, self._guide, self._study = settings_window, guide, study
 
@@ -70,8 +70,8 @@ class MenuCommands(QObject):
             "pause_queue": self._queue.hold,
             "restore_defaults": self.restore_defaults,
             "find": self._find,
-            "back": lambda: self._turn(-1),
-            "forward": lambda: self._turn(1),
+            "back": lambda: self._history.turn(-1),
+            "forward": lambda: self._history.turn(1),
             "logs": lambda: self._commands.reveal(logs_dir()),
             "report": lambda: show_report(window),
         }
@@ -93,13 +93,6 @@ class MenuCommands(QObject):
                 tr("Restore Default Settings"), lambda: self._state.replace_config(before)
             )
             self._window.notice.tell(tr("Restored the default settings."), tr("Undo"), undo)
-
-    def _turn(self, by: int) -> None:
-        """Back and forward: among the rows of the data, else to all runs."""
-        if self._window.place is Place.DATA:
-            self._data.preview.turn(by)
-        elif self._window.place is Place.RUNS and by < 0:
-            self._runs.opened.back_requested.emit()
 
     def _find(self) -> None:
         if self._guide.find():

@@ -118,17 +118,25 @@ class Menus:
         self._item(menu, tr("Restore &Default Settings"), "restore_defaults")
 
     def _view(self) -> None:
-        menu = self._menu(tr("&View"))
+        menu = self.view = self._menu(tr("&View"))
+        menu.aboutToHide.connect(lambda: self.allow_turning(True, True))  # a shortcut asks itself
         self.places = {
             place: self._item(menu, place.title, place.name, place.shortcut) for place in Place
         }
         for action in self.places.values():
             action.setCheckable(True)
         menu.addSeparator()
-        self._item(menu, tr("&Back"), "back", _KEYS.Back)
-        self._item(menu, tr("For&ward"), "forward", _KEYS.Forward)
+        self.turns = (
+            self._item(menu, tr("&Back"), "back", _KEYS.Back),
+            self._item(menu, tr("For&ward"), "forward", _KEYS.Forward),
+        )
         menu.addSeparator()
         self._item(menu, tr("Enter &Full Screen"), "full_screen", _KEYS.FullScreen)
+
+    def allow_turning(self, *are_allowed: bool) -> None:
+        """Whether there is something to go back to, and forward to."""
+        for action, is_allowed in zip(self.turns, are_allowed, strict=True):
+            action.setEnabled(is_allowed)
 
     def mark_place(self, shown: Place) -> None:
         for place, action in self.places.items():

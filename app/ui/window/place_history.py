@@ -1,0 +1,80 @@
+"""Back and Forward through the places that were shown, and what Runs showed, as in a browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QWidget
+
+from app.ui.runs.runs_page import RunsPage
+from app.ui.state.window_pages import Place
+from app.ui.window.main_window import MainWindow
+
+MOST = 100
+
+
+class Entry(NamedTuple):
+    place: Place
+    view: QWidget | None = None
+    """What Runs showed, where that was shown."""
+    run_dir: Path | None = None
+    """Of the run that was opened, if one was."""
+
+
+class PlaceHistory(QObject):
+    def __init__(
+        self, window: MainWindow, runs: RunsPage, open_run: Callable[[Path], None]
+    ) -> None:
+        """`open_run` shows a run a moment after it is asked to."""
+        super().__init__(window)
+        self._window, self._runs, self._open_run = window, runs, open_run
+        self._entries = [self._shown()]
+        self._at = 0
+        self._passed: Entry | None = None
+        """What is shown until a run that is turned to has been read."""
+        self._is_turning = False
+        window.pages.currentChanged.connect(self.note)
+        runs.views.currentChanged.connect(self.note)
+        window.first_painted.connect(self.begin)
+
+    @Slot()
+    def begin(self) -> None:
+        """What was restored at the start is no step."""
+        self._entries, self._at, self._passed = [self._shown()], 0, None
+
+    @Slot()
+    def note(self) -> None:
+        """Something else may be shown now."""
+        shown = self._shown()
+        if self._is_turning or shown == self._passed:
+            return
+        self._passed = None
+        if shown != self._entries[self._at]:
+            self._entries = [*self._entries[: self._at + 1], shown][-MOST:]
+            self._at = len(self._entries) - 1
+
+    def can_turn(self, by: int) -> bool:
+        return 0 <= self._at + by < len(self._entries)
+
+    def turn(self, by: int) -> None:
+        """Back by -1, forward by 1."""
+        if not self.can_turn(by):
+            return
+        self._at += by
+        wanted = self._entries[self._at]
+        self._is_turning = True
+        self._window.show_place(wanted.place)
+        if wanted.run_dir is not None:
+            self._open_run(wanted.run_dir)
+        elif wanted.view is not None:
+            self._runs.show_view(wanted.view)
+        self._is_turning = False
+        shown = self._shown()
+        self._passed = shown if shown != wanted else None
+
+    def _shown(self) -> Entry:
+        place = self._window.place
+        if place is not Place.RUNS:
+            return Entry(place)
+        return Entry(place, self._runs.views.currentWidget(), self._runs.opened_run_dir)

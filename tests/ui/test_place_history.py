@@ -1,0 +1,102 @@
+"""View › Back and Forward lead through the places that were shown, as in a browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.files.paths import runs_dir
+from app.ui.state.window_pages import Place
+
+MakeRun = Callable[..., Path]
+BACK, FORWARD = (
+    (Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier),
+    (Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier),
+)
+"""⌘[ and ⌘] on a Mac."""
+
+
+def press(nestling: Nestling, qtbot: QtBot, key: tuple[Qt.Key, Qt.KeyboardModifier]) -> None:
+    nestling.window.activateWindow()
+    qtbot.keyClick(nestling.window, *key)
+
+
+def open_run(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
+    nestling.library_commands.open_run(run_dir)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
+
+
+def allowed(nestling: Nestling) -> list[bool]:
+    menu = nestling.menus
+    menu.view.aboutToShow.emit()
+    found = [action.isEnabled() for action in menu.turns]
+    menu.view.aboutToHide.emit()
+    return found
+
+
+def test_back_and_forward_lead_through_the_places(nestling: Nestling, qtbot: QtBot) -> None:
+    window = nestling.window
+    assert allowed(nestling) == [False, False]
+    for place in (Place.DATA, Place.MODELS, Place.PLAYGROUND):
+        window.show_place(place)
+    assert allowed(nestling) == [True, False]
+    press(nestling, qtbot, BACK)
+    assert window.place is Place.MODELS
+    press(nestling, qtbot, BACK)
+    assert window.place is Place.DATA
+    assert nestling.menus.places[Place.DATA].isChecked()
+    assert allowed(nestling) == [True, True]
+    press(nestling, qtbot, FORWARD)
+    assert window.place is Place.MODELS
+    window.show_place(Place.NEW_RUN)  # what was forward is left
+    assert allowed(nestling) == [True, False]
+    press(nestling, qtbot, FORWARD)
+    assert window.place is Place.NEW_RUN
+    for _ in range(9):
+        press(nestling, qtbot, BACK)
+    assert window.place is Place.NEW_RUN  # the first place
+    assert allowed(nestling) == [False, True]
+
+
+def test_runs_that_were_opened_are_steps_of_their_own(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    first, second = (make_run(runs_dir() / name) for name in "ab")
+    nestling.window.show_place(Place.RUNS)
+    open_run(nestling, first, qtbot)
+    open_run(nestling, second, qtbot)
+    nestling.window.show_place(Place.PLAYGROUND)
+    press(nestling, qtbot, BACK)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == second)
+    press(nestling, qtbot, BACK)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == first)
+    press(nestling, qtbot, BACK)
+    assert nestling.runs.views.currentWidget() is nestling.runs.list
+    assert nestling.window.place is Place.RUNS
+    press(nestling, qtbot, FORWARD)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == first)
+    press(nestling, qtbot, FORWARD)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == second)
+    press(nestling, qtbot, FORWARD)
+    assert nestling.window.place is Place.PLAYGROUND
+    assert allowed(nestling) == [True, False]
+
+
+def test_a_run_that_is_gone_leads_to_the_list(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    run_dir = make_run(runs_dir() / "a")
+    nestling.window.show_place(Place.RUNS)
+    open_run(nestling, run_dir, qtbot)
+    nestling.runs.show_list()
+    run_dir.rename(runs_dir().parent / "elsewhere")
+    press(nestling, qtbot, BACK)
+    with qtbot.waitSignal(nestling.library_commands.listed):
+        nestling.library_commands.list_runs()  # behind what reads the run
+    assert nestling.runs.views.currentWidget() is nestling.runs.list
+    press(nestling, qtbot, BACK)
+    nestling.window.show_place(Place.DATA)
+    press(nestling, qtbot, BACK)
+    assert nestling.window.place is Place.RUNS
