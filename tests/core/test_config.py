@@ -48,7 +48,7 @@ def test_the_help_of_a_written_setting_has_its_example_and_its_words() -> None:
         ({"tiers": (TierConfig(0),)}, "Tier 0's update period"),
         ({"tiers": (TierConfig(1, 0.0),)}, "Tier 0's learning-rate factor"),
         ({"tiers": (TierConfig(2), TierConfig(1))}, "shortest first"),
-        ({"validation_split": 0.9}, "Validation split"),
+        ({"validation_split": 0.9}, "at least 0 % and at most 50 %; it is 90 %."),
     ],
 )
 def test_what_can_t_work_is_said_in_a_sentence(change: dict[str, object], words: str) -> None:

@@ -1,6 +1,7 @@
 """Tier editor and settings form write the configuration and say what can't work, where it is."""
 
 import math
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from app.application import Nestling
 from app.core.config.presets import PRESETS
 from app.core.config.tiers import MAX_TIERS
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
+from app.core.files.paths import runs_dir
+from app.library.reading.run_details import read_details
 from app.ui.look.plain_text import tip
 from app.ui.plan.setting_field import FilesField, SettingField
 from app.ui.plan.settings_form import FORM_SECTIONS
+from app.ui.run.run_description import setting_facts
 from app.ui.state.app_state import AppState
+from app.ui.widgets.calm_inputs import PercentField
 
 
 def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestling) -> None:
@@ -246,3 +251,31 @@ def test_the_patterns_that_are_shown_as_an_example_work(nestling: Nestling, qtbo
     state.change_config(assign="manual", tier_patterns=example)
     qtbot.waitUntil(lambda: state.preview is not None)
     assert len(state.preview or ()) == 3
+
+
+def test_the_validation_split_is_a_percentage_wherever_it_stands(
+    nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
+) -> None:
+    state = nestling.state
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
+    form = nestling.new_run.form
+    form.advanced.toggle.setChecked(True)
+    field = form.fields["validation_split"]
+    assert isinstance(field.control, PercentField)
+    assert field.control.text() == nestling.data.statistics.split.share.text() == "10 %"
+    for typed in ("12,5", "12.5%", "12.5 %"):
+        field.control.selectAll()
+        qtbot.keyClicks(field.control, typed)
+        qtbot.keyClick(field.control, Qt.Key.Key_Return)
+        assert state.config.validation_split == 0.125
+        assert field.control.text() == nestling.data.statistics.split.share.text() == "12.5 %"
+        state.change_config(validation_split=0.1)
+    field.control.selectAll()
+    qtbot.keyClicks(field.control, "60")
+    assert field.problem.text().endswith("at least 0 % and at most 50 %; it is 60 %.")
+    state.change_config(validation_split=0.25)
+    assert "25 % held out" in nestling.new_run.data.summary.text()
+    details = read_details(make_run(runs_dir() / "a", validation_split=0.3))
+    shown = dict(row for rows in setting_facts(details).values() for row in rows)
+    assert shown["Validation split"] == "30 %"

@@ -22,6 +22,7 @@ class EvaluationSettings:
             "given. 0 turns validation off."
         ),
         bounds=(0.0, 0.5),
+        is_percent=True,
     )
     steps_per_eval: int = _setting(
         50, label=mark("Validate every (steps)"), help=mark("Steps between validations."),

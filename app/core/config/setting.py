@@ -25,12 +25,14 @@ def setting(
     section: str,
     bounds: tuple[float, float] | None = None,
     exclusive_minimum: bool = False,
+    is_percent: bool = False,
     advanced: bool = False,
     factory: Callable[[], Any] | None = None,
 ) -> Any:
     """A dataclass field that carries what forms and flags need to present it.
 
-    `bounds` are the least and the largest value of a number.
+    `bounds` are the least and the largest value of a number. A share that `is_percent` is shown in
+    percent; flags and files have it as a number.
     """
     metadata = {
         "label": label,
@@ -38,6 +40,7 @@ def setting(
         "section": section,
         "bounds": bounds,
         "exclusive_minimum": exclusive_minimum,
+        "is_percent": is_percent,
         "advanced": advanced,
     }
     if factory is not None:
@@ -60,7 +63,8 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
             if f.metadata["exclusive_minimum"]
             else mark("{label} must be at least {low} and at most {high}; it is {value}.")
         )
-        values = {"low": number(low), "high": number(high), "value": number(value)}
+        shown = percent if f.metadata["is_percent"] else number
+        values = {"low": shown(low), "high": shown(high), "value": shown(value)}
         return Problem(f.name, tr(sentence, label=label, **values))
     if f.name == "num_layers" and value == 0:
         return Problem(f.name, tr("Layers must be -1 (all) or at least 1; with 0 nothing trains."))
@@ -70,6 +74,11 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
 def number(value: float) -> str:
     """As it stands in a sentence."""
     return short_repr(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
+
+
+def percent(share: float) -> str:
+    """ "12.5 %" """
+    return decimal(f"{100 * share:g} %")
 
 
 def _digits(value: float) -> str:

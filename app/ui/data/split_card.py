@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
+from app.core.config.setting import percent
 from app.core.config.training_config import TrainingConfig
-from app.core.text.translation import decimal, tr, trn
+from app.core.text.translation import tr, trn
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.statistics_loader import StatisticsLoader
@@ -56,7 +57,7 @@ class SplitCard(QWidget):
         self.seed = SettingField("seed", state)
         self.draw = button(tr("Reshuffle"), self._draw_again, "link")
         set_tip(self.draw, tr("Another seed: other rows are held out."))
-        inside.addLayout(row(label(tr("Held out")), None, self.share))
+        inside.addLayout(row(label(tr("Validation split")), None, self.share))
         inside.addWidget(self.slider)
         inside.addWidget(self.counts)
         inside.addWidget(self.seed)
@@ -79,7 +80,7 @@ class SplitCard(QWidget):
         self.slider.blockSignals(True)
         self.slider.setValue(round(config.validation_split * 100 * _STEPS_A_PERCENT))
         self.slider.blockSignals(False)
-        drawn = decimal(f"{config.validation_split * 100:g} %")
+        drawn = percent(config.validation_split)
         self.share.setText(drawn if is_drawn else tr("A file of its own"))
         self.counts.setText("\n".join(self._counts(datasets)))
 

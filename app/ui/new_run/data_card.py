@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.config.setting import percent
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
@@ -84,7 +85,7 @@ class DataCard(QWidget):
             parts.append(tr("{n:,} for validation", n=facts.valid_examples))
         elif facts.examples and not formatting.file_problems(facts):
             share = state.config.validation_split
-            parts += [tr("{percent:g} % held out", percent=share * 100)] if share else []
+            parts += [tr("{share} held out", share=percent(share))] if share else []
         parts.append(formatting.size(facts.size_bytes))
         return " · ".join(parts)
 

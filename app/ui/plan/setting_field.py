@@ -23,7 +23,13 @@ from app.ui.widgets.basic_widgets import (
     row,
     say,
 )
-from app.ui.widgets.calm_inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
+from app.ui.widgets.calm_inputs import (
+    CalmComboBox,
+    CalmSpinBox,
+    NumberField,
+    PercentField,
+    TextField,
+)
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 132, 30
 _QT_INT_MAX = 2**31 - 1
@@ -99,7 +105,7 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
         return _whole_number(name, write)
     if isinstance(value, str):
         return _text(name, write)
-    field = NumberField()
+    field = PercentField() if facts["is_percent"] else NumberField()
     is_whole = isinstance(value, int)
     field.number_changed.connect(
         lambda number: write(int(number) if is_whole and number == number else number)

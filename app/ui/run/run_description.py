@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.base_model import BaseModelCheck, describe_check, describe_digests, read_digests
-from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
+from app.core.config.setting import percent
+from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig, config_field
 from app.core.errors import InputError
 from app.core.events import KNOWN_QUESTIONS
 from app.core.system.compute_environment import read_environments
@@ -129,7 +130,8 @@ def setting_text(value: Any, name: str) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, float):
-        return formatting.number(value)
+        is_percent = config_field(name).metadata["is_percent"]
+        return percent(value) if is_percent else formatting.number(value)
     if isinstance(value, int):
         return decimal(f"{value:,}") if name != "seed" else str(value)
     return formatting.choice(name, str(value)) if name in CHOICES else str(value)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QStylePainter,
 )
 
+from app.core.config.setting import percent
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel
 from app.ui.widgets.basic_widgets import restyle
@@ -105,12 +106,18 @@ class NumberField(QLineEdit):
         both_are_no_number = math.isnan(value) and math.isnan(self._value)
         if value != self._value and not both_are_no_number:
             self._value = value
-            self.setText("" if math.isnan(value) else formatting.number(value))
+            self.setText("" if math.isnan(value) else self._written(value))
         restyle(self, "wrong", math.isnan(value))
+
+    def _written(self, value: float) -> str:
+        return formatting.number(value)
+
+    def _parsed(self, text: str) -> float:
+        return float(text.replace(",", ".").replace(" ", ""))
 
     def _read(self, text: str) -> None:
         try:
-            self._value = float(text.replace(",", ".").replace(" ", ""))
+            self._value = self._parsed(text)
         except ValueError:
             self._value = math.nan
         restyle(self, "wrong", math.isnan(self._value))
@@ -118,7 +125,17 @@ class NumberField(QLineEdit):
 
     def _tidy(self) -> None:
         if not math.isnan(self._value):
-            self.setText(formatting.number(self._value))
+            self.setText(self._written(self._value))
+
+
+class PercentField(NumberField):
+    """A share, in percent."""
+
+    def _written(self, value: float) -> str:
+        return percent(value)
+
+    def _parsed(self, text: str) -> float:
+        return super()._parsed(text.replace("%", "")) / 100
 
 
 class TextField(QLineEdit):
