@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from app.core.errors import Failure
+from app.core.events import RetentionMeasured
 from app.core.files.paths import HOME_VARIABLE, resources_dir, runs_dir
 from app.core.text.translation import LANGUAGES, SOURCE, use_language
 
@@ -137,10 +138,15 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     look_up(nestling, camera)
 
 
+def kept(number: int) -> tuple[RetentionMeasured, ...]:
+    """A made-up change from the base."""
+    return tuple(RetentionMeasured(step, step * (number + 1) / 100, 4) for step in (0, 20, 40, 60))
+
+
 def compare(nestling: Nestling, camera: Camera) -> None:
     for number, rate in enumerate((1e-4, 3e-4)):
         write_run(runs_dir() / f"made-up-{number}", steps=STEPS, saves=(20, 40, 60),
-                  name=f"survey {rate}", learning_rate=rate)  # fmt: skip
+                  name=f"survey {rate}", learning_rate=rate, scores=kept(number))  # fmt: skip
     nestling.window.show_place(Place.RUNS)
     nestling.runs.show_list()
     nestling.library_commands.refresh()
@@ -250,8 +256,10 @@ def study(nestling: Nestling, camera: Camera, home: Path) -> None:
     file.write_text(
         """
         acquisition = 0.5
-        settings = { steps = 60, steps_per_eval = 60, validation_split = 0.0,
-                     measure_forgetting = false }
+        settings.steps = 60
+        settings.steps_per_eval = 60
+        settings.validation_split = 0.0
+        settings.measure_forgetting = false
         tasks = [{ name = "first", data = "task1.jsonl" },
                  { name = "second", data = "task2.jsonl" }]
         arms = [{ name = "AdamW", tiers = [1], learning_rate = 4e-3 },

@@ -9,7 +9,9 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.events import RetentionMeasured
 from app.core.files.paths import runs_dir
+from app.library.run.metrics import read_steps
 from app.ui.run.run_description import differing_settings, setting_text
 from app.ui.run.run_export import as_svg
 from app.ui.runs.compare_view import CompareView
@@ -186,7 +188,8 @@ def test_short_names_that_differ_stand_as_they_are() -> None:
 def test_dots_are_shapes_in_an_svg_and_no_pieces_of_a_picture(view: CompareView) -> None:
     assert len(view.plots[1]._items[0][2].points()) == 3
     svg = as_svg(view.picture, "Compared runs")
-    assert svg.count(b"<image") == len(view.plots)  # their backgrounds
+    shown = [plot for plot in view.plots if plot.has_points]
+    assert svg.count(b"<image") == len(shown) == 3  # their backgrounds
     assert all(item._exportOpts is False for items in view.plots[1]._items for item in items)
 
 
@@ -207,3 +210,38 @@ def test_names_and_figures_of_eight_runs_have_room_in_a_small_window(
     for plot in view.plots:
         plot.point_at(5.0)
         assert plot.readout.geometry().bottom() <= plot.rect().bottom()
+
+
+def test_the_change_from_the_base_and_the_drift_are_compared_too(
+    make_run: MakeRun, tmp_path: Path, qtbot: QtBot
+) -> None:
+    measured = [
+        (RetentionMeasured(0, 0.0, 4), RetentionMeasured(8, 0.5, 4)),
+        (RetentionMeasured(0, 0.0, 4), RetentionMeasured(8, 0.1, 4)),
+    ]
+    runs = [
+        make_run(tmp_path / name, name=name, scores=found)
+        for name, found in zip("ab", measured, strict=True)
+    ]
+    made = CompareView()
+    qtbot.addWidget(made)
+    made.show_runs(comparing(runs)())
+    made.resize(1000, 700)
+    made.show()
+    _, _, from_base, drift = made.plots
+    for run, value in enumerate((0.5, 0.1)):
+        assert drawn(made, 2, run) == ([0, 8], [0, pytest.approx(value)])
+    marks = [from_base._items[run][2].opts["symbol"] for run in (0, 1)]
+    assert marks[0] != marks[1]  # told apart without their colours
+    steps = read_steps(runs[0])
+    expected = np.sqrt((steps.rows["drifts"].astype(float) ** 2).sum(axis=1))
+    assert np.allclose(drawn(made, 3, 0)[1], expected)
+    made.plots[0].pointed.emit(8.0)
+    assert "a: 0.500 at 8" in from_base.readout.text()
+    assert drift.readout.isVisible()
+
+
+def test_what_no_run_measured_is_said_in_place_of_the_plot(view: CompareView) -> None:
+    assert view._cards[2].stack.currentIndex() == 0
+    assert view._cards[2].empty.text() == "None of these runs measured it."
+    assert [card.stack.currentIndex() for card in view._cards[:2]] == [1, 1]

@@ -57,11 +57,13 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
     selected = Signal(object)
     """A stretch (low, high) of the x axis, or None for all of it."""
 
-    def __init__(self, theme: Theme, *, has_dots: bool) -> None:
+    def __init__(self, theme: Theme, *, has_dots: bool, unit: str = "") -> None:
+        """`unit` stands at the axis of values; without one they are losses."""
         self.box, self.left, self.bottom = StepBox(), ValueAxis("left"), TimeAxis("bottom")
         axes = {"left": self.left, "bottom": self.bottom}
         super().__init__(viewBox=self.box, axisItems=axes, enableMenu=False)
         self._theme, self._has_dots = theme, has_dots
+        self._unit = unit or tr("loss")
         self._curves: tuple[Curve, ...] = ()
         self._names: tuple[str, ...] = ()
         self._items: list[tuple[Any, Any, Any]] = []
@@ -100,10 +102,14 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         self.stretch = None
         self.set_theme(self._theme)
 
+    @property
+    def has_points(self) -> bool:
+        return any(len(curve.raw) for curve in self._curves)
+
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.setBackground(theme.surface)
-        style_axis(self.left, theme, tr("loss"), grid=True)
+        style_axis(self.left, theme, self._unit, grid=True)
         style_axis(self.bottom, theme, _AXIS_LABELS[self.axis], grid=False)
         self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
         self.readout.setStyleSheet(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.text.translation import decimal, tr
 from app.core.wording.results import Answers, set_title
@@ -15,7 +15,7 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
 from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
-from app.ui.widgets.basic_widgets import GRID_PX, button, label
+from app.ui.widgets.basic_widgets import GRID_PX, button, label, scrolling
 from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.wrapping_row import WrappingRow
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By time")}
 _MOST_ROWS, _MOST_SHARE = 6, 0.3
+_PLACES = ((0, 1), (1, 0), (0, 0), (1, 1))
+"""Row and column of each plot: as on a run's page the change from the base comes first."""
+_CARD_PX = 190
 
 
 class CompareView(QWidget):
@@ -60,7 +63,7 @@ class CompareView(QWidget):
         layout.setSpacing(12)
         controls = (self.axis, self.log, self.clip, self.export_plots, self.export_data)
         layout.addLayout(WrappingRow((self.back, label(tr("Compare"), "title")), controls))
-        layout.addWidget(self.picture, 1)
+        layout.addWidget(scrolling(self.picture), 1)
         layout.addWidget(self._same)
         layout.addWidget(self.table)
 
@@ -86,9 +89,10 @@ class CompareView(QWidget):
         if not self.plots:
             self._make_plots()
         names = distinct_names([run.details.summary.name for run in runs])
-        losses, validation = self.plots
-        losses.show_curves([run.losses for run in runs], names)
-        validation.show_curves([run.validation for run in runs], names)
+        curves = zip(*(run.curves for run in runs), strict=True)
+        for plot, frame, shown in zip(self.plots, self._cards, curves, strict=True):
+            plot.show_curves(shown, names)
+            frame.show_empty(not plot.has_points)
         self._show_legend(names)
         self._show_differences(names)
         self._set_up_plots()
@@ -102,29 +106,37 @@ class CompareView(QWidget):
             self._legend.set_colors(theme.secondary_text, theme.runs)
 
     def _make_plots(self) -> None:
+        from app.ui.plots.forgetting_plot import MEASURE
         from app.ui.plots.plot_card import Card
         from app.ui.runs.compare_plot import ComparePlot
 
         self.plots = (
-            ComparePlot(self._theme, has_dots=False), ComparePlot(self._theme, has_dots=True)
-        )  # fmt: skip
+            ComparePlot(self._theme, has_dots=False),
+            ComparePlot(self._theme, has_dots=True),
+            ComparePlot(self._theme, has_dots=True, unit="KL"),
+            ComparePlot(self._theme, has_dots=True, unit="L2"),
+        )
         titles = (
             (tr("Training loss"), tr("Smoothed; each step faint behind it")),
             (tr("Validation loss"), tr("On the held-out rows that each validation reads")),
+            (tr("Change from base"), MEASURE),
+            (tr("Drift"), tr("Distance of the adapter from where the run began")),
         )
         self._cards = tuple(
             Card(title, words, plot)
             for plot, (title, words) in zip(self.plots, titles, strict=True)
         )
-        side_by_side = QHBoxLayout()
-        side_by_side.setSpacing(12)
-        for plot, frame in zip(self.plots, self._cards, strict=True):
-            frame.show_empty(False)
+        grid = QGridLayout()
+        grid.setSpacing(12)
+        for plot, frame, place in zip(self.plots, self._cards, _PLACES, strict=True):
             frame.set_theme(self._theme)
-            side_by_side.addWidget(frame, 1)
+            frame.setMinimumHeight(_CARD_PX)
+            frame.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+            frame.empty.setText(tr("None of these runs measured it."))
+            grid.addWidget(frame, *place)
             plot.pointed.connect(self._point)
             plot.selected.connect(self._select)
-        self._picture_layout.addLayout(side_by_side, 1)
+        self._picture_layout.addLayout(grid, 1)
 
     def _show_legend(self, names: list[str]) -> None:
         from app.ui.plots.plot_card_controls import Legend

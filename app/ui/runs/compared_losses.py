@@ -1,4 +1,4 @@
-"""A run's losses as the comparison shows them, by step, by tokens and by time. Knows no Qt."""
+"""A run's curves as the comparison shows them, by step, by tokens and by time. Knows no Qt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +32,14 @@ class Compared:
     details: "RunDetails"
     losses: Curve
     validation: Curve
+    from_base: Curve
+    """The KL divergence from the base model; empty where it was not measured."""
+    drift: Curve
+    """L2 norm of the adapter's distance from where the run began."""
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        return self.losses, self.validation, self.from_base, self.drift
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
@@ -82,8 +90,16 @@ def _compared(run_dir: Path) -> Compared:
             "time": np.maximum.accumulate(seconds)[at],
         }
 
+    def plain(at: Any, values: Any) -> Curve:
+        return Curve(along(at), values, values)
+
+    from_base = run.series.retention
+    drift = np.sqrt(np.sum(np.square(rows["drifts"].astype(np.float64)), axis=1))
+    is_known = np.isfinite(drift)
     return Compared(
         run.details,
         Curve(along(losses.steps), losses.values(0), losses.values(1)),
-        Curve(along(validation.steps), validation.values(), validation.values()),
+        plain(validation.steps, validation.values()),
+        plain(from_base.steps, from_base.values()),
+        plain(steps[is_known], drift[is_known]),
     )
