@@ -15,6 +15,7 @@ from app.core.files.paths import general_text_file, starter_model_dir
 from app.core.work_in_steps import drain
 from app.engine.clocks import general_text
 from app.engine.clocks.general_text import open_general_text
+from app.engine.evaluation import forgetting_meter
 from app.engine.evaluation.forgetting_meter import open_retention_texts
 from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
@@ -95,6 +96,20 @@ def test_it_starts_at_0_and_is_taken_at_each_validation_and_kept(whole: Whole) -
     assert found[0].base_kl == pytest.approx(0, abs=1e-6)
     assert read_details(whole.run).retention == tuple(found)
     assert read_manifest(whole.run)["base_kl"] == found[-1].base_kl
+
+
+def test_a_run_that_continues_begins_with_the_figure_that_the_other_ended_with(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting_meter, "FEWEST", 1)
+    monkeypatch.setattr(forgetting_meter, "SHARE", 0.5)
+    before = measured(list(train(config)))
+    assert before[-1].texts > before[-2].texts
+    following = replace(config, adapter=config.output, output=tmp_path / "following")
+    after = measured(list(train(following)))
+    assert (after[0].step, after[0].texts) == (0, before[-1].texts)
+    assert after[0].base_kl == pytest.approx(before[-1].base_kl, rel=1e-4)
+    assert after[1].texts == before[1].texts  # the curve goes on with as few as ever
 
 
 def test_a_run_is_bit_equal_with_and_without_it(config: TrainingConfig, whole: Whole) -> None:

@@ -95,11 +95,12 @@ class RetentionMeter:
         self._function: ArrayFunction | None = None
 
     def measure(
-        self, step: int, *, is_last: bool = False
+        self, step: int, *, is_last: bool = False, reads_all: bool = False
     ) -> Generator[float, None, RetentionMeasured]:
         """Divergence from the base, and losses, after `step`; yields the share done after each
-        batch."""
-        batches = self._texts.last if is_last else self._texts.each
+        batch. With `reads_all` it reads the texts of the run's end."""
+        reads_all = reads_all or is_last
+        batches = self._texts.last if reads_all else self._texts.each
         whole = len(batches) + sum(len(one.batches) for one in self._kept)
         divergence = yield from scaled_progress(self._divergence(batches), 0, len(batches), whole)
         losses, done = [], len(batches)
@@ -108,7 +109,7 @@ class RetentionMeter:
             loss = yield from scaled_progress(measuring, done, size, whole)
             losses.append(DatasetLoss(one.name, loss))
             done += size
-        count = self._texts.counts[is_last]
+        count = self._texts.counts[reads_all]
         # Rounding can give a model that is its base a little less than 0.
         return RetentionMeasured(step, max(0.0, divergence), count, is_last, tuple(losses))
 

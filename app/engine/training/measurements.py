@@ -84,7 +84,9 @@ class Measurements:
         self.is_validation_due = self._validation.has_rows
         base_kl = 0.0
         if self._retention is not None:
-            measuring = self._retention.measure(step)
+            # Where a run continues another, its start is that run's end: on the same texts.
+            is_handover = step == 0 and self._config.adapter is not None
+            measuring = self._retention.measure(step, reads_all=is_handover)
             if retained := (yield from self._stop.stage(mark("Measuring forgetting"), measuring)):
                 base_kl = retained.base_kl
                 self.base_kl = base_kl if step else None
