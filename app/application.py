@@ -144,6 +144,7 @@ class Nestling(Services):
         self.data.further_requested.connect(commands.add_dataset)
         self.data.sample_requested.connect(commands.use_sample)
         self.data.reveal_requested.connect(commands.reveal)
+        self.data.file_requested.connect(commands.open_text)
         self.data.use_requested.connect(lambda: self.window.show_place(Place.NEW_RUN))
         self.datasets.attention_wanted.connect(self._show_data)
         self.live_run.changed.connect(runs.list.show_live)

@@ -172,6 +172,34 @@ def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
     assert timed.note == "Based on “dogs” (8 tokens/s)"
 
 
+def test_a_double_click_and_return_show_the_whole_row(
+    nestling: Nestling, drop: Drop, bad: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("app.ui.system.file_manager.open_text", lambda path: asked.append(path))
+    assert drop(nestling.window, bad)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
+    view = nestling.data.problems
+    lines = bad.read_text().splitlines()
+    view.kind.setCurrentIndex(view.kind.findData("empty"))
+    table = view.table
+    place = table.visualRect(view.model.index(0, 1)).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseDClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert view.opened is not None
+    assert view.opened.windowTitle() == "bad.jsonl, line 22"
+    qtbot.waitUntil(lambda: view.opened.text.toPlainText() == lines[21])
+    qtbot.mouseClick(view.opened.open_file, Qt.MouseButton.LeftButton)
+    assert asked == [bad]
+    assert nestling.window.notice.isVisible()  # no program opens it here
+    view.opened.accept()
+    qtbot.waitUntil(lambda: view.opened is None)
+    view.kind.setCurrentIndex(0)
+    view.table.selectRow(0)
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: view.opened and view.opened.text.toPlainText() == lines[9])
+
+
 def test_a_dataset_with_bad_rows_leads_to_its_problems(
     nestling: Nestling, drop: Drop, bad: Path, qtbot: QtBot
 ) -> None:

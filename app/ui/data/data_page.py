@@ -48,6 +48,8 @@ class DataPage(QWidget):
     """The next run is to be seen, which has these datasets."""
     reveal_requested = Signal(object)
     """Path of a file."""
+    file_requested = Signal(object)
+    """Path of a file that is to be opened in a text editor."""
 
     def __init__(self, state: AppState, work: DataServices) -> None:
         super().__init__()
@@ -142,6 +144,7 @@ class DataPage(QWidget):
         datasets.attention_wanted.connect(self.show_what_is_wrong)
         self.problems.reread_requested.connect(datasets.read_shown_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
+        self.problems.file_requested.connect(self.file_requested)
         self.problems.count_changed.connect(self._name_tabs)
         self.rows.columns_requested.connect(lambda: self.show_view(COLUMNS))
         self.columns.columns_chosen.connect(datasets.map_columns)

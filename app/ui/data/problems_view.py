@@ -11,12 +11,13 @@ from app.core.config.training_config import config_field
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.ui.data.dataset_list import DatasetList
+from app.ui.data.problem_row import ProblemRow
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
+from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words, reason_text
 from app.ui.tables.table_model import make_table
 from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, button, column, enable, label, row
 from app.ui.widgets.calm_inputs import CalmComboBox
@@ -35,6 +36,8 @@ _TWO_LINES_PX = 44
 class ProblemsView(QWidget):
     reveal_requested = Signal(object)
     """Path of a file."""
+    file_requested = Signal(object)
+    """Path of a file that is to be corrected in a text editor."""
     reread_requested = Signal()
     count_changed = Signal()
 
@@ -78,6 +81,11 @@ class ProblemsView(QWidget):
         self._make_body()
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,
                   context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
+        self.table.doubleClicked.connect(lambda index: self._open(index.row()))
+        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            QShortcut(QKeySequence(key), self.table, self._open_chosen,
+                      context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
+        self.opened: ProblemRow | None = None
         self.table.selectionModel().selectionChanged.connect(self._allow)
         self.table.selectionModel().selectionChanged.connect(self._read_line)
         datasets.changed.connect(self._follow)
@@ -212,6 +220,31 @@ class ProblemsView(QWidget):
         """The selected problems as text; all that are shown where none is selected."""
         rows = self._rows() or list(range(self.model.rowCount()))
         QGuiApplication.clipboard().setText(self.model.as_text(rows))
+
+    def _open(self, row: int) -> None:
+        """The whole row in sight; where its file has no lines, the file in its folder."""
+        issue = self.model.at(row)
+        if not issue.place.line:
+            self.reveal_requested.emit(issue.path)
+            return
+        if self.opened is not None:
+            self.opened.close()
+        self.opened = shown = ProblemRow(self.window(), issue, reason_text(issue))
+        shown.open_requested.connect(self.file_requested)
+        shown.destroyed.connect(self._note_closed)
+        self._process.run(LoadLine(issue.path, issue.place.line), self._show_line, lambda _: None)
+        shown.open()
+
+    def _show_line(self, text: str) -> None:
+        if self.opened is not None:
+            self.opened.show_line(text)
+
+    def _note_closed(self) -> None:
+        self.opened = None
+
+    def _open_chosen(self) -> None:
+        if rows := self._rows():
+            self._open(rows[0])
 
     def _reveal(self) -> None:
         rows = self._rows()

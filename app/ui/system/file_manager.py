@@ -27,4 +27,6 @@ def open_web(url: QUrl) -> bool:
 
 def open_text(path: Path) -> bool:
     """Open the file in the user's program for texts; False when the desktop has none."""
+    if sys.platform == "darwin":  # a .jsonl has no program of its own
+        return QProcess.startDetached("/usr/bin/open", ["-t", str(path)])[0]
     return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

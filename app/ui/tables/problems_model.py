@@ -65,7 +65,7 @@ class ProblemsModel(TableModel["RowIssue"]):
                 Column(tr("Kind"), lambda issue: kind_words(issue.kind), tone=_tone),
                 Column(tr("File"), lambda issue: self._names.get(issue.path, issue.path.name)),
                 Column(tr("Where"), lambda issue: _where(issue.place)),
-                Column(tr("Problem"), _reason),
+                Column(tr("Problem"), reason_text),
             ),
             problem=lambda _: "",
         )
@@ -108,7 +108,7 @@ def _tone(issue: "RowIssue") -> str:
     return "warning" if issue.is_warning else "danger"
 
 
-def _reason(issue: "RowIssue") -> str:
+def reason_text(issue: "RowIssue") -> str:
     reason = localized(issue.reason)
     return f"{reason[:1].upper()}{reason[1:]}."
 

@@ -155,6 +155,12 @@ class Commands(QObject):
             problem = tr("This desktop can't show the folder {path}.", path=path)
             self._window.notice.tell_problem(problem)
 
+    @Slot(object)
+    def open_text(self, path: Path) -> None:
+        if not file_manager.open_text(path):
+            problem = tr("This desktop has no program that opens {path}.", path=path)
+            self._window.notice.tell_problem(problem)
+
     @Slot()
     def reveal_shown(self) -> None:
         """The run on the Runs page, where that is shown, or the one that was trained last."""

@@ -1,0 +1,51 @@
+"""A row with a problem, whole, as its file has it; the file opens in the user's text editor."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
+
+from app.core.text.sanitize import visible_line
+from app.core.text.translation import tr
+from app.ui.widgets.basic_widgets import GRID_PX, button, column, label, row
+
+if TYPE_CHECKING:
+    from app.data.row_values import RowIssue
+
+_SIZE_PX = (640, 360)
+_MOST_CHARACTERS = 100_000
+
+
+class ProblemRow(QDialog):
+    open_requested = Signal(object)
+    """Path of the file."""
+
+    def __init__(self, window: QWidget, issue: "RowIssue", reason: str) -> None:
+        super().__init__(window)
+        self._path: Path = issue.path
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        title = tr("{file}, line {line:,}", file=visible_line(issue.path.name),
+                   line=issue.place.line)  # fmt: skip
+        self.setWindowTitle(title)
+        self.text = QPlainTextEdit()
+        self.text.setObjectName("log")
+        self.text.setReadOnly(True)
+        self.text.setAccessibleName(tr("Line as in the file"))
+        self.text.setTabChangesFocus(True)
+        self.open_file = button(tr("Open File"), lambda: self.open_requested.emit(self._path))
+        close = button(tr("Close"), self.accept, "primary")
+        close.setDefault(True)
+        whole = column(label(title, "heading"), label(reason, wraps=True), self.text,
+                       spacing=GRID_PX)  # fmt: skip
+        whole.setStretch(2, 1)
+        whole.addLayout(row(self.open_file, None, close))
+        whole.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
+        self.setLayout(whole)
+        self.resize(*_SIZE_PX)
+
+    def show_line(self, text: str) -> None:
+        """A line that is longer than can be shown is cut."""
+        is_cut = len(text) > _MOST_CHARACTERS
+        self.text.setPlainText(f"{text[:_MOST_CHARACTERS]}…" if is_cut else text)
