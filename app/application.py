@@ -164,6 +164,7 @@ class Nestling(Services):
         runs, commands = self.runs, self.try_commands
         runs.list.try_requested.connect(commands.try_run)
         runs.opened.try_requested.connect(commands.try_run)
+        runs.opened.question_requested.connect(commands.try_question)
         runs.opened.checkpoints.try_requested.connect(commands.try_checkpoint)
         self.playground.sample_requested.connect(self.commands.use_sample)
         self.trial.asked.connect(self.preview.make_way)

@@ -98,8 +98,12 @@ class AnswerView(QWidget):
 
 
 class TurnView(QWidget):
-    def __init__(self, question: str, base_name: str, tuned_name: str) -> None:
+    def __init__(self, question: str, base_name: str, tuned_name: str, expected: str = "") -> None:
+        """`expected` is the right answer, where the run was asked this question."""
         super().__init__()
+        self.expected = label("", "secondary", wraps=True)
+        self.expected.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        say(self.expected, tr("Expected: {answer}", answer=expected) if expected else "")
         self.question = Bubble(question)
         self.answers: dict[Side, AnswerView] = {
             "base": AnswerView("base", base_name),
@@ -117,7 +121,7 @@ class TurnView(QWidget):
             pair.addWidget(self.answers[side], 1)
         whole = column(spacing=GRID_PX)
         whole.addLayout(row(None, self.question))
-        for part in (self._pair, self.remark, self.logits, self.problem):
+        for part in (self.expected, self._pair, self.remark, self.logits, self.problem):
             whole.addWidget(part)
         self.setLayout(whole)
         self._measured: list[str] = []

@@ -1,5 +1,7 @@
 """The conversation in sight: its turns below each other, streaming, kept in view at the end."""
 
+from collections.abc import Iterable, Mapping
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -25,6 +27,8 @@ class Conversation(QScrollArea):
         """Of the last turn."""
         self._is_at_end = True
         self.turns: list[TurnView] = []
+        self._expected: dict[str, str] = {}
+        """By question, in small letters and on one line."""
         self.setObjectName("column")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
@@ -44,6 +48,10 @@ class Conversation(QScrollArea):
         trial.ended.connect(self._end)
         trial.cleared.connect(self._begin)
 
+    def show_expected(self, questions: Iterable[Mapping[str, str]]) -> None:
+        """The answers that are expected, by question: shown where one of them is asked."""
+        self._expected = {_key(q): answer for some in questions for q, answer in some.items()}
+
     def _begin(self) -> None:
         self.turns.clear()
         self._subject = None
@@ -62,7 +70,9 @@ class Conversation(QScrollArea):
         if self._subject is not None and self._subject.tried != subject.tried:
             self._insert(_divider(subject))
         self._subject = subject
-        turn = TurnView(question, subject.base_name, subject.name)
+        turn = TurnView(
+            question, subject.base_name, subject.name, self._expected.get(_key(question), "")
+        )
         self.turns.append(turn)
         self._is_at_end = True
         self._insert(turn)
@@ -94,6 +104,10 @@ class Conversation(QScrollArea):
         """Stay at the end, unless the user has scrolled away from it."""
         if self._is_at_end:
             self.verticalScrollBar().setValue(high)
+
+
+def _key(question: str) -> str:
+    return " ".join(question.casefold().split())
 
 
 def _divider(subject: Subject) -> QWidget:

@@ -1,5 +1,6 @@
 """The Playground: a checkpoint answers beside its base model. Asks for things, does none."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -13,7 +14,7 @@ from app.ui.look.theme import Theme
 from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.checkpoint_picker import Chooser
 from app.ui.playground.conversation_view import Conversation
-from app.ui.playground.prompt_input import Composer
+from app.ui.playground.prompt_input import Composer, shortened_question
 from app.ui.playground.sampling_form import SamplingForm
 from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import (
@@ -116,6 +117,7 @@ class PlaygroundPage(QWidget):
         self._idle.timeout.connect(trial.free)
         self.chooser.subject_chosen.connect(trial.choose)
         self.composer.send_requested.connect(self._ask)
+        self.composer.question_chosen.connect(self._ask)
         self.composer.stop_requested.connect(trial.stop)
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         self._escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -148,9 +150,14 @@ class PlaygroundPage(QWidget):
         self._allow()
 
     def _starter(self, question: str) -> QPushButton:
-        made = button(_shortened(question), lambda: self._ask(question), "starter")
+        made = button(shortened_question(question), lambda: self._ask(question), "starter")
         set_tip(made, question, is_wrapped=True)
         return made
+
+    def show_questions(self, questions: Mapping[str, Mapping[str, str]]) -> None:
+        """The chosen run's, by the name of their set, each with the answer expected."""
+        self.conversation.show_expected(questions.values())
+        self.composer.show_questions(questions)
 
     def show_problem(self, sentence: str, *, is_model_missing: bool = False) -> None:
         """Say what is wrong with the chosen run, if anything is."""
@@ -212,9 +219,3 @@ def _looking() -> QWidget:
     words.setAlignment(Qt.AlignmentFlag.AlignCenter)
     looking.setLayout(column(None, words, None))
     return looking
-
-
-def _shortened(question: str) -> str:
-    """One line of it."""
-    line = " ".join(question.split())
-    return line if len(line) <= 72 else f"{line[:71].rstrip()}…"

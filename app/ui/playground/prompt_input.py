@@ -1,8 +1,11 @@
 """Where a question is written: Return sends it, Shift+Return breaks the line, Escape stops."""
 
-from PySide6.QtCore import QSize, Qt, Signal
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
@@ -11,7 +14,16 @@ from app.ui.widgets.basic_widgets import GRID_PX, button, message, restyle, row,
 
 LEAST_LINES, MOST_LINES = 1, 7
 MARGIN_PX = 6
+MOST_CHOICES = 60
+"""Of a set, in the menu of the run's questions."""
+MOST_LETTERS = 72
 SENDS = tr("Return sends, Shift+Return breaks the line.")
+
+
+def shortened_question(question: str) -> str:
+    """One line of it."""
+    line = " ".join(question.split())
+    return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1].rstrip()}…"
 
 
 class QuestionField(QPlainTextEdit):
@@ -70,6 +82,8 @@ class QuestionField(QPlainTextEdit):
 class Composer(QFrame):
     send_requested = Signal(str)
     stop_requested = Signal()
+    question_chosen = Signal(str)
+    """One of the run's own."""
 
     def __init__(self, trial: ChatSession, settings: QWidget) -> None:
         """`settings` stands below the question."""
@@ -90,7 +104,13 @@ class Composer(QFrame):
         line.setAlignment(self.stop, Qt.AlignmentFlag.AlignBottom)
         inside.addLayout(line)
         inside.addWidget(self.reason)
-        inside.addWidget(settings)
+        self.questions = button(tr("Run's Questions"), self._open_menu, "link")
+        self.questions.hide()
+        self.menu = QMenu(self)
+        below = row(settings, self.questions)
+        below.setStretch(0, 1)
+        below.setAlignment(self.questions, Qt.AlignmentFlag.AlignTop)
+        inside.addLayout(below)
         self.field.return_pressed.connect(self._send)
         self.field.escape_pressed.connect(self.stop_requested)
         self.field.textChanged.connect(self.refresh)
@@ -106,6 +126,23 @@ class Composer(QFrame):
         self.send.setEnabled(is_written and not why_not)
         set_tip(self.send, why_not or (SENDS if is_written else tr("Write something first.")))
         say(self.reason, "" if is_answering else why_not)
+
+    def show_questions(self, questions: Mapping[str, Iterable[str]]) -> None:
+        """The run's, by the name of their set: each is a choice of the menu."""
+        self.menu.clear()
+        for name, some in questions.items():
+            under = self.menu.addMenu(name.replace("&", "&&"))
+            for question in islice(some, MOST_CHOICES):
+                text = shortened_question(question).replace("&", "&&")
+                chosen = under.addAction(text)
+                chosen.triggered.connect(
+                    lambda _=False, question=question: self.question_chosen.emit(question)
+                )
+        self.questions.setVisible(not self.menu.isEmpty())
+
+    def _open_menu(self) -> None:
+        place = self.questions.mapToGlobal(self.questions.rect().topLeft())
+        self.menu.popup(place - QPoint(0, self.menu.sizeHint().height()))
 
     def _send(self) -> None:
         if self.send.isEnabled() and not self._trial.is_answering:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
@@ -24,6 +25,9 @@ def lapses(details: "RunDetails") -> list[ListedLapse]:
 
 
 class QuestionsView(QWidget):
+    question_requested = Signal(str)
+    """It is to be asked in the Playground."""
+
     def __init__(self) -> None:
         super().__init__()
         self.model: TableModel[ListedLapse] = TableModel(
@@ -37,6 +41,7 @@ class QuestionsView(QWidget):
             problem=lambda _: "",
         )
         self.table = make_table(self.model, tr("Questions answered wrongly"), (2, 3, 4))
+        self.table.doubleClicked.connect(lambda index: self._ask(index.row()))
         self.note = label("", "secondary", wraps=True)
         whole = column(self.note, self.table, spacing=GRID_PX + 4)
         whole.setStretch(1, 1)
@@ -47,6 +52,9 @@ class QuestionsView(QWidget):
         self.model.show_rows(listed)
         wrong = sum(one.total - one.after for one in answers)
         say(self.note, _note(bool(answers), wrong, len(listed)))
+
+    def _ask(self, row: int) -> None:
+        self.question_requested.emit(self.model.at(row)[1].question)
 
     def set_theme(self, theme: Theme) -> None:
         self.model.set_theme(theme)

@@ -54,6 +54,8 @@ class RunView(QWidget):
     """RunSummary"""
     try_requested = Signal(object)
     """RunSummary"""
+    question_requested = Signal(object, str)
+    """RunSummary, and a question that it is to be asked again."""
     export_requested = Signal(object)
     """RunSummary"""
     reveal_requested = Signal(object)
@@ -108,6 +110,7 @@ class RunView(QWidget):
     def _make_parts(self) -> None:
         self.plots_place = LazyPlots()
         self.questions = QuestionsView()
+        self.questions.question_requested.connect(self._ask_question)
         self.checkpoints = CheckpointsView()
         self.settings = FactsView(tr("Settings of the run"))
         self.data = FactsView(tr("Data of the run"))
@@ -286,6 +289,10 @@ class RunView(QWidget):
     def _ask(self, signal: object) -> None:
         if self.run is not None:
             signal.emit(self.run.details.summary)  # type: ignore[attr-defined]
+
+    def _ask_question(self, question: str) -> None:
+        if self.run is not None:
+            self.question_requested.emit(self.run.details.summary, question)
 
     def _ask_reveal(self) -> None:
         if self.run is not None:

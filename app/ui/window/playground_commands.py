@@ -46,6 +46,12 @@ class PlaygroundCommands(QObject):
         """The run's best checkpoint, or its last."""
         self._open(run.run_dir, None)
 
+    @Slot(object, str)
+    def try_question(self, run: "RunSummary", question: str) -> None:
+        """The same, with this question in the field."""
+        self._page.composer.field.setPlainText(question)
+        self.try_run(run)
+
     @Slot(object)
     def try_checkpoint(self, facts: "CheckpointFacts") -> None:
         self.open_checkpoint(facts.folder.parent.parent, facts.folder)
@@ -99,6 +105,7 @@ class PlaygroundCommands(QObject):
         self._page.chooser.show_choices(run.choices, folder)
         self._show_model(run)
         self._page.show_starters(run.starters)
+        self._page.show_questions(run.questions)
 
     def _show_model(self, run: "RunChoices") -> None:
         choices = run.choices

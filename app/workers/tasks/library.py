@@ -1,21 +1,27 @@
 """Reads, labels and exports what is in the library, and files that the user opens."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from app.core.base_model import UNKNOWN
 from app.core.column_mapping import ColumnMapping
-from app.core.config.serialization import load_toml, to_toml
+from app.core.config.serialization import current_names, load_toml, to_toml
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
+from app.core.events import KNOWN_QUESTIONS
 from app.core.files.atomic_files import write_bytes_atomic, write_text_atomic
 from app.core.files.paths import shipped
 from app.core.files.untrusted_files import SHARED_FILE
 from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
+from app.core.wording.display_names import question_set_name
+from app.core.wording.results import answers_by_set, set_title
 from app.data.files.dataset_files import find_files
 from app.data.files.model_files import check_base_model
+from app.data.inspection.question_answers import Questions, known_questions, set_questions
 from app.data.inspection.row_previews import sample_prompts
 from app.library import column_mapping_store
 from app.library.queue_store import read_queue, write_queue
@@ -26,7 +32,7 @@ from app.library.reading.run_store import export_checkpoint_in_steps, list_runs
 from app.library.reading.study_report import markdown
 from app.library.reading.study_results import ReadStudy, read_study, write_reports
 from app.library.run.label import RunLabel, write_label
-from app.library.run.manifest import read_manifest
+from app.library.run.manifest import read_manifest, read_scores
 from app.library.run_history import last_throughput
 from app.models.fusing import fuse_command
 from app.models.model_folder import check_model_folder
@@ -132,18 +138,37 @@ def check_model(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class RunChoices:
-    """A run's checkpoints, and questions of its validation file."""
+    """A run's checkpoints, questions of its validation file, and those that it was asked."""
 
     choices: CheckpointChoices
     starters: tuple[str, ...]
     is_model_there: bool
     """The base model's folder is where it was."""
+    questions: dict[str, Questions]
+    """By name: those forgotten, those not learned, and each of its question sets."""
 
 
 def read_run_choices(run_dir: Path) -> RunChoices:
     """Raises InputError if the run can't be read."""
     choices = read_choices(run_dir)
-    return RunChoices(choices, sample_prompts(choices.settings), choices.model.is_dir())
+    starters, is_model_there = sample_prompts(choices.settings), choices.model.is_dir()
+    return RunChoices(choices, starters, is_model_there, _questions(run_dir, choices.settings))
+
+
+def _questions(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Questions]:
+    answers = answers_by_set(read_scores(read_manifest(run_dir)))
+    found: dict[str, Questions] = {}
+    for lapse in (lapse for one in answers for lapse in one.lapses):
+        if not lapse.question.endswith("…"):  # it was recorded whole
+            found.setdefault(tr(lapse.kind), {})[lapse.question] = lapse.expected
+    sets = current_names(dict(settings)).get("eval_sets")
+    for path in [*(sets if isinstance(sets, list) else ()), settings.get("retention_set")]:
+        if isinstance(path, str) and path:
+            title = set_title(question_set_name(Path(path)))
+            found[title] = set_questions(shipped(Path(path)))
+    if any(one.name == KNOWN_QUESTIONS for one in answers):
+        found[set_title(KNOWN_QUESTIONS)] = known_questions()
+    return {name: questions for name, questions in found.items() if questions}
 
 
 def renewed_study(path: Path) -> ReadStudy:
