@@ -24,7 +24,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     "State": {},
     "Steps": {"justify": "right"},
     "Best loss": {"justify": "right"},
-    "KL": {"justify": "right"},
+    "Change from base": {"justify": "right"},
     "Known": {"justify": "right"},
     "Date": {"no_wrap": True},
     "MB": {"justify": "right"},
@@ -149,7 +149,7 @@ def _clocks(details: "RunDetails") -> list[str]:
         lines.append(f"  lasting     pull {clocks.lasting_pull:g}")
     if details.retention:
         last = details.retention[-1]
-        lines.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
+        lines.append(f"  from base   {last.base_kl:.4g} nats per token, on {last.texts:,} texts")
         lines += [
             f"  kept        {single_line(text, 400)}" for text in kept_sentences(details.retention)
         ]

@@ -28,8 +28,8 @@ def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[
         progress(event)
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "All 150 steps are done.",
-        "New facts: 27 of 29 right, 0 before. Validation loss fell from 6.300 to 0.130. The model "
-        "ended 0.457 nats per token from its base on 24 everyday texts.",
+        "New facts: 27 of 29 right, 0 before. Validation loss fell from 6.300 to 0.130. Change "
+        "from base: 0.457 nats per token on 24 everyday texts.",
     ]
 
 
@@ -39,14 +39,14 @@ def test_a_run_that_was_stopped_says_at_which_step_something_was_measured() -> N
     assert result_sentences((), [], [], 15) == ""
     later = [RetentionMeasured(0, 0.0, 4), RetentionMeasured(10, 0.25, 4)]
     assert result_sentences((), [], later, 15) == (
-        "At step 10 the model was 0.25 nats per token from its base on 4 everyday texts."
+        "Change from base at step 10: 0.25 nats per token on 4 everyday texts."
     )
 
 
 def test_a_run_that_continues_another_says_where_it_began() -> None:
     measured = [RetentionMeasured(0, 1.85, 4), RetentionMeasured(20, 1.32, 4)]
     assert result_sentences((), [], measured, 20) == (
-        "The model ended 1.32 nats per token from its base on 4 everyday texts; it began at 1.85."
+        "Change from base: 1.32 nats per token on 4 everyday texts, 1.85 before."
     )
 
 

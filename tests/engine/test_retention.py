@@ -190,6 +190,6 @@ def test_show_names_the_clocks_and_the_change_from_the_base(
     assert run_command(["show", str(config.output)], lambda _: 0) == 0
     out = capsys.readouterr().out
     assert "  slow clock  every 2 steps, 32 texts\n" in out
-    (line,) = [line for line in out.splitlines() if line.startswith("  from base   KL ")]
+    (line,) = [line for line in out.splitlines() if line.startswith("  from base   ")]
     last = read_details(config.output or Path()).retention[-1]
-    assert line == f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts} texts"
+    assert line == (f"  from base   {last.base_kl:.4g} nats per token, on {last.texts} texts")

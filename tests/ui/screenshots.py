@@ -109,8 +109,9 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
         nestling.data.show_view(number)
         camera.take(f"data-{tab}")
     state.change_config(
-        steps=STEPS, steps_per_eval=20, steps_per_save=20, slow_every=4, measure_forgetting=True
-    )
+        steps=STEPS, steps_per_eval=20, steps_per_save=20, slow_every=4, measure_forgetting=True,
+        learning_rate=1e-3,
+    )  # fmt: skip
     nestling.window.show_place(Place.NEW_RUN)
     camera.take("plan-custom")
     nestling.new_run.tiers.show()
@@ -130,6 +131,13 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     nestling.commands.open_path(bad)
     wait_until(lambda: state.config.data == bad and not state.is_inspecting)
     camera.take("bad-data")
+    nestling.data.problems.table.selectRow(0)
+    nestling.data.problems.table.doubleClicked.emit(nestling.data.problems.model.index(0, 0))
+    row_shown = nestling.data.problems.opened
+    assert row_shown is not None
+    wait_until(lambda: bool(row_shown.text.toPlainText()))
+    camera.take("problem-row", row_shown)
+    row_shown.close()
     window.show_place(Place.NEW_RUN)
     camera.take("bad-plan")
     nestling.settings_window.show()

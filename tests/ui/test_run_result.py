@@ -50,10 +50,10 @@ def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     facts = {"scores": [{"name": "old", "when": "after", "correct": 1, "total": 2}]}
     told = replace(run, details=replace(run.details, retention=measured, facts=facts))
     assert result_text(told) == (
-        "Old: 1 of 2 right. Validation loss rose from 1.000 to 2.000 since step 4. The model ended "
-        "0.0543 nats per token from its base on 24 everyday texts; it began at 0.5."
+        "Old: 1 of 2 right. Validation loss rose from 1.000 to 2.000 since step 4. Change from "
+        "base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
     )
     only = replace(told, details=replace(told.details, evaluations=(), facts={}))
     assert result_text(only) == (
-        "The model ended 0.0543 nats per token from its base on 24 everyday texts; it began at 0.5."
+        "Change from base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
     )

@@ -155,18 +155,18 @@ def retention_sentence(retention: Sequence[RetentionMeasured], steps: int) -> st
     first, last = retention[0], retention[-1]
     if last.step != steps:
         return tr(
-            "At step {step:,} the model was {nats:.3g} nats per token from its base on {texts:,} "
-            "everyday texts.",
+            "Change from base at step {step:,}: {nats:.3g} nats per token on {texts:,} everyday "
+            "texts.",
             step=last.step, nats=last.base_kl, texts=last.texts,
         )  # fmt: skip
     if first.step < last.step and first.base_kl >= _MOVED:
         return tr(
-            "The model ended {nats:.3g} nats per token from its base on {texts:,} everyday texts; "
-            "it began at {before:.3g}.",
+            "Change from base: {nats:.3g} nats per token on {texts:,} everyday texts, {before:.3g} "
+            "before.",
             nats=last.base_kl, before=first.base_kl, texts=last.texts,
         )  # fmt: skip
     return tr(
-        "The model ended {nats:.3g} nats per token from its base on {texts:,} everyday texts.",
+        "Change from base: {nats:.3g} nats per token on {texts:,} everyday texts.",
         nats=last.base_kl,
         texts=last.texts,
     )

@@ -217,7 +217,7 @@ class RunCards(QObject):
     def _make_cards(self) -> None:
         self.cards = (
             Card(
-                tr("Forgetting"),
+                tr("Change from base"),
                 latest_text(None),
                 self.forgetting,
                 self.forgetting_legend,

@@ -114,7 +114,7 @@ class CompareView(QWidget):
             ComparePlot(self._theme, has_dots=False),
             ComparePlot(self._theme, has_dots=True),
             ComparePlot(self._theme, has_dots=True, unit="KL"),
-            ComparePlot(self._theme, has_dots=True, unit="L2"),
+            ComparePlot(self._theme, has_dots=False, unit="L2"),
         )
         titles = (
             (tr("Training loss"), tr("Smoothed; each step faint behind it")),
@@ -217,7 +217,7 @@ def _right(answers: Answers | None) -> str:
 def _distance(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
     if all(run.base_kl is None for run in runs):
         return []
-    return [(tr("KL from the base model"), [formatting.loss(run.base_kl) for run in runs])]
+    return [(tr("Change from base"), [formatting.loss(run.base_kl) for run in runs])]
 
 
 def _switch(text: str, tip: str) -> QPushButton:

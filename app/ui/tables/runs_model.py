@@ -249,7 +249,7 @@ _COLUMNS: "dict[str, Column[Row]]" = {
         sorted_by=lambda run: _share(run.known),
     ),
     "KL": Column(
-        tr("KL"), lambda run: formatting.loss(run.base_kl), True,
+        tr("Change from base"), lambda run: formatting.loss(run.base_kl), True,
         sorted_by=lambda run: float("inf") if run.base_kl is None else run.base_kl,
     ),
 }  # fmt: skip

@@ -88,7 +88,7 @@ _COLUMNS: tuple[Column[ArmRow], ...] = (
            "average."),
     ),
     _measure(
-        tr("KL"), "KL",
+        tr("Change from base"), "KL",
         tr("Divergence from the base model's predictions at the end, in nats per token."),
     ),
     _measure(

@@ -53,7 +53,7 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
     assert card.subtitle.text == "0.250 nats per token at step 4"
-    assert plots.forgetting.accessibleName() == "Forgetting"
+    assert plots.forgetting.accessibleName() == "Change from base"
     assert plots.forgetting.accessibleDescription() == (
         f"KL divergence from the base model on everyday text: {card.subtitle.text}. "
         "Latest: step 8  ·  KL 0.250 at 4  ·  lesson 0.0800 at 8"
