@@ -68,16 +68,17 @@ class Ours:
         optimizer = TieredAdamW(plan, skip_pending=skip)
         head = split_model(model) if fused_loss else None
         self.model, self.measured, self._step = model, Measured(), 0
+        self._recomputes = recompute
         self.training = TrainingStep(
             model, optimizer, optimizer.init(start), start, head=head,
             recompute_layers=recompute,
         )  # fmt: skip
 
     def warm_up(self, batches: Sequence[Batch]) -> None:
-        """As a run does before its first step, where steps are compiled."""
-        if uses_compile():
+        """As a run does before its first step, where layers are recomputed on a GPU."""
+        if uses_compile() and self._recomputes:
             for batch in {batch.tokens.shape: batch for batch in batches}.values():
-                self.training.trace(batch)
+                self.training.measure_memory(batch)
 
     def steps(self, batches: Sequence[Batch]) -> None:
         for batch in batches:

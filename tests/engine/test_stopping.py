@@ -246,7 +246,7 @@ def test_a_run_that_ends_early_ends_there_also_if_the_deciding_validation_was_cu
 
 
 @pytest.mark.parametrize("stops", [stopped, closed])
-@pytest.mark.parametrize("stage", [CHATS, "Warming up", "Validating"])
+@pytest.mark.parametrize("stage", [CHATS, "Measuring memory", "Validating"])
 def test_a_run_stopped_before_its_first_step_leaves_nothing(
     config: TrainingConfig,
     monkeypatch: pytest.MonkeyPatch,
@@ -254,7 +254,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
     stops: Callable[..., list[Event]],
 ) -> None:
     monkeypatch.setattr("app.engine.training.loop.uses_compile", lambda: True)
-    events = stops(config, stage, 0)
+    events = stops(replace(config, grad_checkpoint=True), stage, 0)
     assert config.output is not None
     assert not config.output.exists()
     if stops is stopped:

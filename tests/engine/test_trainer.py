@@ -277,16 +277,20 @@ def test_a_run_can_be_stopped_while_it_prepares(config: TrainingConfig) -> None:
         assert not of(events, StepFinished)
 
 
+@pytest.mark.parametrize("grad_checkpoint", [True, False])
 @pytest.mark.parametrize("uses_compile", [True, False])
-def test_warming_up_is_shown_before_the_first_step_where_there_is_something_to_compile(
-    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, uses_compile: bool
+def test_memory_is_measured_before_the_first_step_where_layers_are_recomputed_on_a_gpu(
+    config: TrainingConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    uses_compile: bool,
+    grad_checkpoint: bool,
 ) -> None:
     monkeypatch.setattr("app.engine.training.loop.uses_compile", lambda: uses_compile)
-    events = list(train(replace(config, steps=1)))
+    events = list(train(replace(config, steps=1, grad_checkpoint=grad_checkpoint)))
     first = next(i for i, event in enumerate(events) if isinstance(event, StepFinished))
     stages = [e.stage for e in events[:first] if isinstance(e, StageChanged)]
     assert next(s for s in stages if s != "Hashing the base model") == "Loading the model"
-    assert ("Warming up" in stages) == uses_compile
+    assert ("Measuring memory" in stages) == (uses_compile and grad_checkpoint)
 
 
 # -- faults ------------------------------------------------------------------------------------

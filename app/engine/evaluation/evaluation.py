@@ -40,10 +40,6 @@ class Evaluator:
         loss, tokens = self._machines.total(loss, tokens)
         return loss / tokens
 
-    def trace(self, batch: Batch) -> None:
-        with self._execution.evaluating():
-            mx.eval(self._loss(batch))
-
     def _loss(self, batch: Batch) -> mx.array:
         lengths = batch.input_lengths
         if lengths not in self._losses:

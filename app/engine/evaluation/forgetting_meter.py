@@ -125,15 +125,6 @@ class RetentionMeter:
         divergence, tokens = self._machines.total(divergence, tokens)
         return divergence / tokens
 
-    def trace_kept(self, batch: Batch) -> None:
-        """Compile the loss of kept rows for this batch's shape now."""
-        self._evaluator.trace(batch)
-
-    def trace(self, batch: Batch) -> None:
-        """Compile for this batch's shape now."""
-        with Execution(self._model).evaluating():
-            mx.eval(self._summed(batch))
-
     def _summed(self, batch: Batch) -> mx.array:
         if self._function is None:
             bare, model, head = self._bare, self._model, self._head  # not `self`: see Evaluator

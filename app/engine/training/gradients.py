@@ -49,21 +49,14 @@ class BatchGradients:
         self._bound = RunAheadLimit()
         self._functions: dict[Key, Callable[..., tuple[mx.array, Arrays]]] = {}
 
-    def trace(self, vectors: Vectors, batch: Batch) -> None:
-        """Compile for this batch's shape now.
-
-        If layers are recomputed, later steps hold little more than this batch, or another one that
-        was traced, is seen to need.
-        """
+    def measure_memory(self, vectors: Vectors, batch: Batch) -> None:
+        """From here on steps hold little more than this batch, or another one that was measured,
+        is seen to need."""
         own = next(self._machines.share(batch).micro_batches())
-        self._trace(vectors, own, sum_cross_entropy)
-        if self._fast.recomputes_layers:
-            with self._bound.measure():  # not the first time, which also makes what stays
-                self._trace(vectors, own, sum_cross_entropy)
-
-    def trace_lesson(self, vectors: Vectors, batch: Batch) -> None:
-        """Compile for a lesson's shape now."""
-        self._trace(vectors, batch, self._divergence)
+        every = tuple(range(len(self._plan.tiers)))
+        mx.eval(self._of_batch(vectors, own, every, sum_cross_entropy))
+        with self._bound.measure():  # not the first time, which also makes what stays
+            mx.eval(self._of_batch(vectors, own, every, sum_cross_entropy))
 
     def summed(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
@@ -87,10 +80,6 @@ class BatchGradients:
             divergence = divergence / count
             gradients = {tier: gradient / count for tier, gradient in gradients.items()}
         return Lesson(divergence, gradients, batch.trained_tokens)
-
-    def _trace(self, vectors: Vectors, batch: Batch, objective: Objective) -> None:
-        every = tuple(range(len(self._plan.tiers)))
-        mx.eval(self._of_batch(vectors, batch, every, objective))
 
     def _own_sum(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]

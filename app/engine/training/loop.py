@@ -110,7 +110,7 @@ class TrainingLoop:
         if self._start is None:
             yield from self._measurements.scores("before")
         start = self._start
-        yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
+        yield from self._try_shapes(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stopping_patience and not self._prepared.valid:
             yield LogMessage("No rows are held out for validation, so the run can't end early.")
         if config.target_score and not config.eval_sets:
@@ -182,31 +182,24 @@ class TrainingLoop:
         self._recording.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
         key = random_key()  # an estimate draws random numbers too
         yield from memory_estimate(self._config, self._prepared.shapes)
-        yield from self._warm_up(key)
+        yield from self._try_shapes(key)
         return True
 
-    def _warm_up(self, key: tuple[int, int]) -> Iterator[Event]:
-        """Trace every batch shape now, while it is shown: it holds the interpreter.
+    def _try_shapes(self, key: tuple[int, int]) -> Iterator[Event]:
+        """Where layers are recomputed on a GPU, find how much memory a step of each shape needs.
 
-        Where nothing is compiled there is nothing to trace. `key` is that of the random numbers
-        that follow.
+        `key` is that of the random numbers that follow.
         """
-        if uses_compile():
-            yield from self._stop.stage(mark("Warming up"), self._tracing())
-        set_random_key(*key)  # tracing draws some too
+        if uses_compile() and self._config.grad_checkpoint:
+            yield from self._stop.stage(mark("Measuring memory"), self._shapes_tried())
+        set_random_key(*key)  # a trial draws some too
         mx.reset_peak_memory()
 
-    def _tracing(self) -> Work[None]:
-        slow = self._prepared.slow
-        lessons = [slow.batches.blank(shape) for shape in slow.shapes] if slow else []
-        work = [
-            *((self._training.trace, blank) for blank in self._prepared.train.blanks()),
-            *((self._training.trace_lesson, blank) for blank in lessons),
-            *self._measurements.traces(),
-        ]
-        for done, (trace, blank) in enumerate(work, start=1):
-            trace(blank)
-            yield done / len(work)
+    def _shapes_tried(self) -> Work[None]:
+        blanks = list(self._prepared.train.blanks())
+        for done, blank in enumerate(blanks, start=1):
+            self._training.measure_memory(blank)
+            yield done / len(blanks)
 
     def _interpolation(self) -> Iterator[Event]:
         """Of a run that made all its steps: its last checkpoint is the adapter that was found."""

@@ -1,12 +1,11 @@
 """A run's measurements beside its steps: validation, forgetting, questions; each can be cut off."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import KNOWN_QUESTIONS, Event, ScoreMeasured
 from app.core.text.translation import mark
-from app.engine.batches.batches import Batch
 from app.engine.evaluation.evaluation import find_wrong_answers
 from app.engine.evaluation.forgetting_meter import RetentionMeter
 from app.engine.evaluation.question_sets import QuestionSet
@@ -16,9 +15,6 @@ from app.engine.runtime.stopping import StopRequest
 from app.engine.training.run_counters import BestValidation
 from app.engine.training.setup import TrainingSetup
 from app.engine.training.validation import Validation
-
-Trace = tuple[Callable[[Batch], None], Batch]
-"""A function that compiles for a batch's shape, and a batch of that shape."""
 
 
 class Measurements:
@@ -61,22 +57,6 @@ class Measurements:
     def needs_later_rows(self) -> bool:
         """Whether the last validation reads rows that are no tokens yet."""
         return self._validation.reads_more_at_the_end and not self._validation.can_read_the_last
-
-    def traces(self) -> list[Trace]:
-        """One for each shape of the batches that are measured."""
-        valid: list[Trace] = [
-            (self._validation.trace, one.batches.blank(shape))
-            for one in self._setup.valid
-            for shape in one.batches.shapes
-        ]
-        if self._retention is None or (texts := self._setup.retention) is None:
-            return valid
-        kept: list[Trace] = [
-            (self._retention.trace_kept, one.batches.blank(shape))
-            for one in self._setup.kept
-            for shape in one.batches.shapes
-        ]
-        return valid + kept + [(self._retention.trace, texts.last.blank(s)) for s in texts.shapes]
 
     def after_step(self, step: int) -> Iterator[Event]:
         """Forgetting and validation; a validation that is cut off stays due and counts for

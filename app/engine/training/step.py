@@ -85,13 +85,9 @@ class TrainingStep:
         self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
         self._updates: dict[tuple[int, ...], ArrayFunction] = {}
 
-    def trace(self, batch: Batch) -> None:
-        """Compile for this batch's shape now, without touching weights or state."""
-        self._gradients.trace(self._vectors, batch)
-
-    def trace_lesson(self, batch: Batch) -> None:
-        """Compile for the shape of a lesson of the slow clock."""
-        self._gradients.trace_lesson(self._vectors, batch)
+    def measure_memory(self, batch: Batch) -> None:
+        """Find what gradients of this batch's shape need, without touching weights or state."""
+        self._gradients.measure_memory(self._vectors, batch)
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""

@@ -9,7 +9,7 @@ from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished
 from app.core.work_in_steps import scaled_progress
-from app.engine.batches.batches import Batch, BatchLoader
+from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import ValidationSet
 from app.engine.runtime.distributed import Machines
@@ -30,10 +30,6 @@ class Validation:
     def take(self, sets: Sequence[ValidationSet]) -> None:
         """Use these from here on; each validation reads the same rows as before."""
         self._sets = tuple(sets)
-
-    def trace(self, batch: Batch) -> None:
-        """Compile for this batch's shape now."""
-        self._evaluator.trace(batch)
 
     @property
     def has_rows(self) -> bool:
