@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
 from app.data.files.dataset_files import DatasetFiles, find_files
-from app.data.inspection.inspection import inspect
 from app.data.tokenizing.token_store import RowSettings
-from app.data.training_set.training_data import DataSettings, open_data
+from app.data.training_set.training_data import DataSettings
 from app.data.training_set.validation_split import holdout_mask
+from tests.at_once import inspect, open_data
 
 
 def texts(count, start=0):

@@ -11,7 +11,8 @@ from app.data.files.dataset_files import DatasetFiles
 from app.data.row_values import ChatExample, RowLocation, TextExample
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.tokenized_examples import TokenizedExample
-from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
+from app.data.training_set.training_data import DataSettings, open_data_stream
+from tests.at_once import open_data
 
 
 def chat(*contents, system=None, line=1):

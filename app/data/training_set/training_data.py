@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.column_mapping import ColumnMapping
-from app.core.work_in_steps import drain, scaled_progress
+from app.core.work_in_steps import scaled_progress
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
@@ -119,26 +119,16 @@ class TrainingData:
         return self.later.valid_rows if self.later else len(self.valid)
 
 
-def open_data(
-    files: DatasetFiles,
-    tokenizer: Tokenizer,
-    settings: DataSettings,
-    mixed: Sequence[MixedFiles] = (),
-) -> TrainingData:
-    """All usable rows, cut at the limit; the rest is reported.
-
-    Raises InputError if a row is invalid, or too few rows are left.
-    """
-    return drain(open_data_stream(files, tokenizer, settings, mixed))
-
-
 def open_data_stream(
     files: DatasetFiles,
     tokenizer: Tokenizer,
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
-    """The same in small steps: yields the share done, from 0 to 1, if there is much to do."""
+    """All usable rows, cut at the limit; the rest is reported. Yields the share done.
+
+    Raises InputError if a row is invalid, or too few rows are left.
+    """
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     paths = [path for more in (main, *mixed) for path in more.files.all_files]

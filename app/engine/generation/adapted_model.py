@@ -12,7 +12,6 @@ from app.core.events import Event, StageChanged
 from app.core.generation_events import SIDES, CheckpointLoaded, CheckpointRef, Side
 from app.core.text.sanitize import error_text
 from app.core.text.translation import mark
-from app.core.work_in_steps import drain
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.chat_prompt import stop_token_note, stop_tokens
@@ -56,13 +55,11 @@ class TunedModel:
         return self.base.model
 
 
-def load_tuned_model(tried: CheckpointRef) -> TunedModel:
-    """Base and adapter in memory, dropout off. Raises InputError naming what is wrong."""
-    return drain(loading_tuned_model(tried))
-
-
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
-    """`load_tuned_model` in small steps: yields stages with the share of the weights read."""
+    """Base and adapter in memory, dropout off; yields stages with the share of the weights read.
+
+    Raises InputError naming what is wrong.
+    """
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
     yield StageChanged(mark("Loading the model"), 0.0)
