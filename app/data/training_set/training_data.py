@@ -188,7 +188,10 @@ def rows_from_stores(
         *row_notes(used, limit),
         *mixing_notes(view, names, settings.seed),
         *validation_notes(
-            concat_selections(trains), valid, parts, not any(one.files.valid for one in datasets)
+            concat_selections(trains),
+            valid,
+            parts,
+            not any(one.files.valid_files for one in datasets),
         ),
     ]
     return TrainingData(
@@ -214,7 +217,7 @@ def _early(
     """Indexes of the rows that the first epoch begins with; none if datasets are mixed."""
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
-    share = 0.0 if files.valid else settings.validation_split
+    share = 0.0 if files.valid_files else settings.validation_split
     if len(datasets) > 1 or not rule.applies_to(rows, share):
         return np.zeros(0, np.intp)
     keys = [
@@ -231,7 +234,7 @@ def _split(
     limit = settings.max_seq_length
     masks = split_datasets(
         [[stores[path].rows.digests for path in files.train_files] for files in datasets],
-        [bool(files.valid) for files in datasets],
+        [bool(files.valid_files) for files in datasets],
         settings.validation_split,
         settings.seed,
     )
@@ -240,7 +243,7 @@ def _split(
         train, valid = [], [_whole_file(path, stores[path], limit) for path in files.valid_files]
         for path, mask in zip(files.train_files, file_masks, strict=True):
             train.append(FileRows(path, stores[path], np.flatnonzero(~mask), limit))
-            if not files.valid:
+            if not files.valid_files:
                 chosen = np.flatnonzero(mask)
                 valid.append(FileRows(path, stores[path], chosen, limit, with_problems=False))
         trains.append(SelectedRows(train))
