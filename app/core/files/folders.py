@@ -19,7 +19,6 @@ from app.core.files.atomic_files import (
     sync,
 )
 from app.core.files.untrusted_files import PRIVATE_FILE, copy_regular_in_steps, restrict_mode
-from app.core.work_in_steps import drain
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
@@ -121,17 +120,12 @@ def vacate_folder(folder: Path, names: Collection[str]) -> None:
         remove_known_files(aside, names)
 
 
-def copy_folder(source: Path, target: Path) -> None:
-    """Copy all files and folders in `source` to `target`, which is new or empty; where that fails,
-    what was copied is removed.
+def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
+    """Copy all files and folders in `source` to `target`, which is new or empty; yields the share
+    done. Where that fails or is closed early, what was copied is removed.
 
     Raises InputError for a link, a pipe or a device in it: none is followed or read.
     """
-    drain(copy_folder_in_steps(source, target))
-
-
-def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
-    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     folders, files = _contents(source)
     whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
     created: list[Path] = []
