@@ -14,7 +14,6 @@ from app.library.reading.library_index import Index
 from app.library.reading.run_summary import RunSummary
 from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, STIFFNESS_FILE
 
-"""What makes an adapter for mlx-lm; the optimizer's state stays in the run."""
 INDEX_FILE = "library.json"
 
 

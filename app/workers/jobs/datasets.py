@@ -96,7 +96,7 @@ class InspectedDataset:
 
 @dataclass(frozen=True)
 class InspectDataset:
-    """Yields an Inspected, once all rows are read and checked."""
+    """Yields an InspectedDataset, once all rows are read and checked."""
 
     reading: DatasetRequest
 
