@@ -56,7 +56,8 @@ def _rows(details: RunDetails) -> Iterator[dict[str, Any]]:
         measured[evaluation.step]["validation_loss"] = evaluation.val_loss
     for point in details.retention:
         if not point.is_last:
-            losses = {f"kept_loss {loss.name}": loss.val_loss for loss in point.kept}
+            kept = ((loss.name, loss.val_loss) for loss in point.kept)
+            losses = {f"kept_loss {name}": loss for name, loss in kept}
             measured[point.step] |= {"retention_kl": point.base_kl} | losses
     if 0 in measured:  # nothing else was measured before the first step
         yield {"step": 0} | measured[0]
