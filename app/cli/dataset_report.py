@@ -232,7 +232,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
 def _dataset_lines(facts: DatasetFacts, kinds: Counter[IssueKind]) -> list[str]:
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
-    name = dataset_name(DatasetFiles(facts.path, None))
+    name = dataset_name(DatasetFiles((facts.path,)))
     lines = [f"{name}: {_count(facts.examples, 'example')}{shape}{valid}."]
     lines += [f"Not read: {listed(facts.not_read)}."] if facts.not_read else []
     return [*lines, f"By kind: {_kinds(kinds)}."] if kinds else lines

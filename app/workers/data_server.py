@@ -7,13 +7,13 @@ it has done.
 import os
 import pickle
 import queue
-import signal
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from app.core.system.child_processes import begin_child
 from app.workers.background_job import Job, JobFunction, JobNotice
 
 NICENESS = 5
@@ -43,11 +43,7 @@ class Quit:
 
 def serve(connection: Connection, low_priority: bool) -> None:
     """The process's main function; a patient one leaves the cores to others."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides
-    if low_priority:
-        with suppress(OSError):
-            os.nice(NICENESS)
+    begin_child(NICENESS if low_priority else 0)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -15,10 +15,10 @@ from typing import Any
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.generation_events import Chat, CheckpointRef, Sampling, TextAdded
-from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
 from app.engine.model.loading import load_base_model
 from app.engine.training.trainer import train
+from tests.at_once import load_tuned_model
 from tests.conftest import build_model, write_chats
 
 LAYERS, HIDDEN, TOKENS = 8, 512, 128

@@ -60,9 +60,10 @@ def write_chats(path: Path, rows: int, seed: int = 0) -> None:
 def open_ours(data: Path) -> dict[str, Any]:
     from app.core.files.paths import cache_dir
     from app.data.files.dataset_files import find_files
-    from app.data.training_set.training_data import DataSettings, RowSettings, open_data
+    from app.data.training_set.training_data import DataSettings, RowSettings
     from app.engine.batches.batches import BatchLoader
     from app.engine.runtime.mlx_runtime import import_mlx_lm
+    from tests.at_once import open_data
 
     cache_dir()
     tokenizer = import_mlx_lm().load_tokenizer(MODEL)

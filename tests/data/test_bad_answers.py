@@ -6,10 +6,10 @@ import pytest
 
 from app.core.column_mapping import ColumnMapping
 from app.data.chat.tokenization import tokenize
-from app.data.inspection.inspection import inspect
 from app.data.row_values import RowIssue, RowLocation
 from app.data.rows.row_validation import validate_row
 from app.data.tokens.tokenized_examples import TokenizedExample
+from tests.at_once import inspect
 from tests.data.conftest import build_tokenizer
 
 PATH = Path("train.jsonl")

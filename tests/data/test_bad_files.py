@@ -3,9 +3,9 @@
 import pytest
 
 from app.core.errors import InputError
-from app.data.inspection.inspection import inspect
 from app.data.row_values import CorruptFileError, RowIssue
 from app.data.rows.row_validation import read_examples
+from tests.at_once import inspect
 from tests.data.bad_files import BAD_FILES
 
 NUMBERED = [pytest.param(*bad, id=f"{n}-{bad[0]}") for n, bad in enumerate(BAD_FILES)]

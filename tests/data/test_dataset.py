@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
 from app.data.files.dataset_files import DatasetFiles, find_files
-from app.data.inspection.inspection import inspect
 from app.data.tokenizing.token_store import RowSettings
-from app.data.training_set.training_data import DataSettings, open_data
+from app.data.training_set.training_data import DataSettings
 from app.data.training_set.validation_split import holdout_mask
+from tests.at_once import inspect, open_data
 
 
 def texts(count, start=0):
@@ -43,18 +43,18 @@ def rows_of(view):
 
 def test_a_file_is_a_dataset_without_validation(write_rows):
     path = write_rows(*texts(2))
-    assert find_files(path) == DatasetFiles(path, None)
+    assert find_files(path) == DatasetFiles((path,))
 
 
 def test_a_folder_gives_its_train_and_valid_files(write_rows, tmp_path):
     train, valid = write_rows(*texts(2)), write_rows(*texts(1), name="valid.jsonl")
-    assert find_files(tmp_path) == DatasetFiles(train, valid)
+    assert find_files(tmp_path) == DatasetFiles((train,), (valid,))
 
 
 def test_a_chosen_validation_file_comes_before_the_folders_own(write_rows, tmp_path):
     train, other = write_rows(*texts(2)), write_rows(*texts(1), name="other.jsonl")
     write_rows(*texts(1), name="valid.jsonl")
-    assert find_files(tmp_path, other) == DatasetFiles(train, other)
+    assert find_files(tmp_path, other) == DatasetFiles((train,), (other,))
 
 
 def test_a_file_can_not_validate_itself(write_rows):

@@ -9,8 +9,8 @@ import pytest
 
 from app.core.errors import InputError
 from app.data.files.dataset_files import dataset_name, find_files, has_train_file
-from app.data.inspection.inspection import inspect
 from app.data.rows.row_validation import read_validated_rows
+from tests.at_once import inspect
 
 ROWS = [{"prompt": f"Name river {n}.", "completion": "The Aare."} for n in range(3)]
 

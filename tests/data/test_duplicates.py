@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.data.inspection.duplicates import SeenRows
-from app.data.inspection.inspection import inspect
 from app.data.row_values import ChatExample, RowLocation, TextExample
+from tests.at_once import inspect
 
 
 def seen(path, *texts):

@@ -17,7 +17,8 @@ from app.data.row_values import ChatExample, Message, RowIssue, RowLocation, con
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.token_report import statistics_of, tokenize_files
-from app.data.training_set.training_data import DataSettings, RowSettings, open_data
+from app.data.training_set.training_data import DataSettings, RowSettings
+from tests.at_once import open_data
 from tests.data.conftest import build_tokenizer
 
 CHANGING = ("thinking", "thinking_loop")

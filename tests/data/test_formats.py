@@ -167,7 +167,7 @@ def test_a_folder_may_have_its_files_in_any_format(tmp_path, ending, valid):
     for name in (f"train{ending}", f"{valid}.tsv", "test.jsonl", "notes.txt"):
         (tmp_path / name).write_text("a")
     assert find_files(tmp_path) == DatasetFiles(
-        tmp_path / f"train{ending}", tmp_path / f"{valid}.tsv"
+        (tmp_path / f"train{ending}",), (tmp_path / f"{valid}.tsv",)
     )
     assert has_train_file(tmp_path)
 

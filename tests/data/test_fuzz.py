@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.inspection.inspection import inspect
 from app.data.readers.text import encoding_of
 from app.data.row_values import RowIssue, TextExample
 from app.data.rows.row_notes import example_warnings
 from app.data.rows.row_validation import read_validated_rows
+from tests.at_once import inspect
 from tests.patience import PATIENCE_SECONDS
 
 WORDS = st.text(

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
-from app.data.inspection.inspection import inspect, inspect_stream
+from app.data.inspection.inspection import inspect_stream
 from app.data.readers import ReadProgress, read_rows
+from tests.at_once import inspect
 
 RANDOM = Random(0)
 ROWS = [{"text": f"row {number} {RANDOM.randbytes(100).hex()}"} for number in range(20_000)]

@@ -24,7 +24,8 @@ from app.data.rows.row_validation import validate_row
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.token_report import statistics_of, tokenize_files
-from app.data.training_set.training_data import DataSettings, open_data
+from app.data.training_set.training_data import DataSettings
+from tests.at_once import open_data
 from tests.data.conftest import build_tokenizer
 
 TEMPLATES = ("qwen3", "llama31", "gemma3", "mistral", "smollm2", "chatml", "deepseek_r1")

@@ -12,9 +12,10 @@ from app.core.errors import InputError
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.training_set.training_data import DataSettings, MixedFiles, open_data
+from app.data.training_set.training_data import DataSettings, MixedFiles
 from app.data.training_set.validation_split import holdout_mask, holdout_masks
 from app.engine.batches.batches import BatchLoader
+from tests.at_once import open_data
 
 SEED = 7
 

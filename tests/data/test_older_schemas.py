@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.inspection.inspection import inspect
 from app.data.row_values import RowIssue, RowLocation
 from app.data.rows.row_validation import read_validated_rows, validate_row
+from tests.at_once import inspect
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.inspection.inspection import inspect
 from app.data.readers import format_detection
 from app.data.readers.format_detection import other_format
 from app.data.row_values import TextExample
+from tests.at_once import inspect
 
 ROW = {"messages": [{"role": "user", "content": "Name a river."}]}
 LINES = "\n".join(json.dumps(ROW) for _ in range(3))

@@ -9,11 +9,11 @@ import pytest
 
 from app.core.work_in_steps import drain
 from app.data.files.dataset_files import find_files
-from app.data.inspection.inspection import inspect
 from app.data.row_values import ChatExample, RowIssue
 from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.token_report import tokenize_files
+from tests.at_once import inspect
 from tests.data.conftest import build_tokenizer
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -17,9 +17,10 @@ from app.data.chat import template_process, template_server
 from app.data.chat.template_process import RenderingTooCostly, end_template_processes, limited
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
-from app.data.training_set.training_data import DataSettings, TrainingData, open_data
+from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.model.chat_prompt import ChatPrompt
 from app.engine.model.loading import load_tokenizer
+from tests.at_once import open_data
 from tests.conftest import CHATML
 
 SETTINGS = DataSettings(RowSettings(mask_prompt=True), max_seq_length=200, batch_size=2)

@@ -13,7 +13,8 @@ from app.data.row_values import ChatExample, RowLocation, TextExample
 from app.data.rows.row_notes import RowNote
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.token_report import statistics_of, tokenize_files
-from app.data.training_set.training_data import DataSettings, open_data
+from app.data.training_set.training_data import DataSettings
+from tests.at_once import open_data
 from tests.data.conftest import build_tokenizer
 
 BOS, EOS = "<|begin_of_text|>", "<|im_end|>"

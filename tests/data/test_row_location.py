@@ -5,11 +5,11 @@ import json
 import pytest
 
 from app.core.work_in_steps import drain
-from app.data.inspection.inspection import inspect
 from app.data.row_values import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.tokens.store_files import reopen_store
+from tests.at_once import inspect
 from tests.data.conftest import build_tokenizer
 
 ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}, {"text": "a fox"}]

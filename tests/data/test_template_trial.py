@@ -18,8 +18,9 @@ from app.data.chat.template_process import end_template_processes
 from app.data.chat.template_trial import template_problem, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
-from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
+from app.data.training_set.training_data import DataSettings, open_data_stream
 from app.engine.model.loading import load_tokenizer
+from tests.at_once import open_data
 from tests.patience import PATIENCE_SECONDS
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"

@@ -13,7 +13,8 @@ from app.data.rows.row_validation import read_examples
 from app.data.tokenizing import parallel
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store
 from app.data.training_set.token_report import statistics_of, tokenize_files
-from app.data.training_set.training_data import DataSettings, open_data
+from app.data.training_set.training_data import DataSettings
+from tests.at_once import open_data
 
 MASKED = RowSettings(mask_prompt=True)
 LIMIT = 20

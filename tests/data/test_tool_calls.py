@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.inspection.inspection import inspect
 from app.data.row_values import RowIssue, RowLocation
 from app.data.rows.row_validation import validate_row
 from app.data.tokens.tokenized_examples import TokenizedExample
+from tests.at_once import inspect
 from tests.data.conftest import build_tokenizer
 
 CALL = "{% set call = message.tool_calls[0].function %}"

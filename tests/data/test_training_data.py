@@ -11,7 +11,8 @@ from app.data.files.dataset_files import DatasetFiles
 from app.data.row_values import ChatExample, RowLocation, TextExample
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.tokenized_examples import TokenizedExample
-from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
+from app.data.training_set.training_data import DataSettings, open_data_stream
+from tests.at_once import open_data
 
 
 def chat(*contents, system=None, line=1):
@@ -50,8 +51,8 @@ def tokenize_all(tmp_path):
         train, tokenizer, valid=(), *, max_seq_length=64, batch_size=1, leave_out_bad_rows=False
     ):
         files = DatasetFiles(
-            written(tmp_path / "train.jsonl", train),
-            written(tmp_path / "valid.jsonl", valid) if valid else None,
+            (written(tmp_path / "train.jsonl", train),),
+            (written(tmp_path / "valid.jsonl", valid),) if valid else (),
         )
         rows = RowSettings(True, leave_out_bad_rows=leave_out_bad_rows)
         return files, tokenizer, DataSettings(rows, max_seq_length, batch_size)
@@ -175,4 +176,4 @@ def test_a_file_that_is_gone_before_it_is_opened_is_named(tmp_path, tokenizer_wi
     settings = DataSettings(RowSettings(mask_prompt=False), 64, 1)
     path.unlink()
     with pytest.raises(InputError, match=r"train\.jsonl can't be read: No such file"):
-        open_data(DatasetFiles(path, None), tokenizer_with("chatml"), settings)
+        open_data(DatasetFiles((path,)), tokenizer_with("chatml"), settings)

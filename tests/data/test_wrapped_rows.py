@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from app.data.inspection.inspection import inspect
 from app.data.readers.json_stream import _READ_CHARACTERS
 from app.data.readers.json_values import LIST_NAMES
 from app.data.readers.text import MAX_ROW
 from app.data.row_values import CorruptFileError, RowIssue
 from app.data.rows.row_validation import read_examples, read_validated_rows
+from tests.at_once import inspect
 
 ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}]
 CHAT = [{"role": "user", "content": "fox?"}, {"role": "assistant", "content": "yes"}]

@@ -14,7 +14,6 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, RunFinished, StepFinished
 from app.data.files.dataset_files import find_files
-from app.data.training_set.training_data import open_data
 from app.engine.adapter.adapter import add_adapter
 from app.engine.model.loading import load_architecture, load_tokenizer
 from app.engine.model.model_structure import trainable_parameters
@@ -23,6 +22,7 @@ from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.dataset_opening import data_settings
 from app.engine.training.trainer import train
 from app.models.model_folder import folder_limits
+from tests.at_once import open_data
 from tests.engine import architectures, plain_trainer
 
 SHORT_ROWS, LONG_ROWS = (40, 30, 37), (730, 30, 37)

@@ -22,7 +22,6 @@ from app.core.files.paths import cache_dir, runs_dir
 from app.core.generation_events import CheckpointRef, answer_to_json
 from app.data.files import model_files
 from app.engine.generation import adapted_model
-from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.model import base_model_digests
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.model.loading import BaseModel, loading_base_model
@@ -31,6 +30,7 @@ from app.engine.training import setup
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest, write_manifest
+from tests.at_once import load_tuned_model
 from tests.other_base_models import CHANGES, change_one_weight, copied_model
 
 

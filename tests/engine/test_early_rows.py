@@ -23,7 +23,6 @@ from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import stores_dir
 from app.data.training_set import first_rows_opening as early_data
 from app.data.training_set import first_rows_reading as early_reading
-from app.data.training_set.training_data import open_data
 from app.data.training_set.validation_split import EarlyRows
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
@@ -34,6 +33,7 @@ from app.engine.training.dataset_opening import data_settings
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 from app.models.model_folder import folder_limits
+from tests.at_once import open_data
 
 EARLY = 24
 ROWS = 160

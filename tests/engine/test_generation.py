@@ -26,7 +26,7 @@ from app.core.generation_events import (
     Turn,
     answer_to_json,
 )
-from app.engine.generation.adapted_model import TunedModel, load_tuned_model
+from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.generation import (
     answer,
     compare_answers,
@@ -38,6 +38,7 @@ from app.engine.model.chat_prompt import NO_SYSTEM_ROLE
 from app.engine.model.loading import load_base_model
 from app.engine.runtime.mlx_runtime import close_thread
 from app.engine.training.trainer import train
+from tests.at_once import load_tuned_model
 from tests.conftest import CHATML, write_chats
 
 QUESTION = "What is 3 plus 3?"

@@ -11,7 +11,6 @@ from app.core.config.serialization import load_toml, to_toml
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import EvaluationFinished, LogMessage, RunFinished, StepFinished
-from app.engine.execution.batch_layout import BatchLayout
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
@@ -104,18 +103,6 @@ def test_its_examples_share_rows(config):
     notes = [e.text for e in train(config, stop_after=1) if isinstance(e, LogMessage)]
     assert any(note.startswith("The examples of a batch share one row") for note in notes)
     assert read_manifest(config.output)["batching"]["is_packed"]
-
-
-def test_it_says_so_when_it_began_with_other_samples(config, monkeypatch):
-    config = replace(config, steps=6)
-    with monkeypatch.context() as older_version:
-        older = {"batch_size": 3, "is_packed": False, "has_free_shapes": True}
-        older_version.setattr(BatchLayout, "data", lambda _: older)
-        list(train(config, stop_after=3))
-    events = list(resume(config.output))
-    notes = [e.text for e in events if isinstance(e, LogMessage)]
-    assert any("their order is not what it would have been" in note for note in notes)
-    assert len(steps(events)) == 3
 
 
 def test_it_does_not_go_on_with_another_mixed_in_dataset(config):

@@ -11,11 +11,11 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunStarted, StepFinished
 from app.core.generation_events import Chat, CheckpointRef, Sampling
-from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
 from app.engine.memory.preflight import estimate_memory
 from app.engine.model.loading import load_base_model
 from app.engine.training.trainer import train
+from tests.at_once import load_tuned_model
 from tests.limited_models import POSITIONS, build_gpt2, with_context, with_late_tokens
 
 

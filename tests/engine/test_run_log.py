@@ -9,11 +9,11 @@ import pytest
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import LogMessage
 from app.core.generation_events import Chat, CheckpointRef, GenerationNotice, Sampling
-from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
 from app.engine.model.chat_prompt import mlx_lm_stop_tokens, stop_token_note
 from app.engine.model.loading import load_tokenizer
 from app.engine.training.trainer import resume, train
+from tests.at_once import load_tuned_model
 from tests.limited_models import with_another_end_token
 
 

@@ -17,31 +17,17 @@ from app.library.reading.study_picture import as_svg
 from app.library.reading.study_report import TaskSequence, by_arm, markdown, mean_and_interval
 from app.library.reading.study_results import is_done, results, study_runs
 from app.library.run.manifest import read_manifest
-from tests.conftest import write_chats
+from tests.made_study import two_tasks
 
 
 @pytest.fixture
 def file(tiny_model: Path, tmp_path: Path) -> Path:
-    for number in (1, 2):
-        write_chats(tmp_path / f"task{number}.jsonl", 8 + number)
-    path = tmp_path / "two.toml"
-    path.write_text(
-        f"""
-        model = "{tiny_model}"
-        seeds = [3]
-        acquisition = 0.5
-        settings = {{ steps = 2, rank = 2, learning_rate = 0.01, measure_forgetting = false }}
-        tasks = [
-            {{ name = "first", data = "task1.jsonl" }},
-            {{ name = "second", data = "task2.jsonl" }},
-        ]
-        arms = [
-            {{ name = "AdamW", tiers = [1] }},
-            {{ name = "rehearsal", tiers = [1], rehearsal = 0.25, lasting_pull = 100.0 }},
-        ]
-        """
-    )
-    return path
+    return two_tasks(
+        tmp_path, tiny_model, 2,
+        '{ name = "AdamW", tiers = [1] }',
+        '{ name = "rehearsal", tiers = [1], rehearsal = 0.25, lasting_pull = 100.0 }',
+        start="seeds = [3]",
+    )  # fmt: skip
 
 
 def test_each_run_starts_from_the_one_before_it(file: Path, tmp_path: Path) -> None:

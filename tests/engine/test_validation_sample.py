@@ -104,8 +104,8 @@ def test_all_validations_read_a_tenth_of_the_rows_trained_at_most(
 
 def test_a_run_that_began_with_larger_samples_keeps_them() -> None:
     assert sampling_of(None) == (EARLY_ROWS, default_validation_share())
-    assert sampling_of({"batching": {"early_rows": 1024}}) == (1024, 0.08)
-    assert sampling_of({}) == (0, 0.08)
+    early = {"batch_size": 4, "is_packed": False, "has_free_shapes": True, "early_rows": 1024}
+    assert sampling_of({"batching": early}) == (1024, 0.08)
     began = SampleSizes.of(TrainingConfig(steps=200), 600, 0.08)
     assert began == SampleSizes(16, 64)
 

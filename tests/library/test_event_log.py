@@ -21,7 +21,7 @@ from app.library.reading.run_details import RunDetails, read_details
 from app.library.run.event_lines import read_lines, sealed_line
 from app.library.run.layout import CHECKPOINT_FILES
 from app.library.run.manifest import read_manifest
-from app.library.run.metrics import MetricsWriter, read_event_log, read_events, read_steps
+from app.library.run.metrics import MetricsWriter, read_event_log
 from app.workers.tasks.trash import keep_best_and_last
 from tests.library.made_up import run_started, set_losses, write_state
 
@@ -39,12 +39,6 @@ def replace_in_log(run: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
-
-
-def as_an_older_nestling_wrote(run: Path) -> None:
-    """The log without checksums."""
-    lines = [json.dumps(event, separators=(",", ":")) + "\n" for event in read_events(run)]
-    (run / "events.jsonl").write_text("".join(lines))
 
 
 def steps_of(folders: list[Path]) -> list[int]:
@@ -123,9 +117,9 @@ def test_a_line_that_a_full_disk_tore_is_no_change() -> None:
     assert read([*LINES[:3], LINES[3][:20]]) == ([1, 2, 3], "")
 
 
-def test_a_log_without_checksums_is_read_as_it_stands() -> None:
+def test_lines_without_checksums_are_not_used() -> None:
     lines = [json.dumps(event) + "\n" for event in EVENTS]
-    assert read([*lines[:2], lines[4]]) == ([1, 2, 5], "")
+    assert read(lines[:2]) == ([], "Lines 1 and 2 of log were changed and are not used.")
 
 
 # -- the best --------------------------------------------------------------------------------------
@@ -174,23 +168,6 @@ def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
         )
         assert 4 not in [e.step for e in read_details(run).evaluations]
         assert steps_of(prunable_checkpoints(run)) == [2]
-
-
-def test_a_run_of_an_older_nestling_is_read_as_before_and_gets_checksums(run: Path) -> None:
-    as_an_older_nestling_wrote(run)
-    replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.5')
-    details = read_details(run)
-    assert (bests(details), details.problem) == ([4], "")
-    assert steps_of(prunable_checkpoints(run)) == [2, 6]
-    told = read_events(run)
-    writer = MetricsWriter(run, (run / "metrics.bin").stat().st_size)
-    writer.append(run_started(run))
-    writer.close()
-    log = read_event_log(run)
-    assert (log.is_sealed, log.problem) == (True, "")
-    evaluations = [e for e in told if e["event"] == "evaluation_finished"]
-    assert [e for e in log.events if e["event"] == "evaluation_finished"] == evaluations
-    assert len(read_steps(run)) == 8
 
 
 # -- copies ----------------------------------------------------------------------------------------

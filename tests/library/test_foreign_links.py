@@ -12,7 +12,7 @@ from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.trainer import resume
 from app.library.reading.checkpoint_retention import checkpoint_folders
 from app.library.reading.run_details import read_details
-from app.library.reading.run_store import export_checkpoint, list_runs
+from app.library.reading.run_store import list_runs
 from app.library.reading.run_summary import summarize
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.layout import (
@@ -26,6 +26,7 @@ from app.library.run.layout import (
 from app.library.run.metrics import MetricsWriter, read_events, read_steps
 from app.library.run.run_folder import copy_run_in_steps
 from app.library.run.run_lock import RunLock
+from tests.at_once import export_checkpoint
 from tests.library.made_up import run_started
 
 MakeRun = Callable[..., Path]

@@ -27,12 +27,13 @@ from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_que
 from app.library.reading.checkpoint_retention import update_manifest_pointers
 from app.library.reading.run_details import read_details
 from app.library.reading.run_export import export_csv
-from app.library.reading.run_store import export_checkpoint, list_runs
+from app.library.reading.run_store import list_runs
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.layout import EVENTS_FILE
 from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
 from app.library.run.recorder import RunRecorder
 from app.library.run.step_table import record_type
+from tests.at_once import export_checkpoint
 from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_SECONDS
 from tests.small_disk import PAGE, SmallDisk, small_disk

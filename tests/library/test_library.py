@@ -15,17 +15,13 @@ from app.core.errors import InputError, RunError
 from app.core.files.paths import cache_dir
 from app.library.reading.checkpoint_retention import checkpoint_folders
 from app.library.reading.run_details import read_details
-from app.library.reading.run_store import (
-    INDEX_FILE,
-    export_checkpoint,
-    export_checkpoint_in_steps,
-    list_runs,
-)
+from app.library.reading.run_store import INDEX_FILE, export_checkpoint_in_steps, list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import ADAPTER_FILES, LABEL_FILE, MANIFEST_FILE
 from app.library.run.manifest import json_digest, read_manifest
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_folder import choose_run_dir, run_name
+from tests.at_once import export_checkpoint
 
 MakeRun = Callable[..., Path]
 CHECKPOINT = Path("checkpoints", "step-000008")

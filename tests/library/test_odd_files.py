@@ -24,10 +24,11 @@ from app.library.reading.checkpoint_retention import update_manifest_pointers
 from app.library.reading.checkpoints import read_choices
 from app.library.reading.run_details import read_details
 from app.library.reading.run_export import details_to_json, export_csv
-from app.library.reading.run_store import INDEX_FILE, export_checkpoint, list_runs
+from app.library.reading.run_store import INDEX_FILE, list_runs
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.run_folder import copy_run_in_steps
 from app.library.run.run_lock import is_locked
+from tests.at_once import export_checkpoint
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]

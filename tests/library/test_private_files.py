@@ -17,10 +17,11 @@ from app.library.column_mapping_store import remember_columns
 from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, write_queue
 from app.library.reading.run_details import read_details
 from app.library.reading.run_export import export_csv
-from app.library.reading.run_store import export_checkpoint, list_runs
+from app.library.reading.run_store import list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES
 from app.library.run.run_folder import copy_run_in_steps
+from tests.at_once import export_checkpoint
 
 
 @pytest.fixture(autouse=True)

@@ -17,25 +17,12 @@ from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.tables.study_model import StudyModel
 from tests.benchmarks import forgetting
-from tests.conftest import write_chats
+from tests.made_study import two_tasks
 
 
 @pytest.fixture
 def file(tiny_model: Path, tmp_path: Path) -> Path:
-    for number in (1, 2):
-        write_chats(tmp_path / f"task{number}.jsonl", 8 + number)
-    path = tmp_path / "two.toml"
-    path.write_text(
-        f"""
-        model = "{tiny_model}"
-        acquisition = 0.5
-        settings = {{ steps = 3, rank = 2, learning_rate = 0.01, measure_forgetting = false }}
-        tasks = [{{ name = "first", data = "task1.jsonl" }},
-                 {{ name = "second", data = "task2.jsonl" }}]
-        arms = [{{ name = "AdamW", tiers = [1] }}]
-        """
-    )
-    return path
+    return two_tasks(tmp_path, tiny_model, 3, '{ name = "AdamW", tiers = [1] }')
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, mode: int = PRI
     An existing file stays whole until the new one is complete; `mode` is the new one's. Raises
     AppError when the disk is full or the folder can't be written.
     """
-    # A name of its own: another process may be writing the same file.
-    aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    aside = partial_path(path)
     with disk_errors_as_app_errors(path):
-        _remove_stale_partials(path)
+        for left in stale_partials(path):
+            left.unlink(missing_ok=True)
         aside.unlink(missing_ok=True)  # of an earlier process of the same number
         create_file(aside, mode).close()
         try:
@@ -87,12 +87,17 @@ def disk_error(error: OSError, path: Path) -> AppError:
     return AppError(f"{path} could not be written: {error.strerror or error}.")
 
 
-def _remove_stale_partials(path: Path) -> None:
-    """Remove half-written files of processes that are no more."""
+def partial_path(path: Path) -> Path:
+    """The name of a half-written file or folder, its own: another process may write the same."""
+    return path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+
+
+def stale_partials(path: Path) -> Iterator[Path]:
+    """Half-written ones of processes that are no more."""
     for left in path.parent.glob(f"{escape(path.name)}.*{PARTIAL_SUFFIX}"):
         process = left.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2]
         if process.isdecimal() and not is_alive(int(process)):
-            left.unlink(missing_ok=True)
+            yield left
 
 
 def is_alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""Atomic folders, private to the user. Only files of known names are ever removed.
+"""Atomic folders, private to the user.
 
 Only what this program made is ever removed: files of known names, and a folder once it is empty.
 """
@@ -11,9 +11,14 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files.atomic_files import PARTIAL_SUFFIX, disk_errors_as_app_errors, is_alive, sync
+from app.core.files.atomic_files import (
+    PARTIAL_SUFFIX,
+    disk_errors_as_app_errors,
+    partial_path,
+    stale_partials,
+    sync,
+)
 from app.core.files.untrusted_files import PRIVATE_FILE, copy_regular_in_steps, restrict_mode
-from app.core.work_in_steps import drain
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
@@ -74,9 +79,10 @@ def atomic_folder(
 ) -> Iterator[Path]:
     """A folder to fill with files of these names; it becomes `folder` only when the block ends
     well: complete or absent."""
-    aside = _partial_path(folder)
+    aside = partial_path(folder)
     with disk_errors_as_app_errors(folder):
-        _remove_stale_partials(folder, names)
+        for left in stale_partials(folder):
+            remove_known_files(left, names)
         remove_known_files(aside, names)  # of an earlier process of the same number
         created = make_folder(folder.parent)
         try:
@@ -107,24 +113,19 @@ def remove_folder(folder: Path, names: Collection[str]) -> bool:
 
 def vacate_folder(folder: Path, names: Collection[str]) -> None:
     """Remove what was made in a folder; anything else in it stays, beside that folder's name."""
-    aside = _partial_path(folder)
+    aside = partial_path(folder)
     with disk_errors_as_app_errors(folder):
         remove_known_files(aside, names)
         os.rename(folder, aside)
         remove_known_files(aside, names)
 
 
-def copy_folder(source: Path, target: Path) -> None:
-    """Copy all files and folders in `source` to `target`, which is new or empty; where that fails,
-    what was copied is removed.
+def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
+    """Copy all files and folders in `source` to `target`, which is new or empty; yields the share
+    done. Where that fails or is closed early, what was copied is removed.
 
     Raises InputError for a link, a pipe or a device in it: none is followed or read.
     """
-    drain(copy_folder_in_steps(source, target))
-
-
-def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
-    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     folders, files = _contents(source)
     whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
     created: list[Path] = []
@@ -178,22 +179,6 @@ def _contents(source: Path) -> tuple[list[Path], list[Path]]:
 
 def _refuse(error: OSError) -> None:
     raise InputError(f"{error.filename} can't be copied: {error.strerror}.") from error
-
-
-def _partial_path(folder: Path) -> Path:
-    # A name of its own: another process may be writing the same folder.
-    return folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-
-
-def _remove_stale_partials(folder: Path, names: Collection[str]) -> None:
-    """Remove half-written folders of processes that are no more; older versions named none."""
-    remove_known_files(folder.with_name(folder.name + PARTIAL_SUFFIX), names)
-    with suppress(OSError):
-        for entry in os.listdir(folder.parent):
-            process = entry.removeprefix(f"{folder.name}.").removesuffix(PARTIAL_SUFFIX)
-            is_left = entry == f"{folder.name}.{process}{PARTIAL_SUFFIX}" and process.isdecimal()
-            if is_left and not is_alive(int(process)):
-                remove_known_files(folder.with_name(entry), names)
 
 
 def _is_known(entry: str, names: Collection[str]) -> bool:

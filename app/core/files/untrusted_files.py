@@ -14,8 +14,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from app.core.work_in_steps import drain
-
 PRIVATE_FILE = 0o600
 """File mode: read and written by the user only."""
 SHARED_FILE = 0o666
@@ -64,18 +62,14 @@ def read_head(path: Path, most_bytes: int, *, follow_links: bool = False) -> byt
         return file.read(most_bytes)
 
 
-def copy_regular(source: Path, target: Path) -> None:
-    """Copy a file with its times to the new file `target`, whole or not at all.
-
-    Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
-    """
-    drain(copy_regular_in_steps(source, target))
-
-
 def copy_regular_in_steps(
     source: Path, target: Path, mode: int = PRIVATE_FILE
 ) -> Generator[int, None, None]:
-    """Copies in small steps; yields the number of bytes that were just written to the disk."""
+    """Copy a file with its times to the new file `target`, whole or not at all; yields the number
+    of bytes that were just written to the disk.
+
+    Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
+    """
     with open_regular(source) as content, create_file(target, mode) as copy:
         try:
             while piece := content.read(_PIECE_BYTES):

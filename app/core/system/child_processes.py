@@ -6,11 +6,16 @@ needs would print a traceback into the terminal; what to do is for its parent to
 """
 
 import multiprocessing
+import os
 import resource
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import parent_process
 from multiprocessing.resource_tracker import ensure_running
 
 PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
@@ -25,6 +30,30 @@ def terminal_signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin_child(niceness: int = 0) -> None:
+    """The first call in a child: what the terminal's signals mean is for its parent to say."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):
+        os.nice(niceness)
+
+
+def end_with_parent(wanted: Connection, seconds: float = 0.0) -> threading.Event:
+    """End this process `seconds` after its parent ends or closes `wanted`, even within a single
+    operation. The event is set as soon as that happens."""
+    should_end = threading.Event()
+
+    def watch() -> None:
+        if (parent := parent_process()) is not None:
+            connection.wait([parent.sentinel, wanted])
+            should_end.set()
+            threading.Event().wait(seconds)
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return should_end
 
 
 @contextmanager

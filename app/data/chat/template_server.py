@@ -6,7 +6,6 @@ renders chats. Imports neither transformers nor MLX, so that it starts at once, 
 
 import os
 import resource
-import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from time import monotonic, process_time, sleep
 from typing import Any, NamedTuple
 
+from app.core.system.child_processes import begin_child
 from app.core.system.memory import process_bytes
 from app.core.text.sanitize import error_text
 
@@ -92,8 +92,7 @@ def serve(source: str, connection: Connection, seconds: float) -> None:
 
     `seconds` is the processor time that one rendering may take.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides
+    begin_child()
     _limit_memory()
     try:
         with suppress(EOFError, OSError):

@@ -23,20 +23,14 @@ _CHOOSE = f"Nestling reads {SPOKEN} files, also compressed ones (.gz)."
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """The files of a dataset; `more_train` and `more_valid` hold the further shards."""
+    """The files of a dataset, each of one or more shards."""
 
-    train: Path
-    valid: Path | None
-    more_train: tuple[Path, ...] = ()
-    more_valid: tuple[Path, ...] = ()
+    train_files: tuple[Path, ...]
+    valid_files: tuple[Path, ...] = ()
 
     @property
-    def train_files(self) -> tuple[Path, ...]:
-        return (self.train, *self.more_train)
-
-    @property
-    def valid_files(self) -> tuple[Path, ...]:
-        return (self.valid, *self.more_valid) if self.valid else ()
+    def train(self) -> Path:
+        return self.train_files[0]
 
     @property
     def all_files(self) -> tuple[Path, ...]:
@@ -63,8 +57,7 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
                 f"{valid.name} is both the dataset and the validation set.",
                 "Choose another file to validate on, or none: a share is then held out.",
             )
-    first_valid = validating[0] if validating else None
-    return DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(validating[1:]))
+    return DatasetFiles(tuple(train), tuple(validating))
 
 
 def dataset_name(files: DatasetFiles) -> str:

@@ -12,19 +12,19 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from app.core.errors import PUT_BACK, AppError, InputError
-from app.core.files.atomic_files import write_json_atomic
+from app.core.files.atomic_files import read_json_object, write_json_atomic
 from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
-from app.core.files.strict_parsing import parse_json
 from app.core.work_in_steps import drain
 from app.data.files.dataset_files import file_stat, find_files
 
 _SMALL_BYTES = 2**20
 """Hashing a smaller file is faster than remembering its digest."""
 _KEPT_FILES = 500
+_MOST_INDEX_BYTES = 2**24
 _CLOCK_NS = 2 * 10**9
 """A file written this recently could change again without a change of its times."""
 _BLOCK_BYTES = 2**20
@@ -176,17 +176,9 @@ def _index_file() -> Path:
     return cache_dir() / "known_files.json"
 
 
-def _index() -> dict[str, Any]:
-    try:
-        index = parse_json(_index_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return index if isinstance(index, dict) else {}
-
-
 def _known(name: str) -> FileContent | None:
     try:
-        digest, state = _index()[name]
+        digest, state = read_json_object(_index_file(), _MOST_INDEX_BYTES)[name]
         return FileContent(str(digest), tuple(map(int, state)))
     except (KeyError, ValueError, TypeError):
         return None
@@ -195,7 +187,7 @@ def _known(name: str) -> FileContent | None:
 def _remember(name: str, content: FileContent) -> None:
     # Losing it only means hashing the file again.
     with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
-        index = _index()
+        index = read_json_object(_index_file(), _MOST_INDEX_BYTES)
         index.pop(name, None)
         index[name] = [content.digest, content.state]
         kept = dict(list(index.items())[-_KEPT_FILES:])

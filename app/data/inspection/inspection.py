@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
-from app.core.work_in_steps import drain, scaled_progress
+from app.core.work_in_steps import scaled_progress
 from app.data.files.dataset_files import find_files
 from app.data.files.dataset_folders import not_read
 from app.data.files.fingerprint import FileStates, file_states
@@ -72,20 +72,13 @@ class DatasetFacts:
     """The states of the files before they were read."""
 
 
-def inspect(
-    data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
-) -> DatasetFacts:
-    """The facts about a dataset, invalid rows included.
-
-    Raises InputError only if there is nothing to report: a training file is missing or empty.
-    """
-    return drain(inspect_stream(data, valid, columns))
-
-
 def inspect_stream(
     data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> Generator[float, None, DatasetFacts]:
-    """The same in small steps: yields the share read, from 0 to 1; closing it stops the reading."""
+    """The facts about a dataset, invalid rows included; yields the share read.
+
+    Raises InputError only if there is nothing to report: a training file is missing or empty.
+    """
     facts, _, _ = yield from inspect_with_rows(data, valid, columns)
     return facts
 

@@ -29,7 +29,7 @@ class MixtureFacts:
 def inspect_mixture(sources: Sequence[DatasetSource]) -> Generator[float, None, MixtureFacts]:
     """Inspect all datasets; yields the share read, from 0 to 1.
 
-    Raises InputError as `inspect` does, and if a file is used twice.
+    Raises InputError as `inspect_stream` does, and if a file is used twice.
     """
     sizes = [0] * len(sources)
     if len(sources) > 1:

@@ -185,11 +185,11 @@ def sample_prompts(settings: Mapping[str, object]) -> tuple[str, ...]:
 
 def _questions(settings: Mapping[str, object]) -> Iterator[str]:
     valid = settings.get("valid")
-    file = find_files(Path(str(settings.get("data"))), Path(str(valid)) if valid else None).valid
-    if file is None:
+    files = find_files(Path(str(settings.get("data"))), Path(str(valid)) if valid else None)
+    if not files.valid_files:
         return
     columns = parse_columns(str(current_names(settings).get("columns") or ""))
-    for example in islice(read_examples(file, columns), ROWS):
+    for example in islice(read_examples(files.valid_files[0], columns), ROWS):
         question = _question(example)
         if question and len(question) <= MOST_CHARACTERS:
             yield question

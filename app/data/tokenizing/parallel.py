@@ -5,8 +5,6 @@ The processes never import MLX: they get the tokenizer itself, and end with thei
 
 import os
 import pickle
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -15,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess, parent_process
+from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from app.core.config.optimization import Replies
 from app.core.errors import RunError
 from app.core.system import child_processes
-from app.core.system.child_processes import terminal_signals_blocked
+from app.core.system.child_processes import begin_child, end_with_parent, terminal_signals_blocked
 from app.core.system.memory import machine_bytes
 from app.data.chat.template_process import end_template_processes
 from app.data.chat.template_trial import known_problem, set_known_problem, try_templates
@@ -177,22 +175,14 @@ def _end_processes(processes: Sequence[BaseProcess]) -> None:
 
 
 def _initialize_worker(payload: bytes, wanted: Connection) -> None:
-    """Initialize a worker process, which ends at once when the parent closes `keep_alive`."""
+    """Initialize a worker process, which ends at once when the parent closes `wanted`."""
     global _worker
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
+    begin_child()
+    end_with_parent(wanted)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     problem, tokenizer, *settings = pickle.loads(payload)
     set_known_problem(tokenizer.chat_template, problem)
     _worker = _ChunkTokenizer(tokenizer, *settings)
-
-
-def _end_with_parent(wanted: Connection) -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel, wanted])
-        os._exit(1)
 
 
 def _tokenize_in_worker(chunk: Chunk) -> TokenizedChunk:

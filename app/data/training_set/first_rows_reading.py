@@ -108,7 +108,7 @@ class EarlyReader:
         """The rows to begin with, once all files are read; None if all must be tokenized first."""
         settings, trains = self._settings, len(self._files.train_files)
         digests = [np.concatenate(parts) for parts in self._digests]
-        rows, has_own = sum(map(len, digests[:trains])), bool(self._files.valid)
+        rows, has_own = sum(map(len, digests[:trains])), bool(self._files.valid_files)
         share = 0.0 if has_own else settings.validation_split
         if not self._rule.applies_to(rows, share):
             return None
@@ -134,7 +134,7 @@ class EarlyReader:
         if is_train:
             places = np.array([example.place for example in part], np.int64)
             self._early.add(part, self._rule.keys(digests, places, file), file, first)
-        if not is_train or (not self._files.valid and self._settings.validation_split):
+        if not is_train or (not self._files.valid_files and self._settings.validation_split):
             self._valid.add(part, ~draw_numbers(digests, self._settings.seed), file, first)
 
     def _is_hopeless(self, rows: int, share: float, *, is_only: bool) -> bool:

@@ -4,7 +4,7 @@ Values are kept per distinct length or position, so a million rows take no more 
 thousand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,23 +14,40 @@ from app.data.tokens.tokenized_examples import Ints, TokenRows
 
 
 @dataclass(frozen=True)
-class LengthDistribution:
-    """Lengths and positions are in tokens, ascending and distinct."""
+class Curve:
+    """A sum over rows that grows with a position in tokens."""
 
-    lengths: Ints
-    """Lengths of rows."""
-    cumulative_rows: Ints
-    """Rows of this length or less."""
-    cumulative_tokens: Ints
-    """Tokens of these rows."""
-    first_targets: Ints
-    """Positions of a row's first target."""
-    cumulative_started_rows: Ints
-    """Rows whose first target is at this position or before."""
-    cumulative_started_tokens: Ints
-    """Tokens of these rows."""
-    cumulative_last_reply_rows: Ints
-    """Those of these rows that are trained on their last reply only."""
+    places: Ints
+    """Ascending and distinct."""
+    sums: Ints
+    """Of all values up to each place."""
+
+    def at(self, limit: int) -> int:
+        index = int(np.searchsorted(self.places, limit, side="right"))
+        return int(self.sums[index - 1]) if index else 0
+
+
+def _curves(places: Ints, *values: Ints) -> Iterator[Curve]:
+    """From a value at each place, for each of the `values`; a place may be there several times."""
+    distinct, group = np.unique(places, return_inverse=True)
+    for each in values:
+        sums = np.zeros(len(distinct), np.int64)
+        np.add.at(sums, group, each)
+        yield Curve(distinct, np.cumsum(sums))
+
+
+@dataclass(frozen=True)
+class LengthDistribution:
+    lengths: Curve
+    """Rows of a length or less."""
+    tokens: Curve
+    """Their tokens."""
+    started_rows: Curve
+    """Rows whose first target is at a position or before."""
+    started_tokens: Curve
+    """Their tokens."""
+    last_reply_rows: Curve
+    """Those of them that are trained on their last reply only."""
     span_edges: Ints
     """Starts and ends of target spans."""
     targets_before_edge: Ints
@@ -39,38 +56,29 @@ class LengthDistribution:
     @classmethod
     def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthDistribution":
         """From the rows with these indexes in each part; every row has a target span."""
-        own_lengths = _concat([rows.lengths[chosen] for rows, chosen in parts])
-        lengths, counts = np.unique(own_lengths, return_counts=True)
+        lengths = _concat([rows.lengths[chosen] for rows, chosen in parts])
         first = _concat([rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts])
         last_only = _concat([rows.last_reply_only[chosen] for rows, chosen in parts])
-        starts, group = np.unique(first, return_inverse=True)
-        places, before = _target_curve(_concat([_spans_of(*part) for part in parts]).reshape(-1, 2))
-        return cls(
-            lengths=lengths,
-            cumulative_rows=np.cumsum(counts),
-            cumulative_tokens=np.cumsum(counts * lengths),
-            first_targets=starts,
-            cumulative_started_rows=_cumulative_sums(group, np.ones_like(first), len(starts)),
-            cumulative_started_tokens=_cumulative_sums(group, own_lengths, len(starts)),
-            cumulative_last_reply_rows=_cumulative_sums(group, last_only, len(starts)),
-            span_edges=places,
-            targets_before_edge=before,
-        )
+        edges, before = _target_curve(_concat([_spans_of(*part) for part in parts]).reshape(-1, 2))
+        ones = np.ones_like(lengths)
+        up_to, tokens = _curves(lengths, ones, lengths)
+        started, started_tokens, last_reply = _curves(first, ones, lengths, last_only)
+        return cls(up_to, tokens, started, started_tokens, last_reply, edges, before)
 
     @property
     def rows(self) -> int:
-        return _last(self.cumulative_rows)
+        return self.lengths.at(self.longest)
 
     @property
     def shortest(self) -> int:
-        return int(self.lengths[0]) if len(self.lengths) else 0
+        return int(self.lengths.places[0]) if len(self.lengths.places) else 0
 
     @property
     def longest(self) -> int:
-        return _last(self.lengths)
+        return int(self.lengths.places.max(initial=0))
 
     def rows_longer_than(self, limit: int) -> int:
-        return self.rows - _cumulative_at(self.lengths, self.cumulative_rows, limit)
+        return self.rows - self.lengths.at(limit)
 
     def usable_rows_longer_than(self, length: int, limit: int) -> int:
         """Usable rows that are longer than `length`, cut at the limit."""
@@ -78,9 +86,7 @@ class LengthDistribution:
 
     def untrainable_rows(self, limit: int) -> int:
         """Rows without a target before the limit, which keeps the positions 0 to limit - 1."""
-        return self.rows - _cumulative_at(
-            self.first_targets, self.cumulative_started_rows, limit - 1
-        )
+        return self.rows - self.usable_rows(limit)
 
     def truncated_rows(self, limit: int) -> int:
         """Usable rows that are cut at the limit."""
@@ -88,21 +94,19 @@ class LengthDistribution:
 
     def usable_rows(self, limit: int) -> int:
         """Rows that have a target before the limit."""
-        return self.rows - self.untrainable_rows(limit)
+        return self.started_rows.at(limit - 1)
 
     def usable_tokens(self, limit: int) -> int:
         """Tokens of the usable rows, cut at the limit; all other rows are longer than it."""
-        whole = _cumulative_at(self.lengths, self.cumulative_tokens, limit)
-        return whole + limit * self.truncated_rows(limit)
+        return self.tokens.at(limit) + limit * self.truncated_rows(limit)
 
     def truncated_tokens(self, limit: int) -> int:
         """Tokens that the usable rows lose at the limit."""
-        whole = _cumulative_at(self.first_targets, self.cumulative_started_tokens, limit - 1)
-        return whole - self.usable_tokens(limit)
+        return self.started_tokens.at(limit - 1) - self.usable_tokens(limit)
 
     def last_reply_only_rows(self, limit: int) -> int:
         """Usable rows that are trained on their last reply only."""
-        return _cumulative_at(self.first_targets, self.cumulative_last_reply_rows, limit - 1)
+        return self.last_reply_rows.at(limit - 1)
 
     def trained_tokens_at(self, limit: int) -> int:
         if not len(self.span_edges):
@@ -114,15 +118,13 @@ class LengthDistribution:
         if not (rows := self.usable_rows(limit)):
             return 0
         wanted = max(1, int(np.ceil(share * rows)))
-        if wanted > _cumulative_at(self.lengths, self.cumulative_rows, limit):
+        if wanted > self.lengths.at(limit):
             return limit
-        return int(self.lengths[int(np.searchsorted(self.cumulative_rows, wanted))])
+        return int(self.lengths.places[int(np.searchsorted(self.lengths.sums, wanted))])
 
     def counts(self, edges: npt.NDArray[np.int64]) -> Ints:
         """[edges - 1]: rows with a length from one edge up to, but not including, the next."""
-        up_to = np.concatenate(([0], self.cumulative_rows))
-        below = up_to[np.searchsorted(self.lengths, edges, side="left")]
-        return np.diff(below)
+        return np.diff([self.lengths.at(int(edge) - 1) for edge in edges])
 
 
 def _concat(arrays: Sequence[npt.NDArray[np.generic]]) -> Ints:
@@ -131,16 +133,7 @@ def _concat(arrays: Sequence[npt.NDArray[np.generic]]) -> Ints:
     )
 
 
-def _cumulative_sums(inverse: npt.NDArray[np.intp], values: Ints, distinct: int) -> Ints:
-    """[distinct]: the sum of the values of each group and all before it."""
-    sums = np.zeros(distinct, np.int64)
-    np.add.at(sums, inverse, values)
-    return np.cumsum(sums)
-
-
 def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-    if len(chosen) == len(rows):
-        return rows.spans.astype(np.int64)
     is_chosen = np.zeros(len(rows), np.bool_)
     is_chosen[chosen] = True
     return rows.spans[np.repeat(is_chosen, rows.span_counts)].astype(np.int64)
@@ -148,20 +141,7 @@ def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.i
 
 def _target_curve(spans: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
     """Edges of spans, and the targets before each; between two edges they grow linearly."""
-    if not len(spans):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    places, at = np.unique(spans.ravel(), return_inverse=True)
-    change = np.zeros(len(places), np.int64)
-    np.add.at(change, at.reshape(-1, 2)[:, 0], 1)
-    np.add.at(change, at.reshape(-1, 2)[:, 1], -1)
-    growth = np.cumsum(change)[:-1] * np.diff(places)
-    return places, np.concatenate((np.zeros(1, np.int64), np.cumsum(growth)))
-
-
-def _cumulative_at(places: Ints, counts: Ints, limit: int) -> int:
-    index = int(np.searchsorted(places, limit, side="right"))
-    return int(counts[index - 1]) if index else 0
-
-
-def _last(values: Ints) -> int:
-    return int(values[-1]) if len(values) else 0
+    (open_spans,) = _curves(spans.ravel(), np.tile([1, -1], len(spans)))
+    growth = open_spans.sums[:-1] * np.diff(open_spans.places)
+    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(growth)))
+    return open_spans.places, before[: len(open_spans.places)]

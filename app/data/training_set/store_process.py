@@ -4,19 +4,16 @@ It never imports MLX, has a low priority, and ends with its parent or when the r
 unfinished stores are kept for the next time.
 """
 
-import os
 import pickle
-import signal
 import threading
 from contextlib import suppress
-from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess, parent_process
+from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from app.core.errors import AppError, RunError
 from app.core.system import child_processes
-from app.core.system.child_processes import terminal_signals_blocked
+from app.core.system.child_processes import begin_child, end_with_parent, terminal_signals_blocked
 from app.data.chat.template_trial import known_problem, set_known_problem
 from app.data.training_set.training_data import LaterRows, MixedFiles, open_or_build_stores
 
@@ -85,12 +82,8 @@ class StoreBuilder:
 
 def _run(payload: bytes, results: Connection, keep_alive: Connection) -> None:
     """The process's main function."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides
-    with suppress(OSError):
-        os.nice(_NICENESS)
-    should_end = threading.Event()
-    threading.Thread(target=_watch, args=(keep_alive, should_end), daemon=True).start()
+    begin_child(_NICENESS)
+    should_end = end_with_parent(keep_alive, _SECONDS_TO_END)
     problem, later = pickle.loads(payload)
     set_known_problem(later.tokenizer.chat_template, problem)
     try:
@@ -116,13 +109,3 @@ def _build(later: LaterRows, results: Connection, should_end: threading.Event) -
 def _send(results: Connection, what: object) -> None:
     with suppress(OSError):  # the run has ended
         results.send(what)
-
-
-def _watch(keep_alive: Connection, should_end: threading.Event) -> None:
-    """End the process soon after the run closes its pipe, even within a single operation."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel, keep_alive])
-        should_end.set()
-        threading.Event().wait(_SECONDS_TO_END)
-        os._exit(1)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.column_mapping import ColumnMapping
-from app.core.work_in_steps import drain, scaled_progress
+from app.core.work_in_steps import scaled_progress
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
@@ -119,26 +119,16 @@ class TrainingData:
         return self.later.valid_rows if self.later else len(self.valid)
 
 
-def open_data(
-    files: DatasetFiles,
-    tokenizer: Tokenizer,
-    settings: DataSettings,
-    mixed: Sequence[MixedFiles] = (),
-) -> TrainingData:
-    """All usable rows, cut at the limit; the rest is reported.
-
-    Raises InputError if a row is invalid, or too few rows are left.
-    """
-    return drain(open_data_stream(files, tokenizer, settings, mixed))
-
-
 def open_data_stream(
     files: DatasetFiles,
     tokenizer: Tokenizer,
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
-    """The same in small steps: yields the share done, from 0 to 1, if there is much to do."""
+    """All usable rows, cut at the limit; the rest is reported. Yields the share done.
+
+    Raises InputError if a row is invalid, or too few rows are left.
+    """
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     paths = [path for more in (main, *mixed) for path in more.files.all_files]
@@ -198,7 +188,10 @@ def rows_from_stores(
         *row_notes(used, limit),
         *mixing_notes(view, names, settings.seed),
         *validation_notes(
-            concat_selections(trains), valid, parts, not any(one.files.valid for one in datasets)
+            concat_selections(trains),
+            valid,
+            parts,
+            not any(one.files.valid_files for one in datasets),
         ),
     ]
     return TrainingData(
@@ -224,7 +217,7 @@ def _early(
     """Indexes of the rows that the first epoch begins with; none if datasets are mixed."""
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
-    share = 0.0 if files.valid else settings.validation_split
+    share = 0.0 if files.valid_files else settings.validation_split
     if len(datasets) > 1 or not rule.applies_to(rows, share):
         return np.zeros(0, np.intp)
     keys = [
@@ -241,7 +234,7 @@ def _split(
     limit = settings.max_seq_length
     masks = split_datasets(
         [[stores[path].rows.digests for path in files.train_files] for files in datasets],
-        [bool(files.valid) for files in datasets],
+        [bool(files.valid_files) for files in datasets],
         settings.validation_split,
         settings.seed,
     )
@@ -250,7 +243,7 @@ def _split(
         train, valid = [], [_whole_file(path, stores[path], limit) for path in files.valid_files]
         for path, mask in zip(files.train_files, file_masks, strict=True):
             train.append(FileRows(path, stores[path], np.flatnonzero(~mask), limit))
-            if not files.valid:
+            if not files.valid_files:
                 chosen = np.flatnonzero(mask)
                 valid.append(FileRows(path, stores[path], chosen, limit, with_problems=False))
         trains.append(SelectedRows(train))

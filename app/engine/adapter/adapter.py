@@ -166,16 +166,22 @@ class BareModel:
             (owner, key, module, _inner(module)) for owner, key, module in _adapters(model)
         ]
 
+    def take_off(self) -> None:
+        for owner, key, _, inner in self._places:
+            owner[key] = inner
+
+    def put_back(self) -> None:
+        for owner, key, adapter, _ in self._places:
+            owner[key] = adapter
+
     @contextmanager
     def bare(self) -> Iterator[None]:
         """Inside, the model is its base."""
         try:
-            for owner, key, _, inner in self._places:
-                owner[key] = inner
+            self.take_off()
             yield
         finally:
-            for owner, key, adapter, _ in self._places:
-                owner[key] = adapter
+            self.put_back()
 
 
 def _adapters(model: LanguageModel) -> list[_Place]:

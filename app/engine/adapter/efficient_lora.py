@@ -93,7 +93,7 @@ def _lean_kind(lora: ModuleClass) -> ModuleClass:
             # float16 can overflow where float32 does not; bfloat16 has the same range.
             if x.dtype not in (mx.float32, mx.bfloat16):
                 return super().__call__(x)
-            # An AdapterInput has scaled and narrowed them already; then none of this does anything.
+            # A FlatAdapter has scaled and narrowed them already; then none of this does anything.
             scaled = self.lora_b if self.scale == 1 else self.scale * self.lora_b
             down, up = self.lora_a.astype(x.dtype), scaled.astype(x.dtype)
             dropped = self.dropout(x)

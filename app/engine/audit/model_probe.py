@@ -3,7 +3,7 @@
 One probe, whose findings are frozen and kept in the run's manifest. Knows no architecture.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from app.core.events import Event, LogMessage, StageChanged
@@ -62,11 +62,11 @@ def probing(
     longest: int,
     *,
     recomputes_layers: bool,
-    saved: object = None,
+    saved: Mapping[str, object] | None = None,
 ) -> Generator[Event, None, Probed]:
     """Try `model`, which carries its adapter, with rows like those of its run.
 
-    `longest` is how many tokens the longest row has; `saved` is the batching of a run that
+    `longest` is how many tokens the longest row has; `saved` is the manifest of a run that
     resumes. The model stays as it is, but for lean LoRA layers that are left out. Raises InputError
     for a model that can't be trained.
     """

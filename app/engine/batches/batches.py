@@ -170,9 +170,9 @@ class BatchLoader:
             enough_padding=0.0 if has_free_shapes else ENOUGH_PADDING,
         )
         self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]
+        """The distinct shapes of all batches."""
         if splits_large and not is_packed:
             self.shapes = self._with_splits()
-        """The distinct shapes of all batches."""
         self._smallest_first = sorted(self.shapes, key=lambda shape: shape.cells)
 
     def __len__(self) -> int:

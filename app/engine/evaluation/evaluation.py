@@ -19,14 +19,20 @@ class Evaluator:
     """Runs a model over batches with dropout off; traces each batch shape once."""
 
     def __init__(
-        self, model: LanguageModel, head: SplitModel | None = None, machines: Machines = ALONE
+        self,
+        model: LanguageModel,
+        head: SplitModel | None = None,
+        machines: Machines = ALONE,
+        objective: ArrayFunction = sum_cross_entropy_eval,
     ) -> None:
+        """`objective` takes model, head and the inputs of `loss_inputs`, and sums over trained
+        tokens."""
         self._execution = Execution(model, FastPaths(head))
-        self._machines = machines
+        self._machines, self._objective = machines, objective
         self._losses: dict[tuple[int, ...], ArrayFunction] = {}
 
     def mean_loss(self, batches: BatchLoader) -> Generator[float, None, float]:
-        """Mean cross-entropy per trained token over every example, in nats.
+        """Mean per trained token over every example; cross-entropy in nats, if nothing else.
 
         Yields the share done after each batch; the model is not to be used in between.
         """
@@ -49,11 +55,12 @@ class Evaluator:
         return self._losses[lengths](*loss_inputs(batch, self._execution.fast.head))
 
     def _loss_for(self, packed_lengths: tuple[int, ...]) -> ArrayFunction:
-        execution = self._execution  # not `self`: the cache in `self` would refer to itself
+        # Not `self`: the cache in `self` would refer to itself.
+        execution, objective = self._execution, self._objective
 
         def loss(*inputs: mx.array) -> mx.array:
             with execution.packing(packed_lengths):
-                return sum_cross_entropy_eval(execution.model, execution.fast.head, *inputs)
+                return objective(execution.model, execution.fast.head, *inputs)
 
         return loss
 

@@ -6,27 +6,22 @@ It changes no weight and draws no random number: a run is the same with and with
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-
-import mlx.core as mx
+from functools import partial
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import DatasetLoss, Event, LogMessage, RetentionMeasured
 from app.core.work_in_steps import scaled_progress
 from app.engine.adapter.adapter import BareModel
-from app.engine.batches.batches import Batch, BatchLoader, BatchShape
+from app.engine.batches.batches import BatchLoader, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone
 from app.engine.clocks.general_text import open_general_text
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import first_of_draw
-from app.engine.execution.losses import loss_inputs
-from app.engine.execution.model_execution import Execution
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_runtime import maybe_compile
-from app.engine.runtime.named_arrays import ArrayFunction, number
 
 SHARE = 0.02
 """Of the rows trained between two measurements: a text is read twice, but never backwards."""
@@ -89,10 +84,10 @@ class RetentionMeter:
         kept: Sequence[KeptRows],
         machines: Machines,
     ) -> None:
-        self._model, self._head, self._texts, self._machines = model, head, texts, machines
-        self._kept, self._evaluator = kept, Evaluator(model, head, machines)
-        self._bare = BareModel(model)
-        self._function: ArrayFunction | None = None
+        self._texts, self._kept = texts, kept
+        self._losses = Evaluator(model, head, machines)
+        divergence = partial(summed_divergence_alone, BareModel(model))
+        self._divergence = Evaluator(model, head, machines, divergence)
 
     def measure(
         self, step: int, *, is_last: bool = False, reads_all: bool = False
@@ -102,34 +97,14 @@ class RetentionMeter:
         reads_all = reads_all or is_last
         batches = self._texts.last if reads_all else self._texts.each
         whole = len(batches) + sum(len(one.batches) for one in self._kept)
-        divergence = yield from scaled_progress(self._divergence(batches), 0, len(batches), whole)
+        measuring = self._divergence.mean_loss(batches)
+        divergence = yield from scaled_progress(measuring, 0, len(batches), whole)
         losses, done = [], len(batches)
         for one in self._kept:
-            size, measuring = len(one.batches), self._evaluator.mean_loss(one.batches)
+            size, measuring = len(one.batches), self._losses.mean_loss(one.batches)
             loss = yield from scaled_progress(measuring, done, size, whole)
             losses.append(DatasetLoss(one.name, loss))
             done += size
         count = self._texts.counts[reads_all]
         # Rounding can give a model that is its base a little less than 0.
         return RetentionMeasured(step, max(0.0, divergence), count, is_last, tuple(losses))
-
-    def _divergence(self, batches: BatchLoader) -> Generator[float, None, float]:
-        """Of all batches, in nats per token."""
-        divergence, tokens = 0.0, 0.0
-        with Execution(self._model).evaluating():
-            for batch, share in self._machines.round_robin(batches.once(), len(batches)):
-                if batch is not None:
-                    divergence += number(self._summed(batch))
-                    tokens += batch.trained_tokens
-                yield share
-        divergence, tokens = self._machines.total(divergence, tokens)
-        return divergence / tokens
-
-    def _summed(self, batch: Batch) -> mx.array:
-        if self._function is None:
-            bare, model, head = self._bare, self._model, self._head  # not `self`: see Evaluator
-            self._function = maybe_compile(
-                lambda *inputs: summed_divergence_alone(bare, model, head, *inputs),
-                inputs=[self._model.state],
-            )
-        return self._function(*loss_inputs(batch, self._head))

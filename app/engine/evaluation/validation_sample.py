@@ -90,7 +90,7 @@ class ValidationSet:
 
 
 def validation_sets(
-    config: TrainingConfig, rows: TrainingData, batching: BatchLayout, vocabulary: int
+    config: TrainingConfig, rows: TrainingData, batching: BatchLayout, vocabulary: int | None = None
 ) -> tuple[ValidationSet, ...]:
     parts = [part for part in rows.parts if len(part.valid)]
     views = [part.valid for part in parts]

@@ -5,7 +5,7 @@ Examples share a row where the model was seen to bear it and that is faster. It 
 row's attention takes several.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -34,13 +34,13 @@ class BatchLayout:
     is_packed: bool
     has_free_shapes: bool
     is_evenly_mixed: bool = True
-    """An epoch takes an even sample of each mixed dataset, not one by chance as it once did."""
+    """An epoch takes an even sample of each mixed dataset, not one by chance."""
     early_rows: int = 0
-    """Of a large dataset the first epoch begins with about so many; 0: it does not, as once."""
+    """Of a large dataset the first epoch begins with about so many; 0: it does not."""
     splits_large: bool = False
-    """Gradients of batches far above the mean are computed in parts; once they were not."""
+    """Gradients of batches far above the mean are computed in parts."""
     validation_share: float = 0.08
-    """Of the rows trained, the share that validations read; once 0.08."""
+    """Of the rows trained, the share that validations read."""
 
     def batches(
         self, view: TokenView, vocabulary: int | None = None, most_shapes: int = MAX_SHAPES
@@ -83,11 +83,11 @@ def choose_batch_layout(
     head: SplitModel | None,
     rows: TrainingData,
     settings: DataSettings,
-    saved: object = None,
+    saved: Mapping[str, object] | None = None,
 ) -> Generator[Event, None, TriedLayout]:
-    """Try the model and log the choice; `saved` is the layout of a run that resumes."""
+    """Try the model and log the choice; a run that resumes keeps that of its manifest `saved`."""
     batch_size = settings.batch_size
-    chosen = _saved(saved) if saved else default_layout(batch_size, settings.early_rows)
+    chosen = saved_layout(saved) if saved else default_layout(batch_size, settings.early_rows)
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
         return TriedLayout(chosen, supports_packing=None)
@@ -140,7 +140,9 @@ def default_layout(batch_size: int, early_rows: int = 0) -> BatchLayout:
     )
 
 
-def _saved(data: object) -> BatchLayout:
+def saved_layout(manifest: Mapping[str, object]) -> BatchLayout:
+    """Raises InputError where the manifest has none."""
+    data = manifest.get("batching")
     try:
         return BatchLayout(**data)  # type: ignore[arg-type]
     except TypeError:

@@ -1,6 +1,6 @@
 """A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,16 +9,16 @@ import mlx.core as mx
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
 from app.core.errors import AppError, InputError
 from app.core.events import Event, StageChanged
-from app.core.generation_events import SIDES, CheckpointLoaded, CheckpointRef, Side
+from app.core.generation_events import CheckpointLoaded, CheckpointRef, Side
 from app.core.text.sanitize import error_text
 from app.core.text.translation import mark
-from app.core.work_in_steps import drain
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
+from app.engine.adapter.adapter import BareModel
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.chat_prompt import stop_token_note, stop_tokens
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.model.model_structure import module_tree, parameters
+from app.engine.model.model_structure import parameters
 from app.engine.runtime.mlx_runtime import device_name
 from app.engine.runtime.named_arrays import load_arrays
 from app.engine.runtime.stopping import in_stage, trying_template
@@ -42,8 +42,7 @@ class TunedModel:
     loaded: CheckpointLoaded
     stop_tokens: frozenset[int]
     """Tokens that end an answer."""
-    _modules: Mapping[Side, dict[str, object]]
-    """Per side the adapted modules as the tree that `update_modules` takes."""
+    _adapters: BareModel
     end_note: str = ""
     """A note that mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
@@ -51,32 +50,23 @@ class TunedModel:
     def select_side(self, side: Side) -> LanguageModel:
         """The model as this side has it; the same object for both."""
         if side != self._side:
-            self.base.model.update_modules(self._modules[side])
+            self._adapters.take_off() if side == "base" else self._adapters.put_back()
             self._side = side
         return self.base.model
 
 
-def load_tuned_model(tried: CheckpointRef) -> TunedModel:
-    """Base and adapter in memory, dropout off. Raises InputError naming what is wrong."""
-    return drain(loading_tuned_model(tried))
-
-
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
-    """`load_tuned_model` in small steps: yields stages with the share of the weights read."""
+    """Base and adapter in memory, dropout off; yields stages with the share of the weights read.
+
+    Raises InputError naming what is wrong.
+    """
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
     yield StageChanged(mark("Loading the model"), 0.0)
     base = yield from in_stage(mark("Loading the model"), loading_base_model(tried.model))
     files.check_unchanged()
     yield from trying_template(base.tokenizer)
-    before = dict(base.model.named_modules())
     count = _attach_adapter(base, tried)
-    after = dict(base.model.named_modules())
-    adapted = [path for path in before if after[path] is not before[path]]
-    trees = {
-        side: module_tree((path, modules[path]) for path in adapted)
-        for side, modules in zip(SIDES, (before, after), strict=True)
-    }
     base.model.eval()
     loaded = CheckpointLoaded(
         tried, count, bool(base.tokenizer.has_chat_template), base.limits.context_tokens,
@@ -86,7 +76,7 @@ def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedMod
         base,
         loaded,
         stop_tokens(base.path, base.tokenizer),
-        trees,
+        BareModel(base.model),
         stop_token_note(base.path, base.tokenizer),
     )
 

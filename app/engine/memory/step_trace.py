@@ -120,7 +120,7 @@ class _Trace:
 
     def peak(self, traced_layers: set[int], with_loss: bool) -> int:
         graph = self.graph(traced_layers, with_loss)
-        if self._recompute and uses_compile():  # then run_ahead_limit.py lets nothing run ahead
+        if self._recompute and uses_compile():  # then RunAheadLimit lets nothing run ahead
             return int(HEADROOM * peak_bytes(graph, in_flight=0))
         return peak_bytes(graph)
 

@@ -5,7 +5,7 @@ Knows no architecture, and nothing of what is computed. Checks nothing: a run's 
 `adapter_parameters.write_parameters`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from typing import Any
@@ -110,8 +110,3 @@ def put(module: nn.Module, arrays: ArrayMap) -> None:
     """Replace the arrays at these paths, some or none. A wrong shape passes."""
     if arrays:
         module.update(tree_unflatten(list(arrays.items())))
-
-
-def module_tree(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, object]:
-    """Modules by path, as `nn.Module.update_modules` takes them."""
-    return dict(tree_unflatten(list(modules)))

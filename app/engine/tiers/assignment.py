@@ -13,7 +13,7 @@ from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 Activity = Mapping[str, float]
-"""Module path → how strongly the user's data pulls at it; see calibration.py."""
+"""Module path → how strongly the user's data pulls at it; see `measure_gradient_importance`."""
 
 
 def make_plan(

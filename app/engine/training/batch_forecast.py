@@ -11,6 +11,7 @@ from app.core.errors import RunError
 from app.data.tokens.store_files import TokenStore, reopen_store
 from app.data.training_set.training_data import MixedFiles, rows_from_stores
 from app.engine.batches.batches import BatchShape
+from app.engine.evaluation.validation_sample import validation_sets
 from app.engine.execution.batch_layout import BatchLayout, default_layout
 from app.engine.training.dataset_opening import data_settings
 from app.models.model_folder import folder_limits
@@ -49,9 +50,9 @@ def likely_shapes(
     rows = rows_from_stores(datasets, stores, data_settings(config, folder_limits(config.model)))
     fastest = default_layout(config.batch_size)
     batching = fastest if was_packed else replace(fastest, is_packed=False)
-    views = [part.valid for part in rows.parts if len(part.valid)]
-    shapes = list(batching.training(rows).shapes)
-    shapes += [shape for view in views for shape in batching.batches(view).shapes]
+    valid = validation_sets(config, rows, batching)
+    sets = [batches for one in valid for batches in (one.batches, one.last_batches)]
+    shapes = [*batching.training(rows).shapes, *(shape for one in sets for shape in one.shapes)]
     return LikelyShapes(
         tuple(shape.micro_batch for shape in shapes), is_bound=_is_open(fastest, was_packed)
     )

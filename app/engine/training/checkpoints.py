@@ -16,9 +16,10 @@ import mlx.core as mx
 from app.core.errors import InputError, VerificationError
 from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
-from app.core.files.untrusted_files import copy_regular, create_file, open_regular
+from app.core.files.untrusted_files import copy_regular_in_steps, create_file, open_regular
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.sanitize import error_text
+from app.core.work_in_steps import drain
 from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.runtime.named_arrays import ArrayMap, Arrays, JsonObject, load_arrays
 from app.engine.tiers.optimizer import OptimizerState
@@ -138,7 +139,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         aside.mkdir(PRIVATE_FOLDER)
         for name in METRICS_FILES:
             if (run_dir / name).exists():
-                copy_regular(run_dir / name, aside / name)
+                drain(copy_regular_in_steps(run_dir / name, aside / name))
         for folder in later:
             folder.rename(aside / folder.name)
     return aside

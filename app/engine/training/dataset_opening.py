@@ -22,12 +22,11 @@ from app.data.training_set.training_data import (
 )
 from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import SampleSizes
-from app.engine.execution.batch_layout import BatchLayout, default_validation_share
+from app.engine.execution.batch_layout import default_validation_share, saved_layout
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.named_arrays import TokenizerWrapper
 from app.engine.runtime.stopping import in_stage
-from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 
 
@@ -36,10 +35,8 @@ def sampling_of(saved: Mapping[str, object] | None) -> tuple[int, float]:
     row trained: in a new run, or in the resumed one whose manifest is `saved`."""
     if saved is None:
         return EARLY_ROWS, default_validation_share()
-    batching = saved.get("batching")
-    found = batching if isinstance(batching, Mapping) else {}
-    share = found.get("validation_share", BatchLayout.validation_share)
-    return int(found.get("early_rows", 0)), float(share)
+    layout = saved_layout(saved)
+    return layout.early_rows, layout.validation_share
 
 
 def data_settings(
@@ -125,15 +122,7 @@ def template_day(tokenizer: TokenizerWrapper, saved: Mapping[str, object] | None
     """
     if not asks_for_the_date(tokenizer):
         return None
-    return date.today() if saved is None else _recorded_day(saved)
-
-
-def _recorded_day(saved: Mapping[str, object]) -> date:
     try:
-        return date.fromisoformat(str(saved[TEMPLATE_DAY]))
-    except (KeyError, ValueError):
-        pass
-    try:  # runs of older versions keep only when they began
-        return parse_timestamp(str(saved.get("created"))).astimezone().date()
-    except (ValueError, OverflowError):
+        return date.today() if saved is None else date.fromisoformat(str(saved[TEMPLATE_DAY]))
+    except (KeyError, ValueError):  # an edited manifest: its tokens are checked
         return date.today()

@@ -118,19 +118,6 @@ class TrainingSetup:
         return tuple(dict.fromkeys(shape.micro_batch for shape in shapes))
 
 
-_OTHER_ORDER = (
-    "This run began with an older Nestling, which put examples into other batches: from here on "
-    "their order is not what it would have been."
-)
-
-
-def _had_another_order(batching: object, is_mixed: bool) -> bool:
-    """Whether the resumed run began with a version that put examples into other batches."""
-    if not isinstance(batching, Mapping):
-        return batching is None
-    return is_mixed and "is_evenly_mixed" not in batching
-
-
 def set_up(
     config: TrainingConfig,
     saved: Mapping[str, object] | None = None,
@@ -177,7 +164,6 @@ def set_up(
     yield from setup_notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
-    saved_batching = None if saved is None else saved.get("batching")
     # By importance there is no plan yet; any has the same paths.
     probed = yield from probing(
         base.model,
@@ -188,10 +174,8 @@ def set_up(
         settings,
         longest_row(rows, settings),
         recomputes_layers=config.grad_checkpoint,
-        saved=saved_batching,
+        saved=saved,
     )
-    if saved is not None and _had_another_order(saved_batching, is_mixed=bool(mixed)):
-        yield LogMessage(_OTHER_ORDER)
     batching, vocabulary = probed.batching, probed.traits.vocabulary
     train = batching.training(rows, vocabulary)
     if plan is None:

@@ -94,7 +94,7 @@ def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -
         folder
         for folder in own
         if (log.problem and checkpoint_step(folder) not in losses)
-        or (log.is_sealed and checkpoint_step(folder) not in saved)
+        or (log.lines and checkpoint_step(folder) not in saved)
     }
 
 
@@ -112,7 +112,7 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
     The manifest and the event log disagree on the lowest loss: the log was cut off at its end, or
     the manifest was edited.
     """
-    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
+    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.lines:
         return ""
     recorded = manifest.get("best_val_loss")
     measured = [e for e in read_evaluations(log.events) if math.isfinite(e.score)]

@@ -11,12 +11,10 @@ from app.core.files.disks import check_connected, remember_disk
 from app.core.files.folders import SHARED_FOLDER, atomic_folder, copy_file_in_steps
 from app.core.files.paths import cache_dir, expanded
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.work_in_steps import drain
 from app.library.reading.library_index import Index
 from app.library.reading.run_summary import RunSummary
 from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, STIFFNESS_FILE
 
-"""What makes an adapter for mlx-lm; the optimizer's state stays in the run."""
 INDEX_FILE = "library.json"
 
 
@@ -68,18 +66,13 @@ def find_run(name: str, runs_dir: Path) -> Path:
     return matches[0]
 
 
-def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
-    """Copy an adapter to a new folder `destination`, whole or not at all.
-
-    The copy is what `mlx_lm.load(base, adapter_path=destination)` takes. Raises AppError.
-    """
-    return drain(export_checkpoint_in_steps(adapter_dir, destination))
-
-
 def export_checkpoint_in_steps(
     adapter_dir: Path, destination: Path
 ) -> Generator[float, None, Path]:
-    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
+    """Copy an adapter to a new folder `destination`, whole or not at all; yields the share done.
+
+    The copy is what `mlx_lm.load(base, adapter_path=destination)` takes. Raises AppError.
+    """
     for name in ADAPTER_FILES:
         if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")

@@ -1,7 +1,7 @@
 """The lines of a run's event log: each has a number and a checksum.
 
-A line that was changed, added or moved is left out and named, and so is a gap. A log of an older
-Nestling has no checksums: its lines are taken as they stand. Knows no event and no file.
+A line that was changed, added or moved is left out and named, and so is a gap. Knows no event and
+no file.
 """
 
 import json
@@ -39,9 +39,7 @@ class EventLog:
     problem: str = ""
     """The lines that were changed; empty if none is known."""
     lines: int = 0
-    """The number of the last one."""
-    is_sealed: bool = False
-    """Its lines have checksums."""
+    """The number of the last one; 0 where no line is intact."""
 
     def problem_to_keep(self, step: int) -> list[Plain]:
         """The event that keeps the problem in the log that is rewritten after `step`."""
@@ -54,13 +52,10 @@ class EventLog:
 def read_lines(content: bytes, name: str, run: str = "") -> EventLog:
     """Reads a log of this name; lines with another run's identity are left out."""
     lines = [line.strip() for line in content.split(b"\n")]
-    parsed = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
-    if not any(event is not None and _SUM in event for _, event, _ in parsed):
-        events = tuple(event for _, event, _ in parsed if event is not None)
-        return EventLog(events, lines=len(parsed))
     reader = _LineReader(run)
-    for place, event, line in parsed:
-        reader.take(place, event, line)
+    for place, line in enumerate(lines, 1):
+        if line:
+            reader.take(place, _event(line), line)
     return reader.log(name)
 
 
@@ -107,7 +102,7 @@ class _LineReader:
         events = tuple(event for event in self.events if event["event"] != LOG_DAMAGED)
         odd = _sentences(name, sorted(self.changed), self.gaps)
         problem = " ".join([*kept, *_foreign_lines(name, self.foreign, len(self.events)), *odd])
-        return EventLog(events, problem, self.last, is_sealed=True)
+        return EventLog(events, problem, self.last)
 
 
 def _sentences(name: str, changed: list[int], gaps: list[tuple[int, int]]) -> Iterable[str]:

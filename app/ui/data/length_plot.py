@@ -90,7 +90,7 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
 
     def show_lengths(self, parts: tuple[LengthDistribution, ...], limit: int) -> None:
         """The rows of all parts together."""
-        lengths = [int(part.lengths[0]) for part in parts if part.rows]
+        lengths = [part.shortest for part in parts if part.rows]
         longest = max((part.longest for part in parts), default=1)
         self._edges = bar_edges(min(lengths, default=1), longest)
         self._counts = np.sum([part.counts(self._edges) for part in parts], axis=0)

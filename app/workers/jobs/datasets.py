@@ -1,7 +1,7 @@
 """Jobs of a data process that read, check and tokenize datasets. They are picklable, and import
 app.data where they run."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -96,7 +96,7 @@ class InspectedDataset:
 
 @dataclass(frozen=True)
 class InspectDataset:
-    """Yields an Inspected, once all rows are read and checked."""
+    """Yields an InspectedDataset, once all rows are read and checked."""
 
     reading: DatasetRequest
 
@@ -138,8 +138,8 @@ class TokenizedDatasets:
 
 @dataclass(frozen=True)
 class TokenizeDatasets:
-    """Yields TRYING while the model's chat template is tried, the share done, then a Tokenised.
-    Closed early, it continues from there next time."""
+    """Yields TRYING while the model's chat template is tried, the share done, then the
+    TokenizedDatasets. Closed early, it continues from there next time."""
 
     readings: tuple[DatasetRequest, ...]
     """The datasets of a run, each with its mapping."""
@@ -147,7 +147,7 @@ class TokenizeDatasets:
     mask_prompt: bool
     leave_out_bad_rows: bool
     only_if_there: bool = False
-    """Make no store: end without a Tokenised where one is not there yet."""
+    """Make no store: end without TokenizedDatasets where one is not there yet."""
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
@@ -155,71 +155,51 @@ class TokenizeDatasets:
         from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
         from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files
-        from app.data.tokenizing.token_store import RowSettings, open_or_build_store
+        from app.data.tokenizing.token_store import RowSettings
+        from app.data.training_set.training_data import MixedFiles, open_or_build_stores
         from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
-        datasets = [find_files(request.data, request.valid) for request in self.readings]
-        paths = [path for files in datasets for path in files.all_files]
+        datasets = [
+            MixedFiles(find_files(one.data, one.valid), 0.0, parse_columns(one.mapping or ""))
+            for one in self.readings
+        ]
+        paths = [path for dataset in datasets for path in dataset.files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
         contents = yield from _visible(scaled_progress(hash_files(paths), 0, before, size))
         if not self.only_if_there:
             for _step in try_templates(get_tokenizer(self.tokenizer).chat_template):
                 yield TRYING
-        stores: dict[Path, TokenStore] = {}
-        for request, files in zip(self.readings, datasets, strict=True):
-            columns = parse_columns(request.mapping or "")
-            settings = RowSettings(
-                self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
-            )
-            for path in files.all_files:
-                opening = open_or_build_store(
-                    path, get_tokenizer(self.tokenizer), settings, contents[path]
-                )
-                if self.only_if_there:
-                    store = _store_if_there(opening)
-                else:
-                    bytes_here = path.stat().st_size
-                    part = scaled_progress(opening, before, bytes_here, size)
-                    store = yield from _visible(part)
-                    before += bytes_here
-                if store is None:
-                    return
-                stores[path] = store
-        note = check_note(get_tokenizer(self.tokenizer))
-        yield replace(_tokenized_datasets(datasets, stores), template_note=note)
+        tokenizer = get_tokenizer(self.tokenizer)
+        settings = RowSettings(self.mask_prompt, None, self.leave_out_bad_rows, rows, self.replies)
+        opening = open_or_build_stores(datasets, tokenizer, settings, contents)
+        if self.only_if_there:
+            stores = _if_nothing_to_do(opening)
+        else:
+            stores = yield from _visible(scaled_progress(opening, before, size - before, size))
+        if stores is not None:
+            sets = tuple(_stored_dataset(dataset.files, stores) for dataset in datasets)
+            yield TokenizedDatasets(sets, check_note(tokenizer))
 
 
-def _tokenized_datasets(
-    datasets: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
-) -> TokenizedDatasets:
-    def stored(paths: tuple[Path, ...]) -> StoredFiles:
-        return tuple((path, stores[path].folder) for path in paths)
-
-    def rows(paths: tuple[Path, ...]) -> int:
-        return sum(len(stores[path].rows) for path in paths)
-
-    return TokenizedDatasets(
-        tuple(
-            StoredDataset(
-                stored(dataset.train_files),
-                stored(dataset.valid_files),
-                tuple(rows(paths) for paths in (dataset.train_files, dataset.valid_files) if paths),
-                sum(stores[path].refused_count for path in dataset.all_files),
-            )
-            for dataset in datasets
-        )
-    )
-
-
-def _store_if_there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
+def _if_nothing_to_do(work: Generator[float, None, T]) -> T | None:
     try:
-        next(opening)
+        next(work)
     except StopIteration as ended:
-        return cast("TokenStore", ended.value)
-    opening.close()
+        return cast(T, ended.value)
+    work.close()
     return None
+
+
+def _stored_dataset(files: "DatasetFiles", stores: "dict[Path, TokenStore]") -> StoredDataset:
+    train, valid = (
+        tuple((path, stores[path].folder) for path in paths)
+        for paths in (files.train_files, files.valid_files)
+    )
+    rows = (sum(len(stores[path].rows) for path, _ in part) for part in (train, valid) if part)
+    refused = sum(stores[path].refused_count for path in files.all_files)
+    return StoredDataset(train, valid, tuple(rows), refused)
 
 
 def _visible(work: Generator[float, None, T]) -> Generator[float, None, T]:

@@ -54,7 +54,7 @@ class HeadRows:
 
 @dataclass(frozen=True)
 class LoadHeadRows:
-    """Yields what there is to show of a file at once, a Looked: raw, then rendered."""
+    """Yields what there is to show of a file at once, HeadRows: raw, then rendered."""
 
     reading: DatasetRequest
     rows: int
@@ -120,7 +120,7 @@ class PageProgress:
 
 @dataclass(frozen=True)
 class LoadRowPage:
-    """Yields Reached, then a Page of rows that are no tokens yet, rendered if that can be.
+    """Yields PageProgress, then a RowPage of rows that are no tokens yet, rendered if that can be.
 
     Where there are not so many, it is the last page.
     """

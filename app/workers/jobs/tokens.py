@@ -35,7 +35,7 @@ class HoldoutSplit:
 
 @dataclass(frozen=True)
 class LoadTokenPage:
-    """Yields a Page of one dataset's rows."""
+    """Yields a RowPage of one dataset's rows."""
 
     sets: Sets
     dataset: int

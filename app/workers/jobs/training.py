@@ -176,9 +176,9 @@ def _stored(sets: tuple[StoredDataset, ...]) -> "StoredRows":
 
     datasets = []
     for dataset in sets:
-        train, valid = ([path for path, _ in files] for files in (dataset.train, dataset.valid))
-        first_valid = valid[0] if valid else None
-        files = DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(valid[1:]))
-        datasets.append(MixedFiles(files, share=0.0))
+        train, valid = (
+            tuple(path for path, _ in files) for files in (dataset.train, dataset.valid)
+        )
+        datasets.append(MixedFiles(DatasetFiles(train, valid), share=0.0))
     folders = tuple(pair for dataset in sets for pair in (*dataset.train, *dataset.valid))
     return StoredRows(tuple(datasets), folders)

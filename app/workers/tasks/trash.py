@@ -13,7 +13,8 @@ from PySide6.QtCore import QFile, QStandardPaths
 
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import disk_errors_as_app_errors
-from app.core.files.folders import copy_folder, make_folder
+from app.core.files.folders import copy_folder_in_steps, make_folder
+from app.core.work_in_steps import drain
 from app.library.reading.checkpoint_retention import prunable_checkpoints, update_manifest_pointers
 from app.library.run.run_lock import is_locked
 
@@ -76,7 +77,7 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy_folder(source, target)
+        drain(copy_folder_in_steps(source, target))
         shutil.rmtree(source, ignore_errors=True)
 
 
