@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from uuid import uuid4
 
@@ -96,9 +97,7 @@ def check_writable(folder: Path) -> None:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
         parent = next(p for p in (folder, *folder.parents) if p.exists())
-        probe = parent / f".nestling-probe-{datetime.now().timestamp():.6f}"
-        probe.mkdir()
-        probe.rmdir()
+        Path(mkdtemp(prefix=".nestling-probe-", dir=parent)).rmdir()  # a name of no other process
     except OSError as error:
         refused = disk_error(error, folder)
         raise InputError(refused.message, refused.hint) from error
