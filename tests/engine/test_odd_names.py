@@ -34,11 +34,11 @@ def test_a_dataset_and_a_run_of_such_a_name_are_trained_listed_and_gone_on_with(
     config: TrainingConfig,
 ) -> None:
     named = TrainingConfig(**vars(config) | {"name": ODD})
-    for one in (config, named):
+    for one, name in ((config, ODD), (named, f"{ODD} (2)")):
         end = list(train(one, runs_dir=runs_dir(), stop_after=1))[-1]
         assert isinstance(end, RunFinished)
         manifest = json.loads((end.run_dir / "run.json").read_bytes())
-        assert (manifest["name"], manifest["config"]["data"]) == (ODD, str(config.data))
+        assert (manifest["name"], manifest["config"]["data"]) == (name, str(config.data))
         last = list(resume(end.run_dir))[-1]
         assert isinstance(last, RunFinished)
         assert last.outcome == "finished"

@@ -58,7 +58,7 @@ class ResultCard(QWidget):
             part.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.reveal = button(REVEAL_LABEL, self._ask_reveal, "link")
-        self.questions = button("", self.questions_requested.emit, "link")
+        self.questions = button(tr("Questions"), self.questions_requested.emit, "link")
         frame, inside = card()
         inside.addWidget(self.text)
         effort = row(self.effort, self.questions)
