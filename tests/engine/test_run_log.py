@@ -56,7 +56,8 @@ def test_the_log_says(run: Path, claim: str) -> None:
 
 
 def test_the_log_says_each_dataset_s_validation_loss(run: Path) -> None:
-    lines = [line for line in (run / "log.txt").read_text().splitlines() if "validation loss" in line]
+    log = (run / "log.txt").read_text().splitlines()
+    lines = [line for line in log if "validation loss" in line]
     assert len(lines) == 3
     assert all("(new.jsonl " in line and ", old.jsonl " in line for line in lines)
 
