@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.work_in_steps import drain
 from app.engine.adapter.adapter import add_adapter
-from app.engine.batches.batches import Batch
-from app.engine.execution import attention
+from app.engine.batches.batches import Batch, BatchLoader
+from app.engine.evaluation.evaluation import Evaluator
+from app.engine.execution import attention, model_execution
 from app.engine.execution.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
+from app.engine.execution.model_execution import FastPaths
 from app.engine.model.loading import load_base_model
 from app.engine.model.model_structure import trainable_parameters
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
+from tests.engine.packed_models import adapted, examples
 
 SCALE = 0.125
 
@@ -196,3 +200,31 @@ def test_steps_with_it_are_steps_without_it(
     assert _losses(tiny_model, recompute) == pytest.approx(expected, rel=1e-5)
     # Recomputed layers call it again in the backward pass.
     assert len(calls) == (2 if recompute else 1) * 3 * len(load_base_model(tiny_model).model.layers)
+
+
+def test_a_validation_takes_it_on_a_cpu_unless_the_run_goes_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attention, "CHUNK", 32)
+    monkeypatch.setattr(attention, "MIN_LENGTH", 64)
+    lengths: list[int] = []
+
+    def noting(q: Any, *rest: Any, **options: Any) -> Any:
+        lengths.append(q.shape[2])
+        return chunked_attention(q, *rest, **options)
+
+    monkeypatch.setattr(attention, "chunked_attention", noting)
+    model = adapted("llama")
+    rows = BatchLoader(examples([90, 80, 40, 30]), 4, is_packed=True)
+
+    def loss(**fast: bool) -> tuple[float, list[int]]:
+        lengths.clear()
+        found: float = drain(Evaluator(model, FastPaths(**fast)).mean_loss(rows))
+        return found, sorted(set(lengths))
+
+    plain, none = loss(cuts_attention=False)
+    assert none == []
+    # Of each row the last token is predicted, not read.
+    assert loss() == (pytest.approx(plain, rel=1e-6), [79, 89])
+    monkeypatch.setattr(model_execution, "uses_compile", lambda: True)
+    assert loss() == (plain, [])

@@ -14,6 +14,7 @@ from app.engine.evaluation.evaluation import Evaluator
 from app.engine.execution import attention
 from app.engine.execution.attention import attention_in_chunks
 from app.engine.execution.losses import loss_inputs, sum_cross_entropy
+from app.engine.execution.model_execution import FastPaths
 from app.engine.execution.sequence_packing import packed_attention, supports_packing
 from app.engine.model.lm_head import split_model
 from app.engine.runtime.distributed import ALONE, Machines
@@ -178,18 +179,16 @@ def test_packed_steps_are_unpacked_ones(
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
         assert ours.gradient_norm == pytest.approx(theirs.gradient_norm, rel=1e-4)
         assert ours.movement.fired == theirs.movement.fired
-        evaluators = [
-            Evaluator(step._model, step._gradients._fast.head) for step in (packed, plain)
-        ]
+        evaluators = [Evaluator(step._model, step._gradients._fast) for step in (packed, plain)]
         losses = [e._loss(batch).item() for e in evaluators]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_validation_of_packed_batches_is_that_of_rows() -> None:
     model = adapted("gemma3_text")
-    head = split_model(model)
+    evaluator = Evaluator(model, FastPaths(split_model(model)))
     losses = [
-        drain(Evaluator(model, head).mean_loss(BatchLoader(examples(), 4, is_packed=is_packed)))
+        drain(evaluator.mean_loss(BatchLoader(examples(), 4, is_packed=is_packed)))
         for is_packed in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)

@@ -21,13 +21,13 @@ class Evaluator:
     def __init__(
         self,
         model: LanguageModel,
-        head: SplitModel | None = None,
+        fast: FastPaths | None = None,
         machines: Machines = ALONE,
         objective: ArrayFunction = sum_cross_entropy_eval,
     ) -> None:
         """`objective` takes model, head and the inputs of `loss_inputs`, and sums over trained
         tokens."""
-        self._execution = Execution(model, FastPaths(head))
+        self._execution = Execution(model, fast)
         self._machines, self._objective = machines, objective
         self._losses: dict[tuple[int, ...], ArrayFunction] = {}
 
@@ -37,7 +37,7 @@ class Evaluator:
         Yields the share done after each batch; the model is not to be used in between.
         """
         loss, tokens = 0.0, 0.0
-        with self._execution.evaluating():
+        with self._execution.scoring():
             for batch, share in self._machines.round_robin(batches.once(), len(batches)):
                 if batch is not None:
                     loss += number(self._loss(batch))

@@ -18,8 +18,8 @@ from app.engine.clocks.divergence import summed_divergence_alone
 from app.engine.clocks.general_text import open_general_text
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import first_of_draw
+from app.engine.execution.model_execution import FastPaths
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
 
@@ -79,15 +79,15 @@ class RetentionMeter:
     def __init__(
         self,
         model: LanguageModel,
-        head: SplitModel | None,
+        fast: FastPaths,
         texts: RetentionTexts,
         kept: Sequence[KeptRows],
         machines: Machines,
     ) -> None:
         self._texts, self._kept = texts, kept
-        self._losses = Evaluator(model, head, machines)
+        self._losses = Evaluator(model, fast, machines)
         divergence = partial(summed_divergence_alone, BareModel(model))
-        self._divergence = Evaluator(model, head, machines, divergence)
+        self._divergence = Evaluator(model, fast, machines, divergence)
 
     def measure(
         self, step: int, *, is_last: bool = False, reads_all: bool = False

@@ -21,6 +21,7 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
 from app.engine.model.model_structure import evaluating, put
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.runtime.named_arrays import ArrayFunction, ArrayMap
 
 Objective = ArrayFunction
@@ -53,6 +54,17 @@ class Execution:
     def evaluating(self, packed_lengths: Sequence[int] = ()) -> Iterator[None]:
         """Inside, dropout is off; attention stays within each packed example of these lengths."""
         with evaluating(self.model), self.packing(packed_lengths):
+            yield
+
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """`evaluating`, for losses alone: on a CPU with attention in chunks, as in a training step.
+
+        MLX's own computes the scores that a causal mask hides too there; a GPU's has them fused.
+        """
+        with evaluating(self.model), ExitStack() as patches:
+            if self.fast.cuts_attention and not uses_compile():
+                patches.enter_context(attention_in_chunks())
             yield
 
     @contextmanager

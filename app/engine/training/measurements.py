@@ -36,7 +36,7 @@ class Measurements:
         self._validation = Validation(setup, best, machines)
         model, texts = setup.base.model, setup.retention
         self._retention = (
-            RetentionMeter(model, setup.head, texts, setup.kept, machines) if texts else None
+            RetentionMeter(model, setup.fast, texts, setup.kept, machines) if texts else None
         )
         self.is_validation_due = is_validation_due
         """Whether the validation after the last step was cut off."""

@@ -25,7 +25,7 @@ class Validation:
         self._names_each = bool(prepared.parts)
         self._best = best
         self._is_finite = True
-        self._evaluator = Evaluator(prepared.base.model, prepared.head, machines)
+        self._evaluator = Evaluator(prepared.base.model, prepared.fast, machines)
 
     def take(self, sets: Sequence[ValidationSet]) -> None:
         """Use these from here on; each validation reads the same rows as before."""
