@@ -185,7 +185,7 @@ def clock_words(run: RunSeries, step: int) -> list[str]:
             value = value_text(float(series.values()[at]))
             is_lesson = name == SLOW
             found.append(
-                tr("lesson: KL {value} from the base", value=value)
+                tr("lesson: change from base {value}", value=value)
                 if is_lesson
                 else tr("pulled back by {value}", value=value)
             )
