@@ -33,7 +33,7 @@ ENDINGS = (
 LOG_PART = 5
 """The log's number among the parts of a run."""
 LOGGED = (
-    "Examples are packed: those of a batch share one row, and none affects another.",
+    "The examples of a batch share one row, and none affects another.",
     "Resuming after step 1,200.",
 )
 BAD_ROWS = (
