@@ -54,9 +54,7 @@ def test_a_translation_has_the_values_of_its_text(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_every_plural_is_whole_for_every_number(
-    code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_plural_is_whole_for_every_number(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if code != translation.SOURCE:
         made = gettext.GNUTranslations(io.BytesIO(catalogs.as_mo(catalogs.read_catalog(code))))
         monkeypatch.setattr(translation._Chosen, "catalog", made)
