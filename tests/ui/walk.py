@@ -10,12 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QMimeData, QModelIndex, QPoint, Qt, QUrl
+from PySide6.QtCore import QEvent, QEventLoop, QMimeData, QModelIndex, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QDrag, QMouseEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -33,11 +32,11 @@ from app.application import Nestling
 from app.core.files.paths import HOME_VARIABLE, starter_model_dir
 from app.ui.state.window_pages import Place
 from app.ui.system.qt_application import make_application
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import patience
 
 TOOLS = ("Xvfb", "openbox", "xdotool")
 SIZE_PX = (1280, 860)
-_SCREEN, _SETTLED_S = "1600x1000x24", 0.25
+_SCREEN, _SETTLED_MS, _LOOK_EVERY_MS = "1600x1000x24", 250, 50
 
 
 def main() -> int:
@@ -79,20 +78,20 @@ def xdotool(*arguments: object) -> None:
     settle()
 
 
-def settle(seconds: float = _SETTLED_S) -> None:
+def settle(milliseconds: int = _SETTLED_MS) -> None:
     """Quitting ends loops of events for good, so they are taken out one by one."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        QApplication.processEvents()
+    is_over: list[bool] = []
+    QTimer.singleShot(milliseconds, lambda: is_over.append(True))
+    while not is_over:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        time.sleep(0.005)
 
 
 def wait_until(is_so: Callable[[], object], what: str) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < until, f"not so in {PATIENCE_SECONDS} s: {what}"
-        settle(0.05)
+    with patience() as is_over:
+        while not is_so():
+            assert not is_over(), f"never so: {what}"
+            settle(_LOOK_EVERY_MS)
 
 
 def click(widget: QWidget, at: QPoint | None = None, *, button: int = 1, times: int = 1) -> None:
@@ -131,7 +130,7 @@ def click_row(table: QTableView, row: int, *, times: int = 1) -> None:
 def choose_file(path: Path) -> None:
     """In Qt's own panel, by the keyboard."""
     wait_until(lambda: _panels() != [], "a file panel is open")
-    settle(0.5)
+    settle(2 * _SETTLED_MS)
     keys("ctrl+a")
     typed(str(path))
     keys("Return")
@@ -174,7 +173,7 @@ def drag_in(nestling: Nestling, path: Path) -> None:
     icon = FileIcon(path)
     icon.show()
     icon.move(1300, 40)
-    settle(0.5)
+    settle(2 * _SETTLED_MS)
     start = icon.mapToGlobal(icon.rect().center())
     end = nestling.window.mapToGlobal(nestling.window.rect().center())
     steps: list[object] = ["mousemove", start.x(), start.y(), "sleep", 0.2, "mousedown", 1]
@@ -276,7 +275,7 @@ def close(nestling: Nestling) -> None:
     nestling.shut_down()
     nestling.window.deleteLater()
     nestling.deleteLater()
-    settle(0.5)
+    settle(2 * _SETTLED_MS)
 
 
 def resumed(nestling: Nestling, home: Path) -> None:
@@ -358,7 +357,6 @@ def inside(home: Path) -> None:
     assert application.platformName() == "xcb"
     nestling = open_window()
     for walk in (first_run, own_data, resumed, queue_of_three, mapped, found_model):
-        begun = time.monotonic()
         try:
             nestling = walk(nestling, home) or nestling  # type: ignore[func-returns-value]
         except AssertionError:
@@ -366,7 +364,7 @@ def inside(home: Path) -> None:
             QApplication.primaryScreen().grabWindow(0).save(str(seen))
             print(f"{walk.__name__} ended here: {seen}", file=sys.stderr)
             raise
-        print(f"{walk.__name__}: {time.monotonic() - begun:.0f} s", flush=True)
+        print(walk.__name__, flush=True)
     close(nestling)
 
 
