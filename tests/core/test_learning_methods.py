@@ -54,6 +54,8 @@ def test_the_rate_of_the_clocks_goes_with_them_and_one_of_ones_own_stays() -> No
     assert with_learning_method(kept, JUST_LEARN).learning_rate == TrainingConfig().learning_rate
     own = replace(kept, learning_rate=3e-4)
     assert with_learning_method(own, JUST_LEARN).learning_rate == 3e-4
+    with_tiers_too = replace(kept, tiers=(TierConfig(1), TierConfig(16)))  # custom
+    assert with_learning_method(with_tiers_too, BY_TIERS).learning_rate == 1e-4
 
 
 def test_tiers_stay_where_clocks_go() -> None:

@@ -50,9 +50,9 @@ def test_a_sentence_comes_back_in_german_with_its_values(
 COMPOSED = {
     "All 150 steps done. 3 steps were void: nothing was learned there. Modules that learned "
     "nothing: a.b, c.d and 2 more.":
-    "Alle 150 Schritte sind gemacht. 3 Schritte waren ungültig: Dabei wurde nichts gelernt. "
+    "Alle 150 Schritte sind fertig. 3 Schritte waren ungültig: Dabei wurde nichts gelernt. "
     "Module, die nichts gelernt haben: a.b, c.d und 2 weitere.",
-    "The one step is done.": "Der einzige Schritt ist gemacht.",
+    "The one step is done.": "Der einzige Schritt ist fertig.",
     "a.jsonl has 2 bad rows: line 3: is not valid JSON at column 14: a text begins and is not "
     "closed; line 1,204: messages is text, not a list; and 4 more. Correct or remove them, or "
     "have bad rows left out.":

@@ -53,6 +53,50 @@ def test_a_translation_has_the_values_of_its_text(code: str) -> None:
             assert _fields(source) - {"n"} == _fields(text) - {"n"}, source
 
 
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_plural_is_whole_for_every_number(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if code != translation.SOURCE:
+        made = gettext.GNUTranslations(io.BytesIO(catalogs.as_mo(catalogs.read_catalog(code))))
+        monkeypatch.setattr(translation._Chosen, "catalog", made)
+        monkeypatch.setattr(translation._Chosen, "code", code)
+    plurals = [m.id for m in catalogs.source_texts() if isinstance(m.id, tuple)]
+    assert len(plurals) > 40
+    for one, many in plurals:
+        values = _stand_ins(one) | _stand_ins(many)
+        shown = {n: trn(one, many, n, **values) for n in (0, 1, 2, 5)}
+        assert not any(set("{}") & set(text) for text in shown.values()), one
+        assert shown[0] == shown[2].replace("2", "0"), one  # the plural, as in English and German
+        assert shown[5] == shown[2].replace("2", "5"), one
+        assert "{n" not in many or "5" in shown[5], one
+
+
+def _stand_ins(text: str) -> dict[str, object]:
+    """A value for each slot but `n`, with no digit in it that a test counts by."""
+    found: dict[str, object] = {}
+    for _, name, spec, _ in Formatter().parse(text):
+        if name and name != "n":
+            found[name] = 77 if spec else "x"
+    return found
+
+
+def test_every_text_gets_the_values_that_it_names() -> None:
+    """Where a call spells them out; one without values asks for the text itself."""
+    seen = 0
+    for module in (catalogs.ROOT / "app").rglob("*.py"):
+        for call in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                continue
+            given = {keyword.arg for keyword in call.keywords}
+            if call.func.id not in ("tr", "trn") or None in given or not call.keywords:
+                continue
+            texts = [a.value for a in call.args[:2] if isinstance(a, ast.Constant)]
+            for text in filter(None, map(str, texts)):
+                seen += 1
+                has_number = {"n"} if call.func.id == "trn" else set()
+                assert _fields(text) <= given | has_number, f"{module}: {text}"
+    assert seen > 200
+
+
 @pytest.mark.parametrize("code", catalogs.OTHERS)
 def test_the_compiled_catalog_is_the_readable_one(code: str) -> None:
     readable = catalogs.as_mo(catalogs.read_catalog(code))

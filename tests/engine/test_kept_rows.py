@@ -138,7 +138,7 @@ def test_a_run_that_is_too_far_from_its_base_ends_and_is_finished(second: Traini
     ending = events[-1]
     assert isinstance(ending, RunFinished)
     assert (ending.outcome, ending.steps) == ("finished", 2)
-    assert "nats per token from its base, more than 1e-06." in ending.message
+    assert "nats per token, more than 1e-06." in ending.message
     assert not read_details(far.output or Path()).summary.can_resume
 
 

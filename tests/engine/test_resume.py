@@ -219,7 +219,7 @@ def kill_at_random(
             capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
         )  # fmt: skip
         errors = ended.stderr
-        if ended.returncode == 0 or "steps were made" in errors:  # killed after its last step
+        if ended.returncode == 0 or "steps are done" in errors:  # killed after its last step
             return kills
         assert ended.returncode == -signal.SIGKILL, errors
         kills += 1
@@ -373,7 +373,7 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
 
 
 def test_a_run_that_is_done_is_refused(whole_copy: Path) -> None:
-    assert f"all {STEPS} steps were made" in refusal(whole_copy)
+    assert f"all {STEPS} steps are done" in refusal(whole_copy)
 
 
 def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(

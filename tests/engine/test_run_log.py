@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
         "The first epoch takes ",
         "rows of old.jsonl (50.0%), which has",
         "The examples of a batch share one row",
-        "The loss is computed where a token is trained",
+        "The loss is computed on trained tokens only",
         "2 steps took these rows: ",
     ],
 )

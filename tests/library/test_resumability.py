@@ -21,11 +21,11 @@ def test_a_finished_run_goes_on_from_any_checkpoint_but_its_last(
 ) -> None:
     run = make_run(tmp_path / "a", saves=(4, 8))
     details = read_details(run)
-    assert details.resume_blocker_at(8) == "The run is done: all 8 steps were made."
+    assert details.resume_blocker_at(8) == "The run is complete: all 8 steps are done."
     assert details.resume_blocker_at(4) == ""
     assert not details.summary.can_resume
     assert len(reading_to_resume(run, "step-000004")().table) == 4
-    with pytest.raises(InputError, match="is done: all 8 steps were made"):
+    with pytest.raises(InputError, match="is done: all 8 steps are done"):
         reading_to_resume(run, None)()
 
 

@@ -33,7 +33,7 @@ ENDINGS = (
 LOG_PART = 5
 """The log's number among the parts of a run."""
 LOGGED = (
-    "The examples of a batch share one row; the model was seen to treat each as if alone.",
+    "The examples of a batch share one row, and none affects another.",
     "Resuming after step 1,200.",
 )
 BAD_ROWS = (
@@ -87,10 +87,12 @@ def main(language: str, home: Path) -> None:
     found, texts = Found(), _texts_of_the_code(language)
     while nestling.state.memory is None or not nestling.data_work.statistics.all:
         application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    nestling.new_run.form.advanced.toggle.setChecked(True)
     for place in Place:
         nestling.window.show_place(place)
         application.processEvents()
         _read(nestling.window, place.name, texts, found)
+    nestling.new_run.form.advanced.toggle.setChecked(False)
     nestling.window.show_place(Place.DATA)
     _read_data(nestling, "data", texts, found)
     nestling.window.show_place(Place.RUNS)

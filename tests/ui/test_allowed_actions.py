@@ -39,8 +39,8 @@ def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
     nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
     view = nestling.runs.opened.checkpoints
     assert not view.resume.isEnabled()
-    assert "all 8 steps were made" in view.resume.toolTip()
-    assert "all 8 steps were made" in view.why_not.text()
+    assert "all 8 steps are done" in view.resume.toolTip()
+    assert "all 8 steps are done" in view.why_not.text()
     view.table.selectRow(1)
     assert view.resume.isEnabled()
     assert not view.resume.toolTip()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -210,6 +211,23 @@ def test_names_and_figures_of_eight_runs_have_room_in_a_small_window(
     for plot in view.plots:
         plot.point_at(5.0)
         assert plot.readout.geometry().bottom() <= plot.rect().bottom()
+
+
+@pytest.mark.parametrize("size", [(960, 660), (760, 520)])
+def test_all_plots_of_a_few_runs_are_in_sight_without_scrolling(
+    size: tuple[int, int], view: CompareView, qtbot: QtBot
+) -> None:
+    view.resize(*size)
+    (area,) = view.findChildren(QScrollArea)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)
+    assert all(plot.height() > 60 for plot in view.plots)
+
+
+def test_question_sets_are_compared_by_their_names() -> None:
+    one = TrainingConfig(eval_sets=(Path("/d/new_facts.jsonl"), Path("/e/known.jsonl")))
+    assert differing_settings([one, TrainingConfig()]) == [
+        ("Question sets", ["new_facts, known", "–"])
+    ]
 
 
 def test_the_change_from_the_base_and_the_drift_are_compared_too(

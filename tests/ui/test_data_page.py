@@ -189,6 +189,9 @@ def test_a_double_click_and_return_show_the_whole_row(
     assert view.opened is not None
     assert view.opened.windowTitle() == "bad.jsonl, line 22"
     qtbot.waitUntil(lambda: view.opened.text.toPlainText() == lines[21])
+    qtbot.mouseClick(view.opened.copy, Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text() == lines[21]
+    assert "line 22" in view.opened.open_file.toolTip()
     qtbot.mouseClick(view.opened.open_file, Qt.MouseButton.LeftButton)
     assert asked == [bad]
     assert nestling.window.notice.isVisible()  # no program opens it here
@@ -345,7 +348,8 @@ def test_columns_are_mapped_tried_used_and_remembered(
     view = nestling.data.columns
     assert nestling.data.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
-    assert "has none of messages" in nestling.new_run.rows.text.placeholderText()
+    assert "has none of messages" in nestling.new_run.rows.problem.text()
+    assert nestling.new_run.header.show_data.text() == "Map Columns…"
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
     choose(view.roles["asked"], "prompt")
@@ -472,7 +476,7 @@ def test_without_a_dataset_the_page_says_how_to_give_one(
     nestling = build(TrainingConfig(model=tiny_model))
     nestling.window.show()
     nestling.window.show_place(Place.DATA)
-    assert nestling.data._title.text() == "No dataset yet"
+    assert nestling.data._title.text() == "No Dataset Yet"
     assert nestling.data.sample.isVisible()
     path = tmp_path / "empty.csv"
     path.write_text("a,b\n")

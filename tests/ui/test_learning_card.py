@@ -1,6 +1,7 @@
 """The choice of how a run learns, on the New Run page."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -8,8 +9,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_method
 from app.core.config.optimization import ClockSettings
-from app.core.config.presets import preset
+from app.core.config.presets import demo_config, preset
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.ui.new_run.learning_card import LearningCard
 from app.ui.state.app_state import AppState
@@ -55,6 +57,22 @@ def test_the_learning_rate_comes_back_too(card: LearningCard, state: AppState) -
     card.choices["Learn and keep"].click()
     card.choices["Just learn"].click()
     assert state.config.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("other", ["Just learn", "By tiers"])
+def test_the_demo_has_its_rate_with_every_method_and_other_data_does_not(
+    other: str, card: LearningCard, state: AppState
+) -> None:
+    state.replace_config(demo_config())
+    for title in (other, "Learn and keep", "Learn and keep", other, "Learn and keep"):
+        card.choices[title].click()
+        assert state.config.learning_rate == 1e-3
+    assert state.config == demo_config()
+    own = replace(TrainingConfig(), data=Path("/d/mine.jsonl"))
+    state.replace_config(with_learning_method(own, LEARN_AND_KEEP))
+    for title, rate in ((other, 1e-4), ("Learn and keep", 6e-4)):
+        card.choices[title].click()
+        assert state.config.learning_rate == rate
 
 
 def test_a_changed_clock_shows_custom_and_what_it_is(card: LearningCard, state: AppState) -> None:

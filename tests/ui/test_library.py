@@ -278,7 +278,7 @@ def test_a_narrow_list_does_without_what_tells_runs_apart_least(
     page.show_runs([summary("a"), summary("b")])
     page.show()
     hidden = []
-    for width in (1500, 1000, 900, 800, 700):
+    for width in (1400, 1000, 900, 800, 700):
         page.resize(width, 600)
         page.columns.measure()
         hidden.append({column.title for column in page.runs.columns} - set(seen(page)))
@@ -294,7 +294,7 @@ def test_a_list_filled_before_it_is_seen_has_all_columns_it_has_room_for(
 ) -> None:
     page.show_runs([summary("a"), summary("b")])
     assert len(seen(page)) < page.runs.columnCount()
-    page.resize(1500, 600)
+    page.resize(1400, 600)
     page.show()
     qtbot.waitUntil(lambda: len(seen(page)) == page.runs.columnCount())
 
@@ -302,7 +302,7 @@ def test_a_list_filled_before_it_is_seen_has_all_columns_it_has_room_for(
 def test_columns_are_as_wide_as_what_comes_first_and_no_cell_is_asked_twice_for_it(
     page: RunsView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page.resize(1500, 600)
+    page.resize(1400, 600)
     page.show()
     asked = 0
     data = RunsModel.data
@@ -322,7 +322,7 @@ def test_columns_are_as_wide_as_what_comes_first_and_no_cell_is_asked_twice_for_
 
 
 def test_columns_are_as_wide_as_qt_itself_would_make_them(page: RunsView) -> None:
-    page.resize(1500, 600)
+    page.resize(1400, 600)
     page.show()
     states = ("finished", "stopped", "failed", "interrupted", "unreadable", "running")
     for state in states:

@@ -7,6 +7,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 
+from app.core.config.learning_methods import (
+    BY_TIERS,
+    JUST_LEARN,
+    LEARN_AND_KEEP,
+    LearningMethod,
+    learning_method,
+    with_learning_method,
+)
 from app.core.config.presets import demo_config, preset
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.ui.state.app_state import AppState
@@ -83,6 +91,24 @@ def test_another_model_leaves_the_sample_its_data_and_questions(settings: Prefer
     config = memory.left_sample(model=Path("/models/other"))
     assert (config.data, config.eval_sets) == (demo_config().data, demo_config().eval_sets)
     assert (config.model, config.learning_rate) == (Path("/models/other"), OWN.learning_rate)
+
+
+@pytest.mark.parametrize("method", [JUST_LEARN, BY_TIERS], ids=lambda method: method.title)
+@pytest.mark.parametrize(
+    ("before", "rate"),
+    [(with_learning_method(TrainingConfig(), LEARN_AND_KEEP), 1e-4), (OWN, OWN.learning_rate)],
+    ids=["the defaults", "a rate of one's own"],
+)
+def test_a_method_chosen_on_the_sample_stays_without_the_demos_rate(
+    method: LearningMethod, before: TrainingConfig, rate: float, settings: Preferences
+) -> None:
+    state = AppState(before)
+    memory = PlanMemory(state, settings)
+    memory.use_sample()
+    state.replace_config(with_learning_method(state.config, method))
+    assert state.config.learning_rate == demo_config().learning_rate  # it is still the sample
+    mine = memory.left_sample(data=Path("/d/mine.jsonl"))
+    assert (learning_method(mine), mine.learning_rate) == (method, rate)
 
 
 def test_a_plan_of_something_else_is_not_taken_for_the_sample(settings: Preferences) -> None:

@@ -72,18 +72,18 @@ class EvaluationSettings:
         False,
         label=mark("Measure forgetting"),
         help=mark(
-            "At each validation and at the end: the KL divergence from the base model on "
-            "everyday text, and the loss of the retention set and of the validation sets of the "
-            "runs that this one continues. It changes no weight."
+            "At each validation and at the end: the change from base, which is the KL divergence "
+            "from the base model on everyday text, and the loss of the retention set and of the "
+            "validation sets of the runs that this one continues. It changes no weight."
         ),
         advanced=True,
     )
     max_base_kl: float = _setting(
         0.0,
-        label=mark("Stop at KL"),
+        label=mark("Stop at change from base"),
         help=mark(
-            "Ends the run once a measurement is further than this from the base model, in nats per "
-            "token. Requires Measure forgetting. 0 turns it off."
+            "Ends the run once the change from base is more than this, in nats per token. "
+            "Requires Measure forgetting. 0 turns it off."
         ),
         bounds=(0.0, 1_000.0),
         advanced=True,
@@ -92,8 +92,8 @@ class EvaluationSettings:
         0.0,
         label=mark("Weight of forgetting"),
         help=mark(
-            "The best checkpoint has the lowest sum of validation loss and this many times the KL "
-            "divergence from the base model. Requires Measure forgetting. 0: only the loss counts."
+            "The best checkpoint has the lowest sum of validation loss and this many times the "
+            "change from base. Requires Measure forgetting. 0: only the loss counts."
         ),
         bounds=(0.0, 1_000.0),
         advanced=True,
@@ -122,7 +122,7 @@ class EvaluationSettings:
         if self.measure_forgetting:
             return []
         needing = {
-            "max_base_kl": mark("Stop at KL"),
+            "max_base_kl": mark("Stop at change from base"),
             "forgetting_weight": mark("Weight of forgetting"),
         }
         return [

@@ -53,20 +53,21 @@ def learning_method(config: TrainingConfig) -> LearningMethod:
 
 
 def with_learning_method(
-    config: TrainingConfig, method: LearningMethod, rate_before: float | None = None
+    config: TrainingConfig, method: LearningMethod, rate: float | None = None
 ) -> TrainingConfig:
     """The plan with the clocks and tiers of one of `LEARNING_METHODS`.
 
-    Learning by tiers keeps the tiers that are already there. Dropping the clocks restores
-    `rate_before`, the learning rate from before they were chosen, or else the default.
+    Learning by tiers keeps the tiers that are already there. `rate` is the learning rate that the
+    method had before. Without one, the clocks bring the rate at which they were measured, and take
+    it with them: the default follows. A rate of the plan's own stays.
     """
     learn_and_keep = _learn_and_keep()
+    measured = learn_and_keep.settings["learning_rate"]
     if method is LEARN_AND_KEEP:
-        return learn_and_keep.applied_to(config)
-    rate = learn_and_keep.settings["learning_rate"]
-    if learning_method(config) is LEARN_AND_KEEP and config.learning_rate == rate:
-        before = TrainingConfig().learning_rate if rate_before is None else rate_before
-        config = replace(config, learning_rate=before)
+        return replace(learn_and_keep.applied_to(config), learning_rate=rate or measured)
+    if rate is None and config.slow_every and config.learning_rate == measured:
+        rate = TrainingConfig().learning_rate
+    config = replace(config, learning_rate=rate or config.learning_rate)
     flat = preset("one-pace")
     if method is JUST_LEARN:
         return flat.applied_to(config)

@@ -238,10 +238,10 @@ def event_line(event: Event) -> str:
 
 
 def distance_text(event: RetentionMeasured) -> str:
-    """ "KL from the base model 0.0312"; of the last one also on how many texts."""
+    """ "change from base 0.0312"; of the last one also on how many texts."""
     over = f" on {event.texts} texts" if event.is_last else ""
     kept = "".join(f", loss of {one.name} {format_loss(one.val_loss, 4)}" for one in event.kept)
-    return f"KL from the base model{over} {event.base_kl:.4f}{kept}"
+    return f"change from base{over} {event.base_kl:.4f}{kept}"
 
 
 def _evaluation(event: EvaluationFinished) -> str:

@@ -108,7 +108,7 @@ def choose_batch_layout(
     return TriedLayout(replace(chosen, is_packed=False), supports_packing=False)
 
 
-_SHARED = "The examples of a batch share one row; the model was seen to treat each as if alone."
+_SHARED = "The examples of a batch share one row, and none affects another."
 _APART = "Each example has a row of its own: this model computes something else in a packed row."
 _APART_FROM_HERE_ON = (
     "Examples shared rows when this run began; this model computes something else in a packed row, "

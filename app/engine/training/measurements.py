@@ -88,7 +88,7 @@ class Measurements:
     def distance_summary(self) -> str:
         """One sentence that says why a run ended early."""
         return (
-            f"it is {self.base_kl:.4g} nats per token from its base, more than "
+            f"its change from base is {self.base_kl:.4g} nats per token, more than "
             f"{self._config.max_base_kl:g}."
         )
 

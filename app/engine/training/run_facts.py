@@ -131,7 +131,7 @@ def head_message(head: SplitModel | None) -> LogMessage:
     """Where the loss of this run is computed."""
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")
-    return LogMessage("The loss is computed where a token is trained, and nowhere else.")
+    return LogMessage("The loss is computed on trained tokens only.")
 
 
 def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:

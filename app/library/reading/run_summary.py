@@ -102,7 +102,7 @@ class RunSummary:
         if not self.is_whole:
             return self.problem
         why = completed_reason(self.outcome, self.steps, self.planned_steps, step)
-        return tr("The run is done: {why}", why=why) if why else ""
+        return tr("The run is complete: {why}", why=why) if why else ""
 
 
 def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:

@@ -122,7 +122,7 @@ def markdown(
         "",
         "Mean ± half of the 95 % interval over the seeds. LA: accuracy on each task once it is "
         "learned. ACC: on all tasks at the end. F: forgetting. BWT: backward transfer. KL: "
-        "divergence from the base model at the end, in nats a token. "
+        "change from base at the end, in nats per token. "
         "Known: known questions that are still answered.",
         f"Arms are compared where LA is at least {acquisition:g}; others are marked with *.",
         "",

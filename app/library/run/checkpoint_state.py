@@ -93,7 +93,7 @@ def completed_reason(outcome: str, steps: int, planned_steps: int, step: int) ->
         return ""
     if last < planned_steps:
         return tr("it ended early, at step {step:,}.", step=last)
-    return trn("its one step was made.", "all {n:,} steps were made.", last)
+    return trn("its one step is done.", "all {n:,} steps are done.", last)
 
 
 def require_resumable(

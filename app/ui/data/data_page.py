@@ -228,4 +228,4 @@ class DataPage(QWidget):
 def _empty_title(is_reading: bool, failure: Failure | None) -> str:
     if is_reading:
         return tr("Reading…")
-    return tr("This can't be used") if failure else tr("No dataset yet")
+    return tr("This can't be used") if failure else tr("No Dataset Yet")

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from app.core.text.sanitize import visible_line
 from app.core.text.translation import tr
+from app.ui.look.plain_text import set_tip
 from app.ui.widgets.basic_widgets import GRID_PX, button, column, label, row
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class ProblemRow(QDialog):
     def __init__(self, window: QWidget, issue: "RowIssue", reason: str) -> None:
         super().__init__(window)
         self._path: Path = issue.path
+        self._line = ""
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowModality(Qt.WindowModality.WindowModal)
         title = tr("{file}, line {line:,}", file=visible_line(issue.path.name),
@@ -35,17 +38,25 @@ class ProblemRow(QDialog):
         self.text.setAccessibleName(tr("Line as in the file"))
         self.text.setTabChangesFocus(True)
         self.open_file = button(tr("Open File"), lambda: self.open_requested.emit(self._path))
+        set_tip(self.open_file, tr("In your text editor. Go to line {line:,}.",
+                                   line=issue.place.line))  # fmt: skip
+        self.copy = button(tr("Copy Line"), self._copy)
         close = button(tr("Close"), self.accept, "primary")
         close.setDefault(True)
         whole = column(label(title, "heading"), label(reason, wraps=True), self.text,
                        spacing=GRID_PX)  # fmt: skip
         whole.setStretch(2, 1)
-        whole.addLayout(row(self.open_file, None, close))
+        whole.addLayout(row(self.open_file, self.copy, None, close))
         whole.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
         self.setLayout(whole)
         self.resize(*_SIZE_PX)
 
+    def _copy(self) -> None:
+        """The whole line, to find it by in an editor: macOS opens a text, but at no line of it."""
+        QGuiApplication.clipboard().setText(self._line)
+
     def show_line(self, text: str) -> None:
         """A line that is longer than can be shown is cut."""
+        self._line = text
         is_cut = len(text) > _MOST_CHARACTERS
         self.text.setPlainText(f"{text[:_MOST_CHARACTERS]}…" if is_cut else text)

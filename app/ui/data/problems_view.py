@@ -102,7 +102,7 @@ class ProblemsView(QWidget):
         whole.addLayout(row(self.leave_out, None, self.reread))
         full.setLayout(whole)
         none = QWidget()
-        title = label(tr("No row has a problem"), "title")
+        title = label(tr("No Problems"), "title")
         self._none = label("", "secondary")
         for text in (title, self._none):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -35,7 +35,7 @@ class Hero(QWidget):
         inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
         inside.setSpacing(2 * GRID_PX)
         self._glyph = PlainLabel()
-        self._title = label(tr("Drop a dataset here"), "title")
+        self._title = label(tr("Drop a Dataset Here"), "title")
         self._hint = label(
             tr(
                 "Chats, questions and answers, or text: as JSON, CSV, Parquet, plain text or a "
@@ -74,7 +74,7 @@ class Hero(QWidget):
     def refresh(self) -> None:
         failure = self._state.dataset_failure
         self._title.setText(
-            tr("Reading…") if self._state.is_inspecting else tr("Drop a dataset here")
+            tr("Reading…") if self._state.is_inspecting else tr("Drop a Dataset Here")
         )
         say(self.problem, localized(str(failure)) if failure else "")
 

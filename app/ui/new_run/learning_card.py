@@ -34,8 +34,9 @@ class LearningCard(QWidget):
         self._state = state
         self._tiers_before: TrainingConfig | None = None
         """The last plan that had tiers, for when they are chosen again."""
-        self._rate_before: float | None = None
-        """The learning rate that the clocks' own took the place of."""
+        self._rates: dict[bool, float] = {}
+        """The last learning rate with Learn and keep, and without it, on the data `_rated`."""
+        self._rated = state.config.data
         self.choices: dict[str, QRadioButton] = {}
         self.lines: dict[str, QLabel] = {}
         """Both by the method's title in English."""
@@ -92,10 +93,14 @@ class LearningCard(QWidget):
 
     def _choose(self, way: LearningMethod) -> None:
         config = self._state.config
-        if way is LEARN_AND_KEEP and learning_method(config) is not LEARN_AND_KEEP:
-            self._rate_before = config.learning_rate
-        if way is not CUSTOM:
-            config = with_learning_method(config, way, self._rate_before)
+        left = learning_method(config)
+        if way is left:
+            return
+        if config.data != self._rated:
+            self._rated, self._rates = config.data, {}
+        if left is not CUSTOM:
+            self._rates[left is LEARN_AND_KEEP] = config.learning_rate
+        config = with_learning_method(config, way, self._rates.get(way is LEARN_AND_KEEP))
         self._state.replace_config(self._with_earlier_tiers(config) if way is BY_TIERS else config)
         self.refresh()
 

@@ -39,7 +39,7 @@ class PlanHeader(QWidget):
         frame, inside = card()
         inside.setSpacing(10)
         inside.addLayout(WrappingRow((self.name, self.pill), (self.queue, self.start)))
-        reason = row(self.problem, self.show_data, None)
+        reason = row(self.problem, None, self.show_data)
         reason.setStretch(0, 100)  # what wraps takes all the room there is
         inside.addLayout(reason)
         inside.addWidget(self.status)
@@ -61,6 +61,7 @@ class PlanHeader(QWidget):
         restyle(self.pill, "tone", "warning" if why_not else "success")
         self._show_name()
         say(self.problem, "" if why_not == UNMAPPED else why_not)  # the dataset's card says it
+        self.show_data.setText(tr("Map Columns…") if why_not == UNMAPPED else tr("Show Problem"))
         self.show_data.setVisible(state.is_data_wrong)
         say(self.status, self._status())
         is_busy = state.phase.is_active

@@ -125,12 +125,7 @@ class PlanRows(QWidget):
         if self.isVisible():
             self.text.show_rows(preview.rows)
         self.legend.setVisible(is_rendered)
-        self.text.setPlaceholderText(_placeholder(preview))
-        say(self.problem, localized(preview.failure))
-
-
-def _placeholder(preview: Preview) -> str:
-    """Why there is no row to be seen."""
-    if preview.looked is None:
-        return READING
-    return f"{localized(preview.looked.problem)}." if preview.looked.problem else ""
+        looked = preview.looked
+        self.text.setPlaceholderText(READING if looked is None else "")
+        unusable = f"{localized(looked.problem)}." if looked and looked.problem else ""
+        say(self.problem, localized(preview.failure) or unusable)

@@ -66,10 +66,12 @@ class SettingField(QWidget):
             self.control.setText(text)
             return row(self.control, None)
         self.control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
-        caption = label(text)
+        caption = label(text, wraps=True)
         set_tip(caption, help_text, is_wrapped=True)
         caption.setBuddy(self.control)
-        return row(caption, None, self.control)
+        line = row(caption, self.control)
+        line.setStretch(0, 1)
+        return line
 
     def _put_below(self, whole: QVBoxLayout, text: str) -> None:
         caption = label(text)

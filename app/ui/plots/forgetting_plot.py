@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 
 from app.core.events import RetentionMeasured
-from app.core.text.translation import tr
+from app.core.text.translation import tr, trn
 from app.ui.look.theme import Theme
 from app.ui.plots.downsampling import binned, extremes, sampled
 from app.ui.plots.plot import Plot
@@ -33,9 +33,9 @@ _SAMPLE = 2_048
 
 
 class ForgettingPlot(Plot):
-    """The KL divergence from the base: measured as joined points, on the lessons' text faint."""
+    """The change from the base: measured as joined points, on the lessons' text faint."""
 
-    left_label = "KL"
+    left_label = tr("nats per token")
 
     def has_content(self, run: RunSeries) -> bool:
         return run.has_steps and len(run.retention) > 0
@@ -82,7 +82,7 @@ class ForgettingPlot(Plot):
     def _describe(self, run: RunSeries, step: int, _: float | None) -> str:
         parts = [tr("step {step:,}", step=step)]
         if measured := _last(run.retention, step):
-            parts.append(tr("KL {value} at {step:,}", **measured))
+            parts.append(tr("change {value} at {step:,}", **measured))
         if lesson := _last(run.lessons, step):
             parts.append(tr("lesson {value} at {step:,}", **lesson))
         for name, series in list(run.kept.items())[:_MOST_KEPT]:
@@ -96,7 +96,11 @@ def latest_text(measured: RetentionMeasured | None) -> str:
     if measured is None:
         return MEASURE
     value, step = value_text(measured.base_kl), measured.step
-    return tr("{value} nats per token at step {step:,}", value=value, step=step)
+    return trn(
+        "{value} nats per token at step {step:,}, on {n:,} text",
+        "{value} nats per token at step {step:,}, on {n:,} texts",
+        measured.texts, value=value, step=step,
+    )  # fmt: skip
 
 
 def _last(series: Series, step: int) -> dict[str, Any]:

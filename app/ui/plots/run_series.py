@@ -108,13 +108,12 @@ class RunSeries:
             self.validation.append(event.step, event.val_loss)
 
     def add_retention(self, event: RetentionMeasured) -> None:
-        """Takes a measurement of the forgetting meter in; a step's second one, after a run was
-        resumed there, leaves no point."""
-        if not math.isfinite(event.base_kl):
+        """Takes a measurement of the forgetting meter in; the last one, on more texts, and a step's
+        second one, after a run was resumed there, leave no point."""
+        if not math.isfinite(event.base_kl) or event.is_last:
             return
         self.latest_retention = event
-        is_new = not len(self.retention) or event.step > self.retention.steps[-1]
-        if is_new and not event.is_last:
+        if not len(self.retention) or event.step > self.retention.steps[-1]:
             self.retention.append(event.step, event.base_kl)
             for one in event.kept:
                 if math.isfinite(one.val_loss):

@@ -24,7 +24,7 @@ _STEP_PX = 4
 """Narrower, steps can't be told apart."""
 _BIN_PX = 3
 _ROW_FILL = 0.66
-_PERIOD_AXIS_PX = 84
+_PERIOD_AXIS_PX, _PERIOD_GAP_PX = 84, 8
 _MARK_FILL = 0.62
 
 SLOW, LASTING = "slow", "lasting"
@@ -105,6 +105,7 @@ class TierRaster(Plot):
         self.plotItem.setAxisItems({"right": self.right})
         self.plotItem.showAxis("right")
         self.right.setWidth(_PERIOD_AXIS_PX)
+        self.right.setStyle(tickTextOffset=_PERIOD_GAP_PX)
 
     def _recolor(self, theme: Theme) -> None:
         style_axis(self.right, theme, "", grid=False)
@@ -185,7 +186,7 @@ def clock_words(run: RunSeries, step: int) -> list[str]:
             value = value_text(float(series.values()[at]))
             is_lesson = name == SLOW
             found.append(
-                tr("lesson: KL {value} from the base", value=value)
+                tr("lesson: change from base {value}", value=value)
                 if is_lesson
                 else tr("pulled back by {value}", value=value)
             )

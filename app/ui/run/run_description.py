@@ -155,6 +155,8 @@ def _short(value: Any, name: str) -> str:
         return model_name(value) if name == "model" else dataset_title(value)
     if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
         return " · ".join(str(tier.period) for tier in value)
+    if value and isinstance(value, tuple) and isinstance(value[0], Path):
+        return ", ".join(single_line(path.stem) for path in value)
     return setting_text(value, name)
 
 

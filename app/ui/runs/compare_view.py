@@ -30,7 +30,7 @@ _AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By 
 _MOST_ROWS, _MOST_SHARE = 6, 0.3
 _PLACES = ((0, 1), (1, 0), (0, 0), (1, 1))
 """Row and column of each plot: as on a run's page the change from the base comes first."""
-_CARD_PX = 190
+_CARD_PX, _AROUND_READOUT_PX, _COMPACT_BELOW_PX = 130, 70, 720
 
 
 class CompareView(QWidget):
@@ -93,6 +93,8 @@ class CompareView(QWidget):
         for plot, frame, shown in zip(self.plots, self._cards, curves, strict=True):
             plot.show_curves(shown, names)
             frame.show_empty(not plot.has_points)
+            lines = (1 + len(runs)) * plot.readout.fontMetrics().height()
+            frame.setMinimumHeight(max(_CARD_PX, _AROUND_READOUT_PX + lines))
         self._show_legend(names)
         self._show_differences(names)
         self._set_up_plots()
@@ -113,7 +115,7 @@ class CompareView(QWidget):
         self.plots = (
             ComparePlot(self._theme, has_dots=False),
             ComparePlot(self._theme, has_dots=True),
-            ComparePlot(self._theme, has_dots=True, unit="KL"),
+            ComparePlot(self._theme, has_dots=True, unit=tr("nats per token")),
             ComparePlot(self._theme, has_dots=False, unit="L2"),
         )
         titles = (
@@ -126,17 +128,16 @@ class CompareView(QWidget):
             Card(title, words, plot)
             for plot, (title, words) in zip(self.plots, titles, strict=True)
         )
-        grid = QGridLayout()
-        grid.setSpacing(12)
+        self._grid = grid = QGridLayout()
         for plot, frame, place in zip(self.plots, self._cards, _PLACES, strict=True):
             frame.set_theme(self._theme)
-            frame.setMinimumHeight(_CARD_PX)
             frame.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
             frame.empty.setText(tr("None of these runs measured it."))
             grid.addWidget(frame, *place)
             plot.pointed.connect(self._point)
             plot.selected.connect(self._select)
         self._picture_layout.addLayout(grid, 1)
+        self._fit_cards()
 
     def _show_legend(self, names: list[str]) -> None:
         from app.ui.plots.plot_card_controls import Legend
@@ -169,6 +170,15 @@ class CompareView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit_table()
+        self._fit_cards()
+
+    def _fit_cards(self) -> None:
+        """All plots are in sight in a low window too."""
+        is_compact = self.height() < _COMPACT_BELOW_PX
+        for frame in self._cards:
+            frame.set_compact(is_compact)
+        if self._cards:
+            self._grid.setSpacing(8 if is_compact else 12)
 
     def _fit_table(self) -> None:
         """As high as its rows, but the plots have the larger part."""

@@ -42,6 +42,7 @@ from app.ui.tables.runs_model import (
     SIZE_COLUMN,
     STEPS_COLUMN,
     TIERS_COLUMN,
+    RunsModel,
 )
 from app.ui.tables.table_model import ROWS_MEASURED
 
@@ -181,8 +182,9 @@ class RunsColumns(QObject):
             self._table.setColumnWidth(NAME_COLUMN, LEAST_NAME_PX)
 
     def _title(self, column: int) -> str:
-        title = self._table.model().headerData(column, Qt.Orientation.Horizontal)
-        return str(title)
+        model = self._table.model()
+        assert isinstance(model, RunsModel)
+        return model.columns[column].title
 
     def _show_menu(self, at: QPoint) -> None:
         menu = self.menu()

@@ -10,7 +10,12 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QAction
 
 from app.core.config.evaluation import CheckpointRetention
-from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_method
+from app.core.config.learning_methods import (
+    CUSTOM,
+    LEARN_AND_KEEP,
+    learning_method,
+    with_learning_method,
+)
 from app.core.config.presets import demo_config
 from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
@@ -100,10 +105,12 @@ class PlanMemory(QObject):
 
     def left_sample(self, **changes: Any) -> TrainingConfig:
         """The plan with other data or another model: what is as the sample brought it is as it was
-        before, what the user changed since stays."""
+        before, what the user changed since stays. A method chosen since has its own rate."""
         config, before, demo = self._state.config, self._before, demo_config()
         if before is None:
             return replace(config, **changes)
+        if (method := learning_method(config)) not in (learning_method(demo), CUSTOM):
+            before = with_learning_method(before, method)
         kept = () if "data" in changes else _OF_THE_DATA
         undone = {
             name: getattr(before, name)

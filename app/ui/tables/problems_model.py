@@ -23,7 +23,7 @@ _KINDS = {
     "broken json": tr("Broken JSON"),
     "broken table": tr("Broken table"),
     "too big": tr("Too big"),
-    "unknown shape": tr("Unknown shape"),
+    "unknown shape": tr("Unrecognized format"),
     "wrong type": tr("Wrong type"),
     "role": tr("Role"),
     "empty": tr("Empty"),

@@ -246,11 +246,12 @@ _COLUMNS: "dict[str, Column[Row]]" = {
     ),
     "Known": Column(
         tr("Known questions"), lambda run: kept_text(run.known), True,
-        sorted_by=lambda run: _share(run.known),
+        sorted_by=lambda run: _share(run.known), heading=tr("Known"),
     ),
     "KL": Column(
         tr("Change from base"), lambda run: formatting.loss(run.base_kl), True,
         sorted_by=lambda run: float("inf") if run.base_kl is None else run.base_kl,
+        heading=tr("Change"),
     ),
 }  # fmt: skip
 COLUMN_KEYS = (*_COLUMNS, "State")

@@ -37,6 +37,8 @@ class Column(Generic[Row]):
     """What rows are sorted by here, where it is not their text."""
     explained: str = ""
     """One sentence for the header's tooltip; the title stands in for it."""
+    heading: str = ""
+    """A shorter title for the header, where the values are narrower than the title."""
 
     @property
     def alignment(self) -> Qt.AlignmentFlag:
@@ -86,7 +88,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
             return None
         column = self.columns[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return single_line(column.title)
+            return single_line(column.heading or column.title)
         if role == Qt.ItemDataRole.ToolTipRole:
             return tip(column.explained) or plain(single_line(column.title, MOST_TIP))
         return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None

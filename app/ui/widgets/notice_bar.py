@@ -15,7 +15,8 @@ from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, button, labe
 
 MOST_WORDS = 600
 MOST_IN_TIP = 4000
-WIDTH_PX, MARGIN_PX = 560, 2 * GRID_PX
+WIDTH_PX, MARGIN_PX, BUTTONS_PX = 560, 2 * GRID_PX, 40
+"""`BUTTONS_PX`: the row of buttons below a table, which stays in reach."""
 CONFIRMED_FOR_MS = 8000
 """So long a confirmation is shown that asks for nothing; problems stay until they are dismissed."""
 
@@ -147,7 +148,7 @@ class Notice(QFrame):
         layout = self.layout()
         height = layout.totalHeightForWidth(width) if layout is not None else 0
         left = (self._over.width() - width) // 2
-        bottom = self._over.height() - height - MARGIN_PX
+        bottom = self._over.height() - height - MARGIN_PX - BUTTONS_PX
         return QRect(left, MARGIN_PX if self._is_on_top else bottom, width, height)
 
     def _place(self) -> None:

@@ -52,17 +52,17 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     card = plots.cards[0]
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
-    assert card.subtitle.text == "0.250 nats per token at step 4"
+    assert card.subtitle.text == "0.250 nats per token at step 4, on 8 texts"
     assert plots.forgetting.accessibleName() == "Change from base"
     assert plots.forgetting.accessibleDescription() == (
         f"KL divergence from the base model on everyday text: {card.subtitle.text}. "
-        "Latest: step 8  ·  KL 0.250 at 4  ·  lesson 0.0800 at 8"
+        "Latest: step 8  ·  change 0.250 at 4  ·  lesson 0.0800 at 8"
     )
     with_clocks.add_retention(RetentionMeasured(8, 0.5, 32, is_last=True))
     plots.redraw_now()
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]  # other texts: no point
-    assert "0.500" in card.subtitle.text
-    assert "KL 0.250 at 4" in plots.forgetting._describe(with_clocks, 5, 0.0)
+    assert card.subtitle.text.startswith("0.250")  # as the curve ends
+    assert "change 0.250 at 4" in plots.forgetting._describe(with_clocks, 5, 0.0)
 
 
 def test_a_run_that_did_not_measure_says_so(qtbot: QtBot, with_clocks: RunSeries) -> None:
@@ -104,7 +104,7 @@ def test_each_clock_is_a_row_below_the_tiers(qtbot: QtBot, with_clocks: RunSerie
     assert labels[3:] == [("Slow", "every 4 steps"), ("Lasting", "every step")]
     marked = [[i + 1 for i, share in enumerate(row[1]) if share] for row in plots.raster.marks.rows]
     assert marked[3:] == [[4, 8], [2]]
-    assert "lesson: KL 0.0800 from the base" in plots.raster._describe(with_clocks, 8, 0.0)
+    assert "lesson: change from base 0.0800" in plots.raster._describe(with_clocks, 8, 0.0)
     assert "pulled back by 0.500" in plots.raster._describe(with_clocks, 2, 0.0)
 
 
