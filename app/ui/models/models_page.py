@@ -15,7 +15,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr, trn
-from app.data.files.dataset_files import has_train_file
+from app.data.files.dataset_folders import has_train_file
 from app.library.run.layout import opened_run
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
