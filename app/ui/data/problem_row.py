@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from app.core.text.sanitize import visible_line
 from app.core.text.translation import tr
-from app.ui.widgets.basic_widgets import GRID_PX, button, column, label, row
+from app.ui.widgets.basic_widgets import button, label
+from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row
 
 if TYPE_CHECKING:
     from app.data.row_values import RowIssue
@@ -37,12 +38,10 @@ class ProblemRow(QDialog):
         self.open_file = button(tr("Open File"), lambda: self.open_requested.emit(self._path))
         close = button(tr("Close"), self.accept, "primary")
         close.setDefault(True)
-        whole = column(label(title, "heading"), label(reason, wraps=True), self.text,
-                       spacing=GRID_PX)  # fmt: skip
-        whole.setStretch(2, 1)
-        whole.addLayout(row(self.open_file, None, close))
-        whole.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
-        self.setLayout(whole)
+        words = (label(title, "heading"), label(reason, wraps=True))
+        buttons = row(self.open_file, None, close)
+        margins_px = (2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
+        lay_out(self, *words, grows(self.text), buttons, margins_px=margins_px)
         self.resize(*_SIZE_PX)
 
     def show_line(self, text: str) -> None:

@@ -4,7 +4,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.run.run_description import Facts
-from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, card, column, label, selectable
+from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, CardFrame, label, selectable
+from app.ui.widgets.layouts import GRID_PX, column
 
 _NAME_PX = 200
 
@@ -24,9 +25,9 @@ class FactsView(QScrollArea):
         content.setObjectName("column")
         layout = column(spacing=12)
         for heading, facts in sections.items():
-            frame, inside = card(heading)
-            inside.addLayout(_grid(facts))
-            layout.addWidget(frame)
+            card = CardFrame(heading)
+            card.inside.addLayout(_grid(facts))
+            layout.addWidget(card)
         layout.addStretch(1)
         layout.setContentsMargins(0, 0, GRID_PX, 0)
         content.setLayout(layout)

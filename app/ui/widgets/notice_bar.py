@@ -11,7 +11,8 @@ from app.core.text.translation import tr
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, button, label, restyle
+from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, button, label, restyle
+from app.ui.widgets.layouts import GRID_PX
 
 MOST_WORDS = 600
 MOST_IN_TIP = 4000
