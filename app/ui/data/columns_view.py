@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QWidget
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
@@ -17,7 +17,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import button, enable, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox
-from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row
+from app.ui.widgets.layouts import GRID_PX, clear, grows, lay_out, row, scroll_down
 from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
 from app.workers.jobs.datasets import DatasetRequest
@@ -71,9 +71,7 @@ class ColumnsView(QWidget):
         self._grid.setColumnStretch(1, 1)
         self._area = area = QScrollArea()
         area.setObjectName("column")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(area)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(self._list)
         lay_out(
@@ -103,10 +101,7 @@ class ColumnsView(QWidget):
     def _show_columns(
         self, columns: "tuple[ColumnSample, ...]", mapping: ColumnMapping | None
     ) -> None:
-        while (item := self._grid.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._grid)
         self._shown, self.roles = columns, {}
         named = {name: role for role, name in (mapping.by_role() if mapping else {}).items()}
         for index, column in enumerate(columns):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QStackedWidget, QWidget
+from PySide6.QtWidgets import QBoxLayout, QScrollArea, QStackedWidget, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
@@ -21,7 +21,7 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import CardFrame, label
-from app.ui.widgets.layouts import GRID_PX, column, fill, grows, row
+from app.ui.widgets.layouts import GRID_PX, column, fill, grows, row, scroll_down
 
 if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics
@@ -38,9 +38,7 @@ class StatisticsView(QScrollArea):
     ) -> None:
         super().__init__()
         self.setObjectName("column")
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._state, self._statistics, self._tokenization = state, statistics, tokenization
         self._datasets = datasets

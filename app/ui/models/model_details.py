@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QDateTime, QLocale, Qt, Signal
-from PySide6.QtWidgets import QBoxLayout, QFrame, QGridLayout, QLabel, QScrollArea, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
@@ -24,7 +24,7 @@ from app.ui.widgets.basic_widgets import (
     say,
     selectable,
 )
-from app.ui.widgets.layouts import GRID_PX, fill, grows, lay_out, row
+from app.ui.widgets.layouts import GRID_PX, fill, grows, lay_out, row, scroll_down
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
@@ -78,9 +78,7 @@ class ModelDetails(CardFrame):
         lay_out(content, *parts, margins_px=margins_px)
         area = QScrollArea()
         area.setObjectName("clear")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(area)
         area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
         area.setAccessibleName(tr("Facts of the model"))
         area.setWidget(content)

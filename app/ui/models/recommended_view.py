@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
+from PySide6.QtWidgets import QPushButton, QScrollArea, QWidget
 
 from app.core.events import MemoryVerdict
 from app.core.text.translation import tr
@@ -13,7 +13,7 @@ from app.models.model_figures import VERDICTS, parameters_text
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
 from app.ui.look import formatting
 from app.ui.widgets.basic_widgets import CardFrame, button, label, restyle, rule
-from app.ui.widgets.layouts import GRID_PX, column, grows, lay_out, row
+from app.ui.widgets.layouts import GRID_PX, clear, column, grows, lay_out, row, scroll_down
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,9 +36,7 @@ class RecommendedView(QScrollArea):
         super().__init__()
         self.setObjectName("column")
         self.setAccessibleName(tr("Recommended models"))
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.copy_buttons: list[QPushButton] = []
         self._shown: object = None
@@ -68,9 +66,7 @@ class RecommendedView(QScrollArea):
     def _fill(
         self, rated: tuple[tuple[RecommendedModel, MemoryVerdict], ...], available_bytes: int
     ) -> None:
-        while (item := self._list.inside.takeAt(0)) is not None:
-            if (old := item.widget()) is not None:
-                old.deleteLater()
+        clear(self._list.inside)
         self.copy_buttons = []
         for number, (model, verdict) in enumerate(rated):
             if number:

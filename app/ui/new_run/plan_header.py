@@ -12,7 +12,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import ActionButton, RunActions
 from app.ui.state.app_state import UNMAPPED, AppState
 from app.ui.widgets.basic_widgets import CardFrame, button, label, message, restyle, say
-from app.ui.widgets.layouts import column, fill, grows, lay_out, row
+from app.ui.widgets.layouts import clear, column, fill, grows, lay_out, row
 from app.ui.widgets.name_field import NameField
 from app.ui.widgets.wrapping_row import WrappingRow
 
@@ -110,10 +110,7 @@ class MemoryNote(QWidget):
         restyle(self.text, "tone", "warning" if tone and is_bound else tone)
         advice = estimate.advice if estimate else ()
         self.lead.setVisible(bool(advice))
-        for way in self.ways:
-            self._ways.removeWidget(way)
-            way.hide()
-            way.deleteLater()
+        clear(self._ways)
         self.ways = [self._way(one) for one in advice[:MOST_ADVICE]]
         for way in self.ways:
             self._ways.addWidget(way, 0, Qt.AlignmentFlag.AlignLeft)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.core.errors import Failure
 from app.core.generation_events import AnswerEnded, AnswerEvent
@@ -12,7 +12,7 @@ from app.ui.look.plain_text import ElidedLabel
 from app.ui.playground.answer_pair import TurnView
 from app.ui.playground.chat_session import ChatSession, Subject
 from app.ui.system.deferred_calls import Throttle
-from app.ui.widgets.layouts import GRID_PX, column
+from app.ui.widgets.layouts import GRID_PX, column, scroll_down
 
 REFRESH_MS = 50
 """Text comes into sight at most so often."""
@@ -31,9 +31,7 @@ class Conversation(QScrollArea):
         self._expected: dict[str, str] = {}
         """By question, in small letters and on one line."""
         self.setObjectName("column")
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
         # The bar keeps its place, so that nothing is broken anew when it is first needed.
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -18,7 +18,7 @@ from app.ui.playground.prompt_input import Composer, shortened_question
 from app.ui.playground.sampling_form import SamplingForm
 from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import button, empty_page, label, message, say
-from app.ui.widgets.layouts import GRID_PX, column, grows, lay_out, row
+from app.ui.widgets.layouts import GRID_PX, clear, column, grows, lay_out, row
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -120,10 +120,7 @@ class PlaygroundPage(QWidget):
 
     def show_starters(self, questions: tuple[str, ...]) -> None:
         """Questions that a click asks."""
-        for shown in self.starters:
-            self._starters_column.removeWidget(shown)
-            shown.hide()
-            shown.deleteLater()
+        clear(self._starters_column)
         self.starters = tuple(self._starter(question) for question in questions)
         before: QWidget = self.clear
         for made in self.starters:

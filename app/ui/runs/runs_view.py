@@ -25,7 +25,7 @@ from app.ui.tables.run_rows import preparing_run, waiting_runs
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.ui.tables.table_model import make_table
 from app.ui.widgets.basic_widgets import button, empty_page, label, message, say
-from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, column, grows, lay_out
+from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, grows, lay_out
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -112,11 +112,11 @@ class RunsView(QWidget):
         buttons = RunButtons(self.queue)
         for control, act in (
             (buttons.open, self.request_open),
-            (buttons.resume, self._request_resume),
-            (buttons.attempt, self._request_try),
+            (buttons.resume, lambda: self.resume_requested.emit(self.selection.run())),
+            (buttons.attempt, lambda: self.try_requested.emit(self.selection.run())),
             (buttons.earlier, lambda: self._move(-1)),
             (buttons.later, lambda: self._move(1)),
-            (buttons.compare, self._request_compare),
+            (buttons.compare, lambda: self.compare_requested.emit(self.selection.runs())),
             (buttons.reveal, self.request_reveal),
             (buttons.export, self.request_export),
             (buttons.delete, self.request_delete),
@@ -128,8 +128,7 @@ class RunsView(QWidget):
         listed = QWidget()
         self._none_found = label(tr("No Results"), "secondary", wraps=True)
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        inside = column(self._none_found)
-        self.table.viewport().setLayout(inside)
+        lay_out(self.table.viewport(), self._none_found)
         self.problem = message("problem")
         lay_out(listed, grows(self.table), self.problem, self.buttons, spacing=GRID_PX + 4)
         return listed
@@ -250,12 +249,3 @@ class RunsView(QWidget):
         waiting = self.selection.waiting()
         if len(waiting) == 1 and control.isEnabled():
             self.queue.move(waiting[0].key, by)
-
-    def _request_resume(self) -> None:
-        self.resume_requested.emit(self.selection.run())
-
-    def _request_try(self) -> None:
-        self.try_requested.emit(self.selection.run())
-
-    def _request_compare(self) -> None:
-        self.compare_requested.emit(self.selection.runs())

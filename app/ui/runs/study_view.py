@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QMessageBox, QProgressBar, QScrollArea, QWidget
+from PySide6.QtWidgets import QMessageBox, QProgressBar, QScrollArea, QWidget
 
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import model_name
@@ -16,7 +16,16 @@ from app.ui.state.study_control import StudyControl
 from app.ui.tables.study_model import StudyModel
 from app.ui.tables.table_model import ROW_PX, make_table
 from app.ui.widgets.basic_widgets import CardFrame, allow, button, label, say
-from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, column, fill, grows, lay_out, row
+from app.ui.widgets.layouts import (
+    AROUND_PAGE_PX,
+    GRID_PX,
+    column,
+    fill,
+    grows,
+    lay_out,
+    row,
+    scroll_down,
+)
 
 if TYPE_CHECKING:
     from app.library.reading.study_results import ReadStudy
@@ -90,9 +99,7 @@ class StudyView(QWidget):
         self.picture.setObjectName("page")
         lay_out(self.picture, self.table, self._note, self._maps_card, None, spacing=12)
         self._scrolled = QScrollArea()
-        self._scrolled.setWidgetResizable(True)
-        self._scrolled.setFrameShape(QFrame.Shape.NoFrame)
-        self._scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self._scrolled)
         self._scrolled.setWidget(self.picture)
 
     @property

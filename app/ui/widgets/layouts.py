@@ -65,6 +65,14 @@ def fill(made: QBoxLayout, *parts: Part) -> None:
                 made.addWidget(placed, share)
 
 
+def clear(layout: QLayout) -> None:
+    """Take all widgets out, which are out of sight at once and gone a little later."""
+    while (item := layout.takeAt(0)) is not None:
+        if (part := item.widget()) is not None:
+            part.hide()
+            part.deleteLater()
+
+
 def grows(part: QWidget | QLayout, share: int = 1) -> tuple[QWidget | QLayout, int]:
     """Has a part of a row or a column take its share of what is left."""
     return part, share
@@ -98,9 +106,7 @@ def scrolling(content: QWidget) -> QScrollArea:
     """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
     area = QScrollArea()
     area.setObjectName("column")
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll_down(area)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
     bar = area.verticalScrollBar()
@@ -108,3 +114,10 @@ def scrolling(content: QWidget) -> QScrollArea:
     bar.setEnabled(False)  # until there is something to scroll
     area.setWidget(content)
     return area
+
+
+def scroll_down(area: QScrollArea) -> None:
+    """Has an area scroll up and down only, without a frame; what it shows is as wide as it is."""
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
