@@ -201,9 +201,9 @@ class Nestling(Services):
         self.live_run.changed.connect(self.away.show_progress)
         self.away.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
-        self.queue.failed.connect(commands.tell_failure)
+        self.queue.failed.connect(window.notice.tell_failure)
         self.plan_commands.dataset_wanted.connect(commands.choose_dataset)
-        self.study.failed.connect(commands.tell_failure)
+        self.study.failed.connect(window.notice.tell_failure)
         self.study.opened.connect(lambda: window.show_place(Place.RUNS))
         self.queue.went_on.connect(commands.tell_queue_went_on)
         self.queue.added.connect(commands.tell_queued)
@@ -212,8 +212,8 @@ class Nestling(Services):
         self.runs.opened.head.more.queue_requested.connect(self.queue.add)
         self.control.run_ended.connect(window.notice.leave)
         self.control.defect_met.connect(self.errors.show_failure)
-        self.intake.refused.connect(commands.tell_failure)
-        self.datasets.refused.connect(commands.tell_failure)
+        self.intake.refused.connect(window.notice.tell_failure)
+        self.datasets.refused.connect(window.notice.tell_failure)
         for taken in (self.datasets.accepted, self.intake.model_taken):
             taken.connect(window.notice.leave)
         self.datasets.opened.connect(lambda path: self.recent.add(path.name, path))
@@ -233,7 +233,7 @@ class Nestling(Services):
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
         self.state.run_cleared.connect(window.notice.leave)
         self.state.run_event_received.connect(commands.tell_warning)
-        self.export.failed.connect(commands.tell_failure)
+        self.export.failed.connect(window.notice.tell_failure)
         self.export.exported.connect(commands.tell_exported)
         self.export.progressed.connect(commands.tell_exporting)
         self.export.cancelled.connect(commands.tell_not_exported)
@@ -298,7 +298,7 @@ class Nestling(Services):
 
     def _load_plotting(self) -> Iterator[None]:
         yield from make_qt_types()
-        self.background.run(import_plotting, self._make_plots, self.commands.tell_failure)
+        self.background.run(import_plotting, self._make_plots, self.window.notice.tell_failure)
 
     def _make_plots(self, _: None) -> None:
         self.idle_work.add(self.runs.opened.plots_place.steps())

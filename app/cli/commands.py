@@ -64,10 +64,14 @@ def _dispatch(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
             return _train(arguments, training_config(arguments))
         case "resume":
             return _resume(arguments)
-        case "runs" | "show":
-            from app.cli.runs import print_library
+        case "runs":
+            from app.cli.runs import print_runs
 
-            return print_library(arguments)
+            return print_runs(as_json=arguments.json)
+        case "show":
+            from app.cli.runs import print_run
+
+            return print_run(arguments)
         case "models":
             from app.cli.models import print_models
 
@@ -167,12 +171,12 @@ def _follow(
 
     `has_progress` for a run with steps that are kept already.
     """
-    from app.cli.run_output import JsonLines, TerminalProgress
+    from app.cli.run_output import TerminalProgress, print_json
     from app.engine.runtime.distributed import is_first_machine
     from app.engine.runtime.mlx_runtime import close_thread
 
     interrupt = Interrupt(has_progress)
-    show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
+    show: Callable[[Event], None] = print_json if as_json else TerminalProgress()
     if not is_first_machine():
         show = _nothing
     try:

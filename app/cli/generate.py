@@ -90,7 +90,7 @@ def generate(arguments: argparse.Namespace) -> int:
     """Answer; the exit code. Raises AppError."""
     from app.engine.runtime.mlx_runtime import close_thread
 
-    show = _JsonLines() if arguments.json else Text(has_both=arguments.base)
+    show = _print_json if arguments.json else Text(has_both=arguments.base)
     try:
         # Closed on this thread, which the model belongs to, however it ends.
         with closing(_answered(arguments)) as events:
@@ -154,9 +154,8 @@ def _read() -> str:
         ) from error
 
 
-class _JsonLines:
-    def __call__(self, event: AnswerEvent) -> None:
-        json_line(answer_to_json(event))
+def _print_json(event: AnswerEvent) -> None:
+    json_line(answer_to_json(event))
 
 
 class Text:

@@ -27,11 +27,9 @@ PLAIN_LINES = 10
 """Number of progress lines if the output is no terminal."""
 
 
-class JsonLines:
+def print_json(event: Event) -> None:
     """One JSON object a line on standard output."""
-
-    def __call__(self, event: Event) -> None:
-        json_line(to_json(event))
+    json_line(to_json(event))
 
 
 class TerminalProgress:

@@ -2,6 +2,7 @@
 
 import argparse
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line, lines, note
@@ -32,15 +33,6 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-def print_library(arguments: argparse.Namespace) -> int:
-    """Carries out the command; returns the exit code."""
-    if arguments.command == "runs":
-        return print_runs(as_json=arguments.json)
-    return print_run(
-        arguments.run, as_json=arguments.json, as_toml=arguments.toml, whole=arguments.whole
-    )
-
-
 def print_runs(*, as_json: bool) -> int:
     """Every run of the library, the newest first."""
     from app.library.reading.run_export import summary_to_json
@@ -62,33 +54,25 @@ def print_runs(*, as_json: bool) -> int:
     return 0
 
 
-def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) -> int:
-    """One run, named by its folder, its folder's name or its own. Raises InputError.
-
-    `whole` compares all bytes of its base model's weights, also of large ones.
-    """
+def print_run(arguments: argparse.Namespace) -> int:
+    """One run, named by its folder, its folder's name or its own. Raises InputError."""
+    from app.data.files.model_files import check_base_model
     from app.library.reading.run_details import read_details, settings_toml
     from app.library.reading.run_export import details_to_json
     from app.library.reading.run_store import find_run
 
-    details = read_details(find_run(named, runs_dir()))
-    if as_json:
-        json_line(
-            details_to_json(details) | {"base_model_check": json_value(_check(details, whole))}
-        )
-    elif as_toml:
+    details = read_details(find_run(arguments.run, runs_dir()))
+    model = details.settings.get("model")
+    check = partial(check_base_model, model, details.facts, also_large=arguments.whole)
+    if arguments.json:
+        json_line(details_to_json(details) | {"base_model_check": json_value(check())})
+    elif arguments.toml:
         lines(settings_toml(details))
         if details.config is None:
             note(f"nestling: {details.config_problem}")
     else:
-        _print_details(details, _check(details, whole))
+        _print_details(details, check())
     return 0
-
-
-def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
-    from app.data.files.model_files import check_base_model
-
-    return check_base_model(details.settings.get("model"), details.facts, also_large=whole)
 
 
 def _cells(run: "RunSummary") -> tuple[str, ...]:

@@ -230,15 +230,12 @@ class ModelLimits:
         """The length at which rows are truncated: the setting, or the model's positions."""
         return min(max_seq_length, self.position_rows or max_seq_length)
 
-    def is_capping(self, max_seq_length: int) -> bool:
-        return self.row_limit(max_seq_length) < max_seq_length
-
     def cap_sentence(self, max_seq_length: int, say: Callable[..., str] = str.format) -> str:
         """A sentence if rows are truncated below the setting; otherwise empty.
 
         `say` puts the values in: the window's is `tr`, and a run's log stays English.
         """
-        if not self.is_capping(max_seq_length):
+        if self.row_limit(max_seq_length) == max_seq_length:
             return ""
         return say(_CAPPED, positions=self.position_rows, setting=max_seq_length)
 

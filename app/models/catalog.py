@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -15,6 +14,7 @@ from app.core.files.atomic_files import read_json_object, write_json_atomic
 from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
 from app.core.files.strict_parsing import plain, typed
+from app.core.system.version import package_version
 from app.core.text.sanitize import error_text
 from app.models.description import ModelDescription, describe, unread
 from app.models.folder_files import read_folder_files
@@ -76,10 +76,7 @@ def read_index() -> ModelIndex:
 
 def _version() -> str:
     """Which architectures are known is mlx-lm's matter."""
-    try:
-        return f"{_FORMAT} mlx-lm {version('mlx-lm')}"
-    except PackageNotFoundError:
-        return str(_FORMAT)
+    return f"{_FORMAT} mlx-lm {package_version('mlx-lm')}"
 
 
 def list_models(reading_seconds: float = inf) -> list[ModelDescription]:

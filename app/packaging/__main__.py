@@ -26,25 +26,16 @@ def main(argv: Sequence[str]) -> int:
     )  # fmt: skip
     check = commands.add_parser("check", help="check the files of a Nestling.app, on any system")
     check.add_argument("bundle", type=Path, metavar="APP")
-    mac = commands.add_parser(
-        "check-mac", help="on Linux: check the wheels for a Mac and a bundle made of them"
-    )
-    mac.add_argument("--work", type=Path, default=WORK, metavar="DIR", help="Default: build")
-    return _carried_out(parser.parse_args(argv))
+    arguments = parser.parse_args(argv)
 
-
-def _carried_out(arguments: argparse.Namespace) -> int:
     from app.packaging import build_steps as steps
 
     report = Report()
     try:
-        match arguments.command:
-            case "build":
-                steps.build(report, arguments.dist, arguments.work, arguments.environment)
-            case "check":
-                steps.check_bundle(report, arguments.bundle)
-            case _:
-                steps.check_mac(report, arguments.work)
+        if arguments.command == "build":
+            steps.build(report, arguments.dist, arguments.work, arguments.environment)
+        else:
+            steps.check_bundle(report, arguments.bundle)
     except StepFailed:
         return 1
     report.close()

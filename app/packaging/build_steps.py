@@ -1,9 +1,7 @@
 """The steps of each command, in order; each is a line of the report."""
 
 import os
-import shutil
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.packaging import build_environment as env
@@ -128,66 +126,3 @@ def check_bundle(report: Report, bundle: Path) -> None:
     report.step("files of the bundle", work)
     if why := size_problem(bundle):
         report.skip("size", why)
-
-
-def check_mac(report: Report, work: Path) -> None:
-    """What can be seen of the Mac's app on Linux, once `build` was here."""
-    from app.packaging import mac_wheels, simulated_bundle
-    from app.packaging.bundle_check import BUDGET_BYTES, PYTHON_BYTES, size_problem
-
-    work = work.resolve()
-    wheels, site, made = work / "mac-wheels", work / "mac-site", work / "mac-bundle"
-    report.step("wheels for a Mac", lambda: _downloaded(wheels, env.this_version()))
-    report.step("their tags and dependencies", lambda: _sound(mac_wheels.wheel_problems(wheels)))
-    report.step("unpacking", lambda: _unpacked(wheels, site))
-    report.step("their libraries", lambda: _sound(mac_wheels.site_problems(site)))
-    report.step("their licenses", lambda: _sound(_license_problems(site)))
-    toc = work / "pyinstaller" / "build_macos" / "COLLECT-00.toc"
-    if why_not := simulated_bundle.why_not():
-        report.skip("simulated bundle", why_not)
-    elif not toc.is_file():
-        report.skip("simulated bundle", f"{toc} is missing; run build first")
-    else:
-        report.step("simulated bundle", lambda: _simulated(toc, site, made))
-        bundle, most = made / "Nestling.app", BUDGET_BYTES - PYTHON_BYTES
-        check_bundle(report, bundle)
-        report.step(
-            "size without Python", lambda: _sound(filter(None, [size_problem(bundle, most)]))
-        )
-
-
-def _downloaded(wheels: Path, version: str) -> str:
-    from app.packaging.mac_wheels import download
-
-    wheels.mkdir(parents=True, exist_ok=True)
-    download(wheels, version)
-    files = list(wheels.glob("*.whl"))
-    return f"{len(files)}, {sum(one.stat().st_size for one in files) / 1e6:.0f} MB"
-
-
-def _unpacked(wheels: Path, site: Path) -> str:
-    from app.packaging.mac_wheels import unpack
-
-    shutil.rmtree(site, ignore_errors=True)
-    unpack(wheels, site)
-    return str(site)
-
-
-def _license_problems(site: Path) -> Iterator[str]:
-    from importlib.metadata import distributions
-
-    from app.packaging.licenses import license_problems
-
-    return license_problems(distributions(path=[str(site)]))
-
-
-def _sound(problems: Iterable[str]) -> str:
-    refuse(problems)
-    return "no problem"
-
-
-def _simulated(toc: Path, site: Path, made: Path) -> str:
-    shutil.rmtree(made, ignore_errors=True)
-    # In a process of its own, which believes to be on a Mac.
-    env.run([sys.executable, "-m", "app.packaging.simulated_bundle", toc, site, made], cwd=ROOT)
-    return str(made / "Nestling.app")

@@ -17,8 +17,6 @@ from app.packaging.mach_o import MachO, as_numbers, is_mach_o, read_mach_o
 from app.self_test.component_checks import SHIPPED
 
 BUDGET_BYTES = 400_000_000
-PYTHON_BYTES = 36_000_000
-"""Python with its libraries, and the program: what a bundle made on Linux lacks. An estimate."""
 REQUIRED = (
     "Contents/MacOS/Nestling", "Contents/Resources/nestling.icns",
     "Contents/Resources/commit.txt", f"Contents/Resources/{LICENSES_FILE}",

@@ -12,7 +12,7 @@ from app.core.errors import InputError
 from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.tokenizing.token_store import RowSettings
 from app.data.training_set.training_data import DataSettings
-from app.data.training_set.validation_split import holdout_mask
+from app.data.training_set.validation_split import holdout_masks
 from tests.at_once import inspect, open_data
 
 
@@ -230,7 +230,7 @@ def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(load_dataset, write
 )
 def test_equal_rows_are_never_on_both_sides(numbers, share, seed):
     digests = np.array([number * 0x9E3779B97F4A7C15 % 2**64 for number in numbers], np.uint64)
-    held = holdout_mask(digests, share, seed)
+    ((held,),) = holdout_masks([[digests]], [share], seed)
     train, valid = digests[~held], digests[held]
     assert not set(train.tolist()) & set(valid.tolist())
     assert len(train)

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.errors import InputError
-from app.data.files.dataset_files import dataset_name, find_files, has_train_file
+from app.data.files.dataset_files import dataset_name, find_files
+from app.data.files.dataset_folders import has_train_file
 from app.data.rows.row_validation import read_validated_rows
 from tests.at_once import inspect
 

@@ -15,7 +15,8 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.files.data_formats import FORMATS, bare_name
-from app.data.files.dataset_files import DatasetFiles, find_files, has_train_file
+from app.data.files.dataset_files import DatasetFiles, find_files
+from app.data.files.dataset_folders import has_train_file
 from app.data.readers import byte_source, read_rows
 from app.data.readers.text_passages import PASSAGE_CHARACTERS
 from app.data.row_values import CorruptFileError, RowIssue, RowLocation, TextExample

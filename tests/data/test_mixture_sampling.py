@@ -13,7 +13,7 @@ from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.training_set.training_data import DataSettings, MixedFiles
-from app.data.training_set.validation_split import holdout_mask, holdout_masks
+from app.data.training_set.validation_split import holdout_masks
 from app.engine.batches.batches import BatchLoader
 from tests.at_once import open_data
 
@@ -156,7 +156,7 @@ def test_a_row_that_another_dataset_only_trains_on_is_not_held_out():
 
 def test_one_file_is_split_as_it_always_was():
     # A run that goes on must hold out the rows it began with.
-    held = holdout_mask(np.arange(1, 41, dtype=np.uint64), 0.2, 3)
+    ((held,),) = holdout_masks([[np.arange(1, 41, dtype=np.uint64)]], [0.2], 3)
     assert list(np.flatnonzero(held)) == [11, 13, 21, 28, 29, 32, 33, 34]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packaging.mac_wheels import mac_requirements, site_problems, wheel_problems
+from tests.packaging.mac_wheels import mac_requirements, site_problems, wheel_problems
 from tests.packaging.made_up_bundle import X86_64, mach_o, metallib, write
 
 

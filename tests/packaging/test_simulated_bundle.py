@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.packaging import bundle_contents, simulated_bundle
-from app.packaging.simulated_bundle import Entry
+from app.packaging import bundle_contents
+from tests.packaging import simulated_bundle
 from tests.packaging.made_up_bundle import metallib, write
+from tests.packaging.simulated_bundle import Entry
 
 LINUX, MAC = "core.cpython-312-x86_64-linux-gnu.so", "core.cpython-312-darwin.so"
 

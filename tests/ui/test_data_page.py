@@ -53,6 +53,13 @@ def bad(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def bad_is_open(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
+    """The window shows what is wrong with the file."""
+    nestling.commands.open_path(bad)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
+
+
 def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
     nestling: Nestling, drop: Drop, chat_file: Path, qtbot: QtBot
 ) -> None:
@@ -314,11 +321,8 @@ def test_a_run_of_too_few_rows_can_t_be_started(
     )
 
 
-def test_bad_rows_are_left_out_where_the_user_says_so(
-    nestling: Nestling, bad: Path, qtbot: QtBot
-) -> None:
-    nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
+@pytest.mark.usefixtures("bad_is_open")
+def test_bad_rows_are_left_out_where_the_user_says_so(nestling: Nestling, qtbot: QtBot) -> None:
     assert not nestling.actions.start.isEnabled()
     qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
     assert nestling.state.config.bad_rows == "skip"
@@ -328,9 +332,8 @@ def test_bad_rows_are_left_out_where_the_user_says_so(
     assert nestling.data.problems.counts.get("refused by the model") is None
 
 
+@pytest.mark.usefixtures("bad_is_open")
 def test_a_corrected_file_is_read_again(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
-    nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     bad.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(30)))
     nestling.data.problems.reread.click()
     assert nestling.state.is_inspecting
@@ -404,11 +407,10 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
     assert card.problem.isHidden()
 
 
+@pytest.mark.usefixtures("bad_is_open")
 def test_rows_that_can_t_be_used_are_put_right_before_the_run_is_shown(
-    nestling: Nestling, bad: Path, qtbot: QtBot
+    nestling: Nestling, qtbot: QtBot
 ) -> None:
-    nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     assert not nestling.data.use.isEnabled()
     tip = unescape(nestling.data.use.toolTip())
     assert "The dataset has rows that can't be used." in tip

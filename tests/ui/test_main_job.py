@@ -29,6 +29,15 @@ def starter(build: Callable[..., Nestling], qtbot: QtBot) -> Nestling:
     return made
 
 
+@pytest.fixture
+def state(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> AppState:
+    """Of a window that has read the chats, which are the plan's dataset."""
+    state = nestling.state
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
+    return state
+
+
 def test_drop_start_watch_stop_and_find_the_adapter(
     starter: Nestling, drop: Drop, qtbot: QtBot
 ) -> None:
@@ -95,10 +104,7 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
     qtbot.waitUntil(lambda: nestling.runs.views.currentWidget() is nestling.runs.list)
 
 
-def test_a_run_can_be_paused_and_goes_on(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
-    state = nestling.state
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
+def test_a_run_can_be_paused_and_goes_on(nestling: Nestling, state: AppState, qtbot: QtBot) -> None:
     state.change_config(steps=5000)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
@@ -128,11 +134,8 @@ def phases_and_events(state: AppState) -> list[object]:
 
 
 def test_a_pause_that_is_taken_back_at_once_is_none(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
+    nestling: Nestling, state: AppState, qtbot: QtBot
 ) -> None:
-    state = nestling.state
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
     state.change_config(steps=50_000)
     nestling.actions.start.trigger()
     nestling.actions.pause.trigger()  # before the thread has begun
@@ -192,11 +195,8 @@ def stop(nestling: Nestling, qtbot: QtBot) -> None:
 
 
 def test_bad_input_found_by_the_engine_is_told_in_the_window(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
+    nestling: Nestling, state: AppState, qtbot: QtBot
 ) -> None:
-    state = nestling.state
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
     state.change_config(max_seq_length=8)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.phase is Phase.FAILED)
@@ -221,11 +221,8 @@ def test_what_happened_before_the_plots_were_loaded_is_in_them(
 
 
 def test_two_runs_of_one_name_are_told_apart(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
+    nestling: Nestling, state: AppState, qtbot: QtBot
 ) -> None:
-    state = nestling.state
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
     state.change_config(name="survey", steps=2)
     for name in ("survey", "survey (2)"):
         qtbot.waitUntil(nestling.actions.start.isEnabled)

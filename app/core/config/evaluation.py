@@ -1,6 +1,6 @@
 """Settings of validation, question sets, checkpoints and early stopping."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Literal
 
@@ -121,12 +121,9 @@ class EvaluationSettings:
     def evaluation_problems(self) -> list[Problem]:
         if self.measure_forgetting:
             return []
-        needing = {
-            "max_base_kl": mark("Stop at change from base"),
-            "forgetting_weight": mark("Weight of forgetting"),
-        }
+        labels = {field.name: field.metadata["label"] for field in fields(self)}
         return [
-            Problem(name, tr("{setting} requires Measure forgetting.", setting=tr(label)))
-            for name, label in needing.items()
+            Problem(name, tr("{setting} requires Measure forgetting.", setting=tr(labels[name])))
+            for name in ("max_base_kl", "forgetting_weight")
             if getattr(self, name)
         ]

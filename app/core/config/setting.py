@@ -73,13 +73,11 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 def number(value: float) -> str:
     """As it stands in a sentence."""
-    return short_repr(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
+    if not isinstance(value, int):
+        return decimal(f"{value:g}")
+    return short_repr(value) if abs(value) >= 10**15 else decimal(f"{value:,}")
 
 
 def percent(share: float) -> str:
     """ "12.5 %" """
     return decimal(f"{100 * share:g} %")
-
-
-def _digits(value: float) -> str:
-    return decimal(f"{value:,}" if isinstance(value, int) else f"{value:g}")

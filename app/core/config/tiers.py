@@ -4,7 +4,6 @@ Manual tiers are an ordered list of patterns over modules, like "q_proj=0, self_
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -37,11 +36,6 @@ def parse_patterns(text: str, tiers: int) -> tuple[TierPattern, ...]:
     if not parts:
         raise InputError(tr("Manual tiers need patterns, like {example}.", example=EXAMPLE))
     return tuple(_parse(part, tiers) for part in parts)
-
-
-def first_fit(patterns: Sequence[TierPattern], module: str) -> int | None:
-    """The tier of the first pattern that fits; None if none does."""
-    return next((pattern.tier for pattern in patterns if pattern.fits(module)), None)
 
 
 def _parse(part: str, tiers: int) -> TierPattern:

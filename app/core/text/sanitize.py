@@ -33,11 +33,6 @@ def visible_line(text: str) -> str:
     return _ONE.sub(_spelled, text)
 
 
-def has_unseen(text: str) -> bool:
-    """Whether there are characters in it that no line of text should have."""
-    return UNSEEN.search(text) is not None
-
-
 def _spelled(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 

@@ -5,7 +5,7 @@ prefix of the whole rendering; elsewhere it is not trained. Does not know how a 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -181,7 +181,7 @@ class AssistantMaskFinder:
         shared = _common(through, whole)
         rest = through[shared:]
         # The end of every rendering, such as an end-of-text token, doesn't follow an inner turn.
-        ended = self._are_special(rest) or self._end_of_prefix(through, whole) is not None
+        ended = self._special.issuperset(rest) or self._end_of_prefix(through, whole) is not None
         if start is None or shared <= start or not ended:
             return None
         return self._trim_after_end_token((start, shared), whole)
@@ -253,9 +253,6 @@ class AssistantMaskFinder:
                 is_blank = self._is_blank(tuple(whole[position + 1 : end]))
                 return (start, position + 1) if is_blank else span
         return span
-
-    def _are_special(self, tokens: Iterable[int]) -> bool:
-        return all(token in self._special for token in tokens)
 
 
 def _prompt_of(turn: int, render: Render) -> list[int]:

@@ -7,8 +7,8 @@ renders chats. Imports neither transformers nor MLX, so that it starts at once, 
 import os
 import resource
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -251,25 +251,18 @@ def _problem_of(source: str) -> str:
     for chat in _CHATS:
         for prompted in (False, True):
             for tools in (None, [_TOOL]):
-                with _own_refusals():
+                try:
                     text = template.render(
                         messages=[dict(message) for message in chat], tools=tools, documents=None,
                         add_generation_prompt=prompted, bos_token="", eos_token="",
                     )  # fmt: skip
-                    if len(text) > _MOST_CHARACTERS_OF_A_WORD:
-                        return (
-                            f"The model's chat template makes {len(text):,} characters of a chat "
-                            "of a few words."
-                        )
+                except MemoryError:
+                    raise
+                except Exception:  # a refusal of this chat; refused rows are reported one by one
+                    continue
+                if len(text) > _MOST_CHARACTERS_OF_A_WORD:
+                    return (
+                        f"The model's chat template makes {len(text):,} characters of a chat of a "
+                        "few words."
+                    )
     return ""
-
-
-@contextmanager
-def _own_refusals() -> Iterator[None]:
-    """Ignore a template's refusal of a chat; refused rows are reported one by one."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception:
-        pass

@@ -13,7 +13,6 @@ from app.data.files.dataset_folders import (
     INNER_FOLDER,
     TRAIN_NAMES,
     files_in,
-    has_train_files,
     parse_shard,
     set_name,
 )  # fmt: skip
@@ -99,14 +98,6 @@ def file_stat(path: Path) -> os.stat_result:
         return path.stat()
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
-
-
-def has_train_file(folder: Path) -> bool:
-    """Whether a folder looks like a dataset."""
-    try:
-        return has_train_files(folder)
-    except (OSError, InputError):
-        return False
 
 
 def _check_format(path: Path, what: str) -> None:

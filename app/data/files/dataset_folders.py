@@ -46,9 +46,12 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     return _alone(folder), []
 
 
-def has_train_files(folder: Path) -> bool:
-    """Whether a folder looks like a dataset, judged by the names in it. Raises OSError."""
-    return _looks_like_one(_place(folder))
+def has_train_file(folder: Path) -> bool:
+    """Whether a folder looks like a dataset, judged by the names in it."""
+    try:
+        return _looks_like_one(_place(folder))
+    except (OSError, InputError):
+        return False
 
 
 def not_read(folder: Path, used: Collection[Path]) -> list[Path]:
@@ -159,7 +162,7 @@ def _alone(folder: Path) -> list[Path]:
     if len(files) == 1 and others.suffix_of(files[0]) is None:
         return files
     what = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
-    inside = [path for path in _sorted(folder) if path.is_dir() and _is_dataset(path)]
+    inside = [path for path in _sorted(folder) if path.is_dir() and has_train_file(path)]
     if inside:
         raise InputError(
             f"{what}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
@@ -170,13 +173,6 @@ def _alone(folder: Path) -> list[Path]:
         f"{what}{there}.",
         "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
     )
-
-
-def _is_dataset(folder: Path) -> bool:
-    try:
-        return has_train_files(folder)
-    except (OSError, InputError):
-        return False
 
 
 def _with_rows(folder: Path) -> list[Path]:

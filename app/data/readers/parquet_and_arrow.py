@@ -30,27 +30,15 @@ def parquet_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawR
 
     Raises CorruptFileError if the file can't be read to its end.
     """
-    with open_bytes(path) as packed, _parquet_file(packed, path) as file:
-        number = 0
-        for batch, done in _batches(file, path):
-            for value in batch_values(batch, path, number + 1):
-                number += 1
-                yield value if isinstance(value, RowIssue) else (RowLocation(row=number), value)
-            if share is not None:
-                share.done = done
+    yield from _numbered(_parquet_batches(path, share), path)
 
 
-@contextmanager
-def _parquet_file(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """The file if it is Parquet."""
-    head = packed.peek(4)[:4]  # type: ignore[attr-defined]
-    if not head:
-        yield packed
-        return
-    if head != _MAGIC:
-        raise CorruptFileError(RowIssue(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
-    with seekable(packed, path) as file:
-        yield file
+def _numbered(batches: Iterator[Any], path: Path) -> Iterator[RawRow | RowIssue]:
+    number = 0
+    for batch in batches:
+        for value in batch_values(batch, path, number + 1):
+            number += 1
+            yield value if isinstance(value, RowIssue) else (RowLocation(row=number), value)
 
 
 @contextmanager
@@ -66,24 +54,31 @@ def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
-    """Yield batches of rows, each with the share of rows read so far."""
+def _parquet_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    if not file.peek(1):  # type: ignore[attr-defined]
-        return
-    try:
-        # Threads would read ahead.
-        opened_file = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
-        rows = _batch_rows(opened_file.metadata, path)
-        total, rows_read = opened_file.metadata.num_rows, 0
-        for batch in opened_file.iter_batches(batch_size=rows, use_threads=False):
-            rows_read += batch.num_rows
-            yield batch, rows_read / max(rows_read, total)
-    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-        problem = RowIssue(path, WHOLE_FILE, "is damaged or no Parquet file", "unreadable")
-        raise CorruptFileError(problem, "Copy or make it again.") from error
+    with ExitStack() as stack:
+        packed = stack.enter_context(open_bytes(path))
+        head = packed.peek(len(_MAGIC))[: len(_MAGIC)]  # type: ignore[attr-defined]
+        if not head:
+            return
+        if head != _MAGIC:
+            raise CorruptFileError(RowIssue(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
+        file = stack.enter_context(seekable(packed, path))
+        try:
+            # Threads would read ahead.
+            opened = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
+            rows = _batch_rows(opened.metadata, path)
+            total, rows_read = opened.metadata.num_rows, 0
+            for batch in opened.iter_batches(batch_size=rows, use_threads=False):
+                rows_read += batch.num_rows
+                yield batch
+                if share is not None:
+                    share.done = rows_read / max(rows_read, total)
+        except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+            problem = RowIssue(path, WHOLE_FILE, "is damaged or no Parquet file", "unreadable")
+            raise CorruptFileError(problem, "Copy or make it again.") from error
 
 
 def _batch_rows(metadata: Any, path: Path) -> int:
@@ -166,13 +161,7 @@ def arrow_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow
 
     Raises CorruptFileError if the file can't be read to its end.
     """
-    number = 0
-    for batch in _arrow_batches(path, share):
-        for start in range(0, batch.num_rows, BATCH_ROWS):
-            part = batch.slice(start, BATCH_ROWS)
-            for value in batch_values(part, path, number + 1):
-                number += 1
-                yield value if isinstance(value, RowIssue) else (RowLocation(row=number), value)
+    yield from _numbered(_arrow_batches(path, share), path)
 
 
 def _arrow_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
@@ -192,7 +181,8 @@ def _arrow_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
                 batches = iter(ipc.open_stream(file))
             for batch in batches:
                 batch.validate(full=True)  # reading damaged data could end the process
-                yield batch
+                for start in range(0, batch.num_rows, BATCH_ROWS):
+                    yield batch.slice(start, BATCH_ROWS)
         except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
             problem = RowIssue(path, WHOLE_FILE, "is damaged or no Arrow file", "unreadable")
             raise CorruptFileError(problem, "Copy or make it again.") from error

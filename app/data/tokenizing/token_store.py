@@ -156,8 +156,9 @@ def tokenize_file_chunks(
     Yields None now and then while it waits for a chunk. Raises InputError at once for a row that is
     too costly to render, unless such rows are left out: each takes seconds.
     """
+    is_worth_processes = file_stat(path).st_size > _LARGE_BYTES
     tokenized = tokenize_chunks(
-        chunks, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows,
+        chunks, tokenizer, settings.mask_prompt, is_worth_processes, settings.embedding_rows,
         settings.replies,
     )  # fmt: skip
     with closing(tokenized):
@@ -182,11 +183,6 @@ def _with_progress(
     for chunk in chunks:
         read.append(share.done)
         yield chunk
-
-
-def _is_large(path: Path) -> bool:
-    """Whether tokenizing a file is worth starting processes."""
-    return file_stat(path).st_size > _LARGE_BYTES
 
 
 def chunks_of(rows: Iterator[Example | RowIssue]) -> Iterator[Chunk]:

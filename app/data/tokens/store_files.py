@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
@@ -26,7 +25,7 @@ from app.core.files.atomic_files import disk_errors_as_app_errors, sync, write_j
 from app.core.files.folders import make_folder, remove_known_files, vacate_folder
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import open_private
-from app.data.row_values import KEPT_ISSUES, MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation
+from app.data.row_values import MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation
 from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.tokens.tokenized_examples import TokenRows
 
@@ -95,9 +94,6 @@ class TokenStore:
     def stopping(self, path: Path) -> Iterator[RowIssue]:
         """Yield the model's issues at which a run stops unless invalid rows are left out."""
         return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
-
-    def first_problems(self, path: Path) -> tuple[RowIssue, ...]:
-        return tuple(islice(self.problems(path), KEPT_ISSUES))
 
 
 class StoredTokens:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ class FileRows:
 
     def left_out(self) -> list[RowIssue]:
         """The first rows left out, in file order."""
-        problems = self._store.first_problems(self._path) if self._store else ()
+        problems = islice(self._store.problems(self._path), KEPT_ISSUES) if self._store else ()
         cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_ISSUES]]
         both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
         return both[:KEPT_ISSUES]

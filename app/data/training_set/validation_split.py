@@ -20,11 +20,6 @@ Digests = npt.NDArray[np.uint64]
 HoldoutMask = npt.NDArray[np.bool_]
 
 
-def holdout_mask(digests: Digests, share: float, seed: int) -> HoldoutMask:
-    """The mask [rows] of a single file, by the rules of `holdout_masks`."""
-    return holdout_masks([[digests]], [share], seed)[0][0]
-
-
 def split_datasets(
     digests: Sequence[Sequence[Digests]], have_valid: Sequence[bool], share: float, seed: int
 ) -> list[list[HoldoutMask]]:

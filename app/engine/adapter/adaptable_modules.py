@@ -10,7 +10,7 @@ import mlx.nn as nn
 
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.model_structure import evaluating, training
+from app.engine.model.model_structure import evaluating, reclassed, training
 from app.engine.runtime.named_arrays import ModuleClass
 
 Modules = Mapping[str, Sequence[CalledModule]]
@@ -73,18 +73,15 @@ def _read_by_the_model(model: LanguageModel, modules: Sequence[CalledModule]) ->
 
 @contextmanager
 def _watched(modules: Sequence[CalledModule], read: set[int]) -> Iterator[None]:
-    modules = list({id(module): module for module in modules}.values())
-    kinds: list[ModuleClass] = [type(module) for module in modules]
     seen = _Seen(read)
-    for module, kind in zip(modules, kinds, strict=True):
-        module.__class__ = _watching(kind)  # type: ignore[arg-type]
-        vars(module)["_seen"] = seen
-    try:
-        yield
-    finally:
-        for module, kind in zip(modules, kinds, strict=True):
-            module.__class__ = kind
-            vars(module).pop("_seen", None)
+    with reclassed(modules, _watching):
+        for module in modules:
+            vars(module)["_seen"] = seen
+        try:
+            yield
+        finally:
+            for module in modules:
+                vars(module).pop("_seen", None)
 
 
 class _Seen:

@@ -8,11 +8,12 @@ what the module puts out.
 """
 
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import mlx.core as mx
 
 from app.engine.model.language_model import CalledModule, LanguageModel
+from app.engine.model.model_structure import reclassed
 from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.named_arrays import ModuleClass
 
@@ -37,17 +38,10 @@ def restore_lora_layers(model: LanguageModel) -> None:
             module.__class__ = type(module).__base__
 
 
-@contextmanager
-def plain_lora_layers(model: LanguageModel) -> Iterator[None]:
+def plain_lora_layers(model: LanguageModel) -> AbstractContextManager[None]:
     """Inside, lean layers have mlx-lm's own call."""
-    lean = {id(module): module for _, module in model.named_modules() if is_efficient(module)}
-    kinds = [type(module) for module in lean.values()]
-    restore_lora_layers(model)
-    try:
-        yield
-    finally:
-        for module, kind in zip(lean.values(), kinds, strict=True):
-            module.__class__ = kind
+    lean = [module for _, module in model.named_modules() if is_efficient(module)]
+    return reclassed(lean, lambda kind: kind.__base__)
 
 
 def has_efficient_layers(model: LanguageModel) -> bool:

@@ -5,8 +5,7 @@ that is asked for numbers that rise by one is that of learned positions. An id b
 either would be read from whatever lies behind them in memory.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -15,7 +14,7 @@ import numpy as np
 from app.core.base_model import ModelLimits
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.model_structure import evaluating
+from app.engine.model.model_structure import evaluating, reclassed
 from app.engine.runtime.named_arrays import ModuleClass
 
 _PROBE = (7, 3, 5, 6, 2, 4)
@@ -27,8 +26,11 @@ def embedding_limits(model: LanguageModel) -> ModelLimits | None:
 
     The model's output is never computed.
     """
+    lookups: list[tuple[int, mx.array]] = []
+    kinds, noting = nn.Embedding | nn.QuantizedEmbedding, partial(_watching, lookups=lookups)
     try:
-        with _lookups(model) as lookups, evaluating(model), interruptible:
+        embeddings = [module for module in model.modules() if isinstance(module, kinds)]
+        with reclassed(embeddings, noting), evaluating(model), interruptible:
             model(mx.array([_PROBE], mx.int32))
             found = [(rows, np.array(ids).reshape(-1).tolist()) for rows, ids in lookups]
     except Exception:  # an architecture's own code, called as it was not written to be
@@ -42,25 +44,6 @@ def embedding_limits(model: LanguageModel) -> ModelLimits | None:
 
 def _is_rising(ids: list[int]) -> bool:
     return len(ids) == len(_PROBE) and ids == list(range(ids[0], ids[0] + len(ids)))
-
-
-@contextmanager
-def _lookups(model: LanguageModel) -> Iterator[list[tuple[int, mx.array]]]:
-    """Inside, each embedding's rows and the ids that it is asked for."""
-    lookups: list[tuple[int, mx.array]] = []
-    embeddings = {
-        id(module): module  # once, though it may stand at two places
-        for module in model.modules()
-        if isinstance(module, nn.Embedding | nn.QuantizedEmbedding)
-    }
-    kinds = {number: type(module) for number, module in embeddings.items()}
-    try:
-        for module in embeddings.values():
-            module.__class__ = _watching(type(module), lookups)
-        yield lookups
-    finally:
-        for number, module in embeddings.items():
-            module.__class__ = kinds[number]
 
 
 def _watching(kind: ModuleClass, lookups: list[tuple[int, mx.array]]) -> ModuleClass:

@@ -5,7 +5,7 @@ Knows no architecture, and nothing of what is computed. Checks nothing: a run's 
 `adapter_parameters.write_parameters`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from typing import Any
@@ -53,6 +53,19 @@ def _in_mode(model: LanguageModel, *, is_training: bool) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
+
+
+@contextmanager
+def reclassed(modules: Iterable[Any], change: Callable[[Any], Any]) -> Iterator[None]:
+    """Inside, each module is of the class that `change` makes of its own."""
+    own = {id(module): (module, type(module)) for module in modules}  # one may stand at two places
+    try:
+        for module, kind in own.values():
+            module.__class__ = change(kind)
+        yield
+    finally:
+        for module, kind in own.values():
+            module.__class__ = kind
 
 
 class ModuleProxy:

@@ -5,7 +5,7 @@ A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at
 
 from collections.abc import Callable, Mapping, Sequence
 
-from app.core.config.tiers import first_fit, parse_patterns
+from app.core.config.tiers import parse_patterns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import is_cut_by_rank, layer_index, module_path, rank_axis
@@ -121,11 +121,13 @@ def _by_importance(
 
 def _by_pattern(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
     patterns = parse_patterns(config.tier_patterns, len(config.tiers))
-    tier_of = {module: first_fit(patterns, module) for module in sizes}
-    for module, tier in tier_of.items():
-        if tier is None:
+    tier_of = {}
+    for module in sizes:
+        fitting = next((pattern for pattern in patterns if pattern.fits(module)), None)
+        if fitting is None:
             raise InputError(f"No tier pattern fits {module}.", "End the list with *=TIER.")
-    return {module: tier for module, tier in tier_of.items() if tier is not None}
+        tier_of[module] = fitting.tier
+    return tier_of
 
 
 def _by_rank(parameters: ArrayMap, config: TrainingConfig) -> tuple[Slot, ...]:

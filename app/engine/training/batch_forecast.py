@@ -12,7 +12,7 @@ from app.data.tokens.store_files import TokenStore, reopen_store
 from app.data.training_set.training_data import MixedFiles, rows_from_stores
 from app.engine.batches.batches import BatchShape
 from app.engine.evaluation.validation_sample import validation_sets
-from app.engine.execution.batch_layout import BatchLayout, default_layout
+from app.engine.execution.batch_layout import default_layout
 from app.engine.training.dataset_opening import data_settings
 from app.models.model_folder import folder_limits
 
@@ -53,13 +53,8 @@ def likely_shapes(
     valid = validation_sets(config, rows, batching)
     sets = [batches for one in valid for batches in (one.batches, one.last_batches)]
     shapes = [*batching.training(rows).shapes, *(shape for one in sets for shape in one.shapes)]
-    return LikelyShapes(
-        tuple(shape.micro_batch for shape in shapes), is_bound=_is_open(fastest, was_packed)
-    )
-
-
-def _is_open(fastest: BatchLayout, was_packed: bool | None) -> bool:
-    return fastest.is_packed and was_packed is None
+    is_open = fastest.is_packed and was_packed is None
+    return LikelyShapes(tuple(shape.micro_batch for shape in shapes), is_bound=is_open)
 
 
 def _opened(folder: Path) -> TokenStore:

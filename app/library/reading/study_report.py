@@ -155,7 +155,8 @@ def _row(result: ArmResult) -> str:
     mark = "" if result.is_matched else " *"
     cells = " | ".join(map(result.text, MEASURES))
     seeds, steps = len(result.runs), round(result.steps)
-    return f"| {_escaped(result.arm)}{mark} | {seeds} | {steps:,} | {cells} |"
+    arm = result.arm.replace("|", "\\|")
+    return f"| {arm}{mark} | {seeds} | {steps:,} | {cells} |"
 
 
 def _table(matrix: Sequence[Sequence[float]]) -> list[str]:
@@ -164,7 +165,3 @@ def _table(matrix: Sequence[Sequence[float]]) -> list[str]:
     for i, row in enumerate(matrix):
         lines.append(f"| task {i + 1} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
     return lines
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.core.text.numbers import is_measurement
-from app.core.text.sanitize import MAX_LINE_CHARACTERS, has_unseen, short_repr
+from app.core.text.sanitize import MAX_LINE_CHARACTERS, UNSEEN, short_repr
 
 MAX_STEPS = 2**32 - 1
 """The largest step that a record can hold."""
@@ -39,7 +39,7 @@ class LenientReader:
             return instead
         if len(value) > MAX_LINE_CHARACTERS:
             self._note(f"The run's name is {len(value):,} characters long.")
-        elif has_unseen(value):
+        elif UNSEEN.search(value):
             self._note("The run's name holds characters that can't be shown.")
         return value
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
@@ -12,19 +12,12 @@ from app.core.text.translation import tr
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import RowsText
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    ElidedLabel,
-    button,
-    enable,
-    label,
-    message,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import button, enable, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.layouts import GRID_PX, clear, grows, lay_out, row, scroll_down
 from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
 from app.workers.jobs.datasets import DatasetRequest
@@ -78,20 +71,18 @@ class ColumnsView(QWidget):
         self._grid.setColumnStretch(1, 1)
         self._area = area = QScrollArea()
         area.setObjectName("column")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(area)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(self._list)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GRID_PX)
-        layout.addWidget(self.how)
-        layout.addWidget(area, 2)
-        layout.addWidget(label(tr("Preview"), "heading"))
-        layout.addWidget(self.problem)
-        layout.addWidget(self.tried, 3)
-        layout.addLayout(row(None, self.reset, self.use))
+        lay_out(
+            self,
+            self.how,
+            grows(area, 2),
+            label(tr("Preview"), "heading"),
+            self.problem,
+            grows(self.tried, 3),
+            row(None, self.reset, self.use),
+        )
 
     def set_theme(self, theme: Theme) -> None:
         self.tried.set_theme(theme)
@@ -110,10 +101,7 @@ class ColumnsView(QWidget):
     def _show_columns(
         self, columns: "tuple[ColumnSample, ...]", mapping: ColumnMapping | None
     ) -> None:
-        while (item := self._grid.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._grid)
         self._shown, self.roles = columns, {}
         named = {name: role for role, name in (mapping.by_role() if mapping else {}).items()}
         for index, column in enumerate(columns):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.core.errors import Failure
 from app.core.text.sentences import localized
@@ -17,22 +17,11 @@ from app.ui.data.problems_view import ProblemsView
 from app.ui.data.rows_view import RowsView
 from app.ui.data.statistics_view import StatisticsView
 from app.ui.data.status_bar import StatusStrip
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    ElidedLabel,
-    TabRow,
-    allow,
-    button,
-    column,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import TabRow, allow, button, label, message, restyle, say
+from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, column, grows, lay_out, row
 from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
@@ -77,18 +66,12 @@ class DataPage(QWidget):
         self._body = QStackedWidget()
         self._body.addWidget(self._make_empty())
         self._body.addWidget(self._make_full())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(12)
         buttons = (self.take_out, self.add, self.choose, self.use)
         policy = self.choose.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the title stays where it is
         self.choose.setSizePolicy(policy)
-        layout.addLayout(
-            row(label(tr("Data"), "title"), 4, self.name, None, *buttons, spacing=GRID_PX)
-        )
-        layout.addWidget(self.chooser)
-        layout.addWidget(self._body, 1)
+        head = row(label(tr("Data"), "title"), 4, self.name, None, *buttons)
+        lay_out(self, head, self.chooser, grows(self._body), spacing=12, margins_px=AROUND_PAGE_PX)
         self._connect()
         self.refresh()
 
@@ -100,10 +83,8 @@ class DataPage(QWidget):
         self.tabs = TabRow(_TABS, tr("Views of the data"))
         self.tabs.currentChanged.connect(self._views.setCurrentIndex)
         full = QWidget()
-        whole = column(self.summary, self.status, spacing=12)
-        whole.addLayout(row(self.tabs, None))
-        whole.addWidget(self._views, 1)
-        full.setLayout(whole)
+        tabs = row(self.tabs, None)
+        lay_out(full, self.summary, self.status, tabs, grows(self._views), spacing=12)
         return full
 
     def _make_empty(self) -> QWidget:
@@ -124,16 +105,12 @@ class DataPage(QWidget):
         self.sample = button(tr("Use the Sample Data"), self.sample_requested.emit, "primary")
         words = QWidget()
         words.setMaximumWidth(_WORDS_PX)
-        words.setLayout(column(self._title, self._hint, self.problem, spacing=GRID_PX))
+        lay_out(words, self._title, self._hint, self.problem)
         for text in (self._title, self._hint, self.problem):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        centred = row(None, words, None)
-        centred.setStretch(1, 100)
-        whole = column(None, spacing=GRID_PX)
-        whole.addLayout(centred)
-        whole.addSpacing(GRID_PX)
+        centred = row(None, grows(words, 100), None)
         choices = (self.cancel, self.again, self.choose_first, self.sample)
-        whole.addLayout(row(None, *choices, None, spacing=12))
+        whole = column(None, centred, GRID_PX, row(None, *choices, None, spacing=12))
         whole.addStretch(2)
         empty.setLayout(whole)
         return empty

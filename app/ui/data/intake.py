@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.files.paths import starter_model_dir
-from app.data.files.dataset_files import has_train_file
+from app.data.files.dataset_folders import has_train_file
 from app.ui.data.dataset_list import DatasetList
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory

@@ -5,24 +5,15 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QSize, Qt, Signal
 
 from app.core.text.translation import decimal, tr
 from app.data.training_set.length_distribution import LengthDistribution
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.plots.style import (
-    RIGHT_PX,
-    STEP_AXIS_PX,
-    TOP_PX,
-    QuietAxis,
-    ValueAxis,
-    color,
-    small_font,
-    style_axis,
-)
+from app.ui.plots.style import QuietAxis, QuietPlot, ValueAxis, color, small_font, style_axis
 
 BARS_AN_OCTAVE = 6
+_ROWS_AXIS_PX = 52
 LEAST_LIMIT, MOST_LIMIT = 8, 1_000_000
 _BESIDE = [(-0.06, 0.5), (1.06, 0.5)]
 """Where a line's label stands: clear of the line."""
@@ -54,25 +45,18 @@ class RowsAxis(ValueAxis):
         return [(1.0, [float(rows) for rows in range(math.ceil(low), math.floor(high) + 1)])]
 
 
-class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
+class LengthPlot(QuietPlot):
     limit_dragged = Signal(int)
 
     def __init__(self) -> None:
-        self.left, self.bottom = RowsAxis("left"), LengthAxis("bottom")
-        axes = {"left": self.left, "bottom": self.bottom}
         box = pg.ViewBox(enableMenu=False, enableMouse=False, defaultPadding=0)
-        super().__init__(viewBox=box, axisItems=axes, enableMenu=False)
+        super().__init__(box, RowsAxis("left"), LengthAxis("bottom"))
         self._theme = LIGHT
         self._edges = np.zeros(0, np.int64)
         self._counts = np.zeros(0, np.int64)
         self.limit = 0
-        self.hideButtons()
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName(tr("Lengths of the rows"))
-        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
-        self.left.setWidth(52)
-        self.bottom.setHeight(STEP_AXIS_PX)
+        self.left.setWidth(_ROWS_AXIS_PX)
         self.kept = pg.BarGraphItem(x0=[], x1=[], height=[])
         self.cut = pg.BarGraphItem(x0=[], x1=[], height=[])
         self.line = pg.InfiniteLine(angle=90, movable=True, label="", labelOpts={
@@ -147,12 +131,6 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
 
     def minimumSizeHint(self) -> QSize:
         return QSize(220, 150)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
 
     def _draw_bars(self, limit: int) -> None:
         if not len(self._edges):

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 from app.core.text.sanitize import visible_line
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
-from app.ui.widgets.basic_widgets import GRID_PX, button, column, label, row
+from app.ui.widgets.basic_widgets import button, label
+from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row
 
 if TYPE_CHECKING:
     from app.data.row_values import RowIssue
@@ -43,12 +44,10 @@ class ProblemRow(QDialog):
         self.copy = button(tr("Copy Line"), self._copy)
         close = button(tr("Close"), self.accept, "primary")
         close.setDefault(True)
-        whole = column(label(title, "heading"), label(reason, wraps=True), self.text,
-                       spacing=GRID_PX)  # fmt: skip
-        whole.setStretch(2, 1)
-        whole.addLayout(row(self.open_file, self.copy, None, close))
-        whole.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
-        self.setLayout(whole)
+        words = (label(title, "heading"), label(reason, wraps=True))
+        buttons = row(self.open_file, self.copy, None, close)
+        margins_px = (2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
+        lay_out(self, *words, grows(self.text), buttons, margins_px=margins_px)
         self.resize(*_SIZE_PX)
 
     def _copy(self) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QWidget
 
 from app.core.config.training_config import config_field
 from app.core.text.sanitize import single_line
@@ -13,14 +13,15 @@ from app.core.text.translation import tr
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.problem_row import ProblemRow
 from app.ui.data.statistics_loader import StatisticsLoader
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words, reason_text
 from app.ui.tables.table_model import make_table
-from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, button, column, enable, label, row
+from app.ui.widgets.basic_widgets import button, enable, label
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.layouts import GRID_PX, column, lay_out, row
 from app.workers.data_process import DataProcess
 from app.workers.jobs.preview import LoadLine
 
@@ -112,9 +113,7 @@ class ProblemsView(QWidget):
         self._body = QStackedWidget()
         self._body.addWidget(none)
         self._body.addWidget(full)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._body)
+        lay_out(self, self._body)
 
     def set_theme(self, theme: Theme) -> None:
         self.model.set_theme(theme)

@@ -11,7 +11,7 @@ from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.data.dataset_text import location_text
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.widgets.basic_widgets import GRID_PX
+from app.ui.widgets.layouts import GRID_PX
 
 if TYPE_CHECKING:
     from app.data.inspection.row_rendering import PreviewRow, TextSpan

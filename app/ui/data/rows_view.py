@@ -1,16 +1,18 @@
 """The dataset's rows, a page at a time, as the model will see them."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import Legend, RowsText
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.theme import Theme
-from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, button, label, message, row, say
+from app.ui.widgets.basic_widgets import button, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox, CalmSpinBox
+from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row
 
 _MOST_ROWS = 2**31 - 1
 ROWS_A_PAGE = {str(n): trn("{n:,} row", "{n:,} rows", n) for n in (1, 5, 20)}
@@ -53,17 +55,12 @@ class RowsView(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GRID_PX)
-        layout.addLayout(
-            row(self.first, self.previous, self.next, GRID_PX, label(tr("Row")), self.number,
-                self.total, None, self.file, self.a_page)
+        turning = row(
+            self.first, self.previous, self.next, GRID_PX, label(tr("Row")), self.number,
+            self.total, None, self.file, self.a_page,
         )  # fmt: skip
-        layout.addWidget(self.problem)
-        layout.addLayout(row(self.map, None))
-        layout.addWidget(self.text, 1)
-        layout.addLayout(row(self.legend, GRID_PX, self.note))
+        below = row(self.legend, GRID_PX, self.note)
+        lay_out(self, turning, self.problem, row(self.map, None), grows(self.text), below)
 
     def set_theme(self, theme: Theme) -> None:
         self.text.set_theme(theme)

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSlider
 
 from app.core.config.setting import percent
 from app.core.config.training_config import TrainingConfig
@@ -19,7 +19,8 @@ from app.ui.look.plain_text import set_tip
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.basic_widgets import button, card, label, row
+from app.ui.widgets.basic_widgets import CardFrame, button, label
+from app.ui.widgets.layouts import fill, row
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
@@ -43,13 +44,12 @@ class SplitSlider(QSlider):
         event.ignore()  # type: ignore[attr-defined]
 
 
-class SplitCard(QWidget):
+class SplitCard(CardFrame):
     def __init__(
         self, state: AppState, statistics: StatisticsLoader, datasets: DatasetList
     ) -> None:
-        super().__init__()
+        super().__init__(tr("Validation"))
         self._state, self._statistics, self._datasets = state, statistics, datasets
-        frame, inside = card(tr("Validation"))
         self.slider = SplitSlider()
         self.slider.valueChanged.connect(self._write)
         self.share = label("", "strong")
@@ -57,15 +57,8 @@ class SplitCard(QWidget):
         self.seed = SettingField("seed", state)
         self.draw = button(tr("Reshuffle"), self._draw_again, "link")
         set_tip(self.draw, tr("Another seed: other rows are held out."))
-        inside.addLayout(row(label(tr("Validation split")), None, self.share))
-        inside.addWidget(self.slider)
-        inside.addWidget(self.counts)
-        inside.addWidget(self.seed)
-        inside.addLayout(row(None, self.draw))
-        inside.addStretch(1)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.addLayout(row(label(tr("Validation split")), None, self.share))
+        fill(self.inside, self.slider, self.counts, self.seed, row(None, self.draw), None)
         datasets.changed.connect(self.refresh)
         statistics.changed.connect(self.refresh)
         self.refresh()

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.ui.data.dataset_text import Figure
-from app.ui.widgets.basic_widgets import GRID_PX, label
+from app.ui.widgets.basic_widgets import label
+from app.ui.widgets.layouts import GRID_PX
 
 
 class FigureList(QWidget):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QScrollArea, QStackedWidget, QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
@@ -20,7 +20,8 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import GRID_PX, card, label, row
+from app.ui.widgets.basic_widgets import CardFrame, label
+from app.ui.widgets.layouts import GRID_PX, column, fill, grows, row, scroll_down
 
 if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics
@@ -37,9 +38,7 @@ class StatisticsView(QScrollArea):
     ) -> None:
         super().__init__()
         self.setObjectName("column")
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._state, self._statistics, self._tokenization = state, statistics, tokenization
         self._datasets = datasets
@@ -63,17 +62,14 @@ class StatisticsView(QScrollArea):
     def _lay_out(self) -> QWidget:
         inside = QWidget()
         inside.setObjectName("column")
-        whole = QVBoxLayout(inside)
-        whole.setContentsMargins(0, 0, GRID_PX, 0)
-        whole.setSpacing(12)
-        whole.addWidget(self._lengths(), 1)
+        whole = column(grows(self._lengths()), spacing=12, margins_px=(0, 0, GRID_PX, 0))
+        inside.setLayout(whole)
         self._cards = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._cards.setSpacing(12)
         for title, shown in ((tr("Dataset"), self.counted), (tr("Run"), self.run)):
-            frame, within = card(title)
-            within.addWidget(shown)
-            within.addStretch(1)
-            self._cards.addWidget(frame, 1)
+            card = CardFrame(title)
+            fill(card.inside, shown, None)
+            self._cards.addWidget(card, 1)
         self._cards.addWidget(self.split, 1)
         whole.addLayout(self._cards)
         return inside
@@ -97,16 +93,15 @@ class StatisticsView(QScrollArea):
         self._cards.setDirection(direction.LeftToRight if fits else direction.TopToBottom)
 
     def _lengths(self) -> QWidget:
-        frame, within = card()
-        within.addLayout(row(label(tr("Lengths"), "heading"), None, self.limit))
+        card = CardFrame()
         self._place = QStackedWidget()
         self._waiting = label("", "secondary", wraps=True)
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._place.addWidget(self._waiting)
         self._place.setMinimumHeight(200)
-        within.addWidget(self._place, 1)
-        within.addWidget(self.effect)
-        return frame
+        title = row(label(tr("Lengths"), "heading"), None, self.limit)
+        fill(card.inside, title, grows(self._place), self.effect)
+        return card
 
     def load(self) -> None:
         """Import the plotting library, and put the plot in its place."""

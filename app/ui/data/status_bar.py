@@ -1,6 +1,6 @@
 """One line about what is being done with the datasets, and the button that stops it."""
 
-from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
@@ -9,7 +9,8 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.basic_widgets import GRID_PX, button, label, message, row, say
+from app.ui.widgets.basic_widgets import button, label, message, say
+from app.ui.widgets.layouts import GRID_PX, lay_out, row
 from app.workers.jobs.datasets import TokenizedDatasets
 
 _TOLD_SECONDS = 10
@@ -28,11 +29,8 @@ class StatusStrip(QWidget):
         self.bar.setAccessibleName(tr("Share done"))
         self.stop = button(tr("Cancel"), self._stop)
         self.go_on = button(tr("Resume"), tokenization.go_on)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX))
-        layout.addWidget(self.problem)
+        line = row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX)
+        lay_out(self, line, self.problem, spacing=4)
         datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         tokenization.changed.connect(self.refresh)

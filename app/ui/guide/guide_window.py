@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QListWidget, QWidget
 
 from app.core.guide import Page, read_guide
 from app.core.text.translation import tr
@@ -14,7 +14,8 @@ from app.ui.guide.page_view import PageView
 from app.ui.look.theme import Theme
 from app.ui.system import file_manager
 from app.ui.system.theme_controller import ThemeController
-from app.ui.widgets.basic_widgets import GRID_PX, label
+from app.ui.widgets.basic_widgets import label
+from app.ui.widgets.layouts import grows, lay_out, row
 
 SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
 
@@ -57,17 +58,8 @@ class GuideWindow(QWidget):
         left.setObjectName("guide_pages")
         left.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         left.setFixedWidth(PAGES_PX)
-        inside = QVBoxLayout(left)
-        inside.setContentsMargins(12, 12, 12, 12)
-        inside.setSpacing(GRID_PX)
-        inside.addWidget(self.search)
-        inside.addWidget(self.nothing)
-        inside.addWidget(self.list, 1)
-        whole = QHBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(left)
-        whole.addWidget(self.page, 1)
+        lay_out(left, self.search, self.nothing, grows(self.list), margins_px=(12, 12, 12, 12))
+        self.setLayout(row(left, grows(self.page), spacing=0))
         self.setMinimumSize(*MINIMUM_PX)
         self.resize(*SIZE_PX)
 

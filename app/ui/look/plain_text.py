@@ -5,8 +5,9 @@ Labels, tooltips and dialogs are made here or by app/ui/widgets/basic_widgets.py
 
 from html import escape
 
-from PySide6.QtGui import QAction, Qt
-from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, Qt
+from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QSizePolicy, QWidget
 
 from app.core.text.sanitize import visible, visible_line
 
@@ -21,6 +22,31 @@ class PlainLabel(QLabel):
 
     def setText(self, text: str) -> None:
         super().setText(visible(text))
+
+
+class ElidedLabel(PlainLabel):
+    """One line that ends in "…" instead of being clipped; its tooltip tells all."""
+
+    def __init__(
+        self, text: str = "", role: str = "", side: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    ) -> None:
+        super().__init__(text)
+        self._side = side
+        self.setObjectName(role)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(24, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        set_tip(self, text)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        shown = self.fontMetrics().elidedText(self.text(), self._side, self.width())
+        painter.drawText(self.rect(), self.alignment(), shown)
 
 
 def tip(text: str) -> str:

@@ -4,36 +4,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QDateTime, QLocale, Qt, Signal
-from PySide6.QtWidgets import (
-    QBoxLayout,
-    QFrame,
-    QGridLayout,
-    QLabel,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr
 from app.models.model_figures import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import formatting
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.widgets.basic_widgets import (
-    GRID_PX,
     LEAST_WRAPPED_PX,
-    ElidedLabel,
+    CardFrame,
     allow,
     button,
-    card,
     label,
     message,
     restyle,
-    row,
     say,
     selectable,
 )
+from app.ui.widgets.layouts import GRID_PX, fill, grows, lay_out, row, scroll_down
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
@@ -52,7 +43,7 @@ FACTS = {
 }
 
 
-class ModelDetails(QWidget):
+class ModelDetails(CardFrame):
     use_requested = Signal()
     reveal_requested = Signal()
 
@@ -72,36 +63,22 @@ class ModelDetails(QWidget):
         self._grid.setVerticalSpacing(6)
         self.use = button(tr("Use in New Run"), self.use_requested.emit, "primary")
         self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
-        frame, self._inside = card()
-        self._inside.setContentsMargins(0, 0, 0, 12)
-        self._inside.addWidget(self._scrolling(), 1)
-        self._inside.addLayout(self._make_buttons())
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.setContentsMargins(0, 0, 0, 12)
+        fill(self.inside, grows(self._scrolling()), self._make_buttons())
         self.arrange(columns=1)
 
     def _scrolling(self) -> QScrollArea:
         content = QWidget()
         content.setObjectName("clear")
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(2 * GRID_PX, 14, 2 * GRID_PX, GRID_PX)
-        layout.setSpacing(GRID_PX)
-        heading = row(self.name, self.state)
-        heading.setStretch(0, 1)
+        heading = row(grows(self.name), self.state)
         heading.setAlignment(self.state, Qt.AlignmentFlag.AlignTop)
-        layout.addLayout(heading)
-        for text in (self.problem, self.hint, self.memory, self.note):
-            layout.addWidget(text)
-        layout.addSpacing(4)
-        layout.addLayout(self._grid)
-        layout.addWidget(self._how_rated)
-        layout.addStretch(1)
+        texts = (self.problem, self.hint, self.memory, self.note)
+        margins_px = (2 * GRID_PX, 14, 2 * GRID_PX, GRID_PX)
+        parts = (heading, *texts, 4, self._grid, self._how_rated, None)
+        lay_out(content, *parts, margins_px=margins_px)
         area = QScrollArea()
         area.setObjectName("clear")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(area)
         area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
         area.setAccessibleName(tr("Facts of the model"))
         area.setWidget(content)
@@ -128,9 +105,7 @@ class ModelDetails(QWidget):
         self._buttons = buttons = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         buttons.setContentsMargins(2 * GRID_PX, 0, 2 * GRID_PX, 0)
         buttons.setSpacing(GRID_PX)
-        buttons.addWidget(self.use)
-        buttons.addWidget(self.reveal)
-        buttons.addStretch(1)
+        fill(buttons, self.use, self.reveal, None)
         return buttons
 
     def show_model(

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import single_line
-from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name
 from app.models.model_figures import context_text, parameters_text
@@ -155,7 +154,7 @@ class ModelsCommands(QObject):
 
     def _fail(self, failure: Failure) -> None:
         self._is_listing = False
-        self._notice.tell_problem(localized(str(failure)))
+        self._notice.tell_failure(failure)
 
     def _fail_quietly(self, _: Failure) -> None:
         """A disk that refuses costs the order of the list, and no more."""

@@ -23,7 +23,8 @@ from app.ui.tables.models_model import (
     ModelsModel,
 )
 from app.ui.tables.table_model import make_table
-from app.ui.widgets.basic_widgets import GRID_PX, label
+from app.ui.widgets.basic_widgets import label
+from app.ui.widgets.layouts import GRID_PX
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

@@ -12,18 +12,19 @@ from PySide6.QtGui import (
     QResizeEvent,
     QShortcut,
 )
-from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QToolButton, QWidget
 
 from app.core.text.translation import tr, trn
-from app.data.files.dataset_files import has_train_file
+from app.data.files.dataset_folders import has_train_file
 from app.library.run.layout import opened_run
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.models.models_list import ModelsList
 from app.ui.models.recommended_view import RecommendedView
 from app.ui.tables.models_model import SHOWN, ModelsFilter
-from app.ui.widgets.basic_widgets import GRID_PX, button, empty_page, label, restyle, row
+from app.ui.widgets.basic_widgets import button, empty_page, label, restyle
 from app.ui.widgets.calm_inputs import CalmComboBox, TextField
+from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, grows, lay_out, row
 
 if TYPE_CHECKING:
     from app.workers.tasks.models import ListedModels
@@ -54,16 +55,11 @@ class ModelsPage(QWidget):
         self._body.addWidget(empty_page(tr("Looking for Models…"), ""))
         self._body.addWidget(self.list)
         self._body.addWidget(self.recommended)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(2 * GRID_PX)
-        layout.addLayout(
-            row(
-                label(tr("Models"), "title"), 4, self.count, None, self.search, self.shown,
-                self.more, self.choose,
-            )
+        head = row(
+            label(tr("Models"), "title"), 4, self.count, None, self.search, self.shown,
+            self.more, self.choose,
         )  # fmt: skip
-        layout.addWidget(self._body, 1)
+        lay_out(self, head, grows(self._body), spacing=2 * GRID_PX, margins_px=AROUND_PAGE_PX)
         self._refresh()
 
     def _make_controls(self) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
+from PySide6.QtWidgets import QPushButton, QScrollArea, QWidget
 
 from app.core.events import MemoryVerdict
 from app.core.text.translation import tr
@@ -12,7 +12,8 @@ from app.core.wording.memory import gigabytes
 from app.models.model_figures import VERDICTS, parameters_text
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
 from app.ui.look import formatting
-from app.ui.widgets.basic_widgets import GRID_PX, button, card, column, label, restyle, row, rule
+from app.ui.widgets.basic_widgets import CardFrame, button, label, restyle, rule
+from app.ui.widgets.layouts import GRID_PX, clear, column, grows, lay_out, row, scroll_down
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,9 +36,7 @@ class RecommendedView(QScrollArea):
         super().__init__()
         self.setObjectName("column")
         self.setAccessibleName(tr("Recommended models"))
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.copy_buttons: list[QPushButton] = []
         self._shown: object = None
@@ -46,18 +45,13 @@ class RecommendedView(QScrollArea):
         self.title = label(tr("No Models Yet"), "heading")
         self._words = label(WHERE_MODELS_COME_FROM, "secondary", wraps=True)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._list, self._rows = card("")
+        self._list = CardFrame()
         content = QWidget()
         content.setObjectName("column")
         content.setMaximumWidth(WIDEST_PX)
-        layout = column(spacing=12)
-        layout.addLayout(row(self.back, None))
-        layout.addLayout(row(self.title, None, self.choose))
-        layout.addWidget(self._words)
-        layout.addWidget(self._list)
-        layout.addStretch(1)
-        layout.setContentsMargins(0, 0, GRID_PX, 0)
-        content.setLayout(layout)
+        head = (row(self.back, None), row(self.title, None, self.choose))
+        parts = (*head, self._words, self._list, None)
+        lay_out(content, *parts, spacing=12, margins_px=(0, 0, GRID_PX, 0))
         self.setWidget(content)
 
     def show_for(self, available_bytes: int, names: "Collection[str]", *, is_empty: bool) -> None:
@@ -72,14 +66,12 @@ class RecommendedView(QScrollArea):
     def _fill(
         self, rated: tuple[tuple[RecommendedModel, MemoryVerdict], ...], available_bytes: int
     ) -> None:
-        while (item := self._rows.takeAt(0)) is not None:
-            if (old := item.widget()) is not None:
-                old.deleteLater()
+        clear(self._list.inside)
         self.copy_buttons = []
         for number, (model, verdict) in enumerate(rated):
             if number:
-                self._rows.addWidget(rule())
-            self._rows.addWidget(self._row(model, verdict))
+                self._list.inside.addWidget(rule())
+            self._list.inside.addWidget(self._row(model, verdict))
         available = gigabytes(available_bytes)
         words = (
             tr(
@@ -96,7 +88,7 @@ class RecommendedView(QScrollArea):
         )
         last = label(words, "caption", wraps=True)
         last.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._rows.addWidget(last)
+        self._list.inside.addWidget(last)
 
     def _row(self, model: RecommendedModel, verdict: MemoryVerdict) -> QWidget:
         facts = " · ".join(
@@ -112,12 +104,9 @@ class RecommendedView(QScrollArea):
         copy.setAccessibleName(tr("Copy the command for {model}", model=model.repository))
         self.copy_buttons.append(copy)
         name = label(model.repository.rpartition("/")[2], "strong")
-        words = column(spacing=4)
-        words.addLayout(row(name, label(facts, "secondary"), None))
-        words.addWidget(command)
+        words = column(row(name, label(facts, "secondary"), None), command, spacing=4)
         made = QWidget()
-        whole = row(spacing=2 * GRID_PX)
-        whole.addLayout(words, 1)
+        whole = row(grows(words), spacing=2 * GRID_PX)
         whole.addWidget(pill, 0, Qt.AlignmentFlag.AlignVCenter)
         whole.addWidget(copy, 0, Qt.AlignmentFlag.AlignVCenter)
         made.setLayout(whole)

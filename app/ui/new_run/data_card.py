@@ -1,7 +1,6 @@
 """The dataset, in the left column: what it is once it was read, or what is wrong with it."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config.setting import percent
 from app.core.text.sentences import localized
@@ -10,47 +9,34 @@ from app.core.wording.display_names import dataset_title
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import location_text
 from app.ui.look import formatting
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
 from app.ui.state.app_state import UNMAPPED, AppState
-from app.ui.widgets.basic_widgets import (
-    ElidedLabel,
-    button,
-    card,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, restyle, say
+from app.ui.widgets.layouts import fill, row
 
 SHOWN_PROBLEMS = 4
 
 
-class DataCard(QWidget):
+class DataCard(CardFrame):
     choose_requested = Signal()
     look_closer_requested = Signal()
 
     def __init__(self, state: AppState, datasets: DatasetList) -> None:
         super().__init__()
         self._state = state
-        self._frame, inside = card()
         self.choose = button(tr("Choose…"), self.choose_requested.emit, "link")
         self.choose.setAccessibleName(tr("Choose a dataset"))
         self.look_closer = button(tr("Inspect"), self.look_closer_requested.emit, "link")
         self.look_closer.setAccessibleDescription(tr("Show the Data page"))
-        inside.addLayout(row(label(tr("Dataset"), "heading"), None, self.look_closer, self.choose))
         self.name = ElidedLabel("", "strong")
         self.summary = label("", "secondary", wraps=True)
         self.problem = message("problem")
         self.rows = message("details")
         self.mixed = MixedDatasets(state, datasets)
-        for widget in (self.name, self.summary, self.problem, self.rows, self.mixed):
-            inside.addWidget(widget)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(self._frame)
+        head = row(label(tr("Dataset"), "heading"), None, self.look_closer, self.choose)
+        fill(self.inside, head, self.name, self.summary, self.problem, self.rows, self.mixed)
         state.dataset_changed.connect(self.refresh)
         state.config_changed.connect(self.refresh)
         self.refresh()
@@ -60,7 +46,7 @@ class DataCard(QWidget):
 
     def highlight(self, is_on: bool) -> None:
         """Something that can be dropped is over the window."""
-        restyle(self._frame, "drop", "true" if is_on else "false")
+        restyle(self, "drop", "true" if is_on else "false")
 
     def refresh(self) -> None:
         state = self._state

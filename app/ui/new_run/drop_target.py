@@ -1,7 +1,7 @@
 """What the Train page shows before there is a dataset: where to drop one, and a way to just try."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
@@ -9,31 +9,21 @@ from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    button,
-    card,
-    column,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, restyle, say
+from app.ui.widgets.layouts import GRID_PX, column, fill, grows, row
 
 WORDS_PX = 400
 
 
-class Hero(QWidget):
+class Hero(CardFrame):
     choose_requested = Signal()
     sample_requested = Signal()
 
     def __init__(self, state: AppState) -> None:
-        super().__init__()
+        super().__init__(role="hero")
         self._state = state
-        self._frame, inside = card(role="hero")
-        inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
-        inside.setSpacing(2 * GRID_PX)
+        self.inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
+        self.inside.setSpacing(2 * GRID_PX)
         self._glyph = PlainLabel()
         self._title = label(tr("Drop a Dataset Here"), "title")
         self._hint = label(
@@ -48,7 +38,7 @@ class Hero(QWidget):
         self.choose = button(tr("Choose…"), self.choose_requested.emit)
         self.sample = button(tr("Use the Sample Data"), self.sample_requested.emit, "primary")
         self._privacy = label(tr("Everything stays on this computer."), "caption")
-        inside.addStretch(2)
+        self.inside.addStretch(2)
         words = QWidget()
         words.setMaximumWidth(WORDS_PX)
         words.setLayout(
@@ -56,20 +46,14 @@ class Hero(QWidget):
         )
         for text in (self._glyph, self._title, self._hint, self.problem, self._privacy):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        centred = row(None, words, None)
-        centred.setStretch(1, 100)
-        inside.addLayout(centred)
-        inside.addSpacing(GRID_PX)
-        inside.addLayout(row(None, self.choose, self.sample, None, spacing=12))
-        inside.addStretch(2)
-        inside.addWidget(self._privacy)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(self._frame)
+        centred = row(None, grows(words, 100), None)
+        fill(self.inside, centred, GRID_PX, row(None, self.choose, self.sample, None, spacing=12))
+        self.inside.addStretch(2)
+        self.inside.addWidget(self._privacy)
         state.dataset_changed.connect(self.refresh)
 
     def highlight(self, is_on: bool) -> None:
-        restyle(self._frame, "drop", "true" if is_on else "false")
+        restyle(self, "drop", "true" if is_on else "false")
 
     def refresh(self) -> None:
         failure = self._state.dataset_failure

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QButtonGroup, QLabel, QPushButton, QRadioButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QLabel, QPushButton, QRadioButton, QWidget
 
 from app.core.config.learning_methods import (
     BY_TIERS,
@@ -19,18 +19,19 @@ from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, button, card, column, row
+from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, CardFrame, button
+from app.ui.widgets.layouts import column, row
 
 _INDENT_PX = 22
 """Where a radio button's text begins."""
 _LINK_PADDING_PX = 5
 
 
-class LearningCard(QWidget):
+class LearningCard(CardFrame):
     """Writes the state's clocks and tiers; a mixture of its own is shown as Custom."""
 
     def __init__(self, state: AppState) -> None:
-        super().__init__()
+        super().__init__(tr("How it learns"))
         self._state = state
         self._tiers_before: TrainingConfig | None = None
         """The last plan that had tiers, for when they are chosen again."""
@@ -42,13 +43,13 @@ class LearningCard(QWidget):
         """Both by the method's title in English."""
         self._group = QButtonGroup(self)
         self.setAccessibleName(tr("How it learns"))
-        frame, inside = card(tr("How it learns"))
         self.custom = self._entry(CUSTOM)
         self.combine = button(tr("Combine with Tiers"), self._combine, "link")
         set_tip(self.combine, tr("Let parts of the adapter move at different steps as well"))
         for way in LEARNING_METHODS:
-            inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
-        inside.addWidget(self.custom)
+            beside = [self.combine] if way is LEARN_AND_KEEP else []
+            self.inside.addWidget(self._entry(way, *beside))
+        self.inside.addWidget(self.custom)
         method = with_learning_method(state.config, LEARN_AND_KEEP)
         tip = tr(
             "{clocks} Learning rate {rate}. The run measures forgetting.",
@@ -56,9 +57,6 @@ class LearningCard(QWidget):
             rate=formatting.number(method.learning_rate),
         )
         set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
         state.config_changed.connect(self.refresh)
         self.refresh()
 

@@ -1,7 +1,7 @@
 """The datasets mixed into the run's own, in the dataset's card: each with its share."""
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from app.core.config.training_config import MixedDataset
 from app.core.text.sentences import localized
@@ -9,21 +9,13 @@ from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
 from app.ui.data.dataset_list import DatasetList
 from app.ui.look import formatting, icons
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    ElidedLabel,
-    button,
-    column,
-    label,
-    message,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import button, label, message, say
 from app.ui.widgets.calm_inputs import CalmSpinBox
+from app.ui.widgets.layouts import column, grows, lay_out, row
 
 SHARE_WIDTH_PX = 76
 
@@ -41,15 +33,9 @@ class MixedDatasets(QWidget):
         self.problem = message("problem")
         self.add = button(tr("Mix In Dataset…"), self.add_requested.emit, "link")
         set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
-        self._places = QVBoxLayout()
-        self._places.setSpacing(GRID_PX)
-        whole = column(spacing=GRID_PX)
-        head = row(self.own, None, self.add)
-        head.setStretch(0, 100)  # what wraps takes all the room there is
-        whole.addLayout(head)
-        whole.addLayout(self._places)
-        whole.addWidget(self.problem)
-        self.setLayout(whole)
+        self._places = column()
+        head = row(grows(self.own, 100), None, self.add)  # what wraps takes all the room there is
+        lay_out(self, head, self._places, self.problem)
         state.config_changed.connect(self.refresh)
         datasets.changed.connect(self.refresh)
         self.refresh()
@@ -98,11 +84,8 @@ class MixedRow(QWidget):
         set_tip(self.remove, tr("Remove from mix (keeps the file)"))
         self.facts = ElidedLabel("", "caption")
         self.problem = message("problem")
-        whole = column(spacing=2)
-        whole.addLayout(row(self.name, self.share, self.remove, spacing=6))
-        whole.addWidget(self.facts)
-        whole.addWidget(self.problem)
-        self.setLayout(whole)
+        head = row(self.name, self.share, self.remove, spacing=6)
+        lay_out(self, head, self.facts, self.problem, spacing=2)
         self.share.valueChanged.connect(lambda value: datasets.set_share(index, value / 100))
         self.remove.clicked.connect(lambda: datasets.remove(index))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import single_line
@@ -14,38 +13,31 @@ from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name, model_place
 from app.library.run.layout import CHECKPOINTS, checkpoint_step
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import ElidedLabel, button, card, label, message, row, say
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say
+from app.ui.widgets.layouts import fill, row
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
 
 
-class ModelCard(QWidget):
+class ModelCard(CardFrame):
     choose_requested = Signal()
     starter_requested = Signal()
 
     def __init__(self, state: AppState) -> None:
         super().__init__()
         self._state = state
-        frame, inside = card()
         self.choose = button(tr("Choose…"), self.choose_requested.emit, "link")
         self.choose.setAccessibleName(tr("Choose a base model"))
-        inside.addLayout(row(label(tr("Base model"), "heading"), None, self.choose))
+        self.inside.addLayout(row(label(tr("Base model"), "heading"), None, self.choose))
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.facts = message("note")
         self.problem = message("problem")
         self.starter = button(tr("Back to the starter model"), self.starter_requested.emit, "link")
-        inside.addWidget(self.name)
-        inside.addWidget(self.where)
-        inside.addWidget(self.facts)
-        inside.addWidget(self.problem)
-        inside.addLayout(row(self.starter, None))
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        fill(self.inside, self.name, self.where, self.facts, self.problem, row(self.starter, None))
         state.config_changed.connect(self.refresh)
         state.preview_changed.connect(self.refresh)
         self.refresh()
@@ -66,7 +58,7 @@ class ModelCard(QWidget):
         say(self.problem, localized(str(failure)) if failure else "")
 
 
-class StartFromCard(QWidget):
+class StartFromCard(CardFrame):
     """Only there while the plan starts from an adapter."""
 
     run_requested = Signal(object)
@@ -81,16 +73,9 @@ class StartFromCard(QWidget):
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.remove = button(tr("Remove"), lambda: state.change_config(adapter=None), "link")
         set_tip(self.remove, tr("Start with a new adapter instead"))
-        frame, inside = card()
-        inside.addLayout(row(label(tr("Continues from"), "heading"), None, self.remove))
+        self.inside.addLayout(row(label(tr("Continues from"), "heading"), None, self.remove))
         self.open = button(tr("Show Run"), self._ask_run, "link")
-        name = row(self.name, self.open)
-        name.setStretch(0, 1)
-        inside.addLayout(name)
-        inside.addWidget(self.where)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        fill(self.inside, row(self.name, self.open), self.where)
         state.config_changed.connect(self.refresh)
         self.refresh()
 

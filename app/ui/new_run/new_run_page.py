@@ -1,6 +1,6 @@
 """The New Run page: what goes into the next run on the left, what it would do on the right."""
 
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QStackedWidget, QWidget
 
 from app.core.config.learning_methods import JUST_LEARN, LEARN_AND_KEEP, TIERS, learning_method
 from app.ui.data.dataset_services import DataServices
@@ -17,7 +17,8 @@ from app.ui.plan.tier_editor import TierEditor
 from app.ui.run.run_actions import RunActions
 from app.ui.state.app_state import AppState
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.basic_widgets import GRID_PX, leave_focus, scrolling
+from app.ui.widgets.basic_widgets import leave_focus
+from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row, scrolling
 
 COLUMN_PX = 376
 GAP_PX = 6
@@ -51,22 +52,14 @@ class NewRunPage(QWidget):
         self._show_tiers()
 
     def _lay_out(self) -> None:
-        whole = QHBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(self._make_column())
-        whole.addWidget(self._make_right(), 1)
+        self.setLayout(row(self._make_column(), grows(self._make_right()), spacing=0))
 
     def _make_column(self) -> QScrollArea:
         content = QWidget()
         content.setObjectName("column")
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, GAP_PX // 2, 2 * GRID_PX)
-        layout.setSpacing(12)
         cards = (self.data, self.model, self.start_from, self.learning, self.tiers, self.form)
-        for card in cards:
-            layout.addWidget(card)
-        layout.addStretch(1)
+        margins_px = (2 * GRID_PX, 2 * GRID_PX, GAP_PX // 2, 2 * GRID_PX)
+        lay_out(content, *cards, None, spacing=12, margins_px=margins_px)
         column = scrolling(content)
         column.setFixedWidth(COLUMN_PX)
         return column
@@ -82,12 +75,8 @@ class NewRunPage(QWidget):
         """Where it is too high, it scrolls as a whole rather than be squeezed."""
         plan = QWidget()
         plan.setObjectName("column")
-        layout = QVBoxLayout(plan)
-        layout.setContentsMargins(0, 2 * GRID_PX, GAP_PX, 2 * GRID_PX)
-        layout.setSpacing(12)
-        layout.addWidget(self.header)
-        layout.addWidget(self.figures)
-        layout.addWidget(self.rows, 1)
+        parts = (self.header, self.figures, grows(self.rows))
+        lay_out(plan, *parts, spacing=12, margins_px=(0, 2 * GRID_PX, GAP_PX, 2 * GRID_PX))
         return scrolling(plan)
 
     def highlight_drop(self, is_on: bool) -> None:
@@ -118,7 +107,5 @@ class NewRunPage(QWidget):
 def _indented(content: QWidget) -> QWidget:
     """As far from the edges as what scrolls is."""
     outer = QWidget()
-    layout = QVBoxLayout(outer)
-    layout.setContentsMargins(0, 2 * GRID_PX, GAP_PX + SCROLL_BAR_PX, 2 * GRID_PX)
-    layout.addWidget(content)
+    lay_out(outer, content, margins_px=(0, 2 * GRID_PX, GAP_PX + SCROLL_BAR_PX, 2 * GRID_PX))
     return outer

@@ -1,7 +1,7 @@
 """The head of the plan: the next run's name, whether it can start, and its Start button."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 from app.core.events import MemoryAdvice, MemoryEstimated
 from app.core.text.sentences import localized
@@ -11,12 +11,13 @@ from app.core.wording.memory import gigabytes, memory_parts
 from app.ui.look.plain_text import set_tip
 from app.ui.run.run_actions import ActionButton, RunActions
 from app.ui.state.app_state import UNMAPPED, AppState
-from app.ui.widgets.basic_widgets import button, card, label, message, restyle, row, say
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, restyle, say
+from app.ui.widgets.layouts import clear, column, fill, grows, lay_out, row
 from app.ui.widgets.name_field import NameField
 from app.ui.widgets.wrapping_row import WrappingRow
 
 
-class PlanHeader(QWidget):
+class PlanHeader(CardFrame):
     """Shows nothing of a run in progress but that it decides whether Start or the queue is next."""
 
     data_requested = Signal()
@@ -36,17 +37,11 @@ class PlanHeader(QWidget):
         self.problem = message("problem")
         self.show_data = button(tr("Show Problem"), self.data_requested.emit, "link")
         self.memory = MemoryNote(state)
-        frame, inside = card()
-        inside.setSpacing(10)
-        inside.addLayout(WrappingRow((self.name, self.pill), (self.queue, self.start)))
-        reason = row(self.problem, None, self.show_data)
-        reason.setStretch(0, 100)  # what wraps takes all the room there is
-        inside.addLayout(reason)
-        inside.addWidget(self.status)
-        inside.addWidget(self.memory)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.setSpacing(10)
+        self.inside.addLayout(WrappingRow((self.name, self.pill), (self.queue, self.start)))
+        # What wraps takes all the room there is.
+        reason = row(grows(self.problem, 100), None, self.show_data)
+        fill(self.inside, reason, self.status, self.memory)
         for changed in (
             state.phase_changed, state.config_changed, state.dataset_changed,
             state.preview_changed,
@@ -94,15 +89,9 @@ class MemoryNote(QWidget):
         self._shown: tuple[str, MemoryEstimated | None] = ("", None)
         self.text = label("", "note", wraps=True)
         self.lead = label(tr("It would fit with:"), "caption")
-        self._ways = QVBoxLayout()
-        self._ways.setSpacing(0)
+        self._ways = column(spacing=0)
         self.ways: list[QPushButton] = []
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.text)
-        layout.addWidget(self.lead)
-        layout.addLayout(self._ways)
+        lay_out(self, self.text, self.lead, self._ways, spacing=4)
         state.preview_changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         self.refresh()
@@ -122,10 +111,7 @@ class MemoryNote(QWidget):
         restyle(self.text, "tone", "warning" if tone and is_bound else tone)
         advice = estimate.advice if estimate else ()
         self.lead.setVisible(bool(advice))
-        for way in self.ways:
-            self._ways.removeWidget(way)
-            way.hide()
-            way.deleteLater()
+        clear(self._ways)
         self.ways = [self._way(one) for one in advice[:MOST_ADVICE]]
         for way in self.ways:
             self._ways.addWidget(way, 0, Qt.AlignmentFlag.AlignLeft)

@@ -4,7 +4,6 @@ dataset as the model would see them.
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
@@ -19,10 +18,11 @@ from app.ui.data.tokenization import Tokenization
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import button, card, label, message, row, say
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say
+from app.ui.widgets.layouts import fill, grows, row
 
 
-class PlanFigures(QWidget):
+class PlanFigures(CardFrame):
     def __init__(
         self,
         state: AppState,
@@ -30,17 +30,13 @@ class PlanFigures(QWidget):
         statistics: StatisticsLoader,
         tokenization: Tokenization,
     ) -> None:
-        super().__init__()
+        super().__init__(tr("What this run will do"))
         self._state, self._datasets = state, datasets
         self._statistics, self._tokenization = statistics, tokenization
         self.list = FigureList()
         self.waiting = label("", "secondary", wraps=True)
-        frame, inside = card(tr("What this run will do"))
-        inside.addWidget(self.list)
-        inside.addWidget(self.waiting)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.addWidget(self.list)
+        self.inside.addWidget(self.waiting)
         for changed in (
             datasets.changed, statistics.changed, tokenization.changed, state.config_changed,
             state.phase_changed,
@@ -79,7 +75,7 @@ class PlanFigures(QWidget):
 LEAST_PX = 160
 
 
-class PlanRows(QWidget):
+class PlanRows(CardFrame):
     """Shows the page of rows that the Data page shows."""
 
     data_requested = Signal()
@@ -95,14 +91,13 @@ class PlanRows(QWidget):
         self.inspect = button(tr("Inspect"), self.data_requested.emit, "link")
         self.inspect.setAccessibleDescription(tr("Show the Data page"))
         self.title = label("", "heading")
-        frame, inside = card()
-        inside.addLayout(row(self.title, None, self.inspect))
-        inside.addWidget(self.problem)
-        inside.addWidget(self.text, 1)
-        inside.addWidget(self.legend)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        fill(
+            self.inside,
+            row(self.title, None, self.inspect),
+            self.problem,
+            grows(self.text),
+            self.legend,
+        )
         preview.changed.connect(self.refresh)
         self.refresh()
 

@@ -5,24 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QWidget
 
 from app.core.config.training_config import CHOICES, config_field
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
 from app.ui.look import formatting
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import (
-    ElidedLabel,
-    button,
-    column,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import button, label, message, restyle, say
 from app.ui.widgets.calm_inputs import (
     CalmComboBox,
     CalmSpinBox,
@@ -30,6 +21,7 @@ from app.ui.widgets.calm_inputs import (
     PercentField,
     TextField,
 )
+from app.ui.widgets.layouts import lay_out, row
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 132, 30
 _QT_INT_MAX = 2**31 - 1
@@ -50,14 +42,8 @@ class SettingField(QWidget):
         self.control.setAccessibleName(title)
         self.control.setAccessibleDescription(help_text)
         self.problem = message("problem")
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(4)
-        if is_wide:
-            self._put_below(whole, title)
-        else:
-            whole.addLayout(self._line(title, help_text))
-        whole.addWidget(self.problem)
+        parts = self._put_below(title) if is_wide else (self._line(title, help_text),)
+        lay_out(self, *parts, self.problem, spacing=4)
         state.config_changed.connect(self.refresh)
         self.refresh()
 
@@ -73,12 +59,11 @@ class SettingField(QWidget):
         line.setStretch(0, 1)
         return line
 
-    def _put_below(self, whole: QVBoxLayout, text: str) -> None:
+    def _put_below(self, text: str) -> tuple[QWidget, QWidget]:
         caption = label(text)
         caption.setBuddy(self.control)
         self.control.setFixedHeight(FIELD_HEIGHT_PX)
-        whole.addWidget(caption)
-        whole.addWidget(self.control)
+        return caption, self.control
 
     def refresh(self) -> None:
         config = self._state.config
@@ -181,11 +166,8 @@ class FilesField(QWidget):
         self.clear.setAccessibleName(tr("Clear {setting}", setting=title))
         self.files = ElidedLabel("", "secondary")
         self.problem = message("problem")
-        whole = column(spacing=2)
-        whole.addLayout(row(caption, None, self.clear, self.choose))
-        whole.addWidget(self.files)
-        whole.addWidget(self.problem)
-        self.setLayout(whole)
+        head = row(caption, None, self.clear, self.choose)
+        lay_out(self, head, self.files, self.problem, spacing=2)
         state.config_changed.connect(self.refresh)
         self.refresh()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.config.training_config import TrainingConfig
 from app.core.text.translation import tr
@@ -13,7 +13,8 @@ from app.ui.look.theme import Theme
 from app.ui.plan.setting_field import FilesField, SettingField
 from app.ui.state.app_state import AppState
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.basic_widgets import GRID_PX, Disclosure, button, card, column, label, row
+from app.ui.widgets.basic_widgets import CardFrame, Disclosure, button, label
+from app.ui.widgets.layouts import GRID_PX, column, row
 
 HEADINGS = {
     "clocks": tr("Clocks"),
@@ -39,7 +40,7 @@ SECTIONS = {field.name: field.metadata["section"] for field in fields(TrainingCo
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
 
-class SettingsForm(QWidget):
+class SettingsForm(CardFrame):
     """Built from TrainingConfig alone: a new field appears here by being defined there."""
 
     defaults_requested = Signal()
@@ -49,24 +50,20 @@ class SettingsForm(QWidget):
     def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__()
         self._state = state
-        frame, inside = card()
         self.defaults = button(tr("Restore Defaults"), self.defaults_requested.emit, "link")
         set_tip(self.defaults, tr("Bring all settings but data and model back to their defaults"))
-        inside.addLayout(row(label(tr("Training"), "heading"), None, self.defaults))
+        self.inside.addLayout(row(label(tr("Training"), "heading"), None, self.defaults))
         self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
         self.files = {name: FilesField(name, state, words) for name, words in NO_FILES.items()}
         for name in IN_SIGHT:
-            inside.addWidget(self.fields[name])
+            self.inside.addWidget(self.fields[name])
         folded = QWidget()
         folded.setLayout(column(*self._folded(), spacing=GRID_PX))
         for field in self.files.values():
             field.choose_requested.connect(self.files_requested)
         self.advanced = Disclosure(tr("Advanced"), folded, settings, "advanced")
-        inside.addSpacing(GRID_PX // 2)
-        inside.addWidget(self.advanced)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.addSpacing(GRID_PX // 2)
+        self.inside.addWidget(self.advanced)
         state.config_changed.connect(self._unfold_problem)
 
     def set_theme(self, theme: Theme) -> None:

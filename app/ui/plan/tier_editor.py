@@ -3,7 +3,7 @@ menu of ready-made tier plans, whose tooltips say what they do.
 """
 
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QMenu, QPushButton, QWidget
 
 from app.core.config.presets import PRESETS, Preset
 from app.core.config.tiers import MAX_PERIOD, MAX_TIERS
@@ -16,14 +16,15 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.plan.tier_row import TierRow
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import button, card, column, label, message, row, say
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.layouts import column, fill, grows, row
 
 PATTERNS = "q_proj=0, self_attn=1, *=2"
 """Shown where patterns are to be written: these leave something for each of three tiers."""
 
 
-class TierEditor(QWidget):
+class TierEditor(CardFrame):
     """Writes the state's tiers, assignment and fastest end; shows the state's preview."""
 
     def __init__(self, state: AppState) -> None:
@@ -31,14 +32,10 @@ class TierEditor(QWidget):
         self._state = state
         self._theme = LIGHT
         self.rows: list[TierRow] = []
-        frame, inside = card()
         self.add = button(tr("Add Tier"), self._add, "link")
         self.presets = PresetsButton(state)
-        inside.addLayout(row(label(tr("Tiers"), "heading"), None, self.presets, self.add))
         self._rows = column(spacing=4)
-        inside.addLayout(self._rows)
         self.problem = message("problem")
-        inside.addWidget(self.problem)
         assignments = {v: formatting.ASSIGNMENTS[v] for v in CHOICES["assign"]}
         self.assign = CalmComboBox(assignments, tr("Assignment of parameters to tiers"))
         self.fastest_first = CalmComboBox(
@@ -47,19 +44,13 @@ class TierEditor(QWidget):
         set_tip(
             self.fastest_first, tr(config_field("fastest_first").metadata["help"]), is_wrapped=True
         )
-        choices = row(self.assign, self.fastest_first)
-        choices.setStretch(0, 4)
-        choices.setStretch(1, 5)
-        inside.addLayout(choices)
         self.patterns = SettingField("tier_patterns", state, is_wide=True)
         if isinstance(self.patterns.control, QLineEdit):
             self.patterns.control.setPlaceholderText(PATTERNS)
         self.batches = SettingField("calibration_batches", state)
-        inside.addWidget(self.patterns)
-        inside.addWidget(self.batches)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        head = row(label(tr("Tiers"), "heading"), None, self.presets, self.add)
+        choices = row(grows(self.assign, 4), grows(self.fastest_first, 5))
+        fill(self.inside, head, self._rows, self.problem, choices, self.patterns, self.batches)
         self.assign.activated.connect(
             lambda _: state.change_config(assign=self.assign.currentData())
         )

@@ -10,10 +10,11 @@ from app.core.events import TierFacts
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.ui.look import icons
-from app.ui.look.plain_text import set_tip
+from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
-from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, column, label, row
+from app.ui.widgets.basic_widgets import label
 from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField
+from app.ui.widgets.layouts import GRID_PX, lay_out, row
 
 WORDED_BELOW = 1000
 """From here on the period is told without the word "steps", so that it fits."""
@@ -55,11 +56,8 @@ class TierRow(QWidget):
         controls = row(
             self._swatch, name, None, self.period, self.factor, self.remove, spacing=5,
         )  # fmt: skip
-        whole = column(spacing=2)
-        whole.addLayout(controls)
-        whole.addLayout(row(_INDENT_PX - 2, self._facts, spacing=0))
-        whole.setContentsMargins(0, 0, 0, GRID_PX // 2)
-        self.setLayout(whole)
+        below = row(_INDENT_PX - 2, self._facts, spacing=0)
+        lay_out(self, controls, below, spacing=2, margins_px=(0, 0, 0, GRID_PX // 2))
         self.period.valueChanged.connect(self._note_period)
         self.factor.number_changed.connect(lambda _: self.edited.emit())
         self.remove.clicked.connect(lambda: self.remove_requested.emit())

@@ -4,7 +4,7 @@ import math
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor, QWheelEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QTextEdit, QWidget
 
 from app.core.errors import Failure
 from app.core.events import StageChanged
@@ -22,17 +22,9 @@ from app.core.generation_events import (
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    ElidedLabel,
-    button,
-    card,
-    column,
-    label,
-    message,
-    row,
-    say,
-)
+from app.ui.look.plain_text import ElidedLabel
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say
+from app.ui.widgets.layouts import fill, grows, lay_out, row
 
 BUBBLE_SHARE = 0.7
 """Of the width, for a question at most."""
@@ -46,7 +38,7 @@ _WORDS: dict[Side, tuple[str, str, str]] = {
 """A side's heading, and what its answer and its button are to screen readers."""
 
 
-class AnswerView(QWidget):
+class AnswerView(CardFrame):
     """One side's answer; text comes into sight by `flush`."""
 
     def __init__(self, side: Side, name: str) -> None:
@@ -59,14 +51,8 @@ class AnswerView(QWidget):
         self.copy = button(tr("Copy"), self._copy, "link")
         self.copy.setAccessibleName(copying)
         self.copy.setEnabled(False)
-        frame, inside = card()
-        inside.addLayout(row(label(heading, "heading"), ElidedLabel(name, "caption")))
-        inside.addWidget(self.text)
-        inside.addStretch(1)
-        inside.addLayout(row(self.status, self.copy))
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.addLayout(row(label(heading, "heading"), ElidedLabel(name, "caption")))
+        fill(self.inside, self.text, None, row(self.status, self.copy))
 
     def add(self, text: str) -> None:
         self._waiting.append(text)
@@ -114,16 +100,9 @@ class TurnView(QWidget):
         self.logits = message("note")
         self.problem = message("problem")
         self._pair = QWidget()
-        pair = QHBoxLayout(self._pair)
-        pair.setContentsMargins(0, 0, 0, 0)
-        pair.setSpacing(12)
-        for side in SIDES:
-            pair.addWidget(self.answers[side], 1)
-        whole = column(spacing=GRID_PX)
-        whole.addLayout(row(None, self.question))
-        for part in (self.expected, self._pair, self.remark, self.logits, self.problem):
-            whole.addWidget(part)
-        self.setLayout(whole)
+        self._pair.setLayout(row(*(grows(self.answers[side]) for side in SIDES), spacing=12))
+        texts = (self.remark, self.logits, self.problem)
+        lay_out(self, row(None, self.question), self.expected, self._pair, *texts)
         self._measured: list[str] = []
         self._tell(tr("Waiting…"))
 
@@ -186,9 +165,7 @@ class Bubble(QFrame):
         self._text = label(question, wraps=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setAccessibleName(tr("You: {question}", question=question))
-        inside = QVBoxLayout(self)
-        inside.setContentsMargins(12, 8, 12, 8)
-        inside.addWidget(self._text)
+        lay_out(self, self._text, margins_px=(12, 8, 12, 8))
 
     def fit(self, room_px: int) -> None:
         """Use at most this much of the width."""

@@ -13,8 +13,8 @@ from app.ui.look import formatting
 from app.ui.playground.chat_session import Subject
 from app.ui.tables.checkpoints_model import marks_text
 from app.ui.tables.run_rows import day_text
-from app.ui.widgets.basic_widgets import GRID_PX
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.layouts import GRID_PX
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointChoices, CheckpointFacts

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.core.errors import Failure
 from app.core.generation_events import AnswerEnded, AnswerEvent
 from app.core.text.translation import tr
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.playground.answer_pair import TurnView
 from app.ui.playground.chat_session import ChatSession, Subject
 from app.ui.system.deferred_calls import Throttle
-from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel
+from app.ui.widgets.layouts import GRID_PX, column, scroll_down
 
 REFRESH_MS = 50
 """Text comes into sight at most so often."""
@@ -30,9 +31,7 @@ class Conversation(QScrollArea):
         self._expected: dict[str, str] = {}
         """By question, in small letters and on one line."""
         self.setObjectName("column")
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
         # The bar keeps its place, so that nothing is broken anew when it is first needed.
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -57,10 +56,8 @@ class Conversation(QScrollArea):
         self._subject = None
         content = QWidget()
         content.setObjectName("column")
-        self._layout = QVBoxLayout(content)
-        self._layout.setContentsMargins(0, 0, GRID_PX, 0)
-        self._layout.setSpacing(2 * GRID_PX)
-        self._layout.addStretch(1)
+        self._layout = column(None, spacing=2 * GRID_PX, margins_px=(0, 0, GRID_PX, 0))
+        content.setLayout(self._layout)
         self.setWidget(content)
 
     def _ask(self, question: str) -> None:

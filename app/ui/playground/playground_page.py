@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
@@ -17,16 +17,8 @@ from app.ui.playground.conversation_view import Conversation
 from app.ui.playground.prompt_input import Composer, shortened_question
 from app.ui.playground.sampling_form import SamplingForm
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.basic_widgets import (
-    GRID_PX,
-    button,
-    column,
-    empty_page,
-    label,
-    message,
-    row,
-    say,
-)
+from app.ui.widgets.basic_widgets import button, empty_page, label, message, say
+from app.ui.widgets.layouts import GRID_PX, clear, column, grows, lay_out, row
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -68,22 +60,15 @@ class PlaygroundPage(QWidget):
         self._show_body()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
         beside_bar_px = GRID_PX + SCROLL_BAR_PX
-        layout.setContentsMargins(
-            3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - beside_bar_px, 2 * GRID_PX
-        )
-        layout.setSpacing(12)
-        head = row(
-            label(tr("Playground"), "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px
-        )
-        head.setStretch(2, 100)  # the choosers take the room that there is, up to their bounds
-        layout.addLayout(head)
-        problem = row(self.problem, self.find_model, beside_bar_px)
-        problem.setStretch(0, 1)
-        layout.addLayout(problem)
-        layout.addWidget(self.body, 1)
-        layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
+        title = label(tr("Playground"), "title")
+        # The choosers take the room that there is, up to their bounds.
+        choosers = grows(self.chooser, 100)
+        head = row(title, GRID_PX, choosers, None, self.clear, beside_bar_px)
+        problem = row(grows(self.problem), self.find_model, beside_bar_px)
+        composer = row(self.composer, beside_bar_px, spacing=0)
+        margins_px = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - beside_bar_px, 2 * GRID_PX)
+        lay_out(self, head, problem, grows(self.body), composer, spacing=12, margins_px=margins_px)
 
     def _make_empty(self) -> QWidget:
         words = tr("Train a model, then chat with it here.")
@@ -103,10 +88,8 @@ class PlaygroundPage(QWidget):
         self._starters = QWidget()
         self._starters_column = column(spacing=4)
         self._starters.setLayout(self._starters_column)
-        whole = column(None, title, spacing=GRID_PX)
-        whole.addLayout(row(None, words, None))
-        whole.addSpacing(GRID_PX)
-        whole.addLayout(row(None, self._starters, None))
+        starters = row(None, self._starters, None)
+        whole = column(None, title, row(None, words, None), GRID_PX, starters)
         whole.addStretch(2)
         ready.setLayout(whole)
         return ready
@@ -137,10 +120,7 @@ class PlaygroundPage(QWidget):
 
     def show_starters(self, questions: tuple[str, ...]) -> None:
         """Questions that a click asks."""
-        for shown in self.starters:
-            self._starters_column.removeWidget(shown)
-            shown.hide()
-            shown.deleteLater()
+        clear(self._starters_column)
         self.starters = tuple(self._starter(question) for question in questions)
         before: QWidget = self.clear
         for made in self.starters:

@@ -5,12 +5,13 @@ from itertools import islice
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.playground.chat_session import ChatSession
-from app.ui.widgets.basic_widgets import GRID_PX, button, message, restyle, row, say
+from app.ui.widgets.basic_widgets import button, message, restyle, say
+from app.ui.widgets.layouts import GRID_PX, column, grows, row
 
 LEAST_LINES, MOST_LINES = 1, 7
 MARGIN_PX = 6
@@ -95,11 +96,9 @@ class Composer(QFrame):
         self.stop = button(tr("Stop"), self.stop_requested.emit)
         self.reason = message("note")
         self.reason.setIndent(MARGIN_PX)
-        inside = QVBoxLayout(self)
-        inside.setContentsMargins(GRID_PX, GRID_PX, GRID_PX, 6)
-        inside.setSpacing(4)
-        line = row(self.field, self.send, self.stop)
-        line.setStretch(0, 1)
+        inside = column(spacing=4, margins_px=(GRID_PX, GRID_PX, GRID_PX, 6))
+        self.setLayout(inside)
+        line = row(grows(self.field), self.send, self.stop)
         line.setAlignment(self.send, Qt.AlignmentFlag.AlignBottom)
         line.setAlignment(self.stop, Qt.AlignmentFlag.AlignBottom)
         inside.addLayout(line)
@@ -107,8 +106,7 @@ class Composer(QFrame):
         self.questions = button(tr("Run's Questions"), self._open_menu, "link")
         self.questions.hide()
         self.menu = QMenu(self)
-        below = row(settings, self.questions)
-        below.setStretch(0, 1)
+        below = row(grows(settings), self.questions)
         below.setAlignment(self.questions, Qt.AlignmentFlag.AlignTop)
         inside.addLayout(below)
         self.field.return_pressed.connect(self._send)

@@ -3,15 +3,16 @@
 import math
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QWidget
 
 from app.core.generation_events import MAX_SEED, MAX_TOKENS, Sampling
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import Theme
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.basic_widgets import GRID_PX, Disclosure, label, message, say
+from app.ui.widgets.basic_widgets import Disclosure, label, message, say
 from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField, TextField
+from app.ui.widgets.layouts import GRID_PX, lay_out
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"
@@ -32,11 +33,7 @@ class SamplingForm(QWidget):
         self.system.setPlaceholderText(tr("None"))
         self.problem = message("problem")
         self.disclosure = Disclosure(tr("Settings"), self._make_fields(), settings, "try")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.disclosure)
-        layout.addWidget(self.problem)
+        lay_out(self, self.disclosure, self.problem, spacing=4)
         self._show(_remembered(settings))
         for field in (self.temperature, self.top_p):
             field.number_changed.connect(self._tell)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
@@ -19,15 +19,7 @@ from app.ui.plots.plot_items import StepBox
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Values
 from app.ui.plots.shown_steps import ShownSteps
-from app.ui.plots.style import (
-    RIGHT_PX,
-    STEP_AXIS_PX,
-    TOP_PX,
-    VALUE_AXIS_PX,
-    StepAxis,
-    ValueAxis,
-    style_axis,
-)
+from app.ui.plots.style import QuietPlot, StepAxis, ValueAxis, style_axis
 
 STEADY = 0.9
 """A range of values is kept while what it must hold fills so much of it: its axis then need not be
@@ -44,7 +36,7 @@ _KEYS = {
 """Steps that a key moves the line by."""
 
 
-class Plot(pg.PlotWidget):  # type: ignore[misc]
+class Plot(QuietPlot):
     """Shows a RunSeries. Subclasses fill `_make_items`, `_recolour`, `_draw` and `_describe`."""
 
     steps_selected = Signal(float, float)
@@ -59,11 +51,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     has_grid = True
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        self.box = StepBox()
-        self.left = ValueAxis("left")
-        self.bottom = StepAxis("bottom")
-        axes = {"left": self.left, "bottom": self.bottom}
-        super().__init__(parent, viewBox=self.box, axisItems=axes, enableMenu=False)
+        super().__init__(StepBox(), ValueAxis("left"), StepAxis("bottom"), parent)
         self.theme = theme
         self.run: RunSeries | None = None
         self.steps = ShownSteps()
@@ -75,13 +63,8 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.painting_ms = 0.0
         """How long it took to paint it the last time."""
         self._values_shown = (0.0, 0.0)
-        self.hideButtons()
-        self.setFrameShape(self.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.CrossCursor)
-        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
-        self.left.setWidth(VALUE_AXIS_PX)
-        self.bottom.setHeight(STEP_AXIS_PX)
         self.hairline = pg.InfiniteLine(angle=90)
         self.clipped = pg.ScatterPlotItem(symbol="t1", size=_CLIPPED_PX, pen=None, antialias=True)
         self._make_items()
@@ -238,6 +221,3 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         begun = perf_counter()
         super().paintEvent(event)
         self.painting_ms = 1e3 * (perf_counter() - begun)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()

@@ -3,11 +3,11 @@ line gives way to the values at the step that is pointed at, or to which steps a
 """
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QToolButton, QWidget
 
 from app.core.text.translation import tr
-from app.ui.look.plain_text import PlainLabel, set_tip
+from app.ui.look.plain_text import ElidedLabel, PlainLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 
@@ -19,40 +19,20 @@ _SHOW_ALL_STEPS = tr("Show all steps")
 _APART = 10
 
 
-class ElidedLabel(QWidget):
-    """One line of small text that ends in "…" where room is short; whole in the tooltip."""
+class _SmallLine(ElidedLabel):
+    """Says nothing where there is too little room for it."""
 
-    def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, text: str = "", role: str = "") -> None:
+        super().__init__(text, role)
         self.setFont(small_font())
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.set_text(text)
-
-    def set_text(self, text: str) -> None:
-        self.text = text
-        set_tip(self, text)
-        self.setAccessibleName(text)
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance(self.text) + 2, self._line_height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, self._line_height())
+        return QSize(0, super().minimumSizeHint().height())
 
-    def paintEvent(self, _: QPaintEvent) -> None:
-        if self.width() < _LEAST_PX:
-            return
-        metrics = self.fontMetrics()
-        shown = metrics.elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
-        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter = QPainter(self)
-        painter.setPen(self.palette().windowText().color())
-        painter.drawText(self.rect(), left, shown)
-        painter.end()
-
-    def _line_height(self) -> int:
-        return self.fontMetrics().height()
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self.width() >= _LEAST_PX:
+            super().paintEvent(event)
 
 
 class Card(QFrame):
@@ -80,9 +60,8 @@ class Card(QFrame):
         self.title = PlainLabel(title)
         set_tip(self.title, subtitle)
         self.title.setObjectName("plot_title")
-        self.subtitle = ElidedLabel(subtitle)
-        self.readout = ElidedLabel("")
-        self.readout.setObjectName("plot_readout")
+        self.subtitle = _SmallLine(subtitle)
+        self.readout = _SmallLine(role="plot_readout")
         self.zoom = QToolButton()
         self.zoom.setObjectName("plot_zoom")
         self.zoom.clicked.connect(self.all_steps_requested)
@@ -98,8 +77,8 @@ class Card(QFrame):
 
     def set_subtitle(self, text: str, description: str = "") -> None:
         """Another line about the plot; a longer one for screen readers and the tooltip."""
-        if text != self.subtitle.text:
-            self.subtitle.set_text(text)
+        if text != self.subtitle.text():
+            self.subtitle.setText(text)
             set_tip(self.title, description or text)
             self._about = description or text
             self.setAccessibleDescription(self._about)
@@ -121,8 +100,8 @@ class Card(QFrame):
 
     def show_readout(self, text: str) -> None:
         """The values at a step, in place of what else stands beside the title; none: that again."""
-        if text != self.readout.text:
-            self.readout.set_text(text)
+        if text != self.readout.text():
+            self.readout.setText(text)
             self._show_header()
 
     def show_zoom(self, text: str) -> None:
@@ -153,7 +132,7 @@ class Card(QFrame):
         their own. Behind or below the title, or in that line, stand the values pointed at; else
         the steps shown, or the subtitle."""
         is_filled = self.stack.currentIndex() == 1
-        has_readout, has_zoom = bool(self.readout.text), is_filled and bool(self._zoom_text)
+        has_readout, has_zoom = bool(self.readout.text()), is_filled and bool(self._zoom_text)
         margins = self.grid.contentsMargins()
         room = self.width() - margins.left() - margins.right() - _width(self.title) - _APART
         room -= _LEAST_PX if self._is_compact and has_zoom else 0
@@ -214,7 +193,7 @@ class Card(QFrame):
             f'#plot_card[focused="true"] {{ border-color: {theme.accent}; }}'
             f"#plot_title {{ color: {theme.text}; font-size: {TITLE_PX}px; font-weight: 600; }}"
             f"#plot_empty {{ color: {theme.secondary_text}; font-size: {TITLE_PX}px; }}"
-            f"ElidedLabel {{ color: {theme.secondary_text}; font-size: {SMALL_PX}px; }}"
+            f"_SmallLine {{ color: {theme.secondary_text}; font-size: {SMALL_PX}px; }}"
             f"#plot_readout {{ color: {theme.text}; }}"
             f"#plot_zoom {{ color: {theme.accent}; background: transparent; padding: 0 2px;"
             f" border: 1px solid transparent; border-radius: 4px; font-size: {SMALL_PX}px; }}"

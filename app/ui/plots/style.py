@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QWheelEvent
+from PySide6.QtWidgets import QWidget
 
 from app.ui.look.theme import Theme
 from app.ui.plots.tick_labels import power_ticks, step_ticks, value_ticks
@@ -75,6 +76,26 @@ class ValueAxis(QuietAxis):
         if self.is_log:
             return power_ticks([10 ** float(v) for v in values])
         return value_ticks([float(v) for v in values], spacing)
+
+
+class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
+    """Without a menu, buttons or a frame; the wheel scrolls the page that it stands on."""
+
+    def __init__(
+        self, box: pg.ViewBox, left: ValueAxis, bottom: QuietAxis, parent: QWidget | None = None
+    ) -> None:
+        self.box, self.left, self.bottom = box, left, bottom
+        axes = {"left": left, "bottom": bottom}
+        super().__init__(parent, viewBox=box, axisItems=axes, enableMenu=False)
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
+        left.setWidth(VALUE_AXIS_PX)
+        bottom.setHeight(STEP_AXIS_PX)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
 
 
 def style_axis(axis: Any, theme: Theme, label: str, *, grid: bool) -> None:

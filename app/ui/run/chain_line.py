@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.widgets.basic_widgets import button, label
+from app.ui.widgets.layouts import clear, row
 
 if TYPE_CHECKING:
     from app.library.reading.starting_adapter import EarlierRun
@@ -26,9 +27,8 @@ class ChainLine(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._layout = QHBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(2)
+        self._layout = row(spacing=2)
+        self.setLayout(self._layout)
         self.parts: list[QWidget] = []
         self._shown: tuple[EarlierRun, ...] = ()
         self.hide()
@@ -36,16 +36,10 @@ class ChainLine(QWidget):
     def show_runs(self, runs: "Sequence[EarlierRun]") -> None:
         if tuple(runs) != self._shown:
             self._shown = tuple(runs)
-            self._clear()
+            clear(self._layout)
+            self.parts = []
             self._fill()
         self.setVisible(bool(runs))
-
-    def _clear(self) -> None:
-        while (item := self._layout.takeAt(0)) is not None:
-            if (part := item.widget()) is not None:
-                part.hide()
-                part.deleteLater()
-        self.parts = []
 
     def _fill(self) -> None:
         self._layout.addWidget(label(tr("Continues"), "secondary"))

@@ -10,10 +10,12 @@ from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.library.run.checkpoint_state import ANOTHER_RUNS, IN_PROGRESS, describe_foreign
 from app.ui.look import formatting
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.tables.table_model import make_table
-from app.ui.widgets.basic_widgets import GRID_PX, ElidedLabel, allow, button, column, label, say
+from app.ui.widgets.basic_widgets import allow, button, label, say
+from app.ui.widgets.layouts import GRID_PX, column
 from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:

@@ -2,18 +2,20 @@
 figures, and what went wrong.
 """
 
-from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar
 
 from app.core.events import StageChanged
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.run.run_metrics import Metrics
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
 from app.ui.state.run_state import Phase
 from app.ui.system.deferred_calls import Throttle
-from app.ui.widgets.basic_widgets import ElidedLabel, card, message, say
+from app.ui.widgets.basic_widgets import CardFrame, message, say
+from app.ui.widgets.layouts import fill
 
 PHASES = {
     Phase.IDLE: (tr("Stopped"), "warning"),
@@ -96,7 +98,7 @@ PROGRESS_PARTS = 1000
 REFRESH_MS = 50
 
 
-class ProgressView(QWidget):
+class ProgressView(CardFrame):
     def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__()
         self._state = state
@@ -106,13 +108,8 @@ class ProgressView(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(tr("Progress of the run"))
         self.metrics = Metrics(state, pace)
-        frame, inside = card()
-        inside.setSpacing(10)
-        for part in (self.status, self.problem, self.bar, self.metrics):
-            inside.addWidget(part)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        self.inside.setSpacing(10)
+        fill(self.inside, self.status, self.problem, self.bar, self.metrics)
         self._refreshing = Throttle(REFRESH_MS, self.refresh, self)
         state.run_event_received.connect(self._refreshing.request)
         state.phase_changed.connect(self.refresh)

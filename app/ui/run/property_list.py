@@ -1,10 +1,11 @@
 """Pairs of words in a column that scrolls: a run's settings, its data."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.run.run_description import Facts
-from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, card, column, label, selectable
+from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, CardFrame, label, selectable
+from app.ui.widgets.layouts import GRID_PX, column, scroll_down
 
 _NAME_PX = 200
 
@@ -14,9 +15,7 @@ class FactsView(QScrollArea):
         super().__init__()
         self.setObjectName("column")
         self.setAccessibleName(name)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self)
 
     def show_facts(self, sections: dict[str, Facts]) -> None:
         """A card for each section."""
@@ -24,9 +23,9 @@ class FactsView(QScrollArea):
         content.setObjectName("column")
         layout = column(spacing=12)
         for heading, facts in sections.items():
-            frame, inside = card(heading)
-            inside.addLayout(_grid(facts))
-            layout.addWidget(frame)
+            card = CardFrame(heading)
+            card.inside.addLayout(_grid(facts))
+            layout.addWidget(card)
         layout.addStretch(1)
         layout.setContentsMargins(0, 0, GRID_PX, 0)
         content.setLayout(layout)

@@ -9,7 +9,8 @@ from app.core.text.translation import tr
 from app.core.wording.results import FORGOTTEN, Lapse, set_title
 from app.ui.look.theme import Theme
 from app.ui.tables.table_model import Column, TableModel, make_table
-from app.ui.widgets.basic_widgets import GRID_PX, column, label, say
+from app.ui.widgets.basic_widgets import label, say
+from app.ui.widgets.layouts import GRID_PX, grows, lay_out
 
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
@@ -43,9 +44,7 @@ class QuestionsView(QWidget):
         self.table = make_table(self.model, tr("Questions answered wrongly"), (2, 3, 4))
         self.table.doubleClicked.connect(lambda index: self._ask(index.row()))
         self.note = label("", "secondary", wraps=True)
-        whole = column(self.note, self.table, spacing=GRID_PX + 4)
-        whole.setStretch(1, 1)
-        self.setLayout(whole)
+        lay_out(self, self.note, grows(self.table), spacing=GRID_PX + 4)
 
     def show_run(self, details: "RunDetails") -> None:
         answers, listed = details.answers, lapses(details)

@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.results import FORGOTTEN, result_sentences
 from app.ui.look import formatting
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.run.questions_view import lapses
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.widgets.basic_widgets import ElidedLabel, button, card, label, row, say
+from app.ui.widgets.basic_widgets import CardFrame, button, label, say
+from app.ui.widgets.layouts import fill, grows, row
 
 if TYPE_CHECKING:
     from app.core.wording.results import Lapse
@@ -44,7 +45,7 @@ def effort_text(run: "ReadRun") -> str:
     return " · ".join(filter(None, parts))
 
 
-class ResultCard(QWidget):
+class ResultCard(CardFrame):
     reveal_requested = Signal(object)
     """Path of the adapter's folder."""
     questions_requested = Signal()
@@ -59,15 +60,8 @@ class ResultCard(QWidget):
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.reveal = button(REVEAL_LABEL, self._ask_reveal, "link")
         self.questions = button(tr("Questions"), self.questions_requested.emit, "link")
-        frame, inside = card()
-        inside.addWidget(self.text)
-        effort = row(self.effort, self.questions)
-        effort.setStretch(0, 1)
-        inside.addLayout(effort)
-        inside.addLayout(row(self.where, self.reveal))
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(frame)
+        effort = row(grows(self.effort), self.questions)
+        fill(self.inside, self.text, effort, row(self.where, self.reveal))
 
     def show_run(self, run: ReadRun) -> None:
         self._adapter = run.details.summary.adapter_dir

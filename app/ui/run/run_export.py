@@ -34,13 +34,9 @@ PICTURES = ["PNG (*.png)", "SVG (*.svg)"]
 class RunExport(QObject):
     """`ask_…` shows a dialog; the others do it."""
 
-    def __init__(
-        self, background: BackgroundThread, notice: Notice,
-        tell_failure: Callable[[Failure], None], window: QWidget,
-    ) -> None:  # fmt: skip
+    def __init__(self, background: BackgroundThread, notice: Notice, window: QWidget) -> None:
         super().__init__(window)
         self._background, self._notice, self._window = background, notice, window
-        self._tell_failure = tell_failure
 
     def ask_settings(self, details: "RunDetails") -> None:
         self._ask(f"{details.summary.name}.toml", [tr("Settings (*.toml)")],
@@ -110,12 +106,12 @@ class RunExport(QObject):
             folder=folder,
         )
         text = f"{done} {LAYERS_KEPT}"
-        self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)
+        self._background.run(work, lambda _: self._notice.tell(text), self._notice.tell_failure)
 
     def _run(self, work: Callable[[], object], path: Path, note: str = "") -> None:
         done = tr("Exported to {path}.", path=path)
         text = f"{done} {note}".rstrip()
-        self._background.run(work, lambda _: self._notice.tell(text), self._tell_failure)
+        self._background.run(work, lambda _: self._notice.tell(text), self._notice.tell_failure)
 
 
 SCALE = 2.0

@@ -2,17 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core.base_model import BaseModelCheck
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
 from app.ui.run.run_actions import ActionButton, RunActions
-from app.ui.widgets.basic_widgets import ElidedLabel, allow, button, label, message, restyle, say
+from app.ui.widgets.basic_widgets import allow, button, label, message, restyle, say
+from app.ui.widgets.layouts import lay_out
 from app.ui.widgets.name_field import MOST_NAME, NameField
 from app.ui.widgets.wrapping_row import WrappingRow
 
@@ -50,13 +52,9 @@ class RunHead(QWidget):
         self.attempt = button(tr("Try in Playground"), lambda: None)
         self.export = button(tr("Export…"), lambda: None)
         self.more = MoreButton()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
         buttons = (*self.live_buttons, self.resume, self.attempt, self.export, self.more)
-        layout.addLayout(WrappingRow((self.back, self.name, self.pill), buttons))
-        for part in (self.chain, self.subtitle, self.problem, self.warning):
-            layout.addWidget(part)
+        head = WrappingRow((self.back, self.name, self.pill), buttons)
+        lay_out(self, head, self.chain, self.subtitle, self.problem, self.warning, spacing=12)
 
     @property
     def live_buttons(self) -> tuple[QWidget, ...]:

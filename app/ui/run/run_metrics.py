@@ -11,7 +11,8 @@ from app.ui.look.plain_text import set_tip
 from app.ui.state.app_state import AppState
 from app.ui.state.run_pace import RunPace
 from app.ui.system.deferred_calls import Throttle
-from app.ui.widgets.basic_widgets import GRID_PX, column, label
+from app.ui.widgets.basic_widgets import label
+from app.ui.widgets.layouts import GRID_PX, column
 
 REFRESH_MS = 100
 _ONE_ROW_FROM_PX = 560

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
-from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QWidget
 
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
@@ -30,7 +30,8 @@ from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
-from app.ui.widgets.basic_widgets import GRID_PX, TabRow, column, row, scrolling
+from app.ui.widgets.basic_widgets import TabRow
+from app.ui.widgets.layouts import GRID_PX, column, grows, lay_out, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
 
 if TYPE_CHECKING:
@@ -80,15 +81,11 @@ class RunView(QWidget):
         self._make_parts()
         self._tabs_row = QWidget()
         self._tabs_row.setLayout(row(self.tabs, None))
-        layout = QVBoxLayout(self)
         # The plots' scroll bar lies in the page's margin, so that all cards end at one edge.
-        right = 3 * GRID_PX - SCROLL_BAR_PX
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, right, 2 * GRID_PX)
-        layout.setSpacing(12)
         top = column(self.head, self.progress, self.result, self._tabs_row, spacing=12)
         top.setContentsMargins(0, 0, SCROLL_BAR_PX, 0)
-        layout.addLayout(top)
-        layout.addWidget(self.parts, 1)
+        margins_px = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - SCROLL_BAR_PX, 2 * GRID_PX)
+        lay_out(self, top, grows(self.parts), spacing=12, margins_px=margins_px)
         state.phase_changed.connect(self._show_attempt)
         state.run_event_received.connect(lambda _: self._show_attempt())
         self._show_kind(is_live=False)
@@ -306,9 +303,7 @@ class RunView(QWidget):
 def _beside_a_bar(part: QWidget) -> QWidget:
     """As wide as what stands beside a scroll bar."""
     made = QWidget()
-    inside = column(part, spacing=0)
-    inside.setContentsMargins(0, 0, SCROLL_BAR_PX, 0)
-    made.setLayout(inside)
+    lay_out(made, part, spacing=0, margins_px=(0, 0, SCROLL_BAR_PX, 0))
     return made
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtGui import QResizeEvent
 
 from app.core.text.translation import tr
 from app.ui.look.formatting import duration
@@ -18,10 +18,8 @@ from app.ui.plots.loss_plot import loss_range
 from app.ui.plots.plot_items import StepBox
 from app.ui.plots.style import (
     MARKS,
-    RIGHT_PX,
-    STEP_AXIS_PX,
     TOP_PX,
-    VALUE_AXIS_PX,
+    QuietPlot,
     StepAxis,
     ValueAxis,
     color,
@@ -49,7 +47,7 @@ class TimeAxis(StepAxis):
         return super().tickStrings(values, *rest)
 
 
-class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
+class ComparePlot(QuietPlot):
     """Drag selects a stretch, a double click shows all; the cursor is shared by `pointed`."""
 
     pointed = Signal(object)
@@ -59,9 +57,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
 
     def __init__(self, theme: Theme, *, has_dots: bool, unit: str = "") -> None:
         """`unit` stands at the axis of values; without one they are losses."""
-        self.box, self.left, self.bottom = StepBox(), ValueAxis("left"), TimeAxis("bottom")
-        axes = {"left": self.left, "bottom": self.bottom}
-        super().__init__(viewBox=self.box, axisItems=axes, enableMenu=False)
+        super().__init__(StepBox(), ValueAxis("left"), TimeAxis("bottom"))
         self._theme, self._has_dots = theme, has_dots
         self._unit = unit or tr("loss")
         self._curves: tuple[Curve, ...] = ()
@@ -70,14 +66,8 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         self.axis = "step"
         self.is_log, self.is_clipped = False, True
         self.stretch: tuple[float, float] | None = None
-        self.hideButtons()
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAcceptDrops(False)
         self.viewport().setAcceptDrops(False)
-        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
-        self.left.setWidth(VALUE_AXIS_PX)
-        self.bottom.setHeight(STEP_AXIS_PX)
         self.hairline = pg.InfiniteLine(angle=90)
         self.hairline.hide()
         self.clipped = pg.ScatterPlotItem(symbol="t1", size=_CLIPPED_PX, pen=None, antialias=True)
@@ -248,6 +238,3 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         super().resizeEvent(event)
         if hasattr(self, "readout"):
             self.redraw()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()

@@ -15,8 +15,9 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
 from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
-from app.ui.widgets.basic_widgets import GRID_PX, button, label, scrolling
+from app.ui.widgets.basic_widgets import button, label
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.layouts import AROUND_PAGE_PX, grows, lay_out, scrolling
 from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
@@ -58,14 +59,10 @@ class CompareView(QWidget):
         self.picture.setObjectName("page")
         self._picture_layout = QVBoxLayout(self.picture)
         self._picture_layout.setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(12)
         controls = (self.axis, self.log, self.clip, self.export_plots, self.export_data)
-        layout.addLayout(WrappingRow((self.back, label(tr("Compare"), "title")), controls))
-        layout.addWidget(scrolling(self.picture), 1)
-        layout.addWidget(self._same)
-        layout.addWidget(self.table)
+        head = WrappingRow((self.back, label(tr("Compare"), "title")), controls)
+        parts = (head, grows(scrolling(self.picture)), self._same, self.table)
+        lay_out(self, *parts, spacing=12, margins_px=AROUND_PAGE_PX)
 
     def _make_controls(self) -> None:
         self.back = button(tr("‹ Runs"), self.back_requested.emit, "link")

@@ -9,10 +9,12 @@ from PySide6.QtWidgets import QToolButton, QWidget
 
 from app.core.text.translation import tr, trn
 from app.ui.look import formatting
+from app.ui.look.plain_text import ElidedLabel
 from app.ui.state.run_queue import RunQueue
 from app.ui.tables.run_rows import STATES, RunsFilter
-from app.ui.widgets.basic_widgets import ElidedLabel, allow, button, label, row
+from app.ui.widgets.basic_widgets import allow, button, label
 from app.ui.widgets.calm_inputs import CalmComboBox, TextField
+from app.ui.widgets.layouts import row
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Signal
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.ui.look.theme import Theme
 from app.ui.run.run_actions import RunActions
@@ -20,6 +20,7 @@ from app.ui.state.run_queue import RunQueue
 from app.ui.state.study_control import StudyControl
 from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import leave_focus
+from app.ui.widgets.layouts import lay_out
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -47,9 +48,7 @@ class RunsPage(QWidget):
         self.views = QStackedWidget()
         for view in (self.list, self.opened, self.compared, self.study):
             self.views.addWidget(view)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.views)
+        lay_out(self, self.views)
         self.opened.back_requested.connect(self.show_list)
         self.compared.back_requested.connect(self.show_list)
         self.study.back_requested.connect(self.show_list)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QWidget
 
 from app.core.events import RunStarted
 from app.core.text.sentences import localized
@@ -24,7 +24,8 @@ from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.run_rows import preparing_run, waiting_runs
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.ui.tables.table_model import make_table
-from app.ui.widgets.basic_widgets import GRID_PX, button, column, empty_page, label, message, say
+from app.ui.widgets.basic_widgets import button, empty_page, label, message, say
+from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, grows, lay_out
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -70,12 +71,8 @@ class RunsView(QWidget):
         words = tr("Your runs and their checkpoints appear here.")
         self._body.addWidget(empty_page(tr("No Runs Yet"), words, self.sample))
         self._body.addWidget(self._make_list())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(2 * GRID_PX)
-        layout.addWidget(self.header)
-        layout.addWidget(self.study_line)
-        layout.addWidget(self._body, 1)
+        parts = (self.header, self.study_line, grows(self._body))
+        lay_out(self, *parts, spacing=2 * GRID_PX, margins_px=AROUND_PAGE_PX)
         self.selection.changed.connect(self._show_selection)
         self.header.filter_changed.connect(self._filter)
         self.header.search_left.connect(self.table.setFocus)
@@ -115,11 +112,11 @@ class RunsView(QWidget):
         buttons = RunButtons(self.queue)
         for control, act in (
             (buttons.open, self.request_open),
-            (buttons.resume, self._request_resume),
-            (buttons.attempt, self._request_try),
+            (buttons.resume, lambda: self.resume_requested.emit(self.selection.run())),
+            (buttons.attempt, lambda: self.try_requested.emit(self.selection.run())),
             (buttons.earlier, lambda: self._move(-1)),
             (buttons.later, lambda: self._move(1)),
-            (buttons.compare, self._request_compare),
+            (buttons.compare, lambda: self.compare_requested.emit(self.selection.runs())),
             (buttons.reveal, self.request_reveal),
             (buttons.export, self.request_export),
             (buttons.delete, self.request_delete),
@@ -131,12 +128,9 @@ class RunsView(QWidget):
         listed = QWidget()
         self._none_found = label(tr("No Results"), "secondary", wraps=True)
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        inside = column(self._none_found)
-        self.table.viewport().setLayout(inside)
+        lay_out(self.table.viewport(), self._none_found)
         self.problem = message("problem")
-        whole = column(self.table, self.problem, self.buttons, spacing=GRID_PX + 4)
-        whole.setStretch(0, 1)
-        listed.setLayout(whole)
+        lay_out(listed, grows(self.table), self.problem, self.buttons, spacing=GRID_PX + 4)
         return listed
 
     # -- what is shown -----------------------------------------------------------------------
@@ -255,12 +249,3 @@ class RunsView(QWidget):
         waiting = self.selection.waiting()
         if len(waiting) == 1 and control.isEnabled():
             self.queue.move(waiting[0].key, by)
-
-    def _request_resume(self) -> None:
-        self.resume_requested.emit(self.selection.run())
-
-    def _request_try(self) -> None:
-        self.try_requested.emit(self.selection.run())
-
-    def _request_compare(self) -> None:
-        self.compare_requested.emit(self.selection.runs())

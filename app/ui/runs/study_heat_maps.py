@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core.text.translation import decimal, tr
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.widgets.basic_widgets import GRID_PX
+from app.ui.widgets.layouts import GRID_PX
 
 Matrix = Sequence[Sequence[float]]
 _SMALL_PX = 11

@@ -6,7 +6,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
-from app.ui.widgets.basic_widgets import ElidedLabel, button, row
+from app.ui.look.plain_text import ElidedLabel
+from app.ui.widgets.basic_widgets import button
+from app.ui.widgets.layouts import row
 
 if TYPE_CHECKING:
     from app.library.reading.study_results import ReadStudy

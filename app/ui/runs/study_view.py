@@ -3,28 +3,28 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QMessageBox, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMessageBox, QProgressBar, QScrollArea, QWidget
 
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import model_name
 from app.ui.look import formatting
-from app.ui.look.plain_text import dialog
+from app.ui.look.plain_text import ElidedLabel, dialog
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.live_run import LiveRun
 from app.ui.state.study_control import StudyControl
 from app.ui.tables.study_model import StudyModel
 from app.ui.tables.table_model import ROW_PX, make_table
-from app.ui.widgets.basic_widgets import (
+from app.ui.widgets.basic_widgets import CardFrame, allow, button, label, say
+from app.ui.widgets.layouts import (
+    AROUND_PAGE_PX,
     GRID_PX,
-    ElidedLabel,
-    allow,
-    button,
-    card,
     column,
-    label,
+    fill,
+    grows,
+    lay_out,
     row,
-    say,
+    scroll_down,
 )
 
 if TYPE_CHECKING:
@@ -55,16 +55,12 @@ class StudyView(QWidget):
         self.maps = StudyHeatMaps()
         self._make_controls()
         self._make_content()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(12)
-        layout.addLayout(
-            row(self.back, self.title, None, self.export_report, self.export_picture,
-                self.stop, self.start)
-        )  # fmt: skip
-        layout.addLayout(row(self.facts, self.folder, spacing=GRID_PX // 2))
-        layout.addLayout(column(self.progress_text, self.bar, spacing=GRID_PX // 2))
-        layout.addWidget(self._scrolled, 1)
+        exports = (self.export_report, self.export_picture)
+        head = row(self.back, self.title, None, *exports, self.stop, self.start)
+        facts = row(self.facts, self.folder, spacing=GRID_PX // 2)
+        progress = column(self.progress_text, self.bar, spacing=GRID_PX // 2)
+        parts = (head, facts, progress, grows(self._scrolled))
+        lay_out(self, *parts, spacing=12, margins_px=AROUND_PAGE_PX)
         control.changed.connect(self.refresh)
 
     def _make_controls(self) -> None:
@@ -97,17 +93,13 @@ class StudyView(QWidget):
             "secondary",
             wraps=True,
         )
-        frame, inside = card()
-        for widget in (self._heading, self._legend, self.maps):
-            inside.addWidget(widget)
-        self._maps_card = frame
+        self._maps_card = CardFrame()
+        fill(self._maps_card.inside, self._heading, self._legend, self.maps)
         self.picture = QWidget()
         self.picture.setObjectName("page")
-        self.picture.setLayout(column(self.table, self._note, frame, None, spacing=12))
+        lay_out(self.picture, self.table, self._note, self._maps_card, None, spacing=12)
         self._scrolled = QScrollArea()
-        self._scrolled.setWidgetResizable(True)
-        self._scrolled.setFrameShape(QFrame.Shape.NoFrame)
-        self._scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll_down(self._scrolled)
         self._scrolled.setWidget(self.picture)
 
     @property

@@ -31,12 +31,10 @@ class TrashActions(QObject):
         background: BackgroundThread,
         notice: Notice,
         undo: UndoHistory,
-        tell_failure: Callable[[Failure], None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._background, self._notice, self._tell_failure = background, notice, tell_failure
-        self._undo = undo
+        self._background, self._notice, self._undo = background, notice, undo
 
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
         name, n = single_line(runs[0].name), len(runs)
@@ -88,5 +86,5 @@ class TrashActions(QObject):
         self.changed.emit()
 
     def _fail(self, failure: Failure) -> None:
-        self._tell_failure(failure)
+        self._notice.tell_failure(failure)
         self.changed.emit()

@@ -1,21 +1,15 @@
-"""The widgets every card is built of: labels in their roles, cards, rules, rows, buttons, tabs, and
-a heading that folds what is below it away.
+"""The widgets every card is built of: labels in their roles, cards, rules, buttons, tabs, and a
+heading that folds what is below it away.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
-from typing import TypeVar
+from collections.abc import Callable, Iterable
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
-    QBoxLayout,
     QFrame,
-    QHBoxLayout,
     QLabel,
-    QLayout,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QTabBar,
     QToolButton,
@@ -27,39 +21,11 @@ from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_caption, set_tip
 from app.ui.look.theme import Theme
 from app.ui.system.stored_preferences import Preferences
+from app.ui.widgets.layouts import GRID_PX, column, fill, grows, lay_out, row
 
-Layout = TypeVar("Layout", bound=QBoxLayout)
-
-GRID_PX = 8
-"""Every distance is a multiple or a half of this."""
 _EMPTY_WORDS_PX = 420
 LEAST_WRAPPED_PX = 80
 """A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
-
-
-class ElidedLabel(PlainLabel):
-    """One line that ends in "…" instead of being clipped; its tooltip tells all."""
-
-    def __init__(
-        self, text: str = "", role: str = "", side: Qt.TextElideMode = Qt.TextElideMode.ElideRight
-    ) -> None:
-        super().__init__(text)
-        self._side = side
-        self.setObjectName(role)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(24, super().minimumSizeHint().height())
-
-    def setText(self, text: str) -> None:
-        super().setText(text)
-        set_tip(self, text)
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
-        painter = QPainter(self)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        shown = self.fontMetrics().elidedText(self.text(), self._side, self.width())
-        painter.drawText(self.rect(), self.alignment(), shown)
 
 
 def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
@@ -108,16 +74,17 @@ def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButto
     return made
 
 
-def card(heading: str = "", role: str = "card") -> tuple[QFrame, QVBoxLayout]:
-    """A rounded surface and the layout inside it."""
-    frame = QFrame()
-    frame.setObjectName(role)
-    inside = QVBoxLayout(frame)
-    inside.setContentsMargins(2 * GRID_PX, 12, 2 * GRID_PX, 14)
-    inside.setSpacing(GRID_PX)
-    if heading:
-        inside.addWidget(label(heading, "heading"))
-    return frame, inside
+class CardFrame(QFrame):
+    """A rounded surface; what it shows is added to the layout `inside`."""
+
+    def __init__(self, heading: str = "", role: str = "card") -> None:
+        super().__init__()
+        self.setObjectName(role)
+        self.inside = QVBoxLayout(self)
+        self.inside.setContentsMargins(2 * GRID_PX, 12, 2 * GRID_PX, 14)
+        self.inside.setSpacing(GRID_PX)
+        if heading:
+            self.inside.addWidget(label(heading, "heading"))
 
 
 def rule() -> QFrame:
@@ -132,53 +99,6 @@ def selectable(made: QLabel) -> QLabel:
     return made
 
 
-def row(*items: QWidget | int | None, spacing: int = GRID_PX) -> QHBoxLayout:
-    """Widgets side by side; an int is a gap in pixels, None takes what is left."""
-    made = QHBoxLayout()
-    return fill(made, *items, spacing=spacing)
-
-
-def column(*items: QWidget | int | None, spacing: int = GRID_PX) -> QVBoxLayout:
-    return fill(QVBoxLayout(), *items, spacing=spacing)
-
-
-def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
-    made.setContentsMargins(0, 0, 0, 0)
-    made.setSpacing(spacing)
-    for item in items:
-        if item is None:
-            made.addStretch(1)
-        elif isinstance(item, int):
-            made.addSpacing(item)
-        else:
-            made.addWidget(item, 1 if isinstance(item, ElidedLabel) else 0)
-    return made
-
-
-def order_as_read(part: QWidget) -> None:
-    """Has the Tab key go through a part in the order of its layouts, whichever was made first."""
-    for before, after in pairwise(_as_read(part)):
-        QWidget.setTabOrder(before, after)
-
-
-def _as_read(part: QWidget) -> Iterator[QWidget]:
-    if part.focusPolicy() & Qt.FocusPolicy.TabFocus:
-        yield part
-    if isinstance(part, QScrollArea) and (content := part.widget()) is not None:
-        yield from _as_read(content)
-    elif (layout := part.layout()) is not None:
-        yield from _in_layout(layout)
-
-
-def _in_layout(layout: QLayout) -> Iterator[QWidget]:
-    for index in range(layout.count()):
-        item = layout.itemAt(index)
-        if item is not None and (part := item.widget()) is not None:
-            yield from _as_read(part)
-        elif item is not None and (inner := item.layout()) is not None:
-            yield from _in_layout(inner)
-
-
 def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
     """What a page without content says in its middle, and what can be done about it."""
     empty, sentence = QWidget(), label(words, "secondary", wraps=True)
@@ -186,13 +106,9 @@ def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
     sentence.setMaximumWidth(_EMPTY_WORDS_PX)
     for text in (heading, sentence):
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    centred = row(None, sentence, None)
-    centred.setStretch(1, 100)
-    whole = column(None, heading, spacing=GRID_PX)
-    whole.addLayout(centred)
+    whole = column(None, heading, row(None, grows(sentence, 100), None))
     if controls:
-        whole.addSpacing(GRID_PX)
-        whole.addLayout(row(None, *controls, None))
+        fill(whole, GRID_PX, row(None, *controls, None))
     whole.addStretch(2)
     empty.setLayout(whole)
     return empty
@@ -227,22 +143,6 @@ def leave_focus(part: QWidget) -> None:
         focused.clearFocus()
 
 
-def scrolling(content: QWidget) -> QScrollArea:
-    """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
-    area = QScrollArea()
-    area.setObjectName("column")
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-    bar = area.verticalScrollBar()
-    bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
-    bar.setEnabled(False)  # until there is something to scroll
-    area.setWidget(content)
-    return area
-
-
 class TabRow(QTabBar):
     """Arrow keys turn from tab to tab, as in every tab bar."""
 
@@ -272,11 +172,7 @@ class Disclosure(QWidget):
         self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.toggle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.toggle.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GRID_PX)
-        layout.addWidget(self.toggle)
-        layout.addWidget(content)
+        lay_out(self, self.toggle, content)
         self.toggle.toggled.connect(self._show)
         was_open = settings.flag(self._key)
         self.toggle.setChecked(bool(was_open))

@@ -6,12 +6,15 @@ from PySide6.QtCore import QEvent, QObject, QRect, QTimer, Slot
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
+from app.core.errors import Failure
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.widgets.basic_widgets import GRID_PX, LEAST_WRAPPED_PX, button, label, restyle
+from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, button, label, restyle
+from app.ui.widgets.layouts import GRID_PX
 
 MOST_WORDS = 600
 MOST_IN_TIP = 4000
@@ -81,6 +84,10 @@ class Notice(QFrame):
     ) -> None:
         """The same of something that went wrong."""
         self._show(text, action, act, None, is_lasting=is_lasting, is_problem=True)
+
+    @Slot(object)
+    def tell_failure(self, failure: Failure) -> None:
+        self.tell_problem(localized(str(failure)))
 
     def _show(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
-from app.ui.widgets.basic_widgets import GRID_PX
+from app.ui.widgets.layouts import GRID_PX
 
 
 class WrappingRow(QLayout):

@@ -9,7 +9,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.config.training_config import config_field
-from app.core.errors import Failure
 from app.core.events import LogMessage
 from app.core.files.data_formats import FORMATS
 from app.core.system.version import LICENSES_FILE, bundled, version_line
@@ -274,10 +273,6 @@ class Commands(QObject):
         self._window.notice.tell(
             tr("The queue resumed where it left off."), *self._showing_runs(), is_lasting=True
         )
-
-    @Slot(object)
-    def tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell_problem(localized(str(failure)))
 
     @Slot(object)
     def tell_warning(self, event: object) -> None:

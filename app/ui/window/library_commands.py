@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
-from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
@@ -58,7 +57,7 @@ class LibraryCommands(QObject):
     ) -> None:
         super().__init__(window)
         self._state, self._window, self._resuming = state, window, resuming
-        self._background = background
+        self._background, self._tell_failure = background, window.notice.tell_failure
         self._settings, self._runs_dir = settings, runs_dir
         self._page = page
         self._live = live
@@ -66,8 +65,8 @@ class LibraryCommands(QObject):
         self._opened: Path | None = None
         self._is_first_listing = True
         self._following = LiveRefresh(page.opened)
-        self.deleting = TrashActions(background, window.notice, undo, self.tell_failure, self)
-        self.exports = RunExport(background, window.notice, self.tell_failure, window)
+        self.deleting = TrashActions(background, window.notice, undo, self)
+        self.exports = RunExport(background, window.notice, window)
         self._wire(control)
 
     def _wire(self, control: RunControl) -> None:
@@ -108,7 +107,7 @@ class LibraryCommands(QObject):
     @Slot()
     def list_runs(self) -> None:
         self._background.run(
-            partial(library.list_runs, self._runs_dir), self._take_runs, self.tell_failure
+            partial(library.list_runs, self._runs_dir), self._take_runs, self._tell_failure
         )
 
     @Slot()
@@ -123,14 +122,14 @@ class LibraryCommands(QObject):
         """Show a run; if another one is asked for meanwhile, that one."""
         self._wanted = run_dir
         self._background.run(
-            reading(run_dir), lambda run: self._take_run(run_dir, run), self.tell_failure
+            reading(run_dir), lambda run: self._take_run(run_dir, run), self._tell_failure
         )
 
     @Slot(object)
     def compare(self, runs: "tuple[RunSummary, ...]") -> None:
         """Show up to eight runs side by side."""
         run_dirs = [run.run_dir for run in runs]
-        self._background.run(comparing(run_dirs), self._page.show_compared, self.tell_failure)
+        self._background.run(comparing(run_dirs), self._page.show_compared, self._tell_failure)
 
     def _take_runs(self, runs: "list[RunSummary]") -> None:
         self._page.list.show_runs(runs)
@@ -188,7 +187,7 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self._background.run(
                 run_dir.is_dir, lambda is_there: self._take_look(run_dir, is_there),
-                self.tell_failure,
+                self._tell_failure,
             )  # fmt: skip
 
     def _take_look(self, run_dir: Path, is_there: bool) -> None:
@@ -244,7 +243,7 @@ class LibraryCommands(QObject):
     def relabel(self, run_dir: Path, name: str, notes: str) -> None:
         def fail(failure: Failure) -> None:
             self._page.opened.note_label_refused(run_dir)
-            self.tell_failure(failure)
+            self._tell_failure(failure)
 
         work = partial(library.label_run, run_dir, name, notes)
         self._background.run(work, lambda _: self.refresh(), fail, run_on_quit=True)
@@ -257,6 +256,3 @@ class LibraryCommands(QObject):
         if (plots := self._page.opened.plots) is not None:
             self._page.opened.show_part(0)
             self.exports.ask_picture(plots, details.summary.name)
-
-    def tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell_problem(localized(str(failure)))

@@ -12,14 +12,15 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from app.ui.look import formatting
 from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
-from app.ui.widgets.basic_widgets import leave_focus, order_as_read
+from app.ui.widgets.basic_widgets import leave_focus
+from app.ui.widgets.layouts import grows, lay_out, order_as_read, row
 from app.ui.widgets.notice_bar import Notice
 from app.ui.window.sidebar import Sidebar
 
@@ -63,17 +64,10 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> None:
         right = QWidget()
         right.setObjectName("page")
-        column = QVBoxLayout(right)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.pages, 1)
+        lay_out(right, grows(self.pages), spacing=0)
         self.notice = Notice(right)
         centre = QWidget()
-        whole = QHBoxLayout(centre)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(self.sidebar)
-        whole.addWidget(right, 1)
+        centre.setLayout(row(self.sidebar, grows(right), spacing=0))
         self.setCentralWidget(centre)
         # Nothing is marked as focused until the user tabs; a click beside a field leaves it.
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 
 from app.core.errors import Failure
-from app.core.text.sentences import localized
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
@@ -69,7 +68,7 @@ class ResumeCommands(QObject):
                 self._control.resume(run_dir, checkpoint, run)
 
         def fail(failure: Failure) -> None:
-            self._tell_failure(failure)
+            self._window.notice.tell_failure(failure)
             otherwise()
 
         self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
@@ -78,6 +77,3 @@ class ResumeCommands(QObject):
         if why_not := self._state.run_blocker():
             self._window.notice.tell_problem(why_not)
         return bool(why_not)
-
-    def _tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell_problem(localized(str(failure)))

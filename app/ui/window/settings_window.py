@@ -1,7 +1,7 @@
 """The app's own settings, as ⌘, opens them: appearance, new runs, notifications."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLayout, QWidget
 
 from app.core.text.translation import LANGUAGES, tr
 from app.ui.desktop.run_presence import Away
@@ -9,8 +9,9 @@ from app.ui.state.plan_memory import RetentionDefault
 from app.ui.system.language import KEY as LANGUAGE_KEY
 from app.ui.system.stored_preferences import Preferences
 from app.ui.system.theme_controller import Look, ThemeController
-from app.ui.widgets.basic_widgets import GRID_PX, label
+from app.ui.widgets.basic_widgets import label
 from app.ui.widgets.calm_inputs import CalmComboBox
+from app.ui.widgets.layouts import GRID_PX, column
 
 _LOOKS = {Look.SYSTEM: tr("Same as system"), Look.LIGHT: tr("Light"), Look.DARK: tr("Dark")}
 _CONTROL_PX = 260
@@ -55,9 +56,8 @@ class SettingsWindow(QDialog):
         self._add(tr("Language:"), self.language, tr("Changes when Nestling opens again."))
         self._add(tr("New runs:"), self.keep, tr("Other checkpoints are removed during the run."))
         self._add(tr("Notifications:"), self.notify, tr("Only while you use another app."))
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
-        whole.addLayout(grid)
+        whole = column(grid, margins_px=(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX))
+        self.setLayout(whole)
         whole.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
 
     def _add(self, caption: str, control: QWidget, note: str = "") -> None:

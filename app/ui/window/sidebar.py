@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QButtonGroup, QFrame, QVBoxLayout
+from PySide6.QtWidgets import QButtonGroup, QFrame
 
 from app.ui.look import formatting, icons
 from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.window_pages import Place
-from app.ui.widgets.basic_widgets import GRID_PX
+from app.ui.widgets.layouts import GRID_PX, lay_out
 
 WIDE_PX, NARROW_PX = 168, 56
 BAR_PX, BAR_INSET_PX = 3, 10
@@ -83,17 +83,14 @@ class Sidebar(QFrame):
         self._was_shown = False
         """The place that is pressed was shown before that."""
         self.places = {place: PlaceButton(place) for place in places}
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(GRID_PX, 2 * GRID_PX, GRID_PX, GRID_PX)
-        layout.setSpacing(4)
+        margins_px = (GRID_PX, 2 * GRID_PX, GRID_PX, GRID_PX)
+        lay_out(self, *self.places.values(), None, spacing=4, margins_px=margins_px)
         for place, made in self.places.items():
             self._group.addButton(made)
             made.toggled.connect(lambda is_on, place=place: self._tell(place, is_on))
             made.pressed.connect(lambda made=made: self._note_press(made))
             made.clicked.connect(lambda _=False, place=place: self._tell_click(place))
-            layout.addWidget(made)
         self.places[places[0]].setChecked(True)
-        layout.addStretch(1)
         self.show_wide(True)
 
     def choose(self, place: Place) -> None:

@@ -142,7 +142,7 @@ def test_pointing_at_one_plot_moves_a_line_over_all_of_them(plots, qtbot, starte
     filled = [plot for plot in plots.plots if plot is not plots.forgetting]
     assert plots.loss.hairline.value() == 12  # at once, the others in turn
     qtbot.waitUntil(lambda: {plot.hairline.value() for plot in filled} == {12})
-    readouts = {card.readout.text for card in plots.cards if not card.readout.isHidden()}
+    readouts = {card.readout.text() for card in plots.cards if not card.readout.isHidden()}
     assert len(readouts) == 4
     assert all(text.startswith("step 12  ·  ") for text in readouts)
     assert "most: layer 3" in plots.heat.readout
