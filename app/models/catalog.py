@@ -76,7 +76,7 @@ def read_index() -> ModelIndex:
 
 def _version() -> str:
     """Which architectures are known is mlx-lm's matter."""
-    return f"{_FORMAT} mlx-lm {package_version('mlx-lm')}"
+    return " ".join((str(_FORMAT), "mlx-lm", package_version("mlx-lm")))
 
 
 def list_models(reading_seconds: float = inf) -> list[ModelDescription]:
