@@ -116,8 +116,7 @@ class Nestling(Services):
             self.window, settings, self.appearance, self.retention, self.away
         )
         self.guide = Guide(self.window, self.appearance)
-        self.history = PlaceHistory(self.window, self.runs, self.library_commands.open_run)
-        self.library_commands.run_opened.connect(self.history.note)
+        self.history = PlaceHistory(self.window, self.runs, self.library_commands)
         self.menu_commands = MenuCommands(
             state, settings, self.window, self.undo, self.runs, self.history, self.commands,
             self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,

@@ -127,7 +127,7 @@ class MemoryEstimated:
 
 
 KNOWN_QUESTIONS = "known questions"
-"""The name of the set that Nestling brings along: those that the base model answers rightly."""
+"""The name of the set that Nestling brings along: those that the base model answers correctly."""
 
 
 MOST_WRONG = 500
@@ -136,7 +136,7 @@ MOST_WRONG = 500
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """A question that the model answered wrongly."""
+    """A question that the model answered incorrectly."""
 
     question: str
     expected: str

@@ -12,6 +12,7 @@ from app.core.errors import InputError
 from app.core.events import LogMessage, RunFinished, StepFinished
 from app.engine.batches.batches import Batch
 from app.engine.execution import batch_layout
+from app.engine.execution.batch_layout import saved_layout
 from app.engine.training.gradients import BatchGradients
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import hashed_settings, json_digest, read_manifest, settings_match
@@ -125,3 +126,11 @@ def test_a_run_whose_batches_are_not_known_does_not_go_on(config: TrainingConfig
     )
     with pytest.raises(InputError, match="belongs to another run"):
         list(resume(config.output))
+
+
+@pytest.mark.parametrize("batching", [None, [], {"batch_size": 4, "colour": "red"}])
+def test_batches_that_the_manifest_does_not_describe_are_refused(batching: object) -> None:
+    with pytest.raises(InputError, match="nothing about its batches that can be read"):
+        saved_layout({"batching": batching})
+    with pytest.raises(InputError, match="nothing about its batches that can be read"):
+        saved_layout({})

@@ -1,4 +1,4 @@
-"""Shipped questions that the base model answers rightly, asked again at the end of a run."""
+"""Shipped questions that the base model answers correctly, asked again at the end of a run."""
 
 import json
 from collections.abc import Iterator, Sequence

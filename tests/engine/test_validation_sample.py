@@ -15,6 +15,7 @@ from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenizedExample
 from app.data.training_set.validation_split import EARLY_ROWS
 from app.engine.evaluation.validation_sample import SampleSizes, sampled
+from app.engine.execution import batch_layout
 from app.engine.execution.batch_layout import default_validation_share
 from app.engine.training.dataset_opening import sampling_of
 from app.engine.training.trainer import resume, train
@@ -91,15 +92,25 @@ def test_each_dataset_gives_rows_by_its_size_and_at_least_one() -> None:
 
 @pytest.mark.parametrize("steps", [100, 200, 1000, 100_000])
 @pytest.mark.parametrize("held_out", [300, 60_000, 5_000_000])
-def test_all_validations_read_a_tenth_of_the_rows_trained_at_most(
-    steps: int, held_out: int
+@pytest.mark.parametrize("share", [0.03, 0.05])
+def test_all_validations_read_few_of_the_rows_trained(
+    steps: int, held_out: int, share: float
 ) -> None:
-    """A forward pass costs no more than a step, so they take a tenth of the training's time."""
+    """The share once along the run and once at its end, and one validation before it."""
     config = TrainingConfig(steps=steps)
-    sizes = SampleSizes.of(config, held_out, default_validation_share())
+    sizes = SampleSizes.of(config, held_out, share)
     read = (1 + steps // config.steps_per_eval) * sizes.each + sizes.last
-    assert read <= 0.08 * steps * config.batch_size
-    assert 6 <= sizes.each <= sizes.last <= held_out
+    trained = steps * config.batch_size
+    assert read <= 2 * share * trained + sizes.each + 1 + steps // config.steps_per_eval
+    assert 200 * share <= sizes.each <= sizes.last <= held_out
+
+
+@pytest.mark.parametrize(("compiles", "share"), [(True, 0.05), (False, 0.03)])
+def test_a_cpu_validates_on_fewer_rows(
+    compiles: bool, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_layout, "uses_compile", lambda: compiles)
+    assert default_validation_share() == share
 
 
 def test_a_run_that_began_with_larger_samples_keeps_them() -> None:

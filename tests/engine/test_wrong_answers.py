@@ -1,7 +1,9 @@
-"""A run records which of its questions it answers wrongly, and the model's own answers to them."""
+"""A run records the questions that it answers incorrectly, with the model's own answers."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +98,41 @@ def test_long_lists_are_recorded_in_part(
     assert len(before.wrong) == len(after.wrong) == 5
     assert [bool(one.answer) for one in after.wrong[:3]] == [True, True, False]
     assert before.correct == KNOWN
+
+
+def test_of_a_chat_the_last_reply_is_asked_for(config: TrainingConfig, tmp_path: Path) -> None:
+    """An earlier reply that the model would not give makes no question wrong."""
+    known = starter_dir() / "retention.jsonl"
+    with known.open(encoding="utf-8") as file:
+        question, reply = json.loads(file.readline())["messages"]
+    odd = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Qwx zzt."}]
+    rows = [[question, reply], [*odd, question, reply]]
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("\n".join(json.dumps({"messages": row}) for row in rows), encoding="utf-8")
+    before, _ = scores(list(train(replace(config, steps=1))))
+    assert before.total == 2
+    assert all(one.expected == reply["content"] for one in before.wrong)
+    answered = {one.expected: one.answer for one in before.wrong}
+    assert reply["content"] not in answered.values()
+    assert before.correct >= 1
+
+
+def test_a_question_of_several_lines_is_recorded_as_it_is() -> None:
+    text = " def f():\n    return 1\n\nWhat does f return? "
+    assert wrong_answers.recorded(text) == text.strip()
+    cut = wrong_answers.recorded("a b " * 1000)
+    assert len(cut) <= wrong_answers.MOST_CHARACTERS
+    assert cut.endswith("…")
+
+
+def test_after_a_long_prompt_the_models_own_answer_is_not_recorded(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, questions: dict[str, str]
+) -> None:
+    _, whole = scores(list(train(config)))
+    lengths = sorted(len(one.question) for one in whole.wrong)
+    assert config.output
+    shutil.rmtree(config.output)
+    monkeypatch.setattr(wrong_answers, "LONGEST_PROMPT", 0)
+    _, after = scores(list(train(config)))
+    assert sorted(len(one.question) for one in after.wrong) == lengths
+    assert {one.answer for one in after.wrong} == {""}

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.events import KNOWN_QUESTIONS, ScoreMeasured, WrongAnswer
 from app.core.files.paths import runs_dir
-from app.core.wording.results import FORGOTTEN, NOT_LEARNED, WRONG, answers_by_set
+from app.core.wording.results import FORGOTTEN, NOT_LEARNED, WRONG, answers_by_set, lapse_lines
 from app.ui.run.run_view import QUESTIONS
 from app.ui.state.window_pages import Place
 
@@ -61,9 +61,9 @@ def test_a_run_without_wrong_answers_says_so(
     right = ScoreMeasured("new_facts", "after", 29, 29)
     old = ScoreMeasured("new_facts", "after", 20, 29)
     for name, scores, words in (
-        ("right", (right,), "Every question is answered rightly."),
+        ("right", (right,), "All questions were answered correctly."),
         ("none", (), "No questions were asked after training."),
-        ("old", (old,), "This run did not record which questions it answered wrongly."),
+        ("old", (old,), "This run didn't record its wrong answers."),
     ):
         open_run(nestling, make_run(runs_dir() / name, scores=scores), qtbot)
         nestling.runs.opened.show_part(QUESTIONS)
@@ -94,3 +94,33 @@ def test_forgotten_is_what_was_right_before(before: ScoreMeasured | None, kind: 
     after = ScoreMeasured("s", "after", 2, 3, (NEVER,))
     (answers,) = answers_by_set([one for one in (before, after) if one])
     assert [lapse.kind for lapse in answers.lapses] == [kind]
+
+
+def test_two_chats_that_end_in_the_same_words_are_told_apart() -> None:
+    """By their expected answers."""
+    question = "And its capital?"
+    oslo, rome = (WrongAnswer(question, city, "Paris") for city in ("Oslo", "Rome"))
+    before = ScoreMeasured("s", "before", 1, 2, (oslo,))
+    (answers,) = answers_by_set([before, ScoreMeasured("s", "after", 0, 2, (oslo, rome))])
+    assert {lapse.expected: lapse.kind for lapse in answers.lapses} == {
+        "Rome": FORGOTTEN, "Oslo": NOT_LEARNED
+    }  # fmt: skip
+
+
+def test_the_terminal_writes_each_question_on_one_line() -> None:
+    lost = WrongAnswer("def f():\n  return 1\nWhat does f return?", "1", "2")
+    answers = answers_by_set([ScoreMeasured("new_facts", "after", 8, 29, (lost,))])
+    assert list(lapse_lines(answers)) == [
+        "Wrong (New facts): def f():   return 1 What does f return? | expected: 1 | answer: 2",
+        "More wrong answers in New facts: 1.",
+    ]
+
+
+def test_a_run_in_progress_asks_when_it_ends(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), qtbot)
+    view = nestling.runs.opened
+    assert view.run is not None
+    view.questions.show_run(view.run.details, is_live=True)
+    assert view.questions.note.text() == "Questions are asked when training ends."

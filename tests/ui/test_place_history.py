@@ -100,3 +100,48 @@ def test_a_run_that_is_gone_leads_to_the_list(
     nestling.window.show_place(Place.DATA)
     press(nestling, qtbot, BACK)
     assert nestling.window.place is Place.RUNS
+
+
+def test_a_run_that_gets_its_folder_is_the_same_place(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    run_dir = make_run(runs_dir() / "a")
+    nestling.runs.show_attempt()
+    nestling.window.show_place(Place.RUNS)
+    open_run(nestling, run_dir, qtbot)
+    press(nestling, qtbot, BACK)
+    assert nestling.window.place is Place.NEW_RUN
+    press(nestling, qtbot, FORWARD)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
+    assert allowed(nestling) == [True, False]
+
+
+def test_back_again_before_a_run_is_read_leaves_it_out(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    first, second = (make_run(runs_dir() / name) for name in "ab")
+    nestling.window.show_place(Place.RUNS)
+    open_run(nestling, first, qtbot)
+    open_run(nestling, second, qtbot)
+    press(nestling, qtbot, BACK)
+    press(nestling, qtbot, BACK)
+    with qtbot.waitSignal(nestling.library_commands.listed):
+        nestling.library_commands.list_runs()  # behind what reads the run
+    assert nestling.runs.views.currentWidget() is nestling.runs.list
+    assert allowed(nestling) == [True, True]
+
+
+def test_a_run_that_is_shown_again_at_the_start_is_no_step(
+    make_run: MakeRun, build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    run_dir = make_run(runs_dir() / "a")
+    first = build()
+    first.window.show()
+    first.window.show_place(Place.RUNS)
+    open_run(first, run_dir, qtbot)
+    first.window.close()
+    first.shut_down()
+    again = build()
+    again.window.show()
+    qtbot.waitUntil(lambda: again.runs.opened_run_dir == run_dir)
+    assert allowed(again) == [False, False]

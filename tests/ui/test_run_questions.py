@@ -84,11 +84,19 @@ def test_a_question_of_the_run_is_picked_and_its_answer_shown(
         assert expected(conversation)[-1] == answer
 
 
-def test_a_double_click_on_a_forgotten_question_asks_it_in_the_playground(
-    shown: Nestling, qtbot: QtBot
+def test_a_double_click_on_a_forgotten_question_prepares_it_in_the_playground(
+    shown: Nestling, make_run: Callable[..., Path], tiny_model: Path, qtbot: QtBot
 ) -> None:
-    shown.window.show_place(Place.RUNS)
+    """Of that run, as it was asked, and what stood in the field comes back with Undo."""
     (run_dir,) = runs_dir().iterdir()
+    make_run(runs_dir() / "another", model=tiny_model)
+    manifest = read_manifest(run_dir)
+    code = "def f():\n    return 1\n" + "# " * 150 + "\nWhat does f return?"
+    lost = ScoreMeasured("sums", "after", 1, 2, (WrongAnswer(code, "1", "7"),))
+    write_manifest(run_dir, manifest | {"scores": [to_json(lost)]})
+    shown.window.show_place(Place.RUNS)
+    field = shown.playground.composer.field
+    field.setPlainText("A draft")
     shown.library_commands.open_run(run_dir)
     qtbot.waitUntil(lambda: shown.runs.opened_run_dir == run_dir)
     shown.runs.opened.show_part(QUESTIONS)
@@ -97,7 +105,12 @@ def test_a_double_click_on_a_forgotten_question_asks_it_in_the_playground(
     qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     qtbot.mouseDClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert shown.window.place is Place.PLAYGROUND
-    assert shown.playground.composer.field.toPlainText() == "What is 3 plus 3?"
+    assert field.toPlainText() == code
+    qtbot.waitUntil(lambda: shown.trial.subject is not None)
+    assert shown.trial.subject is not None
+    assert shown.trial.subject.tried.adapter_dir.is_relative_to(run_dir)
+    field.undo()
+    assert field.toPlainText() == "A draft"
 
 
 def test_a_run_without_questions_offers_none(

@@ -32,9 +32,9 @@ class EvaluationSettings:
         0,
         label=mark("Validation rows"),
         help=mark(
-            "Held-out rows that each validation reads, the same ones every time. 0: 5 % as "
-            "many as are trained in between, 3 % on a CPU. At the end of the run all are read "
-            "once; with 0, the same share of the rows that the run trained."
+            "Held-out rows that each validation reads, the same ones every time. 0 means 5 % of "
+            "the rows trained between two validations (3 % on a CPU). The last validation reads "
+            "all held-out rows; with 0, the same share of all rows trained."
         ),
         bounds=(0, 10_000_000),
         advanced=True,

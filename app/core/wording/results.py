@@ -43,7 +43,7 @@ WRONG = mark("Wrong")
 
 
 class Lapse(NamedTuple):
-    """A question that is answered wrongly after training."""
+    """A question that is answered incorrectly after training; its texts may have several lines."""
 
     kind: str
     """FORGOTTEN, NOT_LEARNED or WRONG."""
@@ -78,10 +78,8 @@ def answers_by_set(scores: Iterable[ScoreMeasured]) -> list[Answers]:
 
 def _compared(before: ScoreMeasured | None, after: ScoreMeasured) -> Answers:
     lapses = [
-        Lapse(_kind(one, before), single_line(one.question), single_line(one.expected),
-              single_line(one.answer))
-        for one in after.wrong
-    ]  # fmt: skip
+        Lapse(_kind(one, before), one.question, one.expected, one.answer) for one in after.wrong
+    ]
     lapses.sort(key=lambda lapse: lapse.kind != FORGOTTEN)
     right = before.correct if before else None
     return Answers(after.name, right, after.correct, after.total, tuple(lapses))
@@ -94,18 +92,21 @@ def _kind(wrong: WrongAnswer, before: ScoreMeasured | None) -> str:
         return FORGOTTEN if before.correct else NOT_LEARNED
     if before.correct + len(before.wrong) < before.total:
         return WRONG
-    was_wrong = wrong.question in {one.question for one in before.wrong}
+    # Two chats of a set may end in the same words.
+    asked = (wrong.question, wrong.expected)
+    was_wrong = asked in {(one.question, one.expected) for one in before.wrong}
     return NOT_LEARNED if was_wrong else FORGOTTEN
 
 
 def lapse_lines(answers: Iterable[Answers]) -> Iterator[str]:
-    """The questions answered wrongly, for the terminal: at most `MOST_LINES` of each set."""
+    """The questions answered incorrectly, for the terminal: at most `MOST_LINES` of each set."""
     for one in answers:
-        for kind, question, expected, answer in one.lapses[:MOST_LINES]:
-            line = f"{kind}: {question} Expected: {expected}"
-            yield f"{line} Answer: {answer}" if answer else line
+        for kind, *texts in one.lapses[:MOST_LINES]:
+            question, expected, answer = map(single_line, texts)
+            line = f"{kind} ({set_title(one.name)}): {question} | expected: {expected}"
+            yield f"{line} | answer: {answer}" if answer else line
         if (more := one.total - one.after - MOST_LINES) > 0 and one.lapses:
-            yield f"{more:,} more wrong answers in {set_title(one.name)}."
+            yield f"More wrong answers in {set_title(one.name)}: {more:,}."
 
 
 def result_sentences(
@@ -159,7 +160,7 @@ def retention_sentence(retention: Sequence[RetentionMeasured], steps: int) -> st
             "texts.",
             step=last.step, nats=last.base_kl, texts=last.texts,
         )  # fmt: skip
-    if first.step < last.step and first.base_kl >= _MOVED:
+    if first.step < last.step and first.texts == last.texts and first.base_kl >= _MOVED:
         return tr(
             "Change from base: {nats:.3g} nats per token on {texts:,} everyday texts, {before:.3g} "
             "before.",

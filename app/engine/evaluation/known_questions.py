@@ -1,4 +1,4 @@
-"""Known questions: shipped ones that the base model answers rightly, and those still answered.
+"""Known questions: shipped ones that the base model answers correctly, and those still answered.
 
 The base model is asked once; which it answers, and how, is remembered by the digests of its files.
 A model whose answer begins like the base's right one needs a forward pass and no generation. Asking
@@ -77,7 +77,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Known:
-    """A question that the base model answers rightly."""
+    """A question that the base model answers correctly."""
 
     question: Question
     beginning: tuple[int, ...] = ()
@@ -86,7 +86,7 @@ class Known:
 
 
 class KnownQuestions:
-    """The questions of a run that its base model answers rightly."""
+    """The questions of a run that its base model answers correctly."""
 
     def __init__(self, base: BaseModel, known: Sequence[Known]) -> None:
         self._base, self.known = base, tuple(known)
@@ -101,7 +101,7 @@ class KnownQuestions:
     def wrong_answers(
         self, head: SplitModel | None = None
     ) -> Generator[float, None, tuple[WrongAnswer, ...]]:
-        """Those that the model, as it is now, answers wrongly; yields the share done.
+        """Those that the model, as it is now, answers incorrectly; yields the share done.
 
         Greedy decoding begins with an answer's beginning exactly if each of its tokens is the most
         likely one, so one forward pass tells; the other questions are answered in full.
@@ -182,7 +182,7 @@ def open_known_questions(
     rows = config.steps * config.batch_size * config.grad_accumulation_steps
     sample = known[: max(FEWEST, round(SHARE * rows))]
     yield LogMessage(
-        f"The base model answers {len(known)} of {len(pool)} shipped questions rightly; "
+        f"The base model answers {len(known)} of {len(pool)} shipped questions correctly; "
         f"{len(sample)} of these known questions are asked again at the end."
     )
     return KnownQuestions(base, sample)

@@ -4,7 +4,7 @@ Both times the questions are the same, so the two counts can be compared.
 """
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.core.files.paths import at_shipped_places
 from app.core.text.translation import mark
 from app.core.wording.display_names import question_set_name
 from app.data.files.dataset_files import find_files
-from app.data.row_values import ChatExample
+from app.data.row_values import ChatExample, Example, RowIssue
 from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView
@@ -29,6 +29,8 @@ from app.engine.runtime.stopping import in_stage
 
 FEWEST = 128
 """Of a set, whatever they cost: a share of fewer right answers says little."""
+_ROWS_AT_ONCE = 256
+"""Rows that are read between two looks at whether the run is to stop."""
 SHARE = 0.04
 """Of the run's training, as its questions may cost, with a forward pass a third of a step."""
 
@@ -81,28 +83,41 @@ def read_question_sets(
                 "after it, the same ones."
             )
         batches = BatchLoader(sample, batch_size=32, vocabulary=vocabulary)
-        texts = _question_texts(path, sample)
+        reading = _question_texts(path, sample)
+        texts = yield from in_stage(mark("Reading the questions"), reading)
         read.append(QuestionSet(name, batches, sample, texts, found.fingerprints))
     return tuple(read)
 
 
-def _question_texts(path: Path, rows: TokenView) -> tuple[str, ...]:
+def _question_texts(path: Path, rows: TokenView) -> Generator[float, None, tuple[str, ...]]:
+    """Reads as far as the last of the rows; yields the share done."""
     places = [rows.name(index) for index in range(len(rows))]
-    texts = dict.fromkeys(places, "")
+    left, texts = set(places), dict[str, str]()
     with suppress(AppError):  # its rows were read before: the file has changed since
-        for file in find_files(path).train_files:
-            for example in read_examples(file):
-                place = f"{file.name}, {example.place}"
-                if place in texts and isinstance(example, ChatExample):
+        for number, (file, example) in enumerate(_examples(path)):
+            place = f"{file.name}, {example.place}"
+            if place in left:
+                left.remove(place)
+                if isinstance(example, ChatExample):
                     texts[place] = example.last_question
-    return tuple(texts[place] or place for place in places)
+            if not left:
+                break
+            if number % _ROWS_AT_ONCE == 0:
+                yield 1 - len(left) / len(places)
+    return tuple(texts.get(place) or place for place in places)
+
+
+def _examples(path: Path) -> Iterator[tuple[Path, Example | RowIssue]]:
+    for file in find_files(path).train_files:
+        for example in read_examples(file):
+            yield file, example
 
 
 def open_questions(path: Path, base: BaseModel) -> Generator[Event, None, TrainingData]:
     """All rows of a set, to train. A question that is cut would be another one: none is."""
     yield StageChanged(mark("Reading the questions"))
     settings = DataSettings(
-        RowSettings(mask_prompt=True, embedding_rows=base.limits.embedding_rows),
+        RowSettings(mask_prompt=True, replies="last", embedding_rows=base.limits.embedding_rows),
         max_seq_length=1_000_000,
         batch_size=1,
         context_tokens=base.limits.context_tokens,

@@ -8,7 +8,9 @@ from app.engine.execution.model_execution import Execution
 from app.engine.model.language_model import LanguageModel
 
 ROWS = 32
-"""Answers that grow together."""
+"""Answers that grow together, at most."""
+_TOKENS = 8_192
+"""Of the prompts of those, which are in memory together."""
 
 
 def short_answers(
@@ -21,13 +23,14 @@ def short_answers(
     """
     from mlx_lm.generate import BatchGenerator
 
+    rows = max(1, min(ROWS, _TOKENS // max(map(len, prompts), default=1)))
     with Execution(model).evaluating():
         generator = BatchGenerator(
             model,
             max_tokens=most_tokens,
             stop_tokens=[[token] for token in sorted(ends)],
-            completion_batch_size=ROWS,
-            prefill_batch_size=ROWS,
+            completion_batch_size=rows,
+            prefill_batch_size=rows,
             stream=mx.default_stream(mx.default_device()),
         )
         try:

@@ -1,10 +1,10 @@
-"""Which questions of a set a model answers wrongly: each with the answer expected and its own."""
+"""The questions of a set that a model answers incorrectly, with the expected answer and its own."""
 
+import math
 from collections.abc import Generator
 from contextlib import suppress
 
 from app.core.events import MOST_WRONG, WrongAnswer
-from app.core.text.sanitize import single_line
 from app.core.work_in_steps import scaled_progress
 from app.engine.evaluation.evaluation import find_wrong_answers
 from app.engine.evaluation.question_sets import QuestionSet
@@ -18,8 +18,11 @@ MOST_TOKENS = 24
 """Of an answer."""
 MOST_ANSWERS = 2 * ROWS
 """Of one set: further wrong answers are recorded without the model's own."""
-MOST_CHARACTERS = 300
+MOST_CHARACTERS = 2_000
 """Of each text that is recorded."""
+LONGEST_PROMPT = 1_024
+"""In tokens: after longer ones the model's own answer is not recorded. The memory that a run is
+forecast to need has room for no more."""
 _CHECKING = 0.3
 """Its share of the work."""
 
@@ -40,21 +43,25 @@ def wrong_answers(
     share = _CHECKING if with_answers else 1
     numbers = yield from scaled_progress(checking, 0, share, 1)
     listed = [_last_reply(base, questions, number) for number in numbers[:MOST_WRONG]]
-    answers: list[str] = []
+    answers: dict[int, str] = {}
     if with_answers:
-        prompts = [prompt for prompt, _ in listed[:MOST_ANSWERS]]
-        answers = yield from scaled_progress(_answers(base, prompts), share, 1 - share, 1)
-    answers += [""] * (len(listed) - len(answers))
+        longest = min(LONGEST_PROMPT, (base.limits.position_rows or math.inf) - MOST_TOKENS)
+        asked = [n for n, (prompt, _) in enumerate(listed) if len(prompt) <= longest][:MOST_ANSWERS]
+        work = _answers(base, [listed[n][0] for n in asked])
+        found = yield from scaled_progress(work, share, 1 - share, 1)
+        answers = dict(zip(asked, found, strict=False))
     wrong = (
-        WrongAnswer(recorded(questions.texts[number]), expected, answer)
-        for number, (_, expected), answer in zip(numbers, listed, answers, strict=False)
+        WrongAnswer(recorded(questions.texts[number]), expected, answers.get(n, ""))
+        for n, (number, (_, expected)) in enumerate(zip(numbers, listed, strict=False))
     )
     return questions.count - len(numbers), tuple(wrong)
 
 
 def recorded(text: str, *, is_cut: bool = False) -> str:
     """A text of any length as it is recorded."""
-    return single_line(f"{text}…" if is_cut else text, MOST_CHARACTERS)
+    text = text.strip()
+    is_cut = is_cut or len(text) > MOST_CHARACTERS
+    return f"{text[: MOST_CHARACTERS - 1].rstrip()}…" if is_cut else text
 
 
 def _last_reply(base: BaseModel, questions: QuestionSet, number: int) -> tuple[list[int], str]:

@@ -50,7 +50,10 @@ class TunedModel:
     def select_side(self, side: Side) -> LanguageModel:
         """The model as this side has it; the same object for both."""
         if side != self._side:
-            self._adapters.take_off() if side == "base" else self._adapters.put_back()
+            if side == "base":
+                self._adapters.take_off()
+            else:
+                self._adapters.put_back()
             self._side = side
         return self.base.model
 

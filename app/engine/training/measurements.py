@@ -155,7 +155,7 @@ class Measurements:
             yield ScoreMeasured(KNOWN_QUESTIONS, when, right, len(known), wrong)
 
     def _finding(self, questions: QuestionSet) -> Generator[float, None, list[int]]:
-        """The numbers of the questions that are answered wrongly."""
+        """The numbers of the questions that are answered incorrectly."""
         model, head = self._setup.base.model, self._setup.head
         return find_wrong_answers(model, questions.batches, head, self._machines)
 

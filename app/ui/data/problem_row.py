@@ -1,4 +1,4 @@
-"""A row with a problem, whole, as its file has it; the file opens in the user's text editor."""
+"""The line of a problem as its file has it; the file opens in the user's text editor."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from app.core.text.sanitize import visible_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.widgets.basic_widgets import button, label
@@ -15,6 +16,7 @@ from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row
 
 if TYPE_CHECKING:
     from app.data.row_values import RowIssue
+    from app.workers.background_job import JobEnded
 
 _SIZE_PX = (640, 360)
 _MOST_CHARACTERS = 100_000
@@ -28,6 +30,7 @@ class ProblemRow(QDialog):
         super().__init__(window)
         self._path: Path = issue.path
         self._line = ""
+        """As the file has it, without its end."""
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowModality(Qt.WindowModality.WindowModal)
         title = tr("{file}, line {line:,}", file=visible_line(issue.path.name),
@@ -53,6 +56,11 @@ class ProblemRow(QDialog):
     def _copy(self) -> None:
         """The whole line, to find it by in an editor: macOS opens a text, but at no line of it."""
         QGuiApplication.clipboard().setText(self._line)
+
+    def show_end(self, ended: "JobEnded") -> None:
+        """Of reading the line: why it failed, if it did."""
+        if ended.failure is not None:
+            self.text.setPlaceholderText(localized(str(ended.failure)))
 
     def show_line(self, text: str) -> None:
         """A line that is longer than can be shown is cut."""

@@ -221,24 +221,20 @@ class ProblemsView(QWidget):
         QGuiApplication.clipboard().setText(self.model.as_text(rows))
 
     def _open(self, row: int) -> None:
-        """The whole row in sight; where its file has no lines, the file in its folder."""
+        """The whole line in sight; where a row is no line of its file, the file in its folder."""
         issue = self.model.at(row)
-        if not issue.place.line:
+        if not issue.place.line or issue.place.row:
             self.reveal_requested.emit(issue.path)
             return
-        if self.opened is not None:
-            self.opened.close()
         self.opened = shown = ProblemRow(self.window(), issue, reason_text(issue))
         shown.open_requested.connect(self.file_requested)
-        shown.destroyed.connect(self._note_closed)
-        self._process.run(LoadLine(issue.path, issue.place.line), self._show_line, lambda _: None)
+        job = LoadLine(issue.path, issue.place.line)
+        number = self._process.run(job, shown.show_line, shown.show_end)
+        shown.finished.connect(lambda: self._note_closed(number))
         shown.open()
 
-    def _show_line(self, text: str) -> None:
-        if self.opened is not None:
-            self.opened.show_line(text)
-
-    def _note_closed(self) -> None:
+    def _note_closed(self, reading: int) -> None:
+        self._process.cancel(reading)
         self.opened = None
 
     def _open_chosen(self) -> None:

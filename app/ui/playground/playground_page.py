@@ -135,7 +135,7 @@ class PlaygroundPage(QWidget):
         return made
 
     def show_questions(self, questions: Mapping[str, Mapping[str, str]]) -> None:
-        """The chosen run's, by the name of their set, each with the answer expected."""
+        """The chosen run's, by the name of their set, each with its expected answer."""
         self.conversation.show_expected(questions.values())
         self.composer.show_questions(questions)
 
@@ -174,7 +174,7 @@ class PlaygroundPage(QWidget):
     def _ask(self, question: str) -> None:
         sampling = self.form.sampling()
         if sampling.problem() or self.trial.why_not_ask():
-            self.composer.field.setPlainText(question)
+            self.composer.field.replace_text(question)
             return
         self._last_question = question
         self.trial.ask(question, self.form.system.text().strip(), sampling)

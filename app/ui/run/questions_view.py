@@ -1,10 +1,11 @@
-"""The questions that a run answers wrongly: each with the answer expected and the model's own."""
+"""Lists the questions that a run answered incorrectly, with the expected answer and the model's."""
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.core.wording.results import FORGOTTEN, Lapse, set_title
 from app.ui.look.theme import Theme
@@ -35,22 +36,25 @@ class QuestionsView(QWidget):
             (
                 Column(tr("Result"), lambda entry: tr(entry[1].kind), tone=_tone),
                 Column(tr("Set"), lambda entry: set_title(entry[0])),
-                Column(tr("Question"), lambda entry: entry[1].question),
-                Column(tr("Expected"), lambda entry: entry[1].expected),
-                Column(tr("Answer now"), lambda entry: entry[1].answer or "–"),
+                Column(tr("Question"), lambda entry: single_line(entry[1].question)),
+                Column(tr("Expected"), lambda entry: single_line(entry[1].expected)),
+                Column(tr("Model's Answer"), lambda entry: single_line(entry[1].answer) or "–"),
             ),
             problem=lambda _: "",
         )
-        self.table = make_table(self.model, tr("Questions answered wrongly"), (2, 3, 4))
+        self.table = make_table(self.model, tr("Wrong answers"), (2, 3, 4))
         self.table.doubleClicked.connect(lambda index: self._ask(index.row()))
         self.note = label("", "secondary", wraps=True)
         lay_out(self, self.note, grows(self.table), spacing=GRID_PX + 4)
 
-    def show_run(self, details: "RunDetails") -> None:
+    def show_run(self, details: "RunDetails", *, is_live: bool = False) -> None:
         answers, listed = details.answers, lapses(details)
         self.model.show_rows(listed)
         wrong = sum(one.total - one.after for one in answers)
-        say(self.note, _note(bool(answers), wrong, len(listed)))
+        if is_live and not answers:
+            say(self.note, tr("Questions are asked when training ends."))
+        else:
+            say(self.note, _note(bool(answers), wrong, len(listed)))
 
     def _ask(self, row: int) -> None:
         self.question_requested.emit(self.model.at(row)[1].question)
@@ -64,12 +68,12 @@ def _tone(entry: ListedLapse) -> str:
 
 
 def _note(is_asked: bool, wrong: int, listed: int) -> str:
-    """Why fewer questions are listed than were answered wrongly."""
+    """Why fewer questions are listed than were answered incorrectly."""
     if not is_asked:
         return tr("No questions were asked after training.")
     if not wrong:
-        return tr("Every question is answered rightly.")
+        return tr("All questions were answered correctly.")
     if not listed:
-        return tr("This run did not record which questions it answered wrongly.")
+        return tr("This run didn't record its wrong answers.")
     missing = tr("{n:,} of {total:,} wrong answers are listed.", n=listed, total=wrong)
     return missing if listed < wrong else ""

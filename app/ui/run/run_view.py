@@ -141,7 +141,7 @@ class RunView(QWidget):
         self.head.show_base_model(run.base_model)
         self.head.chain.show_runs(run.chain)
         self.head.more.show_run(details, has_steps=run.series.has_steps)
-        self.questions.show_run(details)
+        self.questions.show_run(details, is_live=is_live)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts(

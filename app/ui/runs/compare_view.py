@@ -71,7 +71,7 @@ class CompareView(QWidget):
             {name: _AXIS_NAMES[name] for name in AXES}, tr("Axis of the curves")
         )
         self.axis.currentIndexChanged.connect(self._set_up_plots)
-        self.log = _switch(tr("Log scale"), tr("The loss on a logarithmic scale"))
+        self.log = _switch(tr("Log scale"), tr("Values on a logarithmic scale"))
         self.clip = _switch(tr("Clip"), tr("Leave lone outliers out of sight"))
         self.clip.setChecked(True)
         for switch in (self.log, self.clip):
@@ -113,13 +113,13 @@ class CompareView(QWidget):
             ComparePlot(self._theme, has_dots=False),
             ComparePlot(self._theme, has_dots=True),
             ComparePlot(self._theme, has_dots=True, unit=tr("nats per token")),
-            ComparePlot(self._theme, has_dots=False, unit="L2"),
+            ComparePlot(self._theme, has_dots=False, unit="L2 norm"),
         )
         titles = (
             (tr("Training loss"), tr("Smoothed; each step faint behind it")),
             (tr("Validation loss"), tr("On the held-out rows that each validation reads")),
             (tr("Change from base"), MEASURE),
-            (tr("Drift"), tr("Distance of the adapter from where the run began")),
+            (tr("Drift"), tr("How far the adapter has moved since the run began")),
         )
         self._cards = tuple(
             Card(title, words, plot)
@@ -129,7 +129,7 @@ class CompareView(QWidget):
         for plot, frame, place in zip(self.plots, self._cards, _PLACES, strict=True):
             frame.set_theme(self._theme)
             frame.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-            frame.empty.setText(tr("None of these runs measured it."))
+            frame.empty.setText(tr("Not measured in these runs."))
             grid.addWidget(frame, *place)
             plot.pointed.connect(self._point)
             plot.selected.connect(self._select)

@@ -63,7 +63,7 @@ class RunsPage(QWidget):
         run = self.opened.run
         return run.details.summary.run_dir if is_shown and run is not None else None
 
-    def _show(self, view: QWidget) -> None:
+    def show_view(self, view: QWidget) -> None:
         if view is not self.views.currentWidget():
             leave_focus(self.views)
             self.views.setCurrentWidget(view)
@@ -75,16 +75,12 @@ class RunsPage(QWidget):
         self.list.header.search.selectAll()
 
     def show_list(self) -> None:
-        self._show(self.list)
-
-    def show_view(self, view: QWidget) -> None:
-        """One that was shown before."""
-        self._show(view)
+        self.show_view(self.list)
 
     def show_attempt(self) -> None:
         """The run of this window, before it has a folder."""
         self.opened.show_attempt()
-        self._show(self.opened)
+        self.show_view(self.opened)
 
     @property
     def is_attempt_shown(self) -> bool:
@@ -92,16 +88,16 @@ class RunsPage(QWidget):
 
     def show_run(self, run: ReadRun, *, is_live: bool) -> None:
         self.opened.show_run(run, is_live=is_live)
-        self._show(self.opened)
+        self.show_view(self.opened)
 
     def show_compared(self, runs: tuple[Compared, ...]) -> None:
         self.compared.show_runs(runs)
-        self._show(self.compared)
+        self.show_view(self.compared)
 
     def show_study(self) -> None:
         """The study that is open."""
         self.study.refresh()
-        self._show(self.study)
+        self.show_view(self.study)
 
     def event(self, event: QEvent) -> bool:
         is_new_look = event.type() in (QEvent.Type.Show, QEvent.Type.WindowActivate)

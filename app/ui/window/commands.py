@@ -37,11 +37,11 @@ ABOUT = tr(
     "Nothing leaves this machine."
 )
 
-ADAPTER_ONLY = tr("It is an adapter and works only with its base model.")
-FUSE = tr("LM Studio and Ollama need one model of both: copy the command that fuses them.")
+ADAPTER_ONLY = tr("This adapter works only with its base model.")
+FUSE = tr("LM Studio and Ollama need a single fused model. Copy the command that creates it.")
 COPIED = tr(
-    "Copied. Run the command in a terminal that has mlx-lm. LM Studio loads the fused folder; for "
-    "Ollama, see “Trying and exporting” in the guide."
+    "Copied. Run the command in a terminal where mlx-lm is installed. LM Studio loads the fused "
+    "folder; for Ollama, see “Trying and exporting” in the guide."
 )
 
 _PATTERNS = " ".join(f"*{ending} *{ending}.gz" for ending in FORMATS)

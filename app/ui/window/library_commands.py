@@ -39,6 +39,8 @@ _TOLD = "library/interrupted"
 class LibraryCommands(QObject):
     run_opened = Signal(str, object)
     """Name of the run that is shown now, and path of its folder."""
+    run_restored = Signal()
+    """The run that was shown when the window closed last is shown again."""
     listed = Signal(object)
     """The library's runs, as a list of RunSummary."""
 
@@ -62,6 +64,8 @@ class LibraryCommands(QObject):
         self._page = page
         self._live = live
         self._wanted: Path | None = None
+        self._restored: Path | None = None
+        """The run that is shown because the window closed on it, until it is."""
         self._opened: Path | None = None
         self._is_first_listing = True
         self._following = LiveRefresh(page.opened)
@@ -77,7 +81,7 @@ class LibraryCommands(QObject):
         runs.compare_requested.connect(self.compare)
         runs.delete_requested.connect(self.deleting.delete_runs)
         runs.attempt_requested.connect(self._page.show_attempt)
-        opened.back_requested.connect(self._stop_waiting)
+        opened.back_requested.connect(self.stop_opening)
         opened.head.chain.run_requested.connect(self.open_run)
         self._state.run_event_received.connect(self._follow_event)
         control.run_resumed.connect(self._show_resumed)
@@ -125,6 +129,11 @@ class LibraryCommands(QObject):
             reading(run_dir), lambda run: self._take_run(run_dir, run), self._tell_failure
         )
 
+    @Slot()
+    def stop_opening(self) -> None:
+        """A run that is still being read is not shown."""
+        self._wanted = None
+
     @Slot(object)
     def compare(self, runs: "tuple[RunSummary, ...]") -> None:
         """Show up to eight runs side by side."""
@@ -161,6 +170,7 @@ class LibraryCommands(QObject):
         """A run that was shown when the window closed is shown again, unless another one is."""
         run_dir = self._page.list.selection.remembered_opened()
         if run_dir is not None and self._wanted is None and self._window.place is Place.RUNS:
+            self._restored = run_dir
             self.open_run(run_dir)
 
     def _take_run(self, run_dir: Path, run: ReadRun | None) -> None:
@@ -180,6 +190,9 @@ class LibraryCommands(QObject):
         if self._opened != run_dir:
             self._opened = run_dir
             self.run_opened.emit(single_line(run.details.summary.name), run_dir)
+        if self._restored == run_dir and self._window.place is Place.RUNS:
+            self._restored = None
+            self.run_restored.emit()
 
     @Slot()
     def _look_for_opened(self) -> None:
@@ -209,9 +222,6 @@ class LibraryCommands(QObject):
         plots = self._page.opened.plots
         if plots is not None and plots.series is self._live.series:
             plots.note_news()
-
-    def _stop_waiting(self) -> None:
-        self._wanted = None
 
     def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
         """Say once of each run that it was cut off, and offer to go on."""

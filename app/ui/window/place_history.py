@@ -1,6 +1,5 @@
 """Back and Forward through the places that were shown, and what Runs showed, as in a browser."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.window_pages import Place
+from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow
 
 MOST = 100
@@ -23,12 +23,10 @@ class Entry(NamedTuple):
 
 
 class PlaceHistory(QObject):
-    def __init__(
-        self, window: MainWindow, runs: RunsPage, open_run: Callable[[Path], None]
-    ) -> None:
-        """`open_run` shows a run a moment after it is asked to."""
+    def __init__(self, window: MainWindow, runs: RunsPage, commands: LibraryCommands) -> None:
+        """`commands` show a run a moment after they are asked to."""
         super().__init__(window)
-        self._window, self._runs, self._open_run = window, runs, open_run
+        self._window, self._runs, self._commands = window, runs, commands
         self._entries = [self._shown()]
         self._at = 0
         self._passed: Entry | None = None
@@ -36,11 +34,14 @@ class PlaceHistory(QObject):
         self._is_turning = False
         window.pages.currentChanged.connect(self.note)
         runs.views.currentChanged.connect(self.note)
+        commands.run_opened.connect(self.note)
+        # What is restored at the start is no step.
         window.first_painted.connect(self.begin)
+        commands.run_restored.connect(self.begin)
 
     @Slot()
     def begin(self) -> None:
-        """What was restored at the start is no step."""
+        """Nothing to go back to from here."""
         self._entries, self._at, self._passed = [self._shown()], 0, None
 
     @Slot()
@@ -50,8 +51,11 @@ class PlaceHistory(QObject):
         if self._is_turning or shown == self._passed:
             return
         self._passed = None
-        if shown != self._entries[self._at]:
-            self._entries = [*self._entries[: self._at + 1], shown][-MOST:]
+        last = self._entries[self._at]
+        if shown != last:
+            # A run that has a folder now is the one that was shown without.
+            is_same = last.run_dir is None and shown == last._replace(run_dir=shown.run_dir)
+            self._entries = [*self._entries[: self._at + (not is_same)], shown][-MOST:]
             self._at = len(self._entries) - 1
 
     def can_turn(self, by: int) -> bool:
@@ -63,10 +67,11 @@ class PlaceHistory(QObject):
             return
         self._at += by
         wanted = self._entries[self._at]
+        self._commands.stop_opening()
         self._is_turning = True
         self._window.show_place(wanted.place)
         if wanted.run_dir is not None:
-            self._open_run(wanted.run_dir)
+            self._commands.open_run(wanted.run_dir)
         elif wanted.view is not None:
             self._runs.show_view(wanted.view)
         self._is_turning = False

@@ -49,7 +49,7 @@ class PlaygroundCommands(QObject):
     @Slot(object, str)
     def try_question(self, run: "RunSummary", question: str) -> None:
         """The same, with this question in the field."""
-        self._page.composer.field.setPlainText(question)
+        self._page.composer.field.replace_text(question)
         self.try_run(run)
 
     @Slot(object)

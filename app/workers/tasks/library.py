@@ -71,7 +71,8 @@ def export_adapter(adapter_dir: Path, folder: Path, name: str) -> Generator[floa
     # The copy is good, whether or not the base model is there.
     if check.state == "missing":
         return Exported(copy, "", "")
-    fused = unused_path(folder, f"{name}-fused")
+    # A copy with a number has a model with that number.
+    fused = unused_path(folder, f"{name}-fused{copy.name.removeprefix(f'{name}-adapter')}")
     return Exported(copy, check.message, fuse_command(shipped(Path(model)), copy, fused))
 
 
