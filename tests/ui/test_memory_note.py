@@ -31,7 +31,7 @@ CROWDED = replace(ROOMY, available_bytes=4_000_000_000, verdict="won't fit", adv
 def test_the_estimate_comes_by_itself_and_is_told(nestling: Nestling, qtbot: QtBot) -> None:
     note = nestling.new_run.header.memory
     qtbot.waitUntil(lambda: nestling.state.memory is not None)
-    assert note.text.text().startswith("Needs at most about")
+    assert note.text.text().startswith("Needs up to")
     assert not note.ways
 
 
@@ -54,7 +54,7 @@ def test_that_there_can_be_no_estimate_is_said_in_one_sentence(
     monkeypatch.undo()
     state.change_config(batch_size=8)
     qtbot.waitUntil(lambda: state.memory is not None)
-    assert note.text.text().startswith("Needs at most about")
+    assert note.text.text().startswith("Needs up to")
 
 
 def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
@@ -72,17 +72,17 @@ def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
 
 
 def test_what_is_needed_at_most_is_not_said_to_be_too_much() -> None:
-    assert memory_sentence(CROWDED).startswith("May not fit: needs at most about 5.1 GB")
-    assert memory_sentence(replace(CROWDED, verdict="tight")).startswith("May be tight: needs at")
+    assert memory_sentence(CROWDED).startswith("May not fit: up to 5.1 GB")
+    assert memory_sentence(replace(CROWDED, verdict="tight")).startswith("May be tight: up to")
     known = replace(CROWDED, is_bound=False, verdict="tight")
-    assert memory_sentence(known).startswith("Tight: needs about 5.1 GB")
+    assert memory_sentence(known).startswith("Tight: about 5.1 GB")
 
 
 def test_following_advice_changes_the_settings(nestling: Nestling, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: nestling.state.memory is not None)
     nestling.state.set_memory(replace(CROWDED, is_bound=False))
     note = nestling.new_run.header.memory
-    assert note.text.text().startswith("Won't fit: needs about 5.1 GB of memory, but only")
+    assert note.text.text().startswith("Won't fit: about 5.1 GB of memory needed,")
     recompute, other_base = note.ways
     assert not other_base.isEnabled()
     qtbot.mouseClick(recompute, Qt.MouseButton.LeftButton)

@@ -16,30 +16,27 @@ NO_ESTIMATE = mark(
 _SENTENCES: dict[MemoryVerdict, tuple[str, str]] = {
     "fits": (
         mark(
-            "Needs about {needed} of memory for training and up to {more} more; {available} is "
-            "available."
+            "Needs about {needed} of memory to train and up to {more} for the rest ({available} "
+            "available)."
         ),
         mark(
-            "Needs at most about {needed} of memory for training and up to {more} more; "
-            "{available} is available."
+            "Needs up to {needed} of memory to train and {more} for the rest ({available} "
+            "available)."
         ),
     ),
     "tight": (
         mark(
-            "Tight: needs about {needed} of memory, and {available} is available. Close other "
-            "apps, or use smaller batches or shorter examples."
+            "Tight: about {needed} of memory needed, {available} available. Close other apps, or "
+            "use smaller batches or shorter examples."
         ),
         mark(
-            "May be tight: needs at most about {needed} of memory, and {available} is available. "
-            "Close other apps, or use smaller batches or shorter examples."
+            "May be tight: up to {needed} of memory needed, {available} available. Close other "
+            "apps, or use smaller batches or shorter examples."
         ),
     ),
     "won't fit": (
-        mark("Won't fit: needs about {needed} of memory, but only {available} is available."),
-        mark(
-            "May not fit: needs at most about {needed} of memory, but only {available} is "
-            "available."
-        ),
+        mark("Won't fit: about {needed} of memory needed, {available} available."),
+        mark("May not fit: up to {needed} of memory needed, {available} available."),
     ),
 }
 """For an estimate and for a bound; a bound says nothing of what is needed at least."""

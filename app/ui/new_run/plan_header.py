@@ -88,7 +88,7 @@ class MemoryNote(QWidget):
         self._state = state
         self._shown: tuple[str, MemoryEstimated | None] = ("", None)
         self.text = label("", "note", wraps=True)
-        self.lead = label(tr("It would fit with:"), "caption")
+        self.lead = label(tr("Try:"), "caption")
         self._ways = column(spacing=0)
         self.ways: list[QPushButton] = []
         lay_out(self, self.text, self.lead, self._ways, spacing=4)

@@ -97,8 +97,8 @@ def latest_text(measured: RetentionMeasured | None) -> str:
         return MEASURE
     value, step = value_text(measured.base_kl), measured.step
     return trn(
-        "{value} nats per token at step {step:,}, on {n:,} text",
-        "{value} nats per token at step {step:,}, on {n:,} texts",
+        "{value} at step {step:,}, on {n:,} text",
+        "{value} at step {step:,}, on {n:,} texts",
         measured.texts, value=value, step=step,
     )  # fmt: skip
 

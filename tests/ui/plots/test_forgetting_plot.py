@@ -52,7 +52,7 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     card = plots.cards[0]
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
-    assert card.subtitle.text() == "0.250 nats per token at step 4, on 8 texts"
+    assert card.subtitle.text() == "0.250 at step 4, on 8 texts"
     assert plots.forgetting.accessibleName() == "Change from base"
     assert plots.forgetting.accessibleDescription() == (
         f"KL divergence from the base model on everyday text: {card.subtitle.text()}. "
