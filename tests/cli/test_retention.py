@@ -28,7 +28,7 @@ def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[
         progress(event)
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "All 150 steps are done.",
-        "New facts: 27 of 29 right, 0 before. Validation loss fell from 6.300 to 0.130. Change "
+        "New facts: learned 27 of 29. Validation loss fell from 6.300 to 0.130. Change "
         "from base: 0.457 nats per token on 24 everyday texts.",
     ]
 

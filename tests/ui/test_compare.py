@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
@@ -13,6 +14,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import RetentionMeasured
 from app.core.files.paths import runs_dir
 from app.library.run.metrics import read_steps
+from app.ui.plots.plot_card_controls import SwitchLegend
 from app.ui.run.run_description import differing_settings, setting_text
 from app.ui.run.run_export import as_svg
 from app.ui.runs.compare_view import CompareView
@@ -263,3 +265,27 @@ def test_what_no_run_measured_is_said_in_place_of_the_plot(view: CompareView) ->
     assert view._cards[2].stack.currentIndex() == 0
     assert view._cards[2].empty.text() == "None of these runs measured it."
     assert [card.stack.currentIndex() for card in view._cards[:2]] == [1, 1]
+
+
+def test_a_run_is_hidden_and_shown_in_the_legend_by_mouse_and_keyboard(
+    view: CompareView, qtbot: QtBot
+) -> None:
+    legend = view._legend
+    assert isinstance(legend, SwitchLegend)
+    before = drawn(view, 0, 1)
+    assert len(before[0]) == 20
+    qtbot.mouseClick(legend, Qt.MouseButton.LeftButton, pos=legend._place(1).center().toPoint())
+    assert [drawn(view, plot, 1)[0] for plot in range(len(view.plots))] == [[]] * len(view.plots)
+    assert len(drawn(view, 0, 0)[0]) == 40
+    assert legend.accessibleDescription() == "Hidden: two"
+    view.plots[0].point_at(10.0)
+    assert "two" not in view.plots[0].readout.text()
+    qtbot.keyClick(legend, Qt.Key.Key_Space)  # the one that was clicked last
+    assert drawn(view, 0, 1) == before
+    assert legend.accessibleDescription() == ""
+    qtbot.keyClick(legend, Qt.Key.Key_Left)
+    qtbot.keyClick(legend, Qt.Key.Key_Space)
+    assert drawn(view, 0, 0)[0] == []
+    legend.toggle(1)  # the last one stays
+    assert drawn(view, 0, 1) == before
+    assert legend.hidden == {0}

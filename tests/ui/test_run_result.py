@@ -35,7 +35,7 @@ def test_scores_are_told_with_what_they_were_before(
     found = replace(details, facts=both).answers
     assert found == [Answers("new_facts", 0, 27, 29), Answers("late", None, 1, 2)]
     assert [score_sentence(*score[:4]) for score in found] == [
-        "New facts: 27 of 29 right, 0 before.",
+        "New facts: learned 27 of 29.",
         "Late: 1 of 2 right.",
     ]
     assert replace(details, facts={"scores": "none"}).answers == []
@@ -46,7 +46,7 @@ def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     make_run: Callable[..., Path], tmp_path: Path
 ) -> None:
     run = read_run(make_run(tmp_path / "a", saves=(4, 8)))
-    measured = (RetentionMeasured(4, 0.5, 4), RetentionMeasured(8, 0.054321, 24, True))
+    measured = (RetentionMeasured(4, 0.5, 24), RetentionMeasured(8, 0.054321, 24, True))
     facts = {"scores": [{"name": "old", "when": "after", "correct": 1, "total": 2}]}
     told = replace(run, details=replace(run.details, retention=measured, facts=facts))
     assert result_text(told) == (
@@ -56,4 +56,8 @@ def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     only = replace(told, details=replace(told.details, evaluations=(), facts={}))
     assert result_text(only) == (
         "Change from base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
+    )
+    fewer = (RetentionMeasured(4, 0.5, 4), measured[1])  # other texts: no "before"
+    assert result_text(replace(only, details=replace(only.details, retention=fewer))) == (
+        "Change from base: 0.0543 nats per token on 24 everyday texts."
     )

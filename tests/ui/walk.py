@@ -218,7 +218,7 @@ def first_run(nestling: Nestling, home: Path) -> None:
     wait_until(lambda: nestling.window.place is Place.RUNS, "the run's page is shown")
     wait_until(head.attempt.isVisible, "the demo has ended")
     result = nestling.runs.opened.result.text.text()
-    assert "New facts: 29 of 29 right, 0 before." in result, result
+    assert "New facts: learned 29 of 29." in result, result
     click(head.attempt)
     wait_until(lambda: nestling.playground.starters != [], "the Playground suggests a question")
     click(nestling.playground.starters[0])

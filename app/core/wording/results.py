@@ -198,6 +198,11 @@ def score_sentence(name: str, before: int | None, after: int, total: int) -> str
     shown = set_title(name)
     if before is None:
         return tr("{name}: {after:,} of {total:,} right.", name=shown, after=after, total=total)
+    if before == 0:
+        return tr("{name}: learned {after:,} of {total:,}.", name=shown, after=after, total=total)
+    if before == total:
+        return tr("{name}: still knows {after:,} of {total:,}.",
+                  name=shown, after=after, total=total)  # fmt: skip
     return tr(
         "{name}: {after:,} of {total:,} right, {before:,} before.",
         name=shown, after=after, total=total, before=before,

@@ -2,7 +2,16 @@
 
 from pyqtgraph.graphicsItems.ScatterPlotItem import Symbols
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QTransform
+from PySide6.QtGui import (
+    QColor,
+    QKeyEvent,
+    QLinearGradient,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QTransform,
+)
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
 
 from app.core.text.translation import tr
@@ -12,6 +21,7 @@ from app.ui.look.theme import Theme
 from app.ui.plots.style import RAW_ALPHA, SMALL_PX, color, small_font
 from app.ui.plots.tick_labels import value_text
 
+_HIDDEN_OPACITY = 0.6
 _SWATCH, _GAP, _APART, _MARK_PX = 14, 5, 14, 7
 
 
@@ -31,6 +41,8 @@ class Legend(QWidget):
         self.setFont(small_font())
         self._colors: tuple[str, ...] = ()
         self._text = QColor()
+        self.hidden: frozenset[int] = frozenset()
+        """Entries that are struck out."""
         self.set_entries(entries)
 
     def set_entries(self, entries: tuple[tuple[str, str], ...]) -> None:
@@ -79,9 +91,14 @@ class Legend(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         places = self.places(self.width())
         height = self.height() / (1 + max((line for _, line in places), default=0))
-        for (name, kind), value, (x, line) in zip(
-            self._entries, self._colors, places, strict=False
+        for entry, ((name, kind), value, (x, line)) in enumerate(
+            zip(self._entries, self._colors, places, strict=False)
         ):
+            is_hidden = entry in self.hidden
+            painter.setOpacity(_HIDDEN_OPACITY if is_hidden else 1.0)
+            font = painter.font()
+            font.setStrikeOut(is_hidden)
+            painter.setFont(font)
             middle = height * (line + 0.5)
             width = 2.4 if kind == "bold" else 1.4
             style = Qt.PenStyle.DashLine if kind == "dashed" else Qt.PenStyle.SolidLine
@@ -97,6 +114,63 @@ class Legend(QWidget):
             room = QRectF(begin, height * line, self.width() - begin, height)
             painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
         painter.end()
+
+
+class SwitchLegend(Legend):
+    """A legend whose entries are hidden and shown by a click, or by the arrow keys and Space."""
+
+    hidden_changed = Signal(object)
+    """Entries that are hidden now, a frozenset of numbers."""
+
+    def __init__(self, entries: tuple[tuple[str, str], ...], *, what: str) -> None:
+        super().__init__(entries, wraps=True, what=what)
+        self._chosen = 0
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        set_tip(self, tr("Click a name to hide or show it."))
+
+    def toggle(self, entry: int) -> None:
+        """Hide an entry or show it; one at least is shown."""
+        hidden = self.hidden ^ {entry}
+        if len(hidden) == len(self._entries):
+            return
+        self.hidden = hidden
+        names = ", ".join(self._entries[n][0] for n in sorted(hidden))
+        self.setAccessibleDescription(tr("Hidden: {names}", names=names) if names else "")
+        self.update()
+        self.hidden_changed.emit(hidden)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        found = self._entry_at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and found is not None:
+            self._chosen = found
+            self.toggle(found)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()), 0)
+        if by:
+            self._chosen = (self._chosen + by) % len(self._entries)
+            self.update()
+        elif event.key() == Qt.Key.Key_Space:
+            self.toggle(self._chosen)
+        else:
+            super().keyPressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.hasFocus() and self._entries:
+            painter = QPainter(self)
+            painter.setPen(QPen(self._text, 1))
+            painter.drawRoundedRect(self._place(self._chosen).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+            painter.end()
+
+    def _place(self, entry: int) -> QRectF:
+        x, line = self.places(self.width())[entry]
+        return QRectF(x, line * self._line(), self._widths()[entry] + 2, self._line())
+
+    def _entry_at(self, point: QPointF) -> int | None:
+        entries = range(len(self._entries))
+        return next((n for n in entries if self._place(n).contains(point)), None)
 
 
 class ColorScale(QWidget):

@@ -63,6 +63,8 @@ class ComparePlot(QuietPlot):
         self._curves: tuple[Curve, ...] = ()
         self._names: tuple[str, ...] = ()
         self._items: list[tuple[Any, Any, Any]] = []
+        self.hidden: frozenset[int] = frozenset()
+        """Runs whose curves are not drawn, by number."""
         self.axis = "step"
         self.is_log, self.is_clipped = False, True
         self.stretch: tuple[float, float] | None = None
@@ -89,7 +91,7 @@ class ComparePlot(QuietPlot):
                 self.removeItem(item)
         self._curves, self._names = tuple(curves), tuple(names)
         self._items = [self._make_items(MARKS[run % len(MARKS)]) for run in range(len(curves))]
-        self.stretch = None
+        self.stretch, self.hidden = None, frozenset()
         self.set_theme(self._theme)
 
     @property
@@ -122,7 +124,10 @@ class ComparePlot(QuietPlot):
         self.bottom.picture = self.left.picture = None
         low, high = self._span()
         self.box.setXRange(low, high, padding=0.006)
-        spans = [self._seen(curve, low, high) for curve in self._curves]
+        spans = [
+            (0, 0) if run in self.hidden else self._seen(curve, low, high)
+            for run, curve in enumerate(self._curves)
+        ]
         for curve, items, span in zip(self._curves, self._items, spans, strict=True):
             self._draw(curve, items, span)
         values = self._value_range(spans)
@@ -137,8 +142,12 @@ class ComparePlot(QuietPlot):
             return
         self.hairline.setPos(x)
         unit = "" if self.axis == "time" else f"{_AXIS_LABELS[self.axis]} "
-        lines = [f"{name}: {self._value_at(curve, x)}"
-                for curve, name in zip(self._curves, self._names, strict=True)]  # fmt: skip
+        runs = enumerate(zip(self._curves, self._names, strict=True))
+        lines = [
+            f"{name}: {self._value_at(curve, x)}"
+            for run, (curve, name) in runs
+            if run not in self.hidden
+        ]
         self.readout.setText("\n".join([f"{unit}{self._place(x)}", *lines]))
         self.readout.adjustSize()
         left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10

@@ -137,13 +137,14 @@ class CompareView(QWidget):
         self._fit_cards()
 
     def _show_legend(self, names: list[str]) -> None:
-        from app.ui.plots.plot_card_controls import Legend
+        from app.ui.plots.plot_card_controls import SwitchLegend
         from app.ui.plots.style import MARKS
 
         if self._legend is not None:
             self._legend.deleteLater()
         entries = ((name, MARKS[run % len(MARKS)]) for run, name in enumerate(names))
-        self._legend = Legend(tuple(entries), wraps=True, what=tr("Runs"))
+        self._legend = SwitchLegend(tuple(entries), what=tr("Runs"))
+        self._legend.hidden_changed.connect(self._hide)
         self._legend.set_colors(self._theme.secondary_text, self._theme.runs)
         self._picture_layout.insertWidget(0, self._legend)
 
@@ -197,6 +198,11 @@ class CompareView(QWidget):
     def _point(self, x: float | None) -> None:
         for plot in self.plots:
             plot.point_at(x)
+
+    def _hide(self, runs: frozenset[int]) -> None:
+        for plot in self.plots:
+            plot.hidden = runs
+            plot.redraw()
 
     def _select(self, stretch: tuple[float, float] | None) -> None:
         for plot in self.plots:
