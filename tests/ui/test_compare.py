@@ -263,7 +263,7 @@ def test_the_change_from_the_base_and_the_drift_are_compared_too(
 
 def test_what_no_run_measured_is_said_in_place_of_the_plot(view: CompareView) -> None:
     assert view._cards[2].stack.currentIndex() == 0
-    assert view._cards[2].empty.text() == "None of these runs measured it."
+    assert view._cards[2].empty.text() == "Not measured in these runs."
     assert [card.stack.currentIndex() for card in view._cards[:2]] == [1, 1]
 
 

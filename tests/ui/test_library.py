@@ -143,8 +143,9 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
     qtbot.waitUntil(lambda: "my-chats-adapter-2" in nestling.window.notice.text.text())
     notice = nestling.window.notice
     assert notice.text.text() == (
-        f"Exported to {tmp_path / 'my-chats-adapter-2'}. It is an adapter and works only with its "
-        "base model. LM Studio and Ollama need one model of both: copy the command that fuses them."
+        f"Exported to {tmp_path / 'my-chats-adapter-2'}. This adapter works only with its "
+        "base model. LM Studio and Ollama need a single fused model. Copy the command that creates "
+        "it."
     )
     assert notice.further.text() == "Copy Command"
     notice.further.click()

@@ -486,7 +486,7 @@ def test_a_checkpoint_exported_while_its_base_model_is_another_says_so(
     notice = shown.window.notice.text
     shown.export.export_into(tmp_path, run_dir / "checkpoints" / "step-000004", "first")
     qtbot.waitUntil(lambda: f"{tmp_path / 'first-adapter'}. " in notice.text())
-    assert notice.text().endswith("copy the command that fuses them.")
+    assert notice.text().endswith("Copy the command that creates it.")
     CHANGES["rope_theta"][0](other)
     shown.export.export_into(tmp_path, run_dir / "checkpoints" / "step-000004", "second")
     qtbot.waitUntil(lambda: f"{tmp_path / 'second-adapter'}. " in notice.text())
