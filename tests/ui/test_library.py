@@ -152,7 +152,7 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
     assert shlex.split(QGuiApplication.clipboard().text()) == [
         "mlx_lm.fuse", "--model", str(nestling.state.config.model),
         "--adapter-path", str(tmp_path / "my-chats-adapter-2"),
-        "--save-path", str(tmp_path / "my-chats-fused"),
+        "--save-path", str(tmp_path / "my-chats-fused-2"),
     ]  # fmt: skip
     assert notice.text.text().startswith("Copied. Run the command in a terminal")
     assert notice.further.isHidden()
