@@ -143,14 +143,20 @@ def _call(q: Any, k: Any, v: Any, **options: Any) -> Any:
     return mx.fast.scaled_dot_product_attention(q, k, v, scale=SCALE, **options)
 
 
-def test_only_long_sequences_of_equal_length_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths: list[int] = []
+@pytest.fixture
+def lengths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of each sequence that is cut into chunks, in order."""
+    noted: list[int] = []
 
-    def noting(q: Any, k: Any, v: Any, **options: Any) -> Any:
-        lengths.append(q.shape[2])
-        return chunked_attention(q, k, v, **options)
+    def noting(q: Any, *rest: Any, **options: Any) -> Any:
+        noted.append(q.shape[2])
+        return chunked_attention(q, *rest, **options)
 
     monkeypatch.setattr(attention, "chunked_attention", noting)
+    return noted
+
+
+def test_only_long_sequences_of_equal_length_are_cut(lengths: list[int]) -> None:
     q, k, v, _ = _inputs(MIN_LENGTH, 4, 4)
     with attention_in_chunks():
         _call(q, k, v, mask="causal")
@@ -185,35 +191,23 @@ def _losses(path: Path, recompute: bool) -> list[float]:
 
 @pytest.mark.parametrize("recompute", [False, True])
 def test_steps_with_it_are_steps_without_it(
-    tiny_model: Path, recompute: bool, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, recompute: bool, lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = _losses(tiny_model, recompute)
+    assert lengths == []
     monkeypatch.setattr(attention, "CHUNK", 32)
     monkeypatch.setattr(attention, "MIN_LENGTH", 64)
-    calls: list[int] = []
-
-    def noting(q: Any, *rest: Any, **options: Any) -> Any:
-        calls.append(q.shape[2])
-        return chunked_attention(q, *rest, **options)
-
-    monkeypatch.setattr(attention, "chunked_attention", noting)
     assert _losses(tiny_model, recompute) == pytest.approx(expected, rel=1e-5)
     # Recomputed layers call it again in the backward pass.
-    assert len(calls) == (2 if recompute else 1) * 3 * len(load_base_model(tiny_model).model.layers)
+    layers = len(load_base_model(tiny_model).model.layers)
+    assert len(lengths) == (2 if recompute else 1) * 3 * layers
 
 
 def test_a_validation_takes_it_on_a_cpu_unless_the_run_goes_without(
-    monkeypatch: pytest.MonkeyPatch,
+    lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "CHUNK", 32)
     monkeypatch.setattr(attention, "MIN_LENGTH", 64)
-    lengths: list[int] = []
-
-    def noting(q: Any, *rest: Any, **options: Any) -> Any:
-        lengths.append(q.shape[2])
-        return chunked_attention(q, *rest, **options)
-
-    monkeypatch.setattr(attention, "chunked_attention", noting)
     model = adapted("llama")
     rows = BatchLoader(examples([90, 80, 40, 30]), 4, is_packed=True)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
@@ -26,6 +27,16 @@ def press(nestling: Nestling, qtbot: QtBot, key: tuple[Qt.Key, Qt.KeyboardModifi
 def open_run(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
     nestling.library_commands.open_run(run_dir)
     qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
+
+
+@pytest.fixture
+def opened_runs(make_run: MakeRun, nestling: Nestling, qtbot: QtBot) -> list[Path]:
+    """Two runs, opened from the list one after the other."""
+    runs = [make_run(runs_dir() / name) for name in "ab"]
+    nestling.window.show_place(Place.RUNS)
+    for run_dir in runs:
+        open_run(nestling, run_dir, qtbot)
+    return runs
 
 
 def allowed(nestling: Nestling) -> list[bool]:
@@ -61,12 +72,9 @@ def test_back_and_forward_lead_through_the_places(nestling: Nestling, qtbot: QtB
 
 
 def test_runs_that_were_opened_are_steps_of_their_own(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    opened_runs: list[Path], nestling: Nestling, qtbot: QtBot
 ) -> None:
-    first, second = (make_run(runs_dir() / name) for name in "ab")
-    nestling.window.show_place(Place.RUNS)
-    open_run(nestling, first, qtbot)
-    open_run(nestling, second, qtbot)
+    first, second = opened_runs
     nestling.window.show_place(Place.PLAYGROUND)
     press(nestling, qtbot, BACK)
     qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == second)
@@ -117,12 +125,9 @@ def test_a_run_that_gets_its_folder_is_the_same_place(
 
 
 def test_back_again_before_a_run_is_read_leaves_it_out(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    opened_runs: list[Path], nestling: Nestling, qtbot: QtBot
 ) -> None:
-    first, second = (make_run(runs_dir() / name) for name in "ab")
-    nestling.window.show_place(Place.RUNS)
-    open_run(nestling, first, qtbot)
-    open_run(nestling, second, qtbot)
+    assert nestling.runs.opened_run_dir == opened_runs[1]
     press(nestling, qtbot, BACK)
     press(nestling, qtbot, BACK)
     with qtbot.waitSignal(nestling.library_commands.listed):
