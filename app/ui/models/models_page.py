@@ -128,7 +128,7 @@ class ModelsPage(QWidget):
         self._refresh()
         self.list.table.setFocus()
 
-    def find(self) -> None:
+    def begin_search(self) -> None:
         if self.search.isVisible():
             self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
             self.search.selectAll()

@@ -100,7 +100,7 @@ class MenuCommands(QObject):
         if self._guide.find():
             return
         if self._window.place is Place.MODELS:
-            self._models.find()
+            self._models.begin_search()
         else:
             self._window.show_place(Place.RUNS)
             self._runs.search()
