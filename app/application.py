@@ -118,9 +118,9 @@ class Nestling(Services):
         self.guide = Guide(self.window, self.appearance)
         self.history = PlaceHistory(self.window, self.runs, self.library_commands)
         self.menu_commands = MenuCommands(
-            state, settings, self.window, self.undo, self.runs, self.history, self.commands,
-            self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,
-            self.study,
+            state, settings, self.window, self.undo, self.runs, self.models, self.history,
+            self.commands, self.library_commands, self.queue, self.quitting, self.settings_window,
+            self.guide, self.study,
         )  # fmt: skip
         self.menus = Menus(
             self.window, actions, EditCommands(self.undo), self.menu_commands.handlers()

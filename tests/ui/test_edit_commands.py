@@ -2,7 +2,7 @@
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QAction, QGuiApplication, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
 from app.library.queue_store import queued_run
 from app.ui.state.undo import UndoHistory
@@ -103,3 +104,14 @@ def test_undo_is_the_text_s_own_where_one_is_edited_else_the_window_s(
     edit.do("undo")
     assert done == ["restored"]
     assert not edit.can("undo")
+
+
+def test_no_two_shortcuts_of_the_window_share_a_key(nestling: Nestling) -> None:
+    """Qt does neither then, and says so in its log alone."""
+    window = nestling.window
+    window.show()
+    menus = {
+        key.toString() for action in window.findChildren(QAction) for key in action.shortcuts()
+    }
+    on_pages = {short.key().toString() for short in window.findChildren(QShortcut)}
+    assert not menus & on_pages

@@ -80,8 +80,6 @@ class ProblemsView(QWidget):
         set_tip(self.leave_out, tr(config_field("bad_rows").metadata["help"]), is_wrapped=True)
         self.leave_out.clicked.connect(self._choose)
         self._make_body()
-        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,
-                  context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
         self.table.doubleClicked.connect(lambda index: self._open(index.row()))
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             QShortcut(QKeySequence(key), self.table, self._open_chosen,

@@ -79,8 +79,6 @@ class ModelsPage(QWidget):
         self.choose = button(tr("Choose Folder…"), self.choose_requested.emit)
         self.recommended.choose_requested.connect(self.choose_requested)
         self.recommended.back_requested.connect(self._show_list)
-        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
-        find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         leave = QShortcut(QKeySequence("Escape"), self, self._leave_search)
         leave.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
@@ -130,7 +128,7 @@ class ModelsPage(QWidget):
         self._refresh()
         self.list.table.setFocus()
 
-    def _find(self) -> None:
+    def begin_search(self) -> None:
         if self.search.isVisible():
             self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
             self.search.selectAll()

@@ -113,7 +113,7 @@ class CompareView(QWidget):
             ComparePlot(self._theme, has_dots=False),
             ComparePlot(self._theme, has_dots=True),
             ComparePlot(self._theme, has_dots=True, unit=tr("nats per token")),
-            ComparePlot(self._theme, has_dots=False, unit="L2 norm"),
+            ComparePlot(self._theme, has_dots=False, unit=tr("L2 norm")),
         )
         titles = (
             (tr("Training loss"), tr("Smoothed; each step faint behind it")),

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 from app.core.files.paths import logs_dir, studies_dir
 from app.core.text.translation import tr
 from app.ui.guide.guide_window import Guide
+from app.ui.models.models_page import ModelsPage
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import restored_defaults
@@ -37,6 +38,7 @@ class MenuCommands(QObject):
         window: MainWindow,
         undo: UndoHistory,
         runs: RunsPage,
+        models: ModelsPage,
         history: PlaceHistory,
         commands: Commands,
         library: LibraryCommands,
@@ -49,7 +51,7 @@ class MenuCommands(QObject):
         super().__init__(window)
         self._state, self._settings, self._window, self._undo = state, settings, window, undo
         self._runs, self._history, self._commands, self._library = runs, history, commands, library
-        self._queue, self._quitting = queue, quitting
+        self._models, self._queue, self._quitting = models, queue, quitting
         self._settings_window, self._guide, self._study = settings_window, guide, study
 
     def handlers(self) -> dict[str, Handler]:
@@ -97,5 +99,8 @@ class MenuCommands(QObject):
     def _find(self) -> None:
         if self._guide.find():
             return
-        self._window.show_place(Place.RUNS)
-        self._runs.search()
+        if self._window.place is Place.MODELS:
+            self._models.begin_search()
+        else:
+            self._window.show_place(Place.RUNS)
+            self._runs.search()
