@@ -34,6 +34,8 @@ class ClockFacts:
     slow_every: int = 0
     """Steps from one lesson of the slow clock to the next."""
     slow_weight: float = 0.0
+    slow_rate: float = 0.0
+    """The learning rate of its own AdamW, over the task's; 0 where it has none."""
     slow_texts: int = 0
     """Texts that it takes in turn."""
     lasting_pull: float = 0.0

@@ -48,7 +48,9 @@ class Tiered:
         self.parameters = parameters()
         self.state: OptimizerState = optimizer.init(self.parameters)
 
-    def step(self, number: int, gradients: Arrays, loss: float = 1.0) -> OptimizerStep:
+    def step(
+        self, number: int, gradients: Arrays, loss: float = 1.0, lesson: Arrays | None = None
+    ) -> OptimizerStep:
         due = self.optimizer.plan.due(number)
         plan = self.optimizer.plan
         held = [plan.flatten(tier, self.parameters) for tier in range(len(plan.tiers))]
@@ -57,8 +59,9 @@ class Tiered:
             for tier in self.optimizer.tiers_needing_gradients(due)
         }
         result = self.optimizer.step(
-            vectors, self.parameters, held, self.state, due, mx.array(rate(number)), mx.array(loss)
-        )
+            vectors, self.parameters, held, self.state, due, mx.array(rate(number)), mx.array(loss),
+            lesson={tier: plan.flatten(tier, lesson) for tier in due} if lesson else None,
+        )  # fmt: skip
         self.parameters = self.parameters | result.updated
         self.state = result.state
         mx.eval(self.parameters, self.state.tree())
@@ -115,6 +118,35 @@ def test_varying_gradients_with_period_f_are_a_batch_f_times_as_large(period: in
     means = [{path: sum(g[path] for g in chunk) / period for path in SHAPES} for chunk in chunks]
     expected = reference(means, [rate(s) for s in firings], clip=0.0)
     assert largest_difference(tiered.parameters, expected) < 1e-6
+
+
+def test_a_lesson_moves_a_tier_by_an_mlx_adam_of_its_own_after_the_tasks() -> None:
+    """Bit for bit, with its own moments, count, clipping and rate, at every second step."""
+    tiered = Tiered(TieredAdamW(plan(1, 1), max_grad_norm=0.5, slow_rate=0.25))
+    task = optim.AdamW(learning_rate=0.0, weight_decay=0.01, bias_correction=True)
+    slow = optim.Adam(learning_rate=0.0, bias_correction=True)
+    expected = parameters()
+    for step in range(1, 9):
+        lesson = gradient(100 + step) if step % 2 == 0 else None
+        tiered.step(step, gradient(step), lesson=lesson)
+        task.learning_rate, slow.learning_rate = rate(step), 0.25 * mx.array(rate(step))
+        expected = task.apply_gradients(optim.clip_grad_norm(gradient(step), 0.5)[0], expected)
+        if lesson is not None:
+            expected = slow.apply_gradients(optim.clip_grad_norm(lesson, 0.5)[0], expected)
+        assert same_bits(tiered.parameters, expected), step
+    assert [count.item() for count in tiered.state.slow_counts] == [4, 4]
+
+
+def test_a_lesson_that_is_not_finite_makes_the_whole_step_void() -> None:
+    tiered = Tiered(TieredAdamW(plan(1, 1), slow_rate=1.0))
+    tiered.step(1, gradient(1), lesson=gradient(101))
+    held, state = dict(tiered.parameters), tiered.state
+    broken = gradient(102) | {"low.lora_b": mx.full(SHAPES["low.lora_b"], float("nan"))}
+    result = tiered.step(2, gradient(2), lesson=broken)
+    assert not result.is_finite.item()
+    assert same_bits(tiered.parameters, held)
+    for new, old in zip(tiered.state.tree(), state.tree(), strict=True):
+        assert all(mx.array_equal(a, b).item() for a, b in zip(new, old, strict=True))
 
 
 def test_after_s_steps_a_tier_fired_s_over_period_times_and_the_rest_is_pending() -> None:

@@ -23,7 +23,10 @@ from app.engine.clocks import divergence
 from app.engine.clocks import slow_clock as slow_module
 from app.engine.clocks.slow_clock import Lesson, SlowClock, lesson_batch_size, open_slow_clock
 from app.engine.model.loading import load_base_model
-from app.engine.training.checkpoints import last_checkpoint
+from app.engine.model.model_structure import trainable_parameters
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.gradients import BatchGradients
 from app.engine.training.trainer import resume, train
 from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE, checkpoint_folder
@@ -79,7 +82,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gradient checkpointing": {"grad_checkpoint": True},
     "accumulation": {"grad_accumulation_steps": 2, "batch_size": 2},
     "rank slices": {"assign": "rank"},
-}
+    "own AdamW": {"slow_rate": 0.5},
+    "own AdamW, everything": {
+        "slow_rate": 2.0, "fine_tune_type": "dora", "grad_checkpoint": True, "assign": "rank",
+        "grad_accumulation_steps": 2, "batch_size": 2, "pending": "skip",
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, "4-bit"])
@@ -126,14 +134,15 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
         assert mx.linalg.norm(found[path] - gradient).item() <= 2e-3 * size + 1e-6, path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[0.0, 0.5], ids=["shared AdamW", "own AdamW"])
 def whole(
-    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[TrainingConfig, list[Event]]:
     """A run with lessons and dropout from its start to its end."""
     folder = tmp_path_factory.mktemp("whole")
     write_chats(folder / "chats.jsonl", 40)
     config = config_in(folder, tiny_model, folder / "chats.jsonl", dropout=0.1)
+    config = replace(config, slow_rate=request.param)
     return config, list(train(config))
 
 
@@ -151,7 +160,9 @@ def test_lessons_come_every_few_steps_and_are_recorded(
     )
 
 
-def test_a_run_with_lessons_ends_nearer_to_its_base(config: TrainingConfig) -> None:
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_a_run_with_lessons_ends_nearer_to_its_base(config: TrainingConfig, rate: float) -> None:
+    config = replace(config, slow_rate=rate)
     lesson, base = clock(config).lesson(EVERY), load_model(config.model)[0]
     assert lesson is not None
     found = {}
@@ -247,6 +258,86 @@ def without_gradient(patch: pytest.MonkeyPatch) -> None:
         return replace(found, gradients=nothing)
 
     patch.setattr(BatchGradients, "of_lesson", lying)
+
+
+def lessons_of_the_optimizer(change: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    """The slow clock's own AdamW takes other gradients than it was given."""
+
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        step = TieredAdamW.step
+        patch.setattr(
+            TieredAdamW, "step", lambda self, *a: step(self, *a[:-1], change(a[-1]))  # type: ignore[call-arg]
+        )  # fmt: skip
+
+    return lie
+
+
+def at_a_rate_times(factor: float) -> Callable[[pytest.MonkeyPatch], None]:
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        step = TieredAdamW.step
+
+        def lying(self: TieredAdamW, *a: Any) -> Any:
+            return step(replace(self, slow_rate=factor * self.slow_rate), *a)
+
+        patch.setattr(TieredAdamW, "step", lying)
+
+    return lie
+
+
+def without_memory(patch: pytest.MonkeyPatch) -> None:
+    """Every lesson is its AdamW's first."""
+    step = TieredAdamW.step
+
+    def lying(self: TieredAdamW, *a: Any) -> Any:
+        arguments = list(a)
+        fresh = {
+            kind: [mx.zeros_like(array) for array in getattr(a[3], kind)]
+            for kind in ("slow_m", "slow_v", "slow_counts")
+        }
+        arguments[3] = replace(a[3], **fresh)
+        return step(self, *arguments)
+
+    patch.setattr(TieredAdamW, "step", lying)
+
+
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        (left_out, "a lesson of the slow clock was left out"),
+        (out_of_turn, "a lesson of the slow clock was given out of turn"),
+        (reported_better, "is reported of what was measured"),
+        (without_gradient, "gave no gradient"),
+        (lessons_of_the_optimizer(lambda lesson: {}), "where AdamW's update is"),
+        (lessons_of_the_optimizer(lambda lesson: {k: -g for k, g in lesson.items()}),
+         "where AdamW's update is"),
+        (at_a_rate_times(1.1), "where AdamW moves it by"),
+        (at_a_rate_times(0.9), "where AdamW's update is"),
+        (without_memory, "where AdamW's update is"),
+    ],
+)  # fmt: skip
+def test_a_lie_about_a_lesson_with_an_adamw_of_its_own_stops_the_run(
+    config: TrainingConfig,
+    lie: Callable[[pytest.MonkeyPatch], None],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lie(monkeypatch)
+    *_, end = train(replace(config, slow_rate=0.5))
+    assert isinstance(end, RunFinished)
+    assert end.outcome == "failed"
+    assert message in end.message
+
+
+def test_a_checkpoint_without_the_slow_clocks_state_is_refused(config: TrainingConfig) -> None:
+    """As if the settings had been changed in the run's folder."""
+    list(train(replace(config, steps=3), stop_after=2))
+    folder = last_checkpoint(config.output or Path())
+    checkpoint, tuned = load_checkpoint(folder), adapted(config.model, folder)
+    parameters = trainable_parameters(tuned)
+    plan = make_plan(parameters, config)
+    checkpoint.check_fits(parameters, plan)
+    with pytest.raises(InputError, match="another adapter or tier plan"):
+        checkpoint.check_fits(parameters, plan, has_slow=True)
 
 
 @pytest.mark.parametrize(

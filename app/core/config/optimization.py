@@ -30,12 +30,23 @@ class ClockSettings:
         4.0,
         label=mark("Slow clock weight"),
         help=mark(
-            "Weight of a lesson beside the loss: of the mean KL divergence from the base model, "
-            "at the steps that have a lesson."
+            "Weight of a lesson's mean KL divergence beside the loss, where the slow clock rate "
+            "is 0."
         ),
         section="clocks",
         bounds=(0.0, 1e4),
         exclusive_minimum=True,
+        advanced=True,
+    )
+    slow_rate: float = setting(
+        0.0,
+        label=mark("Slow clock rate"),
+        help=mark(
+            "Gives lessons an AdamW of their own, whose learning rate is this share of the task's. "
+            "0 adds them to the task's gradient instead, by the slow clock weight."
+        ),
+        section="clocks",
+        bounds=(0.0, 100.0),
         advanced=True,
     )
     slow_text: Path | None = setting(
@@ -82,6 +93,11 @@ class ClockSettings:
         bounds=(0.0, 1.0),
         advanced=True,
     )
+
+    @property
+    def slow_adamw_rate(self) -> float:
+        """The learning rate of the slow clock's own AdamW, over the task's; 0 without one."""
+        return self.slow_rate if self.slow_every else 0.0
 
 
 Schedule = Literal["constant", "linear", "cosine"]

@@ -26,7 +26,7 @@ from app.engine.model.model_structure import parameters
 from app.engine.runtime.named_arrays import number
 from app.engine.runtime.tolerances import LOSSES
 from app.engine.tiers.optimizer import Gradients
-from app.engine.tiers.update_rules import UpdateRules
+from app.engine.tiers.update_rules import Array, UpdateRules
 
 EARLY, EVERY = (5, 20), 100
 """The steps that are audited: these, and then every hundredth."""
@@ -82,12 +82,14 @@ class LessonParts(NamedTuple):
     """The parts of a lesson that its check needs, as arrays on the device."""
 
     sampled: mx.array
-    """[3, samples]: gradients of the task, of the lesson, and of both together."""
+    """[3, samples]: gradients of the task, of the lesson, and of what AdamW took for the task."""
     squares: mx.array
     """Of the lesson's whole gradient, summed."""
     divergence: mx.array
     """Summed over the lesson's `tokens`."""
     tokens: int
+    tiers: tuple[int, ...]
+    """Those with gradients of the lesson, in the order of the samples."""
 
 
 class LessonAudit:
@@ -99,17 +101,29 @@ class LessonAudit:
         self._has_lesson = self._has_difference = False
 
     def observe(
-        self, task: Gradients, lesson: Lesson | None, both: Gradients
+        self, task: Gradients, lesson: Lesson | None, taken: Gradients
     ) -> LessonParts | None:
         """The input of `check` from a step's gradients, lazy; None without a lesson."""
         if lesson is None:
             return None
+        tiers = tuple(lesson.gradients)
         sampled = [
-            mx.concatenate([part[k][self._positions[k]] for k in both])
-            for part in (task, lesson.gradients, both)
+            mx.concatenate([part[k][self._positions[k]] for k in tiers])
+            for part in (task, lesson.gradients, taken)
         ]
         squares: mx.array = sum(mx.sum(mx.square(g)) for g in lesson.gradients.values())  # type: ignore[assignment]
-        return LessonParts(mx.stack(sampled), squares, lesson.divergence, lesson.tokens)
+        return LessonParts(mx.stack(sampled), squares, lesson.divergence, lesson.tokens, tiers)
+
+    def clipped_means(self, parts: LessonParts | None) -> dict[int, Array]:
+        """What the slow clock's own AdamW takes, of the sampled numbers by tier; NaN where it can
+        take nothing, and nothing where it has none."""
+        if parts is None or not self._rules.slow_rate:
+            return {}
+        norm = math.sqrt(number(parts.squares)) / parts.tokens
+        scale = self._rules.clipping(norm) / parts.tokens if math.isfinite(norm) else math.nan
+        ends = np.cumsum([self._positions[k].size for k in parts.tiers])[:-1]
+        samples = np.split(np.array(parts.sampled[1], np.float64), ends)
+        return {k: scale * found for k, found in zip(parts.tiers, samples, strict=True)}
 
     def check(self, parts: LessonParts | None, step: int, reported: StepMeasurement) -> None:
         """Raise VerificationError unless a lesson that was due was taken, by its weight, and is
@@ -117,6 +131,8 @@ class LessonAudit:
         if self._rules.has_lesson(step) != (parts is not None):
             what = "left out" if parts is None else "given out of turn"
             raise fault(step, f"a lesson of the slow clock was {what}")
+        if parts is not None and parts.tiers != self._rules.lesson_tiers(step):
+            raise fault(step, "gradients of the lesson were computed of the wrong tiers")
         if parts is None or reported.is_void:
             return
         mean = number(parts.divergence) / parts.tokens
@@ -128,10 +144,11 @@ class LessonAudit:
             raise fault(step, f"a divergence of {shown}")
         if mean > _LEAST and not number(parts.squares) > 0:
             raise fault(step, "the slow clock's lesson gave no gradient")
-        task, lesson, both = np.array(parts.sampled, np.float64)
-        weighted = self._rules.slow_weight * reported.trained_tokens / parts.tokens * lesson
+        task, lesson, taken = np.array(parts.sampled, np.float64)
+        weight = 0.0 if self._rules.slow_rate else self._rules.slow_weight
+        weighted = weight * reported.trained_tokens / parts.tokens * lesson
         allowed = 1e-5 * (np.abs(task) + np.abs(weighted)) + 1e-30
-        if np.any(np.abs(both - task - weighted) > allowed):
+        if np.any(np.abs(taken - task - weighted) > allowed):
             raise fault(step, "the slow clock's lesson was not taken by its weight")
 
     def remark(self) -> str:

@@ -42,6 +42,8 @@ class _Step:
     values: list[Array]
     gradients: list[Array | None]
     """Clipped means over trained tokens; None of tiers that take none, and in void steps."""
+    lesson: Mapping[int, Array]
+    """Likewise, what the slow clock's own AdamW takes, by tier."""
     pending: tuple[int, ...]
     """Gradients per tier that the step reports as not yet applied."""
 
@@ -74,6 +76,9 @@ class UpdateAudit:
         for k, tier in enumerate(self._tiers):
             counts = (int(number(found[k])) for found in (state.fired_counts, state.pending_counts))
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
+            if state.slow_m:
+                count = int(number(state.slow_counts[k]))
+                tier.restore_slow(state.slow_m[k], state.slow_v[k], count)
             read = np.array(plan.flatten(k, parameters)[self.positions[k]])
             if not np.array_equal(read, tier.values, equal_nan=True):
                 raise VerificationError(f"Tier {k} is not read from its own parameters.", OWN_FAULT)
@@ -118,11 +123,12 @@ class UpdateAudit:
         gradients: Gradients,
         wanted: Mapping[int, mx.array],
         after: Sequence[mx.array],
+        lesson: Mapping[int, Array] = {},
     ) -> None:
         """Raise VerificationError unless a step, and the report of it, is as it must be.
 
-        `observed` is what `observe` gave for it, evaluated. Its samples are compared at the next
-        `finish`.
+        `observed` is what `observe` gave for it, evaluated; `lesson` is `LessonAudit`'s
+        `clipped_means`. Its samples are compared at the next `finish`.
         """
         rules, due = self._rules, self._rules.due(step)
         if tuple(gradients) != rules.with_gradients(step):
@@ -136,6 +142,7 @@ class UpdateAudit:
                 )
         norm = math.sqrt(sum(tier.squares for tier in seen)) / reported.trained_tokens
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
+        is_finite = is_finite and all(np.isfinite(found).all() for found in lesson.values())
         _check_finite(reported.movement, step)
         for tier, now in zip(self._tiers, seen, strict=True):
             tier.has_gradient |= is_finite and now.squares > 0
@@ -147,7 +154,7 @@ class UpdateAudit:
         ]
         moves = [
             k in due and is_finite and tier.has_gradient
-            and self._must_move(k, reported.movement, means[k], rate)
+            and self._must_move(k, reported.movement, means[k], rate, lesson.get(k))
             for k, tier in enumerate(self._tiers)
         ]  # fmt: skip
         lost = [
@@ -165,8 +172,12 @@ class UpdateAudit:
             fires = is_finite and k in due
             tier.has_gradient &= not fires
             most = largest_update(tier.state.fired + 1) if fires else 0.0
+            if fires and k in lesson:
+                most += rules.slow_rate * largest_update(tier.slow.fired + 1)
             _check_bound(step, k, now.excess, rate * rules.factors[k] * most)
-        self._open = _Step(step, rate, [tier.values for tier in seen], means, reported.pending)
+        self._open = _Step(
+            step, rate, [tier.values for tier in seen], means, lesson, reported.pending
+        )
 
     def finish(self) -> None:
         """Compare the last step's samples with AdamW. Raises VerificationError.
@@ -180,30 +191,43 @@ class UpdateAudit:
         samples = zip(self._tiers, done.values, done.gradients, strict=True)
         for k, (tier, values, gradient) in enumerate(samples):
             rate, expected = done.rate * self._rules.factors[k], tier.values
+            slow_rate = 0.0
             fires = gradient is not None and k in due
             if gradient is not None:
                 tier.state.accumulate(gradient)
             if fires:
                 expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
+                slow_rate = rate * self._rules.slow_rate if k in done.lesson else 0.0
+                moved = np.zeros_like(expected)
+                if slow_rate:
+                    moved = tier.slow.learn(expected, done.lesson[k], slow_rate) - expected
+                    expected = expected + moved
                 pull = tier.pull(expected, self._firmness(k, done.rate))
                 expected = expected + pull
-            _check_samples(done.number, tier, values, expected, rate)
+            _check_samples(done.number, tier, values, expected, rate + slow_rate)
             if fires:
                 error = values - expected
                 decay = -rate * self._rules.weight_decay * tier.values
                 _check_part(done.number, f"the weight decay of tier {k}", tier, error, rate, decay)
                 _check_part(done.number, f"the pull on tier {k}", tier, error, rate, pull)
+                name = f"the slow clock's update of tier {k}"
+                _check_part(done.number, name, tier, error, slow_rate, moved)
             _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
             tier.values = values
 
-    def _must_move(self, k: int, movement: Movement, mean: Array | None, rate: float) -> bool:
+    def _must_move(
+        self, k: int, movement: Movement, mean: Array | None, rate: float, lesson: Array | None
+    ) -> bool:
         """Whether tier k, once it is due, moves by more than rounding takes away."""
         if k in movement.fired:
             return True
         self.finish()  # the step before: its state is needed
         tier_rate = rate * self._rules.factors[k]
         firmness = self._firmness(k, rate)
-        return self._tiers[k].would_move(mean, tier_rate, self._rules.weight_decay, firmness)
+        slow_rate = tier_rate * self._rules.slow_rate
+        return self._tiers[k].would_move(
+            mean, tier_rate, self._rules.weight_decay, firmness, lesson, slow_rate
+        )
 
     def _firmness(self, k: int, rate: float) -> float:
         """How firmly a number of stiffness 1 in tier k is tied, at a learning rate of `rate`."""

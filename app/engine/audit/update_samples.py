@@ -43,6 +43,8 @@ class SampledTier:
         self.precision = max(_precision(parameters[slot.path]) for slot in slots)
         """The largest relative rounding error of one of the tier's numbers."""
         self.state = AdamWState.zeros(len(self.values))
+        self.slow = AdamWState.zeros(len(self.values))
+        """Of the slow clock's own AdamW."""
         self.has_gradient = False
         """Whether a gradient since the last firing was not zero."""
         self.had_gradient = False
@@ -67,10 +69,22 @@ class SampledTier:
         """How far the anchor pulls these numbers; 0 where there is none."""
         return self.anchor.pull(values, firmness) if self.anchor else np.zeros_like(values)
 
+    def restore_slow(self, m: mx.array, v: mx.array, count: int) -> None:
+        """Take up the state of the slow clock's own AdamW, likewise."""
+        here = mx.array(self.positions.astype(np.int32))
+        of_m, of_v = (np.array(vector[here], np.float64) for vector in (m, v))
+        self.slow = AdamWState(of_m, of_v, np.zeros_like(of_m), count)
+
     def would_move(
-        self, gradient: Array | None, rate: float, weight_decay: float, firmness: float
+        self,
+        gradient: Array | None,
+        rate: float,
+        weight_decay: float,
+        firmness: float,
+        lesson: Array | None = None,
+        slow_rate: float = 0.0,
     ) -> bool:
-        """Whether firing now, with this mean gradient first, moves a sampled number at all.
+        """Whether firing now, with these mean gradients first, moves a sampled number at all.
 
         At a rate below a number's rounding, as at the end of a long schedule, it moves none.
         """
@@ -78,6 +92,8 @@ class SampledTier:
         if gradient is not None:
             state.accumulate(gradient)
         fired = state.fire(self.values, rate, weight_decay)
+        if lesson is not None:
+            fired = replace(self.slow).learn(fired, lesson, slow_rate)
         change = np.abs(fired + self.pull(fired, firmness) - self.values)
         return bool(np.any(change > self.precision * np.abs(self.values) + _SMALLEST))
 

@@ -1,8 +1,8 @@
 """The slow clock: every few steps, a lesson in what the base model knows.
 
 A lesson is some rows of general text. On them the tuned model is drawn to the base's own
-predictions, beside the task's loss: loss + β · mean KL(base ‖ tuned). After "Learning without
-Forgetting" (Li and Hoiem, 2017), with text of no task.
+predictions, after "Learning without Forgetting" (Li and Hoiem, 2017), with text of no task: by an
+AdamW of its own on mean KL(base ‖ tuned), or beside the task's loss, as loss + β · mean KL.
 """
 
 from collections.abc import Generator, Mapping
@@ -31,7 +31,7 @@ class SlowClock:
     texts: int
     every: int
     weight: float
-    """β."""
+    """β, where lessons share the task's AdamW."""
     seed: int
     sha256: str
     """Of the texts' tokens."""
@@ -62,6 +62,10 @@ class Lesson:
         """Gradients by tier with `weight` times those of the mean divergence."""
         factor = weight / self.tokens
         return {tier: array + factor * self.gradients[tier] for tier, array in gradients.items()}
+
+    def mean_gradients(self) -> dict[int, mx.array]:
+        """Those of the mean divergence."""
+        return {tier: array / self.tokens for tier, array in self.gradients.items()}
 
     def mean(self) -> float:
         """In nats per token."""

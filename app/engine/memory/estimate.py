@@ -20,6 +20,8 @@ KEPT_COPIES = 4
 """Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
 UPDATE_COPIES = 10.5
 """The same while the update and its proof run, gradients included; measured on the CPU."""
+SLOW_COPIES = 2
+"""Both moments of the slow clock's own AdamW."""
 CPU_CACHE_SHARE = 0.1
 """Of the work. With 0 to 1 a step took equally long on 16 cores; the process grew by as much."""
 DOUBT = 1.2
@@ -66,10 +68,11 @@ def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape)
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
     if config.grad_accumulation_steps > 1:
         batch += adapter  # the sum so far
+    slow = SLOW_COPIES if config.slow_adamw_rate else 0
     return MemoryNeed(
         model_bytes=whole - own,
-        adapter_bytes=own + KEPT_COPIES * adapter,
-        work_bytes=max(batch, int(UPDATE_COPIES * adapter)),
+        adapter_bytes=own + (KEPT_COPIES + slow) * adapter,
+        work_bytes=max(batch, int((UPDATE_COPIES + 1.5 * slow) * adapter)),
     )
 
 

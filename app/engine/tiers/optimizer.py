@@ -6,7 +6,7 @@ MLX's `AdamW(bias_correction=True)` bit for bit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import mlx.core as mx
 
@@ -37,10 +37,15 @@ class OptimizerState:
     """Per tier: how often it fired, a scalar array."""
     pending_counts: list[mx.array]
     """Per tier: how many gradients its running mean holds, a scalar array."""
+    slow_m: list[mx.array] = field(default_factory=list)
+    """Likewise, of the slow clock's own AdamW; empty where lessons share the task's."""
+    slow_v: list[mx.array] = field(default_factory=list)
+    slow_counts: list[mx.array] = field(default_factory=list)
+    """Per tier: how many lessons moved it."""
 
     def tree(self) -> list[list[mx.array]]:
         """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
-        return [self.m, self.v, self.pending, self.fired_counts, self.pending_counts]
+        return [getattr(self, kind.name) for kind in fields(self)]
 
     def named(self) -> Arrays:
         """The arrays by kind and tier, as a checkpoint names them."""
@@ -88,17 +93,23 @@ class TieredAdamW:
     A tier's own `pending` wins. Dropped gradients need not be given, and where they are not, the
     norm is that of the others.
     """
+    slow_rate: float = 0.0
+    """The learning rate of the slow clock's own AdamW, over the task's; 0 where it has none."""
 
     def init(self, parameters: ArrayMap) -> OptimizerState:
         """The state before the first step: zeros, as many as `parameters` has numbers."""
         tiers = range(len(self.plan.tiers))
         sizes = [self.plan.flatten(tier, parameters).size for tier in tiers]
+        slow = sizes if self.slow_rate else []
         return OptimizerState(
             m=[mx.zeros(size) for size in sizes],
             v=[mx.zeros(size) for size in sizes],
             pending=[mx.zeros(size) for size in sizes],
             fired_counts=[mx.array(0, mx.uint32) for _ in tiers],
             pending_counts=[mx.array(0, mx.uint32) for _ in tiers],
+            slow_m=[mx.zeros(size) for size in slow],
+            slow_v=[mx.zeros(size) for size in slow],
+            slow_counts=[mx.array(0, mx.uint32) for _ in slow],
         )
 
     def step(
@@ -112,17 +123,23 @@ class TieredAdamW:
         loss: mx.array,
         tokens: mx.array | float = 1.0,
         pull: Pull | None = None,
+        lesson: Gradients | None = None,
     ) -> OptimizerStep:
         """One optimizer step on `parameters`, which `tier_vectors` hold too, one for each tier.
 
         `gradients`, a vector for each of `tiers_needing_gradients`, are sums over `tokens`;
-        `learning_rate` (before tier factors) and `loss` are scalar arrays. `pull` follows
-        AdamW's update of a tier. If the loss or the gradient is not finite the step is void: every
-        array comes back as it was.
+        `learning_rate` (before tier factors) and `loss` are scalar arrays. `lesson`, mean gradients
+        of tiers that are due, moves them by an AdamW of its own after the task's; `pull` comes
+        last. If the loss or a gradient is not finite the step is void: every array comes back as it
+        was.
         """
         means = {tier: gradient / tokens for tier, gradient in gradients.items()}
         norm = self._norm(means, parameters)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
+        if lesson:
+            lesson_norm = self._norm(lesson, parameters)
+            is_finite = is_finite & mx.isfinite(lesson_norm)
+            lesson = {tier: self._clipped(mean, lesson_norm) for tier, mean in lesson.items()}
 
         def unless_void(new: mx.array | float, old: mx.array | float) -> mx.array:
             return mx.where(is_finite, new, old)
@@ -142,11 +159,19 @@ class TieredAdamW:
             rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
             old, m, v = tier_vectors[tier], state.m[tier], state.v[tier]
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
+            if lesson:
+                m, v, count = state.slow_m[tier], state.slow_v[tier], state.slow_counts[tier] + 1
+                own_rate = rate * self.slow_rate
+                new, slow_m, slow_v = self._adam(new, lesson[tier], m, v, count, own_rate)
+                after.slow_m[tier] = unless_void(slow_m, m)
+                after.slow_v[tier] = unless_void(slow_v, v)
+                after.slow_counts[tier] = unless_void(count, state.slow_counts[tier])
             if pull is not None:
                 before, new = new, pull(tier, new, rate)
                 pulls[tier] = unless_void(mx.linalg.norm(new - before), 0.0)
             vectors[tier] = unless_void(new, old)
-            after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
+            after.m[tier] = unless_void(new_m, state.m[tier])
+            after.v[tier] = unless_void(new_v, state.v[tier])
         updated = self.plan.unflatten(vectors, parameters)
         return OptimizerStep(updated, vectors, after, norm, is_finite, pulls)
 
@@ -159,6 +184,7 @@ class TieredAdamW:
             skips=tuple(map(self._skips, tiers)),
             weight_decay=self.weight_decay,
             max_grad_norm=self.max_grad_norm,
+            slow_rate=self.slow_rate,
         )
 
     def tiers_needing_gradients(self, due: Sequence[int]) -> tuple[int, ...]:
@@ -197,14 +223,26 @@ class TieredAdamW:
         fired: mx.array,
         rate: mx.array,
     ) -> tuple[mx.array, mx.array, mx.array]:
-        """AdamW with decoupled decay and bias correction by the tier's own count of firings.
+        """`_adam` with decoupled weight decay."""
+        decayed = parameter * (1 - rate * self.weight_decay)
+        return self._adam(decayed, gradient, m, v, fired, rate)
+
+    def _adam(
+        self,
+        parameter: mx.array,
+        gradient: mx.array,
+        m: mx.array,
+        v: mx.array,
+        fired: mx.array,
+        rate: mx.array,
+    ) -> tuple[mx.array, mx.array, mx.array]:
+        """The parameter, m and v after Adam, with bias correction by the count of firings.
 
         The order of operations is that of `mlx.optimizers.AdamW`, so that equal means bit-equal.
         """
         b1, b2 = self.betas
-        decayed = parameter * (1 - rate * self.weight_decay)
         m = b1 * m + (1 - b1) * gradient
         v = b2 * v + (1 - b2) * mx.square(gradient)
         numerator = (rate / (1 - b1**fired)) * m
         denominator = mx.sqrt(v) * mx.rsqrt(1 - b2**fired) + self.eps
-        return decayed - numerator / denominator, m, v
+        return parameter - numerator / denominator, m, v

@@ -33,6 +33,8 @@ class UpdateRules:
     slow_every: int = 0
     """Steps from one lesson of the slow clock to the next; 0 where there are none."""
     slow_weight: float = 0.0
+    slow_rate: float = 0.0
+    """The learning rate of the slow clock's own AdamW, over the task's; 0 where it has none."""
     rate: Callable[[int], float] | None = None
     """The learning rate of a step (1-based), before the tiers' factors; None where the caller
     sets the rate of each step by itself."""
@@ -49,6 +51,7 @@ class UpdateRules:
             pull=config.lasting_pull if has_anchor else 0.0,
             slow_every=config.slow_every,
             slow_weight=config.slow_weight,
+            slow_rate=config.slow_adamw_rate,
             rate=lambda step: _scheduled_rate(config, step),
             rate_tolerance=1e-6 * config.learning_rate,
         )
@@ -65,6 +68,10 @@ class UpdateRules:
 
     def has_lesson(self, step: int) -> bool:
         return bool(self.slow_every) and not step % self.slow_every
+
+    def lesson_tiers(self, step: int) -> tuple[int, ...]:
+        """The tiers that take a gradient of the lesson at `step`."""
+        return self.due(step) if self.slow_rate else self.with_gradients(step)
 
     def clipping(self, norm: float) -> float:
         """The factor on gradients whose L2 norm over all tiers is `norm`."""
@@ -99,6 +106,11 @@ class AdamWState:
         mean = self.m / (1 - BETA_1**self.fired)
         deviation = np.sqrt(self.v / (1 - BETA_2**self.fired))
         return values - rate * weight_decay * values - rate * mean / (deviation + EPSILON)
+
+    def learn(self, values: Array, gradient: Array, rate: float) -> Array:
+        """`values` after a step by this gradient alone, without decay."""
+        self.accumulate(gradient)
+        return self.fire(values, rate, 0.0)
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,14 @@ class Checkpoint:
     computed_by: ComputeEnvironment | None = None
     """Older checkpoints don't say."""
 
-    def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
-        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
+    def check_fits(self, parameters: ArrayMap, plan: TierPlan, *, has_slow: bool = False) -> None:
+        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`;
+        `has_slow`: and to a run whose slow clock has an AdamW of its own."""
         sizes = [plan.flatten(tier, parameters).size for tier in range(len(plan.tiers))]
-        parts = (self.state.m, self.state.v, self.state.pending)
-        fits = _shapes(self.adapter) == _shapes(parameters)
+        state = self.state
+        parts = [state.m, state.v, state.pending]
+        parts += [state.slow_m, state.slow_v] if has_slow else []
+        fits = _shapes(self.adapter) == _shapes(parameters) and has_slow == bool(state.slow_m)
         fits = fits and all([vector.size for vector in part] == sizes for part in parts)
         if not fits or self.progress.plan_digest != plan.digest():
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
@@ -285,7 +288,9 @@ def same_arrays(found: ArrayMap, arrays: ArrayMap) -> bool:
 
 def _unflatten(flat: Arrays) -> OptimizerState:
     kinds = [f.name for f in fields(OptimizerState)]
-    if len(flat) % len(kinds):
+    tiers = range(sum(name.startswith("m/") for name in flat))
+    if not any(name.startswith("slow_") for name in flat):
+        kinds = [kind for kind in kinds if not kind.startswith("slow_")]
+    if len(flat) != len(kinds) * len(tiers):
         raise ValueError(f"{OPTIMIZER_FILE} holds {len(flat)} arrays")
-    tiers = range(len(flat) // len(kinds))
     return OptimizerState(*([flat[f"{kind}/{tier}"] for tier in tiers] for kind in kinds))

@@ -2,6 +2,7 @@
 first messages for its log, and the check that nothing was lost.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def training_step(
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         skip_pending=config.pending == "skip",
+        slow_rate=config.slow_adamw_rate,
     )
     state = optimizer.init(origin)
     if start is not None:
@@ -70,6 +72,9 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
     progress = start.progress
     counts = [int(number(count)) for count in step.state.fired_counts]
     due = [progress.step // tier.period for tier in plan.tiers]
+    if every := step.slow_every:
+        counts += [int(number(count)) for count in step.state.slow_counts]
+        due += [progress.step // math.lcm(tier.period, every) for tier in plan.tiers]
     is_counted = progress.void_steps_in_all or counts == due
     if progress.step != checkpoint_step(start.folder) or not is_counted:
         raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")

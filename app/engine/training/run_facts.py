@@ -122,6 +122,7 @@ def _clocks(config: TrainingConfig, prepared: TrainingSetup) -> ClockFacts:
     return ClockFacts(
         slow_every=slow.every if slow else 0,
         slow_weight=slow.weight if slow else 0.0,
+        slow_rate=config.slow_adamw_rate if slow else 0.0,
         slow_texts=slow.texts if slow else 0,
         lasting_pull=config.lasting_pull if has_anchor else 0.0,
     )

@@ -83,7 +83,7 @@ class TrainingStep:
         fast = fast or FastPaths(head, recompute_layers)
         self._losses = LossAudit(model, fast.head)
         self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
-        self._updates: dict[tuple[int, ...], ArrayFunction] = {}
+        self._updates: dict[tuple[tuple[int, ...], bool], ArrayFunction] = {}
 
     def measure_memory(self, batch: Batch) -> None:
         """Find what gradients of this batch's shape need, without touching weights or state."""
@@ -97,11 +97,14 @@ class TrainingStep:
         due = self._optimizer.plan.due(step)
         tiers_needing_gradients = self._optimizer.tiers_needing_gradients(due)
         loss, task = self._gradients.summed(self._vectors, batches, tiers_needing_gradients)
-        lesson, gradients = self._lesson(step, tiers_needing_gradients), task
-        if lesson is not None and self._slow is not None:
+        is_apart = self._optimizer.slow_rate > 0
+        lesson = self._lesson(step, due if is_apart else tiers_needing_gradients)
+        gradients = task
+        if lesson is not None and self._slow is not None and not is_apart:
             gradients = lesson.added_to(task, self._slow.weight * trained_tokens)
+        own_lesson = lesson.mean_gradients() if lesson is not None and is_apart else {}
         before = read_parameters(self._model, self._paths)
-        result = self._update(due)(
+        result = self._update(due, bool(own_lesson))(
             loss,
             gradients,
             before,
@@ -110,6 +113,7 @@ class TrainingStep:
             _scalar(trained_tokens),
             _scalar(learning_rate),
             [self._anchor.center, self._anchor.stiffness] if self._anchor else [],
+            own_lesson,
         )
         updated, wanted, tree, norm, is_finite, pulls = result
         write_parameters(self._model, updated)
@@ -141,13 +145,16 @@ class TrainingStep:
                 for tier in range(len(self._optimizer.plan.tiers) if self._anchor else 0)
             ),
         )
-        self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, vectors)
+        self._audit.check(
+            observed, step, learning_rate, measurement, gradients, wanted, vectors,
+            self._lessons.clipped_means(learned),
+        )  # fmt: skip
         self._lessons.check(learned, step, measurement)
         self._losses.check(expected_loss, step, measurement.loss, trained_tokens)
         return measurement
 
     def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
-        """The slow clock's at `step`; None where it gives none."""
+        """The slow clock's at `step`, for some tiers; None where it gives none."""
         batch = self._slow.lesson(step) if self._slow else None
         return None if batch is None else self._gradients.of_lesson(self._vectors, batch, tiers)
 
@@ -160,6 +167,11 @@ class TrainingStep:
         what this run began with, the share `memory` counts."""
         plan, parameters = self._optimizer.plan, self.parameters()
         return stiffness_after(plan, self.state, parameters, self._stiffness, memory)
+
+    @property
+    def slow_every(self) -> int:
+        """Steps from one lesson to the next, where lessons have an AdamW of their own; else 0."""
+        return self._slow.every if self._slow and self._optimizer.slow_rate else 0
 
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite,
@@ -184,10 +196,11 @@ class TrainingStep:
         unmoved = self._meter.unmoved(self._vectors, self._audit.learning_tiers())
         return tiers + idle_modules(unmoved) + self._lessons.remark()
 
-    def _update(self, due: tuple[int, ...]) -> ArrayFunction:
-        if due not in self._updates:
-            self._updates[due] = maybe_compile(self._update_for(due))
-        return self._updates[due]
+    def _update(self, due: tuple[int, ...], has_lesson: bool) -> ArrayFunction:
+        key = due, has_lesson
+        if key not in self._updates:
+            self._updates[key] = maybe_compile(self._update_for(due))
+        return self._updates[key]
 
     def _update_for(self, due: tuple[int, ...]) -> ArrayFunction:
         optimizer = self._optimizer
@@ -202,6 +215,7 @@ class TrainingStep:
             tokens: mx.array,
             rate: mx.array,
             anchor: list[list[mx.array]],
+            lesson: Gradients,
         ) -> tuple[
             Arrays,
             dict[int, mx.array],
@@ -213,7 +227,7 @@ class TrainingStep:
             state = OptimizerState(*tree)
             pull = Anchor(anchor[0], anchor[1], strength).pulled if anchor else None
             result = optimizer.step(
-                gradients, parameters, vectors, state, due, rate, loss, tokens, pull
+                gradients, parameters, vectors, state, due, rate, loss, tokens, pull, lesson
             )
             return (
                 result.updated,

@@ -169,7 +169,8 @@ def resume(
     except RuntimeError as error:
         raise as_run_error(error) from error
     check_same_start(run_dir, manifest, prepared.start_sha256, prepared.stiffness_sha256)
-    start.check_fits(trainable_parameters(prepared.base.model), prepared.plan)
+    has_slow = config.slow_adamw_rate > 0
+    start.check_fits(trainable_parameters(prepared.base.model), prepared.plan, has_slow=has_slow)
     recording = RunRecording(run_dir, start=start)
     scores: list[ScoreMeasured] = []
     if machines.is_first:
