@@ -128,7 +128,8 @@ def _clocks(details: "RunDetails") -> list[str]:
     clocks, lines = details.started.clocks, []
     if clocks.slow_every:
         often = f"every {clocks.slow_every:,} steps"
-        lines.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts")
+        own = f", AdamW of its own at {clocks.slow_rate:g}×" if clocks.slow_rate else ""
+        lines.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts{own}")
     if clocks.lasting_pull:
         lines.append(f"  lasting     pull {clocks.lasting_pull:g}")
     if details.retention:

@@ -9,6 +9,7 @@ from app.core.config.learning_methods import (
     BY_TIERS,
     CUSTOM,
     JUST_LEARN,
+    KEEP_MORE,
     LEARN_AND_KEEP,
     LEARNING_METHODS,
     LearningMethod,
@@ -31,9 +32,18 @@ def test_a_plan_amounts_to_what_was_chosen(way: LearningMethod, before: Training
     assert chosen.problems() == []
 
 
-def test_learn_and_keep_is_the_preset() -> None:
-    assert KEEPING.is_in(with_learning_method(TrainingConfig(), LEARN_AND_KEEP))
-    assert KEEPING.settings["measure_forgetting"]  # as its description says
+@pytest.mark.parametrize("method", [LEARN_AND_KEEP, KEEP_MORE], ids=lambda way: way.title)
+def test_a_method_with_clocks_is_its_preset(method: LearningMethod) -> None:
+    clocks = preset(method.clocks)
+    assert clocks.is_in(with_learning_method(TrainingConfig(), method))
+    assert clocks.settings["measure_forgetting"]  # as its description says
+
+
+@pytest.mark.parametrize("method", [JUST_LEARN, BY_TIERS], ids=lambda way: way.title)
+def test_no_trace_of_a_lessons_own_adamw_stays_without_clocks(method: LearningMethod) -> None:
+    """A slow clock that is turned on afterwards begins as its settings' defaults have it."""
+    kept = with_learning_method(TrainingConfig(), KEEP_MORE)
+    assert with_learning_method(kept, method).slow_rate == 0
 
 
 @pytest.mark.parametrize(
@@ -41,6 +51,7 @@ def test_learn_and_keep_is_the_preset() -> None:
     [
         {"slow_every": 8},
         {"slow_weight": 1.0},
+        {"slow_rate": 1.0},
         {"lasting_pull": 0.0},
         {"tiers": (TierConfig(1), TierConfig(2))},
     ],

@@ -34,7 +34,7 @@ def chosen(card: LearningCard) -> list[str]:
 
 
 def test_each_choice_says_in_a_line_what_it_does(card: LearningCard) -> None:
-    assert list(card.choices) == ["Custom", "Learn and keep", "Just learn", "By tiers"]
+    assert list(card.choices) == ["Custom", "Learn and keep", "Keep more", "Just learn", "By tiers"]
     for title, choice in card.choices.items():
         assert choice.accessibleDescription() == card.lines[title].text() != ""
 
@@ -43,6 +43,9 @@ def test_a_choice_sets_the_clocks_and_tiers_come_back(card: LearningCard, state:
     assert chosen(card) == ["By tiers"]
     card.choices["Learn and keep"].click()
     assert preset("learn-and-keep").is_in(state.config)
+    card.choices["Keep more"].click()
+    assert preset("keep-more").is_in(state.config)
+    assert chosen(card) == ["Keep more"]
     card.choices["Just learn"].click()
     assert preset("one-pace").is_in(state.config)
     card.choices["By tiers"].click()
@@ -85,6 +88,10 @@ def test_a_changed_clock_shows_custom_and_what_it_is(card: LearningCard, state: 
     assert card.lines["Custom"].text() == "A lesson every 8 steps, weight 4; lasting pull 200."
     state.change_config(slow_every=4)
     assert chosen(card) == ["Learn and keep"]
+    state.change_config(slow_rate=0.5)
+    assert card.lines["Custom"].text() == (
+        "A lesson every 4 steps, rate 0.5 of its own; lasting pull 200."
+    )
 
 
 def test_clocks_and_tiers_combine(card: LearningCard, state: AppState) -> None:

@@ -1,4 +1,4 @@
-"""The learning method of a plan: three named choices over clocks and tiers.
+"""The learning method of a plan: four named choices over clocks and tiers.
 
 A line gives a measured result only where the README has it.
 """
@@ -18,6 +18,8 @@ class LearningMethod:
     title: str
     description: str
     """One line for people."""
+    clocks: str = ""
+    """The preset that its clocks are set by; empty where none is on."""
 
 
 LEARN_AND_KEEP = LearningMethod(
@@ -27,6 +29,15 @@ LEARN_AND_KEEP = LearningMethod(
         "to the adapter that it starts from. On a small chat model, a third of plain AdamW's "
         "forgetting."
     ),
+    clocks="learn-and-keep",
+)
+KEEP_MORE = LearningMethod(
+    mark("Keep more"),
+    mark(
+        "The same, with a lesson at every step in an AdamW of its own. On a small chat model, it "
+        "learned in fewer steps and kept more of the base's answers; a step takes longer."
+    ),
+    clocks="keep-more",
 )
 JUST_LEARN = LearningMethod(
     mark("Just learn"), mark("Plain AdamW: every weight of the adapter moves at every step.")
@@ -39,7 +50,7 @@ BY_TIERS = LearningMethod(
     ),
 )
 CUSTOM = LearningMethod(mark("Custom"), mark("Clocks and tiers as they are set below."))
-LEARNING_METHODS = (LEARN_AND_KEEP, JUST_LEARN, BY_TIERS)
+LEARNING_METHODS = (LEARN_AND_KEEP, KEEP_MORE, JUST_LEARN, BY_TIERS)
 """The methods that can be chosen."""
 
 
@@ -49,7 +60,10 @@ def learning_method(config: TrainingConfig) -> LearningMethod:
     is_flat = config.tiers == (TierConfig(1),)
     if not config.slow_every and not config.lasting_pull:
         return JUST_LEARN if is_flat else BY_TIERS
-    return LEARN_AND_KEEP if is_flat and _has(config, _learn_and_keep(), CLOCKS) else CUSTOM
+    for method in (LEARN_AND_KEEP, KEEP_MORE):
+        if is_flat and _has(config, preset(method.clocks), CLOCKS):
+            return method
+    return CUSTOM
 
 
 def with_learning_method(
@@ -61,10 +75,11 @@ def with_learning_method(
     method had before. Without one, the clocks bring the rate at which they were measured, and take
     it with them: the default follows. A rate of the plan's own stays.
     """
-    learn_and_keep = _learn_and_keep()
-    measured = learn_and_keep.settings["learning_rate"]
-    if method is LEARN_AND_KEEP:
-        return replace(learn_and_keep.applied_to(config), learning_rate=rate or measured)
+    measured = preset(LEARN_AND_KEEP.clocks).settings["learning_rate"]
+    if method.clocks:
+        chosen = preset(method.clocks)
+        rate = rate or chosen.settings["learning_rate"]
+        return replace(chosen.applied_to(config), learning_rate=rate)
     if rate is None and config.slow_every and config.learning_rate == measured:
         rate = TrainingConfig().learning_rate
     config = replace(config, learning_rate=rate or config.learning_rate)
@@ -80,10 +95,6 @@ def with_tiers(config: TrainingConfig, plan: TrainingConfig | None = None) -> Tr
     """The plan with the tiers of another, or of the product, whatever its clocks."""
     source = plan or TrainingConfig()
     return replace(config, **{name: getattr(source, name) for name in TIERS})
-
-
-def _learn_and_keep() -> Preset:
-    return preset("learn-and-keep")
 
 
 def _has(config: TrainingConfig, wanted: Preset, names: tuple[str, ...]) -> bool:

@@ -60,6 +60,24 @@ PRESETS: tuple[Preset, ...] = (
             "learning_rate": 6e-4,
             "slow_every": 4,
             "slow_weight": 4.0,
+            "slow_rate": 0.0,
+            "lasting_pull": 200.0,
+            "measure_forgetting": True,
+        },
+    ),
+    Preset(
+        "keep-more",
+        mark("Keep more"),
+        mark(
+            "Draws the model to its base's predictions at every step, by an AdamW of its own, which "
+            "leaves the task's updates as large as they are. A step takes longer."
+        ),
+        _UNIFORM
+        | {
+            "learning_rate": 6e-4,
+            "slow_every": 1,
+            "slow_weight": 4.0,
+            "slow_rate": 1.0,
             "lasting_pull": 200.0,
             "measure_forgetting": True,
         },
@@ -68,7 +86,7 @@ PRESETS: tuple[Preset, ...] = (
         "one-pace",
         mark("One pace"),
         mark("Everything moves at every step: plain AdamW, the baseline for the others."),
-        _UNIFORM | {"slow_every": 0, "lasting_pull": 0.0},
+        _UNIFORM | {"slow_every": 0, "slow_rate": 0.0, "lasting_pull": 0.0},
     ),
     Preset(
         "late-layers-fast",
@@ -123,6 +141,7 @@ def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
         tier_patterns="",
         pending="accumulate",
         slow_every=0,
+        slow_rate=0.0,
         lasting_pull=0.0,
     )
 

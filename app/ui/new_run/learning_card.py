@@ -36,7 +36,7 @@ class LearningCard(CardFrame):
         self._tiers_before: TrainingConfig | None = None
         """The last plan that had tiers, for when they are chosen again."""
         self._rates: dict[bool, float] = {}
-        """The last learning rate with Learn and keep, and without it, on the data `_rated`."""
+        """The last learning rate with clocks, and without them, on the data `_rated`."""
         self._rated = state.config.data
         self.choices: dict[str, QRadioButton] = {}
         self.lines: dict[str, QLabel] = {}
@@ -49,14 +49,9 @@ class LearningCard(CardFrame):
         for way in LEARNING_METHODS:
             beside = [self.combine] if way is LEARN_AND_KEEP else []
             self.inside.addWidget(self._entry(way, *beside))
+            if way.clocks:
+                self._explain(way)
         self.inside.addWidget(self.custom)
-        method = with_learning_method(state.config, LEARN_AND_KEEP)
-        tip = tr(
-            "{clocks} Learning rate {rate}. The run measures forgetting.",
-            clocks=mixture_words(method),
-            rate=formatting.number(method.learning_rate),
-        )
-        set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
         state.config_changed.connect(self.refresh)
         self.refresh()
 
@@ -73,6 +68,15 @@ class LearningCard(CardFrame):
         made.setLayout(whole)
         self._say(way, tr(way.description))
         return made
+
+    def _explain(self, way: LearningMethod) -> None:
+        plan = with_learning_method(self._state.config, way)
+        tip = tr(
+            "{clocks} Learning rate {rate}. The run measures forgetting.",
+            clocks=mixture_words(plan),
+            rate=formatting.number(plan.learning_rate),
+        )
+        set_tip(self.choices[way.title], tip, is_wrapped=True)
 
     def refresh(self) -> None:
         config = self._state.config
@@ -97,8 +101,8 @@ class LearningCard(CardFrame):
         if config.data != self._rated:
             self._rated, self._rates = config.data, {}
         if left is not CUSTOM:
-            self._rates[left is LEARN_AND_KEEP] = config.learning_rate
-        config = with_learning_method(config, way, self._rates.get(way is LEARN_AND_KEEP))
+            self._rates[bool(left.clocks)] = config.learning_rate
+        config = with_learning_method(config, way, self._rates.get(bool(way.clocks)))
         self._state.replace_config(self._with_earlier_tiers(config) if way is BY_TIERS else config)
         self.refresh()
 
@@ -130,13 +134,11 @@ def mixture_words(config: TrainingConfig) -> str:
     """A mixture of clocks and tiers in one line."""
     parts = []
     if config.slow_every:
-        lesson = trn(
-            "a lesson every step, weight {weight}",
-            "a lesson every {n:,} steps, weight {weight}",
-            config.slow_every,
-            weight=formatting.number(config.slow_weight),
-        )
-        parts.append(lesson)
+        parts.append(trn("a lesson every step", "a lesson every {n:,} steps", config.slow_every))
+        share = tr("weight {weight}", weight=formatting.number(config.slow_weight))
+        if config.slow_rate:
+            share = tr("rate {rate} of its own", rate=formatting.number(config.slow_rate))
+        parts[-1] = f"{parts[-1]}, {share}"
     if config.lasting_pull:
         parts.append(tr("lasting pull {pull}", pull=formatting.number(config.lasting_pull)))
     if len(config.tiers) > 1:

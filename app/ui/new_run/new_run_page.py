@@ -2,7 +2,7 @@
 
 from PySide6.QtWidgets import QScrollArea, QStackedWidget, QWidget
 
-from app.core.config.learning_methods import JUST_LEARN, LEARN_AND_KEEP, TIERS, learning_method
+from app.core.config.learning_methods import BY_TIERS, CUSTOM, TIERS, learning_method
 from app.ui.data.dataset_services import DataServices
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
@@ -90,7 +90,7 @@ class NewRunPage(QWidget):
     def _show_tiers(self) -> None:
         """Folded away while the plan has none, and nothing is wrong with them."""
         config = self._state.config
-        is_flat = learning_method(config) in (LEARN_AND_KEEP, JUST_LEARN)
+        is_flat = learning_method(config) not in (BY_TIERS, CUSTOM)
         is_wrong = any(problem.setting in TIERS for problem in config.problems())
         is_wrong = is_wrong or self._state.plan_failure is not None
         if is_flat and not is_wrong:
