@@ -29,6 +29,7 @@ ARMS: dict[str, Mapping[str, Any]] = {
     "tiers 1, 2, 4": FLAT | {"tiers": tuple(map(TierConfig, (1, 2, 4)))},
     "Learn and keep, 6e-4": KEPT,
     "Learn and keep, 1e-3 (the demo)": {**KEPT, "learning_rate": 1e-3},
+    "Keep more, 1e-3": {**preset("keep-more").settings, "learning_rate": 1e-3},
     "AdamW + slow clock, weight 1": FLAT | {"slow_every": 4, "slow_weight": 1.0},
     "AdamW + slow clock, weight 4": FLAT | {"slow_every": 4, "slow_weight": 4.0},
     "AdamW, interpolation 0.98": FLAT | {"interpolation": 0.98},

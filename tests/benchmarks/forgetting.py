@@ -121,6 +121,8 @@ ARMS: list[dict[str, object]] = [
     {"name": "slow clock, 4e-4", "learning_rate": 4e-4} | CLOCKS,
     {"name": "lasting clock, 4e-4", "learning_rate": 4e-4, "lasting_pull": 500.0} | PLAIN,
     {"name": "Learn and keep", "preset": "learn-and-keep"},
+    {"name": "Keep more", "preset": "keep-more"},
+    {"name": "Keep more, MLP only", "preset": "keep-more", "keys": MLP},
     {"name": "Learn and keep, 8e-4, pull 500", "learning_rate": 8e-4, "lasting_pull": 500.0}
     | CLOCKS,
     {"name": "Learn and keep, rehearsal 12.5 %", "preset": "learn-and-keep", "rehearsal": 0.125},

@@ -74,13 +74,14 @@ def _ended(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[str, str]]:
     return [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
 
 
+@pytest.mark.parametrize("own", [(), ("--slow-rate", "0.5")], ids=["shared", "own AdamW"])
 def test_two_machines_give_the_losses_of_one(
-    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+    own: tuple[str, ...], tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
     """Lessons of the slow clock too, of which each computes all."""
     text = tmp_path / "text.jsonl"
     write_chats(text, 12)
-    clock = ["--slow-every", "2", "--slow-text", str(text)]
+    clock = ["--slow-every", "2", "--slow-text", str(text), *own]
     expected = nestling(*_arguments(tiny_model, chat_file, tmp_path / "alone", *clock)).stdout
     both = [
         start(r, *_arguments(tiny_model, chat_file, tmp_path / f"of-{r}", *clock)) for r in (0, 1)

@@ -69,8 +69,8 @@ PRESETS: tuple[Preset, ...] = (
         "keep-more",
         mark("Keep more"),
         mark(
-            "Draws the model to its base's predictions at every step, by an AdamW of its own, which "
-            "leaves the task's updates as large as they are. A step takes longer."
+            "Draws the model to its base's predictions at every step, by an AdamW of its own, "
+            "which leaves the task's updates as large as they are. A step takes longer."
         ),
         _UNIFORM
         | {
