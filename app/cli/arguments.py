@@ -13,7 +13,7 @@ from app.cli.help import add_help
 from app.cli.models import add_models
 from app.cli.setting_flags import add_check, add_setting
 from app.cli.terminal import line, note
-from app.core.config.learning_methods import CLOCKS, LEARN_AND_KEEP, TIERS, with_learning_method
+from app.core.config.learning_methods import LEARN_AND_KEEP, TIERS, with_learning_method
 from app.core.config.presets import PRESETS, Preset, preset
 from app.core.config.serialization import load_toml, parse_tiers, with_settings
 from app.core.config.training_config import TrainingConfig
@@ -80,8 +80,8 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _new_plan(arguments: argparse.Namespace) -> TrainingConfig:
-    """Learn and keep, as in the window, unless the command line has tiers, clocks or a preset."""
-    own = (*TIERS, *CLOCKS, "tier_factors", "tier_pending", "preset")
+    """Learn and keep, as in the window, unless the command line has tiers, a clock or a preset."""
+    own = (*TIERS, "slow_every", "lasting_pull", "tier_factors", "tier_pending", "preset")
     config = TrainingConfig()
     if any(name in arguments for name in own):
         return config

@@ -18,6 +18,7 @@ from app.cli.commands import run
 from app.cli.run_output import TerminalProgress
 from app.core.config.learning_methods import (
     BY_TIERS,
+    CUSTOM,
     JUST_LEARN,
     LEARN_AND_KEEP,
     LearningMethod,
@@ -528,6 +529,8 @@ def test_a_share_that_makes_no_sense_is_refused(chat_file: Path) -> None:
         (["--tiers", "1,2,4"], BY_TIERS),
         (["--assign", "rank"], BY_TIERS),
         (["--slow-every", "0"], BY_TIERS),
+        (["--slow-weight", "2"], CUSTOM),  # of the slow clock that is on by default
+        (["--slow-rate", "1"], CUSTOM),
         (["--preset", "one-pace"], JUST_LEARN),
     ],
 )
@@ -536,6 +539,7 @@ def test_a_new_run_learns_and_keeps_unless_tiers_or_clocks_are_given(
 ) -> None:
     config = training_config(parse(["train", "--data", "rows.jsonl", *flags]))
     assert learning_method(config) is method
+    assert bool(config.slow_every) == (method in (LEARN_AND_KEEP, CUSTOM))
 
 
 def test_a_settings_file_is_taken_as_it_stands(tmp_path: Path) -> None:
