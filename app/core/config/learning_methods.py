@@ -34,8 +34,8 @@ LEARN_AND_KEEP = LearningMethod(
 KEEP_MORE = LearningMethod(
     mark("Keep more"),
     mark(
-        "The same, with a lesson at every step in an AdamW of its own. On a small chat model, it "
-        "learned in fewer steps and kept more of the base's answers; a step takes longer."
+        "The same, with a lesson at every step. A small chat model learned in fewer steps and kept "
+        "more of its answers; each step takes longer."
     ),
     clocks="keep-more",
 )
@@ -46,7 +46,7 @@ BY_TIERS = LearningMethod(
     mark("By tiers"),
     mark(
         "Parts of the adapter move at every step, others less often. On a small model, tiers alone "
-        "kept old knowledge no better than plain AdamW."
+        "kept no more than plain AdamW."
     ),
 )
 CUSTOM = LearningMethod(mark("Custom"), mark("Clocks and tiers as they are set below."))
