@@ -20,8 +20,8 @@ KEPT_COPIES = 4
 """Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
 UPDATE_COPIES = 10.5
 """The same while the update and its proof run, gradients included; measured on the CPU."""
-SLOW_COPIES = 2
-"""Both moments of the slow clock's own AdamW."""
+SLOW_COPIES, SLOW_UPDATE = 2, 2.25
+"""Both moments of the slow clock's own AdamW; how much more each takes during the update."""
 CPU_CACHE_SHARE = 0.1
 """Of the work. With 0 to 1 a step took equally long on 16 cores; the process grew by as much."""
 DOUBT = 1.2
@@ -72,7 +72,7 @@ def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape)
     return MemoryNeed(
         model_bytes=whole - own,
         adapter_bytes=own + (KEPT_COPIES + slow) * adapter,
-        work_bytes=max(batch, int((UPDATE_COPIES + 1.5 * slow) * adapter)),
+        work_bytes=max(batch, int((UPDATE_COPIES + SLOW_UPDATE * slow) * adapter)),
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import LogMessage, MemoryEstimated, StepFinished
 from app.engine.adapter.adapter import add_adapter
-from app.engine.batches.batches import Batch, BatchShape
+from app.engine.batches.batches import Batch, BatchLoader, BatchShape
+from app.engine.clocks.slow_clock import SlowClock
 from app.engine.memory import preflight
 from app.engine.memory.computation_graph import traced
 from app.engine.memory.estimate import memory_need
@@ -26,6 +27,7 @@ from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
 from app.engine.training.trainer import train
+from tests.engine.packed_models import examples
 
 CONFIG = TrainingConfig(tiers=(TierConfig(1), TierConfig(2)), rank=8)
 FAR_OFF = 0.2
@@ -65,6 +67,7 @@ ALL_SHAPES: list[tuple[Shape, dict[str, Any]]] = [
     (Shape("llama", 4, 0, places=(500, 120, 60, 20)), {}),
     (Shape("qwen3", 4, 0, places=(700, 120, 60, 60)), {"grad_checkpoint": True}),
     (Shape("gemma3_text", 3, 0, places=(250, 90, 90)), {}),
+    (Shape("llama", 1, 64), {"rank": 256, "slow_every": 1, "slow_rate": 1.0}),
 ]
 SAMPLE = ALL_SHAPES[::3]
 OTHERS = [pytest.param(*one, marks=pytest.mark.slow) for one in ALL_SHAPES if one not in SAMPLE]
@@ -225,18 +228,21 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
     held = mx.get_active_memory()
     mx.eval(model.parameters())
     plan = make_plan(trainable_parameters(model), config)
-    optimizer = TieredAdamW(plan)
+    optimizer = TieredAdamW(plan, slow_rate=config.slow_adamw_rate)
     head = split_model(model)
     state = optimizer.init(trainable_parameters(model))
-    step = TrainingStep(
-        model, optimizer, state, trainable_parameters(model),
-        head=head, recompute_layers=config.grad_checkpoint,
-    )  # fmt: skip
     random = np.random.default_rng(0)
     tokens = random.integers(1, vocabulary, shape.size).astype(np.int32)
     batch = Batch(
         tokens, np.ones(tokens.shape, np.float32), shape.places if shape.is_packed else ()
     )
+    lessons = BatchLoader(examples([60, 60, 60]), 1)
+    step = TrainingStep(
+        model, optimizer, state, trainable_parameters(model),
+        head=head, recompute_layers=config.grad_checkpoint,
+        slow=SlowClock(lessons, 1, 1, 4.0, 0, "") if config.slow_every else None,
+        rules=replace(optimizer.rules(), slow_every=config.slow_every),
+    )  # fmt: skip
     mx.eval(state.tree())
     del state
     mx.reset_peak_memory()
