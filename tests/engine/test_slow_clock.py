@@ -300,6 +300,20 @@ def without_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TieredAdamW, "step", lying)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_at_steps_where_no_tier_takes_a_gradient_there_is_no_lesson(
+    config: TrainingConfig, rate: float
+) -> None:
+    rare = (TierConfig(2), TierConfig(4))
+    config = replace(config, tiers=rare, pending="skip", slow_every=1, slow_rate=rate)
+    *events, end = train(config, stop_after=3)
+    assert end.outcome == "stopped", end.message
+    *rest, end = resume(config.output or Path())
+    assert end.outcome == "finished", end.message
+    made = [step for step in (*events, *rest) if isinstance(step, StepFinished)]
+    assert [math.isfinite(step.base_kl) for step in made] == [False, True] * (STEPS // 2)
+
+
 @pytest.mark.parametrize(
     ("lie", "message"),
     [

@@ -67,7 +67,9 @@ class UpdateRules:
         )
 
     def has_lesson(self, step: int) -> bool:
-        return bool(self.slow_every) and not step % self.slow_every
+        """Whether `step` takes a lesson: one that no tier takes a gradient of is left out."""
+        is_due = bool(self.slow_every) and not step % self.slow_every
+        return is_due and bool(self.lesson_tiers(step))
 
     def lesson_tiers(self, step: int) -> tuple[int, ...]:
         """The tiers that take a gradient of the lesson at `step`."""

@@ -155,7 +155,7 @@ class TrainingStep:
 
     def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
         """The slow clock's at `step`, for some tiers; None where it gives none."""
-        batch = self._slow.lesson(step) if self._slow else None
+        batch = self._slow.lesson(step) if self._slow and tiers else None
         return None if batch is None else self._gradients.of_lesson(self._vectors, batch, tiers)
 
     def parameters(self) -> Arrays:
