@@ -6,6 +6,7 @@ The sentences of the lower layers are in it too, in a context of their own.
 
 import io
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -27,8 +28,9 @@ def catalog_path(code: str) -> Path:
     return ROOT / "resources" / "languages" / code / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
+@cache
 def source_texts() -> Catalog:
-    """Every text of the code."""
+    """Every text of the code; read only."""
     found = Catalog()
     for _, _, text, _, _ in extract_from_dir(ROOT / "app", keywords=KEYWORDS):
         if text:

@@ -10,10 +10,11 @@ from app.core.files.paths import resources_dir
 from app.core.text.sentences import CONTEXT, SentenceTranslator, Template, localized, parsed
 from app.core.text.translation import DOMAIN
 from tests.catalogs import read_catalog
-from tests.sentence_templates import sentence_templates, templates_of
+from tests.sentence_templates import templates_of
 
 CATALOG = read_catalog("de")
-TEMPLATES = sorted(sentence_templates())
+TEMPLATES = sorted(str(m.id) for m in CATALOG if m.context == CONTEXT)
+"""The catalog has those of the code, see test_translation.py."""
 
 
 @pytest.fixture(scope="module")
