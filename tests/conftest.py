@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-# Two workers share two cores, and a BLAS thread without work keeps one busy: twice the time.
+# The workers share two cores, and a BLAS thread without work keeps one busy: twice the time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Hundreds of child processes read the bytecode that this one keeps, a quarter of a second each.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # MLX behind its gate, before a test names it; with the user's own cache, where its BLAS is.
 import app.engine  # noqa: F401
