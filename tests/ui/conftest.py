@@ -35,8 +35,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
 
 
 @pytest.fixture(scope="session")
-def _known_objects_are_frozen() -> None:
-    """What was there before the first window is looked through no more, so collecting is quick."""
+def _known_objects_are_frozen(tiny_model: Path) -> None:
+    """What was there before the first window is looked through no more, so collecting is quick.
+
+    The model's libraries and what a window imports later are there by then.
+    """
+    import app.engine.training.trainer
+    import app.ui.plots.run_plots  # noqa: F401
+
     gc.collect()
     gc.freeze()
 
