@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # The workers share two cores, and a BLAS thread without work keeps one busy: twice the time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Hundreds of child processes read the bytecode that this one keeps, a quarter of a second each.
-sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # MLX behind its gate, before a test names it; with the user's own cache, where its BLAS is.
 import app.engine  # noqa: F401
@@ -35,6 +32,10 @@ from tests.patience import PATIENCE_MS
 
 if TYPE_CHECKING:
     from app.ui.system.qt_application import NestlingApplication
+
+# Child processes read kept bytecode: a quarter of a second less for each of hundreds.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _clear_streams = mx.clear_streams
 
