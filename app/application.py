@@ -95,12 +95,10 @@ class Nestling(Services):
         self.resume_commands = ResumeCommands(
             state, self.window, self.runs, self.control, self.queue, self.background, runs_dir()
         )
-        self.plan_commands = PlanCommands(
-            state, self.window, self.runs, self.queue, self.datasets, self.undo
-        )
+        self.plan_commands = PlanCommands(state, self.window, self.runs, self.queue, self.datasets)
         self.library_commands = LibraryCommands(
             state, self.live_series, self.window, self.runs, self.control, self.resume_commands,
-            self.undo, self.background, settings, runs_dir(),
+            self.undo, self.queue, self.background, settings, runs_dir(),
         )  # fmt: skip
         self.models_commands = ModelsCommands(
             state, self.models, self.background, self.window.notice, self.window
@@ -118,9 +116,9 @@ class Nestling(Services):
         self.guide = Guide(self.window, self.appearance)
         self.history = PlaceHistory(self.window, self.runs, self.library_commands)
         self.menu_commands = MenuCommands(
-            state, settings, self.window, self.undo, self.runs, self.models, self.history,
-            self.commands, self.library_commands, self.queue, self.quitting, self.settings_window,
-            self.guide, self.study,
+            state, settings, self.window, self.undo, self.history, self.commands,
+            self.library_commands, self.queue, self.quitting, self.settings_window, self.guide,
+            self.study,
         )  # fmt: skip
         self.menus = Menus(
             self.window, actions, EditCommands(self.undo), self.menu_commands.handlers()

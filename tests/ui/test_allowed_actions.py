@@ -133,7 +133,7 @@ def test_a_waiting_run_that_is_prepared_keeps_its_place(
     for control in (page.buttons.later, page.buttons.delete):
         assert not control.isEnabled()
         assert "being prepared" in control.toolTip()
-    queue.remove(queue.runs[0].key)
+    queue.remove({queue.runs[0].key})
     queue.move(queue.runs[0].key, 1)
     assert [run.config.name for run in queue.runs] == ["first", "second"]
     page.table.selectRow(1)

@@ -41,7 +41,7 @@ def test_a_checkpoint_that_the_user_selects_stays_selected(tmp_path: Path, qtbot
     qtbot.addWidget(view)
     earlier, later = _runs(tmp_path)
     view.show_run(later)
-    view.table.selectRow(1)
+    view.table.select_rows([1])
     view.show_run(later)
     assert _shown_step(view) == 4
     view.show_run(earlier)

@@ -18,9 +18,9 @@ from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
 from app.library.queue_store import queued_run
 from app.ui.state.undo import UndoHistory
+from app.ui.tables.row_table import make_table
 from app.ui.tables.run_rows import waiting_runs
 from app.ui.tables.runs_model import RunsModel
-from app.ui.tables.table_model import make_table
 from app.ui.widgets.basic_widgets import label
 from app.ui.window.edit_commands import EditCommands
 

@@ -15,20 +15,17 @@ from app.application import Nestling
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.files.paths import home_dir, runs_dir
-from app.library.queue_store import (
-    QUEUE_FILE,
-    QueuedRun,
-    SavedQueue,
-    queued_run,
-    read_queue,
-    write_queue,
-)
+from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_queue, write_queue
 from app.library.reading.run_store import list_runs
 from app.ui.runs.runs_view import RunsView
+from app.ui.runs.trash_actions import TrashActions
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.run_state import Phase
+from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
+from app.ui.widgets.notice_bar import Notice
+from app.workers.background_thread import BackgroundThread
 from tests.ui.test_library import summary
 
 
@@ -40,12 +37,24 @@ def config(tiny_model: Path, chat_file: Path) -> TrainingConfig:
 
 
 @pytest.fixture
-def page(queue: RunQueue, runs_view: RunsView, config: TrainingConfig) -> RunsView:
+def page(
+    queue: RunQueue, runs_view: RunsView, config: TrainingConfig, undo: UndoHistory
+) -> RunsView:
     """Three runs wait, below one that is finished."""
     for name in ("a", "b", "c"):
         queue.add(replace(config, name=name))
     runs_view.show_runs([summary("done")])
+    runs_view.delete_requested.connect(deleting(runs_view, undo).delete_runs)
     return runs_view
+
+
+@pytest.fixture
+def undo() -> UndoHistory:
+    return UndoHistory()
+
+
+def deleting(view: RunsView, undo: UndoHistory) -> TrashActions:
+    return TrashActions(BackgroundThread(view), Notice(view), undo, view.queue, view)
 
 
 def names(queue: RunQueue) -> list[str]:
@@ -56,7 +65,9 @@ def rows(page: RunsView) -> list[str]:
     return [page.runs.at(row).name for row in range(page.runs.rowCount())]
 
 
-def test_runs_are_put_in_order_and_removed_with_undo(page: RunsView, queue: RunQueue) -> None:
+def test_runs_are_put_in_order_and_removed_with_undo(
+    page: RunsView, queue: RunQueue, undo: UndoHistory
+) -> None:
     page.table.selectRow(2)
     page.buttons.earlier.click()
     assert names(queue) == ["a", "c", "b"]
@@ -66,12 +77,11 @@ def test_runs_are_put_in_order_and_removed_with_undo(page: RunsView, queue: RunQ
     assert not page.buttons.earlier.isEnabled()
     page.buttons.later.click()
     assert rows(page) == ["a", "c", "b", "done"]
-    removed: list[tuple[QueuedRun, int]] = []
-    queue.removed.connect(lambda *what: removed.append(what))
     assert page.buttons.delete.text() == "Remove"
     page.buttons.delete.click()
     assert names(queue) == ["a", "b"]
-    queue.insert(*removed[0])
+    assert undo.name == "Remove from Queue"
+    undo.undo()
     assert names(queue) == ["a", "c", "b"]
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QWidget
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QCheckBox, QStackedWidget, QWidget
 
 from app.core.config.training_config import config_field
 from app.core.text.sanitize import single_line
@@ -18,7 +18,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words, reason_text
-from app.ui.tables.table_model import make_table
+from app.ui.tables.row_table import Verb, make_table, pressing
 from app.ui.widgets.basic_widgets import button, enable, label
 from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.layouts import GRID_PX, column, lay_out, row
@@ -58,7 +58,6 @@ class ProblemsView(QWidget):
         """Problems and warnings of each kind, those that aren't listed too."""
         self.model = ProblemsModel()
         self.table = make_table(self.model, tr("Problems"), (REASON_COLUMN,))
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setWordWrap(True)
         self.table.verticalHeader().setDefaultSectionSize(_TWO_LINES_PX)
         self.kind = CalmComboBox({"": tr("All")}, tr("Kind of problem"))
@@ -80,10 +79,10 @@ class ProblemsView(QWidget):
         set_tip(self.leave_out, tr(config_field("bad_rows").metadata["help"]), is_wrapped=True)
         self.leave_out.clicked.connect(self._choose)
         self._make_body()
-        self.table.doubleClicked.connect(lambda index: self._open(index.row()))
-        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            QShortcut(QKeySequence(key), self.table, self._open_chosen,
-                      context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
+        self.table.set_verbs(
+            Verb(tr("Open"), self._open_chosen, lambda: len(self._rows()) == 1),
+            pressing(self.reveal),
+        )
         self.opened: ProblemRow | None = None
         self.table.selectionModel().selectionChanged.connect(self._allow)
         self.table.selectionModel().selectionChanged.connect(self._read_line)
@@ -218,9 +217,9 @@ class ProblemsView(QWidget):
         rows = self._rows() or list(range(self.model.rowCount()))
         QGuiApplication.clipboard().setText(self.model.as_text(rows))
 
-    def _open(self, row: int) -> None:
+    def _open_chosen(self) -> None:
         """The whole line in sight; where a row is no line of its file, the file in its folder."""
-        issue = self.model.at(row)
+        issue = self.model.at(self._rows()[0])
         if not issue.place.line or issue.place.row:
             self.reveal_requested.emit(issue.path)
             return
@@ -234,10 +233,6 @@ class ProblemsView(QWidget):
     def _note_closed(self, reading: int) -> None:
         self._process.cancel(reading)
         self.opened = None
-
-    def _open_chosen(self) -> None:
-        if rows := self._rows():
-            self._open(rows[0])
 
     def _reveal(self) -> None:
         rows = self._rows()

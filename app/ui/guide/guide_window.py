@@ -2,11 +2,11 @@
 chosen page on the right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QLineEdit, QListWidget, QWidget
+from PySide6.QtWidgets import QListWidget, QWidget
 
 from app.core.guide import Page, read_guide
 from app.core.text.translation import tr
@@ -15,6 +15,7 @@ from app.ui.look.theme import Theme
 from app.ui.system import file_manager
 from app.ui.system.theme_controller import ThemeController
 from app.ui.widgets.basic_widgets import label
+from app.ui.widgets.calm_inputs import SearchField
 from app.ui.widgets.layouts import grows, lay_out, row
 
 SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
@@ -28,10 +29,7 @@ class GuideWindow(QWidget):
         super().__init__(window, Qt.WindowType.Window)
         self.setWindowTitle(tr("Nestling Guide"))
         self._pages = tuple(pages)
-        self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search"))
-        self.search.setAccessibleName(tr("Search the guide"))
-        self.search.setClearButtonEnabled(True)
+        self.search = SearchField(tr("Search the guide"))
         self.list = QListWidget()
         self.list.setObjectName("guide_pages")
         self.list.setAccessibleName(tr("Pages"))
@@ -45,7 +43,7 @@ class GuideWindow(QWidget):
         self.list.currentRowChanged.connect(self._show)
         self.page.link_followed.connect(self._follow)
         for key, does in (
-            (QKeySequence.StandardKey.Find, self.focus_search),
+            (QKeySequence.StandardKey.Find, self.search.begin),
             (QKeySequence.StandardKey.Close, self.close),
         ):
             QShortcut(key, self, does)  # with all keys that the platform has for it
@@ -66,9 +64,9 @@ class GuideWindow(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self.page.set_theme(theme)
 
-    def focus_search(self) -> None:
-        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.search.selectAll()
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """On a Mac the menu bar is that of all windows."""
+        return {"find": self.search.begin, "findNext": self.page.find_next}
 
     def listed(self) -> list[str]:
         """The titles in the list."""
@@ -119,13 +117,6 @@ class Guide(QObject):
         self.window.show()
         self.window.raise_()
         self.window.activateWindow()
-
-    def find(self) -> bool:
-        """Go to the search if the guide is in front; whether it is."""
-        if self.window is None or not self.window.isActiveWindow():
-            return False
-        self.window.focus_search()
-        return True
 
     def _make(self) -> GuideWindow:
         made = GuideWindow(self._over, read_guide())

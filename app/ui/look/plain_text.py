@@ -68,7 +68,7 @@ def set_tip(target: QWidget | QAction, text: str, *, is_wrapped: bool = False) -
     target.setToolTip(tip(text) if is_wrapped else plain(text))
 
 
-def follow_tip(target: QWidget, source: QAction) -> None:
+def follow_tip(target: QWidget | QAction, source: QWidget | QAction) -> None:
     """The tooltip of `source`, which `set_tip` has made."""
     target.setToolTip(source.toolTip())
 

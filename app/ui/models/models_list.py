@@ -1,17 +1,15 @@
 """The models in a table, searched, filtered and sorted, beside the facts of the one selected."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QBoxLayout, QHeaderView, QMenu, QTableView, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
 from app.ui.models.model_details import ModelDetails
-from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.models_model import (
     CONTEXT_COLUMN,
     LICENSE_COLUMN,
@@ -22,7 +20,7 @@ from app.ui.tables.models_model import (
     ModelsFilter,
     ModelsModel,
 )
-from app.ui.tables.table_model import make_table
+from app.ui.tables.row_table import RowTable, Verb, make_table, pressing
 from app.ui.widgets.basic_widgets import label
 from app.ui.widgets.layouts import GRID_PX
 
@@ -61,24 +59,29 @@ class ModelsList(QWidget):
         self._whole.addLayout(listed, 1)
         self._whole.addWidget(self.details)
         self.details.use_requested.connect(self.request_use)
+        self.table.set_verbs(
+            pressing(self.details.use),
+            pressing(self.details.reveal),
+            Verb(tr("Copy Name"), lambda: self._copy("name")),
+            Verb(tr("Copy Path"), lambda: self._copy("folder")),
+            deletes=Verb(
+                tr("Remove from List"), self._request_forget, self._is_forgettable,
+                self._is_forgettable,
+            ),
+        )  # fmt: skip
         self.details.reveal_requested.connect(self._request_reveal)
         self._chosen: Path | None = None
         self.table.selectionModel().selectionChanged.connect(self._note_selection)
         self.models.modelReset.connect(lambda: self.select(self._chosen))
         self._lay_out(is_wide=True)
 
-    def _make_table(self) -> QTableView:
+    def _make_table(self) -> RowTable:
         table = make_table(self.models, tr("Models"), (NAME_COLUMN,))
         table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.setSortingEnabled(True)
         table.horizontalHeader().setSortIndicatorClearable(True)
         table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        table.activated.connect(lambda _: self.request_use())
-        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        table.customContextMenuRequested.connect(self._show_menu)
-        for keys in ("Delete", "Ctrl+Backspace"):
-            shortcut = QShortcut(QKeySequence(keys), table, self._request_forget)
-            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+        table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
         return table
 
     # -- what is shown -----------------------------------------------------------------------
@@ -122,29 +125,6 @@ class ModelsList(QWidget):
         self.models.set_theme(theme)
 
     # -- what can be done --------------------------------------------------------------------
-    def menu(self) -> QMenu:
-        """What the context menu of the selected model offers."""
-        menu = QMenu(self.table)
-        model = self.selected()
-        if model is not None:
-            self._item(menu, tr("Use in New Run"), self.request_use, self.details.use.isEnabled())
-            self._item(menu, REVEAL_LABEL, self._request_reveal)
-            menu.addSeparator()
-            self._item(menu, tr("Copy Name"), lambda: _copy(model.name))
-            self._item(menu, tr("Copy Path"), lambda: _copy(str(model.folder)))
-            if model.chosen is not None:
-                menu.addSeparator()
-                self._item(menu, tr("Remove from List"), self._request_forget)
-        return menu
-
-    def _item(
-        self, menu: QMenu, text: str, does: Callable[[], None], is_enabled: bool = True
-    ) -> None:
-        action = QAction(text, menu)
-        action.setEnabled(is_enabled)
-        action.triggered.connect(lambda: does())
-        menu.addAction(action)
-
     def request_use(self) -> None:
         if (model := self.selected()) is not None and self.details.use.isEnabled():
             self.use_requested.emit(model.folder)
@@ -153,14 +133,16 @@ class ModelsList(QWidget):
         if (model := self.selected()) is not None:
             self.reveal_requested.emit(model.folder)
 
+    def _copy(self, fact: str) -> None:
+        QGuiApplication.clipboard().setText(str(getattr(self.selected(), fact)))
+
+    def _is_forgettable(self) -> bool:
+        model = self.selected()
+        return model is not None and model.chosen is not None
+
     def _request_forget(self) -> None:
         if (model := self.selected()) is not None and model.chosen is not None:
             self.forget_requested.emit(model.chosen)
-
-    def _show_menu(self, at: QPoint) -> None:
-        menu = self.menu()
-        menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(self.table.viewport().mapToGlobal(at))
 
     # -- how it is laid out ------------------------------------------------------------------
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -183,10 +165,6 @@ class ModelsList(QWidget):
         self.details.setMinimumHeight(GRID_PX if is_wide else height)
         self.details.setMaximumHeight(unlimited if is_wide else height)
         self.details.arrange(columns=1 if is_wide else 2)
-
-
-def _copy(text: str) -> None:
-    QGuiApplication.clipboard().setText(text)
 
 
 LEAST_NAME_PX, WHOLE_NAME_PX = 220, 340

@@ -1,5 +1,6 @@
 """The Models page: base models on this computer, or where to get some. Asks for things."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QShortcut,
 )
-from PySide6.QtWidgets import QStackedWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.core.text.translation import tr, trn
 from app.data.files.dataset_folders import has_train_file
@@ -23,7 +24,7 @@ from app.ui.models.models_list import ModelsList
 from app.ui.models.recommended_view import RecommendedView
 from app.ui.tables.models_model import SHOWN, ModelsFilter
 from app.ui.widgets.basic_widgets import button, empty_page, label, restyle
-from app.ui.widgets.calm_inputs import CalmComboBox, TextField
+from app.ui.widgets.calm_inputs import CalmComboBox, SearchField
 from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, grows, lay_out, row
 
 if TYPE_CHECKING:
@@ -64,12 +65,7 @@ class ModelsPage(QWidget):
 
     def _make_controls(self) -> None:
         self.count = label("", "secondary")
-        self.search = TextField()
-        self.search.setPlaceholderText(tr("Search"))
-        self.search.setAccessibleName(tr("Search models"))
-        self.search.setClearButtonEnabled(True)
-        for clear in self.search.findChildren(QToolButton):
-            clear.setAccessibleName(tr("Clear the search"))
+        self.search = SearchField(tr("Search models"))
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self._filter)
         self.shown = CalmComboBox(SHOWN, tr("Models shown"))
@@ -128,10 +124,9 @@ class ModelsPage(QWidget):
         self._refresh()
         self.list.table.setFocus()
 
-    def begin_search(self) -> None:
-        if self.search.isVisible():
-            self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self.search.selectAll()
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """For the Edit menu."""
+        return {"find": self.search.begin} if self.search.isVisible() else {}
 
     def _leave_search(self) -> None:
         """The first press clears what is searched for; where nothing is, the list has the keys."""

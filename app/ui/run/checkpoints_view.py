@@ -13,7 +13,7 @@ from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
-from app.ui.tables.table_model import make_table
+from app.ui.tables.row_table import make_table, pressing
 from app.ui.widgets.basic_widgets import allow, button, label, say
 from app.ui.widgets.layouts import GRID_PX, column
 from app.ui.widgets.wrapping_row import WrappingRow
@@ -25,25 +25,26 @@ if TYPE_CHECKING:
 
 class CheckpointsView(QWidget):
     try_requested = Signal(object)
-    """CheckpointFacts, as in all of these."""
+    """CheckpointFacts, as in these three."""
     export_requested = Signal(object)
     resume_requested = Signal(object)
     delete_requested = Signal(object)
+    """A tuple of CheckpointFacts."""
     thin_out_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self._details: RunDetails | None = None
         self._is_showing = False
-        self._picked: Path | None = None
-        """The folder of the checkpoint that the user has selected; else the newest is."""
+        self._picked: tuple[Path, ...] = ()
+        """The folders of the checkpoints that the user has selected; else the newest is."""
         self._busy = ""
         self.model = CheckpointsModel()
         self.table = make_table(self.model, tr("Checkpoints"), (2, 3))
         self.attempt = button(tr("Try"), lambda: self._ask(self.try_requested))
         self.export = button(tr("Export…"), lambda: self._ask(self.export_requested))
         self.resume = button(tr("Resume from Here"), lambda: self._ask(self.resume_requested))
-        self.delete = button(tr("Move to Trash"), lambda: self._ask(self.delete_requested))
+        self.delete = button(tr("Move to Trash"), self._ask_delete)
         self.thin_out = button(tr("Keep Only Best and Last"), self.thin_out_requested.emit)
         self.why_not = ElidedLabel("", "secondary")
         self._none = label(tr("This run has no checkpoint."), "secondary")
@@ -56,6 +57,9 @@ class CheckpointsView(QWidget):
             WrappingRow((self.attempt, self.export, self.resume), (self.thin_out, self.delete))
         )
         self.setLayout(whole)
+        self.table.set_verbs(
+            *map(pressing, (self.attempt, self.export, self.resume)), deletes=pressing(self.delete)
+        )
         self.table.selectionModel().selectionChanged.connect(self._note_selection)
 
     def show_run(self, details: "RunDetails") -> None:
@@ -65,9 +69,8 @@ class CheckpointsView(QWidget):
         base = details.base_loss_below_all
         say(self.note, "" if base is None else _note(base))
         rows = range(self.model.rowCount())
-        there = [row for row in rows if self.model.at(row).folder == self._picked]
-        if rows:
-            self.table.selectRow(there[0] if there else 0)
+        there = [row for row in rows if self.model.at(row).folder in self._picked]
+        self.table.select_rows(there or rows[:1])
         self._is_showing = False
         self._show_selection()
 
@@ -80,20 +83,24 @@ class CheckpointsView(QWidget):
         self.model.set_theme(theme)
 
     def selected(self) -> "CheckpointFacts | None":
+        """The one that is selected, if it is only one."""
+        chosen = self._all_selected()
+        return chosen[0] if len(chosen) == 1 else None
+
+    def _all_selected(self) -> "tuple[CheckpointFacts, ...]":
         chosen = self.table.selectionModel().selectedRows()
-        return self.model.at(chosen[0].row()) if chosen else None
+        return tuple(self.model.at(index.row()) for index in chosen)
 
     def _note_selection(self) -> None:
         if self._is_showing:
             return
-        chosen = self.selected()
-        self._picked = chosen.folder if chosen is not None else None
+        self._picked = tuple(facts.folder for facts in self._all_selected())
         self._show_selection()
 
     def _show_selection(self) -> None:
         """What can't be done with the checkpoint selected is off, and says why."""
         chosen, details = self.selected(), self._details
-        why_not = tr("Select a checkpoint.") if chosen is None else localized(chosen.problem)
+        why_not = tr("Select one checkpoint.") if chosen is None else localized(chosen.problem)
         going = self._why_not_touch()
         why_not_resume = going or why_not or (_foreign(chosen.not_own) if chosen else "")
         if chosen is not None and details is not None:
@@ -101,7 +108,7 @@ class CheckpointsView(QWidget):
         allow(self.attempt, why_not)
         allow(self.export, why_not)
         allow(self.resume, why_not_resume or self._busy)
-        allow(self.delete, going or ("" if chosen is not None else why_not))
+        allow(self.delete, going or ("" if self._all_selected() else why_not))
         allow(self.thin_out, going or self._why_not_thin_out())
         self.why_not.setText(why_not_resume if chosen is not None else "")
 
@@ -119,6 +126,9 @@ class CheckpointsView(QWidget):
         lost = self._details.log_problem if self._details is not None else ""
         unsure = tr("It is not certain which checkpoint is the best.")
         return f"{unsure} {localized(lost)}".rstrip()
+
+    def _ask_delete(self) -> None:
+        self.delete_requested.emit(self._all_selected())
 
     def _ask(self, signal: object) -> None:
         if (chosen := self.selected()) is not None:

@@ -9,7 +9,8 @@ from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.core.wording.results import FORGOTTEN, Lapse, set_title
 from app.ui.look.theme import Theme
-from app.ui.tables.table_model import Column, TableModel, make_table
+from app.ui.tables.row_table import Verb, make_table
+from app.ui.tables.table_model import Column, TableModel
 from app.ui.widgets.basic_widgets import label, say
 from app.ui.widgets.layouts import GRID_PX, grows, lay_out
 
@@ -36,14 +37,17 @@ class QuestionsView(QWidget):
             (
                 Column(tr("Result"), lambda entry: tr(entry[1].kind), tone=_tone),
                 Column(tr("Set"), lambda entry: set_title(entry[0])),
-                Column(tr("Question"), lambda entry: single_line(entry[1].question)),
-                Column(tr("Expected"), lambda entry: single_line(entry[1].expected)),
-                Column(tr("Model's Answer"), lambda entry: single_line(entry[1].answer) or "–"),
+                Column(tr("Question"), lambda entry: entry[1].question),
+                Column(tr("Expected"), lambda entry: entry[1].expected),
+                Column(
+                    tr("Model's Answer"),
+                    lambda entry: (single_line(entry[1].answer) and entry[1].answer) or "–",
+                ),
             ),
             problem=lambda _: "",
         )
         self.table = make_table(self.model, tr("Wrong answers"), (2, 3, 4))
-        self.table.doubleClicked.connect(lambda index: self._ask(index.row()))
+        self.table.set_verbs(Verb(tr("Ask in Playground"), self._ask, self._is_one_selected))
         self.note = label("", "secondary", wraps=True)
         lay_out(self, self.note, grows(self.table), spacing=GRID_PX + 4)
 
@@ -56,8 +60,12 @@ class QuestionsView(QWidget):
         else:
             say(self.note, _note(bool(answers), wrong, len(listed)))
 
-    def _ask(self, row: int) -> None:
-        self.question_requested.emit(self.model.at(row)[1].question)
+    def _is_one_selected(self) -> bool:
+        return len(self.table.selectionModel().selectedRows()) == 1
+
+    def _ask(self) -> None:
+        (chosen,) = self.table.selectionModel().selectedRows()
+        self.question_requested.emit(self.model.at(chosen.row())[1].question)
 
     def set_theme(self, theme: Theme) -> None:
         self.model.set_theme(theme)

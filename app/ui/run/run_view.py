@@ -3,6 +3,7 @@
 Asks for things, does none.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from app.ui.state.live_run import LiveRun
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.widgets.basic_widgets import TabRow
+from app.ui.widgets.find_bar import FindBar
 from app.ui.widgets.layouts import GRID_PX, column, grows, lay_out, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
 
@@ -42,7 +44,7 @@ PARTS = (
     tr("Plots"), tr("Questions"), tr("Checkpoints"), tr("Data"), tr("Settings"), tr("Log"),
     tr("Notes"),
 )  # fmt: skip
-PLOTS, QUESTIONS = 0, 1
+PLOTS, QUESTIONS, *_, LOG, NOTES = range(len(PARTS))
 MOST_NOTES = 20_000
 _TOO_LONG = tr("Only the beginning of these notes is shown. All of them are in label.json.")
 
@@ -115,7 +117,11 @@ class RunView(QWidget):
         self.notes = _text(tr("Notes"), is_editable=True)
         self.notes.setPlaceholderText(tr("Add notes"))
         self.parts = QStackedWidget()
-        views = (self.questions, self.checkpoints, self.data, self.settings, self.log, self.notes)
+        self.finders = {LOG: FindBar(self.log), NOTES: FindBar(self.notes)}
+        log, notes = QWidget(), QWidget()
+        lay_out(log, self.finders[LOG], grows(self.log))
+        lay_out(notes, self.finders[NOTES], grows(self.notes))
+        views = (self.questions, self.checkpoints, self.data, self.settings, log, notes)
         self.parts.addWidget(scrolling(self.plots_place))
         for part in views:
             self.parts.addWidget(_beside_a_bar(part))
@@ -204,10 +210,17 @@ class RunView(QWidget):
         self._show_resume()
         self.checkpoints.set_busy(why_not)
 
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """For the Edit menu: those of the text that is shown."""
+        finder = self.finders.get(self.tabs.currentIndex()) if self.run is not None else None
+        return finder.verbs() if finder is not None else {}
+
     def set_theme(self, theme: Theme) -> None:
         self.questions.set_theme(theme)
         self.checkpoints.set_theme(theme)
         self.plots_place.set_theme(theme)
+        for finder in self.finders.values():
+            finder.set_theme(theme)
 
     @property
     def plots(self) -> "RunPlots | None":

@@ -14,7 +14,8 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
 from app.ui.runs.compared_losses import AXES, Compared, distinct_names
-from app.ui.tables.table_model import ROW_PX, Column, TableModel, make_table
+from app.ui.tables.row_table import ROW_PX, make_table
+from app.ui.tables.table_model import Column, TableModel
 from app.ui.widgets.basic_widgets import button, label
 from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.layouts import AROUND_PAGE_PX, grows, lay_out, scrolling

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
 from app.library.run.checkpoint_state import IN_PROGRESS
@@ -23,7 +23,7 @@ _ONE = tr("Select one run.")
 
 
 class RunButtons(QWidget):
-    """Below the table; the same as a menu. Does nothing itself."""
+    """Below the table. Does nothing itself."""
 
     def __init__(self, queue: RunQueue) -> None:
         super().__init__()
@@ -37,11 +37,10 @@ class RunButtons(QWidget):
         self.reveal = push_button(REVEAL_LABEL)
         self.export = push_button(tr("Export Checkpoint…"))
         self.delete = push_button(tr("Move to Trash"))
-        self._left = (
-            self.open, self.attempt, self.resume, self.compare, self.earlier, self.later
-        )  # fmt: skip
-        self._right = (self.reveal, self.export, self.delete)
-        self.setLayout(WrappingRow(self._left, self._right))
+        left = (self.open, self.attempt, self.resume, self.compare, self.earlier, self.later)
+        right = (self.reveal, self.export, self.delete)
+        self.all = (*left, *right)
+        self.setLayout(WrappingRow(left, right))
 
     def show_selection(self, selected: "tuple[Row, ...]", busy: str) -> None:
         """`busy` is why no run can go on now; empty if one can."""
@@ -65,15 +64,6 @@ class RunButtons(QWidget):
         allow(self.export, no_adapter)
         self._allow_removal(runs, waiting)
         self._allow_moves(waiting)
-
-    def menu(self, parent: QWidget) -> QMenu:
-        """As a context menu."""
-        menu = QMenu(parent)
-        for part in (*self._left, *self._right):
-            if not part.isHidden():
-                action = menu.addAction(part.text(), part.click)
-                action.setEnabled(part.isEnabled())
-        return menu
 
     def _allow_removal(
         self, runs: "tuple[RunSummary, ...]", waiting: tuple[WaitingRun, ...]

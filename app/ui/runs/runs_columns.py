@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from app.core.text.translation import tr
 from app.ui.look.theme import LIGHT
 from app.ui.system.stored_preferences import Preferences
+from app.ui.tables.row_table import ROWS_MEASURED
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
     BATCH_COLUMN,
@@ -44,7 +45,6 @@ from app.ui.tables.runs_model import (
     TIERS_COLUMN,
     RunsModel,
 )
-from app.ui.tables.table_model import ROWS_MEASURED
 
 LEAST_NAME_PX, FIXED_PX = 150, 120
 SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, KNOWN_COLUMN, KL_COLUMN, RETENTION_COLUMN,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QToolButton, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr, trn
 from app.ui.look import formatting
@@ -13,7 +13,7 @@ from app.ui.look.plain_text import ElidedLabel
 from app.ui.state.run_queue import RunQueue
 from app.ui.tables.run_rows import STATES, RunsFilter
 from app.ui.widgets.basic_widgets import allow, button, label
-from app.ui.widgets.calm_inputs import CalmComboBox, TextField
+from app.ui.widgets.calm_inputs import CalmComboBox, SearchField
 from app.ui.widgets.layouts import row
 
 if TYPE_CHECKING:
@@ -31,12 +31,7 @@ class RunsHeader(QWidget):
         super().__init__()
         self._queue = queue
         self.count = ElidedLabel("", "secondary")
-        self.search = TextField()
-        self.search.setPlaceholderText(tr("Search"))
-        self.search.setAccessibleName(tr("Search runs"))
-        self.search.setClearButtonEnabled(True)
-        for clear in self.search.findChildren(QToolButton):
-            clear.setAccessibleName(tr("Clear the search"))
+        self.search = SearchField(tr("Search runs"))
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self.filter_changed)
         escape = QShortcut(QKeySequence("Escape"), self.search, self._leave_search)

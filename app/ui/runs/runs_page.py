@@ -1,5 +1,6 @@
 """The Runs page: all runs, or the page of one, several compared, or a study."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,11 +69,10 @@ class RunsPage(QWidget):
             leave_focus(self.views)
             self.views.setCurrentWidget(view)
 
-    def search(self) -> None:
-        """Search the list."""
-        self.show_list()
-        self.list.header.search.setFocus()
-        self.list.header.search.selectAll()
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """For the Edit menu: those of what is shown."""
+        shown = self.views.currentWidget()
+        return shown.verbs() if isinstance(shown, RunsView | RunView) else {}
 
     def show_list(self) -> None:
         self.show_view(self.list)

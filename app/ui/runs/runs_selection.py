@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QTableView
-
 from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.system.stored_preferences import Preferences
+from app.ui.tables.row_table import RowTable
 from app.ui.tables.run_rows import WaitingRun
 from app.ui.tables.runs_model import RunsModel
 
@@ -18,7 +17,8 @@ _SELECTED, _OPENED = "library/selected", "library/opened"
 
 
 class RunsSelection:
-    def __init__(self, table: QTableView, model: RunsModel, settings: Preferences) -> None:
+    def __init__(self, table: RowTable, model: RunsModel, settings: Preferences) -> None:
+        self._table = table
         self._chosen, self._model, self._settings = table.selectionModel(), model, settings
         self.changed = self._chosen.selectionChanged
 
@@ -26,13 +26,7 @@ class RunsSelection:
         """Select these runs' rows, or the first one if none of them is there."""
         rows = range(self._model.rowCount())
         there = [row for row in rows if self._model.at(row).run_dir in run_dirs]
-        flags = self._chosen.SelectionFlag
-        self._chosen.clearSelection()
-        for index in there or rows[:1]:
-            self._chosen.select(self._model.index(index, 0), flags.Select | flags.Rows)
-        if there or rows:
-            first = self._model.index((there or [0])[0], 0)
-            self._chosen.setCurrentIndex(first, flags.NoUpdate)
+        self._table.select_rows(there or rows[:1])
 
     def rows(self) -> "tuple[Row, ...]":
         """In the order of the table."""

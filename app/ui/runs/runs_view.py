@@ -1,12 +1,13 @@
 """All runs in one table, those that wait too: searched, filtered, sorted; what can be done with
 those selected."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QWidget
 
 from app.core.events import RunStarted
 from app.core.text.sentences import localized
@@ -21,9 +22,9 @@ from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.stored_preferences import Preferences
+from app.ui.tables.row_table import RowTable, make_table, pressing
 from app.ui.tables.run_rows import preparing_run, waiting_runs
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
-from app.ui.tables.table_model import make_table
 from app.ui.widgets.basic_widgets import button, empty_page, label, message, say
 from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, grows, lay_out
 
@@ -45,8 +46,8 @@ class RunsView(QWidget):
     """Path of a run's folder."""
     export_requested = Signal(object)
     """RunSummary"""
-    delete_requested = Signal(object)
-    """A tuple of RunSummary."""
+    delete_requested = Signal(object, object)
+    """A tuple of RunSummary, and the keys of runs that wait."""
     sample_requested = Signal()
     waiting_open_requested = Signal(object)
     """WaitingRun: its settings are to be seen and changed."""
@@ -84,27 +85,17 @@ class RunsView(QWidget):
         self.show_queue()
         self._is_listed = False
 
-    def _make_table(self) -> QTableView:
+    def _make_table(self) -> RowTable:
         table = make_table(self.runs, tr("Runs"), (NAME_COLUMN,))
-        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setSortingEnabled(True)
         table.sortByColumn(DATE_COLUMN, Qt.SortOrder.DescendingOrder)
-        table.activated.connect(lambda _: self.request_open())
         table.setDragDropMode(QAbstractItemView.DragDropMode.DragDrop)
         table.setDefaultDropAction(Qt.DropAction.MoveAction)
         table.setDragDropOverwriteMode(False)
         self.state_delegate = StateDelegate(table)
         table.setItemDelegateForColumn(STATE_COLUMN, self.state_delegate)
-        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        table.customContextMenuRequested.connect(self._show_menu)
-        for keys, does in (
-            ("Ctrl+Up", lambda: self._move(-1)),
-            ("Ctrl+Down", lambda: self._move(1)),
-            ("Delete", self.request_delete),
-            ("Backspace", self.request_delete),
-            ("Ctrl+Backspace", self.request_delete),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), table, does)
+        for keys, by in (("Ctrl+Up", -1), ("Ctrl+Down", 1)):
+            shortcut = QShortcut(QKeySequence(keys), table, lambda by=by: self._move(by))
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
         return table
 
@@ -122,6 +113,8 @@ class RunsView(QWidget):
             (buttons.delete, self.request_delete),
         ):
             control.clicked.connect(lambda _=False, act=act: act())
+        *others, delete = map(pressing, buttons.all)
+        self.table.set_verbs(*others, deletes=delete)
         return buttons
 
     def _make_list(self) -> QWidget:
@@ -206,11 +199,10 @@ class RunsView(QWidget):
         is_none = not self.runs.rowCount() and bool(self.runs.all_runs or self.queue.runs)
         self._none_found.setVisible(is_none)
 
-    def _show_menu(self, at: QPoint) -> None:
-        if self.table.indexAt(at).isValid():
-            menu = self.buttons.menu(self.table)
-            menu.aboutToHide.connect(menu.deleteLater)
-            menu.popup(self.table.viewport().mapToGlobal(at))
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """For the Edit menu."""
+        search = self.header.search
+        return {"find": search.begin} if search.isVisible() else {}
 
     # -- what is asked for -------------------------------------------------------------------
     def request_open(self) -> None:
@@ -235,14 +227,9 @@ class RunsView(QWidget):
 
     def request_delete(self) -> None:
         """Runs go to the Trash, waiting ones out of the queue."""
-        if not self.buttons.delete.isEnabled():
-            return
-        chosen = self.selection.runs()
-        if waiting := self.selection.waiting():
-            for run in waiting:
-                self.queue.remove(run.key)
-        if chosen:
-            self.delete_requested.emit(chosen)
+        if self.buttons.delete.isEnabled():
+            waiting = {run.key for run in self.selection.waiting()}
+            self.delete_requested.emit(self.selection.runs(), waiting)
 
     def _move(self, by: int) -> None:
         control = self.buttons.earlier if by < 0 else self.buttons.later

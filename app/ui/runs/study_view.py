@@ -13,8 +13,8 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.live_run import LiveRun
 from app.ui.state.study_control import StudyControl
+from app.ui.tables.row_table import ROW_PX, make_table
 from app.ui.tables.study_model import StudyModel
-from app.ui.tables.table_model import ROW_PX, make_table
 from app.ui.widgets.basic_widgets import CardFrame, allow, button, label, say
 from app.ui.widgets.layouts import (
     AROUND_PAGE_PX,

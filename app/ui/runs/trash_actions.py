@@ -1,6 +1,6 @@
-"""Moves runs and checkpoints to the Trash, and says how that is undone."""
+"""Moves runs and checkpoints to the Trash and takes runs out of the queue, both undoable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from app.core.errors import Failure
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
+from app.core.wording.display_names import dataset_title
+from app.ui.state.run_queue import RemovedRun, RunQueue
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
 from app.workers.background_thread import BackgroundThread
@@ -31,49 +33,86 @@ class TrashActions(QObject):
         background: BackgroundThread,
         notice: Notice,
         undo: UndoHistory,
+        queue: RunQueue,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._background, self._notice, self._undo = background, notice, undo
+        self._queue = queue
 
-    def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
-        name, n = single_line(runs[0].name), len(runs)
-        named = tr("“{name}”", name=name) if n == 1 else trn("{n:,} run", "{n:,} runs", n)
-        self._delete(partial(trash.delete_runs, [run.run_dir for run in runs]), named)
+    def delete_runs(
+        self, runs: "tuple[RunSummary, ...]", waiting: Collection[str] = frozenset()
+    ) -> None:
+        """To the Trash; those that wait, by their keys, leave the queue in the same step."""
+        names = {run.run_dir: run.name for run in runs}
 
-    def delete_checkpoint(self, facts: "CheckpointFacts") -> None:
-        folder = facts.folder
-        run_dir = folder.parent.parent
-        self._delete(
-            partial(trash.delete_checkpoints, run_dir, [folder]),
-            tr("the checkpoint {name}", name=folder.name),
-        )
+        def done(deletion: "Deletion") -> None:
+            moved = [names[item.original] for item in deletion.removed]
+            unqueued = self._queue.remove(waiting)
+            left = [run.config.name or dataset_title(run.config.data) for run, _ in unqueued]
+            self._take(deletion, _named(moved), _named(left), _named(moved + left), unqueued)
+
+        if runs:
+            self._background.run(partial(trash.delete_runs, list(names)), done, self._fail)
+        else:
+            done(trash.Deletion(()))
+
+    def delete_checkpoints(self, checkpoints: "tuple[CheckpointFacts, ...]") -> None:
+        """All of one run."""
+        folders = [facts.folder for facts in checkpoints]
+        run_dir = folders[0].parent.parent
+        self._delete_checkpoints(partial(trash.delete_checkpoints, run_dir, folders))
 
     def keep_best_and_last(self, run_dir: Path) -> None:
-        self._delete(partial(trash.keep_best_and_last, run_dir), "")
+        self._delete_checkpoints(partial(trash.keep_best_and_last, run_dir))
 
-    def _delete(self, work: "Callable[[], Deletion]", named: str) -> None:
+    def _delete_checkpoints(self, work: "Callable[[], Deletion]") -> None:
         def done(deletion: "Deletion") -> None:
             n = len(deletion.removed)
-            self._take(deletion, named or trn("{n:,} checkpoint", "{n:,} checkpoints", n))
+            named = trn("{n:,} checkpoint", "{n:,} checkpoints", n)
+            if n == 1:
+                folder = deletion.removed[0].original
+                named = tr("the checkpoint {name}", name=folder.name)
+            self._take(deletion, named if n else "", "", named)
 
         self._background.run(work, done, self._fail)
 
-    def _take(self, deletion: "Deletion", named: str) -> None:
-        if deletion.removed:
-            undo = self._push(deletion, named)
-            moved = tr("Moved {named} to the Trash.", named=named)
-            self._notice.tell(f"{moved} {localized(deletion.problem)}".strip(), tr("Undo"), undo)
-        elif deletion.problem:
-            self._notice.tell_problem(localized(deletion.problem))
+    def _take(
+        self,
+        deletion: "Deletion",
+        moved: str,
+        left: str,
+        named: str,
+        unqueued: tuple[RemovedRun, ...] = (),
+    ) -> None:
+        """One sentence and one step to undo: what was `moved`, what `left` the queue, and both."""
+        done = tr("Moved {named} to the Trash.", named=moved) if moved else ""
+        if left:
+            done = tr("Removed {named} from the queue.", named=left)
+        if moved and left:
+            done = tr(
+                "Moved {moved} to the Trash and removed {left} from the queue.",
+                moved=moved,
+                left=left,
+            )
+        problem = localized(deletion.problem)
+        if done:
+            undo = self._push(deletion, named, unqueued)
+            self._notice.tell(f"{done} {problem}".strip(), tr("Undo"), undo)
+        elif problem:
+            self._notice.tell_problem(problem)
         self.changed.emit()
 
-    def _push(self, deletion: "Deletion", named: str) -> Callable[[], None]:
+    def _push(
+        self, deletion: "Deletion", named: str, unqueued: tuple[RemovedRun, ...] = ()
+    ) -> Callable[[], None]:
         def put_back() -> None:
+            self._queue.put_back(unqueued)
             work = partial(trash.restore, deletion)
             self._background.run(work, lambda left: self._tell_back(left, named), self._fail)
 
-        return self._undo.push(tr("Move to Trash"), put_back)
+        name = tr("Move to Trash") if deletion.removed else tr("Remove from Queue")
+        return self._undo.push(name, put_back)
 
     def _tell_back(self, left: "Deletion", named: str) -> None:
         """What the disk refused can be undone once more."""
@@ -88,3 +127,9 @@ class TrashActions(QObject):
     def _fail(self, failure: Failure) -> None:
         self._notice.tell_failure(failure)
         self.changed.emit()
+
+
+def _named(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return tr("“{name}”", name=single_line(names[0]))
+    return trn("{n:,} run", "{n:,} runs", len(names)) if names else ""

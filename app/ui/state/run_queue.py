@@ -4,9 +4,11 @@ A run that fails makes way for the next one; when the user stops one, the queue 
 that was running when the app was quit resumes by itself, with the run that was stopped for it.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -19,6 +21,9 @@ from app.ui.state.run_control import RunControl
 from app.ui.state.run_state import Phase
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
+
+RemovedRun: TypeAlias = tuple[QueuedRun, int]
+"""With the place that it had."""
 
 
 class RunQueue(QObject):
@@ -33,8 +38,6 @@ class RunQueue(QObject):
     """QueuedRun"""
     updated = Signal()
     """One that waits has other settings."""
-    removed = Signal(object, int)
-    """QueuedRun, and the place that it had."""
 
     def __init__(
         self, state: AppState, control: RunControl, background: BackgroundThread, path: Path
@@ -88,10 +91,12 @@ class RunQueue(QObject):
         self._keep([*self.runs, run])
         self.added.emit(run)
 
-    def insert(self, run: QueuedRun, place: int) -> None:
-        """Put one back that was removed."""
-        runs = [one for one in self.runs if one.key != run.key]
-        runs.insert(place, run)
+    def put_back(self, removed: Sequence[RemovedRun]) -> None:
+        """What `remove` took out, in its places."""
+        keys = {run.key for run, _ in removed}
+        runs = [one for one in self.runs if one.key not in keys]
+        for run, place in removed:
+            runs.insert(place, run)
         self._keep(runs)
 
     def begin_edit(self, key: str) -> None:
@@ -119,12 +124,17 @@ class RunQueue(QObject):
         self._keep([new if run.key == key else run for run in self.runs])
         self.updated.emit()
 
-    def remove(self, key: str) -> None:
-        place = next((i for i, run in enumerate(self.runs) if run.key == key), None)
-        if place is not None and not self.why_not_touch(key):
-            run = self.runs[place]
-            self._keep([one for one in self.runs if one.key != key])
-            self.removed.emit(run, place)
+    def remove(self, keys: Collection[str]) -> tuple[RemovedRun, ...]:
+        """Those of them that wait."""
+        removed = tuple(
+            (run, place)
+            for place, run in enumerate(self.runs)
+            if run.key in keys and not self.why_not_touch(run.key)
+        )
+        if removed:
+            gone = {run.key for run, _ in removed}
+            self._keep([run for run in self.runs if run.key not in gone])
+        return removed
 
     def move(self, key: str, by: int) -> None:
         """So many places earlier (below zero) or later."""

@@ -1,20 +1,11 @@
-"""Rows of one kind as a Qt table, by its columns, and how every table of the library looks and
-behaves; knows nothing of what the rows are.
-"""
+"""Rows of one kind as a Qt table model, by its columns; knows nothing of what the rows are."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from PySide6.QtCore import (
-    QAbstractItemModel,
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    Qt,
-)
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from app.core.text.sanitize import single_line
 from app.ui.look import icons
@@ -24,6 +15,8 @@ from app.ui.look.theme import LIGHT, Theme
 Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
 MOST_TIP, WARNING_PX = 400, 16
+WHOLE_TEXT = Qt.ItemDataRole.UserRole + 2
+"""The role of a cell's text in one line that is never cut, for the clipboard."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +91,8 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return single_line(column.shown(row))
+            case _ if role == WHOLE_TEXT:
+                return single_line(shown := column.shown(row), len(shown) + 1)
             case Qt.ItemDataRole.ToolTipRole:
                 return plain(single_line(self._problem(row) or column.shown(row), MOST_TIP))
             case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._problem(row):
@@ -110,34 +105,3 @@ class TableModel(QAbstractTableModel, Generic[Row]):
                 tone = column.tone(row)
                 return QColor(getattr(self._theme, tone)) if tone else None
         return None
-
-
-ROW_PX = 36
-LEAST_COLUMN_PX = 56
-ROWS_MEASURED = 20
-"""Columns are as wide as these rows need: to measure all of a long list takes its time."""
-
-
-def make_table(model: QAbstractItemModel, name: str, wide: tuple[int, ...]) -> QTableView:
-    """Whole rows are selected; the columns `wide` share what the others leave."""
-    table = QTableView()
-    table.setModel(model)
-    table.setAccessibleName(name)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setShowGrid(False)
-    table.setTabKeyNavigation(False)
-    table.setCornerButtonEnabled(False)
-    table.setWordWrap(False)
-    table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(ROW_PX)
-    header = table.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setTextElideMode(Qt.TextElideMode.ElideRight)
-    header.setResizeContentsPrecision(ROWS_MEASURED)
-    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    for column in wide:
-        header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
-    header.setMinimumSectionSize(LEAST_COLUMN_PX)
-    return table

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import (
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
+    QToolButton,
 )
 
 from app.core.config.setting import percent
+from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel
 from app.ui.widgets.basic_widgets import restyle
@@ -136,6 +138,22 @@ class PercentField(NumberField):
 
     def _parsed(self, text: str) -> float:
         return super()._parsed(text.replace("%", "")) / 100
+
+
+class SearchField(QLineEdit):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAcceptDrops(False)
+        self.setPlaceholderText(tr("Search"))
+        self.setAccessibleName(name)
+        self.setClearButtonEnabled(True)
+        for clear in self.findChildren(QToolButton):
+            clear.setAccessibleName(tr("Clear the search"))
+
+    def begin(self) -> None:
+        """What was searched for last is there to be replaced."""
+        self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.selectAll()
 
 
 class TextField(QLineEdit):

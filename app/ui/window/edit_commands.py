@@ -1,6 +1,11 @@
-"""The Edit menu's verbs for whatever has the keyboard: fields, texts, selected rows."""
+"""The Edit menu's verbs for whatever has the keyboard: fields, texts, selected rows, or the place
+that they are in.
+"""
 
-from PySide6.QtCore import QModelIndex, Qt
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, runtime_checkable
+
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -14,10 +19,18 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.state.undo import UndoHistory
+from app.ui.tables.row_table import copy_rows
 
+Does = Callable[[], None]
 Text = QLineEdit | QPlainTextEdit | QTextEdit
-CHANGES = ("undo", "redo", "cut", "paste")
-"""Verbs that only a text that can be edited has."""
+
+
+@runtime_checkable
+class HasVerbs(Protocol):
+    """A part of the window with verbs of its own: a table, a text's find bar, a page."""
+
+    def verbs(self) -> Mapping[str, Does]:
+        """Those that can be done now."""
 
 
 class EditCommands:
@@ -27,46 +40,35 @@ class EditCommands:
         self._history = history
 
     def do(self, verb: str) -> None:
-        if not self.can(verb):
-            return
-        focused = focused_widget()
-        if isinstance(focused, Text):
-            if verb in CHANGES and focused.isReadOnly():
-                self._history.undo()
-            else:
-                getattr(focused, verb)()
-        elif verb == "copy" and isinstance(focused, QLabel):
-            QGuiApplication.clipboard().setText(focused.selectedText())
-        elif verb == "copy" and isinstance(focused, QAbstractItemView):
-            QGuiApplication.clipboard().setText(rows_text(focused))
-        elif verb == "selectAll" and isinstance(focused, QLabel):
-            focused.setSelection(0, len(focused.text()))
-        elif verb == "selectAll" and isinstance(focused, QAbstractItemView):
-            focused.selectAll()
-        elif verb == "undo":
-            self._history.undo()
+        if (does := self._found(verb)) is not None:
+            does()
 
     def can(self, verb: str) -> bool:
-        focused = focused_widget()
-        if isinstance(focused, Text) and not focused.isReadOnly():
-            return _can_edit(focused, verb)
-        if verb == "undo":
-            return bool(self._history.name)
-        if verb in CHANGES:
-            return False
-        if isinstance(focused, Text):
-            return verb == "selectAll" or _has_selection(focused)
-        if isinstance(focused, QLabel):
-            return verb == "selectAll" or focused.hasSelectedText()
-        if isinstance(focused, QAbstractItemView):
-            return verb == "selectAll" or focused.selectionModel().hasSelection()
-        return False
+        return self._found(verb) is not None
 
     def undo_name(self) -> str:
         """Of what Undo would take back, as the menu says it."""
+        return "" if _is_edited(focused_widget()) else self._history.name
+
+    def _found(self, verb: str) -> Does | None:
+        """What has the keyboard decides, else the nearest part around it that has the verb."""
         focused = focused_widget()
-        is_text = isinstance(focused, Text) and not focused.isReadOnly()
-        return "" if is_text else self._history.name
+        own = _verbs_of(focused)
+        if verb in own or (_is_edited(focused) and verb in _CHANGES):
+            return own.get(verb)
+        if verb == "undo":
+            return self._history.undo if self._history.name else None
+        part = focused or QApplication.activeWindow()
+        while part is not None:
+            found = part.verbs().get(verb) if isinstance(part, HasVerbs) else None
+            if found is not None:
+                return found
+            part = None if part.isWindow() else part.parentWidget()
+        return None
+
+
+_CHANGES = ("undo", "redo", "cut", "paste", "delete")
+"""Of a text that is edited, and of nothing around it."""
 
 
 def focused_widget() -> QWidget | None:
@@ -75,33 +77,43 @@ def focused_widget() -> QWidget | None:
     return focused.lineEdit() if isinstance(focused, QAbstractSpinBox) else focused
 
 
-def rows_text(view: QAbstractItemView) -> str:
-    """The selected rows as lines of what is seen of them, with tabs between the columns."""
-    model, header = view.model(), getattr(view, "horizontalHeader", lambda: None)()
-    columns = [
-        c for c in range(model.columnCount()) if header is None or not header.isSectionHidden(c)
-    ]
-    rows = sorted({index.row() for index in view.selectionModel().selectedIndexes()})
-    lines = ["\t".join(_cell(model.index(row, column)) for column in columns) for row in rows]
-    return "\n".join(lines)
+def _is_edited(focused: QWidget | None) -> bool:
+    return isinstance(focused, Text) and not focused.isReadOnly()
 
 
-def _cell(index: QModelIndex) -> str:
-    return str(index.data(Qt.ItemDataRole.DisplayRole) or "")
+def _verbs_of(focused: QWidget | None) -> dict[str, Does]:
+    """Those that Qt's own widgets can do now."""
+    if isinstance(focused, Text):
+        return _verbs_of_text(focused)
+    if isinstance(focused, QLabel):
+        copy = partial(QGuiApplication.clipboard().setText, focused.selectedText())
+        select = partial(focused.setSelection, 0, len(focused.text()))
+        return {"selectAll": select, **({"copy": copy} if focused.hasSelectedText() else {})}
+    if isinstance(focused, QAbstractItemView):
+        has_rows = focused.selectionModel().hasSelection()
+        copies: dict[str, Does] = {"copy": partial(copy_rows, focused)} if has_rows else {}
+        takes_one = focused.selectionMode() is QAbstractItemView.SelectionMode.SingleSelection
+        return copies if takes_one else {**copies, "selectAll": focused.selectAll}
+    return {}
 
 
-def _has_selection(text: Text) -> bool:
-    return (
-        text.hasSelectedText() if isinstance(text, QLineEdit) else text.textCursor().hasSelection()
-    )
-
-
-def _can_edit(text: Text, verb: str) -> bool:
-    if verb in ("copy", "cut"):
-        return _has_selection(text)
-    if verb in ("undo", "redo"):
-        if isinstance(text, QLineEdit):
-            return text.isUndoAvailable() if verb == "undo" else text.isRedoAvailable()
-        document = text.document()
-        return document.isUndoAvailable() if verb == "undo" else document.isRedoAvailable()
-    return True
+def _verbs_of_text(text: Text) -> dict[str, Does]:
+    verbs: dict[str, Does] = {"selectAll": text.selectAll}
+    if isinstance(text, QLineEdit):
+        has_selection, delete = text.hasSelectedText(), text.del_
+        can_undo, can_redo = text.isUndoAvailable(), text.isRedoAvailable()
+    else:
+        cursor = text.textCursor()
+        has_selection, delete = cursor.hasSelection(), cursor.removeSelectedText
+        can_undo, can_redo = text.document().isUndoAvailable(), text.document().isRedoAvailable()
+    if has_selection:
+        verbs["copy"] = text.copy
+    if text.isReadOnly():
+        return verbs
+    if has_selection:
+        verbs |= {"cut": text.cut, "delete": delete}
+    if can_undo:
+        verbs["undo"] = text.undo
+    if can_redo:
+        verbs["redo"] = text.redo
+    return verbs | {"paste": text.paste}

@@ -21,6 +21,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun, LiveSeries
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_loading import ReadRun, reading
+from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
@@ -53,6 +54,7 @@ class LibraryCommands(QObject):
         control: RunControl,
         resuming: ResumeCommands,
         undo: UndoHistory,
+        queue: RunQueue,
         background: BackgroundThread,
         settings: Preferences,
         runs_dir: Path,
@@ -69,7 +71,7 @@ class LibraryCommands(QObject):
         self._opened: Path | None = None
         self._is_first_listing = True
         self._following = LiveRefresh(page.opened)
-        self.deleting = TrashActions(background, window.notice, undo, self)
+        self.deleting = TrashActions(background, window.notice, undo, queue, self)
         self.exports = RunExport(background, window.notice, window)
         self._wire(control)
 
@@ -95,7 +97,7 @@ class LibraryCommands(QObject):
         self._following.due.connect(self.open_run)
         self._live.grown.connect(self._note_news)
         checkpoints = opened.checkpoints
-        checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
+        checkpoints.delete_requested.connect(self.deleting.delete_checkpoints)
         checkpoints.thin_out_requested.connect(self._thin_out)
         self.deleting.changed.connect(self.refresh)
         compared = self._page.compared

@@ -22,6 +22,7 @@ from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.basic_widgets import leave_focus
 from app.ui.widgets.layouts import grows, lay_out, order_as_read, row
 from app.ui.widgets.notice_bar import Notice
+from app.ui.window.edit_commands import Does, HasVerbs
 from app.ui.window.sidebar import Sidebar
 
 MINIMUM_SIZE_PX = (820, 560)
@@ -85,6 +86,11 @@ class MainWindow(QMainWindow):
     def _show(self, place: Place) -> None:
         leave_focus(self.pages)
         self.pages.setCurrentWidget(self._pages[place])
+
+    def verbs(self) -> Mapping[str, Does]:
+        """For the Edit menu: those of the place that is shown."""
+        shown = self.pages.currentWidget()
+        return shown.verbs() if isinstance(shown, HasVerbs) else {}
 
     def show_intake(self) -> None:
         """Where what was given can be seen: on the Data page if that is shown, else in the plan."""

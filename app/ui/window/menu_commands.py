@@ -1,4 +1,4 @@
-"""What the menus do that needs more than one place: back, find, defaults, settings, the guide.
+"""What the menus do that needs more than one place: back, defaults, settings, the guide.
 
 Asks the places; knows no menu.
 """
@@ -11,8 +11,6 @@ from PySide6.QtWidgets import QFileDialog
 from app.core.files.paths import logs_dir, studies_dir
 from app.core.text.translation import tr
 from app.ui.guide.guide_window import Guide
-from app.ui.models.models_page import ModelsPage
-from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import restored_defaults
 from app.ui.state.run_queue import RunQueue
@@ -37,8 +35,6 @@ class MenuCommands(QObject):
         settings: Preferences,
         window: MainWindow,
         undo: UndoHistory,
-        runs: RunsPage,
-        models: ModelsPage,
         history: PlaceHistory,
         commands: Commands,
         library: LibraryCommands,
@@ -50,8 +46,8 @@ class MenuCommands(QObject):
     ) -> None:
         super().__init__(window)
         self._state, self._settings, self._window, self._undo = state, settings, window, undo
-        self._runs, self._history, self._commands, self._library = runs, history, commands, library
-        self._models, self._queue, self._quitting = models, queue, quitting
+        self._history, self._commands, self._library = history, commands, library
+        self._queue, self._quitting = queue, quitting
         self._settings_window, self._guide, self._study = settings_window, guide, study
 
     def handlers(self) -> dict[str, Handler]:
@@ -71,7 +67,6 @@ class MenuCommands(QObject):
             "start_queue": self._queue.start,
             "pause_queue": self._queue.hold,
             "restore_defaults": self.restore_defaults,
-            "find": self._find,
             "back": lambda: self._history.turn(-1),
             "forward": lambda: self._history.turn(1),
             "logs": lambda: self._commands.reveal(logs_dir()),
@@ -95,12 +90,3 @@ class MenuCommands(QObject):
                 tr("Restore Default Settings"), lambda: self._state.replace_config(before)
             )
             self._window.notice.tell(tr("Restored the default settings."), tr("Undo"), undo)
-
-    def _find(self) -> None:
-        if self._guide.find():
-            return
-        if self._window.place is Place.MODELS:
-            self._models.begin_search()
-        else:
-            self._window.show_place(Place.RUNS)
-            self._runs.search()

@@ -1,6 +1,7 @@
 """The menu bar, as on a Mac: what it holds and in which order; what it does is the window's."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtGui import QAction, QKeySequence
@@ -21,8 +22,13 @@ _EDITS = (
     (tr("Cu&t"), "cut", _KEYS.Cut),
     (tr("&Copy"), "copy", _KEYS.Copy),
     (tr("&Paste"), "paste", _KEYS.Paste),
+    (tr("&Delete"), "delete", "Ctrl+Backspace"),
     (tr("Select &All"), "selectAll", _KEYS.SelectAll),
+    (tr("&Find"), "find", _KEYS.Find),
+    (tr("Find &Next"), "findNext", _KEYS.FindNext),
+    (tr("Find Pre&vious"), "findPrevious", _KEYS.FindPrevious),
 )
+"""What each does, and whether it can now, is decided by what has the keyboard."""
 
 
 class Menus:
@@ -85,13 +91,10 @@ class Menus:
         menu = self.edit = self._menu(tr("&Edit"))
         self.edits: dict[str, QAction] = {}
         for text, verb, key in _EDITS:
-            made = QAction(text, self._window)
-            made.setShortcut(QKeySequence(key))
-            made.triggered.connect(lambda _=False, verb=verb: self._edit_commands.do(verb))
-            menu.addAction(made)
-            self.edits[verb] = made
-        menu.addSeparator()
-        self._item(menu, tr("&Find"), "find", _KEYS.Find)
+            if verb in ("cut", "find"):
+                menu.addSeparator()
+            self._handlers[verb] = partial(self._edit_commands.do, verb)
+            self.edits[verb] = self._item(menu, text, verb, key)
         menu.aboutToShow.connect(self.allow_edits)
         menu.aboutToHide.connect(self._allow_all_edits)
 
@@ -176,7 +179,16 @@ class Menus:
         made = QAction(text, self._window)
         made.setMenuRole(role)
         if shortcut is not None:
-            made.setShortcut(QKeySequence(shortcut))
+            made.setShortcuts(_all_keys(shortcut))
         made.triggered.connect(lambda: self._handlers[key]())
         menu.addAction(made)
         return made
+
+
+def _all_keys(shortcut: QKeySequence.StandardKey | str) -> list[QKeySequence]:
+    """All that the platform has for it; the menu shows the first."""
+    if isinstance(shortcut, str):
+        return [QKeySequence(shortcut)]
+    # Backspace alone is for what has the keyboard; Ctrl+F4 closes too, but everyone knows Ctrl+W.
+    keys = [key for key in QKeySequence.keyBindings(shortcut) if "Backspace" not in key.toString()]
+    return sorted(keys, key=lambda key: key.toString() != "Ctrl+W")

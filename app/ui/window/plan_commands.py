@@ -10,13 +10,10 @@ from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.core.wording.display_names import dataset_title
-from app.library.queue_store import QueuedRun
 from app.ui.data.dataset_list import DatasetList
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.run_queue import RunQueue
-from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.tables.run_rows import WaitingRun
 from app.ui.window.main_window import MainWindow
@@ -35,17 +32,15 @@ class PlanCommands(QObject):
         page: RunsPage,
         queue: RunQueue,
         datasets: DatasetList,
-        undo: UndoHistory,
     ) -> None:
         super().__init__(window)
         self._state, self._window = state, window
-        self._queue, self._datasets, self._undo = queue, datasets, undo
+        self._queue, self._datasets = queue, datasets
         more = page.opened.head.more
         more.repeat_requested.connect(self.repeat)
         more.plain_repeat_requested.connect(self.repeat_plain)
         more.continue_requested.connect(self.continue_with_new_data)
         page.list.waiting_open_requested.connect(self.edit_waiting)
-        queue.removed.connect(self._tell_removed)
 
     @Slot(object)
     def repeat(self, details: "RunDetails") -> None:
@@ -80,13 +75,6 @@ class PlanCommands(QObject):
         if run is not None:
             self._use_settings(run.config)
             self._queue.begin_edit(run.key)
-
-    @Slot(object, int)
-    def _tell_removed(self, run: QueuedRun, place: int) -> None:
-        undo = self._undo.push(tr("Remove from Queue"), lambda: self._queue.insert(run, place))
-        name = single_line(run.config.name or dataset_title(run.config.data))
-        text = tr("Removed “{name}” from the queue.", name=name)
-        self._window.notice.tell(text, tr("Undo"), undo)
 
     def _use_settings(self, config: TrainingConfig) -> None:
         """They become the plan of the next run."""
