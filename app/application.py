@@ -95,7 +95,9 @@ class Nestling(Services):
         self.resume_commands = ResumeCommands(
             state, self.window, self.runs, self.control, self.queue, self.background, runs_dir()
         )
-        self.plan_commands = PlanCommands(state, self.window, self.runs, self.queue, self.datasets)
+        self.plan_commands = PlanCommands(
+            state, self.window, self.runs, self.queue, self.datasets, self.commands
+        )
         self.library_commands = LibraryCommands(
             state, self.live_series, self.window, self.runs, self.control, self.resume_commands,
             self.undo, self.queue, self.background, settings, runs_dir(),
@@ -140,7 +142,8 @@ class Nestling(Services):
         self.data.dataset_choice_requested.connect(commands.choose_dataset)
         self.data.further_requested.connect(commands.add_dataset)
         self.data.sample_requested.connect(commands.use_sample)
-        self.data.reveal_requested.connect(commands.reveal)
+        for reveals in (self.data, self.datasets):
+            reveals.reveal_requested.connect(commands.reveal)
         self.data.file_requested.connect(commands.open_text)
         self.data.use_requested.connect(lambda: self.window.show_place(Place.NEW_RUN))
         self.datasets.attention_wanted.connect(self._show_data)
@@ -199,7 +202,6 @@ class Nestling(Services):
         self.away.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(window.notice.tell_failure)
-        self.plan_commands.dataset_wanted.connect(commands.choose_dataset)
         self.study.failed.connect(window.notice.tell_failure)
         self.study.opened.connect(lambda: window.show_place(Place.RUNS))
         self.queue.went_on.connect(commands.tell_queue_went_on)

@@ -70,7 +70,8 @@ def test_each_run_that_is_here_is_a_link(qtbot: QtBot, tmp_path: Path) -> None:
     link, gone = shown.parts
     assert isinstance(link, QPushButton)
     assert (link.text(), link.accessibleName()) == ("chats, step 100", "Open chats, step 100")
-    assert gone.toolTip() == GONE
+    assert gone.toolTip() == f"poems, step 50\n{GONE}"
+    assert not gone.isEnabled()
     with qtbot.waitSignal(shown.run_requested) as asked:
         link.click()
     assert asked.args == [tmp_path]

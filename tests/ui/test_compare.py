@@ -228,7 +228,7 @@ def test_all_plots_of_a_few_runs_are_in_sight_without_scrolling(
 def test_question_sets_are_compared_by_their_names() -> None:
     one = TrainingConfig(eval_sets=(Path("/d/new_facts.jsonl"), Path("/e/known.jsonl")))
     assert differing_settings([one, TrainingConfig()]) == [
-        ("Question sets", ["new_facts, known", "–"])
+        ("Question sets", ["New facts, Known", "–"])
     ]
 
 

@@ -32,6 +32,7 @@ from app.ui.state.run_loading import reading
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.workers.tasks.trash import delete_runs, restore
+from tests.conftest import write_chats
 from tests.library.made_up import made_up_step, run_started, write_state
 
 MakeRun = Callable[..., Path]
@@ -469,12 +470,33 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
         name for name in vars(TrainingConfig()) if getattr(plain, name) != getattr(config, name)
     }
     assert differing == {"tiers", "name", "assign"}
-    nestling.runs.opened.head.more.continue_requested.emit(details.details)
-    (dialog,) = nestling.window.findChildren(QFileDialog)
-    assert dialog.isVisible()  # new data: it is asked for
-    dialog.reject()
+
+
+def test_a_run_is_continued_with_new_data_and_nothing_changes_until_they_are_read(
+    make_run: MakeRun, shown: Callable[[], Nestling], chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", data=chat_file, learning_rate=3e-4)
+    nestling = shown()
+    with qtbot.waitSignal(nestling.datasets.opened):
+        nestling.datasets.open(chat_file)
+    opened(nestling, run, qtbot)
+    before = nestling.state.config
+    unfit = tmp_path / "notes.pdf"
+    unfit.write_bytes(b"%PDF")
+    with qtbot.waitSignal(nestling.datasets.refused):
+        _continue_with(nestling, unfit)
+    assert nestling.state.config == before
+    nestling.window.show_place(Place.RUNS)
+    _continue_with(nestling, None)
+    assert nestling.state.config == before
+    assert nestling.window.place is Place.RUNS
+    new = tmp_path / "new.jsonl"
+    write_chats(new, 4)
+    with qtbot.waitSignal(nestling.datasets.opened):
+        _continue_with(nestling, new)
+    assert nestling.state.config.adapter == run / "checkpoints" / "step-000008"
+    assert nestling.state.config.data == new
     start_from = nestling.new_run.start_from
-    assert nestling.state.config.adapter == details.details.summary.adapter_dir
     assert start_from.isVisible()
     assert start_from.name.text() == "chats, step 8"
     start_from.open.click()
@@ -485,6 +507,18 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     start_from.remove.click()
     assert nestling.state.config.adapter is None
     assert not start_from.isVisible()
+
+
+def _continue_with(nestling: Nestling, chosen: Path | None) -> None:
+    """In the file panel that is asked for; None cancels it."""
+    nestling.runs.opened.head.more.continued.trigger()
+    dialog = next(one for one in nestling.window.findChildren(QFileDialog) if one.isVisible())
+    if chosen is None:
+        dialog.reject()
+    else:
+        dialog.setDirectory(str(chosen.parent))
+        dialog.selectFile(chosen.name)
+        dialog.accept()
 
 
 def test_settings_numbers_and_plots_are_exported_to_files(

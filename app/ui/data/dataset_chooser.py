@@ -1,5 +1,9 @@
 """The run's datasets side by side, each with its share; the one that is shown is marked."""
 
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QWidget
 
 from app.core.text.translation import decimal, tr, trn
@@ -10,6 +14,8 @@ from app.ui.look.plain_text import set_caption, set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
+from app.ui.system.file_manager import REVEAL_LABEL
+from app.ui.tables.row_table import Verb, offer_verbs
 from app.ui.widgets.basic_widgets import restyle
 
 A_ROW = 3
@@ -35,6 +41,11 @@ class DatasetChooser(QWidget):
         datasets.changed.connect(self.refresh)
         self.refresh()
 
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """For the Edit menu: of the dataset that is shown."""
+        index = self._datasets.index
+        return {"delete": lambda: self._datasets.remove(index)} if index else {}
+
     def refresh(self) -> None:
         found = self._datasets.all
         count = len(found) if len(found) > 1 else 0
@@ -59,6 +70,7 @@ class DatasetChooser(QWidget):
             made.setObjectName("dataset")
             made.setMinimumWidth(_LEAST_PX)
             number = len(self.choices)
+            offer_verbs(made, partial(dataset_verbs, self._datasets, number))
             self._group.addButton(made, number)
             self._grid.addWidget(made, number // A_ROW, number % A_ROW)
             self.choices.append(made)
@@ -77,6 +89,19 @@ class DatasetChooser(QWidget):
             set_tip(choice, str(one.path))
         is_wrong = one.failure is not None or one.has_bad_rows
         restyle(choice, "tone", "danger" if is_wrong else "")
+
+
+def dataset_verbs(datasets: DatasetList, index: int) -> tuple[tuple[Verb, ...], ...]:
+    """What the context menu of one of the datasets offers; nothing where there is none yet."""
+    if index >= len(datasets.all):
+        return ()
+    path = datasets.all[index].path
+    shown = (
+        Verb(REVEAL_LABEL, lambda: datasets.reveal_requested.emit(path)),
+        Verb(tr("Copy Path"), lambda: QGuiApplication.clipboard().setText(str(path))),
+    )
+    remove = Verb(tr("Remove from Mix"), lambda: datasets.remove(index))
+    return (shown, (remove,)) if index else (shown,)
 
 
 def _state_words(one: RunDataset) -> str:

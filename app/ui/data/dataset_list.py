@@ -49,6 +49,8 @@ class DatasetList(QObject):
     """Path of a dataset that was just given and can't be trained on as it is."""
     refused = Signal(object)
     """Failure: why what was given can't be used."""
+    reveal_requested = Signal(object)
+    """Path of one of them."""
 
     def __init__(
         self, state: AppState, plan: PlanMemory, background: BackgroundThread, reader: DataProcess
@@ -110,15 +112,15 @@ class DatasetList(QObject):
         self.changed.emit()
 
     # -- what the user does ------------------------------------------------------------------
-    def open(self, path: Path, mix: tuple[MixedDataset, ...] = ()) -> None:
-        """Have it read, to become the plan's own with these mixed into it; the latest wins."""
+    def open(self, path: Path, mix: tuple[MixedDataset, ...] = (), **settings: object) -> None:
+        """Have it read, to become the plan's own with these mixed into it; the latest wins.
+
+        `settings` change with it, and stay as they are if it can't be read.
+        """
 
         def take(columns: str) -> None:
-            self._state.replace_config(
-                self._plan.left_sample(
-                    data=path, mix=mix, valid=None, columns=columns, eval_sets=(), name=""
-                )
-            )
+            own = {"data": path, "mix": mix, "valid": None, "columns": columns, "eval_sets": ()}
+            self._state.replace_config(self._plan.left_sample(**own, name="", **settings))
             self.opened.emit(path)
 
         self._given = {path, *(mixed.data for mixed in mix)}

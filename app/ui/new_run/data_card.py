@@ -1,11 +1,14 @@
 """The dataset, in the left column: what it is once it was read, or what is wrong with it."""
 
+from functools import partial
+
 from PySide6.QtCore import Signal
 
 from app.core.config.setting import percent
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
+from app.ui.data.dataset_chooser import dataset_verbs
 from app.ui.data.dataset_list import DatasetList
 from app.ui.data.dataset_text import location_text
 from app.ui.look import formatting
@@ -13,6 +16,7 @@ from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
 from app.ui.state.app_state import UNMAPPED, AppState
+from app.ui.tables.row_table import offer_verbs
 from app.ui.widgets.basic_widgets import CardFrame, button, label, message, restyle, say
 from app.ui.widgets.layouts import fill, row
 
@@ -31,6 +35,7 @@ class DataCard(CardFrame):
         self.look_closer = button(tr("Inspect"), self.look_closer_requested.emit, "link")
         self.look_closer.setAccessibleDescription(tr("Show the Data page"))
         self.name = ElidedLabel("", "strong")
+        offer_verbs(self.name, partial(dataset_verbs, datasets, 0))
         self.summary = label("", "secondary", wraps=True)
         self.problem = message("problem")
         self.rows = message("details")

@@ -1,5 +1,8 @@
 """The datasets mixed into the run's own, in the dataset's card: each with its share."""
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
@@ -7,12 +10,14 @@ from app.core.config.training_config import MixedDataset
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
 from app.core.wording.display_names import dataset_title
+from app.ui.data.dataset_chooser import dataset_verbs
 from app.ui.data.dataset_list import DatasetList
 from app.ui.look import formatting, icons
 from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
+from app.ui.tables.row_table import offer_verbs
 from app.ui.widgets.basic_widgets import button, label, message, say
 from app.ui.widgets.calm_inputs import CalmSpinBox
 from app.ui.widgets.layouts import column, grows, lay_out, row
@@ -88,6 +93,11 @@ class MixedRow(QWidget):
         lay_out(self, head, self.facts, self.problem, spacing=2)
         self.share.valueChanged.connect(lambda value: datasets.set_share(index, value / 100))
         self.remove.clicked.connect(lambda: datasets.remove(index))
+        offer_verbs(self, partial(dataset_verbs, datasets, index))
+
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """For the Edit menu."""
+        return {"delete": self.remove.click}
 
     def set_theme(self, theme: Theme) -> None:
         self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))

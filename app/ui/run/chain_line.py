@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionButton, QStylePainter, QWidget
 
+from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.ui.look import formatting
-from app.ui.look.plain_text import set_tip
-from app.ui.widgets.basic_widgets import button, label
+from app.ui.look.plain_text import set_caption, set_tip
+from app.ui.widgets.basic_widgets import PushButton, label
 from app.ui.widgets.layouts import clear, row
 
 if TYPE_CHECKING:
     from app.library.reading.starting_adapter import EarlierRun
 
-_MOST_LINKS, _MOST_CHARACTERS = 3, 32
+_MOST_LINKS, _LEAST_LINK_PX = 3, 96
 GONE = tr("This run is no longer here.")
 
 
@@ -29,7 +30,7 @@ class ChainLine(QWidget):
         super().__init__()
         self._layout = row(spacing=2)
         self.setLayout(self._layout)
-        self.parts: list[QWidget] = []
+        self.parts: list[RunLink] = []
         self._shown: tuple[EarlierRun, ...] = ()
         self.hide()
 
@@ -42,7 +43,7 @@ class ChainLine(QWidget):
         self.setVisible(bool(runs))
 
     def _fill(self) -> None:
-        self._layout.addWidget(label(tr("Continues"), "secondary"))
+        self._layout.addWidget(label(tr("Continues from"), "secondary"))
         left_out = self._shown[:-_MOST_LINKS]
         if left_out:
             dots = label("…", "secondary")
@@ -55,16 +56,42 @@ class ChainLine(QWidget):
             self._layout.addWidget(self.parts[-1])
         self._layout.addStretch(1)
 
-    def _part(self, run: "EarlierRun") -> QWidget:
-        text = _place(formatting.shortened(run.name, _MOST_CHARACTERS), run.step)
-        if run.run_dir is None:
-            made: QWidget = label(text, "secondary")
-            set_tip(made, GONE if run.step is not None else run.name)
-            return made
-        link = button(text, lambda: self.run_requested.emit(run.run_dir), "link")
-        link.setAccessibleName(tr("Open {run}", run=_place(run.name, run.step)))
-        set_tip(link, tr("Open {run}", run=run.name))
+    def _part(self, run: "EarlierRun") -> "RunLink":
+        place = _place(single_line(run.name), run.step)
+        link = RunLink(place)
+        link.clicked.connect(lambda: self.run_requested.emit(run.run_dir))
+        link.setAccessibleName(tr("Open {run}", run=place) if run.run_dir else place)
+        gone = f"{place}\n{GONE}" if run.step is not None else place
+        set_tip(link, tr("Open {run}", run=place) if run.run_dir else gone)
+        link.setEnabled(run.run_dir is not None)
         return link
+
+
+class RunLink(PushButton):
+    """A name that is too long for its place loses its middle."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        set_caption(self, text)
+        self.setObjectName("link")
+        self.setAutoDefault(False)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        whole = self.sizeHint()
+        return QSize(min(whole.width(), _LEAST_LINK_PX), whole.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter, option = QStylePainter(self), QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self)
+        option.text = self.fontMetrics().elidedText(
+            option.text,
+            Qt.TextElideMode.ElideMiddle,
+            room.width(),
+            Qt.TextFlag.TextShowMnemonic.value,
+        )
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
 
 
 def _place(name: str, step: int | None) -> str:

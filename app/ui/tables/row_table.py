@@ -3,10 +3,10 @@
 A verb is named once; the context menu, the keys and the window's Edit menu all ask for it here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex, Qt
+from PySide6.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -66,6 +66,17 @@ def verbs_menu(parent: QWidget, *groups: tuple[Verb, ...]) -> QMenu:
                 follow_tip(action, verb.button)
     menu.aboutToHide.connect(menu.deleteLater)
     return menu
+
+
+def offer_verbs(part: QWidget, groups: Callable[[], Sequence[tuple[Verb, ...]]]) -> None:
+    """Give a part of the window that is no table a context menu, unless it has nothing to offer."""
+
+    def show(at: QPoint) -> None:
+        if offered := groups():
+            verbs_menu(part, *offered).popup(part.mapToGlobal(at))
+
+    part.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    part.customContextMenuRequested.connect(show)
 
 
 class RowTable(QTableView):

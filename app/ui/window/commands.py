@@ -1,6 +1,6 @@
 """What menu items and page requests do that needs a dialog, the desktop or the library."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,10 +87,20 @@ class Commands(QObject):
 
     @Slot()
     def choose_dataset(self) -> None:
-        dialog = QFileDialog(self._window, tr("Open a dataset"))
+        kinds = (_DATASETS, tr("Settings (*.toml)"), _ALL_FILES)
+        self.ask_dataset(tr("Open a dataset"), self.open_path, kinds)
+
+    def ask_dataset(
+        self,
+        title: str,
+        take: Callable[[Path], None],
+        kinds: Sequence[str] = (_DATASETS, _ALL_FILES),
+    ) -> None:
+        """Nothing happens if the user chooses none."""
+        dialog = QFileDialog(self._window, title)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters([_DATASETS, tr("Settings (*.toml)"), _ALL_FILES])
-        self._open_with(dialog)
+        dialog.setNameFilters(kinds)
+        self._open_with(dialog, take)
 
     @Slot()
     def add_dataset(self) -> None:
@@ -117,10 +127,10 @@ class Commands(QObject):
         dialog = QFileDialog(self._window, tr("Choose a Model Folder"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        self._open_with(dialog)
+        self._open_with(dialog, self.open_path)
 
-    def _open_with(self, dialog: QFileDialog) -> None:
-        dialog.fileSelected.connect(lambda chosen: self.open_path(Path(chosen)))
+    def _open_with(self, dialog: QFileDialog, take: Callable[[Path], None]) -> None:
+        dialog.fileSelected.connect(lambda chosen: take(Path(chosen)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 

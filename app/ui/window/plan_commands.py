@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Slot
 
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
@@ -16,6 +16,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.window_pages import Place
 from app.ui.tables.run_rows import WaitingRun
+from app.ui.window.commands import Commands
 from app.ui.window.main_window import MainWindow
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 
 class PlanCommands(QObject):
-    dataset_wanted = Signal()
-
     def __init__(
         self,
         state: AppState,
@@ -32,10 +31,11 @@ class PlanCommands(QObject):
         page: RunsPage,
         queue: RunQueue,
         datasets: DatasetList,
+        commands: Commands,
     ) -> None:
         super().__init__(window)
         self._state, self._window = state, window
-        self._queue, self._datasets = queue, datasets
+        self._queue, self._datasets, self._commands = queue, datasets, commands
         more = page.opened.head.more
         more.repeat_requested.connect(self.repeat)
         more.plain_repeat_requested.connect(self.repeat_plain)
@@ -56,17 +56,16 @@ class PlanCommands(QObject):
 
     @Slot(object)
     def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The plan starts from the run's adapter, and the user chooses its data."""
-        summary = details.summary
-        if summary.adapter_dir is None:
-            return
-        model = Path(summary.model) if summary.model else self._state.config.model
-        self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
-        self._window.show_place(Place.NEW_RUN)
-        name = single_line(summary.name)
-        text = tr("The next run continues from “{name}”. Choose its data.", name=name)
-        self._window.notice.tell(text)
-        self.dataset_wanted.emit()
+        """The user chooses data; once it is read, the plan has it and the run's adapter."""
+        adapter, model = details.summary.adapter_dir, details.summary.model
+
+        def take(data: Path) -> None:
+            self._window.show_place(Place.NEW_RUN)
+            base = Path(model) if model else self._state.config.model
+            self._datasets.open(data, adapter=adapter, model=base)
+
+        name = single_line(details.summary.name)
+        self._commands.ask_dataset(tr("Choose data to continue “{name}”", name=name), take)
 
     @Slot(object)
     def edit_waiting(self, waiting: WaitingRun) -> None:
