@@ -389,6 +389,11 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page, view = nestling.data, nestling.data.columns
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
+    reason = (
+        "Nestling doesn't recognize these columns: line 2 has none of messages, prompt and "
+        "completion, or text; its keys are n, asked, answered. Choose roles for the columns: "
+    )
+    qtbot.waitUntil(lambda: view.how.text().startswith(reason))
     assert (page.use.isEnabled(), page.use.objectName()) == (False, "")
     assert "Choose roles under Columns first." in page.use.toolTip()
     card, header = nestling.new_run.data, nestling.new_run.header

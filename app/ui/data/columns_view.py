@@ -10,6 +10,7 @@ from app.core.errors import InputError
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.dataset_list import DatasetList
+from app.ui.data.dataset_text import location_text
 from app.ui.data.preview import Preview
 from app.ui.data.rendered_rows import RowsText
 from app.ui.look.plain_text import ElidedLabel
@@ -31,7 +32,6 @@ HOW = tr(
     "Choose roles for the columns: prompt and completion, or messages, or text alone. "
     "The mapping is remembered for this file."
 )
-UNRECOGNISED = tr("Nestling doesn't recognize these columns.")
 RECOGNISED = tr("Nestling recognized these columns. Choose roles to override.")
 UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
@@ -58,6 +58,7 @@ class ColumnsView(QWidget):
         self.reset = button(tr("Reset"), self._reset)
         self._lay_out()
         preview.changed.connect(self.refresh)
+        datasets.changed.connect(self._say_how)
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -92,11 +93,29 @@ class ColumnsView(QWidget):
         looked = self._preview.looked
         if looked is None:
             return
-        self.how.setText(RECOGNISED if looked.rows and not looked.mapping else HOW)
+        self._say_how()
         key = (looked.reading.data, looked.mapping, looked.columns)
         if key != self._shown_for:
             self._shown_for = key
             self._show_columns(looked.columns, _parsed(looked.mapping))
+
+    def _say_how(self) -> None:
+        """With the reason where the columns' names say nothing, as the first bad row gives it."""
+        looked, shown = self._preview.looked, self._datasets.shown
+        found = shown.facts.problems if shown is not None and shown.facts is not None else ()
+        unknown = next((issue for issue in found if issue.kind == "unknown shape"), None)
+        if looked is not None and looked.rows and not looked.mapping:
+            self.how.setText(RECOGNISED)
+        elif unknown is not None:
+            place, reason = location_text(unknown.place), localized(unknown.reason)
+            unrecognized = tr(
+                "Nestling doesn't recognize these columns: {place} {reason}.",
+                place=place,
+                reason=reason,
+            )
+            self.how.setText(f"{unrecognized} {HOW}")
+        else:
+            self.how.setText(HOW)
 
     def _show_columns(
         self, columns: "tuple[ColumnSample, ...]", mapping: ColumnMapping | None
@@ -164,8 +183,6 @@ class ColumnsView(QWidget):
         self.tried.show_rows(looked.rows)
         problem = f"{localized(looked.problem)}." if looked.problem else ""
         say(self.problem, problem if looked.mapping else "")
-        if problem and not looked.mapping:
-            self.how.setText(f"{UNRECOGNISED} {HOW}")
 
     def _end(self, number: int, ended: JobEnded) -> None:
         if number == self._job:

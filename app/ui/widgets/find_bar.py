@@ -88,14 +88,14 @@ class FindBar(QWidget):
         self._count()
 
     def _mark(self) -> None:
-        """Mark all matches, as the text is now; none while the line is not there."""
-        words = "" if self.isHidden() else self.field.text()
-        document, self._found = self._text.document(), []
+        """Find all matches, as the text is now; they are marked while the line is there."""
+        words, document, self._found = self.field.text(), self._text.document(), []
         cursor = document.find(words) if words else QTextCursor()
         while not cursor.isNull() and len(self._found) < MOST_FOUND:
             self._found.append(cursor)
             cursor = document.find(words, cursor)
-        self._text.setExtraSelections([self._marked(cursor) for cursor in self._found])
+        marked = [] if self.isHidden() else self._found
+        self._text.setExtraSelections([self._marked(cursor) for cursor in marked])
         self._count()
 
     def _marked(self, cursor: QTextCursor) -> QTextEdit.ExtraSelection:
