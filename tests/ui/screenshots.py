@@ -37,6 +37,7 @@ from PySide6.QtWidgets import QMessageBox, QScrollArea, QWidget
 
 from app.application import Nestling
 from app.library.reading.run_summary import RunSummary
+from app.ui.run.run_view import LOG
 from app.ui.state.window_pages import Place
 from app.ui.system import file_manager
 from app.ui.system.language import translate_qt
@@ -330,6 +331,11 @@ def train(nestling: Nestling, camera: Camera) -> None:
     for number, part in enumerate(parts):
         nestling.runs.opened.show_part(number)
         camera.take(part)
+    finder = nestling.runs.opened.finders[LOG]
+    finder.begin()
+    finder.field.setText("step")
+    camera.take("log-find")
+    finder.leave()
     nestling.runs.opened.show_part(0)
     nestling.runs.show_list()
     camera.take("runs")

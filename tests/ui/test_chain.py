@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -84,3 +85,25 @@ def test_of_a_long_chain_the_last_runs_are_links(qtbot: QtBot, tmp_path: Path) -
     assert [part.text() for part in shown.parts if isinstance(part, QPushButton)] == [
         "run 7, step 7", "run 8, step 8", "run 9, step 9",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width_px", [380, 600, 1400])
+def test_a_long_name_loses_its_middle_and_none_is_cut(
+    qtbot: QtBot, tmp_path: Path, width_px: int
+) -> None:
+    names = [
+        f"{n} poems of a rather long name, learned with a learning rate of 0.001" for n in "ab"
+    ]
+    shown = ChainLine()
+    qtbot.addWidget(shown)
+    shown.show_runs([EarlierRun(name, 100, tmp_path) for name in names])
+    shown.resize(width_px, 30)
+    shown.grab()
+    for part, name in zip(shown.parts, names, strict=True):
+        assert part.geometry().right() < width_px
+        whole = f"{name}, step 100"
+        text = part.shown_text()
+        assert text == whole or (text.startswith(name[0]) and "…" in text and text.endswith("100"))
+        assert (text == whole) == (part.width() >= part.sizeHint().width())
+        assert whole in part.toolTip()
+    assert any("…" in part.shown_text() for part in shown.parts) == (width_px < 1400)

@@ -81,16 +81,18 @@ class RunLink(PushButton):
         whole = self.sizeHint()
         return QSize(min(whole.width(), _LEAST_LINK_PX), whole.height())
 
+    def shown_text(self) -> str:
+        """As much of the text as its place has room for."""
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self)
+        middle, keys = Qt.TextElideMode.ElideMiddle, Qt.TextFlag.TextShowMnemonic.value
+        return self.fontMetrics().elidedText(option.text, middle, room.width(), keys)
+
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)
-        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self)
-        option.text = self.fontMetrics().elidedText(
-            option.text,
-            Qt.TextElideMode.ElideMiddle,
-            room.width(),
-            Qt.TextFlag.TextShowMnemonic.value,
-        )
+        option.text = self.shown_text()
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
 
 
