@@ -104,6 +104,7 @@ class FindBar(QWidget):
         color = QColor(self._theme.accent)
         color.setAlpha(_MARK_ALPHA)
         made.format.setBackground(color)
+        made.format.setForeground(QColor(self._theme.text))
         return made
 
     def _count(self) -> None:
