@@ -35,6 +35,8 @@ HOW = tr(
 RECOGNISED = tr("Nestling recognized these columns. Choose roles to override.")
 UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
+_LEAST_ROWS = 3
+"""In sight in a low window too."""
 
 
 class ColumnsView(QWidget):
@@ -108,12 +110,13 @@ class ColumnsView(QWidget):
             self.how.setText(RECOGNISED)
         elif unknown is not None:
             place, reason = location_text(unknown.place), localized(unknown.reason)
-            unrecognized = tr(
-                "Nestling doesn't recognize these columns: {place} {reason}.",
-                place=place,
-                reason=reason,
+            self.how.setText(
+                tr(
+                    "These columns aren't recognized: {place} {reason}. Choose their roles.",
+                    place=place,
+                    reason=reason,
+                )
             )
-            self.how.setText(f"{unrecognized} {HOW}")
         else:
             self.how.setText(HOW)
 
@@ -126,6 +129,7 @@ class ColumnsView(QWidget):
         for index, column in enumerate(columns):
             self._add_row(index, column, named.get(column.name, ""))
         self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))
+        self._area.setMinimumHeight(min(_LEAST_ROWS, len(columns)) * (_ROW_PX + GRID_PX))
         self._try()
 
     def _add_row(self, index: int, column: "ColumnSample", role: str) -> None:
