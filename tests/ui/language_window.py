@@ -104,7 +104,7 @@ def main(language: str, home: Path) -> None:
         application.processEvents()
         _read(nestling.window, f"run, view {number}", texts, found)
     nestling.runs.show_list()
-    nestling.runs.list.table.selectRow(0)
+    nestling.runs.list.table.select_rows([0])
     application.processEvents()
     _read(nestling.window, "a selected run", texts, found)
     runs = [nestling.runs.list.runs.at(row) for row in range(nestling.runs.list.runs.rowCount())]

@@ -132,7 +132,7 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     nestling.commands.open_path(bad)
     wait_until(lambda: state.config.data == bad and not state.is_inspecting)
     camera.take("bad-data")
-    nestling.data.problems.table.selectRow(0)
+    nestling.data.problems.table.select_rows([0])
     nestling.data.problems.table.doubleClicked.emit(nestling.data.problems.model.index(0, 0))
     row_shown = nestling.data.problems.opened
     assert row_shown is not None
@@ -196,7 +196,7 @@ def meet_errors(nestling: Nestling, camera: Camera, home: Path) -> None:
     nestling.window.show_place(Place.MODELS)
     nestling.models_commands.add_folders((models,))
     wait_until(lambda: nestling.models.list.models.rowCount() >= 2)
-    nestling.models.list.table.selectRow(nestling.models.list.models.rowCount() - 1)
+    nestling.models.list.table.select_rows([nestling.models.list.models.rowCount() - 1])
     camera.take("models-broken")
     (home / "notes.pdf").write_bytes(b"%PDF")
     nestling.window.show_place(Place.NEW_RUN)
@@ -316,7 +316,7 @@ def train(nestling: Nestling, camera: Camera) -> None:
     window.show_place(Place.RUNS)
     nestling.runs.show_list()
     camera.take("runs-while-training")
-    nestling.runs.list.table.selectRow(1)
+    nestling.runs.list.table.select_rows([1])
     camera.take("runs-waiting-selected")
     nestling.queue.hold()
     nestling.runs.list.selection.select(nestling.runs.list.runs.at(1).run_dir)

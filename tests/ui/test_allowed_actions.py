@@ -41,7 +41,7 @@ def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
     assert not view.resume.isEnabled()
     assert "all 8 steps are done" in view.resume.toolTip()
     assert "all 8 steps are done" in view.why_not.text()
-    view.table.selectRow(1)
+    view.table.select_rows([1])
     assert view.resume.isEnabled()
     assert not view.resume.toolTip()
     assert not view.why_not.text()
@@ -78,7 +78,7 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only
     for told in (view.head.resume.toolTip(), view.head.subtitle.text()):
         assert "of step 6, is damaged: adapters.safetensors is missing." in told
         assert "You can resume from an earlier one." in told
-    view.checkpoints.table.selectRow(1)
+    view.checkpoints.table.select_rows([1])
     assert view.checkpoints.resume.isEnabled()
 
 
@@ -129,14 +129,14 @@ def test_a_waiting_run_that_is_prepared_keeps_its_place(
     queue.start()
     told = [page.runs.data(page.runs.index(row, STATE_COLUMN)) for row in range(2)]
     assert told == ["Preparing…", "Waiting · 2 of 2"]
-    page.table.selectRow(0)
+    page.table.select_rows([0])
     for control in (page.buttons.later, page.buttons.delete):
         assert not control.isEnabled()
         assert "being prepared" in control.toolTip()
     queue.remove({queue.runs[0].key})
     queue.move(queue.runs[0].key, 1)
     assert [run.config.name for run in queue.runs] == ["first", "second"]
-    page.table.selectRow(1)
+    page.table.select_rows([1])
     assert page.buttons.delete.isEnabled()
     queue.hold()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)

@@ -205,7 +205,7 @@ def test_a_double_click_and_return_show_the_whole_row(
     view.opened.accept()
     qtbot.waitUntil(lambda: view.opened is None)
     view.kind.setCurrentIndex(0)
-    view.table.selectRow(0)
+    view.table.select_rows([0])
     qtbot.keyClick(table, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: view.opened and view.opened.text.toPlainText() == lines[9])
 
@@ -223,7 +223,7 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     view.kind.setCurrentIndex(view.kind.findData("empty"))
     assert view.kind.currentText() == "Empty (1)"
     assert view.model.rowCount() == 1
-    view.table.selectRow(0)
+    view.table.select_rows([0])
     qtbot.waitUntil(lambda: view.line.text() == bad.read_text().splitlines()[21])
     view.copy.click()
     copied = QGuiApplication.clipboard().text()

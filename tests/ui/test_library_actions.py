@@ -295,7 +295,7 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     view.thin_out.click()
     qtbot.waitUntil(lambda: view.model.rowCount() == 2)
     assert [view.model.at(row).step for row in range(2)] == [8, 6]
-    view.table.selectRow(0)
+    view.table.select_rows([0])
     view.delete.click()
     qtbot.waitUntil(lambda: view.model.rowCount() == 1)
     assert read_manifest(run)["adapter"] == "checkpoints/step-000006"
@@ -334,7 +334,7 @@ def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
     opened(nestling, run, qtbot)
     view = nestling.runs.opened.checkpoints
     assert view.model.index(0, view.model.columnCount() - 1).data() == "Copy of step 4"
-    view.table.selectRow(0)
+    view.table.select_rows([0])
     assert not view.resume.isEnabled()
     assert view.why_not.text() == "It is a copy of step 4."
 

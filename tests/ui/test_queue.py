@@ -68,7 +68,7 @@ def rows(page: RunsView) -> list[str]:
 def test_runs_are_put_in_order_and_removed_with_undo(
     page: RunsView, queue: RunQueue, undo: UndoHistory
 ) -> None:
-    page.table.selectRow(2)
+    page.table.select_rows([2])
     page.buttons.earlier.click()
     assert names(queue) == ["a", "c", "b"]
     page.buttons.earlier.click()
@@ -107,7 +107,7 @@ def test_rows_are_moved_and_removed_by_keys(page: RunsView, queue: RunQueue, qtb
     page.activateWindow()
     table.setFocus()
     qtbot.waitUntil(table.hasFocus)
-    table.selectRow(2)
+    table.select_rows([2])
     qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
     assert names(queue) == ["a", "c", "b"]
     qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
@@ -154,7 +154,7 @@ def test_a_waiting_run_that_is_opened_is_changed_in_its_place(
     for name in ("a", "b"):
         nestling.queue.add(replace(config, name=name))
     page = nestling.runs.list
-    page.table.selectRow(0)
+    page.table.select_rows([0])
     page.buttons.open.click()
     assert nestling.window.place is Place.NEW_RUN
     qtbot.waitUntil(nestling.actions.queue.isEnabled)

@@ -120,7 +120,7 @@ def test_a_checkpoint_is_tried_from_its_run(shown: Nestling, run_dir: Path, qtbo
     shown.library_commands.open_run(run_dir)
     qtbot.waitUntil(lambda: shown.runs.opened_run_dir == run_dir)
     checkpoints = shown.runs.opened.checkpoints
-    checkpoints.table.selectRow(1)
+    checkpoints.table.select_rows([1])
     checkpoints.attempt.click()
     assert shown.window.place is Place.PLAYGROUND
     qtbot.waitUntil(lambda: _step(shown) == 2)
