@@ -8,12 +8,12 @@ from app.core.base_model import BaseModelCheck, describe_check, describe_digests
 from app.core.config.setting import percent
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig, config_field
 from app.core.errors import InputError
-from app.core.events import KNOWN_QUESTIONS
 from app.core.system.compute_environment import read_environments
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr, trn
 from app.core.wording.display_names import dataset_title, model_name
+from app.core.wording.results import question_set_title, set_title
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import formatting
 
@@ -65,7 +65,10 @@ def data_facts(details: "RunDetails") -> Facts:
     if last := details.last_validation:
         loss = formatting.loss(last.val_loss)
         words = trn(
-            "{loss} on {n:,} held-out row", "{loss} on {n:,} held-out rows", last.rows, loss=loss
+            "{loss} on {n:,} validation row",
+            "{loss} on {n:,} validation rows",
+            last.rows,
+            loss=loss,
         )
         rows.append((tr("Validation loss at the end"), words))
     if day := facts.get(TEMPLATE_DAY):
@@ -97,9 +100,7 @@ def data_facts(details: "RunDetails") -> Facts:
 
 def _asked(score: dict[str, Any]) -> str:
     """A question set's name, and when it was asked; of an edited file, anything."""
-    is_known = score["name"] == KNOWN_QUESTIONS
-    name = tr("Known questions") if is_known else str(score["name"]).capitalize()
-    return f"{name}, {_WHEN.get(str(score['when']), score['when'])}"
+    return f"{set_title(str(score['name']))}, {_WHEN.get(str(score['when']), score['when'])}"
 
 
 def _answered(score: dict[str, Any]) -> str:
@@ -156,7 +157,7 @@ def _short(value: Any, name: str) -> str:
     if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
         return " · ".join(str(tier.period) for tier in value)
     if value and isinstance(value, tuple) and isinstance(value[0], Path):
-        return ", ".join(single_line(path.stem) for path in value)
+        return ", ".join(map(question_set_title, value))
     return setting_text(value, name)
 
 
