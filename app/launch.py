@@ -57,9 +57,7 @@ def _leave_to_the_first(one_window: SingleInstance, config: TrainingConfig | Non
     """The library has a window already: that one comes forward. Raises InputError if it does
     not answer, or can't take these settings."""
     if not one_window.bring_first_forward():
-        raise InputError(
-            tr("Nestling is open already, but it does not answer."), tr("Quit it first.")
-        )
+        raise InputError(tr("Nestling is already open but isn't responding."), tr("Quit it first."))
     if config is not None:
         raise InputError(
             "Nestling's window is open already.", "Start the run there, or add --terminal."

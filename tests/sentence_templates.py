@@ -44,6 +44,8 @@ ELSEWHERE = {
     "Expected ']]' at the end of an array declaration", "Unclosed inline table",
     "Expected '=' after a key in a key/value pair", "Duplicate inline table key {key}",
     "Invalid initial character for a key part", "Unescaped '\\' in a string", "Invalid hex value",
+    # The question sets that come with Nestling, by their files' names.
+    "new facts", "retention",
     # With the words that fill a slot there, each of which is none of its own.
     "The model in {path} needs Python code from the model folder; Nestling does not run code of "
     "models.",
@@ -55,8 +57,8 @@ ELSEWHERE = {
     "The validation set {path} isn't there: put it back, or choose another.",
     "{path} can't be read as a dataset.", "{path} can't be read as a validation set.",
     "{event}, before: {correct} of {total} right", "{event}, after: {correct} of {total} right",
-    "The base model's logits are no numbers, so it can't answer.",
-    "The tuned model's logits are no numbers, so it can't answer.",
+    "The base model's logits aren't numbers, so it can't answer.",
+    "The tuned model's logits aren't numbers, so it can't answer.",
 }  # fmt: skip
 """Sentences that are no literals of these layers."""
 NO_SENTENCES = {
@@ -76,7 +78,7 @@ NO_SENTENCES = {
     "{path} can't be read as a {what}.", "{event}, {when}: {correct} of {total} right",
     "The {part} in {path} needs Python code from the model folder; Nestling does not run code of "
     "models.",
-    "The {side} model's logits are no numbers, so it can't answer.",
+    "The {side} model's logits aren't numbers, so it can't answer.",
     ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .txt and .md",
 }  # fmt: skip
 """Words for code, names, and parts of sentences that are collected whole."""

@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add_check(commands.add_parser("check", help="name every row of a dataset that can't be used"))
     _add_resume(commands.add_parser("resume", help="resume a run that was stopped"))
     runs = commands.add_parser("runs", help="list the runs in the library")
-    runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    runs.add_argument("--json", action="store_true", help="Print one JSON object per line.")
     add_models(commands.add_parser("models", help="list the base models on this computer"))
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
     _add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
@@ -179,7 +179,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--tier-pending", default=argparse.SUPPRESS, metavar="W,W,…",
-        help="For each tier accumulate or skip; without it, --pending holds for all.",
+        help="For each tier accumulate or skip; without it, --pending applies to all.",
     )  # fmt: skip
     _add_output(parser)
     _add_stop_after(parser)
@@ -215,7 +215,7 @@ def _add_stop_after(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default=argparse.SUPPRESS, metavar="DIR", help=_help("output"))
     parser.add_argument(
-        "--json", action="store_true", help="Print one JSON object a line instead of progress."
+        "--json", action="store_true", help="Print one JSON object per line instead of progress."
     )
 
 

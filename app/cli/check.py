@@ -137,7 +137,7 @@ def _use(tokens: "list[TokenizedFiles]", config: TrainingConfig) -> RunUse:
 
     statistics = statistics_of(tokens, config.validation_split, config.seed)
     if not statistics:
-        return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
+        return RunUse((), None, "A file can't be read completely. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
         RemainingRows.by_statistics(dataset_name(dataset.files), known, limit)

@@ -83,7 +83,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=defaults.seed, metavar="N",
         help="Seed of the sampling; the same seed gives the same answer. Default: 0.",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object per line.")
 
 
 def generate(arguments: argparse.Namespace) -> int:
@@ -150,7 +150,7 @@ def _read() -> str:
         return sys.stdin.buffer.read().decode("utf-8").rstrip("\n")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"Standard input is no UTF-8 text: byte {error.start + 1} can't be read."
+            f"Standard input isn't UTF-8 text: byte {error.start + 1} can't be read."
         ) from error
 
 

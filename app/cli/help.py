@@ -9,7 +9,7 @@ from app.core.guide import read_guide
 
 def add_help(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the topics of the guide and the reference, or show one."
-    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="One of those that are listed.")
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="A topic from the list.")
 
 
 def print_help(arguments: argparse.Namespace) -> int:

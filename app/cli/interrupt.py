@@ -70,6 +70,6 @@ class Interrupt:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
         if self.has_progress:
-            note("Stopping; what was learned up to here is kept.")
+            note("Stopping; progress so far is kept.")
         else:
             note("Stopping before the first step.")

@@ -34,13 +34,13 @@ _RECOMMENDED: dict[str, dict[str, Any]] = {
 def add_models(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "List the base models on this computer: in the Hugging Face cache, LM Studio's and "
-        "Ollama's folders, and folders that were once opened."
+        "Ollama's folders, and folders you have opened."
     )
     parser.add_argument(
         "--recommended", action="store_true",
         help="List models to begin with instead, each with the command that downloads it.",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object per line.")
 
 
 def print_models(arguments: argparse.Namespace) -> int:

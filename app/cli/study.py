@@ -35,7 +35,7 @@ def study(arguments: argparse.Namespace) -> int:
         _write(plan)
     left = sum(not is_done(run) for run in plan.runs)
     if left:
-        note(f"{left} runs are left. The same command makes them.")
+        note(f"{left} runs are left. Repeat the command to train them.")
     elif not arguments.json:
         line(f"The report is in {plan.folder / REPORT}.")
     return 130 if interrupt.is_requested() else 1 if left else 0

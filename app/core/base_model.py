@@ -24,9 +24,7 @@ PART_NAMES: dict[Part, str] = {
     "template": "chat template",
 }
 MANIFEST_KEY = "base_model"
-UNKNOWN = mark(
-    "It is unknown which base model this run was trained with: it kept no digests of it."
-)
+UNKNOWN = mark("This run recorded no digests of its base model, so the model can't be identified.")
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -115,8 +113,7 @@ def describe_check(check: BaseModelCheck) -> str:
         return tr("Unchanged: the base model this run was trained with, byte for byte.")
     if check.state == "sampled":
         return tr(
-            "Unchanged as far as compared: all smaller files, and of the weights, blocks of every "
-            "tensor."
+            "Unchanged as far as compared: all small files, and sampled blocks of every tensor."
         )
     return f"{tr(check.message)} {check.hint}".rstrip()
 
@@ -209,8 +206,8 @@ def _changed(folder: Path, parts: Sequence[Part]) -> str:
 
 
 _CAPPED = mark(
-    "This model has learned {positions:,} positions and reads nothing after them: rows are cut at "
-    "{positions:,} tokens, not at {setting:,}."
+    "This model supports {positions:,} positions, so rows are cut at {positions:,} tokens instead "
+    "of {setting:,}."
 )
 _BEYOND = mark("Rows longer than the model's context ({context:,} tokens): {rows:,}.")
 

@@ -43,7 +43,7 @@ class Sampling:
     top_p: float = 1.0
     """Only the likeliest tokens that come to this probability together; 1 is all of them."""
     max_tokens: int = 256
-    """An answer is cut there."""
+    """Longer answers are cut."""
     seed: int = 0
 
     def problem(self) -> str:

@@ -161,7 +161,7 @@ class _Reader:
         file = self._location.folder / "tokenizer_config.json"
         tokenizer = read_json_object(file, MAX_CONFIG_BYTES)
         if _names_code(config) or _names_code(tokenizer):
-            return "Brings Python code of its own, which Nestling does not run."
+            return "Contains its own Python code, which Nestling doesn't run."
         return ""
 
     def _note_fault(self, error: InputError) -> None:

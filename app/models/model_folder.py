@@ -72,7 +72,7 @@ def check_is_model_folder(path: Path) -> None:
     if not path.is_dir():
         raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
     if not (path / "config.json").is_file():
-        raise InputError(f"{path} is no model folder: it has no config.json.")
+        raise InputError(f"{path} isn't a model folder: it has no config.json.")
 
 
 def read_model_config(folder: Path, most_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def read_model_config(folder: Path, most_bytes: int = MAX_CONFIG_BYTES) -> dict[
     except ValueError as error:
         raise InputError(f"{file} can't be read as JSON: {error_text(error)}.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise InputError(f"{file} names no model_type, so it is no model's configuration.")
+        raise InputError(f"{file} names no model_type, so it isn't a model's configuration.")
     return config
 
 

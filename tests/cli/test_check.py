@@ -97,7 +97,7 @@ def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> 
 def test_columns_nobody_knows_are_told_how_to_map(table: Path) -> None:
     ended = check(table)
     assert ended.returncode == 2
-    assert "a.csv, line 2: has none of messages, prompt and completion, or text" in ended.stdout
+    assert "a.csv, line 2: needs messages, prompt and completion, or text; found " in ended.stdout
     assert "Name its columns, like --columns prompt=q,completion=a" in ended.stdout
 
 
@@ -173,7 +173,7 @@ def test_where_no_run_would_start_that_is_told(tiny_model: Path, tmp_path: Path)
     code, found = report(broken, "--model", tiny_model)
     assert (code, found["tokens"], found["epoch"]) == (2, None, None)
     said = check(broken, "--model", tiny_model).stdout
-    assert "No run would start. A file can't be read to its end." in said
+    assert "No run would start. A file can't be read completely." in said
     few = tmp_path / "few.jsonl"
     few.write_text('{"text": "one"}\n{"text": "two"}\n')
     code, found = report(few, "--model", tiny_model, "--validation-split", "0")
@@ -434,7 +434,7 @@ def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
     assert found["epoch"]["tokens"] == len("short") + 1 + 24
     _, said = printed(data, *asked)
     assert "its 121 tokens are cut at 24" in said
-    assert "rows are cut at 24 tokens, not at 2,048." in said
+    assert "rows are cut at 24 tokens instead of 2,048." in said
 
 
 def test_rows_longer_than_the_model_was_made_for_are_counted(
@@ -495,8 +495,8 @@ def test_rows_of_which_none_is_an_example_are_not_said_to_be_held_out(
     path.write_text('{"foo": "1"}\n{"foo": "2"}\n')
     code, said = printed(path, "--model", tiny_model)
     assert code == 2
-    assert "held out" not in said
-    assert "No training row can be used: a.jsonl, line 1: has none of messages, prompt" in said
+    assert "validation rows" not in said
+    assert "No training row can be used: a.jsonl, line 1: needs messages, prompt" in said
 
 
 def test_every_kind_of_problem_has_lines_among_the_twenty(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
     end = lines(rest)[-1]
     assert (end["event"], end["outcome"]) == ("run_finished", "stopped")
     assert Path(end["adapter_dir"]).is_dir()
-    assert "what was learned up to here is kept" in errors
+    assert "progress so far is kept" in errors
 
 
 def with_template(model: Path, folder: Path, template: str) -> Path:

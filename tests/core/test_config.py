@@ -159,7 +159,7 @@ def test_tiers_and_shares_that_no_float_holds_are_refused_in_a_sentence() -> Non
     ("name", "words"),
     [
         ("model", "Folder of an MLX model"), ("data", "A file of examples"),
-        ("columns", "The role of each column"), ("tier_patterns", "patterns for module paths"),
+        ("columns", "Roles of columns"), ("tier_patterns", "patterns for module paths"),
         ("adapter", "An adapter to continue"), ("valid", "A file to validate on"),
         ("seed", "Determines"), ("slow_every", "Steps between lessons"),
     ],

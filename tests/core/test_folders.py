@@ -130,7 +130,7 @@ def test_folders_are_the_user_s_alone_unless_they_are_exported(tmp_path: Path) -
 
 def test_a_file_in_a_folder_s_place_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="no folder"):
+    with pytest.raises(OSError, match="isn't a folder"):
         make_folder(tmp_path / "file")
 
 

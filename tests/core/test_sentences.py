@@ -60,12 +60,12 @@ COMPOSED = {
     "a.jsonl hat 2 ungültige Zeilen: Zeile 3: ist kein gültiges JSON ab Spalte 14: ein Text "
     "beginnt und wird nicht geschlossen; Zeile 1.204: messages ist text, keine Liste; und 4 "
     "weitere. Korrigiere oder entferne sie, oder lass ungültige Zeilen auslassen.",
-    "a.jsonl, line 7, is damaged or no Arrow file. Copy or make it again.":
+    "a.jsonl, line 7, is damaged or not an Arrow file. Copy or make it again.":
     "a.jsonl, Zeile 7, ist beschädigt oder keine Arrow-Datei. Kopiere oder erstelle sie neu.",
     "message 3 (user) has content that is a list, not text":
     "Nachricht 3 (user): content ist eine Liste, kein Text",
-    "Step 150: validation loss on 1,024 held-out rows 2.3104 (a 1.203, b 2.333), the best so far":
-    "Schritt 150: Validierungsverlust auf 1.024 zurückgehaltenen Zeilen 2,3104 (a 1,203, b "
+    "Step 150: validation loss on 1,024 validation rows 2.3104 (a 1.203, b 2.333), the best so far":
+    "Schritt 150: Validierungsverlust auf 1.024 Validierungszeilen 2,3104 (a 1,203, b "
     "2,333), der bisher beste",
     "r.toml is not valid TOML: Expected '=' after a key in a key/value pair (at line 1, column 5).":
     "r.toml ist kein gültiges TOML: Nach einem Schlüssel fehlt = (Zeile 1, Spalte 5).",
@@ -75,8 +75,8 @@ COMPOSED = {
     "ranks 1–4 of attention of layers 0–7": "Ränge 1–4 von Attention von Schichten 0–7",
     "Nobody knows this. Choose another base model.":
     "Nobody knows this. Wähle ein anderes Basismodell.",
-    "The dataset Tom and Jerry.jsonl is not the one this run began with.":
-    "Der Datensatz Tom and Jerry.jsonl ist nicht der, mit dem dieser Lauf begann.",
+    "The dataset Tom and Jerry.jsonl changed after this run began.":
+    "Der Datensatz Tom and Jerry.jsonl hat sich nach Beginn dieses Laufs geändert.",
     "Tom and Jerry, MLX 0.32.4: 1.5 GB": "Tom and Jerry, MLX 0.32.4: 1.5 GB",
 }  # fmt: skip
 

@@ -188,12 +188,12 @@ BAD_FILES = [
     (
         "a.jsonl",
         b'{"text": "\\ud800"}',
-        "a.jsonl, line 1: holds half of a \\u surrogate pair, which is no character",
+        "a.jsonl, line 1: holds half of a \\u surrogate pair, which isn't a character",
     ),
     (
         "a.jsonl",
         b'{"text": "\\udc00\\ud800"}',
-        "a.jsonl, line 1: holds half of a \\u surrogate pair, which is no character",
+        "a.jsonl, line 1: holds half of a \\u surrogate pair, which isn't a character",
     ),
     (
         "a.jsonl",
@@ -358,17 +358,17 @@ BAD_FILES = [
     (
         "c.jsonl",
         row(title="a", body="b"),
-        "c.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are title, body",
+        "c.jsonl, line 1: needs messages, prompt and completion, or text; found title, body",
     ),
     (
         "c.jsonl",
         row(a=1, b=1, c=1, d=1, e=1, f=1, g=1),
-        "c.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are a, b, c, d, e, f, …",
+        "c.jsonl, line 1: needs messages, prompt and completion, or text; found a, b, c, d, e, f, …",
     ),
     (
         "c.jsonl",
         row(Body="a"),
-        "c.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are Body",
+        "c.jsonl, line 1: needs messages, prompt and completion, or text; found Body",
     ),
     ("c.jsonl", row(TEXT=""), "c.jsonl, line 1: text is empty"),
     ("c.jsonl", row(Prompt="a", Completion=""), "c.jsonl, line 1: completion is empty"),
@@ -606,7 +606,7 @@ BAD_FILES = [
     (
         "e.jsonl",
         share(HUMAN, {"from": "function_call", "value": "{}"}),
-        "e.jsonl, line 1: message 2 (function_call) has a value that is no JSON of a call with a function name",
+        "e.jsonl, line 1: message 2 (function_call) has a value that isn't a JSON call with a function name",
     ),
     ("e.jsonl", share(HUMAN, {"value": "a"}), "e.jsonl, line 1: message 2 has no role"),
     ("e.jsonl", share(HUMAN, "hello"), "e.jsonl, line 1: message 2 is text, not an object"),
@@ -637,27 +637,27 @@ BAD_FILES = [
     (
         "f.jsonl",
         row(instruction="a", input="b"),
-        "f.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are instruction, input",
+        "f.jsonl, line 1: needs messages, prompt and completion, or text; found instruction, input",
     ),
     (
         "f.jsonl",
         row(instruction="a"),
-        "f.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are instruction",
+        "f.jsonl, line 1: needs messages, prompt and completion, or text; found instruction",
     ),
     (
         "f.jsonl",
         row(output="a"),
-        "f.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are output",
+        "f.jsonl, line 1: needs messages, prompt and completion, or text; found output",
     ),
     (
         "f.jsonl",
         row(instruction="a", output="b", history="c"),
-        "f.jsonl, line 1: has a history that is no list of [question, answer]",
+        "f.jsonl, line 1: has a history that isn't a list of [question, answer]",
     ),
     (
         "f.jsonl",
         row(instruction="a", output="b", history=[["q"]]),
-        "f.jsonl, line 1: has a history that is no list of [question, answer]",
+        "f.jsonl, line 1: has a history that isn't a list of [question, answer]",
     ),
     (
         "f.jsonl",
@@ -667,7 +667,7 @@ BAD_FILES = [
     (
         "f.jsonl",
         row(instruction="a", output="b", history=["q", "a"]),
-        "f.jsonl, line 1: has a history that is no list of [question, answer]",
+        "f.jsonl, line 1: has a history that isn't a list of [question, answer]",
     ),
     ("f.jsonl", row(question="", answer="b"), "f.jsonl, line 1: question is empty"),
     ("f.jsonl", row(question="a", answer=None), "f.jsonl, line 1: answer is null, not text"),
@@ -675,12 +675,12 @@ BAD_FILES = [
     (
         "f.jsonl",
         row(question="a", answers={"text": ["b"]}),
-        "f.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are question, answers",
+        "f.jsonl, line 1: needs messages, prompt and completion, or text; found question, answers",
     ),
     (
         "f.jsonl",
         row(question="a"),
-        "f.jsonl, line 1: has none of messages, prompt and completion, or text; its keys are question",
+        "f.jsonl, line 1: needs messages, prompt and completion, or text; found question",
     ),
     (
         "f.jsonl",
@@ -795,7 +795,7 @@ BAD_FILES = [
     (
         "a.json",
         b'[{"text": "\\ud800"}]',
-        "a.json, row 1: holds half of a \\u surrogate pair, which is no character",
+        "a.json, row 1: holds half of a \\u surrogate pair, which isn't a character",
     ),
     (
         "a.json",
@@ -888,7 +888,7 @@ BAD_FILES = [
     (
         "a.csv",
         b"title,body\na,b\n",
-        "a.csv, line 2: has none of messages, prompt and completion, or text; its keys are title, body",
+        "a.csv, line 2: needs messages, prompt and completion, or text; found title, body",
     ),
     ("a.csv", b"a,b\n", "a.csv is empty."),
     ("a.csv", b"prompt;completion\na;\n", "a.csv, line 2: completion is empty"),
@@ -938,7 +938,7 @@ BAD_FILES = [
     (
         "a.tsv",
         b"prompt,completion\na,b\n",
-        "a.tsv, line 2: has none of messages, prompt and completion, or text; its keys are prompt,completion",
+        "a.tsv, line 2: needs messages, prompt and completion, or text; found prompt,completion",
     ),
     (
         "a.tsv",
@@ -953,12 +953,12 @@ BAD_FILES = [
     ),
     # -- broken Parquet
     ("a.parquet", b"", "a.parquet is empty."),
-    ("a.parquet", b"hello", "a.parquet: is no Parquet file"),
-    ("a.parquet", b"PAR1", "a.parquet: is damaged or no Parquet file"),
-    ("a.parquet", b"PAR1PAR1", "a.parquet: is damaged or no Parquet file"),
-    ("a.parquet", b"PAR1" + b"\x00" * 50 + b"PAR1", "a.parquet: is damaged or no Parquet file"),
-    ("a.parquet", parquet([{"text": "a"}])[:-4], "a.parquet: is damaged or no Parquet file"),
-    ("a.parquet", parquet([{"text": "a"}])[:40], "a.parquet: is damaged or no Parquet file"),
+    ("a.parquet", b"hello", "a.parquet: isn't a Parquet file"),
+    ("a.parquet", b"PAR1", "a.parquet: is damaged or not a Parquet file"),
+    ("a.parquet", b"PAR1PAR1", "a.parquet: is damaged or not a Parquet file"),
+    ("a.parquet", b"PAR1" + b"\x00" * 50 + b"PAR1", "a.parquet: is damaged or not a Parquet file"),
+    ("a.parquet", parquet([{"text": "a"}])[:-4], "a.parquet: is damaged or not a Parquet file"),
+    ("a.parquet", parquet([{"text": "a"}])[:40], "a.parquet: is damaged or not a Parquet file"),
     (
         "a.arrow",
         arrow(TEXTS).replace(b"words", b"wo\xffds"),
@@ -986,7 +986,7 @@ BAD_FILES = [
     (
         "a.parquet",
         parquet([{"q": "a", "a": "b"}]),
-        "a.parquet, row 1: has none of messages, prompt and completion, or text; its keys are q, a",
+        "a.parquet, row 1: needs messages, prompt and completion, or text; found q, a",
     ),
     (
         "a.parquet",
@@ -1012,7 +1012,7 @@ BAD_FILES = [
     (
         "a.parquet",
         parquet([{"text": "a"}])[:0] + gzip.compress(b"hello"),
-        "a.parquet: is no Parquet file",
+        "a.parquet: isn't a Parquet file",
     ),
     # -- an empty Parquet table
     ("b.parquet", parquet_of_none(), "b.parquet is empty."),
@@ -1079,7 +1079,7 @@ BAD_FILES = [
         "a.csv.gz, line 2: has 1 field, but the header has 2",
     ),
     # -- gzip of Parquet
-    ("a.parquet.gz", gzip.compress(b"hello"), "a.parquet.gz: is no Parquet file"),
+    ("a.parquet.gz", gzip.compress(b"hello"), "a.parquet.gz: isn't a Parquet file"),
     ("a.parquet.gz", gzip.compress(parquet([{"text": ""}])), "a.parquet.gz, row 1: text is empty"),
     (
         "a.parquet.gz",

@@ -145,9 +145,7 @@ def test_the_same_bytes_under_another_format_are_read_anew(load_dataset, tmp_pat
 def test_one_json_list_is_recognised(load_dataset, tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('[\n  {"text": "a"},\n  {"text": "b"}\n]\n')
-    with pytest.raises(
-        InputError, match=r"looks like one JSON list: give its name the ending \.json"
-    ):
+    with pytest.raises(InputError, match=r"looks like a single JSON list: name the file \.json"):
         load_dataset(path, None, 0.1, 0)
 
 

@@ -78,7 +78,7 @@ def test_a_saved_choice_of_rows_is_refused(tmp_path):
     state = json.loads((tmp_path / "rivers" / "state.json").read_text())
     state["_indices_files"] = [{"filename": "indices.arrow"}]
     (tmp_path / "rivers" / "state.json").write_text(json.dumps(state))
-    with pytest.raises(InputError, match="is a choice of rows of a larger one"):
+    with pytest.raises(InputError, match="contains only selected rows of a larger one"):
         find_files(tmp_path / "rivers")
 
 

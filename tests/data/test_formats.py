@@ -377,5 +377,5 @@ def test_a_file_that_grows_as_fast_as_it_is_read_has_an_end(tmp_path):
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "a.jsonl")
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         list(read_rows(tmp_path / "a.jsonl"))

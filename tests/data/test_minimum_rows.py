@@ -13,7 +13,7 @@ ENOUGH = RemainingRows("new", 9, 5, None)
         ([RemainingRows("new", 1, 5, None)],
          "There is 1 training row, fewer than the batch size of 4."),
         ([RemainingRows("new", 0, 0, None)],
-         "No row is left to train on: all are held out for validation."),
+         "No row is left to train on: all are validation rows."),
         ([RemainingRows("new", 9, 70, None)],
          "Every training row is longer than the limit of 64 tokens; the shortest has 70."),
         ([ENOUGH, RemainingRows("old", 0, 70, None)],

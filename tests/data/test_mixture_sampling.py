@@ -297,7 +297,7 @@ def test_rows_that_stand_in_a_validation_set_of_any_dataset_are_told(write, mixe
     valid = write("valid.jsonl", 100, 30)
     data = mixed(write("new.jsonl", 0, 60), write("old.jsonl", 105, 20), valid=valid)
     assert data.notes[-1] == (
-        "20 rows to train on stand in the validation set too: its loss will look better than it is."
+        "20 rows to train on are in the validation set too, so its loss looks better than it is."
     )
     data = mixed(tmp_path / "new.jsonl", write("older.jsonl", 200, 20), valid=valid)
     assert not any("validation set too" in note for note in data.notes)

@@ -41,12 +41,12 @@ BAD_ROWS = [
     ([], "is a list, not an object in curly brackets"),
     (
         [{"text": "a"}, {"text": "b"}],
-        "is a list of 2 objects, where one object stands for a row: write one a line, or give the "
-        "file the ending .json if it is one list",
+        "is a list of 2 objects, where each row must be one object: write one per line, or name "
+        "the file .json if it is a single list",
     ),
     (
         USER,
-        'is one turn of a chat: all turns of a chat must stand in one row, as {"messages": [ … ]}',
+        'is one turn of a chat: all turns of a chat must be in one row, as {"messages": [ … ]}',
     ),
     (
         {"version": 1, "items": [{"text": "a"}]},
@@ -59,14 +59,14 @@ BAD_ROWS = [
         "its own",
     ),
     ({}, "is an empty object"),
-    ({"Texts": "a"}, "has none of messages, prompt and completion, or text; its keys are Texts"),
+    ({"Texts": "a"}, "needs messages, prompt and completion, or text; found Texts"),
     (
         {"conversation_id": [], "id": 1},
-        "has none of messages, prompt and completion, or text; its keys are conversation_id, id",
+        "needs messages, prompt and completion, or text; found conversation_id, id",
     ),
     (
         dict.fromkeys("abcdefgh"),
-        "has none of messages, prompt and completion, or text; its keys are a, b, c, d, e, f, …",
+        "needs messages, prompt and completion, or text; found a, b, c, d, e, f, …",
     ),
     ({"prompt": "a"}, "has a prompt but no completion"),
     ({"completion": "a", "id": 7}, "has a completion but no prompt"),

@@ -89,7 +89,7 @@ def test_arguments_that_are_no_object_are_counted_and_named(arguments, write_row
     chats = [example_of(arguments, asked).messages for asked in ("Weather?", "And now?")]
     facts = inspect(write_rows(*({"messages": list(chat)} for chat in chats)))
     assert (facts.examples, facts.counts) == (2, {"broken arguments": 2})
-    assert f"arguments that are no JSON object ({arguments!r})" in facts.warnings[0].reason
+    assert f"arguments that aren't a JSON object ({arguments!r})" in facts.warnings[0].reason
     assert facts.warnings[0].is_warning
 
 

@@ -131,7 +131,7 @@ def test_a_run_takes_the_same_rows_whether_the_tokens_were_there_or_not(
     first = whole.events
     assert ending(first).outcome == "finished"
     assert "The run begins with" in log(first)
-    assert "All rows are tokens: 128 examples to train on, 32 to validate on." in log(first)
+    assert "Tokenized: 128 examples to train on, 32 to validate on." in log(first)
     monkeypatch.setenv(HOME_VARIABLE, str(whole.home))
     second = list(train(config))
     assert "The run begins with" not in log(second)
@@ -168,7 +168,7 @@ def test_a_run_that_never_comes_to_the_other_rows_leaves_them(config: TrainingCo
     config = replace(config, steps=4, validation_rows=0)
     events = list(train(config))
     assert ending(events).outcome == "finished"
-    assert "All rows are tokens" not in log(events)
+    assert "Tokenized" not in log(events)
     assert not stores_dir().exists() or not list(stores_dir().glob("*/manifest.json"))
 
 

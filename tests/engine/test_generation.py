@@ -392,7 +392,7 @@ def test_logits_that_are_no_numbers_are_named(tiny_model: Path, tmp_path: Path) 
     arrays = mx.load(str(folder / "adapters.safetensors"))
     broken = {path: a * float("nan") for path, a in arrays.items()}
     tried = load_tuned_model(with_adapter(tiny_model, folder, tmp_path / "broken", broken))
-    with pytest.raises(RunError, match="The tuned model's logits are no numbers"):
+    with pytest.raises(RunError, match="The tuned model's logits aren't numbers"):
         list(answer(tried, Chat(QUESTION), Sampling()))
 
 

@@ -148,7 +148,7 @@ def test_a_run_that_was_killed_afterwards_does_it_only_once(
 def test_without_anything_to_go_by_the_log_says_so(config: TrainingConfig) -> None:
     events = list(train(replace(config, validation_split=0.0)))
     notes = [event.text for event in events if isinstance(event, LogMessage)]
-    assert "There are no held-out rows and no question set to interpolate by." in notes
+    assert "There are no validation rows and no question set to interpolate by." in notes
 
 
 @pytest.mark.parametrize(("keep", "share"), [(0.5, 0.5), (0.98, 1.0), (0.3, 5 / 16), (1.0, 1.0)])

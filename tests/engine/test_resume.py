@@ -340,7 +340,7 @@ def test_a_dataset_that_changed_is_refused(config: TrainingConfig, chat_file: Pa
     list(train(replace(config, data=chat_file), stop_after=1))
     with chat_file.open("a") as file:
         file.write('{"text": "one more"}\n')
-    assert "is not the one this run began with" in refusal(folder_of(config))
+    assert "changed after this run began" in refusal(folder_of(config))
 
 
 def test_a_changed_question_set_is_named_and_the_run_goes_on(
@@ -365,7 +365,7 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
     del manifest["question_data"]  # as an older Nestling wrote it
     write_manifest(aside["unknown"], manifest)
     (unknown,) = said(aside["unknown"])
-    assert "It is not known which questions this run began with" in unknown.text
+    assert "This run didn't record its questions" in unknown.text
     questions.write_text("".join(questions.read_text().splitlines(keepends=True)[1:]))
     (changed,) = said(aside["changed"])
     assert changed.is_warning

@@ -143,7 +143,7 @@ def test_an_edited_origin_in_the_manifest_is_noticed(config: TrainingConfig, fir
     manifest = read_manifest(run_dir)
     manifest["started_from"]["sha256"] = "0" * 64
     write_manifest(run_dir, manifest)
-    with pytest.raises(InputError, match="are not those the run began with"):
+    with pytest.raises(InputError, match="changed after the run began"):
         list(resume(run_dir))
 
 

@@ -134,12 +134,12 @@ def test_a_run_reads_its_sample_and_all_rows_once_at_its_end(
     assert [(one.step, one.rows, one.is_last) for one in found] == [
         (0, 20, False), (2, 20, False), (4, 20, False), (4, 60, True)
     ]  # fmt: skip
-    note = "Each validation reads 20 of 60 held-out rows; the last one, when the run ends, all of"
+    note = "Each validation reads 20 of 60 validation rows; the last one, when the run ends, all of"
     assert any(isinstance(e, LogMessage) and e.text.startswith(note) for e in events)
     details = read_details(config.output)
     assert [one.step for one in details.evaluations] == [0, 2, 4]
     assert details.last_validation == found[-1]
-    assert "validation loss on 60 held-out rows" in details.log
+    assert "validation loss on 60 validation rows" in details.log
 
 
 def test_where_the_sample_is_everything_nothing_is_read_twice(config: TrainingConfig) -> None:

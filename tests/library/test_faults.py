@@ -132,7 +132,7 @@ def test_a_run_whose_settings_were_edited_does_not_go_on_and_says_so(
     assert old in text
     (run_dir / "run.json").write_text(text.replace(old, new))
     assert "were changed after it began" in read_details(run_dir).summary.problem
-    with pytest.raises(AppError, match="are not those the run began with"):
+    with pytest.raises(AppError, match="changed after the run began"):
         list(resume(run_dir))
 
 

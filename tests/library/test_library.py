@@ -191,7 +191,7 @@ def test_links_that_lead_to_themselves_hide_nothing(make_run: MakeRun, tmp_path:
 def test_a_pipe_in_the_manifests_place_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     os.mkfifo(tmp_path / "r" / MANIFEST_FILE)
-    assert "is no file" in list_runs(tmp_path)[0].problem
+    assert "isn't a file" in list_runs(tmp_path)[0].problem
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def contradictory_header(model: Path) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
-    (remove_config, "org/it is no model folder: it has no config.json."),
+    (remove_config, "org/it isn't a model folder: it has no config.json."),
     (cut_off, r"org/it/model.safetensors is cut off: 1,000,000 of [\d,]+ bytes are there."),
     (
         pickles_only,
@@ -208,7 +208,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (no_model_type, "org/it/config.json names no model_type"),
     (no_json, "org/it/config.json can't be read as JSON"),
     (endless_config, "org/it/config.json can't be read: it is larger than"),
-    (config_is_a_device, "org/it is no model folder: it has no config.json."),
+    (config_is_a_device, "org/it isn't a model folder: it has no config.json."),
     (weights_are_empty, "org/it/model.safetensors is damaged: it is empty or cut off."),
     (header_of_nothing, "org/it/model.safetensors is damaged: its header is no JSON object."),
     (giant_header, "org/it/model.safetensors is damaged: it names a header of 4,611,686,018"),
@@ -290,7 +290,7 @@ def test_code_that_mlx_lm_does_not_need_is_no_reason_against_a_model(model: Path
     edit_json(model / "config.json", auto_map={"AutoModelForCausalLM": "modeling_it.It"})
     found = described(model)
     assert found.problem == ""
-    assert found.note == "Brings Python code of its own, which Nestling does not run."
+    assert found.note == "Contains its own Python code, which Nestling doesn't run."
 
 
 def test_a_model_in_the_hugging_face_cache_is_read_through_its_links(

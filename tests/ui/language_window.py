@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.events import KNOWN_QUESTIONS, RetentionMeasured, ScoreMeasured
 from app.core.files.paths import HOME_VARIABLE, resources_dir, runs_dir
 from app.core.text.sentences import localized
 from app.core.text.translation import use_language
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QWidget
+    from PySide6.QtWidgets import QTableView, QWidget
 
     from app.application import Nestling
 
 SMALLEST = (820, 560)
-
+SIZES = (SMALLEST, (1024, 700))
 
 ENDINGS = (
     ("finished", "All 8 steps done. Tier 1 learned nothing: its gradient was always zero."),
@@ -36,6 +37,14 @@ LOGGED = (
     "The examples of a batch share one row, and none affects another.",
     "Resuming after step 1,200.",
 )
+MEASURED = (
+    *(RetentionMeasured(step, step / 10, 4) for step in (0, 4, 8)),
+    RetentionMeasured(8, 0.7, 10, is_last=True),
+    *(ScoreMeasured(name, when, correct, 29)
+      for name in ("new facts", "retention", KNOWN_QUESTIONS)
+      for when, correct in (("before", 0), ("after", 27))),
+)  # fmt: skip
+"""Of the run whose page is read."""
 BAD_ROWS = (
     {"messages": [{"role": "user", "content": "A question"}]},
     {"messages": [{"role": "user", "content": ["a", 5]}]},
@@ -59,6 +68,9 @@ class Found:
     """Columns that need more room than they have."""
     cut_off: list[str] = field(default_factory=list)
     """Buttons that are narrower than their words, and choosers that reach out of sight."""
+    elided: list[str] = field(default_factory=list)
+    """Labels, choosers, headings and cells that end in "…"; not paths, which lose their middle, and
+    not the user's own texts."""
 
 
 def main(language: str, home: Path) -> None:
@@ -73,7 +85,7 @@ def main(language: str, home: Path) -> None:
     from app.ui.system.qt_application import make_application
     from tests.conftest import write_run
 
-    run = write_run(runs_dir() / "a", saves=(4, 8))
+    run = write_run(runs_dir() / "a", saves=(4, 8), periods=(1, 2, 4), scores=MEASURED)
     ended = [
         write_run(runs_dir() / f"ended-{number}", outcome=outcome, message=message, logged=LOGGED)
         for number, (outcome, message) in enumerate(ENDINGS)
@@ -87,6 +99,8 @@ def main(language: str, home: Path) -> None:
     found, texts = Found(), _texts_of_the_code(language)
     while nestling.state.memory is None or not nestling.data_work.statistics.all:
         application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    for _ in range(2):
+        nestling.queue.add(demo_config())
     nestling.new_run.form.advanced.toggle.setChecked(True)
     for place in Place:
         nestling.window.show_place(place)
@@ -194,7 +208,7 @@ def _shown_texts(widget: "QWidget") -> list[str]:
 
 
 def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
-    from PySide6.QtWidgets import QAbstractButton, QComboBox, QScrollArea, QWidget
+    from PySide6.QtWidgets import QMainWindow, QWidget
 
     for widget in window.findChildren(QWidget):
         if not widget.isVisible():
@@ -203,6 +217,32 @@ def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
             found.texts.append(text)
             if text in texts or localized(text) != text:
                 found.english.append(f"{place}: {text}")
+    if not isinstance(window, QMainWindow):
+        _measure(window, place, found)
+        return
+    for size in SIZES:
+        _resize(window, size)
+        _measure(window, f"{place}, {size[0]} px", found)
+    _resize(window, SMALLEST)
+
+
+def _resize(window: "QWidget", size: tuple[int, int]) -> None:
+    """Until all of it is laid out anew: parts follow the size of others."""
+    from PySide6.QtWidgets import QApplication
+
+    window.resize(*size)
+    for _ in range(3):
+        QApplication.processEvents()
+        QApplication.sendPostedEvents()
+
+
+def _measure(window: "QWidget", place: str, found: Found) -> None:
+    from PySide6.QtWidgets import QAbstractButton, QComboBox, QScrollArea, QWidget
+
+    for widget in window.findChildren(QWidget):
+        if not widget.isVisible():
+            continue
+        found.elided += [f"{place}: {text}" for text in _elided(widget)]
         if (
             isinstance(widget, QAbstractButton)
             and widget.text()
@@ -217,6 +257,60 @@ def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
             room = widget.viewport().width()
             if inside.minimumSizeHint().width() > room:
                 found.too_wide.append(f"{place}: {inside.minimumSizeHint().width()} in {room} px")
+
+
+def _elided(widget: "QWidget") -> list[str]:
+    """What of its words ends in an ellipsis."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QTableView
+
+    from app.ui.look.plain_text import ElidedLabel
+    from app.ui.plots.plot_card import Card
+
+    if isinstance(widget, ElidedLabel):
+        is_free = widget.side is Qt.TextElideMode.ElideMiddle or _is_of_columns(widget)
+        card = widget.parentWidget()
+        if isinstance(card, Card) and widget is card.subtitle and (card.legend or card.choice):
+            is_free = is_free or not widget.shown_text()  # what is beside it takes the room
+        return [widget.text()] if widget.shown_text() != widget.text() and not is_free else []
+    if isinstance(widget, QComboBox):
+        option = QStyleOptionComboBox()
+        widget.initStyleOption(option)
+        field_ = widget.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField,
+            widget,
+        )  # fmt: skip
+        needed = widget.fontMetrics().horizontalAdvance(widget.currentText())
+        return [widget.currentText()] if needed > field_.width() else []
+    return _elided_cells(widget) if isinstance(widget, QTableView) else []
+
+
+def _is_of_columns(label: "QWidget") -> bool:
+    """A column's own name and values."""
+    from app.ui.data.columns_view import ColumnsView
+
+    parent = label.parentWidget()
+    while parent is not None and not isinstance(parent, ColumnsView):
+        parent = parent.parentWidget()
+    return parent is not None
+
+
+def _elided_cells(table: "QTableView") -> list[str]:
+    from PySide6.QtCore import Qt
+
+    header, model = table.horizontalHeader(), table.model()
+    narrow = []
+    for column in range(model.columnCount()):
+        width = header.sectionSize(column)
+        if header.isSectionHidden(column):
+            continue
+        if header.sectionSizeHint(column) > width:
+            narrow.append(str(model.headerData(column, Qt.Orientation.Horizontal)))
+        for row in range(model.rowCount()):
+            index = model.index(row, column)
+            if not table.wordWrap() and table.sizeHintForIndex(index).width() > width:
+                narrow.append(str(index.data()))
+    return narrow
 
 
 if __name__ == "__main__":

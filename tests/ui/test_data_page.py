@@ -270,7 +270,7 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     assert (figure.value, figure.note) == ("Can't start", nestling.state.rows_problem)
     assert work.preview.total == 6, "its rows can be looked at all the same"
     qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
-    nothing_follows = "As the file has it: the model takes none of these."
+    nothing_follows = "As in the file. The model can use none of these."
     qtbot.waitUntil(lambda: page.rows.note.text() == nothing_follows)
     assert page.statistics._waiting.text() == "No row could be tokenized."
     assert nestling.new_run.data.problem.text() == nestling.state.rows_problem
@@ -316,8 +316,8 @@ def test_a_run_of_too_few_rows_can_t_be_started(
         measured = nestling.data_work.statistics.all
         qtbot.waitUntil(lambda before=measured: nestling.data_work.statistics.all is not before)
     assert state.start_blocker() == (
-        "No row of the mixed-in old is left to train on: all are held out for validation. "
-        "Hold out a smaller share, or none."
+        "No row of the mixed-in old is left to train on: all are validation rows. "
+        "Use a smaller validation split, or none."
     )
 
 
@@ -351,7 +351,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     view = nestling.data.columns
     assert nestling.data.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
-    assert "has none of messages" in nestling.new_run.rows.problem.text()
+    assert "needs messages" in nestling.new_run.rows.problem.text()
     assert nestling.new_run.header.show_data.text() == "Map Columns…"
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}

@@ -1,17 +1,22 @@
-"""The window in German, in a process of its own: no English is left, and nothing is cut off."""
+"""The window in each language, in a process of its own: no English is left in German, and nothing
+is cut off.
+"""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.patience import PATIENCE_SECONDS
 from tests.ui.language_window import Found
 
 
-def test_every_page_is_german_and_fits_the_smallest_window(tmp_path: Path) -> None:
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_every_page_fits_narrow_windows_in_its_language(language: str, tmp_path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.ui.language_window", "de", str(tmp_path)],
+        [sys.executable, "-m", "tests.ui.language_window", language, str(tmp_path)],
         capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -20,3 +25,4 @@ def test_every_page_is_german_and_fits_the_smallest_window(tmp_path: Path) -> No
     assert found.english == []
     assert found.too_wide == []
     assert found.cut_off == []
+    assert found.elided == []

@@ -201,5 +201,5 @@ def test_an_empty_validation_file_is_told_in_one_sentence(
     card = nestling.new_run.data
     assert card.problem.text().startswith("valid.jsonl is empty.")
     assert card.rows.isHidden()
-    assert "held out" not in card.summary.text()
+    assert "for validation" not in card.summary.text()
     assert nestling.new_run.header.start.toolTip() == "valid.jsonl is empty."

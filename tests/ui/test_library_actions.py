@@ -319,7 +319,7 @@ def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
     view = nestling.runs.opened.checkpoints
     assert not view.thin_out.isEnabled()
     said = "Lines 2 and 4 of events.jsonl were changed and are not used."
-    assert f"It is not certain which checkpoint is the best. {said}" in view.thin_out.toolTip()
+    assert f"The best checkpoint is uncertain. {said}" in view.thin_out.toolTip()
     assert nestling.runs.opened.head.problem.text() == said
 
 

@@ -65,8 +65,8 @@ def test_rows_are_shown_cut_at_the_last_learned_position(
     show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30)
     statistics = nestling.data.statistics
     assert statistics.effect.text() == (
-        "1 training row (50 %) is cut at the limit. This model has learned 24 positions and reads "
-        "nothing after them: rows are cut at 24 tokens, not at 2,048."
+        "1 training row (50 %) is cut at the limit. This model supports 24 positions, so rows "
+        "are cut at 24 tokens instead of 2,048."
     )
     assert statistics.plot is not None
     assert statistics.plot.limit == 24

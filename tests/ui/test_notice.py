@@ -83,3 +83,32 @@ def test_a_second_button_does_the_other_thing_and_is_there_only_where_one_is_off
     assert notice.further.isHidden()
     notice.action.click()
     assert done == ["copy", "show"]
+
+
+def test_it_covers_no_row_of_buttons_however_many_there_are(page: QWidget) -> None:
+    layout, notice = page.layout(), Notice(page)
+    assert isinstance(layout, QVBoxLayout)
+    layout.addStretch(1)
+    rows = [QPushButton(text) for text in ("Open", "Move to Trash")]
+    for button in rows:
+        layout.addWidget(button)
+    page.show()
+    notice.tell("Removed “second” from the queue.", "Undo", lambda: None)
+    assert notice.geometry().bottom() < rows[0].geometry().top()
+    notice.hide()
+    rows[0].hide()
+    notice.tell("Removed “third” from the queue.", "Undo", lambda: None)
+    assert rows[0].geometry().top() < notice.geometry().bottom() < rows[1].geometry().top()
+
+
+def test_it_makes_way_for_buttons_that_come_after_it(page: QWidget, qtbot: QtBot) -> None:
+    layout, notice = page.layout(), Notice(page)
+    assert isinstance(layout, QVBoxLayout)
+    layout.addStretch(1)
+    row = QPushButton("Open")
+    layout.addWidget(row)
+    row.hide()
+    page.show()
+    notice.tell("Removed “second” from the queue.", "Undo", lambda: None)
+    row.show()
+    qtbot.waitUntil(lambda: notice.geometry().bottom() < row.geometry().top())

@@ -126,4 +126,4 @@ def test_an_adapter_outside_any_run_is_named(
     qapp_as_started.hand_over()
     open_from_finder(qapp_as_started, tmp_path / name)
     qtbot.waitUntil(lambda: nestling.window.notice.isVisible())
-    assert "is an adapter outside any run" in nestling.window.notice.text.text()
+    assert "is an adapter that doesn't belong to a run" in nestling.window.notice.text.text()

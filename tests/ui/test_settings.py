@@ -107,7 +107,7 @@ def test_files_that_are_asked_and_kept_have_a_control(qtbot: QtBot, tmp_path: Pa
     text.take((one,))
     assert state.config.eval_sets == (one, other)
     assert state.config.slow_text == one
-    assert questions.files.text() == "one, other"
+    assert questions.files.text() == "One, Other"
     questions.clear.click()
     text.clear.click()
     assert (state.config.eval_sets, state.config.slow_text) == ((), None)
@@ -275,7 +275,7 @@ def test_the_validation_split_is_a_percentage_wherever_it_stands(
     qtbot.keyClicks(field.control, "60")
     assert field.problem.text().endswith("at least 0 % and at most 50 %; it is 60 %.")
     state.change_config(validation_split=0.25)
-    assert "25 % held out" in nestling.new_run.data.summary.text()
+    assert "25 % for validation" in nestling.new_run.data.summary.text()
     details = read_details(make_run(runs_dir() / "a", validation_split=0.3))
     shown = dict(row for rows in setting_facts(details).values() for row in rows)
     assert shown["Validation split"] == "30 %"

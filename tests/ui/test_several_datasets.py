@@ -183,7 +183,7 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
     rows.number.setValue(19_000)
     qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
     assert "Row 19,000 · line 19,000 · " in shown(nestling)
-    assert rows.note.text() == "Read from the file: not all rows are tokenized yet."
+    assert rows.note.text() == "From the file; not tokenized yet."
     rows.next.click()
     qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(nestling))
     rows.previous.click()

@@ -93,7 +93,13 @@ def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot
     turn = page.conversation.turns[0]
     assert "6 tokens" in turn.answers["base"].status.text()
     assert "cut at max tokens" in turn.answers["tuned"].status.text()
+    assert turn.compared.text().startswith("The answers differ from ")
+    assert turn.logits.isHidden()
+    turn.details.click()
+    assert turn.logits.isVisible()
     assert turn.logits.text().startswith("First token: logits differ by up to ")
+    turn.details.click()
+    assert turn.logits.isHidden()
     assert page.composer.field.toPlainText() == ""
 
 
@@ -124,7 +130,7 @@ def test_a_checkpoint_is_tried_from_its_run(shown: Nestling, run_dir: Path, qtbo
     checkpoints.attempt.click()
     assert shown.window.place is Place.PLAYGROUND
     qtbot.waitUntil(lambda: _step(shown) == 2)
-    assert shown.playground.chooser.checkpoint.currentText().startswith("Step 2 · loss ")
+    assert shown.playground.chooser.checkpoint.currentText().startswith("Step 2 · ")
     ask(shown, "Hi", qtbot)
     assert said(shown.playground, "tuned")
 

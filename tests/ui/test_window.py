@@ -124,8 +124,9 @@ def test_a_window_closed_at_once_still_remembers(build: Callable[..., Nestling])
 
 
 def test_the_sidebar_gives_way_in_a_narrow_window(nestling: Nestling, qtbot: QtBot) -> None:
-    nestling.window.resize(1280, 800)
-    qtbot.waitUntil(lambda: nestling.window.width() == 1280)
+    nestling.window.resize(1024, 700)
+    qtbot.waitUntil(lambda: nestling.window.width() == 1024)
+    assert nestling.window.sidebar.places[Place.RUNS].text().strip() == "Runs"
     wide = nestling.window.sidebar.width()
     nestling.window.resize(900, 600)
     qtbot.waitUntil(lambda: nestling.window.width() == 900)

@@ -68,13 +68,13 @@ class DataSettings:
     )
     valid: Path | None = _setting(
         label=mark("Validation set"),
-        help=mark("A file to validate on. Default: a held-out share of the dataset."),
+        help=mark("A file to validate on. Default: the validation split of the dataset."),
     )
     eval_sets: tuple[Path, ...] = _setting(
         (),
         label=mark("Question sets"),
         help=mark(
-            "Files of chats with questions that are asked before and after training. An "
+            "Chat files with questions to ask before and after training. An "
             "answer is right if greedy decoding gives exactly the expected reply."
         ),
         advanced=True,
@@ -82,8 +82,8 @@ class DataSettings:
     retention_set: Path | None = _setting(
         label=mark("Retention set"),
         help=mark(
-            "A file of prompts and answers that the model should keep. It is asked like a question "
-            "set and is never trained on; with Measure forgetting its loss is drawn along the run."
+            "Prompts and answers the model should keep. They are asked like a question set and "
+            "never trained on. With Measure forgetting, their loss is plotted along the run."
         ),
         advanced=True,
     )
@@ -101,7 +101,7 @@ class DataSettings:
         "",
         label=mark("Columns"),
         help=mark(
-            "The role of each column where the dataset's own names don't tell, like prompt=q, "
+            "Roles of columns that the dataset's own names don't reveal, like prompt=q, "
             "completion=a; or text=body. Roles: prompt, completion, system, text, messages, tools."
         ),
         advanced=True,
@@ -141,7 +141,7 @@ class DataSettings:
             Problem(
                 name,
                 tr(
-                    "{path} can't be a path: it holds a character of code 0.",
+                    "{path} can't be a path: it contains a NUL character.",
                     path=visible_line(str(path)),
                 ),
             )

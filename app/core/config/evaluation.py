@@ -18,7 +18,7 @@ class EvaluationSettings:
         0.1,
         label=mark("Validation split"),
         help=mark(
-            "Share of the dataset that is held out for validation if no validation set is "
+            "Share of the dataset used for validation if no validation set is "
             "given. 0 turns validation off."
         ),
         bounds=(0.0, 0.5),
@@ -32,9 +32,9 @@ class EvaluationSettings:
         0,
         label=mark("Validation rows"),
         help=mark(
-            "Held-out rows that each validation reads, the same ones every time. 0 means 5 % of "
+            "Rows that each validation reads, the same ones every time. 0 means 5 % of "
             "the rows trained between two validations (3 % on a CPU). The last validation reads "
-            "all held-out rows; with 0, the same share of all rows trained."
+            "all validation rows; with 0, the same share of all rows trained."
         ),
         bounds=(0, 10_000_000),
         advanced=True,
@@ -43,8 +43,8 @@ class EvaluationSettings:
         0,
         label=mark("Questions asked"),
         help=mark(
-            "Questions of each set that are asked before and after the run, the same ones. 0: "
-            "as many as cost about 4 % of the training, at least 128."
+            "Questions asked from each set, the same before and after the run. 0: as many as "
+            "take about 4 % of the training time, at least 128."
         ),
         bounds=(0, 10_000_000),
         advanced=True,

@@ -52,8 +52,8 @@ class ClockSettings:
     slow_text: Path | None = setting(
         label=mark("General text"),
         help=mark(
-            "A dataset whose rows stand for what the base model is to keep; without one, everyday "
-            "chats in seven languages that come with Nestling."
+            "A dataset of the knowledge that the model should keep. Default: everyday chats in "
+            "seven languages, included with Nestling."
         ),
         section="files",
         advanced=True,

@@ -54,7 +54,9 @@ def _pending(word: object) -> Pending:
     for known in get_args(Pending):
         if word == known:
             return known  # type: ignore[no-any-return]
-    raise InputError(f"A tier's pending gradients are accumulate or skip; got {short_repr(word)}.")
+    raise InputError(
+        f"A tier's pending gradients must be accumulate or skip; got {short_repr(word)}."
+    )
 
 
 def load_toml(path: Path) -> TrainingConfig:

@@ -43,7 +43,7 @@ def make_folder(folder: Path) -> list[Path]:
         else:
             created.insert(0, path)
     if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder))
+        raise NotADirectoryError(errno.ENOTDIR, "it isn't a folder", str(folder))
     return created
 
 

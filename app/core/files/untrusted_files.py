@@ -109,5 +109,5 @@ def _descriptor(path: Path, flags: int, mode: int) -> int:
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(None, "it is no file", str(path))
+        raise OSError(None, "it isn't a file", str(path))
     return descriptor

@@ -31,7 +31,9 @@ def answers_sentence(comparison: AnswersCompared) -> str:
     """Whether the two answers are one."""
     if comparison.are_equal:
         return tr("Both answers are identical, token for token.")
-    return tr("The answers differ from token {token:,} on.", token=comparison.first_difference)
+    if comparison.first_difference == 1:
+        return tr("The answers differ from the first token.")
+    return tr("The answers differ from token {token:,}.", token=comparison.first_difference)
 
 
 def _rate(per_second: float) -> str:

@@ -8,8 +8,7 @@ PROCESS_BYTES = 150_000_000
 0.13 GB with SmolLM2's of 49,152 tokens, on Linux."""
 
 NO_ESTIMATE = mark(
-    "The memory that this run needs can't be estimated: the model's code can't be traced, or not "
-    "in reasonable time."
+    "This run's memory can't be estimated: tracing the model's code failed or took too long."
 )
 
 
@@ -67,8 +66,8 @@ def memory_parts(estimate: MemoryEstimated) -> str:
             more=more,
         )
     return tr(
-        "{parts}. Python, its libraries and the tokenizer take about {more} more; MLX may keep "
-        "{kept} of what was freed, and gives it back where room is short.",
+        "{parts}. Python, its libraries and the tokenizer take about {more} more; MLX may cache "
+        "another {kept} and releases it when memory is low.",
         parts=details,
         more=more,
         kept=gigabytes(estimate.cache_bytes),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from app.core.events import (
@@ -19,6 +20,7 @@ from app.core.events import (
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
 from app.core.text.translation import decimal, mark, tr
+from app.core.wording.display_names import question_set_name
 
 _SINCE_START = (
     mark("Validation loss fell from {before} to {after}."),
@@ -32,6 +34,8 @@ _DIGITS = 3
 _MOVED = 1e-3
 """In nats per token: a model that is further from its base was trained before."""
 _MAX_NAME = 80
+SHIPPED_SETS = (mark("New facts"), mark("Retention"))
+"""The titles of the question sets that come with Nestling."""
 MOST_LINES = 20
 """Wrong answers of a set that the terminal lists."""
 
@@ -213,7 +217,12 @@ def set_title(name: str) -> str:
     """A question set's name as a title: "new_facts" is "New facts"."""
     if name == KNOWN_QUESTIONS:
         return tr("Known questions")
-    return single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
+    title = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
+    return tr(title) if title in SHIPPED_SETS else title
+
+
+def question_set_title(path: Path) -> str:
+    return set_title(question_set_name(path))
 
 
 def _loss(evaluation: EvaluationFinished) -> str:
@@ -251,7 +260,7 @@ def distance_text(event: RetentionMeasured) -> str:
 
 
 def _evaluation(event: EvaluationFinished) -> str:
-    over = f" on {event.rows:,} held-out rows" if event.is_last else ""
+    over = f" on {event.rows:,} validation rows" if event.is_last else ""
     losses = ", ".join(f"{data.name} {format_loss(data.val_loss, 3)}" for data in event.datasets)
     of_each = f" ({losses})" if losses else ""
     best = ", the best so far" if event.is_best and event.step else ""

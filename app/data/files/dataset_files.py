@@ -54,7 +54,7 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
         if any(valid.samefile(path) for path in train):
             raise InputError(
                 f"{valid.name} is both the dataset and the validation set.",
-                "Choose another file to validate on, or none: a share is then held out.",
+                "Choose another file to validate on, or none to use a validation split.",
             )
     return DatasetFiles(tuple(train), tuple(validating))
 

@@ -74,7 +74,7 @@ def saved_files(folder: Path) -> list[Path]:
         return []
     if state.get("_indices_files"):
         raise InputError(
-            f"The dataset in {folder.name} is a choice of rows of a larger one.",
+            f"The dataset in {folder.name} contains only selected rows of a larger one.",
             "Save it with flatten_indices() before, so that it holds its own rows only.",
         )
     files = [folder / Path(name).name for name in names]
@@ -166,7 +166,7 @@ def _alone(folder: Path) -> list[Path]:
     if inside:
         raise InputError(
             f"{what}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
-            "Choose the one that is meant.",
+            "Choose one of them.",
         )
     there = f"; it has {listed(files)}" if files else ""
     raise InputError(

@@ -68,7 +68,7 @@ def _regular_file(path: Path) -> io.FileIO:
         raise InputError(f"{path} isn't there: {PUT_BACK}.") from None
     except PermissionError:
         raise InputError(
-            f"Nestling may not read {path}.", "Give it permission, or choose another file."
+            f"Nestling may not read {path}.", "Give Nestling permission, or choose another file."
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {_words(error)}.") from error
@@ -76,7 +76,7 @@ def _regular_file(path: Path) -> io.FileIO:
     if stat.S_ISREG(mode):
         return io.FileIO(descriptor, "rb", closefd=True)
     os.close(descriptor)
-    what = "a folder" if stat.S_ISDIR(mode) else "no file"
+    what = "a folder" if stat.S_ISDIR(mode) else "not a file"
     raise InputError(f"{path} is {what}.", "Choose a file.")
 
 
@@ -144,7 +144,7 @@ def _broken(path: Path, error: Exception) -> CorruptFileError:
         reason = "is damaged or cut off: its gzip data can't be unpacked to the end"
         hint = "Copy or pack it again."
     else:
-        reason, hint = f"can't be read to its end: {_words(error)}", "Choose another file."
+        reason, hint = f"can't be read completely: {_words(error)}", "Choose another file."
     return CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 

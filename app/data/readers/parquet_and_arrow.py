@@ -64,7 +64,7 @@ def _parquet_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
         if not head:
             return
         if head != _MAGIC:
-            raise CorruptFileError(RowIssue(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
+            raise CorruptFileError(RowIssue(path, WHOLE_FILE, "isn't a Parquet file", "unreadable"))
         file = stack.enter_context(seekable(packed, path))
         try:
             # Threads would read ahead.
@@ -77,7 +77,7 @@ def _parquet_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
                 if share is not None:
                     share.done = rows_read / max(rows_read, total)
         except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-            problem = RowIssue(path, WHOLE_FILE, "is damaged or no Parquet file", "unreadable")
+            problem = RowIssue(path, WHOLE_FILE, "is damaged or not a Parquet file", "unreadable")
             raise CorruptFileError(problem, "Copy or make it again.") from error
 
 
@@ -184,5 +184,5 @@ def _arrow_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
                 for start in range(0, batch.num_rows, BATCH_ROWS):
                     yield batch.slice(start, BATCH_ROWS)
         except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-            problem = RowIssue(path, WHOLE_FILE, "is damaged or no Arrow file", "unreadable")
+            problem = RowIssue(path, WHOLE_FILE, "is damaged or not an Arrow file", "unreadable")
             raise CorruptFileError(problem, "Copy or make it again.") from error

@@ -66,7 +66,7 @@ class StrictJson:
             try:
                 json.dumps(value, ensure_ascii=False).encode("utf-8")
             except UnicodeEncodeError:
-                reason = "holds half of a \\u surrogate pair, which is no character"
+                reason = "holds half of a \\u surrogate pair, which isn't a character"
                 raise BadJson(reason, "encoding") from None
 
     def _constant(self, name: str) -> None:

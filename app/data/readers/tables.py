@@ -93,7 +93,7 @@ def _words(error: csv.Error) -> str:
         return "opens a quotation mark that is never closed"
     if "expected after" in str(error):
         return "has a quotation mark inside a quoted field; write it twice to mean itself"
-    return f"is no record: {error_text(error)}"
+    return f"isn't a record: {error_text(error)}"
 
 
 def _final(problem: RowIssue) -> RowIssue:

@@ -60,8 +60,8 @@ class Text:
         """Yield warnings about how the file is read."""
         if self.encoding.is_guessed:
             reason = (
-                "is not UTF-8 text; it is read as Windows-1252 (Latin-1): look whether its "
-                "accents and quotation marks are right"
+                "is not UTF-8 text; it is read as Windows-1252 (Latin-1): check its accents "
+                "and quotation marks"
             )
             yield RowIssue(self.path, WHOLE_FILE, reason, "encoding", is_warning=True)
 

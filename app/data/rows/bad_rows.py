@@ -50,9 +50,9 @@ def extension_hint(path: Path) -> str:
     if file_format(path) != "jsonl":
         return ""
     if head.startswith(b"["):
-        return "It looks like one JSON list: give its name the ending .json."
+        return "It looks like a single JSON list: name the file .json."
     if head.partition(b"\n")[0].strip() == b"{":
-        return "Its rows stand on several lines each: give its name the ending .json."
+        return "Its rows span several lines: name the file .json."
     return ""
 
 

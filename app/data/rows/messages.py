@@ -47,7 +47,7 @@ def calls_of_text(value: object, where: str) -> list[dict[str, Any]]:
     calls = parse_json_text(value)
     calls = [calls] if isinstance(calls, dict) else calls
     if not isinstance(calls, list) or not calls or not all(map(_has_name, calls)):
-        raise RowError(f"{where} has a value that is no JSON of a call with a function name")
+        raise RowError(f"{where} has a value that isn't a JSON call with a function name")
     return [call if "function" in call else _wrapped(call) for call in calls]
 
 
@@ -93,8 +93,8 @@ def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
         for one in _arguments([message]):
             if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
                 reason = (
-                    f"has a tool call in message {number} with arguments that are no JSON "
-                    f"object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
+                    f"has a tool call in message {number} with arguments that aren't a "
+                    f"JSON object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
                 )
                 return (("broken arguments", reason),)
     return ()

@@ -52,8 +52,8 @@ _PHRASES = {
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
     RowNote.ROW_FLAG: "a column that marks turns elsewhere, like weight; it is not read, and they "
     "are trained",
-    RowNote.BROKEN_ARGUMENTS: "tool calls whose arguments are no JSON object, which are trained as "
-    "text",
+    RowNote.BROKEN_ARGUMENTS: "tool calls whose arguments aren't a JSON object, which are trained "
+    "as text",
     RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",

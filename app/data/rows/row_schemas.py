@@ -171,11 +171,11 @@ def _history(value: object) -> list[dict[str, Any]]:
     if is_blank(value) or value == []:
         return []
     if not isinstance(value, list):
-        raise RowError("has a history that is no list of [question, answer]")
+        raise RowError("has a history that isn't a list of [question, answer]")
     turns = []
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise RowError("has a history that is no list of [question, answer]")
+            raise RowError("has a history that isn't a list of [question, answer]")
         for role, content in zip(("user", "assistant"), pair, strict=True):
             turns.append(
                 {"role": role, "content": require_text(content, "a turn of its history is")}

@@ -80,9 +80,9 @@ def _object(row: object, path: Path, columns: ColumnMapping | None) -> dict[str,
     if columns is None and all(is_turn(item) for item in row):
         return {"messages": row}
     objects = "1 object" if len(row) == 1 else f"{len(row):,} objects"
-    rows = f"is a list of {objects}, where one object stands for a row"
+    rows = f"is a list of {objects}, where each row must be one object"
     if file_format(path) == "jsonl":
-        rows += ": write one a line, or give the file the ending .json if it is one list"
+        rows += ": write one per line, or name the file .json if it is a single list"
     raise RowError(rows, "unknown shape")
 
 

@@ -29,7 +29,7 @@ def unknown_schema_error(row: Row, outer: str | None) -> RowError:
 
 def _looks_like(row: Row) -> str | None:
     if is_turn(row):
-        whole = 'all turns of a chat must stand in one row, as {"messages": [ … ]}'
+        whole = 'all turns of a chat must be in one row, as {"messages": [ … ]}'
         return f"is one turn of a chat: {whole}"
     if lists := [name for name, value in row.items() if _is_list_of_objects(value)]:
         return _is_whole_file(row, lists)
@@ -58,7 +58,7 @@ def _inside(whole: Row, name: str) -> str:
 def _has_none(row: Row) -> str:
     more = ", …" if len(row) > _SHOWN_KEYS else ""
     known = "messages, prompt and completion, or text"
-    return f"has none of {known}; its keys are {_named(list(row))}{more}"
+    return f"needs {known}; found {_named(list(row))}{more}"
 
 
 def _named(keys: Sequence[object]) -> str:

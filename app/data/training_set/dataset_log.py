@@ -77,8 +77,8 @@ def validation_notes(
     if count := int(np.isin(train.kept_digests, valid.kept_digests).sum()):
         rows = "1 row" if count == 1 else f"{count:,} rows"
         notes.append(
-            f"{rows} to train on stand{'s' * (count == 1)} in the validation set too: its loss "
-            "will look better than it is."
+            f"{rows} to train on {'is' if count == 1 else 'are'} in the validation set too, so its "
+            "loss looks better than it is."
         )
     return notes
 

@@ -42,7 +42,7 @@ def insufficient_rows_error(
         return InputError(
             f"Every training row is longer than the limit of {limit:,} tokens; the shortest has "
             f"{main.shortest:,}.",
-            "Raise the longest example's length if the model allows it, or split the rows.",
+            "Raise the max length if the model allows it, or split the rows.",
         )
     if not main.kept:
         return _none(main, "")
@@ -58,8 +58,8 @@ def insufficient_rows_error(
 def _none(rows: RemainingRows, whose: str) -> InputError:
     if rows.first_left_out is None and not rows.shortest:
         return InputError(
-            f"No row{whose} is left to train on: all are held out for validation.",
-            "Hold out a smaller share, or none.",
+            f"No row{whose} is left to train on: all are validation rows.",
+            "Use a smaller validation split, or none.",
         )
     first = f": {rows.first_left_out}" if rows.first_left_out else ""
     return InputError(

@@ -3,7 +3,7 @@ by seed, content and location alone.
 
 These early rows come from all over the dataset. The first epoch takes them first, so that training
 begins while the others are tokenized; the choice does not depend on whether they are. Only half of
-all content may be held out for validation, and the early rows are of the other half.
+all content may be held out, and the early rows are of the other half.
 """
 
 from collections.abc import Iterator, Sequence

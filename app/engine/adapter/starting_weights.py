@@ -172,7 +172,7 @@ def _read_config(folder: Path) -> JsonObject:
     except (OSError, ValueError, RecursionError, AppError) as error:
         raise InputError(f"{path} can't be read: {error_text(error)}.", _OTHER) from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is no adapter's configuration.", _OTHER)
+        raise InputError(f"{path} isn't an adapter's configuration.", _OTHER)
     return found
 
 

@@ -103,8 +103,8 @@ def text_notes(saved: Mapping[str, object], slow: SlowClock | None) -> list[LogM
         return []
     return [
         LogMessage(
-            "The general text of the slow clock is not that which this run began with: from here "
-            "on its lessons are other ones.",
+            "The slow clock's text has changed since this run began, so its lessons differ from "
+            "here on.",
             is_warning=True,
         )
     ]

@@ -139,8 +139,8 @@ def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMess
     if not isinstance(began, Mapping):
         return [
             LogMessage(
-                "It is not known which questions this run began with, so its scores before and "
-                "after may be of different ones."
+                "This run didn't record its questions, so its scores before and after may be of "
+                "different ones."
             )
         ]
     changed = [Path(path).name for path, digest in found.items() if began.get(path) != digest]
@@ -149,8 +149,8 @@ def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMess
     names = ", ".join(changed) or "its files"
     return [
         LogMessage(
-            f"The question sets are not those that this run began with ({names} changed): its "
-            "scores before and after are of different questions.",
+            f"The question sets changed since this run began ({names}), so its scores before "
+            "and after are of different questions.",
             is_warning=True,
         )
     ]

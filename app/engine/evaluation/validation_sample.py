@@ -123,6 +123,6 @@ def sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
         return ""
     at_the_end = "all of them" if last == held_out else f"{last:,}"
     return (
-        f"Each validation reads {each:,} of {held_out:,} held-out rows; the last one, when the run "
-        f"ends, {at_the_end}."
+        f"Each validation reads {each:,} of {held_out:,} validation rows; the last one, when the "
+        f"run ends, {at_the_end}."
     )

@@ -146,6 +146,4 @@ def saved_layout(manifest: Mapping[str, object]) -> BatchLayout:
     try:
         return BatchLayout(**data)  # type: ignore[arg-type]
     except TypeError:
-        raise InputError(
-            f"The run says nothing about its batches that can be read: {data}."
-        ) from None
+        raise InputError(f"The run's batches can't be read: {data}.") from None

@@ -140,5 +140,5 @@ def _mismatch_error(tried: CheckpointRef, why: str) -> InputError:
     return InputError(
         f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
         f"{why.strip().rstrip('.')}.",
-        "It must be laid on the base model that it was trained on.",
+        "It only works with the base model that it was trained on.",
     )

@@ -170,7 +170,7 @@ class _Answer:
     def _check_logits(self) -> None:
         if self.logits is None or mx.isnan(self.logits).any().item():
             raise RunError(
-                f"The {self.side} model's logits are no numbers, so it can't answer.",
+                f"The {self.side} model's logits aren't numbers, so it can't answer.",
                 "Choose another checkpoint.",
             )
 

@@ -65,10 +65,10 @@ def token_notes(manifest: JsonObject, tokens: str) -> list[LogMessage]:
         return []
     return [
         LogMessage(
-            "The dataset is other tokens than when this run began, though its files are the same: "
-            "another version of Nestling or of a library makes other tokens, or the run keeps "
-            "no date, and its chat template writes one. "
-            "What follows is not bit-equal to a run that never stopped.",
+            "The dataset's files are the same as when this run began, but their tokens differ: the "
+            "version of Nestling or of a library changed, or the chat template writes a date "
+            "that the run didn't record. What follows is not bit-equal to a run that never "
+            "stopped.",
             is_warning=True,
         )
     ]

@@ -18,7 +18,7 @@ _SAYINGS = (
     (
         ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
         "macOS stopped the computation because one step kept the screen's GPU too long.",
-        f"Use a smaller batch or a lower limit for the longest example, {TRY_AGAIN}.",
+        f"Use a smaller batch size or a smaller max length, {TRY_AGAIN}.",
     ),
     (
         ("[GatherMM",),
@@ -29,7 +29,7 @@ _SAYINGS = (
     (
         ("[malloc", "metal::malloc", "Insufficient Memory", "out of memory"),
         "The computer ran out of memory for this run.",
-        "Use a smaller batch, a lower limit for the longest example, or a smaller model.",
+        "Use a smaller batch size, a smaller max length, or a smaller model.",
     ),
 )
 

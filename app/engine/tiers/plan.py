@@ -149,7 +149,7 @@ class TierPlan:
 def plan_from_data(tiers: tuple[TierConfig, ...], data: object) -> TierPlan:
     """The plan that `TierPlan.data()` described. Raises InputError if it is no plan."""
     if not isinstance(data, Mapping):
-        raise InputError("The saved tier plan can't be read: it is no table of parameters.")
+        raise InputError("The saved tier plan can't be read: it isn't a table of parameters.")
     return TierPlan(tiers, tuple(slot for path in data for slot in _read_slots(path, data[path])))
 
 

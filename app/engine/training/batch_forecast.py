@@ -59,5 +59,5 @@ def likely_shapes(
 
 def _opened(folder: Path) -> TokenStore:
     if (store := reopen_store(folder)) is None:
-        raise RunError("The rows that were turned into tokens are gone or damaged.")
+        raise RunError("The tokenized rows are missing or damaged.")
     return store

@@ -271,7 +271,7 @@ def _save_all(folder: Path, arrays: Mapping[str, ArrayMap]) -> None:
         _save_arrays(folder / name, content)
     for name, content in arrays.items():
         if not same_arrays(load_arrays(folder / name), content):
-            raise VerificationError(f"What was read back from {folder} is not what the run holds.")
+            raise VerificationError(f"The files saved in {folder} differ from the run.")
 
 
 def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:

@@ -112,7 +112,7 @@ class TrainingLoop:
         start = self._start
         yield from self._try_shapes(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stopping_patience and not self._prepared.valid:
-            yield LogMessage("No rows are held out for validation, so the run can't end early.")
+            yield LogMessage("There are no validation rows, so the run can't end early.")
         if config.target_score and not config.eval_sets:
             yield LogMessage("There is no question set, so the run can't end at a score.")
         if self._start is None:
@@ -207,7 +207,7 @@ class TrainingLoop:
         if not keep or self._counters.interpolated is not None or not self._ending.is_complete:
             return
         if not measured.can_tell_learning:
-            yield LogMessage("There are no held-out rows and no question set to interpolate by.")
+            yield LogMessage("There are no validation rows and no question set to interpolate by.")
             return
         work = interpolating(self._model, self._origin, keep, measured.learned)
         share = yield from self._stop.stage(mark("Interpolating"), work)

@@ -68,7 +68,7 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
     if not same_arrays(adapter, step.parameters()) or not same_arrays(
         optimizer, step.state.named()
     ):
-        raise VerificationError(f"The run does not hold what {start.folder} holds.")
+        raise VerificationError(f"The run differs from {start.folder}.")
     progress = start.progress
     counts = [int(number(count)) for count in step.state.fired_counts]
     due = [progress.step // tier.period for tier in plan.tiers]

@@ -226,8 +226,7 @@ def with_later_rows(
             "Put the old files back and resume the run, or start a new one.",
         )
     yield LogMessage(
-        f"All rows are tokens: {len(rows.train):,} examples to train on, {len(rows.valid):,} to "
-        "validate on."
+        f"Tokenized: {len(rows.train):,} examples to train on, {len(rows.valid):,} to validate on."
     )
     yield from row_notes(prepared.base, rows)
     vocabulary = prepared.traits.vocabulary

@@ -252,7 +252,7 @@ def _checking_dataset(
     found = yield from stream_fingerprints(config.data, config.valid, mixed)
     if found != at_shipped_places(saved.get("data")):
         raise InputError(
-            f"The dataset {config.data} is not the one this run began with.",
+            f"The dataset {config.data} changed after this run began.",
             "Put the old files back, or start a new run.",
         )
 

@@ -102,7 +102,7 @@ def check_no_links(run_dir: Path) -> None:
     for path in (run_dir / name for name in (*METRICS_FILES, LOG_FILE)):
         if path.is_file() and path.stat().st_nlink > 1:
             raise InputError(
-                f"{path} is a hard link: the file stands elsewhere too, and would change there.",
+                f"{path} is a hard link: other paths share its contents, which would change too.",
                 "Put a copy of the file in its place.",
             )
 

@@ -85,7 +85,7 @@ def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
     """Raises InputError unless the run can be resumed with its own settings."""
     if not settings_match(manifest):
         raise InputError(
-            f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
+            f"The settings in {run_dir / MANIFEST_FILE} changed after the run began.",
             "Put the old file back, or repeat the run with new settings.",
         )
 

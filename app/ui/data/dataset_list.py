@@ -325,4 +325,4 @@ def _key(mixed: MixedDataset) -> Key:
 
 
 def _not_read(path: Path) -> Failure:
-    return Failure(tr("{dataset} was not read to its end.", dataset=path.name), is_app_error=False)
+    return Failure(tr("{dataset} wasn't read completely.", dataset=path.name), is_app_error=False)

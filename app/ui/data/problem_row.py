@@ -39,7 +39,7 @@ class ProblemRow(QDialog):
         self.text = QPlainTextEdit()
         self.text.setObjectName("log")
         self.text.setReadOnly(True)
-        self.text.setAccessibleName(tr("Line as in the file"))
+        self.text.setAccessibleName(tr("Original line"))
         self.text.setTabChangesFocus(True)
         self.open_file = button(tr("Open File"), lambda: self.open_requested.emit(self._path))
         set_tip(self.open_file, tr("In your text editor. Go to line {line:,}.",

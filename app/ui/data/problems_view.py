@@ -66,13 +66,13 @@ class ProblemsView(QWidget):
         self.listed = label("", "secondary")
         self.line = ElidedLabel("", "secondary")
         """The selected problem's line, as the file has it."""
-        self.line.setAccessibleName(tr("Line as in the file"))
+        self.line.setAccessibleName(tr("Original line"))
         self.copy = button(tr("Copy"), self.copy_chosen)
         self.reveal = button(REVEAL_LABEL, self._reveal)
         self.reread = button(tr("Reload File"), self.reread_requested.emit)
         set_tip(
             self.reread,
-            tr("After you have corrected it: all rows are checked anew."),
+            tr("Reads the file again after you have corrected it."),
             is_wrapped=True,
         )
         self.leave_out = QCheckBox(tr("Skip rows that can't be used"))
@@ -185,10 +185,10 @@ class ProblemsView(QWidget):
     def _all_well(self) -> str:
         shown = self._datasets.shown
         if shown is None or shown.facts is None:
-            return tr("All rows are being read.") if shown and shown.is_being_read else ""
+            return tr("Still reading the rows.") if shown and shown.is_being_read else ""
         if self._statistics.statistics is None:
-            return tr("Every row can be used, and none comes twice.")
-        return tr("Every row can be used, none comes twice, and none is longer than the limit.")
+            return tr("All rows can be used, and there are no duplicates.")
+        return tr("All rows can be used, there are no duplicates, and no row exceeds the limit.")
 
     # -- what is done ------------------------------------------------------------------------
     def _rows(self) -> list[int]:

@@ -154,7 +154,7 @@ def heading(row: "PreviewRow") -> str:
             )
         )
     if row.is_held_out:
-        parts.append(tr("held out for validation"))
+        parts.append(tr("for validation"))
     return " · ".join(parts)
 
 

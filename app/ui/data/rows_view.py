@@ -104,7 +104,7 @@ class RowsView(QWidget):
     def _total(self) -> str:
         total, reached = self._preview.total, self._preview.reached
         count = "" if total is None else tr("of {total:,}", total=total)
-        reading = "" if reached is None else tr("reading up to it, at {row:,}", row=reached)
+        reading = "" if reached is None else tr("reading, at row {row:,}", row=reached)
         return " · ".join(filter(None, (count, reading)))
 
     def _note(self) -> str:
@@ -113,12 +113,8 @@ class RowsView(QWidget):
             return ""
         if not preview.is_rendered:
             if all(one.problem for one in preview.rows):
-                return tr("As the file has it: the model takes none of these.")
+                return tr("As in the file. The model can use none of these.")
             if preview.can_be_rendered:
-                return tr("As the file has it. How the model sees it follows.")
-            return tr("As the file has it.")
-        return (
-            tr("Read from the file: not all rows are tokenized yet.")
-            if preview.is_from_file
-            else ""
-        )
+                return tr("As in the file. The model's view follows.")
+            return tr("As in the file.")
+        return tr("From the file; not tokenized yet.") if preview.is_from_file else ""

@@ -37,7 +37,7 @@ class SplitSlider(QSlider):
         super().__init__(Qt.Orientation.Horizontal)
         self.setRange(0, MOST_PERCENT * _STEPS_A_PERCENT)
         self.setPageStep(5 * _STEPS_A_PERCENT)
-        self.setAccessibleName(tr("Share held out for validation"))
+        self.setAccessibleName(tr("Validation split"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: object) -> None:
@@ -56,7 +56,7 @@ class SplitCard(CardFrame):
         self.counts = label("", "secondary", wraps=True)
         self.seed = SettingField("seed", state)
         self.draw = button(tr("Reshuffle"), self._draw_again, "link")
-        set_tip(self.draw, tr("Another seed: other rows are held out."))
+        set_tip(self.draw, tr("Chooses other validation rows by changing the seed."))
         self.inside.addLayout(row(label(tr("Validation split")), None, self.share))
         fill(self.inside, self.slider, self.counts, self.seed, row(None, self.draw), None)
         datasets.changed.connect(self.refresh)
@@ -125,7 +125,7 @@ def _sides(
 def _sentence(sides: Sides, *, is_about: bool, has_own: bool = False) -> str:
     """`has_own`: the rows to validate on come from a file of their own."""
     if not sides.train:
-        return tr("No row is left to train on.")
+        return tr("No rows are left to train on.")
     if not sides.valid and not is_about:
         return trn(
             "{n:,} row to train on; nothing is validated.",

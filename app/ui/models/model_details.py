@@ -80,7 +80,7 @@ class ModelDetails(CardFrame):
         area.setObjectName("clear")
         scroll_down(area)
         area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
-        area.setAccessibleName(tr("Facts of the model"))
+        area.setAccessibleName(tr("Model details"))
         area.setWidget(content)
         return area
 
@@ -142,7 +142,7 @@ def _facts(model: "ModelDescription") -> dict[str, str]:
         "weights": model.quantization,
         "size": formatting.size(model.size_bytes) if model.size_bytes else UNKNOWN,
         "context": tokens,
-        "license": model.license or tr("Not named in the folder"),
+        "license": model.license or tr("Not stated in the folder"),
         "source": tr(model.source),
         "used": _day(model.used),
         "folder": str(model.folder),

@@ -141,7 +141,7 @@ class ModelsCommands(QObject):
             self._page.select(found[0].folder)
         elif wanted is not None:
             self._notice.tell(
-                tr("{folder} is in the list already, or holds no model.", folder=wanted)
+                tr("{folder} is already in the list or contains no model.", folder=wanted)
             )
 
     @Slot()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 WHERE_MODELS_COME_FROM = tr(
-    "Nestling finds models in the Hugging Face cache and in LM Studio's folder by itself. Choose "
+    "Nestling finds models in the Hugging Face cache and LM Studio's folder automatically. Choose "
     "or drop any other folder with an MLX model. To get one, run its command in a terminal; the "
     "model appears here when the download is complete."
 )
@@ -75,14 +75,14 @@ class RecommendedView(QScrollArea):
         available = gigabytes(available_bytes)
         words = (
             tr(
-                "Rated by the {available} of memory that training can use here. The hf command "
-                "comes with {command}.",
+                "Rated for the {available} of memory that training can use. To get the hf "
+                "command: {command}.",
                 available=available,
                 command=install_command(),
             )
             if rated
             else tr(
-                "All models that are recommended for {available} of memory are here.",
+                "You already have all models recommended for {available} of memory.",
                 available=available,
             )
         )

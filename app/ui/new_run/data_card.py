@@ -76,7 +76,7 @@ class DataCard(CardFrame):
             parts.append(tr("{n:,} for validation", n=facts.valid_examples))
         elif facts.examples and not formatting.file_problems(facts):
             share = state.config.validation_split
-            parts += [tr("{share} held out", share=percent(share))] if share else []
+            parts += [tr("{share} for validation", share=percent(share))] if share else []
         parts.append(formatting.size(facts.size_bytes))
         return " · ".join(parts)
 

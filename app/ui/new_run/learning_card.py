@@ -45,7 +45,7 @@ class LearningCard(CardFrame):
         self.setAccessibleName(tr("How it learns"))
         self.custom = self._entry(CUSTOM)
         self.combine = button(tr("Combine with Tiers"), self._combine, "link")
-        set_tip(self.combine, tr("Let parts of the adapter move at different steps as well"))
+        set_tip(self.combine, tr("Also update parts of the adapter at different steps"))
         for way in LEARNING_METHODS:
             beside = [self.combine] if way is LEARN_AND_KEEP else []
             self.inside.addWidget(self._entry(way, *beside))

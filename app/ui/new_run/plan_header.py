@@ -121,6 +121,6 @@ class MemoryNote(QWidget):
         way = button(text, lambda: self._state.change_config(**dict(advice.settings)), "link")
         way.setEnabled(bool(advice.settings))
         set_tip(
-            way, tr("Change these settings") if advice.settings else tr("Choose it as base model")
+            way, tr("Change these settings") if advice.settings else tr("Use as the base model")
         )
         return way

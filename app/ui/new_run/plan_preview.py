@@ -30,7 +30,7 @@ class PlanFigures(CardFrame):
         statistics: StatisticsLoader,
         tokenization: Tokenization,
     ) -> None:
-        super().__init__(tr("What this run will do"))
+        super().__init__(tr("Run Preview"))
         self._state, self._datasets = state, datasets
         self._statistics, self._tokenization = statistics, tokenization
         self.list = FigureList()

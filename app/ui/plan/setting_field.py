@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QWidget
 from app.core.config.training_config import CHOICES, config_field
 from app.core.text.translation import tr
 from app.core.wording.display_names import dataset_title
+from app.core.wording.results import question_set_title
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.state.app_state import AppState
@@ -173,7 +174,8 @@ class FilesField(QWidget):
 
     def refresh(self) -> None:
         files = self._files()
-        self.files.setText(", ".join(dataset_title(path) for path in files) or self._default)
+        title = question_set_title if self.name == "eval_sets" else dataset_title
+        self.files.setText(", ".join(map(title, files)) or self._default)
         if files:
             set_tip(self.files, "\n".join(map(str, files)))
         self.clear.setVisible(bool(files))

@@ -32,8 +32,8 @@ FILES_BEFORE = {
 }
 """Settings that hold files, each by the one below it."""
 NO_FILES = {
-    "slow_text": tr("Everyday chats that come with Nestling"),
-    "eval_sets": tr("None: nothing is asked before and after training"),
+    "slow_text": tr("Everyday chats included with Nestling"),
+    "eval_sets": tr("None: no questions are asked"),
     "retention_set": tr("None"),
 }
 SECTIONS = {field.name: field.metadata["section"] for field in fields(TrainingConfig)}

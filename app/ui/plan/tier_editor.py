@@ -75,7 +75,7 @@ class TierEditor(CardFrame):
         for tier_row, tier in zip(self.rows, config.tiers, strict=True):
             tier_row.show_tier(tier, is_only=len(config.tiers) == 1)
         self.add.setEnabled(len(config.tiers) < MAX_TIERS)
-        most = tr("There can be {n} at most.", n=MAX_TIERS)
+        most = tr("At most {n} are allowed.", n=MAX_TIERS)
         set_tip(self.add, "" if self.add.isEnabled() else most)
         self.assign.choose(config.assign)
         ends = formatting.FAST_ENDS.get(config.assign, {})

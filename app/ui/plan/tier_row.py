@@ -45,7 +45,7 @@ class TierRow(QWidget):
         times.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.factor.setLayout(row(8, times, None, spacing=0))
         self.factor.setAccessibleName(tr("Tier {tier}: learning-rate factor", tier=index))
-        set_tip(self.factor, tr("This tier's learning rate: the run's, times this."))
+        set_tip(self.factor, tr("This tier's learning rate as a multiple of the run's."))
         self.remove = QToolButton()
         self.remove.setAccessibleName(tr("Remove tier {tier}", tier=index))
         set_tip(self.remove, tr("Remove this tier"))

@@ -28,7 +28,7 @@ from app.ui.widgets.layouts import fill, grows, lay_out, row
 
 BUBBLE_SHARE = 0.7
 """Of the width, for a question at most."""
-NO_ANSWER = tr("No answer: the model ended its turn at once.")
+NO_ANSWER = tr("No answer.")
 NO_TEMPLATE = tr("This model has no chat template: it continues your text.")
 
 _WORDS: dict[Side, tuple[str, str, str]] = {
@@ -97,13 +97,15 @@ class TurnView(QWidget):
         }
         self.remark = message("note")
         self.remark.setProperty("tone", "warning")
-        self.logits = message("note")
+        self.compared, self.logits = label("", "note"), message("note")
+        self.details = button(tr("Details"), self._show_details, "link")
+        self.details.hide()
         self.problem = message("problem")
         self._pair = QWidget()
         self._pair.setLayout(row(*(grows(self.answers[side]) for side in SIDES), spacing=12))
-        texts = (self.remark, self.logits, self.problem)
+        compared = row(self.compared, self.details, None)
+        texts = (self.remark, compared, self.logits, self.problem)
         lay_out(self, row(None, self.question), self.expected, self._pair, *texts)
-        self._measured: list[str] = []
         self._tell(tr("Waiting…"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -127,9 +129,10 @@ class TurnView(QWidget):
             case AnswerEnded():
                 self.answers[event.side].end(event)
             case LogitsCompared():
-                self._measure(logits_sentence(event))
+                self.logits.setText(logits_sentence(event))
+                self.details.show()
             case AnswersCompared():
-                self._measure(answers_sentence(event))
+                say(self.compared, answers_sentence(event))
 
     def flush(self) -> None:
         for answer in self.answers.values():
@@ -151,9 +154,10 @@ class TurnView(QWidget):
     def _remark(self, sentence: str) -> None:
         say(self.remark, " ".join(filter(None, (self.remark.text(), sentence))))
 
-    def _measure(self, sentence: str) -> None:
-        self._measured.append(sentence)
-        say(self.logits, " ".join(self._measured))
+    def _show_details(self) -> None:
+        is_open = self.logits.isHidden()
+        self.logits.setVisible(is_open)
+        self.details.setText(tr("Hide Details") if is_open else tr("Details"))
 
 
 class Bubble(QFrame):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.core.generation_events import CheckpointRef
@@ -41,10 +41,11 @@ class Chooser(QWidget):
         for chooser, width in ((self.run, RUN_PX), (self.checkpoint, CHECKPOINT_PX)):
             chooser.setMinimumWidth(LEAST_PX)
             chooser.setMaximumWidth(width)
-            chooser.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            chooser.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            chooser.setSizeAdjustPolicy(CalmComboBox.SizeAdjustPolicy.AdjustToContents)
         layout.setSpacing(GRID_PX)
-        layout.addWidget(self.run, 100)
-        layout.addWidget(self.checkpoint, 100)
+        layout.addWidget(self.run)
+        layout.addWidget(self.checkpoint)
         layout.addStretch(1)
         self.run.activated.connect(lambda _: self.run_chosen.emit(self.run.currentData()))
         self.checkpoint.activated.connect(lambda _: self._tell())
@@ -81,6 +82,10 @@ class Chooser(QWidget):
         self.checkpoint.clear()
         for facts in reversed(choices.checkpoints):
             self.checkpoint.addItem(_words(facts), facts.folder)
+            tip = tr("Validation loss {value}", value=formatting.loss(facts.val_loss))
+            self.checkpoint.setItemData(
+                self.checkpoint.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
+            )
         preferred = choices.preferred
         at = self._index(self.checkpoint, folder)
         if at < 0 and preferred is not None:
@@ -115,5 +120,5 @@ class Chooser(QWidget):
 def _words(facts: "CheckpointFacts") -> str:
     parts = [tr("Step {step:,}", step=facts.step)]
     if facts.val_loss is not None:
-        parts.append(tr("loss {value}", value=formatting.loss(facts.val_loss)))
+        parts.append(formatting.loss(facts.val_loss))
     return " · ".join(filter(None, (*parts, marks_text(facts))))

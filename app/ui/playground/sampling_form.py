@@ -16,8 +16,8 @@ from app.ui.widgets.layouts import GRID_PX, lay_out
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"
-_TOP_P = tr("Only the likeliest tokens that come to this probability together. 1 is all of them.")
-_SEED = tr("The same for both sides. At temperature 0 it decides nothing.")
+_TOP_P = tr("Samples only from the most likely tokens that add up to this probability. 1 uses all.")
+_SEED = tr("Both models use the same seed. It has no effect at temperature 0.")
 _SYSTEM = tr("Instructions for both models. A change applies from the next question on.")
 
 
@@ -58,9 +58,9 @@ class SamplingForm(QWidget):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(GRID_PX)
         named = (
-            (self.temperature, tr("Temperature"), tr("0 always takes the likeliest token.")),
+            (self.temperature, tr("Temperature"), tr("0 always chooses the most likely token.")),
             (self.top_p, tr("Top-p"), _TOP_P),
-            (self.max_tokens, tr("Max tokens"), tr("An answer is cut there.")),
+            (self.max_tokens, tr("Max tokens"), tr("Longer answers are cut.")),
             (self.seed, tr("Seed"), _SEED),
         )
         for at, (control, name, what) in enumerate(named):

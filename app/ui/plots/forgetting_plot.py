@@ -24,6 +24,7 @@ NOT_MEASURED = tr(
     "Turn on Measure Forgetting under Advanced for the next one."
 )
 MEASURE = tr("KL divergence from the base model on everyday text")
+BRIEF_MEASURE = tr("KL divergence, everyday text")
 KEPT = tr("Dashed: rise in loss")
 _MOST_KEPT = 8
 """Of the rows that should be kept, how many are drawn."""
@@ -91,16 +92,24 @@ class ForgettingPlot(Plot):
         return "  ·  ".join(parts)
 
 
-def latest_text(measured: RetentionMeasured | None) -> str:
-    """The last measurement in words; what is measured, where there is none."""
-    if measured is None:
-        return MEASURE
+def latest_text(measured: RetentionMeasured) -> str:
+    """The last measurement in words."""
     value, step = value_text(measured.base_kl), measured.step
     return trn(
         "{value} at step {step:,}, on {n:,} text",
         "{value} at step {step:,}, on {n:,} texts",
         measured.texts, value=value, step=step,
     )  # fmt: skip
+
+
+def texts_text(measured: RetentionMeasured) -> str:
+    """The curve is of fewer texts than the result at the end of the run."""
+    return trn("Along the run, {n:,} text", "Along the run, {n:,} texts", measured.texts)
+
+
+def on_texts(measured: RetentionMeasured) -> str:
+    """The same for the legend."""
+    return trn("On {n:,} text", "On {n:,} texts", measured.texts)
 
 
 def _last(series: Series, step: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@ line gives way to the values at the step that is pointed at, or to which steps a
 """
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QToolButton, QWidget
 
 from app.core.text.translation import tr
@@ -20,7 +20,7 @@ _APART = 10
 
 
 class _SmallLine(ElidedLabel):
-    """Says nothing where there is too little room for it."""
+    """A readout's values; says nothing where there is too little room for it."""
 
     def __init__(self, text: str = "", role: str = "") -> None:
         super().__init__(text, role)
@@ -30,9 +30,16 @@ class _SmallLine(ElidedLabel):
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        if self.width() >= _LEAST_PX:
-            super().paintEvent(event)
+    def shown_text(self) -> str:
+        return super().shown_text() if self.width() >= _LEAST_PX else ""
+
+
+class _Subtitle(_SmallLine):
+    """Whole or not at all: the title's tooltip says it too."""
+
+    def shown_text(self) -> str:
+        text = self.text()
+        return text if self.fontMetrics().horizontalAdvance(text) <= self.width() else ""
 
 
 class Card(QFrame):
@@ -60,7 +67,7 @@ class Card(QFrame):
         self.title = PlainLabel(title)
         set_tip(self.title, subtitle)
         self.title.setObjectName("plot_title")
-        self.subtitle = _SmallLine(subtitle)
+        self.subtitle = _Subtitle(subtitle)
         self.readout = _SmallLine(role="plot_readout")
         self.zoom = QToolButton()
         self.zoom.setObjectName("plot_zoom")
@@ -193,7 +200,7 @@ class Card(QFrame):
             f'#plot_card[focused="true"] {{ border-color: {theme.accent}; }}'
             f"#plot_title {{ color: {theme.text}; font-size: {TITLE_PX}px; font-weight: 600; }}"
             f"#plot_empty {{ color: {theme.secondary_text}; font-size: {TITLE_PX}px; }}"
-            f"_SmallLine {{ color: {theme.secondary_text}; font-size: {SMALL_PX}px; }}"
+            f"_SmallLine, _Subtitle {{ color: {theme.secondary_text}; font-size: {SMALL_PX}px; }}"
             f"#plot_readout {{ color: {theme.text}; }}"
             f"#plot_zoom {{ color: {theme.accent}; background: transparent; padding: 0 2px;"
             f" border: 1px solid transparent; border-radius: 4px; font-size: {SMALL_PX}px; }}"

@@ -2,11 +2,21 @@
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.core.events import RetentionMeasured
 from app.core.text.translation import tr
 from app.ui.look.formatting import shortened
 from app.ui.look.theme import Theme
 from app.ui.plots.delta_curves import DeltaCurves
-from app.ui.plots.forgetting_plot import KEPT, MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
+from app.ui.plots.forgetting_plot import (
+    BRIEF_MEASURE,
+    KEPT,
+    MEASURE,
+    NOT_MEASURED,
+    ForgettingPlot,
+    latest_text,
+    on_texts,
+    texts_text,
+)
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
 from app.ui.plots.plot import Plot
@@ -25,17 +35,17 @@ PLOTS: tuple[type[Plot], ...] = (
     LayerHeatMap,
 )
 """As they are read."""
-_LESSONS = ((tr("Lessons"), "faint"), (tr("Measured"), "dots"))
+_LESSONS, _MEASURED = (tr("Lessons"), "faint"), tr("Measured")
 _MOST_NAMED, _MOST_LETTERS = 3, 14
 """Of the rows that should be kept: how many have their names in the legend, and how long these are.
 """
 _ROW_PX, _AXIS_PX = 18, 41
-_CHANGE = tr("Size of each update")
-_CHANGE_AND_PULL = tr("Size of each update; dashed: the lasting clock's pull")
+_CHANGE = tr("Per update")
+_CHANGE_AND_PULL = tr("Per update; dashed: lasting pull")
 _MEASURES = (
-    (tr("Change"), tr("How far each firing moved the tier"), 0, False),
+    (tr("Change"), tr("How far each update moved the tier"), 0, False),
     (tr("Log scale"), tr("The same on a logarithmic scale"), 0, True),
-    (tr("Drift"), tr("How far the tier is from where it began"), 1, False),
+    (tr("Drift"), tr("Distance of the tier from its start"), 1, False),
 )
 """Label, tooltip, column of the firings, whether logarithmic."""
 
@@ -94,17 +104,22 @@ class RunCards(QObject):
             is_measured = run is not None and not is_empty
             has_lessons = run is not None and run.clocks.slow_every > 0
             kept = tuple(run.kept)[:_MOST_NAMED] if run is not None and is_measured else ()
-            self._name_kept(kept, has_lessons=has_lessons)
-            latest = latest_text(run.latest_retention if run and is_measured else None)
-            if kept:
-                latest = f"{latest} · {KEPT}"
-            card.set_subtitle(latest, f"{MEASURE}: {latest}" if is_measured else "")
+            measured = run.latest_retention if run and is_measured else None
+            self._name_curves(kept, measured, has_lessons=has_lessons)
+            about, latest = BRIEF_MEASURE, ""
+            if measured is not None:
+                about = " · ".join(filter(None, (texts_text(measured), KEPT if kept else "")))
+                latest = f": {latest_text(measured)}"
+            card.set_subtitle(about, f"{MEASURE}{latest}")
             # A run that measures it has done so before its first step.
             card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)
 
-    def _name_kept(self, kept: tuple[str, ...], *, has_lessons: bool) -> None:
+    def _name_curves(
+        self, kept: tuple[str, ...], measured: RetentionMeasured | None, *, has_lessons: bool
+    ) -> None:
         """With one line there is nothing to tell apart."""
-        lines = _LESSONS if has_lessons else _LESSONS[1:] if kept else ()
+        points = (_MEASURED if measured is None else on_texts(measured), "dots")
+        lines = (_LESSONS, points) if has_lessons else (points,) if kept else ()
         names = ((shortened(name, _MOST_LETTERS), "dashed") for name in kept)
         self.forgetting_legend.set_entries((*lines, *names))
         self._lessons_named = has_lessons
@@ -202,7 +217,7 @@ class RunCards(QObject):
         self.legend = Legend(
             ((tr("Each step"), "faint"), (tr("Smoothed"), "bold"), (tr("Validation"), "dots"))
         )
-        self.forgetting_legend = Legend(_LESSONS)
+        self.forgetting_legend = Legend((_LESSONS, (_MEASURED, "dots")))
         self.live_choice = Choice(
             tr("Steps shown"),
             ((tr("Latest"), tr("The latest steps, one by one")), (tr("All"), tr("The whole run"))),
@@ -218,19 +233,19 @@ class RunCards(QObject):
         self.cards = (
             Card(
                 tr("Change from base"),
-                latest_text(None),
+                BRIEF_MEASURE,
                 self.forgetting,
                 self.forgetting_legend,
             ),
             Card(
                 tr("Loss"),
-                tr("Prediction error; lower is better"),
+                tr("Lower is better"),
                 self.loss,
                 self.legend,
             ),
             Card(
                 tr("Tier activity"),
-                tr("Which tiers updated at each step, read from the weights"),
+                tr("Tiers updated at each step, read from the weights"),
                 self.raster,
                 choice=self.live_choice,
             ),

@@ -40,7 +40,7 @@ class CheckpointsView(QWidget):
         """The folders of the checkpoints that the user has selected; else the newest is."""
         self._busy = ""
         self.model = CheckpointsModel()
-        self.table = make_table(self.model, tr("Checkpoints"), (2, 3))
+        self.table = make_table(self.model, tr("Checkpoints"), (2,))
         self.attempt = button(tr("Try"), lambda: self._ask(self.try_requested))
         self.export = button(tr("Export…"), lambda: self._ask(self.export_requested))
         self.resume = button(tr("Resume from Here"), lambda: self._ask(self.resume_requested))
@@ -122,9 +122,9 @@ class CheckpointsView(QWidget):
         if any(facts.is_superfluous for facts in rows):
             return ""
         if all(facts.is_best or facts.is_last for facts in rows):
-            return tr("Only the best and the last are here.")
+            return tr("Only the best and the last are left.")
         lost = self._details.log_problem if self._details is not None else ""
-        unsure = tr("It is not certain which checkpoint is the best.")
+        unsure = tr("The best checkpoint is uncertain.")
         return f"{unsure} {localized(lost)}".rstrip()
 
     def _ask_delete(self) -> None:
@@ -137,8 +137,8 @@ class CheckpointsView(QWidget):
 
 def _note(base_loss: float) -> str:
     return tr(
-        "None of these came below the base model's own validation loss, {loss}: "
-        "“Best” is the best of the checkpoints that are here.",
+        "No checkpoint has a lower validation loss than the base model ({loss}). "
+        "“Best” is the best of those listed.",
         loss=formatting.loss(base_loss),
     )
 

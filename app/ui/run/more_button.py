@@ -72,7 +72,8 @@ class MoreButton(QPushButton):
         self._show_repeats()
         _allow(self.settings, "" if details.settings else _UNREADABLE)
         for export in self.measured:
-            _allow(export, "" if has_steps else tr("Nothing was measured, or it can't be read."))
+            nothing = tr("Nothing was measured, or the measurements can't be read.")
+            _allow(export, "" if has_steps else nothing)
         summary = details.summary
         no_adapter = "" if summary.adapter_dir is not None else tr("This run has no checkpoint.")
         _allow(self.continued, no_adapter)

@@ -13,7 +13,7 @@ from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr, trn
 from app.core.wording.display_names import dataset_title, model_name
-from app.core.wording.results import set_title
+from app.core.wording.results import question_set_title, set_title
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import formatting
 
@@ -65,7 +65,10 @@ def data_facts(details: "RunDetails") -> Facts:
     if last := details.last_validation:
         loss = formatting.loss(last.val_loss)
         words = trn(
-            "{loss} on {n:,} held-out row", "{loss} on {n:,} held-out rows", last.rows, loss=loss
+            "{loss} on {n:,} validation row",
+            "{loss} on {n:,} validation rows",
+            last.rows,
+            loss=loss,
         )
         rows.append((tr("Validation loss at the end"), words))
     if day := facts.get(TEMPLATE_DAY):
@@ -153,9 +156,8 @@ def _short(value: Any, name: str) -> str:
         return model_name(value) if name == "model" else dataset_title(value)
     if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
         return " · ".join(str(tier.period) for tier in value)
-    if value and isinstance(value, tuple) and isinstance(value[0], Path):
-        titled = set_title if name == "eval_sets" else single_line
-        return ", ".join(titled(path.stem) for path in value)
+    if value and isinstance(value, tuple) and isinstance(value[0], Path):  # question sets
+        return ", ".join(map(question_set_title, value))
     return setting_text(value, name)
 
 

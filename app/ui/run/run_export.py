@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app.workers.tasks.library import Exported
 
 
-LAYERS_KEPT = tr("Changes per layer are kept to within 5 %, all else as it was measured.")
+LAYERS_KEPT = tr("Layer changes are accurate to ±5 %; all other values are exact.")
 PICTURES = ["PNG (*.png)", "SVG (*.svg)"]
 
 

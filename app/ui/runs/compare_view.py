@@ -73,7 +73,7 @@ class CompareView(QWidget):
         )
         self.axis.currentIndexChanged.connect(self._set_up_plots)
         self.log = _switch(tr("Log scale"), tr("Values on a logarithmic scale"))
-        self.clip = _switch(tr("Clip"), tr("Leave lone outliers out of sight"))
+        self.clip = _switch(tr("Clip"), tr("Hide outliers"))
         self.clip.setChecked(True)
         for switch in (self.log, self.clip):
             switch.toggled.connect(self._set_up_plots)
@@ -106,7 +106,7 @@ class CompareView(QWidget):
             self._legend.set_colors(theme.secondary_text, theme.runs)
 
     def _make_plots(self) -> None:
-        from app.ui.plots.forgetting_plot import MEASURE
+        from app.ui.plots.forgetting_plot import BRIEF_MEASURE
         from app.ui.plots.plot_card import Card
         from app.ui.runs.compare_plot import ComparePlot
 
@@ -117,16 +117,18 @@ class CompareView(QWidget):
             ComparePlot(self._theme, has_dots=False, unit=tr("L2 norm")),
         )
         titles = (
-            (tr("Training loss"), tr("Smoothed; each step faint behind it")),
-            (tr("Validation loss"), tr("On the held-out rows that each validation reads")),
-            (tr("Change from base"), MEASURE),
-            (tr("Drift"), tr("How far the adapter has moved since the run began")),
+            (tr("Training loss"), tr("Smoothed; faint: each step")),
+            (tr("Validation loss"), tr("On the validation rows")),
+            (tr("Change from base"), BRIEF_MEASURE),
+            (tr("Drift"), tr("Distance from the start")),
         )
         self._cards = tuple(
             Card(title, words, plot)
             for plot, (title, words) in zip(self.plots, titles, strict=True)
         )
         self._grid = grid = QGridLayout()
+        for column in (0, 1):
+            grid.setColumnStretch(column, 1)
         for plot, frame, place in zip(self.plots, self._cards, _PLACES, strict=True):
             frame.set_theme(self._theme)
             frame.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)

@@ -80,8 +80,10 @@ class RunButtons(QWidget):
         fixed = self._touch_blocker(one) if one is not None else tr("Select one waiting run.")
         is_first = one is not None and keys[:1] == [one.key]
         is_last = one is not None and keys[-1:] == [one.key]
-        allow(self.earlier, fixed or (tr("It is the first.") if is_first else ""), _tip("Ctrl+Up"))
-        allow(self.later, fixed or (tr("It is the last.") if is_last else ""), _tip("Ctrl+Down"))
+        allow(
+            self.earlier, fixed or (tr("It's already first.") if is_first else ""), _tip("Ctrl+Up")
+        )
+        allow(self.later, fixed or (tr("It's already last.") if is_last else ""), _tip("Ctrl+Down"))
 
     def _touch_blocker(self, run: WaitingRun) -> str:
         if not run.key:

@@ -115,9 +115,8 @@ class RunsColumns(QObject):
         self._widths = []
         for column in range(header.count()):
             table.setColumnHidden(column, False)  # a hidden one tells no width
-            if column not in DRAGGED:
-                needed = max(header.sectionSizeHint(column), measured.width(column))
-                table.setColumnWidth(column, needed)
+            of_rows = header.sectionSize(column) if column in DRAGGED else measured.width(column)
+            table.setColumnWidth(column, max(header.sectionSizeHint(column), of_rows))
             self._widths.append(header.sectionSize(column) or FIXED_PX)
         self.fit()
 

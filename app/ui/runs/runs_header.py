@@ -9,12 +9,11 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr, trn
 from app.ui.look import formatting
-from app.ui.look.plain_text import ElidedLabel
 from app.ui.state.run_queue import RunQueue
 from app.ui.tables.run_rows import STATES, RunsFilter
 from app.ui.widgets.basic_widgets import allow, button, label
 from app.ui.widgets.calm_inputs import CalmComboBox, SearchField
-from app.ui.widgets.layouts import row
+from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -30,7 +29,7 @@ class RunsHeader(QWidget):
     def __init__(self, queue: RunQueue) -> None:
         super().__init__()
         self._queue = queue
-        self.count = ElidedLabel("", "secondary")
+        self.count = label("", "secondary")
         self.search = SearchField(tr("Search runs"))
         self.search.setFixedWidth(SEARCH_PX)
         self.search.textChanged.connect(self.filter_changed)
@@ -40,10 +39,8 @@ class RunsHeader(QWidget):
         self.state.currentIndexChanged.connect(self.filter_changed)
         self.start = button(tr("Start Queue"), queue.start)
         self.hold = button(tr("Pause Queue"), queue.hold)
-        self.setLayout(
-            row(label(tr("Runs"), "title"), 4, self.count, self.hold, self.start, self.search,
-                self.state)
-        )  # fmt: skip
+        controls = (self.hold, self.start, self.search, self.state)
+        self.setLayout(WrappingRow((label(tr("Runs"), "title"), self.count), controls))
 
     def filter(self) -> RunsFilter:
         return RunsFilter.of(self.search.text(), self.state.currentData())

@@ -125,8 +125,8 @@ class StudyView(QWidget):
         self.start.setText(tr("Resume") if study.is_begun else tr("Start"))
         self.start.setVisible(bool(study.waiting) and not self._control.is_going)
         self.stop.setVisible(self._control.is_going)
-        allow(self.start, self._control.start_blocker(), tr("Train the runs that are not done"))
-        why_not = "" if arms else tr("No arm is through all tasks yet.")
+        allow(self.start, self._control.start_blocker(), tr("Train the remaining runs"))
+        why_not = "" if arms else tr("No arm has learned all tasks yet.")
         for export in (self.export_report, self.export_picture):
             allow(export, why_not)
         self._show_progress()

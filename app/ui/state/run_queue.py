@@ -175,7 +175,7 @@ class RunQueue(QObject):
         if self._control.start_run(run.config):
             self.changed.emit()
         else:
-            self._note_problem(mark("Its settings can't work as they are."))
+            self._note_problem(mark("Its settings are invalid."))
 
     def _note_phase(self) -> None:
         if self._state.phase is Phase.STOPPING:

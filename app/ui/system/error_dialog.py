@@ -75,8 +75,8 @@ class ErrorDialog(QObject):
 
 
 ASKED = tr(
-    "Copy this text, add what you did and what happened, and attach the newest file of the log "
-    "folder if there is one. Nothing is sent by itself."
+    "Copy this text, describe what you did and what happened, and attach the newest log file, "
+    "if any. Nothing is sent automatically."
 )
 
 

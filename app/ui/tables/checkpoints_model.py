@@ -46,11 +46,14 @@ def _lengths(values: Sequence[float]) -> str:
 
 _COLUMNS: "tuple[Column[CheckpointFacts], ...]" = (
     Column(tr("Step"), lambda facts: step_text(facts.step), is_number=True),
-    Column(tr("Validation loss"), lambda facts: formatting.loss(facts.val_loss), is_number=True),
-    Column(tr("Change per tier"), lambda facts: _lengths(facts.deltas)),
-    Column(tr("Drift per tier"), lambda facts: _lengths(facts.drifts)),
+    Column(
+        tr("Validation loss"), lambda facts: formatting.loss(facts.val_loss), is_number=True,
+        heading=tr("Loss"),
+    ),
+    Column(tr("Change per tier"), lambda facts: _lengths(facts.deltas), heading=tr("Change")),
+    Column(tr("Drift per tier"), lambda facts: _lengths(facts.drifts), heading=tr("Drift")),
     Column(tr("Size"), lambda facts: formatting.size(facts.size_bytes), is_number=True),
     Column(
         "", marks_text, tone=lambda facts: "danger" if facts.problem or facts.not_own else "success"
     ),
-)
+)  # fmt: skip

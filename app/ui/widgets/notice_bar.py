@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QRect, QTimer, Slot
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from app.core.errors import Failure
 from app.core.text.sanitize import single_line
@@ -18,8 +18,7 @@ from app.ui.widgets.layouts import GRID_PX
 
 MOST_WORDS = 600
 MOST_IN_TIP = 4000
-WIDTH_PX, MARGIN_PX, BUTTONS_PX = 560, 2 * GRID_PX, 40
-"""`BUTTONS_PX`: the row of buttons below a table, which stays in reach."""
+WIDTH_PX, MARGIN_PX = 560, 2 * GRID_PX
 CONFIRMED_FOR_MS = 8000
 """So long a confirmation is shown that asks for nothing; problems stay until they are dismissed."""
 
@@ -55,6 +54,8 @@ class Notice(QFrame):
         layout.addWidget(self.dismiss)
         self._timer = QTimer(self, interval=CONFIRMED_FOR_MS, singleShot=True)
         self._timer.timeout.connect(self.hide)
+        self._following = QTimer(self, interval=0, singleShot=True)
+        self._following.timeout.connect(self._follow_buttons)
         over.installEventFilter(self)
         self.hide()
 
@@ -154,16 +155,35 @@ class Notice(QFrame):
         self.ensurePolished()
         layout = self.layout()
         height = layout.totalHeightForWidth(width) if layout is not None else 0
-        left = (self._over.width() - width) // 2
-        bottom = self._over.height() - height - MARGIN_PX - BUTTONS_PX
-        return QRect(left, MARGIN_PX if self._is_on_top else bottom, width, height)
+        left, bottom = (self._over.width() - width) // 2, self._over.height() - MARGIN_PX
+        rect = QRect(left, bottom - height, width, height)
+        if self._is_on_top:
+            rect.moveTop(MARGIN_PX)
+            return rect
+        return self._above_buttons(rect)
 
+    def _above_buttons(self, rect: QRect) -> QRect:
+        """Higher where it would cover buttons; they stay in reach unless they fill the page."""
+        found, higher = _shown_buttons(self._over, self), QRect(rect)
+        while covered := [one for one in found if one.intersects(higher)]:
+            higher.moveBottom(min(one.top() for one in covered) - GRID_PX)
+        return higher if higher.center().y() > self._over.height() // 2 else rect
+
+    @Slot()
     def _place(self) -> None:
         self.setGeometry(self._rect())
 
-    def eventFilter(self, _over: QObject, event: QEvent) -> bool:
-        if event.type() is QEvent.Type.Resize and not self.isHidden():
+    @Slot()
+    def _follow_buttons(self) -> None:
+        if self.isVisible() and not self.underMouse():
             self._place()
+
+    def eventFilter(self, _over: QObject, event: QEvent) -> bool:
+        if not self.isHidden():
+            if event.type() is QEvent.Type.Resize:
+                self._place()
+            elif event.type() is QEvent.Type.LayoutRequest:
+                self._following.start()  # the page is laid out first
         return False
 
     def enterEvent(self, event: QEnterEvent) -> None:
@@ -174,3 +194,13 @@ class Notice(QFrame):
         super().leaveEvent(event)
         if not (self.is_problem or self._is_lasting):
             self._timer.start()
+
+
+def _shown_buttons(page: QWidget, apart_from: QWidget) -> list[QRect]:
+    """Where buttons are in sight, in coordinates of `page`."""
+    found = []
+    for one in page.findChildren(QPushButton):
+        if one.isVisible() and not apart_from.isAncestorOf(one):
+            seen = one.visibleRegion().boundingRect()
+            found.append(QRect(one.mapTo(page, seen.topLeft()), seen.size()))
+    return [rect for rect in found if not rect.isEmpty()]

@@ -167,7 +167,7 @@ class Commands(QObject):
     @Slot(object)
     def open_text(self, path: Path) -> None:
         if not file_manager.open_text(path):
-            problem = tr("This desktop has no program that opens {path}.", path=path)
+            problem = tr("No app on this computer opens {path}.", path=path)
             self._window.notice.tell_problem(problem)
 
     @Slot()
@@ -294,7 +294,7 @@ class Commands(QObject):
     def show_licenses(self) -> None:
         path = bundled(LICENSES_FILE)
         if path is not None and not file_manager.open_text(path):
-            text = tr("No program opens text files here. The texts are in {path}.", path=path)
+            text = tr("No app here opens text files. The texts are in {path}.", path=path)
             self._window.notice.tell(text)
 
     @Slot()

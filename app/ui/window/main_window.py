@@ -27,7 +27,7 @@ from app.ui.window.sidebar import Sidebar
 
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
-WIDE_SIDEBAR_FROM_PX = 1080
+WIDE_SIDEBAR_FROM_PX = 1024
 TITLE = "Nestling"
 _GEOMETRY, _PLACE = "window/geometry", "window/place"
 

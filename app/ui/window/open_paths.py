@@ -49,7 +49,7 @@ class Opening(QObject):
         if isinstance(found, OpenedAdapter):
             self._window.notice.tell_problem(
                 tr(
-                    "{folder} is an adapter outside any run, which Nestling can't try. Open a "
+                    "{folder} is an adapter that doesn't belong to a run. Open a "
                     "checkpoint in a run's folder, or load the adapter with mlx-lm.",
                     folder=found.folder,
                 )

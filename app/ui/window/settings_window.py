@@ -53,7 +53,7 @@ class SettingsWindow(QDialog):
         grid.setColumnMinimumWidth(1, _CONTROL_PX)
         self._grid = grid
         self._add(tr("Appearance:"), self.look)
-        self._add(tr("Language:"), self.language, tr("Changes when Nestling opens again."))
+        self._add(tr("Language:"), self.language, tr("Takes effect when you reopen Nestling."))
         self._add(tr("New runs:"), self.keep, tr("Other checkpoints are removed during the run."))
         self._add(tr("Notifications:"), self.notify, tr("Only while you use another app."))
         whole = column(grid, margins_px=(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX))

@@ -111,9 +111,7 @@ def _opened(folder: Path) -> "TokenStore":
 
     store = reopen_store(folder)
     if store is None:
-        raise RunError(
-            "The rows that were turned into tokens are gone or damaged.", "Read the file again."
-        )
+        raise RunError("The tokenized rows are missing or damaged.", "Read the file again.")
     return store
 
 

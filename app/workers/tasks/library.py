@@ -17,8 +17,7 @@ from app.core.files.paths import shipped
 from app.core.files.untrusted_files import SHARED_FILE
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.core.wording.display_names import question_set_name
-from app.core.wording.results import answers_by_set, set_title
+from app.core.wording.results import answers_by_set, question_set_title, set_title
 from app.data.files.dataset_files import find_files
 from app.data.files.model_files import check_base_model
 from app.data.inspection.question_answers import Questions, known_questions, set_questions
@@ -165,7 +164,7 @@ def _questions(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Question
     sets = current_names(dict(settings)).get("eval_sets")
     for path in [*(sets if isinstance(sets, list) else ()), settings.get("retention_set")]:
         if isinstance(path, str) and path:
-            title = set_title(question_set_name(Path(path)))
+            title = question_set_title(Path(path))
             found[title] = set_questions(shipped(Path(path)))
     if any(one.name == KNOWN_QUESTIONS for one in answers):
         found[set_title(KNOWN_QUESTIONS)] = known_questions()

@@ -52,16 +52,18 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     card = plots.cards[0]
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
-    assert card.subtitle.text() == "0.250 at step 4, on 8 texts"
+    assert card.subtitle.text() == "Along the run, 8 texts"
+    legend = plots.parts.forgetting_legend.accessibleName()
+    assert legend == "Legend: Lessons, On 8 texts", "the result at the end is of others"
     assert plots.forgetting.accessibleName() == "Change from base"
     assert plots.forgetting.accessibleDescription() == (
-        f"KL divergence from the base model on everyday text: {card.subtitle.text()}. "
+        "KL divergence from the base model on everyday text: 0.250 at step 4, on 8 texts. "
         "Latest: step 8  ·  change 0.250 at 4  ·  lesson 0.0800 at 8"
     )
     with_clocks.add_retention(RetentionMeasured(8, 0.5, 32, is_last=True))
     plots.redraw_now()
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]  # other texts: no point
-    assert card.subtitle.text().startswith("0.250")  # as the curve ends
+    assert "0.250 at step 4" in card.accessibleDescription()  # as the curve ends
     assert "change 0.250 at 4" in plots.forgetting._describe(with_clocks, 5, 0.0)
 
 
