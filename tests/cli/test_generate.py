@@ -93,7 +93,7 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
         (["--run", "dogs", "--prompt", "Hi"], "", "There is no run named 'dogs'"),
         (["--run", "chatty", "--prompt", "Hi", "--checkpoint", "step-9"], "", "It has step-000002"),
         (["--run", "chatty"], " \n", "There is no question"),
-        (["--run", "chatty"], b"\xff\xfe", "is no UTF-8 text"),
+        (["--run", "chatty"], b"\xff\xfe", "isn't UTF-8 text"),
         (["--run", "chatty", "--prompt", "Hi", "--top-p", "2"], "", "Top-p must be"),
         (["--run", "chatty", "--prompt", "Hi", "--model", "nowhere"], "", "no model folder at"),
         (["--prompt", "Hi"], "", "required: --run"),

@@ -49,8 +49,8 @@ def test_brackets_in_texts_are_not_deep() -> None:
         (".".join(["steps"] * 5000) + " = 1", "nested too deeply"),
         (f"steps = {DIGITS}", "a number that is too long"),
         (f"steps = 0x{DIGITS}", "a number of 6021 digits"),
-        ('data = "a\\u0000b"', "can.t be a path: it holds a character of code 0"),
-        ('mix = ["a\\u0000b=0.5"]', "can.t be a path: it holds a character of code 0"),
+        ('data = "a\\u0000b"', "can.t be a path: it contains a NUL character"),
+        ('mix = ["a\\u0000b=0.5"]', "can.t be a path: it contains a NUL character"),
     ],
 )
 def test_a_settings_file_that_can_t_be_meant_is_named(

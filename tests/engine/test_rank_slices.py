@@ -209,7 +209,7 @@ def check(data: object) -> None:
         (WHOLE | {A: [[0, 0, 5]]}, "covers 5 of the 4 ranks"),
         (WHOLE | {A: "0"}, f"{A} has '0'"),
         (WHOLE | {A: [[0, 0]]}, "can't be read"),
-        ([], "no table"),
+        ([], "isn't a table"),
     ],
 )
 def test_a_gap_an_overlap_or_an_empty_tier_is_named(data: object, words: str) -> None:

@@ -369,7 +369,7 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
     questions.write_text("".join(questions.read_text().splitlines(keepends=True)[1:]))
     (changed,) = said(aside["changed"])
     assert changed.is_warning
-    assert "(quiz.jsonl changed): its scores before and after are of different" in changed.text
+    assert "(quiz.jsonl), so its scores before and after are of different" in changed.text
 
 
 def test_a_run_that_is_done_is_refused(whole_copy: Path) -> None:

@@ -231,7 +231,7 @@ def cut_short(folder: Path) -> None:
         (with_a_nan, "has no finite numbers in"),
         (cut_short, "can't be read"),
         (lambda folder: (folder / "adapter_config.json").write_text("{"), "can't be read"),
-        (lambda folder: (folder / "adapter_config.json").write_text("[]"), "is no adapter's"),
+        (lambda folder: (folder / "adapter_config.json").write_text("[]"), "isn't an adapter's"),
         (lambda folder: (folder / "adapter_config.json").unlink(), "adapter_config.json is missi"),
         (lambda folder: (folder / "adapters.safetensors").unlink(), "safetensors is missing"),
     ],

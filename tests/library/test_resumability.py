@@ -59,7 +59,7 @@ def test_a_run_whose_settings_were_changed_goes_on_from_nowhere(
     details = read_details(run)
     assert "were changed after it began" in details.resume_blocker_at(4)
     assert "were changed after it began" in details.summary.resume_blocker
-    with pytest.raises(InputError, match="not those the run began with"):
+    with pytest.raises(InputError, match="changed after the run began"):
         reading_to_resume(run, "step-000004")()
 
 

@@ -390,8 +390,8 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
     page, view = nestling.data, nestling.data.columns
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
     reason = (
-        "These columns aren't recognized: line 2 has none of messages, prompt and completion, or "
-        "text; its keys are n, asked, answered. Choose their roles."
+        "These columns aren't recognized: line 2 needs messages, prompt and completion, or text; "
+        "found n, asked, answered. Choose their roles."
     )
     qtbot.waitUntil(lambda: view.how.text() == reason)
     assert (page.use.isEnabled(), page.use.objectName()) == (False, "")

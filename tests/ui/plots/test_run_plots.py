@@ -210,7 +210,7 @@ def test_a_plot_says_its_latest_values_to_screen_readers(plots, started, step):
         add(plots, step(number, loss=2.5))
     plots.redraw_now()
     assert plots.loss.accessibleDescription() == (
-        "Prediction error; lower is better. Latest: step 30  ·  loss 2.50  ·  smoothed 2.50"
+        "Lower is better. Latest: step 30  ·  loss 2.50  ·  smoothed 2.50"
     )
 
 
