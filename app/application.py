@@ -147,6 +147,7 @@ class Nestling(Services):
         self.data.file_requested.connect(commands.open_text)
         self.data.use_requested.connect(lambda: self.window.show_place(Place.NEW_RUN))
         self.datasets.attention_wanted.connect(self._show_data)
+        self.datasets.removed.connect(self.menu_commands.offer_removed)
         self.live_run.changed.connect(runs.list.show_live)
         self.live_run.changed.connect(runs.opened.show_live)
         self.live_run.changed.connect(runs.study.show_live)

@@ -16,6 +16,7 @@ from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
 from app.ui.data.dataset_text import DECIDE_PACE, share
 from app.ui.state.window_pages import Place
+from tests.ui.row_texts import row_text
 
 Drop = Callable[[QWidget, Path], bool]
 
@@ -151,7 +152,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)
     assert kinds is not None
     qtbot.waitUntil(lambda: nestling.data.problems.model.rowCount() == 1)
-    assert "Line 121" in nestling.data.problems.model.as_text([0])
+    assert "Line 121" in row_text(nestling.data.problems.model, 0)
 
 
 def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
@@ -219,7 +220,7 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     assert nestling.data.tabs.currentIndex() == PROBLEMS
     assert view.counts == {"broken json": 2, "empty": 1, "duplicate": 1}
     assert nestling.data.tabs.tabText(PROBLEMS) == "Problems (4)"
-    assert "Line 10" in view.model.as_text([0])
+    assert "Line 10" in row_text(view.model, 0)
     view.kind.setCurrentIndex(view.kind.findData("empty"))
     assert view.kind.currentText() == "Empty (1)"
     assert view.model.rowCount() == 1
@@ -443,7 +444,7 @@ def test_rows_with_all_inside_one_column_are_told_so_and_no_mapping_is_offered(
     path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
     nestling.commands.open_path(path)
     qtbot.waitUntil(lambda: nestling.data.tabs.currentIndex() == PROBLEMS)
-    assert "Keeps question, answer inside 'talk'" in nestling.data.problems.model.as_text([0])
+    assert "Keeps question, answer inside 'talk'" in row_text(nestling.data.problems.model, 0)
     qtbot.waitUntil(lambda: nestling.data_work.preview.looked is not None)
     rows = nestling.data.rows
     assert rows.map.isHidden()
@@ -536,8 +537,8 @@ def test_rows_that_share_a_line_are_all_listed(
     qtbot.waitUntil(tokens_are_there(nestling))
     view = nestling.data.problems
     assert view.counts == {"empty": 1, "refused by the model": 2}
-    listed = view.model.as_text(list(range(view.model.rowCount()))).splitlines()
-    assert [line.split("\t")[2] for line in listed] == ["Row 1", "Row 2", "Row 15"]
+    listed = [row_text(view.model, row).split("\t") for row in range(view.model.rowCount())]
+    assert [cells[2] for cells in listed] == ["Row 1", "Row 2", "Row 15"]
     assert "Row 1 · row 3 of the file ·" in shown(nestling)
 
 

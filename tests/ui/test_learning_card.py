@@ -90,7 +90,7 @@ def test_a_changed_clock_shows_custom_and_what_it_is(card: LearningCard, state: 
     assert chosen(card) == ["Learn and keep"]
     state.change_config(slow_rate=0.5)
     assert card.lines["Custom"].text() == (
-        "A lesson every 4 steps, rate 0.5 of its own; lasting pull 200."
+        "A lesson every 4 steps, own AdamW at 0.5×; lasting pull 200."
     )
 
 

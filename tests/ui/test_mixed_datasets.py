@@ -149,6 +149,21 @@ def test_a_dataset_that_is_none_is_named_in_its_place(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
 
 
+def test_a_dataset_that_left_the_mix_comes_back_with_its_share(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.datasets.set_share(1, 0.375)
+    (row,) = nestling.new_run.data.mixed.rows
+    row.remove.click()
+    assert nestling.state.config.mix == ()
+    assert nestling.window.notice.text.text() == "Removed old from the mix."
+    nestling.undo.undo()
+    (mixed,) = nestling.state.config.mix
+    assert (mixed.data.name, mixed.share) == ("old.jsonl", 0.375)
+
+
 def test_another_dataset_comes_without_what_was_mixed_into_the_last(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:

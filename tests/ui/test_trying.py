@@ -93,7 +93,7 @@ def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot
     turn = page.conversation.turns[0]
     assert "6 tokens" in turn.answers["base"].status.text()
     assert "cut at max tokens" in turn.answers["tuned"].status.text()
-    assert turn.compared.text().startswith("The answers differ from ")
+    assert turn.compared.text().startswith("The answers diverge at ")
     assert turn.logits.isHidden()
     turn.details.click()
     assert turn.logits.isVisible()

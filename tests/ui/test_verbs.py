@@ -22,6 +22,7 @@ from app.ui.tables.row_table import RowTable
 from app.ui.widgets.find_bar import FindBar
 from tests.conftest import write_chats
 from tests.models.made_models import write_model
+from tests.ui.row_texts import row_text
 
 pytestmark = pytest.mark.qt_log_ignore("grabbing the keyboard", extend=True)
 MakeRun = Callable[..., Path]
@@ -168,7 +169,12 @@ def test_find_goes_through_the_log(make_run: MakeRun, nestling: Nestling, qtbot:
     assert (found(nestling)[0], bar.count.text()) == (last, "3 of 3")
     qtbot.mouseClick(bar.next, Qt.MouseButton.LeftButton)
     assert found(nestling)[0] == first
-    qtbot.keyClick(bar.field, Qt.Key.Key_Escape)
+    qtbot.keyClick(focused(bar.previous, qtbot), Qt.Key.Key_Return)
+    assert found(nestling)[0] == first  # Return is of the field
+    qtbot.keyClick(bar.previous, Qt.Key.Key_Space)
+    assert (found(nestling)[0], bar.field.hasFocus()) == (last, True)
+    qtbot.mouseClick(bar.next, Qt.MouseButton.LeftButton)
+    QTest.keyClick(nestling.window.windowHandle(), Qt.Key.Key_Escape)  # to whatever has the keys
     assert not bar.isVisible()
     assert log.hasFocus()
     assert log.extraSelections() == []
@@ -177,6 +183,36 @@ def test_find_goes_through_the_log(make_run: MakeRun, nestling: Nestling, qtbot:
     assert found(nestling)[0] == second
     qtbot.keyClick(log, Qt.Key.Key_C, CONTROL)
     assert QGuiApplication.clipboard().text() == "checkpoint saved"
+
+
+def test_find_begins_at_the_lines_in_sight_and_names_a_count_that_goes_on(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
+    bar, log = nestling.runs.opened.finders[LOG], nestling.runs.opened.log
+    log.setPlainText("\n".join(f"line {number} overheated" for number in range(1, 1201)))
+    log.verticalScrollBar().setValue(500)
+    qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
+    qtbot.keyClicks(bar.field, "overheated")
+    assert bar.count.text() == "501 of 1,000 or more"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="deletes to the line's beginning there")
+def test_control_backspace_still_deletes_a_word_of_a_text(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), NOTES, qtbot)
+    opened = nestling.runs.opened
+    for text, content in (
+        (opened.notes, opened.notes.toPlainText),
+        (opened.finders[NOTES].field, opened.finders[NOTES].field.text),
+    ):
+        text.window().show()
+        opened.finders[NOTES].show()
+        focused(text, qtbot)
+        qtbot.keyClicks(text, "one two")
+        QTest.keyClick(nestling.window.windowHandle(), Qt.Key.Key_Backspace, CONTROL)
+        assert content() == "one "
 
 
 def test_what_a_log_does_not_have_is_said_and_what_comes_later_is_found(
@@ -271,7 +307,7 @@ def test_problems_are_opened_shown_and_copied_from_their_menu(
     menu = row_menu(problems.table, 0)
     assert offered(menu) == {"Open": True, problems.reveal.text(): True, "Copy": True}
     choose(menu, "Copy", qtbot)
-    assert QGuiApplication.clipboard().text() == problems.model.as_text([0])
+    assert QGuiApplication.clipboard().text() == row_text(problems.model, 0)
     focused(problems.table, qtbot)
     qtbot.keyClick(problems.table, Qt.Key.Key_Return)
     assert problems.opened is not None

@@ -69,8 +69,8 @@ PRESETS: tuple[Preset, ...] = (
         "keep-more",
         mark("Keep more"),
         mark(
-            "Draws the model to its base's predictions at every step, by an AdamW of its own, "
-            "which leaves the task's updates as large as they are. A step takes longer."
+            "A lesson at every step draws the model to its base's predictions. Lessons have their "
+            "own AdamW, so they don't shrink the task's updates. A step takes longer."
         ),
         _UNIFORM
         | {

@@ -32,8 +32,8 @@ def answers_sentence(comparison: AnswersCompared) -> str:
     if comparison.are_equal:
         return tr("Both answers are identical, token for token.")
     if comparison.first_difference == 1:
-        return tr("The answers differ from the first token.")
-    return tr("The answers differ from token {token:,}.", token=comparison.first_difference)
+        return tr("The answers diverge at the first token.")
+    return tr("The answers diverge at token {token:,}.", token=comparison.first_difference)
 
 
 def _rate(per_second: float) -> str:

@@ -144,9 +144,10 @@ class UpdateAudit:
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
         is_finite = is_finite and all(np.isfinite(found).all() for found in lesson.values())
         _check_finite(reported.movement, step)
-        for tier, now in zip(self._tiers, seen, strict=True):
+        for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
             tier.has_gradient |= is_finite and now.squares > 0
-            tier.had_gradient |= tier.has_gradient
+            has_lesson = is_finite and k in lesson and bool(np.any(lesson[k]))
+            tier.had_gradient |= tier.has_gradient or has_lesson
         scale = rules.clipping(norm) / reported.trained_tokens
         means = [
             tier.gradients * scale if is_finite and tier.gradients is not None else None

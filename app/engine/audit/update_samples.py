@@ -74,6 +74,7 @@ class SampledTier:
         here = mx.array(self.positions.astype(np.int32))
         of_m, of_v = (np.array(vector[here], np.float64) for vector in (m, v))
         self.slow = AdamWState(of_m, of_v, np.zeros_like(of_m), count)
+        self.had_gradient |= bool(mx.any(m != 0).item())
 
     def would_move(
         self,

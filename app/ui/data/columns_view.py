@@ -108,7 +108,7 @@ class ColumnsView(QWidget):
         unknown = next((issue for issue in found if issue.kind == "unknown shape"), None)
         if looked is not None and looked.rows and not looked.mapping:
             self.how.setText(RECOGNISED)
-        elif unknown is not None:
+        elif unknown is not None and looked is not None and not looked.mapping:
             place, reason = location_text(unknown.place), localized(unknown.reason)
             self.how.setText(
                 tr(

@@ -15,6 +15,7 @@ from app.core.config.training_config import MixedDataset
 from app.core.errors import Failure
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
+from app.core.wording.display_names import dataset_title
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
 from app.ui.state.run_dataset import RunDataset
@@ -50,6 +51,8 @@ class DatasetList(QObject):
     refused = Signal(object)
     """Failure: why what was given can't be used."""
     reveal_requested = Signal(object)
+    removed = Signal(str, object)
+    """A dataset's name, and the mix as it was with it."""
     """Path of one of them."""
 
     def __init__(
@@ -149,6 +152,7 @@ class DatasetList(QObject):
         if index:
             mix = self._state.config.mix
             self._change((*mix[: index - 1], *mix[index:]))
+            self.removed.emit(dataset_title(mix[index - 1].data), mix)
 
     def set_share(self, index: int, share: float) -> None:
         mix = list(self._state.config.mix)

@@ -4,7 +4,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QCheckBox, QStackedWidget, QWidget
 
 from app.core.config.training_config import config_field
@@ -18,7 +17,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words, reason_text
-from app.ui.tables.row_table import Verb, make_table, pressing
+from app.ui.tables.row_table import Verb, copy_rows, make_table
 from app.ui.widgets.basic_widgets import button, enable, label
 from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.layouts import GRID_PX, column, lay_out, row
@@ -72,7 +71,7 @@ class ProblemsView(QWidget):
         self.reread = button(tr("Reload File"), self.reread_requested.emit)
         set_tip(
             self.reread,
-            tr("Reads the file again after you have corrected it."),
+            tr("Click after you correct the file to check its rows again."),
             is_wrapped=True,
         )
         self.leave_out = QCheckBox(tr("Skip rows that can't be used"))
@@ -81,7 +80,7 @@ class ProblemsView(QWidget):
         self._make_body()
         self.table.set_verbs(
             Verb(tr("Open"), self._open_chosen, lambda: len(self._rows()) == 1),
-            pressing(self.reveal),
+            Verb(REVEAL_LABEL, self._reveal, self._is_of_one_file),
         )
         self.opened: ProblemRow | None = None
         self.table.selectionModel().selectionChanged.connect(self._allow)
@@ -214,8 +213,10 @@ class ProblemsView(QWidget):
 
     def copy_chosen(self) -> None:
         """The selected problems as text; all that are shown where none is selected."""
-        rows = self._rows() or list(range(self.model.rowCount()))
-        QGuiApplication.clipboard().setText(self.model.as_text(rows))
+        copy_rows(self.table)
+
+    def _is_of_one_file(self) -> bool:
+        return len({self.model.at(row).path for row in self._rows()}) == 1
 
     def _open_chosen(self) -> None:
         """The whole line in sight; where a row is no line of its file, the file in its folder."""

@@ -66,7 +66,8 @@ class GuideWindow(QWidget):
 
     def verbs(self) -> dict[str, Callable[[], None]]:
         """On a Mac the menu bar is that of all windows."""
-        return {"find": self.search.begin, "findNext": self.page.find_next}
+        turns = {"findNext": self.page.find_next} if self.page.has_found else {}
+        return {"find": self.search.begin, **turns}
 
     def listed(self) -> list[str]:
         """The titles in the list."""

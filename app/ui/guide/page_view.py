@@ -72,6 +72,10 @@ class PageView(QTextBrowser):
         self._mark(words)
         self.find_next()
 
+    @property
+    def has_found(self) -> bool:
+        return bool(self._found)
+
     def find_next(self) -> None:
         """Go to the next of the words, and from the last to the first."""
         at = self.textCursor().selectionEnd()

@@ -75,8 +75,8 @@ class RecommendedView(QScrollArea):
         available = gigabytes(available_bytes)
         words = (
             tr(
-                "Rated for the {available} of memory that training can use. To get the hf "
-                "command: {command}.",
+                "Rated for the {available} of memory that training can use. To install the "
+                "hf command, run {command}.",
                 available=available,
                 command=install_command(),
             )

@@ -137,7 +137,7 @@ def mixture_words(config: TrainingConfig) -> str:
         parts.append(trn("a lesson every step", "a lesson every {n:,} steps", config.slow_every))
         share = tr("weight {weight}", weight=formatting.number(config.slow_weight))
         if config.slow_rate:
-            share = tr("rate {rate} of its own", rate=formatting.number(config.slow_rate))
+            share = tr("own AdamW at {rate}×", rate=formatting.number(config.slow_rate))
         parts[-1] = f"{parts[-1]}, {share}"
     if config.lasting_pull:
         parts.append(tr("lasting pull {pull}", pull=formatting.number(config.lasting_pull)))

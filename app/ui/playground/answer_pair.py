@@ -97,7 +97,7 @@ class TurnView(QWidget):
         }
         self.remark = message("note")
         self.remark.setProperty("tone", "warning")
-        self.compared, self.logits = label("", "note"), message("note")
+        self.compared, self.logits = message("note"), message("note")
         self.details = button(tr("Details"), self._show_details, "link")
         self.details.hide()
         self.problem = message("problem")

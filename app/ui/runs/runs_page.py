@@ -20,6 +20,7 @@ from app.ui.state.run_pace import RunPace
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.study_control import StudyControl
 from app.ui.system.stored_preferences import Preferences
+from app.ui.tables.row_table import HasVerbs
 from app.ui.widgets.basic_widgets import leave_focus
 from app.ui.widgets.layouts import lay_out
 
@@ -72,7 +73,7 @@ class RunsPage(QWidget):
     def verbs(self) -> dict[str, Callable[[], None]]:
         """For the Edit menu: those of what is shown."""
         shown = self.views.currentWidget()
-        return shown.verbs() if isinstance(shown, RunsView | RunView) else {}
+        return shown.verbs() if isinstance(shown, HasVerbs) else {}
 
     def show_list(self) -> None:
         self.show_view(self.list)

@@ -90,12 +90,6 @@ class ProblemsModel(TableModel["RowIssue"]):
         """How many are listed of each kind."""
         return Counter(problem.kind for problem in self._all)
 
-    def as_text(self, rows: list[int]) -> str:
-        """A line a problem, with tabs between the columns."""
-        return "\n".join(
-            "\t".join(column.shown(self.at(row)) for column in self.columns) for row in rows
-        )
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Texts are shown whole, and once more as the tooltip."""
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):

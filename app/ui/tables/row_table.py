@@ -3,8 +3,9 @@
 A verb is named once; the context menu, the keys and the window's Edit menu all ask for it here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from PySide6.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent
@@ -31,6 +32,17 @@ _DELETING = {
     (Qt.Key.Key_Delete, _NO_KEYS), (Qt.Key.Key_Backspace, _NO_KEYS),
     (Qt.Key.Key_Backspace, _CONTROL),
 }  # fmt: skip
+
+
+Does = Callable[[], None]
+
+
+@runtime_checkable
+class HasVerbs(Protocol):
+    """A part of the window with verbs of its own: a table, a text's find bar, a page."""
+
+    def verbs(self) -> Mapping[str, Does]:
+        """Those that can be done now."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,8 @@ class RowTable(QTableView):
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         by_key = event.reason() is QContextMenuEvent.Reason.Keyboard
+        if by_key:
+            self.scrollTo(self.currentIndex())
         at = self.visualRect(self.currentIndex()).center() if by_key else event.pos()
         if self.indexAt(at).isValid() and self.selectionModel().hasSelection():
             self.menu().popup(self.viewport().mapToGlobal(at))
@@ -140,12 +154,14 @@ def copy_rows(view: QAbstractItemView) -> None:
 
 
 def rows_text(view: QAbstractItemView) -> str:
-    """The selected rows as lines of the columns that are seen, with tabs between these."""
+    """The selected rows, or all where none is, as lines of the columns that are seen, with tabs
+    between these."""
     model, header = view.model(), getattr(view, "horizontalHeader", lambda: None)()
     columns = [
         c for c in range(model.columnCount()) if header is None or not header.isSectionHidden(c)
     ]
-    rows = sorted({index.row() for index in view.selectionModel().selectedIndexes()})
+    chosen = {index.row() for index in view.selectionModel().selectedIndexes()}
+    rows = sorted(chosen) or range(model.rowCount())
     lines = ["\t".join(_cell(model.index(row, column)) for column in columns) for row in rows]
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from app.ui.widgets.calm_inputs import SearchField
 from app.ui.widgets.layouts import row
 
 MOST_FOUND = 1000
-"""More are neither counted nor marked."""
+"""The first ones; more are neither counted, marked nor gone to."""
 _FIELD_PX, _MARK_ALPHA = 220, 96
 
 
@@ -27,6 +27,8 @@ class FindBar(QWidget):
         self.count = label("", "secondary")
         self.previous = button(tr("Previous"), lambda: self._turn(-1))
         self.next = button(tr("Next"), lambda: self._turn(1))
+        for turn in (self.previous, self.next):  # a click takes the keys away
+            turn.clicked.connect(lambda: self.field.setFocus())
         self.done = button(tr("Done"), self.leave)
         self.setLayout(row(self.field, self.count, None, self.previous, self.next, self.done))
         self.field.textChanged.connect(self._seek)
@@ -40,6 +42,9 @@ class FindBar(QWidget):
 
     def begin(self) -> None:
         """From the line that is seen; what was searched for last is there to be replaced."""
+        seen = self._text.viewport().rect()
+        if not seen.intersects(self._text.cursorRect()):
+            self._text.setTextCursor(self._text.cursorForPosition(seen.topLeft()))
         self.show()
         self.field.begin()
         self._mark()
@@ -55,11 +60,11 @@ class FindBar(QWidget):
         self._mark()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Of its field, which leaves these alone."""
+        """Keys that its field and buttons leave alone."""
         is_back = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if event.key() == Qt.Key.Key_Escape:
             self.leave()
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        elif self.field.hasFocus() and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._turn(-1 if is_back else 1)
         else:
             super().keyPressEvent(event)
@@ -111,6 +116,8 @@ class FindBar(QWidget):
         found, at = self._found, self._text.textCursor()
         before = sum(one.selectionEnd() <= at.selectionEnd() for one in found)
         words = tr("{number:,} of {total:,}", number=before, total=len(found))
+        if len(found) == MOST_FOUND:
+            words = tr("{number:,} of {total:,} or more", number=before, total=len(found))
         self.count.setText(words if found else tr("No Results") if self.field.text() else "")
         for turn in (self.previous, self.next):
             enable(turn, bool(found))

@@ -2,11 +2,10 @@
 that they are in.
 """
 
-from collections.abc import Callable, Mapping
+import sys
 from functools import partial
-from typing import Protocol, runtime_checkable
 
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QAbstractSpinBox,
@@ -19,18 +18,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.state.undo import UndoHistory
-from app.ui.tables.row_table import copy_rows
+from app.ui.tables.row_table import Does, HasVerbs, copy_rows
 
-Does = Callable[[], None]
 Text = QLineEdit | QPlainTextEdit | QTextEdit
-
-
-@runtime_checkable
-class HasVerbs(Protocol):
-    """A part of the window with verbs of its own: a table, a text's find bar, a page."""
-
-    def verbs(self) -> Mapping[str, Does]:
-        """Those that can be done now."""
 
 
 class EditCommands:
@@ -40,8 +30,11 @@ class EditCommands:
         self._history = history
 
     def do(self, verb: str) -> None:
+        focused = focused_widget()
         if (does := self._found(verb)) is not None:
             does()
+        elif verb == "delete" and isinstance(focused, Text) and not focused.isReadOnly():
+            _delete_before(focused)
 
     def can(self, verb: str) -> bool:
         return self._found(verb) is not None
@@ -65,6 +58,19 @@ class EditCommands:
                 return found
             part = None if part.isWindow() else part.parentWidget()
         return None
+
+
+def _delete_before(text: Text) -> None:
+    """What Delete's key does in a text: the word before goes, on a Mac the line up to there."""
+    is_mac = sys.platform == "darwin"
+    if isinstance(text, QLineEdit):
+        text.home(True) if is_mac else text.cursorWordBackward(True)
+        text.backspace()
+        return
+    cursor, move = text.textCursor(), QTextCursor.MoveOperation
+    to = move.StartOfLine if is_mac else move.PreviousWord
+    cursor.movePosition(to, QTextCursor.MoveMode.KeepAnchor)
+    cursor.removeSelectedText()
 
 
 _CHANGES = ("undo", "redo", "cut", "paste", "delete")

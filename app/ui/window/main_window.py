@@ -19,10 +19,10 @@ from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
+from app.ui.tables.row_table import Does, HasVerbs
 from app.ui.widgets.basic_widgets import leave_focus
 from app.ui.widgets.layouts import grows, lay_out, order_as_read, row
 from app.ui.widgets.notice_bar import Notice
-from app.ui.window.edit_commands import Does, HasVerbs
 from app.ui.window.sidebar import Sidebar
 
 MINIMUM_SIZE_PX = (820, 560)

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.config.training_config import MixedDataset
 from app.core.files.paths import logs_dir, studies_dir
 from app.core.text.translation import tr
 from app.ui.guide.guide_window import Guide
@@ -81,6 +82,12 @@ class MenuCommands(QObject):
         dialog.fileSelected.connect(lambda chosen: self._study.open(Path(chosen)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def offer_removed(self, dataset: str, mix: tuple[MixedDataset, ...]) -> None:
+        """Say that a dataset left the mix, which Undo brings back."""
+        undo = self._undo.push(tr("Remove from Mix"), lambda: self._state.change_config(mix=mix))
+        words = tr("Removed {dataset} from the mix.", dataset=dataset)
+        self._window.notice.tell(words, tr("Undo"), undo)
 
     def restore_defaults(self) -> None:
         before = self._state.config
