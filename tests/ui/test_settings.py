@@ -161,7 +161,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
     state, train = nestling.state, nestling.new_run
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    add_at = train.tiers.add.mapTo(nestling.window, QPoint())
+    add_at = train.tiers.add.mapTo(train.tiers, QPoint())  # cards above fill up meanwhile
     while len(state.config.tiers) < 6:  # the tiny model has 4 layers
         train.tiers.add.click()
     qtbot.waitUntil(lambda: not train.tiers.problem.isHidden())
@@ -171,7 +171,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
     assert not nestling.actions.start.isEnabled()
     assert train.header.start.toolTip() in train.tiers.problem.text()
     assert train.header.pill.text() == "Not ready"
-    assert train.tiers.add.mapTo(nestling.window, QPoint()) == add_at
+    assert train.tiers.add.mapTo(train.tiers, QPoint()) == add_at
     while len(state.config.tiers) > 2:
         train.tiers.rows[-1].remove.click()
     qtbot.waitUntil(lambda: state.preview is not None)
