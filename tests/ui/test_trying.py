@@ -94,6 +94,8 @@ def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot
     assert "6 tokens" in turn.answers["base"].status.text()
     assert "cut at max tokens" in turn.answers["tuned"].status.text()
     assert turn.compared.text().startswith("The answers diverge at ")
+    needed = turn.compared.fontMetrics().horizontalAdvance(turn.compared.text())
+    assert turn.compared.width() >= needed  # in one line
     assert turn.logits.isHidden()
     turn.details.click()
     assert turn.logits.isVisible()

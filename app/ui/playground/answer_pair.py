@@ -23,7 +23,7 @@ from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.ui.look.plain_text import ElidedLabel
-from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say
+from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say, selectable
 from app.ui.widgets.layouts import fill, grows, lay_out, row
 
 BUBBLE_SHARE = 0.7
@@ -97,7 +97,8 @@ class TurnView(QWidget):
         }
         self.remark = message("note")
         self.remark.setProperty("tone", "warning")
-        self.compared, self.logits = message("note"), message("note")
+        self.compared, self.logits = selectable(label("", "note")), message("note")
+        self.compared.hide()
         self.details = button(tr("Details"), self._show_details, "link")
         self.details.hide()
         self.problem = message("problem")
