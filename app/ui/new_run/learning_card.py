@@ -134,11 +134,11 @@ def mixture_words(config: TrainingConfig) -> str:
     """A mixture of clocks and tiers in one line."""
     parts = []
     if config.slow_every:
-        parts.append(trn("a lesson every step", "a lesson every {n:,} steps", config.slow_every))
+        often = trn("a lesson every step", "a lesson every {n:,} steps", config.slow_every)
         share = tr("weight {weight}", weight=formatting.number(config.slow_weight))
         if config.slow_rate:
             share = tr("own AdamW at {rate}×", rate=formatting.number(config.slow_rate))
-        parts[-1] = f"{parts[-1]}, {share}"
+        parts.append(f"{often}, {share}")
     if config.lasting_pull:
         parts.append(tr("lasting pull {pull}", pull=formatting.number(config.lasting_pull)))
     if len(config.tiers) > 1:
