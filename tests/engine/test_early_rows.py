@@ -18,15 +18,13 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged, StepFinished
 from app.core.files.paths import HOME_VARIABLE
-from app.core.system import child_processes
+from app.core.system import child_processes, work_process
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.token_store import stores_dir
-from app.data.training_set import first_rows_opening as early_data
 from app.data.training_set import first_rows_reading as early_reading
 from app.data.training_set.validation_split import EarlyRows
 from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
-from app.engine.training import background_tokenization
 from app.engine.training import dataset_opening as run_rows
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.dataset_opening import data_settings
@@ -60,7 +58,7 @@ def write_chats(path: Path, rows: int = ROWS, *, odd: int | None = None) -> Path
 def few_early_rows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_rows, "EARLY_ROWS", EARLY)
-        patch.setattr(early_data, "LEAST_BYTES", 0)
+        patch.setattr(early_reading, "LEAST_BYTES", 0)
         patch.setattr(early_reading, "_SPARE", 0)
         yield
 
@@ -200,7 +198,7 @@ def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
 def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background_tokenization.StoreBuilder, "are_ready", lambda *_: False)
+    monkeypatch.setattr(work_process.WorkProcess, "is_done", lambda *_: False)
     events: list[Event] = []
 
     def is_waiting() -> bool:

@@ -4,7 +4,8 @@ These are the early rows and the first validation rows, the same as if all rows 
 that is impossible, `training_data.open_data_stream` gives the same order.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.core.errors import RunError
+from app.core.system.work_process import WorkProcess
 from app.core.work_in_steps import scaled_progress
 from app.data.chat.tokenization import rows_to_check
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
@@ -24,44 +27,46 @@ from app.data.tokenizing.token_store import chunks_of, has_store
 from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenRows, concat_in_memory, concat_rows
 from app.data.training_set.dataset_log import early_notes
-from app.data.training_set.first_rows_reading import EarlyReader, EarlyReading, KeptRow
+from app.data.training_set.first_rows_reading import (
+    EarlyReading,
+    FirstRows,
+    KeptRow,
+    may_begin_early,
+    read_first_rows,
+)
 from app.data.training_set.row_selection import dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 
-LEAST_BYTES = 2**20
-"""For a smaller dataset all rows are tokenized by the time another process has started."""
-MOST_VALID_ROWS = 2048
-"""A run that needs more validation rows does not begin early."""
 _TOKENIZING = 0.05
 """Tokenizing the early rows takes this share of the time of reading all, roughly."""
 
 
 def open_early_data(
-    files: DatasetFiles, tokenizer: Tokenizer, settings: DataSettings, valid_rows: int
+    files: DatasetFiles,
+    tokenizer: Tokenizer,
+    settings: DataSettings,
+    valid_rows: int,
+    ahead: WorkProcess[FirstRows] | None = None,
 ) -> Generator[float, None, TrainingData | None]:
     """The rows that a run begins with; None if all must be tokenized first. Yields the share done.
 
-    `valid_rows` is the number of wanted validation rows. Raises InputError for an invalid row, and
-    the errors of tokenizing.
+    `valid_rows` is the number of wanted validation rows. `ahead` reads the dataset already. Raises
+    InputError for an invalid row, and the errors of tokenizing.
     """
     plain, paths = plain_tokenizer(tokenizer), files.all_files
-    sizes = [file_stat(path).st_size for path in paths]
-    is_possible = settings.early_rows and valid_rows <= MOST_VALID_ROWS
-    if plain is None or not is_possible or sum(sizes) < LEAST_BYTES:
+    if plain is None or not may_begin_early(files, settings, valid_rows):
         return None
-    to_hash, to_tokenize = HASHING * bytes_to_hash(paths), _TOKENIZING * sum(sizes)
-    whole = to_hash + sum(sizes) + to_tokenize
+    size = sum(file_stat(path).st_size for path in paths)
+    to_hash, to_tokenize = HASHING * bytes_to_hash(paths), _TOKENIZING * size
+    whole = to_hash + size + to_tokenize
     contents = yield from scaled_progress(hash_files(paths), 0, to_hash, whole)
     if all(has_store(path, tokenizer, settings.rows, contents[path]) for path in paths):
         return None
-    reader = EarlyReader(files, settings, valid_rows)
-    for number, path in enumerate(paths):
-        before = to_hash + sum(sizes[:number])
-        yield from scaled_progress(reader.reading(path), before, sizes[number], whole)
-        if reader.is_abandoned:
-            return None
-    check_unchanged({path: content.state for path, content in contents.items()})
-    if (reading := reader.result()) is None:
+    states = {path: content.state for path, content in contents.items()}
+    opening_rows = _first_rows(files, settings, valid_rows, states, ahead)
+    reading = yield from scaled_progress(opening_rows, to_hash, size, whole)
+    check_unchanged(states)
+    if reading is None:
         return None
     opening = _tokenize_both(reading, files, plain, settings)
     views = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
@@ -77,6 +82,22 @@ def open_early_data(
             files, plain, settings, contents, reading.train_rows, reading.valid_rows, longest
         ),
     )  # fmt: skip
+
+
+def _first_rows(
+    files: DatasetFiles,
+    settings: DataSettings,
+    valid_rows: int,
+    states: Mapping[Path, tuple[int, ...]],
+    ahead: WorkProcess[FirstRows] | None,
+) -> Generator[float, None, EarlyReading | None]:
+    """As `ahead` read them, unless it was lost or read other states of the files."""
+    if ahead is not None:
+        with suppress(RunError):
+            first = yield from ahead.waiting()
+            if first.states == states:
+                return first.reading
+    return (yield from read_first_rows(files, settings, valid_rows)).reading
 
 
 @dataclass(frozen=True)

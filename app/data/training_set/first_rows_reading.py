@@ -1,16 +1,22 @@
 """Reads and checks a whole dataset, and keeps only the rows that a run begins with.
 
-Knows no tokenizer, so the model may refuse some of the kept rows.
+Knows no tokenizer, so the model may refuse some of the kept rows; and so a process of its own can
+read while a run imports its libraries and loads its model.
 """
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from app.data.files.dataset_files import DatasetFiles
+from app.core.errors import RunError
+from app.core.system.work_process import WorkProcess
+from app.core.work_in_steps import scaled_progress
+from app.data.files.dataset_files import DatasetFiles, file_stat
+from app.data.files.fingerprint import file_state
 from app.data.readers import ReadProgress
 from app.data.row_values import Example, RowIssue, content_digest
 from app.data.rows.bad_rows import raise_on_bad_rows
@@ -19,6 +25,10 @@ from app.data.tokenizing.token_store import count_characters
 from app.data.training_set.training_data import DataSettings
 from app.data.training_set.validation_split import Digests, Keys, draw_numbers, split_datasets
 
+LEAST_BYTES = 2**20
+"""For a smaller dataset all rows are tokenized by the time another process has started."""
+MOST_VALID_ROWS = 2048
+"""A run that needs more validation rows does not begin early."""
 _PART_ROWS = 512
 _MOST_CHARACTERS = 64 * 2**20
 """Limit of the rows kept in memory."""
@@ -70,6 +80,49 @@ class EarlyReading:
     valid_rows: int
     most_characters: int
     """Characters of the longest row."""
+
+
+@dataclass(frozen=True)
+class FirstRows:
+    """The result of reading a dataset."""
+
+    states: dict[Path, tuple[int, ...] | None]
+    """Of its files, before they were read."""
+    reading: EarlyReading | None
+    """None if all rows must be tokenized before the first step."""
+
+
+def may_begin_early(files: DatasetFiles, settings: DataSettings, valid_rows: int) -> bool:
+    """Whether a run that wants `valid_rows` validation rows could begin with some rows."""
+    size = sum(file_stat(path).st_size for path in files.all_files)
+    return bool(settings.early_rows) and valid_rows <= MOST_VALID_ROWS and size >= LEAST_BYTES
+
+
+def read_first_rows(
+    files: DatasetFiles, settings: DataSettings, valid_rows: int
+) -> Generator[float, None, FirstRows]:
+    """Read all files; yields the share read. Of the settings, none that depends on the model
+    counts.
+
+    Raises InputError for an invalid row.
+    """
+    states = {path: file_state(path) for path in files.all_files}
+    sizes = [file_stat(path).st_size for path in files.all_files]
+    reader = EarlyReader(files, settings, valid_rows)
+    for number, path in enumerate(files.all_files):
+        reading = reader.reading(path)
+        yield from scaled_progress(reading, sum(sizes[:number]), sizes[number], sum(sizes))
+        if reader.is_abandoned:
+            return FirstRows(states, None)
+    return FirstRows(states, reader.result())
+
+
+def first_rows_process(
+    files: DatasetFiles, settings: DataSettings, valid_rows: int
+) -> WorkProcess[FirstRows]:
+    """`read_first_rows` in a process of its own, not started yet."""
+    lost = RunError("The process that reads the dataset ended before it was done.")
+    return WorkProcess(partial(read_first_rows, files, settings, valid_rows), lost)
 
 
 class EarlyReader:

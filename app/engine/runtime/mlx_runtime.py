@@ -42,6 +42,11 @@ def import_mlx_lm() -> Any:
     return mlx_lm.utils
 
 
+def has_mlx_lm() -> bool:
+    """Whether `import_mlx_lm` has nothing left to do."""
+    return "mlx_lm.utils" in sys.modules
+
+
 def device_name() -> str:
     """The device for the log: "Apple M3 Max" or "CPU with OpenBLAS 0.3.34"."""
     if mx.default_device().type == mx.DeviceType.cpu:

@@ -7,7 +7,7 @@ A run that never comes to them leaves them as they are.
 from collections.abc import Generator
 
 from app.core.config.training_config import TrainingConfig
-from app.data.training_set.store_process import StoreBuilder
+from app.data.training_set.store_process import store_process
 from app.data.training_set.training_data import (
     MixedFiles,
     TrainingData,
@@ -16,15 +16,13 @@ from app.data.training_set.training_data import (
 )
 from app.engine.training.setup import TrainingSetup
 
-_PATIENCE_SECONDS = 0.1
-
 
 class ComingRows:
     def __init__(self, config: TrainingConfig, prepared: TrainingSetup) -> None:
         if prepared.later is None:
             raise ValueError("All rows of this run are tokens.")
         self._later = prepared.later
-        self._stores = StoreBuilder(self._later)
+        self._stores = store_process(self._later)
         self._each = config.grad_accumulation_steps
         self._at_once = prepared.train.at_once
         self._are_needed = config.steps * self._each > self._at_once or not all(
@@ -41,12 +39,11 @@ class ComingRows:
         Raises RunError if what makes them has failed.
         """
         is_next = (step + 1) * self._each > self._at_once
-        return self._are_needed and (is_next or self._stores.are_ready())
+        return self._are_needed and (is_next or self._stores.is_done())
 
     def waiting(self) -> Generator[float, None, TrainingData]:
         """All rows, waited for; yields the share that is made."""
-        while not self._stores.are_ready(_PATIENCE_SECONDS):
-            yield self._stores.share
+        yield from self._stores.waiting()
         later = self._later
         datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
         opening = open_or_build_stores(

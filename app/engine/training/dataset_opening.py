@@ -2,18 +2,21 @@
 
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 
 from app.core.base_model import ModelLimits
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.system.work_process import WorkProcess
 from app.core.text.translation import mark
 from app.data.chat.template_environment import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.token_store import RowSettings
 from app.data.tokens.token_view import TokenView, tokens_digest
 from app.data.training_set.first_rows_opening import open_early_data
+from app.data.training_set.first_rows_reading import FirstRows, first_rows_process, may_begin_early
 from app.data.training_set.training_data import (
     DataSettings,
     MixedFiles,
@@ -25,6 +28,7 @@ from app.engine.evaluation.validation_sample import SampleSizes
 from app.engine.execution.batch_layout import default_validation_share, saved_layout
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
+from app.engine.runtime.mlx_runtime import has_mlx_lm
 from app.engine.runtime.named_arrays import TokenizerWrapper
 from app.engine.runtime.stopping import in_stage
 from app.library.run.manifest import TEMPLATE_DAY
@@ -55,6 +59,32 @@ def data_settings(
     )
 
 
+@contextmanager
+def reading_ahead(
+    config: TrainingConfig,
+    files: DatasetFiles,
+    mixed: Sequence[MixedFiles],
+    early_rows: int,
+    validation_share: float,
+) -> Iterator[WorkProcess[FirstRows] | None]:
+    """Inside, another process reads the dataset, if this one has mlx-lm to import, which takes a
+    second or more."""
+    settings, wanted = (
+        data_settings(config, ModelLimits(), early_rows),
+        _wanted(config, validation_share),
+    )
+    is_idle = has_mlx_lm() or mixed or not is_alone()
+    if is_idle or not may_begin_early(files, settings, wanted):
+        yield None
+        return
+    process = first_rows_process(files, settings, wanted)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.close()
+
+
 def open_rows(
     config: TrainingConfig,
     files: DatasetFiles,
@@ -62,15 +92,22 @@ def open_rows(
     base: BaseModel,
     settings: DataSettings,
     validation_share: float,
+    ahead: WorkProcess[FirstRows] | None = None,
 ) -> Generator[Event, None, TrainingData]:
+    """`ahead` reads the dataset already."""
     yield StageChanged(mark("Reading the dataset"))
     if not mixed and is_alone():
-        wanted = SampleSizes.of(config, sys.maxsize, validation_share).early
-        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
+        wanted = _wanted(config, validation_share)
+        opening_some = open_early_data(files, base.tokenizer, settings, wanted, ahead)
         if rows := (yield from in_stage(mark("Reading the dataset"), opening_some)):
             return rows
     opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage(mark("Tokenizing"), opening))
+
+
+def _wanted(config: TrainingConfig, validation_share: float) -> int:
+    """Validation rows that a run begins with."""
+    return SampleSizes.of(config, sys.maxsize, validation_share).early
 
 
 def setup_notes(

@@ -47,6 +47,7 @@ from app.engine.training.dataset_opening import (
     data_settings,
     longest_row,
     open_rows,
+    reading_ahead,
     row_notes,
     rows_digest,
     sampling_of,
@@ -139,26 +140,27 @@ def set_up(
         MixedFiles(find_files(more.data), more.share, parse_columns(more.columns))
         for more in config.mix
     ]
-    yield StageChanged(mark("Loading the model"))
-    base = yield from in_stage(mark("Loading the model"), loading_base_model(config.model))
-    after_loading()
-    left_out = add_adapter(base.model, config)
-    mx.eval(base.model.parameters())
-    start_sha256 = load_starting_weights(base.model, start) if start else ""
-    saved_plan = None if saved is None else saved.get("plan")
-    plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
-    if plan is not None:
-        plan.check(trainable_parameters(base.model))
-    elif config.assign != "importance":
-        plan = make_plan(trainable_parameters(base.model), config)
     early_rows, validation_share = sampling_of(saved)
-    settings = data_settings(config, base.limits, early_rows)
-    yield from trying_template(base.tokenizer)
-    # Before rows become tokens, which ends the template's process: one is enough for both.
-    end_note = stop_token_note(base.path, base.tokenizer)
-    day = template_day(base.tokenizer, saved)
-    dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
-    rows = yield from open_rows(config, files, mixed, dated, settings, validation_share)
+    with reading_ahead(config, files, mixed, early_rows, validation_share) as ahead:
+        yield StageChanged(mark("Loading the model"))
+        base = yield from in_stage(mark("Loading the model"), loading_base_model(config.model))
+        after_loading()
+        left_out = add_adapter(base.model, config)
+        mx.eval(base.model.parameters())
+        start_sha256 = load_starting_weights(base.model, start) if start else ""
+        saved_plan = None if saved is None else saved.get("plan")
+        plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
+        if plan is not None:
+            plan.check(trainable_parameters(base.model))
+        elif config.assign != "importance":
+            plan = make_plan(trainable_parameters(base.model), config)
+        settings = data_settings(config, base.limits, early_rows)
+        yield from trying_template(base.tokenizer)
+        # Before rows become tokens, which ends the template's process: one is enough for both.
+        end_note = stop_token_note(base.path, base.tokenizer)
+        day = template_day(base.tokenizer, saved)
+        dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
+        rows = yield from open_rows(config, files, mixed, dated, settings, validation_share, ahead)
     if day:
         yield LogMessage(run_note(day))
     yield from setup_notes(config, base, rows, end_note)
