@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core.base_model import BaseModelCheck
-from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
@@ -15,7 +14,7 @@ from app.ui.run.more_button import MoreButton
 from app.ui.run.run_actions import ActionButton, RunActions
 from app.ui.widgets.basic_widgets import allow, button, label, message, restyle, say
 from app.ui.widgets.layouts import lay_out
-from app.ui.widgets.name_field import MOST_NAME, NameField
+from app.ui.widgets.name_field import NameField
 from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
@@ -105,9 +104,6 @@ class RunHead(QWidget):
     def show_base_model(self, check: BaseModelCheck) -> None:
         """That the base model is no longer what the run was trained with, where that is so."""
         say(self.warning, localized(check.message) if check.state in ("changed", "missing") else "")
-
-    def show_name(self, name: str) -> None:
-        self.name.show_name(single_line(name, MOST_NAME))
 
 
 def interruption(summary: "RunSummary") -> str:

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
-from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QWidget
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
+from app.ui.run.label_fields import LabelFields
 from app.ui.run.live_status import ProgressView, phase_words
 from app.ui.run.property_list import FactsView
 from app.ui.run.questions_view import QuestionsView
@@ -27,14 +26,13 @@ from app.ui.run.run_actions import RunActions
 from app.ui.run.run_description import base_model_facts, data_facts, setting_facts
 from app.ui.run.run_head import RunHead, interruption
 from app.ui.run.run_plots_opening import LazyPlots
+from app.ui.run.searchable_text import SearchableText
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_loading import ReadRun
 from app.ui.state.run_pace import RunPace
 from app.ui.widgets.basic_widgets import TabRow
-from app.ui.widgets.find_bar import FindBar
 from app.ui.widgets.layouts import GRID_PX, column, grows, lay_out, row, scrolling
-from app.ui.widgets.name_field import MOST_NAME
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
@@ -45,8 +43,6 @@ PARTS = (
     tr("Notes"),
 )  # fmt: skip
 PLOTS, QUESTIONS, *_, LOG, NOTES = range(len(PARTS))
-MOST_NOTES = 20_000
-_TOO_LONG = tr("Only the beginning of these notes is shown. All of them are in label.json.")
 
 
 class RunView(QWidget):
@@ -76,11 +72,11 @@ class RunView(QWidget):
         self.is_attempt = False
         """What is shown is the run of this window before it has a folder, or which left none."""
         self._busy = ""
-        self._label_shown = self._label_read = ("", "")
         self.progress = ProgressView(state, pace)
         self.result = ResultCard()
         self.head = self._make_head(actions)
         self._make_parts()
+        self.label = LabelFields(self.head.name, self.notes)
         self._tabs_row = QWidget()
         self._tabs_row.setLayout(row(self.tabs, None))
         # The plots' scroll bar lies in the page's margin, so that all cards end at one edge.
@@ -113,16 +109,14 @@ class RunView(QWidget):
         self.checkpoints = CheckpointsView()
         self.settings = FactsView(tr("Settings of the run"))
         self.data = FactsView(tr("Data of the run"))
-        self.log = _text(tr("Log of the run"), is_editable=False)
-        self.notes = _text(tr("Notes"), is_editable=True)
-        self.notes.setPlaceholderText(tr("Add notes"))
+        self._log = SearchableText(tr("Log of the run"), is_editable=False)
+        notes = SearchableText(tr("Notes"), is_editable=True)
+        notes.text.setPlaceholderText(tr("Add notes"))
+        self.log, self.notes = self._log.text, notes.text
+        self.finders = {LOG: self._log.finder, NOTES: notes.finder}
         self.parts = QStackedWidget()
-        self.finders = {LOG: FindBar(self.log), NOTES: FindBar(self.notes)}
-        log, notes = QWidget(), QWidget()
-        lay_out(log, self.finders[LOG], grows(self.log))
-        lay_out(notes, self.finders[NOTES], grows(self.notes))
-        views = (self.questions, self.checkpoints, self.data, self.settings, log, notes)
         self.parts.addWidget(scrolling(self.plots_place))
+        views = (self.questions, self.checkpoints, self.data, self.settings, self._log, notes)
         for part in views:
             self.parts.addWidget(_beside_a_bar(part))
         self.tabs = TabRow(PARTS, tr("Parts of the run"))
@@ -135,9 +129,8 @@ class RunView(QWidget):
         before = self.run.details.summary if self.run is not None else None
         details, summary = run.details, run.details.summary
         is_same = before is not None and before.run_dir == summary.run_dir
-        if not (is_same and self._is_label_new()):
-            self._show_label(summary)
-        self.run, self._label_read = run, (summary.name, summary.notes)
+        self.label.show_read(summary, keeps_edits=is_same)
+        self.run = run
         self.is_attempt = False
         self._show_kind(is_live=is_live)
         self.result.show_run(run)
@@ -156,7 +149,7 @@ class RunView(QWidget):
                 tr("Base model"): base_model_facts(details, run.base_model),
             }
         )
-        show_grown(self.log, details.log)
+        self._log.show_grown(details.log)
         self.plots_place.show_series(run.series, is_same=is_same, is_live=is_live)
         if not is_same:
             self.show_part(0)
@@ -166,7 +159,6 @@ class RunView(QWidget):
         self.keep_label()
         self.run, self.is_attempt = None, True
         self.plots_place.show_nothing()
-        self._label_shown = self._label_read = ("", "")
         self.show_part(PLOTS)
         self.head.show_problem("")
         self.head.warning.hide()
@@ -177,8 +169,7 @@ class RunView(QWidget):
     def _show_attempt(self) -> None:
         if not self.is_attempt:
             return
-        self.head.show_name(self._state.run_name)
-        self._label_shown = self._written()
+        self.label.show_name(self._state.run_name)
         self.head.show_pill(*phase_words(self._state))
         self._show_kind(is_live=self._state.phase.is_active)
 
@@ -196,9 +187,8 @@ class RunView(QWidget):
         """How the run in progress stands, if it is the one that is shown."""
         if self.run is None or live is None or live.run_dir != self.run.details.summary.run_dir:
             return
-        details = self.run.details
-        summary = live.over(details.summary)
-        self.run = replace(self.run, details=replace(details, summary=summary))
+        summary = live.over(self.run.details.summary)
+        self._take(self.run, summary)
         self._show_standing(summary, "")
 
     def show_part(self, index: int) -> None:
@@ -244,16 +234,8 @@ class RunView(QWidget):
         why_not = localized(details.resume_blocker) or self._busy
         self.head.show_resume(is_resumable=details.summary.can_resume, why_not=why_not)
 
-    def _show_label(self, summary: "RunSummary") -> None:
-        self.head.show_name(summary.name)
-        notes = summary.notes[:MOST_NOTES]
-        if self.notes.toPlainText() != notes:
-            self.notes.setPlainText(notes)
-        # What is not shown must not be lost by what is written.
-        is_cut = len(summary.notes) > MOST_NOTES
-        self.notes.setReadOnly(is_cut)
-        set_tip(self.notes, _TOO_LONG if is_cut else "")
-        self._label_shown = self._written()
+    def _take(self, run: ReadRun, summary: "RunSummary") -> None:
+        self.run = replace(run, details=replace(run.details, summary=summary))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -266,35 +248,19 @@ class RunView(QWidget):
     # -- what is asked for -------------------------------------------------------------------
     def keep_label(self) -> None:
         """The name and notes as they are written now, if they are new."""
-        if self.run is None or not self._is_label_new():
+        if self.run is None or not self.label.is_edited:
             return
-        details = self.run.details
-        (name, notes), (old_name, old_notes) = self._written(), self._label_shown
-        # What was not touched stays as it is on the disk, even where it is too long to be shown.
-        summary = replace(
-            details.summary,
-            name=details.summary.name if name in ("", old_name) else name,
-            notes=details.summary.notes if notes == old_notes else notes,
-        )
-        self._show_label(summary)
-        if (summary.name, summary.notes) != (details.summary.name, details.summary.notes):
-            self.run = replace(self.run, details=replace(details, summary=summary))
+        before = self.run.details.summary
+        summary = self.label.edited(before)
+        if summary != before:
+            self._take(self.run, summary)
             self.label_changed.emit(summary.run_dir, summary.name, summary.notes)
 
     def note_label_refused(self, run_dir: Path) -> None:
         """The disk did not take the label: it stays as it is written here, to be kept later."""
         if self.run is None or self.run.details.summary.run_dir != run_dir:
             return
-        details, (name, notes) = self.run.details, self._label_read
-        summary = replace(details.summary, name=name, notes=notes)
-        self.run = replace(self.run, details=replace(details, summary=summary))
-        self._label_shown = single_line(name, MOST_NAME), notes[:MOST_NOTES]
-
-    def _written(self) -> tuple[str, str]:
-        return self.head.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
-
-    def _is_label_new(self) -> bool:
-        return self._written() != self._label_shown
+        self._take(self.run, self.label.refused(self.run.details.summary))
 
     def _ask(self, signal: object) -> None:
         if self.run is not None:
@@ -318,24 +284,3 @@ def _beside_a_bar(part: QWidget) -> QWidget:
     made = QWidget()
     lay_out(made, part, spacing=0, margins_px=(0, 0, SCROLL_BAR_PX, 0))
     return made
-
-
-def _text(name: str, *, is_editable: bool) -> QPlainTextEdit:
-    made = QPlainTextEdit()
-    made.setObjectName("" if is_editable else "log")
-    made.setReadOnly(not is_editable)
-    made.setAcceptDrops(False)
-    made.setAccessibleName(name)
-    made.setTabChangesFocus(True)
-    return made
-
-
-def show_grown(shown: QPlainTextEdit, text: str) -> None:
-    """Show a text; if it is the old one and more, what is seen of it stays where it is."""
-    before = shown.toPlainText()
-    if not before or not text.startswith(before):
-        shown.setPlainText(text)
-    elif len(text) > len(before):
-        at = QTextCursor(shown.document())
-        at.movePosition(QTextCursor.MoveOperation.End)
-        at.insertText(text[len(before) :])

@@ -1,0 +1,72 @@
+"""A run's name and notes in the fields of its page: what was edited there since it was shown.
+
+Writes nothing: its page asks for that.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QPlainTextEdit
+
+from app.core.text.sanitize import single_line
+from app.core.text.translation import tr
+from app.ui.look.plain_text import set_tip
+from app.ui.widgets.name_field import MOST_NAME, NameField
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
+
+MOST_NOTES = 20_000
+_TOO_LONG = tr("Only the beginning of these notes is shown. All of them are in label.json.")
+
+
+class LabelFields:
+    def __init__(self, name: NameField, notes: QPlainTextEdit) -> None:
+        self._name, self._notes = name, notes
+        self._shown = self._read = ("", "")
+
+    @property
+    def is_edited(self) -> bool:
+        return self._written() != self._shown
+
+    def show_read(self, summary: "RunSummary", *, keeps_edits: bool) -> None:
+        """Show a label as the disk has it, unless the fields have newer words for the same run."""
+        if not (keeps_edits and self.is_edited):
+            self._show(summary)
+        self._read = (summary.name, summary.notes)
+
+    def show_name(self, name: str) -> None:
+        """Of a run without a folder, which has no notes."""
+        self._name.show_name(single_line(name, MOST_NAME))
+        self._shown = self._written()
+
+    def edited(self, summary: "RunSummary") -> "RunSummary":
+        """The run with the label that the fields have now, which is then no longer an edit."""
+        (name, notes), (old_name, old_notes) = self._written(), self._shown
+        # What was not touched stays as it is on the disk, even where it is too long to be shown.
+        summary = replace(
+            summary,
+            name=summary.name if name in ("", old_name) else name,
+            notes=summary.notes if notes == old_notes else notes,
+        )
+        self._show(summary)
+        return summary
+
+    def refused(self, summary: "RunSummary") -> "RunSummary":
+        """The run with the label that its disk still has; the fields' is an edit again."""
+        name, notes = self._read
+        self._shown = single_line(name, MOST_NAME), notes[:MOST_NOTES]
+        return replace(summary, name=name, notes=notes)
+
+    def _show(self, summary: "RunSummary") -> None:
+        notes = summary.notes[:MOST_NOTES]
+        if self._notes.toPlainText() != notes:
+            self._notes.setPlainText(notes)
+        # What is not shown must not be lost by what is written.
+        is_cut = len(summary.notes) > MOST_NOTES
+        self._notes.setReadOnly(is_cut)
+        set_tip(self._notes, _TOO_LONG if is_cut else "")
+        self.show_name(summary.name)
+
+    def _written(self) -> tuple[str, str]:
+        return self._name.text().strip(), self._notes.toPlainText()[:MOST_NOTES]
