@@ -14,6 +14,14 @@ import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.report_audit import ReportAudit
+from app.engine.audit.sample_checks import (
+    check_bound,
+    check_finite,
+    check_part,
+    check_pending,
+    check_samples,
+    not_written,
+)
 from app.engine.audit.update_samples import SampledTier, observation, parsed
 from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
 from app.engine.model.adapter_parameters import layer_index
@@ -27,10 +35,6 @@ SAMPLES = 1024
 """Sampled numbers over all tiers, about."""
 FEWEST_EACH, MOST_EACH = 4, 64
 """Samples of one parameter, or of the slice of it that a tier holds."""
-TOLERANCE = 0.01
-"""Of the learning rate: float32 against float64, on devices that round functions differently."""
-ROUNDING = 1e-5
-"""Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class UpdateAudit:
         norm = math.sqrt(sum(tier.squares for tier in seen)) / reported.trained_tokens
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
         is_finite = is_finite and all(np.isfinite(found).all() for found in lesson.values())
-        _check_finite(reported.movement, step)
+        check_finite(reported.movement, step)
         for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
             tier.has_gradient |= is_finite and now.squares > 0
             has_lesson = is_finite and k in lesson and bool(np.any(lesson[k]))
@@ -169,13 +173,13 @@ class UpdateAudit:
             raise fault(step, left_out if is_finite else applied)
         for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
             if now.differs:
-                raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
+                raise not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
             fires = is_finite and k in due
             tier.has_gradient &= not fires
             most = largest_update(tier.state.fired + 1) if fires else 0.0
             if fires and k in lesson:
                 most += rules.slow_rate * largest_update(tier.slow.fired + 1)
-            _check_bound(step, k, now.excess, rate * rules.factors[k] * most)
+            check_bound(step, k, now.excess, rate * rules.factors[k] * most)
         self._open = _Step(
             step, rate, [tier.values for tier in seen], means, lesson, reported.pending
         )
@@ -205,15 +209,15 @@ class UpdateAudit:
                     expected = expected + moved
                 pull = tier.pull(expected, self._firmness(k, done.rate))
                 expected = expected + pull
-            _check_samples(done.number, tier, values, expected, rate + slow_rate)
+            check_samples(done.number, tier, values, expected, rate + slow_rate)
             if fires:
                 error = values - expected
                 decay = -rate * self._rules.weight_decay * tier.values
-                _check_part(done.number, f"the weight decay of tier {k}", tier, error, rate, decay)
-                _check_part(done.number, f"the pull on tier {k}", tier, error, rate, pull)
+                check_part(done.number, f"the weight decay of tier {k}", tier, error, rate, decay)
+                check_part(done.number, f"the pull on tier {k}", tier, error, rate, pull)
                 name = f"the slow clock's update of tier {k}"
-                _check_part(done.number, name, tier, error, slow_rate, moved)
-            _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
+                check_part(done.number, name, tier, error, slow_rate, moved)
+            check_pending(done.number, k, tier.state.pending_count, done.pending[k])
             tier.values = values
 
     def _must_move(
@@ -269,65 +273,3 @@ class UpdateAudit:
             elif not drift:
                 notes.append(f"Tier {k} is where it began.")
         return "".join(f" {note}" for note in notes)
-
-
-def _check_finite(movement: Movement, step: int) -> None:
-    for tier, sizes in enumerate(zip(movement.deltas, movement.drifts, strict=True)):
-        if not all(map(math.isfinite, sizes)):
-            raise VerificationError(
-                f"At step {step}, a weight of tier {tier} became infinite or not a number.",
-                "Lower the learning rate.",
-            )
-
-
-def _check_samples(
-    step: int, tier: SampledTier, found: Array, expected: Array, rate: float
-) -> None:
-    error = np.abs(found - expected)
-    allowed = TOLERANCE * rate + 2 * tier.precision * np.abs(expected)
-    worst = int(np.argmax(error - allowed))
-    if error[worst] <= allowed[worst]:
-        return
-    moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
-    name = tier.name_at(int(tier.positions[worst]))
-    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
-
-
-def _check_part(
-    step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
-) -> None:
-    """Raise VerificationError if a `part` of the update was left out, or is far from what it is.
-
-    Of a single number it lies within the tolerance. The part of all samples' errors along it shows
-    it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is
-    not.
-    """
-    size = float(part @ part)
-    rounding = tier.precision * np.abs(tier.values) * np.abs(part)
-    noise = ROUNDING * rate * float(np.abs(part).sum()) + 3 * float(np.linalg.norm(rounding))
-    if noise >= size / 4:
-        return
-    share = 1 + float(error @ part) / size
-    if not 0.5 <= share <= 1.5:
-        raise fault(step, f"{name} was {share:.2g} of that in the settings")
-
-
-def _check_bound(step: int, tier: int, excess: float, most: float) -> None:
-    if excess > most * (1 + TOLERANCE):
-        raise fault(
-            step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
-        )
-
-
-def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:
-    if counted != reported:
-        raise fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
-
-
-def _not_written(
-    step: int, tier: SampledTier, wanted: np.ndarray, found: np.ndarray
-) -> VerificationError:
-    differing = np.flatnonzero(wanted != found)
-    name = tier.name_at(int(differing[0]))
-    count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
-    return fault(step, f"the model does not hold the update of {name} ({count})")

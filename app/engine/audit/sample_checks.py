@@ -1,0 +1,78 @@
+"""Compares what a step did to one tier with what it should have done, and says where they differ.
+
+Each raises VerificationError.
+"""
+
+import math
+
+import numpy as np
+
+from app.core.errors import VerificationError
+from app.engine.audit.update_samples import SampledTier
+from app.engine.audit.verification import Movement, fault
+from app.engine.tiers.update_rules import Array
+
+TOLERANCE = 0.01
+"""Of the learning rate: float32 against float64, on devices that round functions differently."""
+ROUNDING = 1e-5
+"""Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
+
+
+def check_finite(movement: Movement, step: int) -> None:
+    for tier, sizes in enumerate(zip(movement.deltas, movement.drifts, strict=True)):
+        if not all(map(math.isfinite, sizes)):
+            raise VerificationError(
+                f"At step {step}, a weight of tier {tier} became infinite or not a number.",
+                "Lower the learning rate.",
+            )
+
+
+def check_samples(step: int, tier: SampledTier, found: Array, expected: Array, rate: float) -> None:
+    error = np.abs(found - expected)
+    allowed = TOLERANCE * rate + 2 * tier.precision * np.abs(expected)
+    worst = int(np.argmax(error - allowed))
+    if error[worst] <= allowed[worst]:
+        return
+    moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
+    name = tier.name_at(int(tier.positions[worst]))
+    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+
+
+def check_part(
+    step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
+) -> None:
+    """Raise VerificationError if a `part` of the update was left out, or is far from what it is.
+
+    Of a single number it lies within the tolerance. The part of all samples' errors along it shows
+    it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is
+    not.
+    """
+    size = float(part @ part)
+    rounding = tier.precision * np.abs(tier.values) * np.abs(part)
+    noise = ROUNDING * rate * float(np.abs(part).sum()) + 3 * float(np.linalg.norm(rounding))
+    if noise >= size / 4:
+        return
+    share = 1 + float(error @ part) / size
+    if not 0.5 <= share <= 1.5:
+        raise fault(step, f"{name} was {share:.2g} of that in the settings")
+
+
+def check_bound(step: int, tier: int, excess: float, most: float) -> None:
+    if excess > most * (1 + TOLERANCE):
+        raise fault(
+            step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
+        )
+
+
+def check_pending(step: int, tier: int, counted: int, reported: int) -> None:
+    if counted != reported:
+        raise fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
+
+
+def not_written(
+    step: int, tier: SampledTier, wanted: np.ndarray, found: np.ndarray
+) -> VerificationError:
+    differing = np.flatnonzero(wanted != found)
+    name = tier.name_at(int(differing[0]))
+    count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
+    return fault(step, f"the model does not hold the update of {name} ({count})")
