@@ -4,10 +4,10 @@ These are the early rows and the first validation rows, the same as if all rows 
 that is impossible, `training_data.open_data_stream` gives the same order.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -109,16 +109,25 @@ class _FileRows:
     kept: npt.NDArray[np.intp]
     """Rows with at least one target within the limit."""
 
+    @classmethod
+    def of(cls, group: "_Group", parts: Sequence[TokenRows], settings: DataSettings) -> "_FileRows":
+        rows = concat_in_memory(parts)
+        kept = np.flatnonzero(rows.trained_counts(settings.max_seq_length) > 0)
+        return cls(group.file, rows, kept)
+
 
 def _tokenize_both(
     reading: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
 ) -> Generator[float, None, tuple[TokenView, TokenView]]:
     """The early rows and the validation rows; yields the share done."""
-    count, whole = len(reading.early), len(reading.early) + len(reading.valid)
-    tokenizing = _tokenize(reading.early, files, tokenizer, settings)
-    early = yield from scaled_progress(tokenizing, 0, count, whole)
-    tokenizing = _tokenize(reading.valid, files, tokenizer, settings)
-    valid = yield from scaled_progress(tokenizing, count, whole - count, whole)
+    early_groups, valid_groups = (
+        [_Group(file, tuple(row.example for row in rows)) for file, rows in groupby(wanted, _file)]
+        for wanted in (reading.early, reading.valid)
+    )
+    # Together: a tokenizer is prepared, and a template's process started, only once.
+    groups = [*early_groups, *valid_groups]
+    tokenized = yield from _tokenize(groups, files, tokenizer, settings)
+    early, valid = tokenized[: len(early_groups)], tokenized[len(early_groups) :]
     train = _view(early, files, settings)
     if early:
         rule = settings.early
@@ -131,42 +140,47 @@ def _tokenize_both(
     return train, _view(valid, files, settings)
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Wanted rows of one file, in its order."""
+
+    file: int
+    examples: tuple[Example, ...]
+
+
+def _file(row: KeptRow) -> int:
+    return row.file
+
+
 def _tokenize(
-    wanted: Sequence[KeptRow],
+    groups: Sequence[_Group],
     files: DatasetFiles,
     tokenizer: PlainTokenizer,
     settings: DataSettings,
 ) -> Generator[float, None, list[_FileRows]]:
-    files_rows, done = [], 0
-    for file, group in groupby(wanted, key=lambda row: row.file):
-        parts: list[TokenRows] = []
-        for chunk in _chunks(
-            [row.example for row in group], files.all_files[file], tokenizer, settings
-        ):
-            if chunk is not None:
-                parts.append(chunk.rows)
-                done += chunk.rows_read
-            yield done / len(wanted)
-        rows = concat_in_memory(parts)
-        kept = np.flatnonzero(rows.trained_counts(settings.max_seq_length) > 0)
-        files_rows.append(_FileRows(file, rows, kept))
-    return files_rows
-
-
-def _chunks(
-    examples: Sequence[Example], path: Path, tokenizer: PlainTokenizer, settings: DataSettings
-) -> Iterator[TokenizedChunk | None]:
-    """Tokenize in this process: another one would take longer to start."""
-    rows = settings.rows
+    """In this process: another one would take longer to start. Yields the share done."""
+    rows, whole, done = settings.rows, sum(len(group.examples) for group in groups), 0
     checked = rows_to_check(tokenizer, rows.embedding_rows)
-    chunks = chunks_of(iter(examples))
-    for chunk in tokenize_chunks(chunks, tokenizer, rows.mask_prompt, False, checked, rows.replies):
-        problems = chunk.problems if chunk else ()
-        first = next((one for one in problems if one.kind in STOPPING_KINDS), None)
-        refusal = stopping_error(first and replace(first, path=path))
-        if refusal and not rows.leave_out_bad_rows:
-            raise refusal
-        yield chunk
+    chunks = [list(chunks_of(iter(group.examples))) for group in groups]
+    owners = iter([number for number, own in enumerate(chunks) for _ in own])
+    parts: list[list[TokenRows]] = [[] for _ in groups]
+    for chunk in tokenize_chunks(
+        chain.from_iterable(chunks), tokenizer, rows.mask_prompt, False, checked, rows.replies
+    ):
+        if chunk is not None:
+            number = next(owners)
+            if not rows.leave_out_bad_rows:
+                _raise_on_refused(chunk, files.all_files[groups[number].file])
+            parts[number].append(chunk.rows)
+            done += chunk.rows_read
+        yield done / max(1, whole)
+    return [_FileRows.of(group, own, settings) for group, own in zip(groups, parts, strict=True)]
+
+
+def _raise_on_refused(chunk: TokenizedChunk, path: Path) -> None:
+    first = next((one for one in chunk.problems if one.kind in STOPPING_KINDS), None)
+    if refusal := stopping_error(first and replace(first, path=path)):
+        raise refusal
 
 
 def _view(file_rows: Sequence[_FileRows], files: DatasetFiles, settings: DataSettings) -> TokenView:
