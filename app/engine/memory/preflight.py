@@ -51,15 +51,17 @@ def estimate_memory(
     *,
     is_bound: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    model: LanguageModel | None = None,
 ) -> MemoryEstimated | None:
     """The memory that `config` needs, without reading weights; None if the model can't be traced.
 
+    `model` carries its adapter; None if it isn't loaded yet.
     `shapes` are those of its batches. Where they aren't known, each example has a row of the
     `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
     batches may turn out smaller than the shapes. Raises AppError as loading would, and
     StoppedEarly once `should_stop` says so.
     """
-    model = _adapted(config.checked())
+    traced = model or _adapted(config.checked())
     limit = folder_limits(config.model).row_limit(config.max_seq_length)
     config = replace(config, max_seq_length=limit)
     length = min(longest or limit, limit)
@@ -72,7 +74,7 @@ def estimate_memory(
         if should_stop():
             raise StoppedEarly
         is_same = changed.num_layers == config.num_layers and not four_bits
-        other = model if is_same else _adapted(changed, four_bits)
+        other = traced if is_same else _adapted(changed, four_bits)
         with interruptible:
             return memory_need(other, changed, shape)
 
@@ -82,7 +84,7 @@ def estimate_memory(
         needs = {shape: need(config, shape) for shape in largest}
         shape, needed = max(needs.items(), key=lambda item: item[1].peak_bytes)
         verdict = needed.verdict(available)
-        layers = adapted_layer_count(model, config)
+        layers = adapted_layer_count(traced, config)
         advisor = Advisor(config, shape, layers, needed, need, available)
         advice = () if verdict == "fits" else advisor.advice()
     except AppError:
@@ -123,13 +125,15 @@ def memory_estimate(
     config: TrainingConfig,
     shapes: Iterable[BatchShape],
     should_stop: Callable[[], bool] = lambda: False,
+    model: LanguageModel | None = None,
 ) -> Generator[Event, None, None]:
-    """The estimate for batches of these shapes, or that there can be none.
+    """The estimate for batches of these shapes, or that there can be none; `model` carries its
+    adapter.
 
     On the CPU MLX keeps no more of freed memory from here on than the estimate says. Batches of
     every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
     """
-    estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
+    estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop, model=model)
     if estimate is not None and not uses_compile():
         mx.set_cache_limit(estimate.cache_bytes)
     yield estimate or LogMessage(NO_ESTIMATE)

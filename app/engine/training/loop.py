@@ -181,7 +181,9 @@ class TrainingLoop:
         self._measurements.use(self._prepared)
         self._recording.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
         key = random_key()  # an estimate draws random numbers too
-        yield from memory_estimate(self._config, self._prepared.shapes)
+        yield from memory_estimate(
+            self._config, self._prepared.shapes, model=self._prepared.base.model
+        )
         yield from self._try_shapes(key)
         return True
 

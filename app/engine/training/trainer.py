@@ -240,7 +240,8 @@ def prepare_run(
     finally:
         end_template_processes()
     yield StageChanged(mark("Estimating the memory"))
-    _, more_notes = yield from _with_notes(memory_estimate(config, prepared.shapes, should_stop))
+    estimating = memory_estimate(config, prepared.shapes, should_stop, prepared.base.model)
+    _, more_notes = yield from _with_notes(estimating)
     return prepared, digests, remarks + notes + more_notes
 
 

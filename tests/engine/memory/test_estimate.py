@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import LogMessage, MemoryEstimated, StepFinished
@@ -21,6 +22,7 @@ from app.engine.memory.computation_graph import traced
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.preflight import estimate_memory, memory_estimate
 from app.engine.model.lm_head import split_model
+from app.engine.model.loading import load_base_model
 from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm, uses_compile
 from app.engine.tiers.assignment import make_plan
@@ -271,3 +273,19 @@ def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
             cached.append(mx.get_cache_memory())
     assert estimate is not None
     assert 0 < max(cached) <= estimate.cache_bytes
+
+
+def test_a_loaded_model_needs_what_its_folder_says(make_model: Any) -> None:
+    config = replace(CONFIG, model=make_model())
+    model = load_base_model(config.model).model
+    add_adapter(model, config)
+    mx.eval(model.parameters())
+    shapes = [BatchShape((20, 20)), BatchShape((30, 30), is_packed=True)]
+    before = dict(tree_flatten(model.parameters()))
+    found = estimate_memory(config, shapes=shapes, model=model)
+    assert found is not None
+    unread = estimate_memory(config, shapes=shapes)
+    assert unread is not None
+    assert replace(found, available_bytes=0) == replace(unread, available_bytes=0)
+    now = dict(tree_flatten(model.parameters()))
+    assert all(now[name] is before[name] for name in before)
