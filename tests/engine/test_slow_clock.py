@@ -194,8 +194,21 @@ def test_the_order_of_lessons_is_a_function_of_seed_and_step(config: TrainingCon
 
 def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:
     config = TrainingConfig(batch_size=4, grad_accumulation_steps=3)
-    assert lesson_batch_size(config) == 6
-    assert lesson_batch_size(replace(config, batch_size=1, grad_accumulation_steps=1)) == 1
+    assert lesson_batch_size(config, 128) == 6
+    assert lesson_batch_size(replace(config, batch_size=1, grad_accumulation_steps=1), 9) == 1
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [(3, 3), (4096, 12)])
+def test_a_lesson_has_as_many_texts_as_the_settings_say(
+    config: TrainingConfig, wanted: int, taken: int
+) -> None:
+    config = replace(config, slow_rows=wanted, output=None)
+    lesson = clock(config).lesson(EVERY)
+    assert lesson is not None
+    assert len(lesson.tokens) == taken
+    *_, end = train(replace(config, steps=EVERY))
+    assert isinstance(end, RunFinished)
+    assert end.outcome == "finished"
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5])

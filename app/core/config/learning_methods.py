@@ -9,7 +9,7 @@ from app.core.config.presets import Preset, preset
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.text.translation import mark
 
-CLOCKS = ("slow_every", "slow_weight", "slow_rate", "lasting_pull")
+CLOCKS = ("slow_every", "slow_weight", "slow_rate", "slow_rows", "lasting_pull")
 TIERS = ("tiers", "assign", "fastest_first", "tier_patterns")
 
 

@@ -49,6 +49,17 @@ class ClockSettings:
         bounds=(0.0, 100.0),
         advanced=True,
     )
+    slow_rows: int = setting(
+        0,
+        label=mark("Texts per lesson"),
+        help=mark(
+            "Rows of general text in a lesson. With more, the model keeps more of its knowledge "
+            "and a step takes longer. 0 takes half as many as a step has examples."
+        ),
+        section="clocks",
+        bounds=(0, 4096),
+        advanced=True,
+    )
     slow_text: Path | None = setting(
         label=mark("General text"),
         help=mark(

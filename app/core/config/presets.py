@@ -52,6 +52,7 @@ _KEEPING: dict[str, Any] = _UNIFORM | {
     "slow_every": 4,
     "slow_weight": 4.0,
     "slow_rate": 0.0,
+    "slow_rows": 0,
     "lasting_pull": 200.0,
     "measure_forgetting": True,
 }
@@ -79,7 +80,7 @@ PRESETS: tuple[Preset, ...] = (
         "one-pace",
         mark("One pace"),
         mark("Everything moves at every step: plain AdamW, the baseline for the others."),
-        _UNIFORM | {"slow_every": 0, "slow_rate": 0.0, "lasting_pull": 0.0},
+        _UNIFORM | {"slow_every": 0, "slow_rate": 0.0, "slow_rows": 0, "lasting_pull": 0.0},
     ),
     Preset(
         "late-layers-fast",
@@ -135,6 +136,7 @@ def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
         pending="accumulate",
         slow_every=0,
         slow_rate=0.0,
+        slow_rows=0,
         lasting_pull=0.0,
     )
 

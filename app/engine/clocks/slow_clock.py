@@ -72,9 +72,11 @@ class Lesson:
         return number(self.divergence) / self.tokens
 
 
-def lesson_batch_size(config: TrainingConfig) -> int:
-    """Half as many as a step trains on, at least one."""
-    return max(1, config.batch_size * config.grad_accumulation_steps // 2)
+def lesson_batch_size(config: TrainingConfig, texts: int) -> int:
+    """As in the settings, of so many `texts`; by default half as many as a step trains on, at
+    least one."""
+    half = max(1, config.batch_size * config.grad_accumulation_steps // 2)
+    return min(config.slow_rows, texts) or half
 
 
 def open_slow_clock(
@@ -85,7 +87,7 @@ def open_slow_clock(
         return None
     view = yield from open_general_text(base, "lessons", config.slow_text)
     batches = BatchLoader(
-        view, lesson_batch_size(config), vocabulary=vocabulary, most_shapes=_SHAPES
+        view, lesson_batch_size(config, len(view)), vocabulary=vocabulary, most_shapes=_SHAPES
     )
     return SlowClock(
         batches, len(view), config.slow_every, config.slow_weight, config.seed, tokens_digest(view)
