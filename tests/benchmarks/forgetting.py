@@ -134,13 +134,15 @@ SHORT_LESSONS = Path(__file__).with_name("short_lessons.jsonl")
 
 
 def leads(folder: Path) -> list[dict[str, object]]:
-    """Learn and keep with short questions among its lessons, whose text is written to `folder`.
+    """The clocks with short questions among their lessons, whose texts are written to `folder`.
 
     Known questions are short, the shipped lessons long: that may be why they keep so few of them.
     """
-    texts = folder.absolute() / "lessons.jsonl"
+    texts, mostly_short = (folder.absolute() / f"{n}.jsonl" for n in ("lessons", "mostly-short"))
     shipped = general_text_file("lessons", is_chat=True).read_text(encoding="utf-8")
-    texts.write_text(shipped + SHORT_LESSONS.read_text(encoding="utf-8"), encoding="utf-8")
+    short = SHORT_LESSONS.read_text(encoding="utf-8")
+    texts.write_text(shipped + short, encoding="utf-8")
+    mostly_short.write_text(shipped + 4 * short, encoding="utf-8")
     clocks = CLOCKS | {"learning_rate": 6e-4, "lasting_pull": 200.0}
     return [
         {"name": "Learn and keep", "preset": "learn-and-keep"},
@@ -148,6 +150,8 @@ def leads(folder: Path) -> list[dict[str, object]]:
         {"name": "nothing but short questions"} | clocks | {"slow_text": str(SHORT_LESSONS)},
         {"name": "short questions too, every 2nd step"} | clocks
         | {"slow_text": str(texts), "slow_every": 2},
+        {"name": "mostly short, 32 in a lesson, MLP only", "preset": "keep-more", "keys": MLP,
+         "slow_rows": 32, "slow_text": str(mostly_short), "lasting_pull": 400.0},
     ]  # fmt: skip
 
 
