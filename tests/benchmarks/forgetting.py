@@ -72,7 +72,9 @@ LAST = [
     "kip",
     "lon",
 ]
-FACTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+Fact = tuple[str, str, tuple[str, ...]]
+"""A sentence with the name and the value; the values; phrasings of the question."""
+FACTS: tuple[Fact, ...] = (
     (
         "{n} works as a {v}.",
         "baker pilot farmer nurse painter lawyer dentist miner sailor tailor plumber chemist",
@@ -175,14 +177,13 @@ def write_tasks(folder: Path, name: str, count: int, people: int) -> list[dict[s
     """`count` files in `folder`/`name`, of 4 facts in 4 phrasings about each of `people`; as the
     tasks of a study."""
     (folder / name).mkdir(parents=True, exist_ok=True)
-    names = iter(_names())
+    names = iter(people_names())
     tasks = []
     for number in range(1, count + 1):
         some = [next(names) for _ in range(people)]
-        facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in some
-                 for fact in FACTS]  # fmt: skip
+        facts = facts_of(some)
         rows = (
-            _chat(question.format(n=n), fact[0].format(n=n, v=v))
+            chat_row(question.format(n=n), fact[0].format(n=n, v=v))
             for n, fact, v in facts
             for question in fact[2]
         )
@@ -191,7 +192,13 @@ def write_tasks(folder: Path, name: str, count: int, people: int) -> list[dict[s
     return tasks
 
 
-def _names() -> Iterator[str]:
+def facts_of(people: list[str]) -> list[tuple[str, Fact, str]]:
+    """Name, fact and its value, for each fact of each of the `people`."""
+    return [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in people
+            for fact in FACTS]  # fmt: skip
+
+
+def people_names() -> Iterator[str]:
     draw = random.Random(1000)
     seen: set[str] = set()
     while True:
@@ -201,7 +208,7 @@ def _names() -> Iterator[str]:
             yield name
 
 
-def _chat(question: str, answer: str) -> str:
+def chat_row(question: str, answer: str) -> str:
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return json.dumps({"messages": turns}) + "\n"
 
