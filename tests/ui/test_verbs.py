@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
@@ -185,16 +185,29 @@ def test_find_goes_through_the_log(make_run: MakeRun, nestling: Nestling, qtbot:
     assert QGuiApplication.clipboard().text() == "checkpoint saved"
 
 
-def test_find_begins_at_the_lines_in_sight_and_names_a_count_that_goes_on(
+def test_find_begins_at_the_lines_in_sight_and_goes_through_any_number(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:
     open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
     bar, log = nestling.runs.opened.finders[LOG], nestling.runs.opened.log
-    log.setPlainText("\n".join(f"line {number} overheated" for number in range(1, 1201)))
+    log.setPlainText("\n".join(f"🐣 line {number} Überhitzt" for number in range(1, 3001)))
     log.verticalScrollBar().setValue(500)
     qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
-    qtbot.keyClicks(bar.field, "overheated")
-    assert bar.count.text() == "501 of 1,000 or more"
+    bar.field.setText("überhitzt")
+    assert bar.count.text() == "501 of 3,000"
+    marked = [one.cursor.block().blockNumber() for one in log.extraSelections()]
+    assert marked[0] == 500
+    assert len(marked) < 100, "only lines in sight"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert bar.count.text() == "502 of 3,000"
+    log.verticalScrollBar().setValue(2000)
+    assert log.extraSelections()[0].cursor.block().blockNumber() == 2000
+    log.moveCursor(QTextCursor.MoveOperation.Start)
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
+    assert bar.count.text() == "3,000 of 3,000"
+    assert found(nestling)[1] == "Überhitzt"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert bar.count.text() == "1 of 3,000"
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="deletes to the line's beginning there")
