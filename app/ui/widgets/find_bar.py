@@ -12,7 +12,7 @@ from app.ui.widgets.basic_widgets import button, enable, label
 from app.ui.widgets.calm_inputs import SearchField
 from app.ui.widgets.layouts import row
 
-_BACK = QTextDocument.FindFlag.FindBackward
+_ON, _BACK = QTextDocument.FindFlag(0), QTextDocument.FindFlag.FindBackward
 _KEEP_ANCHOR = QTextCursor.MoveMode.KeepAnchor
 _FIELD_PX, _MARK_ALPHA = 220, 96
 
@@ -85,9 +85,7 @@ class FindBar(QWidget):
         self._go_to(self._match(self._text.textCursor().selectionStart()) or self._match(0))
         self._refresh()
 
-    def _match(
-        self, start: int, way: QTextDocument.FindFlag = QTextDocument.FindFlag(0)
-    ) -> QTextCursor | None:
+    def _match(self, start: int, way: QTextDocument.FindFlag = _ON) -> QTextCursor | None:
         words = self.field.text()
         found = self._text.document().find(words, start, way) if words else QTextCursor()
         return None if found.isNull() else found
