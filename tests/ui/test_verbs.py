@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -253,6 +253,36 @@ def test_notes_are_searched_too(make_run: MakeRun, nestling: Nestling, qtbot: Qt
     assert isinstance(bar, FindBar)
     qtbot.keyClicks(bar.field, "blue")
     assert notes.textCursor().selectedText() == "blue"
+
+
+def test_the_keys_of_a_place_lead_to_its_list(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    show_runs(nestling, 1, qtbot)
+    table = nestling.runs.list.table
+    nestling.window.show_place(Place.DATA)
+    activate(nestling, qtbot)
+    qtbot.keyClick(nestling.window, Qt.Key.Key_2, CONTROL)
+    qtbot.waitUntil(table.hasFocus)
+    table.select_rows([0])
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run)
+
+
+def test_a_dialog_that_led_elsewhere_leaves_no_place_marked(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
+    focused(nestling.runs.opened.head.more, qtbot)
+    dialog = QDialog(nestling.window)
+    with qtbot.waitActive(dialog):
+        dialog.show()
+        dialog.activateWindow()
+    nestling.window.show_place(Place.DATA)
+    dialog.close()
+    activate(nestling, qtbot)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
 
 
 # -- rows --------------------------------------------------------------------------------------

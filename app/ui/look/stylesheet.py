@@ -94,7 +94,7 @@ def _text(t: Theme) -> str:
     QLabel, QCheckBox {{ color: {t.text}; background: transparent; }}
     QLabel#qt_msgbox_label {{ font-weight: 600; }}
     QLabel#qt_msgbox_informativelabel {{ min-width: 300px; }}
-    QLabel#title {{ font-size: 20px; font-weight: 600; }}
+    QLabel#title {{ font-size: 20px; font-weight: 600; min-height: 28px; }}
     QLabel#heading {{ font-size: 13px; font-weight: 600; }}
     QLabel#result {{ font-size: 15px; font-weight: 600; }}
     QLabel#strong {{ font-weight: 600; }}

@@ -9,6 +9,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
+    QMainWindow,
     QPushButton,
     QSizePolicy,
     QTabBar,
@@ -140,7 +141,15 @@ def leave_focus(part: QWidget) -> None:
     """Nothing in `part` has the keyboard; Qt would hand it to whatever comes into sight there."""
     focused = part.window().focusWidget()
     if focused is not None and (focused is part or part.isAncestorOf(focused)):
-        focused.clearFocus()
+        rest_focus(focused)
+
+
+def rest_focus(focused: QWidget) -> None:
+    """The keyboard goes to the window's centre, where nothing is marked: where nothing had it, Qt
+    would mark the first part as soon as the window is active again."""
+    window = focused.window()
+    centre = window.centralWidget() if isinstance(window, QMainWindow) else None
+    focused.clearFocus() if centre is None else centre.setFocus()
 
 
 class TabRow(QTabBar):
