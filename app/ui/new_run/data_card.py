@@ -113,4 +113,9 @@ class DataCard(CardFrame):
             lines.append(f"{where}: {localized(problem.reason)}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(trn("… and {n:,} more.", "… and {n:,} more.", more))
-        return "\n".join([*lines, tr("Fix these rows, or skip them on the Data page.")])
+        advice = trn(
+            "Fix this row, or skip it on the Data page.",
+            "Fix these rows, or skip them on the Data page.",
+            facts.problem_count,
+        )
+        return "\n".join([*lines, advice])
