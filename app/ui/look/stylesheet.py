@@ -200,6 +200,7 @@ def _fields(t: Theme) -> str:
     QLineEdit, QSpinBox, QComboBox {{ background: {t.raised}; color: {t.text};
         border: 1px solid {t.field_border}; border-radius: 6px; padding: 0 8px; min-height: 26px;
         selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QSpinBox {{ max-height: 26px; }}
     QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
     QLineEdit[wrong="true"], QSpinBox[wrong="true"] {{ border: 1px solid {t.danger}; }}
     QLineEdit#title_field {{ background: transparent; border: 1px solid transparent;
