@@ -270,6 +270,16 @@ def test_the_keys_of_a_place_lead_to_its_list(
     qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run)
 
 
+def test_a_click_leaves_the_keyboard_with_nothing_that_is_marked(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    """Else Qt marks the first place as soon as a dialog that the click opened is closed."""
+    nestling.window.show_place(Place.DATA)
+    activate(nestling, qtbot)
+    qtbot.mouseClick(nestling.data.sample, Qt.MouseButton.LeftButton)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
 def test_a_dialog_that_led_elsewhere_leaves_no_place_marked(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:

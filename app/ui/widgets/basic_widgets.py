@@ -58,7 +58,7 @@ class PushButton(QPushButton):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
-        self.clearFocus()
+        rest_focus(self)
 
 
 def push_button(text: str, role: str = "") -> QPushButton:
@@ -149,7 +149,8 @@ def rest_focus(focused: QWidget) -> None:
     would mark the first part as soon as the window is active again."""
     window = focused.window()
     centre = window.centralWidget() if isinstance(window, QMainWindow) else None
-    focused.clearFocus() if centre is None else centre.setFocus()
+    if window.focusWidget() is focused:
+        focused.clearFocus() if centre is None else centre.setFocus()
 
 
 class TabRow(QTabBar):
