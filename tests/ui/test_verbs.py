@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QWidget
@@ -277,6 +277,16 @@ def test_a_click_leaves_the_keyboard_with_nothing_that_is_marked(
     nestling.window.show_place(Place.DATA)
     activate(nestling, qtbot)
     qtbot.mouseClick(nestling.data.sample, Qt.MouseButton.LeftButton)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
+def test_a_menu_that_a_click_opened_leaves_its_button_unmarked(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
+    more = nestling.runs.opened.head.more
+    more.menu().aboutToShow.connect(lambda: QTimer.singleShot(0, more.menu().close))
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
     assert nestling.window.focusWidget() is nestling.window.centralWidget()
 
 

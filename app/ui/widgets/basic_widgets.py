@@ -56,6 +56,11 @@ class PushButton(QPushButton):
     """As on a Mac a click leaves no mark of the keyboard; what had it before is left all the same,
     so that a field takes what was written."""
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        if self.menu() is not None:  # it was open until now
+            rest_focus(self)
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
         rest_focus(self)
