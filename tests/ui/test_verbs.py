@@ -280,6 +280,20 @@ def test_a_click_leaves_the_keyboard_with_nothing_that_is_marked(
     assert nestling.window.focusWidget() is nestling.window.centralWidget()
 
 
+def test_a_button_that_its_click_hides_hands_the_keyboard_to_nothing(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    """Qt would mark the next part."""
+    activate(nestling, qtbot)
+    combine = nestling.new_run.learning.combine
+    nestling.window.show_place(Place.NEW_RUN)
+    nestling.new_run.learning.choices["Learn and keep"].click()
+    assert combine.isVisible()
+    qtbot.mouseClick(combine, Qt.MouseButton.LeftButton)
+    assert not combine.isVisible()
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
 def test_a_menu_that_a_click_opened_leaves_its_button_unmarked(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:

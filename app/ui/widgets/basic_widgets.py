@@ -56,14 +56,15 @@ class PushButton(QPushButton):
     """As on a Mac a click leaves no mark of the keyboard; what had it before is left all the same,
     so that a field takes what was written."""
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        super().mousePressEvent(event)
-        if self.menu() is not None:  # it was open until now
-            rest_focus(self)
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        rest_focus(self)
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """First: a button that its click hides would hand the keyboard to the next part."""
+        if (focused := self.window().focusWidget()) is not None:
+            rest_focus(focused)
+        super().mousePressEvent(event)
 
 
 def push_button(text: str, role: str = "") -> QPushButton:
