@@ -573,3 +573,15 @@ def test_what_the_model_leaves_out_stands_at_its_row_and_among_the_problems(
     assert ("Not read", "test.jsonl") in [
         (figure.name, figure.value) for figure in nestling.data.statistics.counted.shown
     ]
+
+
+def test_a_long_name_ends_in_an_ellipsis(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    long = tmp_path / f"{'a_very_long_name_' * 8}.jsonl"
+    long.write_bytes(chat_file.read_bytes())
+    nestling.window.resize(820, 560)
+    nestling.commands.open_path(long)
+    nestling.window.show_place(Place.DATA)
+    qtbot.waitUntil(lambda: nestling.data.name.shown_text().endswith("…"))
+    assert nestling.data.use.geometry().right() <= nestling.data.width()

@@ -81,14 +81,14 @@ class DataPage(QWidget):
         policy = self.choose.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the title stays where it is
         self.choose.setSizePolicy(policy)
-        head = row(label(tr("Data"), "title"), 4, self.name, None, *buttons)
+        head = row(label(tr("Data"), "title"), 4, self.name, *buttons)
         parts = (beside_a_bar(head, self.chooser), grows(self._body))
         lay_out(self, *parts, spacing=12, margins_px=AROUND_SCROLLING_PX)
         self._connect()
         self.refresh()
 
     def _make_head(self) -> None:
-        self.name = label("", "secondary")
+        self.name = ElidedLabel("", "secondary")
         self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
 
     def _make_full(self) -> QWidget:
