@@ -249,8 +249,9 @@ def _lists(t: Theme) -> str:
         color: {t.text}; border: 1px solid {t.border}; border-radius: 12px; outline: none;
         gridline-color: transparent; selection-background-color: {t.selection};
         selection-color: {t.text}; }}
-    RunView QPlainTextEdit {{ border: 1px solid {t.border}; border-radius: 12px; padding: 10px; }}
-    RunView QPlainTextEdit:focus {{ border-color: {t.accent}; }}
+    RunView QPlainTextEdit, ProblemRow QPlainTextEdit {{ border: 1px solid {t.border};
+        border-radius: 12px; padding: 10px; }}
+    RunView QPlainTextEdit:focus, ProblemRow QPlainTextEdit:focus {{ border-color: {t.accent}; }}
     QWidget#guide_pages {{ background: {t.sidebar}; border-right: 1px solid {t.border}; }}
     QListWidget#guide_pages {{ background: transparent; color: {t.text}; border: none;
         outline: none; }}
