@@ -192,6 +192,11 @@ class Nestling(Services):
         self.menus.view.aboutToShow.connect(
             lambda: self.menus.allow_turning(*map(self.history.can_turn, (-1, 1)))
         )
+        self.menus.run.aboutToShow.connect(
+            lambda: self.menus.allow_queue(
+                why_not_start=self.queue.why_not_start(), is_going=self.queue.is_going
+            )
+        )
         self.menus.mark_place(window.place)
         window.sidebar.shown_place_clicked.connect(self._show_root)
         window.paths_dropped.connect(self.opening.open_paths)

@@ -38,8 +38,8 @@ def check_weights_files(folder: Path, files: FolderFiles) -> None:
         )
     if pickles := files.named(*PICKLES):
         raise InputError(
-            f"{folder} holds its weights as pickles only ({single_line(pickles[0], 40)}), which "
-            "can run code when they are opened. Nestling reads safetensors.",
+            f"{folder} has only pickled weights ({single_line(pickles[0], 40)}), which can run "
+            "code when opened. Nestling reads safetensors.",
             _MLX_FORMAT,
         )
     if files.named("adapters.safetensors", "adapter_model.safetensors"):

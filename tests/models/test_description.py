@@ -193,7 +193,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (cut_off, r"org/it/model.safetensors is cut off: 1,000,000 of [\d,]+ bytes are there."),
     (
         pickles_only,
-        r"org/it holds its weights as pickles only \(pytorch_model.bin\), which can run",
+        r"org/it has only pickled weights \(pytorch_model.bin\), which can run",
     ),
     (gguf_only, "org/it holds a GGUF model, which MLX can't train."),
     (adapter_only, "org/it holds an adapter, and no base model."),

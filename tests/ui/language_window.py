@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.application import Nestling
 
 SMALLEST = (820, 560)
-SIZES = (SMALLEST, (1024, 700))
+SIZES = (SMALLEST, (1024, 700), (1440, 900))
 
 ENDINGS = (
     ("finished", "All 8 steps done. Tier 1 learned nothing: its gradient was always zero."),

@@ -174,6 +174,28 @@ def test_what_has_the_keyboard_looks_so(nestling: Nestling, chat_file: Path, qtb
     assert not unmarked
 
 
+def test_the_line_of_a_problem_looks_as_if_it_had_the_keyboard_once_it_has(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "a", "completion": "b"}\n{"question": 1}\n', encoding="utf-8")
+    nestling.commands.open_path(bad)
+    problems = nestling.data.problems
+    qtbot.waitUntil(lambda: problems.model.rowCount() > 0)
+    problems.table.select_rows([0])
+    problems.table.doubleClicked.emit(problems.model.index(0, 0))
+    dialog = problems.opened
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.text.toPlainText() != "")
+    with qtbot.waitActive(dialog):
+        dialog.activateWindow()
+    clear_focus()
+    before = surroundings(dialog.text)
+    dialog.text.setFocus(Qt.FocusReason.TabFocusReason)
+    assert surroundings(dialog.text) != before
+    dialog.close()
+
+
 def clear_focus() -> None:
     if (focused := QApplication.focusWidget()) is not None:
         focused.clearFocus()

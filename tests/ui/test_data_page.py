@@ -15,6 +15,7 @@ from app.application import Nestling
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
 from app.ui.data.dataset_text import DECIDE_PACE, share
+from app.ui.new_run.plan_preview import NO_ROWS
 from app.ui.state.window_pages import Place
 from tests.ui.row_texts import row_text
 
@@ -398,9 +399,11 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
     assert (page.use.isEnabled(), page.use.objectName()) == (False, "")
     assert "Choose roles under Columns first." in page.use.toolTip()
     card, header = nestling.new_run.data, nestling.new_run.header
-    unrecognized = "These columns aren't recognized. Choose Inspect to map them."
-    assert card.problem.text() == nestling.state.start_blocker() == unrecognized
-    assert header.problem.isHidden()
+    unrecognized = "These columns aren't recognized. Map them first."
+    assert header.problem.text() == nestling.state.start_blocker() == unrecognized
+    assert (header.show_data.text(), card.problem.isHidden()) == ("Map Columns…", True)
+    rows = nestling.new_run.rows.text
+    assert (rows.toPlainText(), rows.placeholderText()) == ("", NO_ROWS)
     assert header.pill.text() == "Not ready"
     choose(view.roles["asked"], "prompt")
     choose(view.roles["answered"], "completion")
@@ -570,3 +573,15 @@ def test_what_the_model_leaves_out_stands_at_its_row_and_among_the_problems(
     assert ("Not read", "test.jsonl") in [
         (figure.name, figure.value) for figure in nestling.data.statistics.counted.shown
     ]
+
+
+def test_a_long_name_ends_in_an_ellipsis(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    long = tmp_path / f"{'a_very_long_name_' * 8}.jsonl"
+    long.write_bytes(chat_file.read_bytes())
+    nestling.window.resize(820, 560)
+    nestling.commands.open_path(long)
+    nestling.window.show_place(Place.DATA)
+    qtbot.waitUntil(lambda: nestling.data.name.shown_text().endswith("…"))
+    assert nestling.data.use.geometry().right() <= nestling.data.width()

@@ -359,3 +359,21 @@ def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     assert names(nestling.queue) == ["next"]
     assert not nestling.queue.is_going
+
+
+def test_the_run_menu_offers_what_can_be_done_with_the_queue(
+    nestling: Nestling, config: TrainingConfig
+) -> None:
+    menus = nestling.menus
+
+    def offered() -> tuple[bool, bool]:
+        menus.run.aboutToShow.emit()
+        return menus.start_queue.isEnabled(), menus.pause_queue.isEnabled()
+
+    assert offered() == (False, False)
+    assert menus.start_queue.toolTip() == "The queue is empty."
+    nestling.queue.add(config)
+    nestling.queue.hold()
+    assert offered() == (True, False)
+    nestling.queue.is_going = True
+    assert offered() == (False, True)

@@ -15,6 +15,9 @@ def test_a_result_is_what_was_measured(make_run: Callable[..., Path], tmp_path: 
     assert result_text(run) == "Validation loss rose from 1.000 to 2.000 since step 4."
     assert effort_text(run).startswith("Done")
     assert "best validation loss 1.000" in effort_text(run)
+    run = read_run(make_run(tmp_path / "b", saves=(4,)))
+    assert "1.000" in result_text(run)
+    assert "1.000" not in effort_text(run), "the result says it"
 
 
 def test_scores_are_told_with_what_they_were_before(

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -185,16 +185,29 @@ def test_find_goes_through_the_log(make_run: MakeRun, nestling: Nestling, qtbot:
     assert QGuiApplication.clipboard().text() == "checkpoint saved"
 
 
-def test_find_begins_at_the_lines_in_sight_and_names_a_count_that_goes_on(
+def test_find_begins_at_the_lines_in_sight_and_goes_through_any_number(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:
     open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
     bar, log = nestling.runs.opened.finders[LOG], nestling.runs.opened.log
-    log.setPlainText("\n".join(f"line {number} overheated" for number in range(1, 1201)))
+    log.setPlainText("\n".join(f"🐣 line {number} Überhitzt" for number in range(1, 3001)))
     log.verticalScrollBar().setValue(500)
     qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
-    qtbot.keyClicks(bar.field, "overheated")
-    assert bar.count.text() == "501 of 1,000 or more"
+    bar.field.setText("überhitzt")
+    assert bar.count.text() == "501 of 3,000"
+    marked = [one.cursor.block().blockNumber() for one in log.extraSelections()]
+    assert marked[0] == 500
+    assert len(marked) < 100, "only lines in sight"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert bar.count.text() == "502 of 3,000"
+    log.verticalScrollBar().setValue(2000)
+    assert log.extraSelections()[0].cursor.block().blockNumber() == 2000
+    log.moveCursor(QTextCursor.MoveOperation.Start)
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
+    assert bar.count.text() == "3,000 of 3,000"
+    assert found(nestling)[1] == "Überhitzt"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert bar.count.text() == "1 of 3,000"
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="deletes to the line's beginning there")
@@ -240,6 +253,70 @@ def test_notes_are_searched_too(make_run: MakeRun, nestling: Nestling, qtbot: Qt
     assert isinstance(bar, FindBar)
     qtbot.keyClicks(bar.field, "blue")
     assert notes.textCursor().selectedText() == "blue"
+
+
+def test_the_keys_of_a_place_lead_to_its_list(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    show_runs(nestling, 1, qtbot)
+    table = nestling.runs.list.table
+    nestling.window.show_place(Place.DATA)
+    activate(nestling, qtbot)
+    qtbot.keyClick(nestling.window, Qt.Key.Key_2, CONTROL)
+    qtbot.waitUntil(table.hasFocus)
+    table.select_rows([0])
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run)
+
+
+def test_a_click_leaves_the_keyboard_with_nothing_that_is_marked(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    """Else Qt marks the first place as soon as a dialog that the click opened is closed."""
+    nestling.window.show_place(Place.DATA)
+    activate(nestling, qtbot)
+    qtbot.mouseClick(nestling.data.sample, Qt.MouseButton.LeftButton)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
+def test_a_button_that_its_click_hides_hands_the_keyboard_to_nothing(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    """Qt would mark the next part."""
+    activate(nestling, qtbot)
+    combine = nestling.new_run.learning.combine
+    nestling.window.show_place(Place.NEW_RUN)
+    nestling.new_run.learning.choices["Learn and keep"].click()
+    assert combine.isVisible()
+    qtbot.mouseClick(combine, Qt.MouseButton.LeftButton)
+    assert not combine.isVisible()
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
+def test_a_menu_that_a_click_opened_leaves_its_button_unmarked(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
+    more = nestling.runs.opened.head.more
+    more.menu().aboutToShow.connect(lambda: QTimer.singleShot(0, more.menu().close))
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
+def test_a_dialog_that_led_elsewhere_leaves_no_place_marked(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
+    focused(nestling.runs.opened.head.more, qtbot)
+    dialog = QDialog(nestling.window)
+    with qtbot.waitActive(dialog):
+        dialog.show()
+        dialog.activateWindow()
+    nestling.window.show_place(Place.DATA)
+    dialog.close()
+    activate(nestling, qtbot)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
 
 
 # -- rows --------------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def first_run(nestling: Nestling, home: Path) -> None:
     result = nestling.runs.opened.result.text.text()
     assert "New facts: learned 29 of 29." in result, result
     click(head.attempt)
-    wait_until(lambda: nestling.playground.starters != [], "the Playground suggests a question")
+    wait_until(lambda: nestling.playground.starters, "the Playground suggests a question")
     click(nestling.playground.starters[0])
     wait_until(lambda: nestling.trial.is_answering, "both models answer")
     wait_until(lambda: not nestling.trial.is_answering, "both models have answered")

@@ -15,11 +15,11 @@ NO_ESTIMATE = mark(
 _SENTENCES: dict[MemoryVerdict, tuple[str, str]] = {
     "fits": (
         mark(
-            "Needs about {needed} of memory to train and up to {more} for the rest ({available} "
+            "Needs about {needed} of memory to train, plus up to {more} of overhead ({available} "
             "available)."
         ),
         mark(
-            "Needs up to {needed} of memory to train and {more} for the rest ({available} "
+            "Needs up to {needed} of memory to train, plus {more} of overhead ({available} "
             "available)."
         ),
     ),

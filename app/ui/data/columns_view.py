@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
@@ -18,7 +18,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import button, enable, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox
-from app.ui.widgets.layouts import GRID_PX, clear, grows, lay_out, row, scroll_down
+from app.ui.widgets.layouts import GRID_PX, beside_a_bar, clear, grows, lay_out, row, scrolling
 from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
 from app.workers.jobs.datasets import DatasetRequest
@@ -67,25 +67,20 @@ class ColumnsView(QWidget):
         self._list = QWidget()
         self._list.setObjectName("column")
         self._grid = QGridLayout(self._list)
-        self._grid.setContentsMargins(0, 0, GRID_PX, 0)
+        self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(2 * GRID_PX)
         self._grid.setVerticalSpacing(GRID_PX)
         self._grid.setColumnMinimumWidth(0, _NAME_PX)
         self._grid.setColumnStretch(1, 1)
-        self._area = area = QScrollArea()
-        area.setObjectName("column")
-        scroll_down(area)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(self._list)
-        lay_out(
-            self,
-            self.how,
-            grows(area, 2),
+        self._area = scrolling(self._list)
+        preview = beside_a_bar(
             label(tr("Preview"), "heading"),
             self.problem,
-            grows(self.tried, 3),
+            grows(self.tried),
             row(None, self.reset, self.use),
         )
+        preview.setSpacing(GRID_PX)
+        lay_out(self, beside_a_bar(self.how), grows(self._area, 2), grows(preview, 3))
 
     def set_theme(self, theme: Theme) -> None:
         self.tried.set_theme(theme)

@@ -21,7 +21,15 @@ from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import TabRow, allow, button, label, message, restyle, say
-from app.ui.widgets.layouts import AROUND_PAGE_PX, GRID_PX, column, grows, lay_out, row
+from app.ui.widgets.layouts import (
+    AROUND_SCROLLING_PX,
+    GRID_PX,
+    beside_a_bar,
+    column,
+    grows,
+    lay_out,
+    row,
+)
 from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
@@ -61,7 +69,10 @@ class DataPage(QWidget):
         self.use = button(tr("Use in New Run"), self.use_requested.emit, "primary")
         self._make_head()
         self._views = QStackedWidget()
-        for view in (self.rows, self.statistics, self.problems, self.columns):
+        rows, problems = QWidget(), QWidget()
+        rows.setLayout(beside_a_bar(grows(self.rows)))
+        problems.setLayout(beside_a_bar(grows(self.problems)))
+        for view in (rows, self.statistics, problems, self.columns):
             self._views.addWidget(view)
         self._body = QStackedWidget()
         self._body.addWidget(self._make_empty())
@@ -70,21 +81,22 @@ class DataPage(QWidget):
         policy = self.choose.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the title stays where it is
         self.choose.setSizePolicy(policy)
-        head = row(label(tr("Data"), "title"), 4, self.name, None, *buttons)
-        lay_out(self, head, self.chooser, grows(self._body), spacing=12, margins_px=AROUND_PAGE_PX)
+        head = row(label(tr("Data"), "title"), 4, self.name, *buttons)
+        parts = (beside_a_bar(head, self.chooser), grows(self._body))
+        lay_out(self, *parts, spacing=12, margins_px=AROUND_SCROLLING_PX)
         self._connect()
         self.refresh()
 
     def _make_head(self) -> None:
-        self.name = label("", "secondary")
+        self.name = ElidedLabel("", "secondary")
         self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
 
     def _make_full(self) -> QWidget:
         self.tabs = TabRow(_TABS, tr("Views of the data"))
         self.tabs.currentChanged.connect(self._views.setCurrentIndex)
         full = QWidget()
-        tabs = row(self.tabs, None)
-        lay_out(full, self.summary, self.status, tabs, grows(self._views), spacing=12)
+        top = beside_a_bar(self.summary, self.status, row(self.tabs, None))
+        lay_out(full, top, grows(self._views), spacing=12)
         return full
 
     def _make_empty(self) -> QWidget:

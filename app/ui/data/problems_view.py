@@ -17,7 +17,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words, reason_text
-from app.ui.tables.row_table import Verb, copy_rows, make_table
+from app.ui.tables.row_table import Verb, copy_rows, make_table, wrap_rows
 from app.ui.widgets.basic_widgets import button, enable, label
 from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.layouts import GRID_PX, column, lay_out, row
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from app.data.row_values import RowIssue
 
 _MOST_OF_A_LINE = 2000
-_TWO_LINES_PX = 44
-"""The height of a row: most sentences need no more in a window of the least size."""
 
 
 class ProblemsView(QWidget):
@@ -57,8 +55,7 @@ class ProblemsView(QWidget):
         """Problems and warnings of each kind, those that aren't listed too."""
         self.model = ProblemsModel()
         self.table = make_table(self.model, tr("Problems"), (REASON_COLUMN,))
-        self.table.setWordWrap(True)
-        self.table.verticalHeader().setDefaultSectionSize(_TWO_LINES_PX)
+        wrap_rows(self.table)
         self.kind = CalmComboBox({"": tr("All")}, tr("Kind of problem"))
         self.kind.setMinimumContentsLength(26)
         self.kind.currentIndexChanged.connect(self._filter)

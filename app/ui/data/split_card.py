@@ -74,7 +74,7 @@ class SplitCard(CardFrame):
         self.slider.setValue(round(config.validation_split * 100 * _STEPS_A_PERCENT))
         self.slider.blockSignals(False)
         drawn = percent(config.validation_split)
-        self.share.setText(drawn if is_drawn else tr("A file of its own"))
+        self.share.setText(drawn if is_drawn else tr("Separate file"))
         self.counts.setText("\n".join(self._counts(datasets)))
 
     def _counts(self, datasets: Sequence[RunDataset]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import CardFrame, label
-from app.ui.widgets.layouts import GRID_PX, column, fill, grows, row, scroll_down
+from app.ui.widgets.layouts import GRID_PX, column, fill, grows, keep_bar, row, scroll_down
 
 if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics
@@ -39,6 +39,7 @@ class StatisticsView(QScrollArea):
         super().__init__()
         self.setObjectName("column")
         scroll_down(self)
+        keep_bar(self)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._state, self._statistics, self._tokenization = state, statistics, tokenization
         self._datasets = datasets
@@ -62,7 +63,7 @@ class StatisticsView(QScrollArea):
     def _lay_out(self) -> QWidget:
         inside = QWidget()
         inside.setObjectName("column")
-        whole = column(grows(self._lengths()), spacing=12, margins_px=(0, 0, GRID_PX, 0))
+        whole = column(grows(self._lengths()), spacing=12)
         inside.setLayout(whole)
         self._cards = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._cards.setSpacing(12)

@@ -94,7 +94,7 @@ def _text(t: Theme) -> str:
     QLabel, QCheckBox {{ color: {t.text}; background: transparent; }}
     QLabel#qt_msgbox_label {{ font-weight: 600; }}
     QLabel#qt_msgbox_informativelabel {{ min-width: 300px; }}
-    QLabel#title {{ font-size: 20px; font-weight: 600; }}
+    QLabel#title {{ font-size: 20px; font-weight: 600; min-height: 28px; }}
     QLabel#heading {{ font-size: 13px; font-weight: 600; }}
     QLabel#result {{ font-size: 15px; font-weight: 600; }}
     QLabel#strong {{ font-weight: 600; }}
@@ -200,6 +200,7 @@ def _fields(t: Theme) -> str:
     QLineEdit, QSpinBox, QComboBox {{ background: {t.raised}; color: {t.text};
         border: 1px solid {t.field_border}; border-radius: 6px; padding: 0 8px; min-height: 26px;
         selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QSpinBox {{ max-height: 26px; }}
     QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
     QLineEdit[wrong="true"], QSpinBox[wrong="true"] {{ border: 1px solid {t.danger}; }}
     QLineEdit#title_field {{ background: transparent; border: 1px solid transparent;
@@ -248,8 +249,9 @@ def _lists(t: Theme) -> str:
         color: {t.text}; border: 1px solid {t.border}; border-radius: 12px; outline: none;
         gridline-color: transparent; selection-background-color: {t.selection};
         selection-color: {t.text}; }}
-    RunView QPlainTextEdit {{ border: 1px solid {t.border}; border-radius: 12px; padding: 10px; }}
-    RunView QPlainTextEdit:focus {{ border-color: {t.accent}; }}
+    RunView QPlainTextEdit, ProblemRow QPlainTextEdit {{ border: 1px solid {t.border};
+        border-radius: 12px; padding: 10px; }}
+    RunView QPlainTextEdit:focus, ProblemRow QPlainTextEdit:focus {{ border-color: {t.accent}; }}
     QWidget#guide_pages {{ background: {t.sidebar}; border-right: 1px solid {t.border}; }}
     QListWidget#guide_pages {{ background: transparent; color: {t.text}; border: none;
         outline: none; }}

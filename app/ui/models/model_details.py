@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QScrollArea, QWid
 
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
-from app.core.text.translation import decimal, tr
+from app.core.text.translation import decimal, tr, trn
 from app.models.model_figures import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
@@ -131,17 +131,15 @@ class ModelDetails(CardFrame):
 def _facts(model: "ModelDescription") -> dict[str, str]:
     parameters, context = model.parameters, model.context_tokens
     exact = decimal(f" ({parameters:,})") if parameters else ""
-    tokens = (
-        tr("{context} ({tokens:,} tokens)", context=context_text(context), tokens=context)
-        if context
-        else UNKNOWN
-    )
+    brief, tokens = context_text(context), trn("{n:,} token", "{n:,} tokens", context or 0)
+    if brief.endswith("K"):
+        tokens = f"{brief} ({tokens})"
     return {
         "architecture": model.architecture,
         "parameters": f"{parameters_text(parameters)}{exact}",
         "weights": model.quantization,
         "size": formatting.size(model.size_bytes) if model.size_bytes else UNKNOWN,
-        "context": tokens,
+        "context": tokens if context else UNKNOWN,
         "license": model.license or tr("Not stated in the folder"),
         "source": tr(model.source),
         "used": _day(model.used),

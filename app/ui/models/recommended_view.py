@@ -86,6 +86,7 @@ class RecommendedView(QScrollArea):
                 available=available,
             )
         )
+        self._list.inside.addSpacing(GRID_PX)
         last = label(words, "caption", wraps=True)
         last.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._list.inside.addWidget(last)

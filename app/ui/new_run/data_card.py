@@ -15,7 +15,7 @@ from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel, set_tip
 from app.ui.look.theme import Theme
 from app.ui.new_run.mixed_datasets import MixedDatasets
-from app.ui.state.app_state import UNMAPPED, AppState
+from app.ui.state.app_state import AppState
 from app.ui.tables.row_table import offer_verbs
 from app.ui.widgets.basic_widgets import CardFrame, button, label, message, restyle, say
 from app.ui.widgets.layouts import fill, row
@@ -87,7 +87,7 @@ class DataCard(CardFrame):
         if (facts := state.dataset) is None or not facts.problem_count:
             return state.rows_problem
         if state.is_unmapped:
-            return UNMAPPED
+            return ""  # the header says it, beside what leads to the columns
         wrong = formatting.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
@@ -113,4 +113,9 @@ class DataCard(CardFrame):
             lines.append(f"{where}: {localized(problem.reason)}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(trn("… and {n:,} more.", "… and {n:,} more.", more))
-        return "\n".join([*lines, tr("Fix these rows, or skip them on the Data page.")])
+        advice = trn(
+            "Fix this row, or skip it on the Data page.",
+            "Fix these rows, or skip them on the Data page.",
+            facts.problem_count,
+        )
+        return "\n".join([*lines, advice])

@@ -55,7 +55,7 @@ class PlanHeader(CardFrame):
         self.pill.setText(tr("Not ready") if why_not else tr("Ready"))
         restyle(self.pill, "tone", "warning" if why_not else "success")
         self._show_name()
-        say(self.problem, "" if why_not == UNMAPPED else why_not)  # the dataset's card says it
+        say(self.problem, why_not)
         self.show_data.setText(tr("Map Columns…") if why_not == UNMAPPED else tr("Show Problem"))
         self.show_data.setVisible(state.is_data_wrong)
         say(self.status, self._status())

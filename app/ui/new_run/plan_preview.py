@@ -73,6 +73,7 @@ class PlanFigures(CardFrame):
 
 
 LEAST_PX = 160
+NO_ROWS = tr("Rows appear here as soon as they can be used.")
 
 
 class PlanRows(CardFrame):
@@ -121,6 +122,6 @@ class PlanRows(CardFrame):
             self.text.show_rows(preview.rows)
         self.legend.setVisible(is_rendered)
         looked = preview.looked
-        self.text.setPlaceholderText(READING if looked is None else "")
+        self.text.setPlaceholderText(READING if looked is None else NO_ROWS)
         unusable = f"{localized(looked.problem)}." if looked and looked.problem else ""
         say(self.problem, localized(preview.failure) or unusable)

@@ -3,7 +3,7 @@ menu of ready-made tier plans, whose tooltips say what they do.
 """
 
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QLineEdit, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QLineEdit, QMenu, QWidget
 
 from app.core.config.presets import PRESETS, Preset
 from app.core.config.tiers import MAX_PERIOD, MAX_TIERS
@@ -16,7 +16,7 @@ from app.ui.look.theme import LIGHT, Theme
 from app.ui.plan.setting_field import SettingField
 from app.ui.plan.tier_row import TierRow
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say
+from app.ui.widgets.basic_widgets import CardFrame, PushButton, button, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.layouts import column, fill, grows, row
 
@@ -134,7 +134,7 @@ class TierEditor(CardFrame):
         self._state.change_config(tiers=tiers[:index] + tiers[index + 1 :])
 
 
-class PresetsButton(QPushButton):
+class PresetsButton(PushButton):
     """Puts a preset's settings into the state's configuration; ticks the one that is in it."""
 
     def __init__(self, state: AppState) -> None:

@@ -102,13 +102,8 @@ def latest_text(measured: RetentionMeasured) -> str:
     )  # fmt: skip
 
 
-def texts_text(measured: RetentionMeasured) -> str:
-    """The curve is of fewer texts than the result at the end of the run."""
-    return trn("Along the run, {n:,} text", "Along the run, {n:,} texts", measured.texts)
-
-
 def on_texts(measured: RetentionMeasured) -> str:
-    """The same for the legend."""
+    """The curve is of fewer texts than the result at the end of the run."""
     return trn("On {n:,} text", "On {n:,} texts", measured.texts)
 
 

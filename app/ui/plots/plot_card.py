@@ -84,11 +84,12 @@ class Card(QFrame):
 
     def set_subtitle(self, text: str, description: str = "") -> None:
         """Another line about the plot; a longer one for screen readers and the tooltip."""
-        if text != self.subtitle.text():
+        about = description or text
+        if (text, about) != (self.subtitle.text(), self._about):
             self.subtitle.setText(text)
-            set_tip(self.title, description or text)
-            self._about = description or text
-            self.setAccessibleDescription(self._about)
+            set_tip(self.title, about)
+            self._about = about
+            self.setAccessibleDescription(about)
             self.describe(self._latest)
 
     def describe(self, latest: str) -> None:

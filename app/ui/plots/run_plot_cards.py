@@ -15,7 +15,6 @@ from app.ui.plots.forgetting_plot import (
     ForgettingPlot,
     latest_text,
     on_texts,
-    texts_text,
 )
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
@@ -35,7 +34,7 @@ PLOTS: tuple[type[Plot], ...] = (
     LayerHeatMap,
 )
 """As they are read."""
-_LESSONS, _MEASURED = (tr("Lessons"), "faint"), tr("Measured")
+_LESSONS = (tr("Lessons"), "faint")
 _MOST_NAMED, _MOST_LETTERS = 3, 14
 """Of the rows that should be kept: how many have their names in the legend, and how long these are.
 """
@@ -106,10 +105,8 @@ class RunCards(QObject):
             kept = tuple(run.kept)[:_MOST_NAMED] if run is not None and is_measured else ()
             measured = run.latest_retention if run and is_measured else None
             self._name_curves(kept, measured, has_lessons=has_lessons)
-            about, latest = BRIEF_MEASURE, ""
-            if measured is not None:
-                about = " · ".join(filter(None, (texts_text(measured), KEPT if kept else "")))
-                latest = f": {latest_text(measured)}"
+            about = " · ".join((BRIEF_MEASURE, KEPT) if kept else (BRIEF_MEASURE,))
+            latest = f": {latest_text(measured)}" if measured is not None else ""
             card.set_subtitle(about, f"{MEASURE}{latest}")
             # A run that measures it has done so before its first step.
             card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)
@@ -117,9 +114,8 @@ class RunCards(QObject):
     def _name_curves(
         self, kept: tuple[str, ...], measured: RetentionMeasured | None, *, has_lessons: bool
     ) -> None:
-        """With one line there is nothing to tell apart."""
-        points = (_MEASURED if measured is None else on_texts(measured), "dots")
-        lines = (_LESSONS, points) if has_lessons else (points,) if kept else ()
+        points = () if measured is None else ((on_texts(measured), "dots"),)
+        lines = (_LESSONS, *points) if has_lessons else points
         names = ((shortened(name, _MOST_LETTERS), "dashed") for name in kept)
         self.forgetting_legend.set_entries((*lines, *names))
         self._lessons_named = has_lessons
@@ -217,7 +213,7 @@ class RunCards(QObject):
         self.legend = Legend(
             ((tr("Each step"), "faint"), (tr("Smoothed"), "bold"), (tr("Validation"), "dots"))
         )
-        self.forgetting_legend = Legend((_LESSONS, (_MEASURED, "dots")))
+        self.forgetting_legend = Legend((_LESSONS,))
         self.live_choice = Choice(
             tr("Steps shown"),
             ((tr("Latest"), tr("The latest steps, one by one")), (tr("All"), tr("The whole run"))),

@@ -17,8 +17,8 @@ SMALL_PX = 11
 TOP_PX, RIGHT_PX = 8, 18
 """Room above and right of the data, so that end ticks and thick lines aren't cut."""
 STEP_AXIS_PX = 31
-VALUE_AXIS_PX = 56
-"""As wide in every plot, so that their left edges are in line."""
+VALUE_AXIS_PX = 70
+"""Room for a label beside "1.5×10⁻⁵"; the same in every plot, so that left edges are in line."""
 MARKS = ("o", "s", "t1", "d", "+", "x", "star", "h")
 """A second cue beside the colour: of a tier or a run, in their order."""
 RAW_ALPHA = 0.65

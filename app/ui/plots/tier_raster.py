@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QPainter
 
 from app.core.text.translation import tr, trn
 from app.ui.look.theme import Theme
@@ -17,7 +17,7 @@ from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
 from app.ui.plots.shown_steps import LATEST_STEPS
-from app.ui.plots.style import QuietAxis, color, style_axis
+from app.ui.plots.style import QuietAxis, color, small_font, style_axis
 from app.ui.plots.tick_labels import period_label, value_text
 
 _STEP_PX = 4
@@ -117,6 +117,9 @@ class TierRaster(Plot):
         rows = row_labels(self.run) if self.run is not None else []
         for axis, column in ((self.left, 0), (self.right, 1)):
             axis.setTicks([[(row, labels[column]) for row, labels in enumerate(rows)]])
+        metrics = QFontMetrics(small_font())  # an axis leaves out what is wider than it
+        widest = max((metrics.horizontalAdvance(labels[1]) for labels in rows), default=0)
+        self.right.setWidth(max(_PERIOD_AXIS_PX, widest + 2 * _PERIOD_GAP_PX))
         self.box.setYRange(-0.5, max(0.5, len(rows) - 0.5), padding=0)
 
     def latest_count(self) -> int:

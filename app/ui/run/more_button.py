@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMenu, QPushButton
+from PySide6.QtWidgets import QMenu
 
 from app.core.config.presets import as_plain_adamw
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import set_tip
 from app.ui.system.file_manager import REVEAL_LABEL
+from app.ui.widgets.basic_widgets import PushButton
 
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
@@ -20,7 +21,7 @@ _UNREPEATABLE = tr("It can't be repeated.")
 _UNREADABLE = tr("Its settings can't be read.")
 
 
-class MoreButton(QPushButton):
+class MoreButton(PushButton):
     """A menu; what it asks for is about the run last shown."""
 
     repeat_requested = Signal(object)

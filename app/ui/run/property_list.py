@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.run.run_description import Facts
 from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, CardFrame, label, selectable
-from app.ui.widgets.layouts import GRID_PX, column, scroll_down
+from app.ui.widgets.layouts import GRID_PX, column, keep_bar, scroll_down
 
 _NAME_PX = 200
 
@@ -16,6 +16,7 @@ class FactsView(QScrollArea):
         self.setObjectName("column")
         self.setAccessibleName(name)
         scroll_down(self)
+        keep_bar(self)
 
     def show_facts(self, sections: dict[str, Facts]) -> None:
         """A card for each section."""
@@ -27,7 +28,6 @@ class FactsView(QScrollArea):
             card.inside.addLayout(_grid(facts))
             layout.addWidget(card)
         layout.addStretch(1)
-        layout.setContentsMargins(0, 0, GRID_PX, 0)
         content.setLayout(layout)
         self.setWidget(content)
 

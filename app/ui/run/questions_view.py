@@ -9,7 +9,7 @@ from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.core.wording.results import FORGOTTEN, Lapse, set_title
 from app.ui.look.theme import Theme
-from app.ui.tables.row_table import Verb, make_table
+from app.ui.tables.row_table import Verb, make_table, wrap_rows
 from app.ui.tables.table_model import Column, TableModel
 from app.ui.widgets.basic_widgets import label, say
 from app.ui.widgets.layouts import GRID_PX, grows, lay_out
@@ -47,6 +47,7 @@ class QuestionsView(QWidget):
             problem=lambda _: "",
         )
         self.table = make_table(self.model, tr("Wrong answers"), (2, 3, 4))
+        wrap_rows(self.table)
         self.table.set_verbs(Verb(tr("Ask in Playground"), self._ask, self._is_one_selected))
         self.note = label("", "secondary", wraps=True)
         lay_out(self, self.note, grows(self.table), spacing=GRID_PX + 4)

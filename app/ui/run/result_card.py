@@ -38,9 +38,10 @@ def effort_text(run: "ReadRun") -> str:
     parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:
         parts.append(tr("{time} of training", time=formatting.duration(run.training_seconds)))
-    if summary.best_val_loss is not None and any(one.step for one in run.details.evaluations):
-        best = formatting.loss(summary.best_val_loss)
-        parts.append(tr("best validation loss {loss}", loss=best))
+    measured = [one.val_loss for one in run.details.evaluations if one.step]
+    best = summary.best_val_loss
+    if best is not None and measured and best != measured[-1]:  # the last one is the result
+        parts.append(tr("best validation loss {loss}", loss=formatting.loss(best)))
     parts.append(formatting.size(summary.size_bytes))
     return " · ".join(filter(None, parts))
 

@@ -18,7 +18,7 @@ from app.ui.tables.row_table import ROW_PX, make_table
 from app.ui.tables.table_model import Column, TableModel
 from app.ui.widgets.basic_widgets import button, label
 from app.ui.widgets.calm_inputs import CalmComboBox
-from app.ui.widgets.layouts import AROUND_PAGE_PX, grows, lay_out, scrolling
+from app.ui.widgets.layouts import AROUND_SCROLLING_PX, beside_a_bar, grows, lay_out, scrolling
 from app.ui.widgets.wrapping_row import WrappingRow
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ class CompareView(QWidget):
         self._picture_layout.setContentsMargins(0, 0, 0, 0)
         controls = (self.axis, self.log, self.clip, self.export_plots, self.export_data)
         head = WrappingRow((self.back, label(tr("Compare"), "title")), controls)
-        parts = (head, grows(scrolling(self.picture)), self._same, self.table)
-        lay_out(self, *parts, spacing=12, margins_px=AROUND_PAGE_PX)
+        below = beside_a_bar(self._same, self.table)
+        parts = (beside_a_bar(head), grows(scrolling(self.picture)), below)
+        lay_out(self, *parts, spacing=12, margins_px=AROUND_SCROLLING_PX)
 
     def _make_controls(self) -> None:
         self.back = button(tr("‹ Runs"), self.back_requested.emit, "link")

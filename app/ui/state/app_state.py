@@ -23,7 +23,7 @@ from app.ui.state.run_state import RunState
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
 
-UNMAPPED = tr("These columns aren't recognized. Choose Inspect to map them.")
+UNMAPPED = tr("These columns aren't recognized. Map them first.")
 
 
 class AppState(RunState):

@@ -22,7 +22,7 @@ from app.core.text.translation import tr
 from app.ui.look.plain_text import follow_tip
 from app.ui.tables.table_model import WHOLE_TEXT
 
-ROW_PX = 36
+ROW_PX, TWO_LINES_PX = 36, 44
 LEAST_COLUMN_PX = 56
 ROWS_MEASURED = 20
 """Columns are as wide as these rows need: to measure all of a long list takes its time."""
@@ -142,6 +142,12 @@ class RowTable(QTableView):
             _do(self._deletes)
         else:
             super().keyPressEvent(event)
+
+
+def wrap_rows(table: RowTable) -> None:
+    """Has every row take two lines: few sentences need more in a window of the least size."""
+    table.setWordWrap(True)
+    table.verticalHeader().setDefaultSectionSize(TWO_LINES_PX)
 
 
 def _do(verb: Verb | None) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
+    QMainWindow,
     QPushButton,
     QSizePolicy,
     QTabBar,
@@ -55,9 +56,15 @@ class PushButton(QPushButton):
     """As on a Mac a click leaves no mark of the keyboard; what had it before is left all the same,
     so that a field takes what was written."""
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        self.clearFocus()
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """First: a button that its click hides would hand the keyboard to the next part."""
+        if (focused := self.window().focusWidget()) is not None:
+            rest_focus(focused)
+        super().mousePressEvent(event)
 
 
 def push_button(text: str, role: str = "") -> QPushButton:
@@ -140,7 +147,16 @@ def leave_focus(part: QWidget) -> None:
     """Nothing in `part` has the keyboard; Qt would hand it to whatever comes into sight there."""
     focused = part.window().focusWidget()
     if focused is not None and (focused is part or part.isAncestorOf(focused)):
-        focused.clearFocus()
+        rest_focus(focused)
+
+
+def rest_focus(focused: QWidget) -> None:
+    """The keyboard goes to the window's centre, where nothing is marked: where nothing had it, Qt
+    would mark the first part as soon as the window is active again."""
+    window = focused.window()
+    centre = window.centralWidget() if isinstance(window, QMainWindow) else None
+    if window.focusWidget() is focused:
+        focused.clearFocus() if centre is None else centre.setFocus()
 
 
 class TabRow(QTabBar):

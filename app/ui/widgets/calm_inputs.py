@@ -18,7 +18,7 @@ from app.core.config.setting import percent
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel
-from app.ui.widgets.basic_widgets import restyle
+from app.ui.widgets.basic_widgets import rest_focus, restyle
 
 _SPARE_PX = 1
 """A glyph's own room: so much more than its field a text needs before any of it is cut off."""
@@ -163,6 +163,6 @@ class TextField(QLineEdit):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
-            self.clearFocus()
+            rest_focus(self)
         else:
             super().keyPressEvent(event)

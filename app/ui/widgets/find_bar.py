@@ -1,9 +1,9 @@
 """Finds words in a text: a line above it, there once it is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QKeyEvent, QTextCursor
+from PySide6.QtGui import QColor, QKeyEvent, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QWidget
 
 from app.core.text.translation import tr
@@ -12,8 +12,8 @@ from app.ui.widgets.basic_widgets import button, enable, label
 from app.ui.widgets.calm_inputs import SearchField
 from app.ui.widgets.layouts import row
 
-MOST_FOUND = 1000
-"""The first ones; more are neither counted, marked nor gone to."""
+_ON, _BACK = QTextDocument.FindFlag(0), QTextDocument.FindFlag.FindBackward
+_KEEP_ANCHOR = QTextCursor.MoveMode.KeepAnchor
 _FIELD_PX, _MARK_ALPHA = 220, 96
 
 
@@ -21,7 +21,6 @@ class FindBar(QWidget):
     def __init__(self, text: QPlainTextEdit) -> None:
         super().__init__()
         self._text, self._theme = text, LIGHT
-        self._found: list[QTextCursor] = []
         self.field = SearchField(tr("Find in {text}", text=text.accessibleName()))
         self.field.setFixedWidth(_FIELD_PX)
         self.count = label("", "secondary")
@@ -32,13 +31,16 @@ class FindBar(QWidget):
         self.done = button(tr("Done"), self.leave)
         self.setLayout(row(self.field, self.count, None, self.previous, self.next, self.done))
         self.field.textChanged.connect(self._seek)
-        text.document().contentsChanged.connect(self._mark)
+        text.document().contentsChanged.connect(self._refresh)
+        bar = text.verticalScrollBar()
+        for moved in (bar.valueChanged, bar.rangeChanged):
+            moved.connect(lambda *_: self._mark())
         self.hide()
 
     def verbs(self) -> dict[str, Callable[[], None]]:
         """For the Edit menu: those that can be done now."""
         turns = {"findNext": lambda: self._turn(1), "findPrevious": lambda: self._turn(-1)}
-        return {"find": self.begin, **(turns if self._found else {})}
+        return {"find": self.begin, **(turns if self._match(0) else {})}
 
     def begin(self) -> None:
         """From the line that is seen; what was searched for last is there to be replaced."""
@@ -47,7 +49,7 @@ class FindBar(QWidget):
             self._text.setTextCursor(self._text.cursorForPosition(seen.topLeft()))
         self.show()
         self.field.begin()
-        self._mark()
+        self._refresh()
 
     def leave(self) -> None:
         """The text has the keys again, with what was found last selected."""
@@ -73,35 +75,46 @@ class FindBar(QWidget):
         """To the next match or the one before; from the last to the first."""
         at = self._text.textCursor()
         if by > 0:
-            there = [one for one in self._found if one.selectionStart() >= at.selectionEnd()]
+            self._go_to(self._match(at.selectionEnd()) or self._match(0))
         else:
-            there = [one for one in self._found if one.selectionEnd() <= at.selectionStart()][::-1]
-        if self._found:
-            self._go_to((there or self._found[::by])[0])
+            end = self._text.document().characterCount()
+            self._go_to(self._match(at.selectionStart(), _BACK) or self._match(end, _BACK))
 
     def _seek(self) -> None:
         """What is written is found from where the last match began: it grows with its letters."""
-        self._mark()
-        start = self._text.textCursor().selectionStart()
-        there = [one for one in self._found if one.selectionStart() >= start]
-        if self._found:
-            self._go_to((there or self._found)[0])
+        self._go_to(self._match(self._text.textCursor().selectionStart()) or self._match(0))
+        self._refresh()
 
-    def _go_to(self, match: QTextCursor) -> None:
-        self._text.setTextCursor(match)
-        self._text.ensureCursorVisible()
-        self._count()
+    def _match(self, start: int, way: QTextDocument.FindFlag = _ON) -> QTextCursor | None:
+        words = self.field.text()
+        found = self._text.document().find(words, start, way) if words else QTextCursor()
+        return None if found.isNull() else found
+
+    def _go_to(self, match: QTextCursor | None) -> None:
+        if match is not None:
+            self._text.setTextCursor(match)
+            self._text.ensureCursorVisible()
+            self._count()
+
+    def _refresh(self) -> None:
+        self._mark()
+        if not self.isHidden():
+            self._count()
 
     def _mark(self) -> None:
-        """Find all matches, as the text is now; they are marked while the line is there."""
-        words, document, self._found = self.field.text(), self._text.document(), []
-        cursor = document.find(words) if words else QTextCursor()
-        while not cursor.isNull() and len(self._found) < MOST_FOUND:
-            self._found.append(cursor)
-            cursor = document.find(words, cursor)
-        marked = [] if self.isHidden() else self._found
-        self._text.setExtraSelections([self._marked(cursor) for cursor in marked])
-        self._count()
+        """Color the matches in the lines that are seen, while the bar is there."""
+        self._text.setExtraSelections([] if self.isHidden() else [*self._in_sight()])
+
+    def _in_sight(self) -> Iterator[QTextEdit.ExtraSelection]:
+        seen, move = self._text.viewport().rect(), QTextCursor.MoveOperation
+        first = self._text.cursorForPosition(seen.topLeft())
+        last = self._text.cursorForPosition(seen.bottomRight())
+        first.movePosition(move.StartOfBlock)
+        last.movePosition(move.EndOfBlock)
+        match = self._match(first.position())
+        while match is not None and match.selectionStart() < last.position():
+            yield self._marked(match)
+            match = self._match(match.selectionEnd())
 
     def _marked(self, cursor: QTextCursor) -> QTextEdit.ExtraSelection:
         made = QTextEdit.ExtraSelection()
@@ -113,11 +126,12 @@ class FindBar(QWidget):
         return made
 
     def _count(self) -> None:
-        found, at = self._found, self._text.textCursor()
-        before = sum(one.selectionEnd() <= at.selectionEnd() for one in found)
-        words = tr("{number:,} of {total:,}", number=before, total=len(found))
-        if len(found) == MOST_FOUND:
-            words = tr("{number:,} of {total:,} or more", number=before, total=len(found))
-        self.count.setText(words if found else tr("No Results") if self.field.text() else "")
+        """Which match the cursor is at, of how many; a text that is replaced has none (-1)."""
+        words, before = self.field.text().lower(), QTextCursor(self._text.document())
+        before.setPosition(max(0, self._text.textCursor().selectionEnd()), _KEEP_ANCHOR)
+        number = before.selectedText().lower().count(words) if words else 0
+        total = self._text.toPlainText().lower().count(words) if words else 0
+        found = tr("{number:,} of {total:,}", number=number, total=total)
+        self.count.setText(found if total else tr("No Results") if words else "")
         for turn in (self.previous, self.next):
-            enable(turn, bool(found))
+            enable(turn, bool(total))

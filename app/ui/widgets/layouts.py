@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.look.plain_text import ElidedLabel
+from app.ui.look.stylesheet import SCROLL_BAR_PX
 
 GRID_PX = 8
 """Every distance is a multiple or a half of this."""
@@ -23,6 +24,9 @@ Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
 Margins: TypeAlias = tuple[int, int, int, int]
 _NO_MARGINS: Margins = (0, 0, 0, 0)
 AROUND_PAGE_PX: Margins = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+AROUND_SCROLLING_PX: Margins = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - SCROLL_BAR_PX, 2 * GRID_PX)
+"""The bar of what scrolls lies in the page's margin; all else stands `beside_a_bar`, so that all
+parts of a page end at one edge."""
 
 
 def row(*parts: Part, spacing: int = GRID_PX, margins_px: Margins = _NO_MARGINS) -> QHBoxLayout:
@@ -102,18 +106,28 @@ def _in_layout(layout: QLayout) -> Iterator[QWidget]:
             yield from _in_layout(inner)
 
 
+def beside_a_bar(*parts: Part) -> QVBoxLayout:
+    """As wide as what stands beside a scroll bar."""
+    return column(*parts, spacing=12, margins_px=(0, 0, SCROLL_BAR_PX, 0))
+
+
 def scrolling(content: QWidget) -> QScrollArea:
     """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
     area = QScrollArea()
     area.setObjectName("column")
     scroll_down(area)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    keep_bar(area)
+    area.setWidget(content)
+    return area
+
+
+def keep_bar(area: QScrollArea) -> None:
+    """Has an area keep its bar's place when it is not needed."""
     area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
     bar = area.verticalScrollBar()
     bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
     bar.setEnabled(False)  # until there is something to scroll
-    area.setWidget(content)
-    return area
 
 
 def scroll_down(area: QScrollArea) -> None:

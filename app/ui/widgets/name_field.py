@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionFrame, QStylePainter
 
+from app.ui.widgets.basic_widgets import rest_focus
 from app.ui.widgets.calm_inputs import TextField
 
 MOST_NAME = 200
@@ -23,7 +24,7 @@ class NameField(TextField):
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._before = ""
         self.textChanged.connect(self.updateGeometry)
-        self.returnPressed.connect(self.clearFocus)
+        self.returnPressed.connect(lambda: rest_focus(self))
 
     def show_name(self, name: str) -> None:
         """One that comes from elsewhere; what is being typed stays."""

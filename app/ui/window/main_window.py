@@ -19,7 +19,7 @@ from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.window_pages import Place
 from app.ui.system.stored_preferences import Preferences
-from app.ui.tables.row_table import Does, HasVerbs
+from app.ui.tables.row_table import Does, HasVerbs, RowTable
 from app.ui.widgets.basic_widgets import leave_focus
 from app.ui.widgets.layouts import grows, lay_out, order_as_read, row
 from app.ui.widgets.notice_bar import Notice
@@ -82,6 +82,13 @@ class MainWindow(QMainWindow):
 
     def show_place(self, place: Place) -> None:
         self.sidebar.choose(place)
+
+    def turn_to(self, place: Place) -> None:
+        """As the View menu and its keys do: the list that is shown there has the keyboard."""
+        self.show_place(place)
+        tables = filter(QWidget.isVisible, self._pages[place].findChildren(RowTable))
+        if (table := next(tables, None)) is not None:
+            table.setFocus()
 
     def _show(self, place: Place) -> None:
         leave_focus(self.pages)

@@ -54,7 +54,7 @@ class MenuCommands(QObject):
     def handlers(self) -> dict[str, Handler]:
         """By the key of each menu item."""
         window = self._window
-        places = {place.name: lambda place=place: window.show_place(place) for place in Place}
+        places = {place.name: lambda place=place: window.turn_to(place) for place in Place}
         return {
             **self._commands.handlers(),
             **places,

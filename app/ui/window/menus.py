@@ -111,14 +111,19 @@ class Menus:
             action.setEnabled(True)
 
     def _run(self, actions: RunActions) -> None:
-        menu = self._menu(tr("&Run"))
+        menu = self.run = self._menu(tr("&Run"))
         for action in (actions.start, actions.queue, actions.pause, actions.save, actions.stop):
             menu.addAction(action)
         menu.addSeparator()
-        self._item(menu, tr("Start &Queue"), "start_queue")
-        self._item(menu, tr("Pause Q&ueue"), "pause_queue")
+        self.start_queue = self._item(menu, tr("Start &Queue"), "start_queue")
+        self.pause_queue = self._item(menu, tr("Pause Q&ueue"), "pause_queue")
         menu.addSeparator()
         self._item(menu, tr("Restore &Default Settings"), "restore_defaults")
+
+    def allow_queue(self, *, why_not_start: str, is_going: bool) -> None:
+        self.start_queue.setEnabled(not why_not_start)
+        set_tip(self.start_queue, why_not_start)
+        self.pause_queue.setEnabled(is_going)
 
     def _view(self) -> None:
         menu = self.view = self._menu(tr("&View"))

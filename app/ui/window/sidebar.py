@@ -11,6 +11,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.state.window_pages import Place
+from app.ui.widgets.basic_widgets import rest_focus
 from app.ui.widgets.layouts import GRID_PX, lay_out
 
 WIDE_PX, NARROW_PX = 168, 56
@@ -49,7 +50,7 @@ class PlaceButton(RadioSegment):
         """A click takes the keyboard's mark off another place."""
         focused = self.window().focusWidget()
         if isinstance(focused, PlaceButton):
-            focused.clearFocus()
+            rest_focus(focused)
         super().mousePressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -96,7 +97,7 @@ class Sidebar(QFrame):
     def choose(self, place: Place) -> None:
         focused = self.window().focusWidget()
         if isinstance(focused, PlaceButton) and focused is not self.places[place]:
-            focused.clearFocus()
+            rest_focus(focused)
         self.places[place].setChecked(True)
 
     def show_progress(self, place: Place, share: float | None) -> None:

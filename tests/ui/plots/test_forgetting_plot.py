@@ -52,7 +52,7 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     card = plots.cards[0]
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
-    assert card.subtitle.text() == "Along the run, 8 texts"
+    assert card.subtitle.text() == "KL divergence, everyday text"
     legend = plots.parts.forgetting_legend.accessibleName()
     assert legend == "Legend: Lessons, On 8 texts", "the result at the end is of others"
     assert plots.forgetting.accessibleName() == "Change from base"

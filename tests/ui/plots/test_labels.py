@@ -1,3 +1,6 @@
+from PySide6.QtGui import QFontMetrics
+
+from app.ui.plots.style import VALUE_AXIS_PX, small_font
 from app.ui.plots.tick_labels import period_label, power_ticks, step_ticks, value_text, value_ticks
 
 
@@ -17,6 +20,15 @@ def test_ticks_of_an_axis_have_the_same_decimals():
     assert value_ticks([0.0, 0.5, 1.0], 0.5) == ["0", "0.5", "1.0"]
     assert value_ticks([1.0, 2.0], 1.0) == ["1", "2"]
     assert value_ticks([0.0, 2e-5], 2e-5) == ["0", "2×10⁻⁵"]
+
+
+def test_ticks_of_an_axis_leave_room_for_its_label(qapp):
+    """A label lies on its side and stands 5 px from the ticks, these as far from the axis."""
+    metrics = QFontMetrics(small_font())
+    room = VALUE_AXIS_PX - metrics.height() - 5
+    for spacing in (1e-6, 2e-5, 1e-4, 2e-4, 0.5, 50_000):
+        for tick in value_ticks([spacing * n for n in range(1, 6)], spacing):
+            assert metrics.horizontalAdvance(tick) <= room, tick
 
 
 def test_values_have_three_digits():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PySide6.QtGui import QPainter, QPixmap
 
 from app.core.events import EvaluationFinished
 from app.ui.look.theme import DARK, LIGHT
@@ -32,6 +33,16 @@ def test_a_tier_that_did_not_fire_leaves_no_mark(qtbot, run_of):
     assert list(steps[fired_bins(raster, 1)]) == list(range(4, 41, 4))
     assert len(fired_bins(raster, 2)) == 0
     assert raster.marks.mark_count() == 40 + 10
+
+
+def test_every_period_is_written_beside_its_row(qtbot, run_of):
+    raster = shown(qtbot, TierRaster, run_of(40, periods=(1, 16, 1_000)))
+    raster.grab()  # lays it out
+    painter = QPainter(picture := QPixmap(1, 1))
+    texts = [text for _, _, text in raster.right.generateDrawSpecs(painter)[2]]
+    painter.end()
+    assert not picture.isNull()
+    assert sorted(texts) == ["every 1,000 steps", "every 16 steps", "every step"]
 
 
 def test_a_live_raster_shows_the_last_steps_one_by_one(qtbot, run_of):

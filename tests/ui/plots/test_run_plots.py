@@ -103,8 +103,8 @@ def test_the_latest_steps_are_followed_in_all_plots_until_the_run_is_over(plots,
         add(plots, step(number))
     plots.redraw_now()
     plots.parts.live_choice.group.button(0).click()
-    assert step_ranges(plots) == {(184.5, 304.5)}
-    assert zoom_texts(plots) == {"Latest 120 steps · Show All"}
+    assert step_ranges(plots) == {(188.5, 304.5)}
+    assert zoom_texts(plots) == {"Latest 116 steps · Show All"}
     plots.finish()
     plots.redraw_now()
     ((low, high),) = step_ranges(plots)
