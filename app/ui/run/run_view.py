@@ -115,10 +115,13 @@ class RunView(QWidget):
         self.log, self.notes = self._log.text, notes.text
         self.finders = {LOG: self._log.finder, NOTES: notes.finder}
         self.parts = QStackedWidget()
-        self.parts.addWidget(scrolling(self.plots_place))
-        views = (self.questions, self.checkpoints, self.data, self.settings, self._log, notes)
+        views = (
+            scrolling(self.plots_place), _beside_a_bar(self.questions),
+            _beside_a_bar(self.checkpoints), self.data, self.settings, _beside_a_bar(self._log),
+            _beside_a_bar(notes),
+        )  # fmt: skip
         for part in views:
-            self.parts.addWidget(_beside_a_bar(part))
+            self.parts.addWidget(part)
         self.tabs = TabRow(PARTS, tr("Parts of the run"))
         self.tabs.currentChanged.connect(self.parts.setCurrentIndex)
         self.tabs.currentChanged.connect(lambda _: self.keep_label())
@@ -280,7 +283,7 @@ class RunView(QWidget):
 
 
 def _beside_a_bar(part: QWidget) -> QWidget:
-    """As wide as what stands beside a scroll bar."""
+    """As wide as the content of those that scroll."""
     made = QWidget()
     lay_out(made, part, spacing=0, margins_px=(0, 0, SCROLL_BAR_PX, 0))
     return made
