@@ -297,6 +297,21 @@ def test_rows_that_the_template_refuses_are_left_out_and_counted_where_that_is_c
     assert steps(first) == steps(second)
 
 
+def test_rows_that_the_template_refuses_are_counted_in_a_run_that_never_comes_to_the_others(
+    refusing_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = EarlyRows.keys
+
+    def with_the_last_row(rule: EarlyRows, digests: Any, places: Any, file: int) -> Any:
+        is_last = places[:, 0] == ROWS
+        return np.where(is_last, np.uint64(2**64 - 1), keys(rule, digests, places, file))
+
+    monkeypatch.setattr(EarlyRows, "keys", with_the_last_row)
+    config = replace(refusing_config, bad_rows="skip", steps=2, validation_rows=0)
+    said = log(list(train(config)))
+    assert f"1 row is left out so far; the first: odd.jsonl, line {ROWS}: " in said
+
+
 def test_a_run_of_a_version_without_early_rows_keeps_its_order(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
