@@ -1,5 +1,6 @@
 """Another process reads a large dataset while this one imports mlx-lm and loads the model."""
 
+import errno
 import gzip
 import json
 import multiprocessing
@@ -165,6 +166,26 @@ def test_a_bad_row_ends_the_run_with_its_line(
         list(train(replace(config, data=data)))
     assert len(without_mlx_lm.all) == 1
     assert not multiprocessing.active_children()
+
+
+def test_a_process_that_cannot_start_costs_only_time(
+    config: TrainingConfig, without_mlx_lm: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[WorkProcess[FirstRows]] = []
+
+    class Refused(WorkProcess[FirstRows]):
+        def start(self) -> None:
+            refused.append(self)
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    def first_rows(files: DatasetFiles, settings: DataSettings, wanted: int) -> Refused:
+        return Refused(partial(read_first_rows, files, settings, wanted), RunError("It ended."))
+
+    monkeypatch.setattr(dataset_opening, "first_rows_process", first_rows)
+    events = list(train(config))
+    assert len(refused) == 1
+    assert any("The run begins with" in e.text for e in events if isinstance(e, LogMessage))
+    assert isinstance(events[-1], RunFinished)
 
 
 def test_a_damaged_file_ends_the_run_with_its_name(
