@@ -312,6 +312,12 @@ def test_rows_that_the_template_refuses_are_counted_in_a_run_that_never_comes_to
     assert f"1 row is left out so far; the first: odd.jsonl, line {ROWS}: " in said
 
 
+def test_a_dataset_of_which_all_rows_are_too_long_starts_no_run(config: TrainingConfig) -> None:
+    """As if all rows were tokens."""
+    with pytest.raises(InputError, match="Every training row is longer than the limit of 8 tokens"):
+        list(train(replace(config, max_seq_length=8, mask_prompt=False)))
+
+
 def test_a_run_of_a_version_without_early_rows_keeps_its_order(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ from app.data.training_set.first_rows_reading import (
     may_begin_early,
     read_first_rows,
 )
-from app.data.training_set.row_selection import dataset_parts
+from app.data.training_set.row_selection import cut_away_row, dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 
 _TOKENIZING = 0.05
@@ -71,11 +71,13 @@ def open_early_data(
         return None
     opening = _tokenize_both(reading, files, plain, settings)
     opened = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
-    train, valid, refused = opened
-    if not len(train) or (len(valid) < valid_rows and not reading.is_valid_whole):
+    train, valid, unusable = opened
+    if train.cut_count == len(train):
+        return None  # if all rows are too long, or none can be used, no run starts
+    if len(valid) < valid_rows and not reading.is_valid_whole:
         return None
     longest = max(int(train.lengths.max()), min(reading.most_characters, settings.max_seq_length))
-    left_out = reading.bad_rows + refused
+    left_out = reading.bad_rows + unusable
     notes = tuple(early_notes(train, settings.max_seq_length, left_out.first, left_out.count))
     return TrainingData(
         train, valid, 0, (), 0, notes, {str(path): one.digest for path, one in contents.items()},
@@ -110,24 +112,29 @@ class _FileRows:
     rows: TokenRows
     kept: npt.NDArray[np.intp]
     """Rows with at least one target within the limit."""
-    refused: BadRows
-    """By the model."""
+    left_out: BadRows
+    """Refused by the model, or cut before their first target."""
 
     @classmethod
     def of(
         cls, group: "_Group", chunks: Sequence[TokenizedChunk], path: Path, settings: DataSettings
     ) -> "_FileRows":
         rows = concat_in_memory([chunk.rows for chunk in chunks])
-        kept = np.flatnonzero(rows.trained_counts(settings.max_seq_length) > 0)
-        problems = [problem for chunk in chunks for problem in chunk.problems]
-        first = replace(problems[0], path=path) if problems else None
-        return cls(group.file, rows, kept, BadRows(first, len(problems)))
+        limit = settings.max_seq_length
+        is_kept = rows.trained_counts(limit) > 0
+        cut_away = np.flatnonzero(~is_kept).tolist()
+        problems = [replace(one, path=path) for chunk in chunks for one in chunk.problems]
+        problems += [
+            cut_away_row(path, rows, row, limit) for row in np.flatnonzero(~is_kept).tolist()
+        ]
+        first = min(problems, key=lambda problem: problem.place, default=None)
+        return cls(group.file, rows, np.flatnonzero(is_kept), BadRows(first, len(problems)))
 
 
 def _tokenize_both(
     reading: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
 ) -> Generator[float, None, tuple[TokenView, TokenView, BadRows]]:
-    """The early rows, the validation rows and those refused; yields the share done."""
+    """The early rows, the validation rows and those left out; yields the share done."""
     early_groups, valid_groups = (
         [_Group(file, tuple(row.example for row in rows)) for file, rows in groupby(wanted, _file)]
         for wanted in (reading.early, reading.valid)
@@ -145,8 +152,8 @@ def _tokenize_both(
         ]
         chosen = rule.chosen(np.concatenate(keys), reading.least_key, settings.batch_size)
         train = train.part(chosen)
-    refused = sum((one.refused for one in tokenized), start=BadRows())
-    return train, _view(valid, files, settings), refused
+    left_out = sum((one.left_out for one in tokenized), start=BadRows())
+    return train, _view(valid, files, settings), left_out
 
 
 @dataclass(frozen=True)
