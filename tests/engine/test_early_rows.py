@@ -318,6 +318,20 @@ def test_a_dataset_of_which_all_rows_are_too_long_starts_no_run(config: Training
         list(train(replace(config, max_seq_length=8, mask_prompt=False)))
 
 
+def test_rows_that_are_cut_before_their_replies_are_counted_at_once(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    data = write_chats(tmp_path / "long.jsonl")
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    for row in rows[::2]:
+        row["messages"][0]["content"] = "q" * 400
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = log(list(train(replace(config, data=data, steps=1, validation_rows=2))))
+    assert "The run begins with" in said
+    assert "rows are left out so far; the first: long.jsonl, line " in said
+    assert "are cut at 256, before anything to train on" in said
+
+
 def test_a_run_of_a_version_without_early_rows_keeps_its_order(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

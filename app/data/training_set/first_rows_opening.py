@@ -124,9 +124,7 @@ class _FileRows:
         is_kept = rows.trained_counts(limit) > 0
         cut_away = np.flatnonzero(~is_kept).tolist()
         problems = [replace(one, path=path) for chunk in chunks for one in chunk.problems]
-        problems += [
-            cut_away_row(path, rows, row, limit) for row in np.flatnonzero(~is_kept).tolist()
-        ]
+        problems += [cut_away_row(path, rows, row, limit) for row in cut_away]
         first = min(problems, key=lambda problem: problem.place, default=None)
         return cls(group.file, rows, np.flatnonzero(is_kept), BadRows(first, len(problems)))
 
