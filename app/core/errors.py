@@ -26,8 +26,13 @@ class AppError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
-    def __reduce__(self) -> tuple[type["AppError"], tuple[str, str]]:
-        return type(self), (self.message, self.hint)
+    def __reduce__(self) -> tuple[object, ...]:
+        # Without the constructor: those of subclasses take other arguments.
+        return _without_constructor, (type(self), *self.args), vars(self)
+
+
+def _without_constructor(kind: type[AppError], *args: object) -> AppError:
+    return kind.__new__(kind, *args)
 
 
 class InputError(AppError):

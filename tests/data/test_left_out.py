@@ -225,6 +225,23 @@ def test_short_words_are_not_taken_for_others() -> None:
     assert first.notes == 0
 
 
+@pytest.mark.parametrize("word", ["t", "start", "assistant"])
+def test_words_of_the_templates_own_headers_prove_nothing(word: str) -> None:
+    asked = {"role": "user", "content": "go?"}
+    thought = {"role": "assistant", "content": "fine", "reasoning_content": word}
+    (one,) = made({"messages": [asked, thought]}, "chatml", "every") or ()
+    assert one.notes == RowNote.THOUGHTS_LEFT_OUT
+    inline = {"role": "assistant", "content": f"<think>{word}</think>fine"}
+    again = [asked, inline, {"role": "user", "content": "and?"}, inline]
+    (one, *_) = made({"messages": again}, "deepseek_r1", "every") or ()
+    assert one.notes == RowNote.THOUGHTS_LEFT_OUT
+    function = {"name": word, "arguments": {}}
+    call = {"role": "assistant", "content": "I look", "tool_calls": [{"function": function}]}
+    rest = [{"role": "tool", "content": "7"}, {"role": "assistant", "content": "done"}]
+    (one,) = made({"messages": [asked, call, *rest]}, "smollm2", "every") or ()
+    assert one.notes == RowNote.CALLS_LEFT_OUT
+
+
 def test_it_is_counted_by_kind_in_statistics_and_in_the_log(write_rows: Any) -> None:
     asked = {"role": "user", "content": "how?"}
     thought = {"role": "assistant", "content": "good", "reasoning_content": "they ask"}

@@ -297,6 +297,41 @@ def test_rows_that_the_template_refuses_are_left_out_and_counted_where_that_is_c
     assert steps(first) == steps(second)
 
 
+def test_rows_that_the_template_refuses_are_counted_in_a_run_that_never_comes_to_the_others(
+    refusing_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = EarlyRows.keys
+
+    def with_the_last_row(rule: EarlyRows, digests: Any, places: Any, file: int) -> Any:
+        is_last = places[:, 0] == ROWS
+        return np.where(is_last, np.uint64(2**64 - 1), keys(rule, digests, places, file))
+
+    monkeypatch.setattr(EarlyRows, "keys", with_the_last_row)
+    config = replace(refusing_config, bad_rows="skip", steps=2, validation_rows=0)
+    said = log(list(train(config)))
+    assert f"1 row is left out so far; the first: odd.jsonl, line {ROWS}: " in said
+
+
+def test_a_dataset_of_which_all_rows_are_too_long_starts_no_run(config: TrainingConfig) -> None:
+    """As if all rows were tokens."""
+    with pytest.raises(InputError, match="Every training row is longer than the limit of 8 tokens"):
+        list(train(replace(config, max_seq_length=8, mask_prompt=False)))
+
+
+def test_rows_that_are_cut_before_their_replies_are_counted_at_once(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    data = write_chats(tmp_path / "long.jsonl")
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    for row in rows[::2]:
+        row["messages"][0]["content"] = "q" * 400
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = log(list(train(replace(config, data=data, steps=1, validation_rows=2))))
+    assert "The run begins with" in said
+    assert "rows are left out so far; the first: long.jsonl, line " in said
+    assert "are cut at 256, before anything to train on" in said
+
+
 def test_a_run_of_a_version_without_early_rows_keeps_its_order(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

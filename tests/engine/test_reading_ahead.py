@@ -1,5 +1,7 @@
 """Another process reads a large dataset while this one imports mlx-lm and loads the model."""
 
+import errno
+import gzip
 import json
 import multiprocessing
 import os
@@ -31,6 +33,7 @@ from app.library.run.manifest import read_manifest
 from tests.at_once import open_data
 
 ROWS, EARLY, WANTED = 1500, 64, 8
+SMALL_PART = 50
 
 
 def write_chats(path: Path, *, odd: int | None = None) -> Path:
@@ -163,6 +166,61 @@ def test_a_bad_row_ends_the_run_with_its_line(
         list(train(replace(config, data=data)))
     assert len(without_mlx_lm.all) == 1
     assert not multiprocessing.active_children()
+
+
+def test_a_process_that_cannot_start_costs_only_time(
+    config: TrainingConfig, without_mlx_lm: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[WorkProcess[FirstRows]] = []
+
+    class Refused(WorkProcess[FirstRows]):
+        def start(self) -> None:
+            refused.append(self)
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    def first_rows(files: DatasetFiles, settings: DataSettings, wanted: int) -> Refused:
+        return Refused(partial(read_first_rows, files, settings, wanted), RunError("It ended."))
+
+    monkeypatch.setattr(dataset_opening, "first_rows_process", first_rows)
+    events = list(train(config))
+    assert len(refused) == 1
+    assert any("The run begins with" in e.text for e in events if isinstance(e, LogMessage))
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_a_damaged_file_ends_the_run_with_its_name(
+    config: TrainingConfig, chats: Path, tmp_path: Path, without_mlx_lm: Started
+) -> None:
+    data = tmp_path / "cut.jsonl.gz"
+    data.write_bytes(gzip.compress(chats.read_bytes())[:-100])
+    with pytest.raises(InputError, match=r"cut\.jsonl\.gz is damaged or cut off"):
+        list(train(replace(config, data=data)))
+    assert len(without_mlx_lm.all) == 1
+
+
+def test_bad_rows_that_are_left_out_are_logged_though_most_rows_never_become_tokens(
+    config: TrainingConfig, tmp_path: Path, without_mlx_lm: Started
+) -> None:
+    data = write_chats(tmp_path / "odd.jsonl", odd=1200)
+    with data.open("a") as file:
+        file.write("[]\n")
+    events = list(train(replace(config, data=data, bad_rows="skip")))
+    said = [event.text for event in events if isinstance(event, LogMessage)]
+    assert any("The run begins with" in text for text in said)
+    wanted = "2 rows are left out so far; the first: odd.jsonl, line 1201: messages is a number"
+    assert [text for text in said if text.startswith(wanted)]
+
+
+def test_a_file_read_in_one_block_is_not_taken_for_one_with_few_rows(
+    config: TrainingConfig,
+) -> None:
+    """Its first rows are there when all of it is read."""
+    settings = data_settings(config, ModelLimits(), ROWS // 4)
+    assert settings.early_rows > 2 * SMALL_PART
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first_rows_reading, "_PART_ROWS", SMALL_PART)
+        read = drain(read_first_rows(files_of(config), settings, WANTED))
+    assert read.reading is not None
 
 
 def test_a_process_that_dies_costs_only_time(config: TrainingConfig) -> None:

@@ -28,7 +28,7 @@ _KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEY
 _THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
 _OTHER = "xyzzy"
 _DISTINCTIVE_CHARACTERS = 16
-"""A description of this length does not occur in a text by chance."""
+"""Words of this length do not occur in a text by chance, as "start" does in `<|im_start|>`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ def _parts(turn: int, message: Message) -> Iterator[_Part]:
     for key in _THOUGHT_KEYS:
         if isinstance(words := message.get(key), str) and words.strip():
             changed = {**message, key: _OTHER + words.strip() + _OTHER}
-            yield _Part(RowNote.THOUGHTS_LEFT_OUT, turn, (words.strip(),), (changed,))
+            yield _Part(RowNote.THOUGHTS_LEFT_OUT, turn, _proof(words.strip()), (changed,))
     yield from _word_parts(turn, message)
     for number, call in enumerate(message.get("tool_calls") or ()):
         yield _call_part(turn, message, number, call)
@@ -119,7 +119,8 @@ def _word_parts(turn: int, message: Message) -> Iterator[_Part]:
                 {**message, "content": content[:start] + _OTHER + content[start:]},
                 {**message, "content": content[:end] + _OTHER + content[end:]},
             )
-            yield _Part(note, turn, (words,), changed, message["role"] == "system")
+            proof = _proof(words) if note is RowNote.THOUGHTS_LEFT_OUT else (words,)
+            yield _Part(note, turn, proof, changed, message["role"] == "system")
 
 
 def _segments(content: str) -> Iterator[tuple[RowNote, int, int]]:
@@ -146,8 +147,13 @@ def _call_part(turn: int, message: Message, number: int, call: dict[str, Any]) -
         more = {_OTHER: _OTHER}
         is_object = isinstance(arguments, dict)
         ways.append(changed(arguments=arguments | more if is_object else json.dumps(more)))
-    words = (function["name"], *_leaves(parse_json_text(arguments)))
+    words = _proof(function["name"], *_leaves(parse_json_text(arguments)))
     return _Part(RowNote.CALLS_LEFT_OUT, turn, words, tuple(ways))
+
+
+def _proof(*words: str) -> tuple[str, ...]:
+    """The words, if they are too long to occur by chance."""
+    return words if sum(map(len, words)) >= _DISTINCTIVE_CHARACTERS else ()
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.data.row_values import RowIssue
 from app.data.rows.row_notes import RowNote, note_line
 from app.data.tokens.token_view import TokenView
 from app.data.training_set.row_selection import DatasetPart, SelectedRows
@@ -33,14 +34,18 @@ def row_notes(used: SelectedRows, limit: int) -> list[str]:
     return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
 
 
-def early_notes(train: TokenView, limit: int) -> list[str]:
-    """The same notes about early rows, before the others are tokenized."""
+def early_notes(train: TokenView, limit: int, first: RowIssue | None, left_out: int) -> list[str]:
+    """The same notes about early rows, before the others are tokenized.
+
+    `left_out` rows, with the `first` of them, are known not to be trained on.
+    """
     notes = []
     if cut := train.cut_count:
         notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
     counts = {note: int((train.notes & note > 0).sum()) for note in RowNote}
     notes += [note_line(note, count) for note, count in counts.items() if count]
-    return [f"Of these, {note}" for note in notes]
+    so_far = [f"{_rows(left_out)} left out so far; the first: {first}."] if left_out else []
+    return [*(f"Of these, {note}" for note in notes), *so_far]
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:

@@ -28,13 +28,14 @@ from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenRows, concat_in_memory, concat_rows
 from app.data.training_set.dataset_log import early_notes
 from app.data.training_set.first_rows_reading import (
+    BadRows,
     EarlyReading,
     FirstRows,
     KeptRow,
     may_begin_early,
     read_first_rows,
 )
-from app.data.training_set.row_selection import dataset_parts
+from app.data.training_set.row_selection import cut_away_row, dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 
 _TOKENIZING = 0.05
@@ -69,12 +70,15 @@ def open_early_data(
     if reading is None:
         return None
     opening = _tokenize_both(reading, files, plain, settings)
-    views = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
-    train, valid = views
-    if not len(train) or (len(valid) < valid_rows and not reading.is_valid_whole):
+    opened = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
+    train, valid, unusable = opened
+    if train.cut_count == len(train):
+        return None  # if all rows are too long, or none can be used, no run starts
+    if len(valid) < valid_rows and not reading.is_valid_whole:
         return None
     longest = max(int(train.lengths.max()), min(reading.most_characters, settings.max_seq_length))
-    notes = tuple(early_notes(train, settings.max_seq_length))
+    left_out = reading.bad_rows + unusable
+    notes = tuple(early_notes(train, settings.max_seq_length, left_out.first, left_out.count))
     return TrainingData(
         train, valid, 0, (), 0, notes, {str(path): one.digest for path, one in contents.items()},
         dataset_parts([dataset_name(files)], train, [valid]), early=np.arange(len(train)),
@@ -108,18 +112,27 @@ class _FileRows:
     rows: TokenRows
     kept: npt.NDArray[np.intp]
     """Rows with at least one target within the limit."""
+    left_out: BadRows
+    """Refused by the model, or cut before their first target."""
 
     @classmethod
-    def of(cls, group: "_Group", parts: Sequence[TokenRows], settings: DataSettings) -> "_FileRows":
-        rows = concat_in_memory(parts)
-        kept = np.flatnonzero(rows.trained_counts(settings.max_seq_length) > 0)
-        return cls(group.file, rows, kept)
+    def of(
+        cls, group: "_Group", chunks: Sequence[TokenizedChunk], path: Path, settings: DataSettings
+    ) -> "_FileRows":
+        rows = concat_in_memory([chunk.rows for chunk in chunks])
+        limit = settings.max_seq_length
+        is_kept = rows.trained_counts(limit) > 0
+        cut_away = np.flatnonzero(~is_kept).tolist()
+        problems = [replace(one, path=path) for chunk in chunks for one in chunk.problems]
+        problems += [cut_away_row(path, rows, row, limit) for row in cut_away]
+        first = min(problems, key=lambda problem: problem.place, default=None)
+        return cls(group.file, rows, np.flatnonzero(is_kept), BadRows(first, len(problems)))
 
 
 def _tokenize_both(
     reading: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
-) -> Generator[float, None, tuple[TokenView, TokenView]]:
-    """The early rows and the validation rows; yields the share done."""
+) -> Generator[float, None, tuple[TokenView, TokenView, BadRows]]:
+    """The early rows, the validation rows and those left out; yields the share done."""
     early_groups, valid_groups = (
         [_Group(file, tuple(row.example for row in rows)) for file, rows in groupby(wanted, _file)]
         for wanted in (reading.early, reading.valid)
@@ -137,7 +150,8 @@ def _tokenize_both(
         ]
         chosen = rule.chosen(np.concatenate(keys), reading.least_key, settings.batch_size)
         train = train.part(chosen)
-    return train, _view(valid, files, settings)
+    left_out = sum((one.left_out for one in tokenized), start=BadRows())
+    return train, _view(valid, files, settings), left_out
 
 
 @dataclass(frozen=True)
@@ -163,7 +177,7 @@ def _tokenize(
     checked = rows_to_check(tokenizer, rows.embedding_rows)
     chunks = [list(chunks_of(iter(group.examples))) for group in groups]
     owners = iter([number for number, own in enumerate(chunks) for _ in own])
-    parts: list[list[TokenRows]] = [[] for _ in groups]
+    parts: list[list[TokenizedChunk]] = [[] for _ in groups]
     for chunk in tokenize_chunks(
         chain.from_iterable(chunks), tokenizer, rows.mask_prompt, False, checked, rows.replies
     ):
@@ -171,10 +185,13 @@ def _tokenize(
             number = next(owners)
             if not rows.leave_out_bad_rows:
                 _raise_on_refused(chunk, files.all_files[groups[number].file])
-            parts[number].append(chunk.rows)
+            parts[number].append(chunk)
             done += chunk.rows_read
         yield done / max(1, whole)
-    return [_FileRows.of(group, own, settings) for group, own in zip(groups, parts, strict=True)]
+    return [
+        _FileRows.of(group, own, files.all_files[group.file], settings)
+        for group, own in zip(groups, parts, strict=True)
+    ]
 
 
 def _raise_on_refused(chunk: TokenizedChunk, path: Path) -> None:

@@ -18,6 +18,7 @@ from app.core.work_in_steps import scaled_progress
 from app.data.files.dataset_files import DatasetFiles, file_stat
 from app.data.files.fingerprint import file_state
 from app.data.readers import ReadProgress
+from app.data.readers.byte_source import READ_BYTES
 from app.data.row_values import Example, RowIssue, content_digest
 from app.data.rows.bad_rows import raise_on_bad_rows
 from app.data.rows.row_validation import read_examples
@@ -67,6 +68,17 @@ class _LargestKeys:
 
 
 @dataclass(frozen=True)
+class BadRows:
+    """Rows that are left out."""
+
+    first: RowIssue | None = None
+    count: int = 0
+
+    def __add__(self, other: "BadRows") -> "BadRows":
+        return BadRows(self.first or other.first, self.count + other.count)
+
+
+@dataclass(frozen=True)
 class EarlyReading:
     """The result of reading all files."""
 
@@ -80,6 +92,7 @@ class EarlyReading:
     valid_rows: int
     most_characters: int
     """Characters of the longest row."""
+    bad_rows: BadRows
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,7 @@ class EarlyReader:
         self._valid = _LargestKeys(2 * valid_rows + _SPARE)
         self._digests: list[list[Digests]] = []
         self._most_characters = 0
+        self._bad_rows = BadRows()
         self.is_abandoned = False
         """There are too few rows, or too long ones, to begin early."""
 
@@ -147,12 +161,11 @@ class EarlyReader:
         rows = read_examples(path, self._settings.rows.columns, share)
         if not self._settings.rows.leave_out_bad_rows:
             rows = raise_on_bad_rows(path, rows)
-        examples = (row for row in rows if not isinstance(row, RowIssue))
-        count = 0
+        examples, count = self._examples(rows), 0
         while part := list(islice(examples, _PART_ROWS)):
             self._add(part, file, count)
             count += len(part)
-            if self._is_hopeless(count, share.done, is_only=len(self._files.train_files) == 1):
+            if self._is_hopeless(path, count, share.done):
                 self.is_abandoned = True
                 return
             yield share.done
@@ -176,8 +189,15 @@ class EarlyReader:
             return None  # the last rows held out depend on those that the model refuses
         return EarlyReading(
             tuple(_in_order(early)), least, tuple(_in_order(valid)), is_valid_whole,
-            rows - holdout_rows, valid_rows, self._most_characters,
+            rows - holdout_rows, valid_rows, self._most_characters, self._bad_rows,
         )  # fmt: skip
+
+    def _examples(self, rows: Iterator[Example | RowIssue]) -> Iterator[Example]:
+        for row in rows:
+            if isinstance(row, RowIssue):
+                self._bad_rows += BadRows(row, 1)
+            else:
+                yield row
 
     def _add(self, part: Sequence[Example], file: int, first: int) -> None:
         digests = np.array([content_digest(example) for example in part], np.uint64)
@@ -190,7 +210,10 @@ class EarlyReader:
         if not is_train or (not self._files.valid_files and self._settings.validation_split):
             self._valid.add(part, ~draw_numbers(digests, self._settings.seed), file, first)
 
-    def _is_hopeless(self, rows: int, share: float, *, is_only: bool) -> bool:
+    def _is_hopeless(self, path: Path, rows: int, share: float) -> bool:
+        # A file is read in large blocks: up to one of them is not rows yet.
+        share -= READ_BYTES / max(1, file_stat(path).st_size)
+        is_only = len(self._files.train_files) == 1
         are_few = is_only and share > 0.25 and rows < self._rule.wanted
         return are_few or self._early.characters + self._valid.characters > _MOST_CHARACTERS
 

@@ -13,7 +13,12 @@ from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.store_files import TokenStore
 from app.data.tokens.token_view import TokenView
-from app.data.tokens.tokenized_examples import are_further_examples, concat_rows, place_of
+from app.data.tokens.tokenized_examples import (
+    TokenRows,
+    are_further_examples,
+    concat_rows,
+    place_of,
+)
 
 
 class FileRows:
@@ -56,14 +61,19 @@ class FileRows:
     def left_out(self) -> list[RowIssue]:
         """The first rows left out, in file order."""
         problems = islice(self._store.problems(self._path), KEPT_ISSUES) if self._store else ()
-        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_ISSUES]]
+        cut_away = [
+            cut_away_row(self._path, self.rows, row, self._limit)
+            for row in self._cut_away[:KEPT_ISSUES]
+        ]
         both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
         return both[:KEPT_ISSUES]
 
-    def _cut_away_row(self, row: int) -> RowIssue:
-        length = int(self.rows.lengths[row])
-        reason = f"its {length:,} tokens are cut at {self._limit:,}, before anything to train on"
-        return RowIssue(self._path, place_of(self.rows, row), reason)
+
+def cut_away_row(path: Path, rows: TokenRows, row: int, limit: int) -> RowIssue:
+    """The issue of a row without a target within the limit."""
+    length = int(rows.lengths[row])
+    reason = f"its {length:,} tokens are cut at {limit:,}, before anything to train on"
+    return RowIssue(path, place_of(rows, row), reason)
 
 
 class SelectedRows:

@@ -78,7 +78,11 @@ def reading_ahead(
         yield None
         return
     process = first_rows_process(files, settings, wanted)
-    process.start()
+    try:
+        process.start()
+    except OSError:  # too many processes: this one reads the dataset
+        yield None
+        return
     try:
         yield process
     finally:
