@@ -147,7 +147,7 @@ def report_lines(
     lines += [f"In several datasets: {_kinds(across)}."] if across else []
     lines += map(_file_line, files if len(files) > 1 else [])
     if use:
-        lines += [*use.notes, *_epoch_lines(use, config)]
+        lines += [*_model_lines(use.limits), *use.notes, *_epoch_lines(use, config)]
     return [*lines, *advice, *problem_lines(_grouped(facts, tokens), most)]
 
 
@@ -200,7 +200,8 @@ def _use_lines(
         lines.append(
             f"{more:,} of these rows {_verb(more, 'trains', 'train')} earlier replies, which the "
             "model's chat template changes once more follows: "
-            f"{counts['further_cost']:.2f} times the tokens."
+            f"{counts['further_cost']:.2f} times the tokens, "
+            f"{counts['further_trained_tokens']:,} more of them trained."
         )
     if last_only := counts["last_reply_only"]:
         lines.append(
@@ -209,6 +210,15 @@ def _use_lines(
         )
     beyond = limits.beyond_sentence(int(counts["beyond_context"]))
     return [*lines, beyond] if beyond else lines
+
+
+def _model_lines(limits: ModelLimits) -> list[str]:
+    parts = (
+        ("context", limits.context_tokens), ("positions", limits.position_rows),
+        ("embeddings", limits.embedding_rows),
+    )  # fmt: skip
+    known = ", ".join(f"{name} {count:,}" for name, count in parts if count is not None)
+    return [f"The model's limits in tokens: {known}."] if known else []
 
 
 def _lost(tokens: float) -> str:

@@ -90,6 +90,7 @@ IssueKind = Literal[
     "marked good",
     "not trained",
     "row flag",
+    "column not read",
     "broken arguments",
     "unused key",
     "words left out",

@@ -584,7 +584,8 @@ def test_what_json_says_of_replies_stands_in_the_text_too(
     assert found["further_trained_tokens"] == gained > 0
     assert (
         "\n1 of these rows trains earlier replies, which the model's chat template changes once "
-        f"more follows: {found['further_cost']:.2f} times the tokens.\n"
+        f"more follows: {found['further_cost']:.2f} times the tokens, {gained:,} more of them "
+        "trained.\n"
     ) in printed(*asked)[1]
     assert (
         "\n1 row is trained on the last reply only, as the model's chat template changes earlier "

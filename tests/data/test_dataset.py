@@ -118,6 +118,7 @@ def test_bad_rows_can_be_left_out_and_are_kept_to_be_named(load_dataset, write_r
     assert (len(dataset.train), dataset.left_out_count) == (4, 2)
     assert [problem.place.line for problem in dataset.left_out] == [5, 6]
     assert dataset.notes[0].startswith("2 rows are left out; the first: ")
+    assert dataset.notes[1] == "Left out by kind: broken json 1, empty 1."
 
 
 def test_a_file_of_bad_rows_only_is_refused_all_the_same(load_dataset, write_rows):

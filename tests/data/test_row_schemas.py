@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.column_mapping import ColumnMapping
-from app.data.row_values import RowIssue, RowLocation, TextExample
+from app.data.row_values import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")
@@ -157,3 +157,36 @@ def test_a_mapped_text_is_text():
 )
 def test_a_row_without_what_is_mapped_is_named(columns, reason):
     assert validate_row(ROW, RowLocation(1), PATH, columns).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("row", "unread"),
+    [
+        ({"prompt": "a?", "completion": "b", "context": "c", "cot": "d"}, ["context", "cot"]),
+        ({"question": "a?", "answer": "b", "context": "c"}, []),
+        ({"messages": [USER, REPLY], "images": ["a.png"], "text": "a"}, ["images"]),
+        ({"messages": [USER, REPLY], "images": [], "reasoning": " "}, []),
+        ({"prompt": "a?", "completion": "b", "messages": [USER, REPLY]}, ["messages"]),
+        ({"conversations": [HUMAN, GPT], "conversation": [HUMAN, GPT]}, ["conversation"]),
+        ({"dialog": [USER, REPLY], "thinking": "c"}, ["thinking"]),
+    ],
+)
+def test_a_column_with_a_part_of_the_conversation_that_is_not_read_is_noted(
+    row: dict[str, object], unread: list[str]
+) -> None:
+    found = validate_row(row, RowLocation(line=1), PATH)
+    assert not isinstance(found, RowIssue)
+    example, _ = found
+    assert isinstance(example, ChatExample)
+    said = [f"has {name} as a column, which is not read" for name in unread]
+    assert [reason for kind, reason in example.notes if kind == "column not read"] == said
+
+
+def test_a_mapped_column_is_read() -> None:
+    row = {"context": "a?", "reasoning": "b"}
+    columns = ColumnMapping(prompt="context", completion="reasoning")
+    found = validate_row(row, RowLocation(line=1), PATH, columns)
+    assert not isinstance(found, RowIssue)
+    example, _ = found
+    assert isinstance(example, ChatExample)
+    assert not example.notes

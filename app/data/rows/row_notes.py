@@ -26,6 +26,7 @@ class RowNote(IntFlag):
     OPENING_LEFT_OUT = 2048
     ROW_FLAG = 4096
     BROKEN_ARGUMENTS = 8192
+    COLUMN_NOT_READ = 16384
 
 
 KINDS: dict[RowNote, IssueKind] = {
@@ -34,6 +35,7 @@ KINDS: dict[RowNote, IssueKind] = {
     RowNote.NOT_TRAINED: "not trained",
     RowNote.ROW_FLAG: "row flag",
     RowNote.BROKEN_ARGUMENTS: "broken arguments",
+    RowNote.COLUMN_NOT_READ: "column not read",
     RowNote.UNUSED_KEY: "unused key",
     RowNote.WORDS_LEFT_OUT: "words left out",
     RowNote.THOUGHTS_LEFT_OUT: "thoughts left out",
@@ -54,6 +56,8 @@ _PHRASES = {
     "are trained",
     RowNote.BROKEN_ARGUMENTS: "tool calls whose arguments aren't a JSON object, which are trained "
     "as text",
+    RowNote.COLUMN_NOT_READ: "a column with a part of a conversation, like context or reasoning, "
+    "which is not read",
     RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
@@ -66,7 +70,7 @@ _PHRASES = {
     RowNote.OPENING_LEFT_OUT: "a reply before any question, "
     "which the model's chat template refuses there: it is left out",
 }
-MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[5:]
+MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[6:]
 """Notes that depend on the model's tokenizer and template."""
 GUESSED: IssueKind = "unused key"
 """Without a model, the checks guess which keys a template leaves out."""

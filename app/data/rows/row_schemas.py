@@ -34,6 +34,12 @@ RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
 ]
 _LEFT_OUT = "which ShareGPT's turns don't have: it is left out"
+_PARTS = frozenset({
+    "reasoning_content", "reasoning", "thinking", "thought", "thoughts", "chain_of_thought", "cot",
+    "context", "documents", "image", "images", "audio", "audios", "video", "videos", "messages",
+    *CONVERSATIONS,
+})  # fmt: skip
+"""Columns that hold a part of a conversation, by their common names."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class ParsedRow:
     system: object = None
     """The text of a column beside the messages."""
     notes: tuple[Note, ...] = ()
+    columns: tuple[str, ...] = ()
+    """Those of the turns."""
 
 
 def parse_row(row: Row, columns: ColumnMapping | None = None) -> ParsedRow:
@@ -56,7 +64,17 @@ def parse_row(row: Row, columns: ColumnMapping | None = None) -> ParsedRow:
         return parsed
     mapped = columns.by_role().values() if columns else ()
     notes = check_label(row, mapped) + row_flags(row, mapped)
+    notes += _unread_parts(row, {*parsed.columns, *mapped})
     return replace(parsed, notes=(*parsed.notes, *notes)) if notes else parsed
+
+
+def _unread_parts(row: Row, read: set[str]) -> tuple[Note, ...]:
+    """Notes about columns with a part of the conversation that no one reads."""
+    return tuple(
+        ("column not read", f"has {name} as a column, which is not read")
+        for name in sorted(_PARTS & row.keys() - read)
+        if not is_blank(row[name]) and row[name] != []
+    )
 
 
 def _parse_by_keys(row: Row) -> ParsedRow:
@@ -74,9 +92,9 @@ def _parse_known_keys(row: Row) -> ParsedRow | None:
     if "prompt" in row and "completion" in row:
         return _prompt_completion_row(row, "prompt", "completion", "prompt and completion")
     if "messages" in row:
-        return _chat_row(row["messages"], tools_of(row), system_column(row))
+        return _chat_row(row, "messages")
     if key := next((key for key in CONVERSATIONS if key in row), None):
-        return _chat_row(row[key], tools_of(row), system_column(row))
+        return _chat_row(row, key)
     return _parse_synonyms(row) or (_text_row(row, "text") if "text" in row else None)
 
 
@@ -90,9 +108,7 @@ def _parse_only_chat(row: Row) -> ParsedRow | None:
         raise RowError(
             f"has several chats ({names}): map messages to the one that is meant", UNKNOWN
         )
-    return next(
-        (_chat_row(chat, tools_of(row), system_column(row)) for chat in chats.values()), None
-    )
+    return next((_chat_row(row, name) for name in chats), None)
 
 
 def _parse_synonyms(row: Row) -> ParsedRow | None:
@@ -114,15 +130,16 @@ def _parse_synonyms(row: Row) -> ParsedRow | None:
 
 
 def _prompt_completion_row(row: Row, prompt: str, completion: str, form: RowFormat) -> ParsedRow:
-    prompt_value = row[prompt]
+    prompt_value, read = row[prompt], [prompt, completion]
     if form != "prompt and completion" or prompt != "prompt":
         for name in ("input", "context"):
             if name != prompt and not is_blank(row.get(name)):
                 prompt_value = require_text(prompt_value, f"{prompt} is")
                 prompt_value += "\n\n" + require_text(row[name], f"{name} is")
+                read.append(name)
     turns, notes = _exchange(prompt_value, row[completion], prompt, completion)
     turns = [*_history(row.get("history")), *turns]
-    return ParsedRow(form, turns, None, tools_of(row), system_column(row), notes)
+    return ParsedRow(form, turns, None, tools_of(row), system_column(row), notes, tuple(read))
 
 
 def _exchange(
@@ -183,7 +200,12 @@ def _history(value: object) -> list[dict[str, Any]]:
     return turns
 
 
-def _chat_row(messages: object, tools: object, system: object) -> ParsedRow:
+def _chat_row(row: Row, column: str) -> ParsedRow:
+    parsed = _chat(row[column], tools_of(row), system_column(row))
+    return replace(parsed, columns=(column,))
+
+
+def _chat(messages: object, tools: object, system: object) -> ParsedRow:
     messages = parse_json_list(messages)
     if is_sharegpt(messages):
         turns, notes = to_messages(messages), unused_keys(messages, SHAREGPT_KEYS, _LEFT_OUT)
@@ -204,7 +226,7 @@ def _parse_mapped(row: Row, columns: ColumnMapping) -> ParsedRow:
     if columns.text:
         return _text_row(row, columns.text)
     if columns.messages:
-        return _chat_row(row[columns.messages], tools, row.get(columns.system or ""))
+        return _chat(row[columns.messages], tools, row.get(columns.system or ""))
     prompt, completion = columns.prompt or "", columns.completion or ""
     turns, notes = _exchange(row[prompt], row[completion], prompt, completion)
     system = row.get(columns.system) if columns.system else None

@@ -1,5 +1,6 @@
 """The rows of a split, usable ones and those left out, and the parts of mixed datasets."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.row_values import KEPT_ISSUES, RowIssue
+from app.data.row_values import KEPT_ISSUES, IssueKind, RowIssue
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.store_files import TokenStore
@@ -45,6 +46,7 @@ class FileRows:
         self.kept = chosen[is_kept]
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
+        self.left_out_kinds = self._kinds_left_out()
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
         is_further = are_further_examples(rows.places[self.kept])
         self.further_examples = int(is_further.sum())
@@ -53,6 +55,12 @@ class FileRows:
         self.tokens = int(rows.lengths[self.kept].sum())
         notes = rows.notes[self.kept][~is_further]
         self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
+
+    def _kinds_left_out(self) -> Counter[IssueKind]:
+        kinds: Counter[IssueKind] = Counter({"too long": len(self._cut_away)})
+        if self._store and self._store.problem_count:
+            kinds.update(problem.kind for problem in self._store.problems(self._path))
+        return +kinds
 
     def longer_than(self, length: int) -> int:
         """Usable rows longer than this, cut at the limit."""
@@ -85,6 +93,7 @@ class SelectedRows:
         self.kept_count = sum(len(file.kept) for file in files)
         self.cut = sum(file.cut for file in files)
         self.left_out_count = sum(file.left_out_count for file in files)
+        self.left_out_kinds = sum((file.left_out_kinds for file in files), Counter[IssueKind]())
         self.last_reply_only = sum(file.last_reply_only for file in files)
         self.further_examples = sum(file.further_examples for file in files)
         self.further_tokens = sum(file.further_tokens for file in files)

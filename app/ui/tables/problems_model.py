@@ -43,6 +43,7 @@ _KINDS = {
     "marked good": tr("Marked good"),
     "not trained": tr("Not trained"),
     "row flag": tr("Row flag"),
+    "column not read": tr("Column not read"),
     "broken arguments": tr("Broken arguments"),
     "unused key": tr("Unused key"),
     "words left out": tr("Words left out"),
