@@ -14,6 +14,7 @@ from app.workers.jobs.datasets import WarmUp
 from tests.forked_processes import ForkedProcesses
 
 child_processes.PROCESSES = ForkedProcesses()  # a child's own children are copies too
+os.fsync = lambda _: None  # as in conftest.py
 
 WarmUp()(lambda: False)
 load_tokenizer_without_mlx(starter_model_dir())
