@@ -59,7 +59,8 @@ def in_the_middle(nestling: Nestling) -> Callable[[], bool]:
 def taken() -> int:
     """Rows that unfinished stores hold, as their journals tell."""
     journals = stores_dir().glob("*.unfinished/journal.jsonl")
-    return sum(json.loads(j.read_text().splitlines()[-1])["taken"] for j in journals)
+    entries = [j.read_text().splitlines() for j in journals]  # one may have none yet
+    return sum(json.loads(lines[-1])["taken"] for lines in entries if lines)
 
 
 def test_what_was_stopped_goes_on_where_it_was(
