@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# No test cuts the power, and waiting for the disk took as long as the tests' own work.
+# No test cuts the power; a flush takes milliseconds, and a run makes dozens.
 os.fsync = lambda _: None
 
 _clear_streams = mx.clear_streams

@@ -18,8 +18,8 @@ def row_notes(used: SelectedRows, limit: int) -> list[str]:
     if used.left_out_count:
         first = next(used.left_out())
         notes.append(f"{_rows(used.left_out_count)} left out; the first: {first}.")
-        if len(used.left_out_kinds) > 1:
-            kinds = ", ".join(f"{kind} {n:,}" for kind, n in used.left_out_kinds.most_common())
+        if len(counts := used.left_out_kinds()) > 1:
+            kinds = ", ".join(f"{kind} {n:,}" for kind, n in counts.most_common())
             notes.append(f"Left out by kind: {kinds}.")
     if used.last_reply_only:
         notes.append(

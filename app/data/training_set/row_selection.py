@@ -46,7 +46,6 @@ class FileRows:
         self.kept = chosen[is_kept]
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
-        self.left_out_kinds = self._kinds_left_out()
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
         is_further = are_further_examples(rows.places[self.kept])
         self.further_examples = int(is_further.sum())
@@ -56,7 +55,8 @@ class FileRows:
         notes = rows.notes[self.kept][~is_further]
         self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
-    def _kinds_left_out(self) -> Counter[IssueKind]:
+    def left_out_kinds(self) -> Counter[IssueKind]:
+        """Of all rows left out, read anew each time."""
         kinds: Counter[IssueKind] = Counter({"too long": len(self._cut_away)})
         if self._store and self._store.problem_count:
             kinds.update(problem.kind for problem in self._store.problems(self._path))
@@ -93,7 +93,6 @@ class SelectedRows:
         self.kept_count = sum(len(file.kept) for file in files)
         self.cut = sum(file.cut for file in files)
         self.left_out_count = sum(file.left_out_count for file in files)
-        self.left_out_kinds = sum((file.left_out_kinds for file in files), Counter[IssueKind]())
         self.last_reply_only = sum(file.last_reply_only for file in files)
         self.further_examples = sum(file.further_examples for file in files)
         self.further_tokens = sum(file.further_tokens for file in files)
@@ -110,6 +109,9 @@ class SelectedRows:
     def longer_than(self, length: int) -> int:
         """Usable rows longer than this, cut at the limit."""
         return sum(file.longer_than(length) for file in self.files)
+
+    def left_out_kinds(self) -> Counter[IssueKind]:
+        return sum((file.left_out_kinds() for file in self.files), Counter[IssueKind]())
 
     def left_out(self) -> Iterator[RowIssue]:
         """The first rows left out of each file."""

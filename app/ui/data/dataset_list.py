@@ -51,9 +51,9 @@ class DatasetList(QObject):
     refused = Signal(object)
     """Failure: why what was given can't be used."""
     reveal_requested = Signal(object)
+    """Path of one of them."""
     removed = Signal(str, object)
     """A dataset's name, and the mix as it was with it."""
-    """Path of one of them."""
 
     def __init__(
         self, state: AppState, plan: PlanMemory, background: BackgroundThread, reader: DataProcess
