@@ -2,7 +2,7 @@
 
 import pytest
 from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.widgets.notice_bar import CONFIRMED_FOR_MS, MARGIN_PX, MOST_WORDS, Notice
@@ -112,3 +112,14 @@ def test_it_makes_way_for_buttons_that_come_after_it(page: QWidget, qtbot: QtBot
     notice.tell("Removed “second” from the queue.", "Undo", lambda: None)
     row.show()
     qtbot.waitUntil(lambda: notice.geometry().bottom() < row.geometry().top())
+
+
+def test_it_covers_no_check_box(page: QWidget) -> None:
+    layout, notice = page.layout(), Notice(page)
+    assert isinstance(layout, QVBoxLayout)
+    layout.addStretch(1)
+    box = QCheckBox("Skip rows that can't be used")
+    layout.addWidget(box)
+    page.show()
+    notice.tell("Restored the settings you had before the sample data.")
+    assert notice.geometry().bottom() < box.geometry().top()

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QRect, QTimer, Slot
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
 from app.core.errors import Failure
 from app.core.text.sanitize import single_line
@@ -197,9 +205,9 @@ class Notice(QFrame):
 
 
 def _shown_buttons(page: QWidget, apart_from: QWidget) -> list[QRect]:
-    """Where buttons are in sight, in coordinates of `page`."""
+    """Where buttons and check boxes are in sight, in coordinates of `page`."""
     found = []
-    for one in page.findChildren(QPushButton):
+    for one in (*page.findChildren(QPushButton), *page.findChildren(QCheckBox)):
         if one.isVisible() and not apart_from.isAncestorOf(one):
             seen = one.visibleRegion().boundingRect()
             found.append(QRect(one.mapTo(page, seen.topLeft()), seen.size()))
