@@ -92,7 +92,10 @@ class DataProcess(QObject):
         return job_id
 
     def cancel(self, job_id: int) -> None:
-        """Ask a job to close after its current step; one that waits never begins."""
+        """Ask a job to close after its current step; one that waits never begins.
+
+        It reports no more values, as their receiver may be gone, and ends as cancelled.
+        """
         if (job := self._jobs.get(job_id)) is not None:
             self._jobs[job_id] = replace(job, is_cancelled=True)
             job.child.send(Cancel(job_id))
@@ -137,7 +140,8 @@ class DataProcess(QObject):
         if isinstance(notice, JobYielded):
             if child is self._child and (job := self._jobs.get(notice.job_id)) is not None:
                 self._jobs[notice.job_id] = replace(job, has_yielded=True)
-                job.on_value(notice.value)
+                if not job.is_cancelled:
+                    job.on_value(notice.value)
         elif isinstance(notice, JobEnded):
             if (job := self._jobs.get(notice.job_id)) is not None and job.child is child:
                 self._end(notice)
@@ -173,7 +177,7 @@ class DataProcess(QObject):
 
     def _end(self, ended: JobEnded) -> None:
         if (job := self._jobs.pop(ended.job_id, None)) is not None:
-            job.on_ended(ended)
+            job.on_ended(JobEnded(ended.job_id, "cancelled") if job.is_cancelled else ended)
 
 
 class _WorkerProcess:

@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
-from app.workers.background_job import JobEnded
+from app.core.errors import Failure
+from app.workers.background_job import JobEnded, JobYielded
 from app.workers.data_process import DataProcess
 from tests.patience import PATIENCE_SECONDS
 
@@ -98,6 +99,20 @@ def test_a_cancelled_job_closes_in_order_and_one_that_waits_never_begins(
     assert (tmp_path / "note").read_text() == "4"
     assert waiting.values == []
     assert not (tmp_path / "other").exists()
+
+
+def test_a_cancelled_job_reports_no_more_values_and_no_failure(
+    process: DataProcess, qtbot: QtBot
+) -> None:
+    running, number = begin(process, Counting(1, has_end=False))
+    qtbot.waitUntil(lambda: running.values == [1])
+    child = process._child
+    assert child is not None
+    process.cancel(number)
+    process._relay((child, JobYielded(number, 2)))  # on its way as the job was cancelled
+    process._relay((child, JobEnded(number, "failed", Failure("It is blue."))))
+    assert running.values == [1]
+    assert running.ended == [JobEnded(number, "cancelled")]
 
 
 def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
