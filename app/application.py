@@ -9,11 +9,10 @@ from PySide6.QtWidgets import QApplication
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import runs_dir
 from app.core.text.translation import tr
-from app.services import Services
 from app.ui.data.data_page import DataPage
+from app.ui.desktop.desktop_status import DesktopStatus
 from app.ui.desktop.dock import Dock
 from app.ui.desktop.notifications import Notifications
-from app.ui.desktop.run_presence import Away
 from app.ui.desktop.sleep_guard import SleepGuard
 from app.ui.guide.guide_window import Guide
 from app.ui.look import icons
@@ -43,6 +42,7 @@ from app.ui.window.playground_commands import PlaygroundCommands
 from app.ui.window.quit_guard import QuitGuard
 from app.ui.window.resume_commands import ResumeCommands
 from app.ui.window.settings_window import SettingsWindow
+from app.window_services import Services
 
 
 class Nestling(Services):
@@ -56,7 +56,7 @@ class Nestling(Services):
         self._application = application
         self.appearance = ThemeController(application, self.settings, self)
         self.actions = RunActions(self.state, self.control, self.queue)
-        self.away = Away(
+        self.desktop_status = DesktopStatus(
             self.state, self.settings, SleepGuard(self), Notifications(self, icons.app_icon()),
             Dock(application, icons.app_icon()) if file_manager.HAS_DOCK else None,
         )  # fmt: skip
@@ -89,7 +89,7 @@ class Nestling(Services):
         self.errors = ErrorDialog(self.window)
         self.quitting = QuitGuard(state, self.control, self.window)
         self.commands = Commands(
-            state, self.window, self.intake, self.datasets, self.export, self.runs,
+            state, self.window, self.file_opener, self.datasets, self.export, self.runs,
             self.new_run.form.files,
         )  # fmt: skip
         self.resume_commands = ResumeCommands(
@@ -113,7 +113,7 @@ class Nestling(Services):
         )
         self.retention = RetentionDefault(state, settings)
         self.settings_window = SettingsWindow(
-            self.window, settings, self.appearance, self.retention, self.away
+            self.window, settings, self.appearance, self.retention, self.desktop_status
         )
         self.guide = Guide(self.window, self.appearance)
         self.history = PlaceHistory(self.window, self.runs, self.library_commands)
@@ -131,7 +131,7 @@ class Nestling(Services):
         for choose in (page.data.choose_requested, page.hero.choose_requested):
             choose.connect(commands.choose_dataset)
         page.data.mixed.add_requested.connect(commands.add_dataset)
-        page.model.starter_requested.connect(self.intake.use_starter_model)
+        page.model.starter_requested.connect(self.file_opener.use_starter_model)
         page.hero.sample_requested.connect(commands.use_sample)
         page.form.defaults_requested.connect(self.menu_commands.restore_defaults)
         page.form.files_requested.connect(commands.choose_setting_files)
@@ -181,7 +181,7 @@ class Nestling(Services):
         menu.folder_requested.connect(self.commands.choose_model)
         self.models.list.use_requested.connect(self.commands.open_path)
         self.models.list.reveal_requested.connect(self.commands.reveal)
-        self.intake.model_taken.connect(self.models_commands.note_used)
+        self.file_opener.model_taken.connect(self.models_commands.note_used)
         self.models_commands.facts_changed.connect(card.show_facts)
 
     def _wire_window(self) -> None:
@@ -204,8 +204,8 @@ class Nestling(Services):
         window.first_painted.connect(self._load_the_rest)
         window.closed.connect(self._remember)
         self.quitting.ready.connect(self._leave)
-        self.live_run.changed.connect(self.away.show_progress)
-        self.away.run_requested.connect(self._show_run)
+        self.live_run.changed.connect(self.desktop_status.show_progress)
+        self.desktop_status.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(window.notice.tell_failure)
         self.study.failed.connect(window.notice.tell_failure)
@@ -217,12 +217,12 @@ class Nestling(Services):
         self.runs.opened.head.more.queue_requested.connect(self.queue.add)
         self.control.run_ended.connect(window.notice.leave)
         self.control.defect_met.connect(self.errors.show_failure)
-        self.intake.refused.connect(window.notice.tell_failure)
+        self.file_opener.refused.connect(window.notice.tell_failure)
         self.datasets.refused.connect(window.notice.tell_failure)
-        for taken in (self.datasets.accepted, self.intake.model_taken):
+        for taken in (self.datasets.accepted, self.file_opener.model_taken):
             taken.connect(window.notice.leave)
         self.datasets.opened.connect(lambda path: self.recent.add(path.name, path))
-        self.intake.model_chosen.connect(
+        self.file_opener.model_chosen.connect(
             lambda path: self.recent.add(tr("{name} (model)", name=path.name), path)
         )
         self.library_commands.run_opened.connect(
@@ -234,8 +234,8 @@ class Nestling(Services):
         # Once whatever else comes of the new data or model, which takes older notices away.
         self.plan.sample_left.connect(commands.tell_sample_left, Qt.ConnectionType.QueuedConnection)
         self.data_work.watch.read_again.connect(commands.tell_changed)
-        self.intake.model_taken.connect(self.preview.ask_again)
-        self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
+        self.file_opener.model_taken.connect(self.preview.ask_again)
+        self.file_opener.model_taken.connect(self.data_work.tokenizer.ask_again)
         self.state.run_cleared.connect(window.notice.leave)
         self.state.run_event_received.connect(commands.tell_warning)
         self.export.failed.connect(window.notice.tell_failure)
@@ -328,5 +328,5 @@ class Nestling(Services):
 
     def shut_down(self) -> None:
         self.errors.uninstall()
-        self.away.shut_down()
+        self.desktop_status.shut_down()
         super().shut_down()

@@ -31,7 +31,7 @@ def run_app(
     interrupts = UnixSignals(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
     for returning in (
-        nestling.away.note_application_state,
+        nestling.desktop_status.note_application_state,
         nestling.quitting.note_application_state,
     ):
         application.applicationStateChanged.connect(returning)

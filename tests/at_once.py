@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.core.column_mapping import ColumnMapping
 from app.core.generation_events import CheckpointRef
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.chat.tokenizer import Tokenizer
 from app.data.files.dataset_files import DatasetFiles
 from app.data.inspection.inspection import DatasetFacts, inspect_with_rows

@@ -171,7 +171,7 @@ def _follow(
 
     `has_progress` for a run with steps that are kept already.
     """
-    from app.cli.run_output import TerminalProgress, print_json
+    from app.cli.event_output import TerminalProgress, print_json
     from app.engine.runtime.distributed import is_first_machine
     from app.engine.runtime.mlx_runtime import close_thread
 

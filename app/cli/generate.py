@@ -10,15 +10,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.cli.terminal import json_line, line, lines, note
+from app.core.chat_messages import SIDES, Chat
 from app.core.errors import InputError
 from app.core.events import Event, StageChanged
 from app.core.files.paths import runs_dir
 from app.core.generation_events import (
-    SIDES,
     AnswerEnded,
     AnswerEvent,
     AnswersCompared,
-    Chat,
     CheckpointLoaded,
     CheckpointRef,
     GenerationNotice,
@@ -27,10 +26,10 @@ from app.core.generation_events import (
     TextAdded,
     answer_to_json,
 )
+from app.core.progress import drain, mapped
 from app.core.text.sanitize import visible_line
 from app.core.wording.display_names import model_name
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
-from app.core.work_in_steps import drain, mapped
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel

@@ -4,7 +4,7 @@ import argparse
 
 from app.cli.terminal import line, lines
 from app.core.errors import InputError
-from app.core.guide import read_guide
+from app.core.guide_pages import read_guide
 
 
 def add_help(parser: argparse.ArgumentParser) -> None:

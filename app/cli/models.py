@@ -9,7 +9,7 @@ from app.core.system.memory import training_bytes
 from app.core.text.sanitize import single_line
 
 if TYPE_CHECKING:
-    from app.models.description import ModelDescription
+    from app.models.model_description import ModelDescription
 
 _RIGHT: dict[str, Any] = {"justify": "right", "no_wrap": True}
 _COLUMNS: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ def model_to_json(model: "ModelDescription", available_bytes: int) -> dict[str, 
 
 def _print_table(models: "list[ModelDescription]", available: int) -> None:
     from app.cli.rich_output import print_table
-    from app.models.model_figures import (
+    from app.models.model_formatting import (
         UNKNOWN,
         context_text,
         parameters_text,
@@ -98,7 +98,7 @@ def _print_table(models: "list[ModelDescription]", available: int) -> None:
 
 def _print_recommended(*, as_json: bool) -> None:
     from app.cli.rich_output import print_table
-    from app.models.model_figures import VERDICTS, parameters_text
+    from app.models.model_formatting import VERDICTS, parameters_text
     from app.models.recommended import install_command, recommended
 
     rated = recommended(training_bytes())

@@ -23,8 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.terminal import OutputLost, note
+from app.core.progress import drain, mapped
 from app.core.text.sanitize import visible, visible_line
-from app.core.work_in_steps import drain, mapped
 
 _WIDE = 2000
 _REDRAWN_S = 0.1

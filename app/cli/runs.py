@@ -35,7 +35,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 
 def print_runs(*, as_json: bool) -> int:
     """Every run of the library, the newest first."""
-    from app.library.reading.run_export import summary_to_json
+    from app.library.reading.run_json import summary_to_json
     from app.library.reading.run_store import list_runs
 
     runs = list_runs(runs_dir())
@@ -58,7 +58,7 @@ def print_run(arguments: argparse.Namespace) -> int:
     """One run, named by its folder, its folder's name or its own. Raises InputError."""
     from app.data.files.model_files import check_base_model
     from app.library.reading.run_details import read_details, settings_toml
-    from app.library.reading.run_export import details_to_json
+    from app.library.reading.run_json import details_to_json
     from app.library.reading.run_store import find_run
 
     details = read_details(find_run(arguments.run, runs_dir()))

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.base_model import BaseModelCheck
+from app.core.chat_messages import Side
 from app.core.events import StageChanged, event_name, json_value
 from app.core.text.translation import tr
 
-Side = Literal["base", "tuned"]
-SIDES: tuple[Side, Side] = ("base", "tuned")
 Ending = Literal["end", "length", "context", "stopped"]
 """The model ended its turn; the most tokens were reached; it can read no more; by request."""
 
@@ -57,37 +56,6 @@ class Sampling:
         if not 0 <= self.seed <= MAX_SEED:
             return tr("The seed must be from 0 to {most:,}.", most=MAX_SEED)
         return ""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A question and what each side had answered."""
-
-    question: str
-    base: str = ""
-    tuned: str = ""
-
-
-@dataclass(frozen=True)
-class Chat:
-    """A question, with what came before it."""
-
-    question: str
-    system: str = ""
-    """The system prompt."""
-    earlier: tuple[Turn, ...] = ()
-
-    def messages(self, side: Side) -> list[dict[str, str]]:
-        """The conversation as this side has had it, up to the question."""
-        messages = [_message("system", self.system)] if self.system else []
-        for exchange in self.earlier:
-            messages.append(_message("user", exchange.question))
-            messages.append(_message("assistant", getattr(exchange, side)))
-        return [*messages, _message("user", self.question)]
-
-
-def _message(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from app.core.files.paths import cache_dir
 from app.core.files.strict_parsing import plain, typed
 from app.core.system.version import package_version
 from app.core.text.sanitize import error_text
-from app.models.description import ModelDescription, describe, unread
-from app.models.folder_files import read_folder_files
+from app.models.file_listing import read_folder_files
+from app.models.model_description import ModelDescription, describe, unread
 from app.models.model_locations import ModelLocation, find_models
 from app.models.ollama import ollama_folder, ollama_models
 from app.models.remembered_models import read_remembered_models, remember_folder, remember_use

@@ -18,7 +18,7 @@ from app.core.files.paths import is_utf8
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text
-from app.models.folder_files import read_folder_files
+from app.models.file_listing import read_folder_files
 from app.models.model_code import check_needs_no_code
 from app.models.weights import WEIGHTS, read_weights_header
 from app.models.weights_check import check_weights_files, read_whole_weights

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.files.atomic_files import read_json_object
 from app.core.text.sanitize import single_line
-from app.models.description import ModelDescription
+from app.models.model_description import ModelDescription
 from app.models.model_locations import OLLAMA
 
 PROBLEM = "Ollama keeps models as GGUF, which MLX can't train."

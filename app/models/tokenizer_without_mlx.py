@@ -14,8 +14,8 @@ from typing import Any
 from app.core.errors import InputError
 from app.core.system.child_processes import open_file_limit_kept
 from app.core.text.sanitize import error_text
-from app.models.config_values import config_error, odd_value, shown_value
 from app.models.model_code import NO_CODE, code_refused, needs_code
+from app.models.model_config_check import config_error, odd_value, shown_value
 from app.models.model_folder import check_model_folder, read_model_config
 
 _FIELD = re.compile(r"^Validation error for field '(\w+)'")

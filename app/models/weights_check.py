@@ -8,7 +8,7 @@ from app.core.errors import InputError
 from app.core.files.strict_parsing import parse_flat_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text, single_line
-from app.models.folder_files import FolderFiles
+from app.models.file_listing import FolderFiles
 from app.models.weights import MAX_HEADER_BYTES, WEIGHTS, Tensor, read_weights_header
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")

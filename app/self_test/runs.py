@@ -10,7 +10,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
 from app.core.files.paths import starter_dir, starter_model_dir
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.library.run.layout import checkpoint_folder
 from app.self_test.component_checks import QUESTION, REPLY
 

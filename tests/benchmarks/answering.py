@@ -13,8 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from app.core.chat_messages import Chat
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.core.generation_events import Chat, CheckpointRef, Sampling, TextAdded
+from app.core.generation_events import CheckpointRef, Sampling, TextAdded
 from app.engine.generation.generation import answer
 from app.engine.model.loading import load_base_model
 from app.engine.training.trainer import train

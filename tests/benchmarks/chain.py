@@ -18,7 +18,8 @@ from app.library.reading.study_results import read_study
 from app.library.run.manifest import read_manifest
 from tests.benchmarks.forgetting import write_tasks
 
-PEOPLE, MOST_STEPS, ACQUISITION = 2, 200, 0.95
+PEOPLE, REAL_PEOPLE = 2, 4
+MOST_STEPS, ACQUISITION = 200, 0.95
 PLAIN = {"tiers": [1], "learning_rate": 2e-3}
 ARMS = [
     {"name": "AdamW"} | PLAIN,
@@ -28,11 +29,12 @@ ARMS = [
 
 
 REAL_ARMS = [
-    {"name": "AdamW 2e-4", "learning_rate": 2e-4, "tiers": [1]},
+    {"name": "AdamW 1e-4", "learning_rate": 1e-4, "tiers": [1]},
     {"name": "Learn and keep", "preset": "learn-and-keep"},
     {"name": "Learn and keep, memory 0.5", "preset": "learn-and-keep", "lasting_memory": 0.5},
+    {"name": "Keep more", "preset": "keep-more"},
 ]
-"""With the tasks, steps and rates of `forgetting`."""
+"""With the steps and rates of `forgetting`."""
 
 
 def make(folder: Path, runs: int, seeds: int, model: Path | None = None) -> Path:
@@ -47,7 +49,7 @@ def make(folder: Path, runs: int, seeds: int, model: Path | None = None) -> Path
             "steps": 112, "batch_size": 16, "scale": 20.0, "steps_per_eval": 112,
             "steps_per_save": 112, "steps_per_score": 4, "eval_questions": 10_000,
         }  # fmt: skip
-    people, arms = (PEOPLE, ARMS) if model is None else (16, REAL_ARMS)
+    people, arms = (PEOPLE, ARMS) if model is None else (REAL_PEOPLE, REAL_ARMS)
     study = {
         "seeds": list(range(seeds)), "acquisition": ACQUISITION, "settings": settings,
         "tasks": write_tasks(folder, "tasks", runs, people), "arms": arms,
@@ -86,7 +88,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--model", type=Path, help="A real model, with 256 rows a task.")
+    parser.add_argument("--model", type=Path, help="A real model, with 64 rows a task.")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     file = make(asked.folder, asked.runs, asked.seeds, asked.model)

@@ -15,7 +15,7 @@ import pytest
 
 from app.cli.arguments import parse, training_config
 from app.cli.commands import run
-from app.cli.run_output import TerminalProgress
+from app.cli.event_output import TerminalProgress
 from app.core.config.learning_methods import (
     BY_TIERS,
     CUSTOM,

@@ -10,7 +10,7 @@ import pytest
 
 from app.cli.commands import run
 from app.core.files.paths import reference_dir
-from app.core.guide import read_guide
+from app.core.guide_pages import read_guide
 from tests.patience import PATIENCE_SECONDS
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.commands import run
-from app.models.model_figures import context_text, memory_text, parameters_text
+from app.models.model_formatting import context_text, memory_text, parameters_text
 from app.models.recommended import RECOMMENDED, missing, recommended
 from app.models.training_memory import TrainingMemory
 from tests.models.made_models import write_model

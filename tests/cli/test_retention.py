@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.arguments import parse
-from app.cli.run_output import TerminalProgress
+from app.cli.event_output import TerminalProgress
 from app.core.config.learning_methods import LEARN_AND_KEEP, learning_method
 from app.core.config.presets import PRESETS, demo_config
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured

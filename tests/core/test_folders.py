@@ -20,7 +20,7 @@ from app.core.files.folders import (
     remove_folder,
     remove_known_files,
 )
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 
 NAMES = ("a", "b", "old", "new")
 

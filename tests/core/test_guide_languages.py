@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core import guide
+from app.core import guide_pages
 from app.core.files.paths import guide_dir, reference_dir
-from app.core.guide import Page, read_guide, read_pages
+from app.core.guide_pages import Page, read_guide, read_pages
 from app.core.text import translation
 from app.core.text.translation import SOURCE, exchanged_marks
 from tests.catalogs import OTHERS, read_catalog
@@ -213,7 +213,7 @@ def test_pages_in_the_language_in_use_and_english_ones_without_a_translation(
     one = pages[1].file_name
     (tmp_path / one).write_text("# Nur diese\n", encoding="utf-8")
     monkeypatch.setattr(
-        guide, "guide_dir", lambda language: guide_dir() if language == SOURCE else tmp_path
+        guide_pages, "guide_dir", lambda language: guide_dir() if language == SOURCE else tmp_path
     )
     mixed = read_guide()
     assert [page.file_name for page in mixed] == [page.file_name for page in pages]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files import fingerprint
 from app.data.files.fingerprint import file_content, hash_files, stream_fingerprints, unchanged
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.files.dataset_files import find_files
 from app.data.row_values import RowIssue, RowLocation

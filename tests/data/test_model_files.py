@@ -15,7 +15,7 @@ from app.core.base_model import (
     read_digests,
 )
 from app.core.errors import InputError
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files import fingerprint, model_files
 from app.data.files.model_files import (
     ModelFiles,

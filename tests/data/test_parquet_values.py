@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files.dataset_files import find_files
 from app.data.row_values import ChatExample, RowIssue
 from app.data.rows.row_validation import read_examples

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from app.core.chat_messages import Chat
 from app.core.errors import InputError
-from app.core.generation_events import Chat
 from app.core.system import interruption
 from app.data.chat import template_process, template_server
 from app.data.chat.template_process import RenderingTooCostly, end_template_processes, limited

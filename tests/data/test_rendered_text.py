@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.files.dataset_files import find_files
 from app.data.row_values import ChatExample, RowLocation, TextExample

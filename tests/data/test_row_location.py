@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.row_values import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.rows.row_validation import read_examples
 from app.data.tokenizing.token_store import RowSettings, open_or_build_store

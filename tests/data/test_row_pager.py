@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.inspection.row_previews import KEPT_ROWS, PlacedExample, RowPager
 
 

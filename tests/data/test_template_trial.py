@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.chat import template_trial
 from app.data.chat.template_process import end_template_processes
 from app.data.chat.template_trial import template_problem, try_templates

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.core.errors import InputError
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
 from app.data.files.dataset_files import find_files
 from app.data.row_values import CorruptFileError, RowIssue

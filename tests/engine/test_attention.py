@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator

@@ -25,8 +25,7 @@ from app.engine.generation import adapted_model
 from app.engine.model import base_model_digests
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.training import run_facts as run_facts
-from app.engine.training import setup
+from app.engine.training import run_reporting, setup
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest, write_manifest
@@ -57,7 +56,7 @@ def stopped(config: TrainingConfig) -> Path:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights of any size are too large to be hashed before the first step."""
-    for module in (model_files, base_model_digests, run_facts):
+    for module in (model_files, base_model_digests, run_reporting):
         monkeypatch.setattr(module, "HASHED_FIRST_BYTES", 0)
 
 

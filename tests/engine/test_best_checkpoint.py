@@ -21,7 +21,7 @@ from app.core.events import (
 from app.core.files.folders import remove_folder
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.training.checkpoints import load_checkpoint
-from app.engine.training.run_counters import BestValidation
+from app.engine.training.early_stopping import BestValidation
 from app.engine.training.trainer import resume, train
 from app.library.run.layout import CHECKPOINT_FILES
 from app.library.run.manifest import read_manifest

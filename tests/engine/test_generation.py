@@ -11,19 +11,18 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from app.core.chat_messages import Chat, Turn
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError, InputError, RunError
 from app.core.generation_events import (
     AnswerEnded,
     AnswerEvent,
     AnswersCompared,
-    Chat,
     CheckpointRef,
     GenerationNotice,
     LogitsCompared,
     Sampling,
     TextAdded,
-    Turn,
     answer_to_json,
 )
 from app.engine.generation.adapted_model import TunedModel

@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.models import cohere, gemma2, llama
 
 from app.core.config.training_config import TrainingConfig
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator

@@ -13,9 +13,9 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.events import KNOWN_QUESTIONS, LogMessage, ScoreMeasured, StageChanged
 from app.core.files.paths import known_questions_file, starter_dir, starter_model_dir
+from app.core.progress import drain
 from app.core.text.sanitize import single_line
 from app.core.wording.results import score_sentence
-from app.core.work_in_steps import drain
 from app.engine.adapter.adapter import add_adapter
 from app.engine.evaluation import known_questions
 from app.engine.evaluation.known_questions import Question, asking, open_known_questions

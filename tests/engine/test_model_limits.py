@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.core.base_model import ModelLimits
+from app.core.chat_messages import Chat
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunStarted, StepFinished
-from app.core.generation_events import Chat, CheckpointRef, Sampling
+from app.core.generation_events import CheckpointRef, Sampling
 from app.engine.generation.generation import answer
 from app.engine.memory.preflight import estimate_memory
 from app.engine.model.loading import load_base_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.execution import attention

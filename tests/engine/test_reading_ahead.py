@@ -17,8 +17,8 @@ from app.core.base_model import ModelLimits
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, RunFinished, StepFinished
+from app.core.progress import drain
 from app.core.system.work_process import WorkProcess
-from app.core.work_in_steps import drain
 from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.tokens.token_view import tokens_digest
 from app.data.training_set import first_rows_opening, first_rows_reading

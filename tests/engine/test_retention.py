@@ -12,7 +12,7 @@ from app.cli.commands import run as run_command
 from app.core.config.training_config import TrainingConfig
 from app.core.events import LogMessage, RetentionMeasured, RunFinished, StageChanged
 from app.core.files.paths import general_text_file, starter_model_dir
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.clocks import general_text
 from app.engine.clocks.general_text import open_general_text
 from app.engine.evaluation import forgetting_meter

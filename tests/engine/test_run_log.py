@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from app.core.chat_messages import Chat
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import LogMessage
-from app.core.generation_events import Chat, CheckpointRef, GenerationNotice, Sampling
+from app.core.generation_events import CheckpointRef, GenerationNotice, Sampling
 from app.engine.generation.generation import answer
 from app.engine.model.chat_prompt import mlx_lm_stop_tokens, stop_token_note
 from app.engine.model.loading import load_tokenizer

@@ -17,7 +17,7 @@ from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_metho
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.batches.batches import Batch
 from app.engine.clocks import divergence
 from app.engine.clocks import slow_clock as slow_module

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from app.cli.run_output import TerminalProgress
+from app.cli.event_output import TerminalProgress
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import (
     EvaluationFinished,

@@ -13,7 +13,7 @@ from app.core.config.study import Study, load_study
 from app.core.errors import InputError
 from app.engine.training.study import make_run
 from app.library.reading.starting_adapter import read_started_from
-from app.library.reading.study_picture import as_svg
+from app.library.reading.study_heat_map_svg import as_svg
 from app.library.reading.study_report import TaskSequence, by_arm, markdown, mean_and_interval
 from app.library.reading.study_results import is_done, results, study_runs
 from app.library.run.manifest import read_manifest

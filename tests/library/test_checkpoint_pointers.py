@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.training.run_counters import BestValidation
+from app.engine.training.early_stopping import BestValidation
 from app.library.reading.checkpoint_retention import (
     best_step,
     prunable_checkpoints,

@@ -9,8 +9,9 @@ import pytest
 
 from app.core.text.sanitize import MAX_LINE_CHARACTERS, single_line
 from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
-from app.library.reading.run_export import details_to_json, export_csv
+from app.library.reading.run_json import details_to_json
 from app.library.reading.run_store import list_runs
 from app.library.reading.run_summary import CHANGED, RunSummary, summarize
 from app.library.run.label import RunLabel, write_label

@@ -17,8 +17,9 @@ from app.core.files.paths import cache_dir
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import RunDetails, read_details
-from app.library.reading.run_export import details_to_json, export_csv
+from app.library.reading.run_json import details_to_json
 from app.library.reading.run_store import INDEX_FILE, list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.metrics import read_steps

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError, InputError
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.trainer import resume
 from app.library.reading.checkpoint_retention import checkpoint_folders

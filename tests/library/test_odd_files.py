@@ -15,15 +15,16 @@ from app.core.config.study import load_study
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.paths import cache_dir, home_dir
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.engine.training.checkpoints import check_files
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns
 from app.library.queue_store import QUEUE_FILE, read_queue
 from app.library.reading.checkpoint_retention import update_manifest_pointers
 from app.library.reading.checkpoints import read_choices
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
-from app.library.reading.run_export import details_to_json, export_csv
+from app.library.reading.run_json import details_to_json
 from app.library.reading.run_store import INDEX_FILE, list_runs
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.run_folder import copy_run_in_steps

@@ -10,13 +10,13 @@ import pytest
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import cache_dir, home_dir, runs_dir
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.tokens.store_files import MANIFEST, STORE_FILES
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns
 from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, write_queue
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
-from app.library.reading.run_export import export_csv
 from app.library.reading.run_store import list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES

@@ -9,8 +9,8 @@ import pytest
 from app.core.errors import InputError
 from app.library.reading.run_details import read_details
 from app.library.reading.run_summary import summarize
-from app.library.run.checkpoint_state import require_resumable
 from app.library.run.manifest import read_manifest
+from app.library.run.resumability import require_resumable
 from app.ui.state.run_loading import reading_to_resume
 
 MakeRun = Callable[..., Path]

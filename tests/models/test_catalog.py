@@ -8,8 +8,8 @@ import pytest
 
 from app.core.files.paths import cache_dir
 from app.models.catalog import INDEX_FILE, list_models
-from app.models.description import ModelDescription
 from app.models.model_code import RENAMED, knows_architecture
+from app.models.model_description import ModelDescription
 from app.models.remembered_models import remember_use
 from tests.models.made_models import write_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.models.catalog import list_models
-from app.models.description import ModelDescription
+from app.models.model_description import ModelDescription
 from app.models.remembered_models import (
     forget_folder,
     read_remembered_models,

@@ -16,7 +16,7 @@ from app.library.reading.starting_adapter import (
 )
 from app.library.run.label import RunLabel, write_label
 from app.library.run.manifest import read_manifest, write_manifest
-from app.ui.run.chain_line import GONE, ChainLine
+from app.ui.run.run_chain_links import GONE, RunChainLinks
 from app.ui.state.run_loading import read_run
 
 MakeRun = Callable[..., Path]
@@ -62,7 +62,7 @@ def test_an_adapter_from_elsewhere_has_no_run(make_run: MakeRun, tmp_path: Path)
 
 
 def test_each_run_that_is_here_is_a_link(qtbot: QtBot, tmp_path: Path) -> None:
-    shown = ChainLine()
+    shown = RunChainLinks()
     qtbot.addWidget(shown)
     shown.show_runs(())
     assert shown.isHidden()
@@ -79,7 +79,7 @@ def test_each_run_that_is_here_is_a_link(qtbot: QtBot, tmp_path: Path) -> None:
 
 
 def test_of_a_long_chain_the_last_runs_are_links(qtbot: QtBot, tmp_path: Path) -> None:
-    shown = ChainLine()
+    shown = RunChainLinks()
     qtbot.addWidget(shown)
     shown.show_runs([EarlierRun(f"run {n}", n, tmp_path) for n in range(10)])
     assert [part.text() for part in shown.parts if isinstance(part, QPushButton)] == [
@@ -94,7 +94,7 @@ def test_a_long_name_loses_its_middle_and_none_is_cut(
     names = [
         f"{n} poems of a rather long name, learned with a learning rate of 0.001" for n in "ab"
     ]
-    shown = ChainLine()
+    shown = RunChainLinks()
     qtbot.addWidget(shown)
     shown.show_runs([EarlierRun(name, 100, tmp_path) for name in names])
     shown.resize(width_px, 30)

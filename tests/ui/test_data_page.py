@@ -256,7 +256,7 @@ def write_calls(path: Path, plain: int) -> Path:
 def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    nestling.intake.use_starter_model()
+    nestling.file_opener.use_starter_model()
     nestling.commands.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
     work, page = nestling.data_work, nestling.data
     qtbot.waitUntil(lambda: work.tokenization.done is not None)

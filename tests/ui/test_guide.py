@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.files.paths import guide_dir, reference_dir, resources_dir
-from app.core.guide import Page, read_guide, read_pages
+from app.core.guide_pages import Page, read_guide, read_pages
 from app.core.text import translation
 from app.core.text.translation import LANGUAGES
 from app.packaging.bundle_contents import resources

@@ -20,8 +20,8 @@ from app.core.config.serialization import load_toml, to_toml
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import EvaluationFinished, RunFinished
 from app.core.files.paths import runs_dir
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
-from app.library.reading.run_export import export_csv
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps
@@ -426,7 +426,7 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert nestling.state.finished is not None
     run_dir, done = nestling.state.finished.run_dir, nestling.state.finished.steps
-    nestling.intake.use_starter_model()
+    nestling.file_opener.use_starter_model()
     nestling.state.change_config(steps=7)
     nestling.window.show_place(Place.RUNS)
     qtbot.waitUntil(lambda: nestling.runs.list.buttons.resume.isEnabled())

@@ -17,7 +17,7 @@ from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import starter_model_dir
 from app.models.catalog import list_models
-from app.models.description import ModelDescription
+from app.models.model_description import ModelDescription
 from app.models.remembered_models import read_remembered_models
 from app.models.training_memory import TrainingMemory
 from app.ui.models.models_commands import ModelMenu, ModelsCommands
@@ -419,7 +419,7 @@ def test_a_model_found_in_the_cache_becomes_the_base_model_of_the_next_run(
     assert nestling.window.place is Place.NEW_RUN
     assert nestling.new_run.model.name.text() == "tiny"
     assert nestling.new_run.model.facts.text().startswith("47 K · fp32 · ")
-    nestling.intake.use_starter_model()
+    nestling.file_opener.use_starter_model()
     assert not nestling.new_run.model.facts.isVisible()
     qtbot.waitUntil(lambda: str(snapshot) in read_remembered_models().used)
 

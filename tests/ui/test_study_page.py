@@ -102,7 +102,7 @@ def test_an_answer_starts_no_other_study(many: Nestling, tmp_path: Path, qtbot: 
 def test_the_list_of_runs_leads_back_to_it(opened: Nestling, file: Path, qtbot: QtBot) -> None:
     runs = opened.runs
     runs.study.back.click()
-    line = runs.list.study_line
+    line = runs.list.back_to_study
     assert line.isVisible()
     assert line.text.text() == "Study “two”: 0 of 2 runs done"
     runs.study.start.click()
@@ -122,7 +122,7 @@ def test_the_list_of_runs_leads_back_to_it(opened: Nestling, file: Path, qtbot: 
 def test_without_a_study_there_is_no_line(nestling: Nestling) -> None:
     nestling.window.show_place(Place.RUNS)
     assert nestling.runs.list.isVisible()
-    assert not nestling.runs.list.study_line.isVisible()
+    assert not nestling.runs.list.back_to_study.isVisible()
 
 
 def test_it_is_opened_again_from_the_recent_ones(

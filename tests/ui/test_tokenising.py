@@ -159,7 +159,7 @@ def test_another_model_or_mask_starts_anew(
     nestling.state.change_config(mask_prompt=False)
     qtbot.waitUntil(lambda: work.done not in (None, first))
     second = work.done
-    nestling.intake.use_starter_model()
+    nestling.file_opener.use_starter_model()
     qtbot.waitUntil(lambda: work.done not in (None, first, second))
     assert nestling.state.config.model == starter_model_dir()
     nestling.state.change_config(max_seq_length=128, batch_size=2)

@@ -9,10 +9,11 @@ import mlx.core as mx
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.core.chat_messages import Chat
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import StageChanged
-from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, CheckpointRef, Sampling
+from app.core.generation_events import AnswerEnded, CheckpointLoaded, CheckpointRef, Sampling
 from app.workers.background_job import JobEnded, JobNotice, JobYielded
 from app.workers.compute_thread import ComputeThread
 from app.workers.jobs.generation import LoadedCheckpoint

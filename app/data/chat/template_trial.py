@@ -7,8 +7,8 @@ tried once; the same process renders the chats afterwards.
 import signal
 from collections.abc import Generator
 
+from app.core.progress import drain
 from app.core.text.translation import mark
-from app.core.work_in_steps import drain
 from app.data.chat.template_process import TAKES_ALL_MEMORY, ProcessEnded, template_process
 from app.data.chat.template_server import OUT_OF_MEMORY, Trial
 

@@ -18,7 +18,7 @@ from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files.atomic_files import read_json_object, write_json_atomic
 from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files.dataset_files import file_stat, find_files
 
 _SMALL_BYTES = 2**20

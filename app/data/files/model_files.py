@@ -21,7 +21,7 @@ from app.core.base_model import (
 from app.core.errors import AppError, InputError
 from app.core.files.paths import shipped
 from app.core.files.strict_parsing import parse_json
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files.fingerprint import (
     WAIT_AND_START,
     FileStates,

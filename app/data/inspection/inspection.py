@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.data.files.dataset_files import find_files
 from app.data.files.dataset_folders import not_read
 from app.data.files.fingerprint import FileStates, file_states

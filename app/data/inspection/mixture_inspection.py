@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.column_mapping import ColumnMapping
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.data.files.dataset_files import check_distinct, file_stat, find_files
 from app.data.inspection.duplicates import SeenRows
 from app.data.inspection.inspection import DatasetFacts, IssueList, inspect_with_rows

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import RunError
+from app.core.progress import scaled_progress
 from app.core.system.work_process import WorkProcess
-from app.core.work_in_steps import scaled_progress
 from app.data.chat.tokenization import rows_to_check
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
 from app.data.files.dataset_files import DatasetFiles, dataset_name, file_stat

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from app.core.errors import RunError
+from app.core.progress import scaled_progress
 from app.core.system.work_process import WorkProcess
-from app.core.work_in_steps import scaled_progress
 from app.data.files.dataset_files import DatasetFiles, file_stat
 from app.data.files.fingerprint import file_state
 from app.data.readers import ReadProgress

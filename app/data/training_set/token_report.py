@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.data.chat.tokenizer import Tokenizer
 from app.data.files.dataset_files import DatasetFiles, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files

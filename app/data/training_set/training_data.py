@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.column_mapping import ColumnMapping
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files

@@ -11,7 +11,7 @@ from functools import partial
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import DatasetLoss, Event, LogMessage, RetentionMeasured
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.engine.adapter.adapter import BareModel
 from app.engine.batches.batches import BatchLoader, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.core.chat_messages import Chat
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, LogMessage, StageChanged, WrongAnswer
@@ -25,9 +26,8 @@ from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir, known_questions_file
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.core.generation_events import Chat
+from app.core.progress import scaled_progress
 from app.core.text.translation import mark
-from app.core.work_in_steps import scaled_progress
 from app.data.files.model_files import read_model_files
 from app.engine.adapter.adapter import BareModel
 from app.engine.batches.batches import Batch

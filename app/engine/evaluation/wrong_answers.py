@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import suppress
 
 from app.core.events import MOST_WRONG, WrongAnswer
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.engine.evaluation.evaluation import find_wrong_answers
 from app.engine.evaluation.question_sets import QuestionSet
 from app.engine.evaluation.short_answers import ROWS, short_answers

@@ -7,9 +7,10 @@ from pathlib import Path
 import mlx.core as mx
 
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
+from app.core.chat_messages import Side
 from app.core.errors import AppError, InputError
 from app.core.events import Event, StageChanged
-from app.core.generation_events import CheckpointLoaded, CheckpointRef, Side
+from app.core.generation_events import CheckpointLoaded, CheckpointRef
 from app.core.text.sanitize import error_text
 from app.core.text.translation import mark
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files

@@ -11,18 +11,16 @@ from contextlib import ExitStack, closing
 
 import mlx.core as mx
 
+from app.core.chat_messages import SIDES, Chat, Side
 from app.core.errors import InputError, RunError
 from app.core.generation_events import (
-    SIDES,
     AnswerEnded,
     AnswerEvent,
     AnswersCompared,
-    Chat,
     Ending,
     GenerationNotice,
     LogitsCompared,
     Sampling,
-    Side,
     TextAdded,
 )
 from app.data.chat.tokenization import token_beyond

@@ -15,15 +15,7 @@ from app.engine.execution.model_execution import Execution
 from app.engine.memory.computation_graph import Graph, traced
 from app.engine.memory.graph_memory import peak_bytes
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.lm_head import SplitModel, split_by_shapes
-from app.engine.model.model_structure import (
-    find_layers_path,
-    get_module,
-    parameters,
-    put,
-    trainable_parameters,
-)
-from app.engine.model.traced_layers import (
+from app.engine.model.layer_tracing import (
     Call,
     identity_layer,
     layer_kinds,
@@ -31,6 +23,14 @@ from app.engine.model.traced_layers import (
     replaced_layers,
     trace_layer_calls,
     traced_parameters,
+)
+from app.engine.model.lm_head import SplitModel, split_by_shapes
+from app.engine.model.model_structure import (
+    find_layers_path,
+    get_module,
+    parameters,
+    put,
+    trainable_parameters,
 )
 from app.engine.runtime.mlx_runtime import HEADROOM, uses_compile
 from app.engine.runtime.named_arrays import Arrays

@@ -5,8 +5,8 @@ the tokens that end an answer: those that mlx-lm knows, and the one that the tem
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.core.chat_messages import Chat, Side
 from app.core.errors import InputError
-from app.core.generation_events import Chat, Side
 from app.data.chat.assistant_mask import AssistantMaskFinder, special_ids
 from app.data.chat.chat_template import ChatTemplate, TemplateError
 from app.data.chat.tokenization import token_text

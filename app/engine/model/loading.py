@@ -21,15 +21,15 @@ import mlx.core as mx
 
 from app.core.base_model import ModelLimits
 from app.core.errors import InputError
+from app.core.progress import drain
 from app.core.text.sanitize import error_text, short_repr
-from app.core.work_in_steps import drain
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.runtime.named_arrays import JsonObject, TokenizerWrapper
-from app.models.config_values import config_error, lacking, odd_value
 from app.models.model_code import NO_CODE
+from app.models.model_config_check import config_error, lacking, odd_value
 from app.models.model_folder import (
     check_layer_count,
     check_model_folder,

@@ -11,8 +11,8 @@ import mlx.core as mx
 
 from app.core.system.interruption import interruptible
 from app.engine.model.language_model import CalledModule, LanguageModel
+from app.engine.model.layer_tracing import identity_layer, layer_kinds, replaced_layers
 from app.engine.model.model_structure import find_layers_path, get_module, parameters, put
-from app.engine.model.traced_layers import identity_layer, layer_kinds, replaced_layers
 
 OF_A_KIND = 2
 MOST_WIDE_BYTES = 4 * 1024**3

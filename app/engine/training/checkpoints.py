@@ -17,15 +17,14 @@ from app.core.errors import InputError, VerificationError
 from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
 from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
 from app.core.files.untrusted_files import copy_regular_in_steps, create_file, open_regular
+from app.core.progress import drain
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.sanitize import error_text
-from app.core.work_in_steps import drain
 from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.runtime.named_arrays import ArrayMap, Arrays, JsonObject, load_arrays
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoint_retention import checkpoint_folders, foreign_checkpoints
-from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_FILE,
@@ -39,6 +38,7 @@ from app.library.run.layout import (
     checkpoint_step,
 )
 from app.library.run.manifest import json_digest
+from app.library.run.resumability import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 
 FORMAT = 2
 

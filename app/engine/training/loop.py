@@ -22,14 +22,14 @@ from app.engine.runtime.mlx_runtime import random_key, set_random_key, uses_comp
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.background_tokenization import ComingRows
 from app.engine.training.checkpoints import Checkpoint, Progress
-from app.engine.training.interpolation import interpolating
 from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunRecording
 from app.engine.training.restored_run import check_restored, training_step
 from app.engine.training.run_counters import RunCounters, Throughput, learning_rate
 from app.engine.training.run_ending import RunEnding
-from app.engine.training.run_facts import head_message, rows_taken, run_started, step_finished
+from app.engine.training.run_reporting import head_message, rows_taken, run_started, step_finished
 from app.engine.training.setup import TrainingSetup, with_later_rows
+from app.engine.training.weight_interpolation import interpolating
 
 
 class TrainingLoop:

@@ -12,7 +12,7 @@ from app.engine.evaluation.question_sets import QuestionSet
 from app.engine.evaluation.wrong_answers import wrong_answers
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.stopping import StopRequest
-from app.engine.training.run_counters import BestValidation
+from app.engine.training.early_stopping import BestValidation
 from app.engine.training.setup import TrainingSetup
 from app.engine.training.validation import Validation
 

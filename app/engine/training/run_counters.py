@@ -1,5 +1,5 @@
 """What a run follows from step to step: its learning rate, steps without finite numbers, tokens per
-second, the best validation so far and how many came since.
+second.
 """
 
 import math
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RunError
 from app.core.events import LogMessage
-from app.core.text.numbers import format_loss
 from app.engine.training.checkpoints import Progress
+from app.engine.training.early_stopping import BestValidation
 
 MAX_IN_A_ROW = 3
 
@@ -87,40 +87,6 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
             return config.learning_rate * (1.0 - progress)
         case "cosine":
             return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
-
-
-class BestValidation:
-    """Counts validations since the best one; a loss that is not a number is never the best."""
-
-    def __init__(
-        self, loss: float | None, step: int | None, evals_since: int, forgetting: float = 0.0
-    ) -> None:
-        self.loss, self.step, self.evals_since = loss, step, evals_since
-        self.forgetting = forgetting
-        """Of the best: what counts beside its loss."""
-
-    def take(self, loss: float, step: int, forgetting: float = 0.0) -> bool:
-        """Note the validation after `step`; True if it is the best."""
-        if loss + forgetting < (math.inf if self.loss is None else self.loss + self.forgetting):
-            self.loss, self.step, self.evals_since = loss, step, 0
-            self.forgetting = forgetting
-            return True
-        self.evals_since += 1
-        return False
-
-    def is_stale(self, limit: int) -> bool:
-        """Whether `limit` validations in a row brought no new best; never if `limit` is 0."""
-        return 0 < limit <= self.evals_since
-
-    def summary(self) -> str:
-        """One sentence that says why a run ended early."""
-        times = "validation" if self.evals_since == 1 else f"{self.evals_since} validations"
-        if self.step is None or self.loss is None:
-            return f"no validation loss in the last {times} was a number."
-        where = f"at step {self.step}" if self.step else "before the first step"
-        if self.forgetting:
-            return f"the last {times} brought nothing better than {where}."
-        return f"the last {times} brought nothing below {format_loss(self.loss, 4)}, {where}."
 
 
 class RunCounters:

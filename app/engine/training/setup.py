@@ -55,7 +55,7 @@ from app.engine.training.dataset_opening import (
     template_day,
 )
 from app.engine.training.gradients import measure_gradient_importance
-from app.engine.training.kept_rows import open_kept_rows
+from app.engine.training.retention_rows import open_kept_rows
 
 
 @dataclass(frozen=True)

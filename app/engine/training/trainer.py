@@ -45,7 +45,7 @@ from app.engine.training.checkpoints import last_checkpoint, load_checkpoint, na
 from app.engine.training.loop import TrainingLoop
 from app.engine.training.recording import RunRecording
 from app.engine.training.restored_run import recorder_warnings, reopened_run, weights_hashing
-from app.engine.training.run_facts import (
+from app.engine.training.run_reporting import (
     Facts,
     checkpoint_text,
     day_facts,
@@ -55,10 +55,10 @@ from app.engine.training.run_facts import (
 from app.engine.training.setup import TrainingSetup, set_up
 from app.library.reading.run_store import free_name
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
-from app.library.run.checkpoint_state import require_resumable
 from app.library.run.layout import START, check_no_links, checkpoint_step
 from app.library.run.manifest import check_settings, read_manifest
 from app.library.run.recorder import RunRecorder
+from app.library.run.resumability import require_resumable
 from app.library.run.run_folder import FolderTaken, base_scores, choose_run_dir, run_name
 from app.library.run.run_lock import is_locked
 from app.models.model_folder import check_model_folder

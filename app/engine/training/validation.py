@@ -8,12 +8,12 @@ from math import fsum, isfinite
 from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import ValidationSet
 from app.engine.runtime.distributed import Machines
-from app.engine.training.run_counters import BestValidation
+from app.engine.training.early_stopping import BestValidation
 from app.engine.training.setup import TrainingSetup
 
 

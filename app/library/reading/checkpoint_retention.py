@@ -11,7 +11,6 @@ from typing import Any
 from app.core.errors import AppError
 from app.core.text.numbers import format_loss, is_measurement
 from app.library.reading.event_log import read_evaluations
-from app.library.run.checkpoint_state import foreign_reason, read_owner
 from app.library.run.event_lines import EventLog
 from app.library.run.layout import (
     CHECKPOINTS,
@@ -22,6 +21,7 @@ from app.library.run.layout import (
 )
 from app.library.run.manifest import read_manifest, write_manifest
 from app.library.run.metrics import read_event_log
+from app.library.run.resumability import foreign_reason, read_owner
 from app.library.run.run_lock import RunLock
 
 

@@ -16,12 +16,12 @@ from app.core.files.paths import shipped
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.core.wording.display_names import question_set_name
-from app.library.run.checkpoint_state import IN_PROGRESS, NO_CHECKPOINT, completed_reason
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name, link_to
 from app.library.run.lenient_fields import LenientReader
 from app.library.run.manifest import MOST_QUESTIONS, WAS_CHANGED, read_manifest, settings_match
 from app.library.run.metrics import count_steps
+from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, completed_reason
 from app.library.run.run_lock import is_locked
 
 RETENTION = "retention"

@@ -17,7 +17,7 @@ from app.core.files.paths import home_dir, resources_dir
 from app.core.files.untrusted_files import SHARED_FILE
 from app.core.wording.display_names import question_set_name
 from app.library.reading.run_details import read_details
-from app.library.reading.study_picture import as_svg
+from app.library.reading.study_heat_map_svg import as_svg
 from app.library.reading.study_report import TaskSequence, by_arm, markdown, to_plain
 from app.library.run.manifest import read_manifest
 

@@ -6,8 +6,8 @@ from PySide6.QtCore import QObject, Slot
 
 from app.core.text.sentences import localized
 from app.ui.data.dataset_list import DatasetList
+from app.ui.data.file_opener import FileOpener
 from app.ui.data.file_watch import FileWatch
-from app.ui.data.intake import Intake
 from app.ui.data.preview import Preview
 from app.ui.data.statistics_loader import StatisticsLoader
 from app.ui.data.tokenization import Tokenization
@@ -29,7 +29,7 @@ class DataServices(QObject):
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
         self.datasets = DatasetList(state, plan, background, self.reader)
-        self.intake = Intake(state, plan, background, self.datasets)
+        self.file_opener = FileOpener(state, plan, background, self.datasets)
         self.tokenizer = TokenizerLoader(state, self.looker)
         self.tokenization = Tokenization(state, self.reader, self.tokenizer, self.datasets)
         self.preview = Preview(state, self.looker, self.tokenizer, self.datasets, self.tokenization)

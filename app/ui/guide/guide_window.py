@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QListWidget, QWidget
 
-from app.core.guide import Page, read_guide
+from app.core.guide_pages import Page, read_guide
 from app.core.text.translation import tr
 from app.ui.guide.page_view import PageView
 from app.ui.look.theme import Theme

@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextBrowser, QTextEdit
 
-from app.core.guide import Page, word_prefix_pattern
+from app.core.guide_pages import Page, word_prefix_pattern
 from app.core.text.translation import tr
 from app.ui.look.theme import LIGHT, Theme
 

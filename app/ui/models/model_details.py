@@ -9,7 +9,13 @@ from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QScrollArea, QWid
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import decimal, tr, trn
-from app.models.model_figures import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
+from app.models.model_formatting import (
+    HOW_RATED,
+    UNKNOWN,
+    context_text,
+    memory_text,
+    parameters_text,
+)
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
 from app.ui.system.file_manager import REVEAL_LABEL
@@ -27,7 +33,7 @@ from app.ui.widgets.basic_widgets import (
 from app.ui.widgets.layouts import GRID_PX, fill, grows, lay_out, row, scroll_down
 
 if TYPE_CHECKING:
-    from app.models.description import ModelDescription
+    from app.models.model_description import ModelDescription
 
 _MOST_CHARACTERS = 400
 FACTS = {

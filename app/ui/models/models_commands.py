@@ -18,7 +18,7 @@ from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name
-from app.models.model_figures import context_text, parameters_text
+from app.models.model_formatting import context_text, parameters_text
 from app.ui.look import formatting
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
@@ -27,7 +27,7 @@ from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import models
 
 if TYPE_CHECKING:
-    from app.models.description import ModelDescription
+    from app.models.model_description import ModelDescription
     from app.workers.tasks.models import ListedModels
 
 

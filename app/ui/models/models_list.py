@@ -25,7 +25,7 @@ from app.ui.widgets.basic_widgets import label
 from app.ui.widgets.layouts import GRID_PX
 
 if TYPE_CHECKING:
-    from app.models.description import ModelDescription
+    from app.models.model_description import ModelDescription
 
 
 BESIDE_FROM_PX = 880

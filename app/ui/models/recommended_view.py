@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QPushButton, QScrollArea, QWidget
 from app.core.events import MemoryVerdict
 from app.core.text.translation import tr
 from app.core.wording.memory import gigabytes
-from app.models.model_figures import VERDICTS, parameters_text
+from app.models.model_formatting import VERDICTS, parameters_text
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
 from app.ui.look import formatting
 from app.ui.widgets.basic_widgets import CardFrame, button, label, restyle, rule

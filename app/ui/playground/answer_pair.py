@@ -6,17 +6,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor, QWheelEvent
 from PySide6.QtWidgets import QFrame, QTextEdit, QWidget
 
+from app.core.chat_messages import SIDES, Side
 from app.core.errors import Failure
 from app.core.events import StageChanged
 from app.core.generation_events import (
-    SIDES,
     AnswerEnded,
     AnswerEvent,
     AnswersCompared,
     CheckpointLoaded,
     GenerationNotice,
     LogitsCompared,
-    Side,
     TextAdded,
 )
 from app.core.text.sentences import localized

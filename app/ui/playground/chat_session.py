@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.chat_messages import SIDES, Chat, Side, Turn
 from app.core.errors import Failure
 from app.core.events import Event
-from app.core.generation_events import (
-    SIDES,
-    AnswerEvent,
-    Chat,
-    CheckpointRef,
-    Sampling,
-    Side,
-    TextAdded,
-    Turn,
-)
+from app.core.generation_events import AnswerEvent, CheckpointRef, Sampling, TextAdded
 from app.core.text.translation import tr
 from app.core.wording.display_names import model_name
 from app.ui.state.app_state import AppState

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.library.run.checkpoint_state import ANOTHER_RUNS, IN_PROGRESS, describe_foreign
+from app.library.run.resumability import ANOTHER_RUNS, IN_PROGRESS, describe_foreign
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.theme import Theme

@@ -9,9 +9,9 @@ from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
-from app.ui.run.chain_line import ChainLine
-from app.ui.run.more_button import MoreButton
 from app.ui.run.run_actions import ActionButton, RunActions
+from app.ui.run.run_chain_links import RunChainLinks
+from app.ui.run.run_menu_button import RunMenuButton
 from app.ui.widgets.basic_widgets import allow, button, label, message, restyle, say
 from app.ui.widgets.layouts import lay_out
 from app.ui.widgets.name_field import NameField
@@ -40,7 +40,7 @@ class RunHead(QWidget):
         self.pill = label("", "pill")
         self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.subtitle = ElidedLabel("", "secondary")
-        self.chain = ChainLine()
+        self.chain = RunChainLinks()
         self.problem = message("problem")
         self.warning = message("note")
         self.warning.setProperty("tone", "warning")
@@ -50,7 +50,7 @@ class RunHead(QWidget):
         self.resume = button(tr("Resume"), lambda: None)
         self.attempt = button(tr("Try in Playground"), lambda: None)
         self.export = button(tr("Export…"), lambda: None)
-        self.more = MoreButton()
+        self.more = RunMenuButton()
         buttons = (*self.live_buttons, self.resume, self.attempt, self.export, self.more)
         head = WrappingRow((self.back, self.name, self.pill), buttons)
         lay_out(self, head, self.chain, self.subtitle, self.problem, self.warning, spacing=12)

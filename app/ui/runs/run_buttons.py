@@ -6,7 +6,7 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from app.core.text.translation import tr
-from app.library.run.checkpoint_state import IN_PROGRESS
+from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import formatting
 from app.ui.runs.compared_losses import MOST_COMPARED
 from app.ui.state.run_queue import RunQueue

@@ -55,8 +55,8 @@ class RunsPage(QWidget):
         self.compared.back_requested.connect(self.show_list)
         self.study.back_requested.connect(self.show_list)
         study.opened.connect(self.show_study)
-        study.changed.connect(lambda: self.list.study_line.show_study(study.study))
-        self.list.study_line.open_requested.connect(self.show_study)
+        study.changed.connect(lambda: self.list.back_to_study.show_study(study.study))
+        self.list.back_to_study.open_requested.connect(self.show_study)
 
     @property
     def opened_run_dir(self) -> Path | None:

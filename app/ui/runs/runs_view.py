@@ -13,11 +13,11 @@ from app.core.events import RunStarted
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.look.theme import Theme
+from app.ui.runs.back_to_study import BackToStudy
 from app.ui.runs.run_buttons import RunButtons
 from app.ui.runs.runs_columns import RunsColumns, StateDelegate
 from app.ui.runs.runs_header import RunsHeader
 from app.ui.runs.runs_selection import RunsSelection
-from app.ui.runs.study_line import StudyLine
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
@@ -65,14 +65,14 @@ class RunsView(QWidget):
         self.columns = RunsColumns(self.table, settings)
         self.selection = RunsSelection(self.table, self.runs, settings)
         self.header = RunsHeader(queue)
-        self.study_line = StudyLine()
+        self.back_to_study = BackToStudy()
         self.buttons = self._make_buttons()
         self.sample = button(tr("Train on the Sample Data"), self.sample_requested.emit, "primary")
         self._body = QStackedWidget()
         words = tr("Your runs and their checkpoints appear here.")
         self._body.addWidget(empty_page(tr("No Runs Yet"), words, self.sample))
         self._body.addWidget(self._make_list())
-        parts = (self.header, self.study_line, grows(self._body))
+        parts = (self.header, self.back_to_study, grows(self._body))
         lay_out(self, *parts, spacing=2 * GRID_PX, margins_px=AROUND_PAGE_PX)
         self.selection.changed.connect(self._show_selection)
         self.header.filter_changed.connect(self._filter)

@@ -49,9 +49,9 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     def work() -> RunToResume:
         from app.library.reading.checkpoint_retention import own_checkpoints
         from app.library.reading.run_details import read_details
-        from app.library.run.checkpoint_state import require_resumable
         from app.library.run.layout import checkpoint_step
         from app.library.run.manifest import check_settings, read_manifest
+        from app.library.run.resumability import require_resumable
 
         manifest = read_manifest(run_dir)
         check_settings(run_dir, manifest)

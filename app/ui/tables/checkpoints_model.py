@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.library.run.checkpoint_state import ANOTHER_RUNS
+from app.library.run.resumability import ANOTHER_RUNS
 from app.ui.look import formatting
 from app.ui.plots.tick_labels import step_text, value_text
 from app.ui.tables.table_model import Column, TableModel

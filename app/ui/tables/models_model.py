@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from app.core.text.translation import tr
-from app.models.model_figures import (
+from app.models.model_formatting import (
     UNKNOWN,
     context_text,
     parameters_text,
@@ -19,7 +19,7 @@ from app.ui.look import formatting
 from app.ui.tables.table_model import Column, TableModel
 
 if TYPE_CHECKING:
-    from app.models.description import ModelDescription
+    from app.models.model_description import ModelDescription
 
 SHOWN = {"": tr("All models"), "usable": tr("Can be used"), "recent": tr("Recently used")}
 """What can be chosen to be seen."""

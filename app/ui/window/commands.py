@@ -15,7 +15,7 @@ from app.core.system.version import LICENSES_FILE, bundled, version_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
 from app.ui.data.dataset_list import DatasetList
-from app.ui.data.intake import Intake, is_dataset
+from app.ui.data.file_opener import FileOpener, is_dataset
 from app.ui.look import formatting
 from app.ui.look.plain_text import dialog
 from app.ui.plan.setting_field import SEVERAL, FilesField
@@ -54,7 +54,7 @@ class Commands(QObject):
         self,
         state: AppState,
         window: MainWindow,
-        intake: Intake,
+        file_opener: FileOpener,
         datasets: DatasetList,
         export: AdapterExport,
         runs: RunsPage,
@@ -62,7 +62,7 @@ class Commands(QObject):
     ) -> None:
         super().__init__(window)
         self._fields = fields
-        self._state, self._window, self._intake = state, window, intake
+        self._state, self._window, self._file_opener = state, window, file_opener
         self._datasets, self._export, self._runs = datasets, export, runs
 
     def handlers(self) -> dict[str, Handler]:
@@ -140,12 +140,12 @@ class Commands(QObject):
             self.open_path(paths[0])
         else:
             self._show_place_of(paths)
-            self._intake.open_paths(paths)
+            self._file_opener.open_paths(paths)
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
         self._show_place_of((path,))
-        self._intake.open_path(path)
+        self._file_opener.open_path(path)
 
     def _show_place_of(self, paths: tuple[Path, ...]) -> None:
         if any(map(is_dataset, paths)):

@@ -16,7 +16,8 @@ from app.ui.window.playground_commands import PlaygroundCommands
 
 
 class Opening(QObject):
-    """Runs and studies go to their page, checkpoints to the Playground, all else to the intake."""
+    """Runs and studies go to their page, checkpoints to the Playground, all else to the
+    file opener."""
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLayout, QWidget
 
 from app.core.text.translation import LANGUAGES, tr
-from app.ui.desktop.run_presence import Away
+from app.ui.desktop.desktop_status import DesktopStatus
 from app.ui.state.plan_memory import RetentionDefault
 from app.ui.system.language import KEY as LANGUAGE_KEY
 from app.ui.system.stored_preferences import Preferences
@@ -25,7 +25,7 @@ class SettingsWindow(QDialog):
         settings: Preferences,
         appearance: ThemeController,
         retention: RetentionDefault,
-        away: Away,
+        desktop_status: DesktopStatus,
     ) -> None:
         super().__init__(window)
         self.setWindowTitle(tr("Settings"))
@@ -45,8 +45,8 @@ class SettingsWindow(QDialog):
         self.keep.toggled.connect(retention.action.setChecked)
         retention.action.toggled.connect(self.keep.setChecked)
         self.notify = QCheckBox(tr("When a run finishes or fails"))
-        self.notify.setChecked(away.is_notifying)
-        self.notify.toggled.connect(away.choose_notifying)
+        self.notify.setChecked(desktop_status.is_notifying)
+        self.notify.toggled.connect(desktop_status.choose_notifying)
         grid = QGridLayout()
         grid.setHorizontalSpacing(2 * GRID_PX)
         grid.setVerticalSpacing(GRID_PX // 2)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
-from app.core.work_in_steps import scaled_progress, throttled
+from app.core.progress import scaled_progress, throttled
 from app.workers.background_job import ShouldStop
 
 if TYPE_CHECKING:

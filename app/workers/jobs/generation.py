@@ -3,9 +3,10 @@
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
+from app.core.chat_messages import Chat
 from app.core.errors import RunError
 from app.core.events import Event
-from app.core.generation_events import AnswerEvent, Chat, CheckpointRef, Sampling
+from app.core.generation_events import AnswerEvent, CheckpointRef, Sampling
 from app.library.run.layout import ADAPTER_FILE
 from app.workers.background_job import JobFunction
 

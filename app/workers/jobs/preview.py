@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.core.work_in_steps import mapped, throttled
+from app.core.progress import mapped, throttled
 from app.workers.background_job import ShouldStop
 from app.workers.jobs.datasets import (
     SECONDS_BETWEEN_SHARES,

@@ -25,8 +25,8 @@ from app.data.inspection.row_previews import sample_prompts
 from app.library import column_mapping_store
 from app.library.queue_store import read_queue, write_queue
 from app.library.reading.checkpoints import CheckpointChoices, read_choices
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import RunDetails, read_details, settings_toml
-from app.library.reading.run_export import export_csv
 from app.library.reading.run_store import export_checkpoint_in_steps, list_runs
 from app.library.reading.study_report import markdown
 from app.library.reading.study_results import ReadStudy, read_study, write_reports

@@ -6,7 +6,7 @@ from pathlib import Path
 from app.core.system.memory import training_bytes
 from app.models import catalog
 from app.models.catalog import note_used
-from app.models.description import ModelDescription
+from app.models.model_description import ModelDescription
 from app.models.remembered_models import forget_folder, remember_folder
 
 __all__ = ["forget_folder", "note_used"]

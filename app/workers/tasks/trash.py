@@ -14,7 +14,7 @@ from PySide6.QtCore import QFile, QStandardPaths
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.folders import copy_folder_in_steps, make_folder
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.library.reading.checkpoint_retention import prunable_checkpoints, update_manifest_pointers
 from app.library.run.run_lock import is_locked
 

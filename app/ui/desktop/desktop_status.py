@@ -22,7 +22,7 @@ from app.ui.system.stored_preferences import Preferences
 _KEY = "away/notify"
 
 
-class Away(QObject):
+class DesktopStatus(QObject):
     run_requested = Signal(object)
     """Path of the run whose notification was clicked; None if it has no folder."""
 

@@ -41,7 +41,7 @@ def test_examples_with_tools_are_called_so_on_both_pages(
 def test_a_dropped_model_folder_becomes_the_base_model(
     nestling: Nestling, drop: Drop, tiny_model: Path, qtbot: QtBot
 ) -> None:
-    nestling.intake.use_starter_model()
+    nestling.file_opener.use_starter_model()
     assert nestling.new_run.model.name.text() == "Starter model"
     assert drop(nestling.window, tiny_model)
     qtbot.waitUntil(lambda: nestling.state.config.model == tiny_model)

@@ -48,7 +48,7 @@ class Services(QObject):
         self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
         self.study = StudyControl(self.state, self.control, self.background)
         self.preview = TierPreview(self.state, self.compute, tokenization, runs_dir())
-        self.intake, self.datasets = self.data_work.intake, self.data_work.datasets
+        self.file_opener, self.datasets = self.data_work.file_opener, self.data_work.datasets
         self.export = AdapterExport(self.background, self)
         self.live_series, self.pace = LiveSeries(self.state), RunPace(self.state)
         self.live_run = LiveRunWatch(self.state, self.pace)

@@ -17,9 +17,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import Failure
 from app.core.events import RunFinished
 from app.ui.desktop import notifications
+from app.ui.desktop.desktop_status import DesktopStatus
 from app.ui.desktop.dock import SIDE_PX, Dock
 from app.ui.desktop.notifications import Notifications
-from app.ui.desktop.run_presence import Away
 from app.ui.desktop.sleep_guard import SleepGuard, command
 from app.ui.look import icons
 from app.ui.state.app_state import AppState
@@ -145,7 +145,9 @@ class Course:
         self.guard = SleepGuard(self.state, ["no-such-tool"])
         self.posted = Posted(self.state)
         self.dock = Dock(application, icons.app_icon())
-        self.away = Away(self.state, settings, self.guard, self.posted, self.dock)
+        self.desktop_status = DesktopStatus(
+            self.state, settings, self.guard, self.posted, self.dock
+        )
 
     def begin(self) -> None:
         self.state.begin_run(self.state.config)
@@ -164,7 +166,7 @@ def course(qapp: NestlingApplication, tmp_path: Path) -> Iterator[Course]:
     background = BackgroundThread(qapp)
     made = Course(qapp, Preferences(tmp_path / "settings.ini", background))
     yield made
-    made.away.shut_down()
+    made.desktop_status.shut_down()
     background.shut_down()
     made.state.deleteLater()
 
@@ -179,7 +181,7 @@ def test_the_computer_is_kept_awake_while_a_run_trains_and_only_then(course: Cou
         course.begin,
         course.finish,
         course.begin,
-        course.away.shut_down,
+        course.desktop_status.shut_down,
     ):
         act()
         seen.append(course.guard.is_on)
@@ -216,18 +218,18 @@ def test_nothing_is_posted_while_the_window_is_active(course: Course, qtbot: QtB
 
 
 def test_notifications_can_be_switched_off(course: Course) -> None:
-    assert course.away.is_notifying
-    course.away.choose_notifying(False)
+    assert course.desktop_status.is_notifying
+    course.desktop_status.choose_notifying(False)
     course.begin()
     course.finish()
-    assert not course.away.is_notifying
+    assert not course.desktop_status.is_notifying
     assert not course.posted.texts
 
 
 def test_the_run_of_a_clicked_notification_is_asked_for(course: Course, qtbot: QtBot) -> None:
     course.state.begin_run(course.state.config, run_dir=Path("/runs/survey"))
     course.finish()
-    with qtbot.waitSignal(course.away.run_requested) as requested:
+    with qtbot.waitSignal(course.desktop_status.run_requested) as requested:
         course.posted.clicked.emit()
     assert requested.args == [Path("/runs/survey")]
 
@@ -287,12 +289,12 @@ def test_the_dock_icon_shows_how_far_the_run_is(course: Course, qapp: NestlingAp
     try:
         fills = []
         for share in (0.1, 0.9):
-            course.away.show_progress(LiveRun(Path("/r"), 1, None, "live", share))
+            course.desktop_status.show_progress(LiveRun(Path("/r"), 1, None, "live", share))
             picture = qapp.windowIcon().pixmap(SIDE_PX).toImage()
             accent = QColor("#3fb8a0")
             fills.append(sum(picture.pixelColor(x, 201) == accent for x in range(SIDE_PX)))
         assert 0 < fills[0] < fills[1]
-        course.away.show_progress(None)
+        course.desktop_status.show_progress(None)
         assert (
             qapp.windowIcon().pixmap(SIDE_PX).toImage()
             == icons.app_icon().pixmap(SIDE_PX).toImage()
@@ -309,6 +311,6 @@ def test_the_badge_counts_unseen_endings_until_the_user_is_back(
     for _ in range(2):
         course.begin()
         course.finish()
-    course.away.note_application_state(Qt.ApplicationState.ApplicationInactive)
-    course.away.note_application_state(Qt.ApplicationState.ApplicationActive)
+    course.desktop_status.note_application_state(Qt.ApplicationState.ApplicationInactive)
+    course.desktop_status.note_application_state(Qt.ApplicationState.ApplicationActive)
     assert counts == [1, 2, 0]

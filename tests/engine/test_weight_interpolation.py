@@ -9,7 +9,7 @@ import pytest
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished, StageChanged
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files.dataset_files import find_files
 from app.data.training_set.training_data import open_data_stream
 from app.engine.adapter.adapter import add_adapter
@@ -22,8 +22,8 @@ from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.stopping import Work
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.dataset_opening import data_settings
-from app.engine.training.interpolation import PARTS, interpolated, interpolating
 from app.engine.training.trainer import resume, train
+from app.engine.training.weight_interpolation import PARTS, interpolated, interpolating
 from app.library.reading.run_details import read_details
 from app.library.run.layout import ADAPTER_FILE
 from app.library.run.manifest import read_manifest

@@ -7,7 +7,7 @@ from app.core.text.translation import decimal, mark, tr
 from app.core.wording.memory import gigabytes
 
 if TYPE_CHECKING:
-    from app.models.description import ModelDescription
+    from app.models.model_description import ModelDescription
 from app.models.training_memory import USUAL_ROWS, TrainingMemory
 
 UNKNOWN = "–"

@@ -14,7 +14,7 @@ from app.core.errors import InputError
 from app.core.files.atomic_files import read_json_object
 from app.core.files.untrusted_files import read_head
 from app.core.text.sanitize import short_repr, single_line
-from app.models.folder_files import FolderFiles
+from app.models.file_listing import FolderFiles
 from app.models.model_code import check_needs_no_code, code_refused, knows_architecture
 from app.models.model_folder import (
     MAX_CONFIG_BYTES,

@@ -10,8 +10,8 @@ import pytest
 
 from app.core.errors import InputError
 from app.engine.model.loading import count_parameters, load_architecture
-from app.models.description import ModelDescription, describe
-from app.models.folder_files import read_folder_files
+from app.models.file_listing import read_folder_files
+from app.models.model_description import ModelDescription, describe
 from app.models.model_locations import ModelLocation
 from tests.models.hub_cache import add_to_hub_cache
 from tests.models.made_models import QUANTIZED, llama_config, llama_tensors, write_model

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.library.reading.study_results import ReadStudy
 
 
-class StudyLine(QWidget):
+class BackToStudy(QWidget):
     """Only there while a study is open."""
 
     open_requested = Signal()

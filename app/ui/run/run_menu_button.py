@@ -21,7 +21,7 @@ _UNREPEATABLE = tr("It can't be repeated.")
 _UNREADABLE = tr("Its settings can't be read.")
 
 
-class MoreButton(PushButton):
+class RunMenuButton(PushButton):
     """A menu; what it asks for is about the run last shown."""
 
     repeat_requested = Signal(object)

@@ -20,7 +20,7 @@ _MOST_LINKS, _LEAST_LINK_PX = 3, 96
 GONE = tr("This run is no longer here.")
 
 
-class ChainLine(QWidget):
+class RunChainLinks(QWidget):
     """Only there for a run that began with an adapter."""
 
     run_requested = Signal(object)

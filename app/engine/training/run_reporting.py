@@ -27,9 +27,9 @@ from app.engine.tiers.plan import adapted_layers
 from app.engine.tiers.plan_summary import tier_facts
 from app.engine.training.checkpoints import Checkpoint
 from app.engine.training.setup import TrainingSetup
-from app.library.run.checkpoint_state import MAX_STATE_BYTES
 from app.library.run.layout import STATE_FILE
 from app.library.run.manifest import TEMPLATE_DAY
+from app.library.run.resumability import MAX_STATE_BYTES
 from app.library.run.run_folder import run_name
 
 Facts = dict[str, object]

@@ -1,6 +1,4 @@
-"""Exports runs: as JSON values, for `--json`, and their measurements as CSV, one row for each step
-and one before the first.
-"""
+"""Exports a run's measurements as CSV: one row for each step and one before the first."""
 
 import csv
 from collections import defaultdict
@@ -8,12 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.core.events import json_value
 from app.core.files.atomic_files import write_atomic
 from app.core.files.untrusted_files import SHARED_FILE
 from app.library.reading.run_details import RunDetails
-from app.library.reading.run_summary import RunSummary
-from app.library.run.manifest import TEMPLATE_DAY
 
 _WHOLE = ("step", "trained_tokens", "peak_memory_bytes", "void")
 _MEASURED = ("seconds", "loss", "learning_rate", "gradient_norm", "tokens_per_second")
@@ -80,44 +75,3 @@ def _rows(details: RunDetails) -> Iterator[dict[str, Any]]:
 def _number(value: Any) -> str:
     """The shortest text that reads back as the same 32-bit number."""
     return str(value) if value - value == 0 else ""
-
-
-def summary_to_json(run: RunSummary) -> dict[str, Any]:
-    return {**json_value(run), "may_go_on": run.can_resume}
-
-
-def details_to_json(details: RunDetails) -> dict[str, Any]:
-    """The row of the run, and everything else but the steps themselves."""
-    return (
-        summary_to_json(details.summary)
-        | {
-            "message": details.message,
-            "config": details.settings,
-            "config_problem": details.config_problem,
-            "tiers": [json_value(tier) for tier in details.started.tiers],
-            "evaluations": [
-                {"step": e.step, "val_loss": e.val_loss, "is_best": e.is_best}
-                | ({"forgetting": e.forgetting} if e.forgetting else {})
-                for e in details.evaluations
-            ],
-            "last_validation": (last := details.last_validation)
-            and {"step": last.step, "val_loss": last.val_loss, "rows": last.rows},
-            "retention": [json_value(measured) for measured in details.retention],
-            "clocks": json_value(details.started.clocks),
-            "checkpoints": [json_value(facts) for facts in details.checkpoints],
-            "recorded_steps": len(details.table),
-            "log_problem": details.log_problem,
-        }
-        | {
-            name: details.facts.get(name)
-            for name in (
-                "scores",
-                "versions",
-                "data",
-                "base_model",
-                "started_from",
-                "interpolated",
-                TEMPLATE_DAY,
-            )
-        }
-    )

@@ -15,7 +15,7 @@ from mlx_lm.utils import load_model
 from app.cli.commands import run as run_command
 from app.core.config.training_config import TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RetentionMeasured, RunFinished
-from app.core.work_in_steps import drain
+from app.core.progress import drain
 from app.data.files.dataset_files import find_files
 from app.data.training_set.training_data import open_data_stream
 from app.engine.batches.batches import BatchLoader
@@ -25,8 +25,8 @@ from app.engine.model.loading import load_base_model
 from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.dataset_opening import data_settings
 from app.engine.training.trainer import resume, train
+from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
-from app.library.reading.run_export import export_csv
 from app.library.run.layout import ADAPTER_FILE
 from app.library.run.metrics import read_steps
 from tests.conftest import write_chats

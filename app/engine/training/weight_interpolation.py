@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import mlx.core as mx
 
-from app.core.work_in_steps import scaled_progress
+from app.core.progress import scaled_progress
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import trainable_parameters

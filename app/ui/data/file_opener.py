@@ -16,7 +16,7 @@ from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
 
-class Intake(QObject):
+class FileOpener(QObject):
     """Finds out what it is, and puts it into the plan; a run in progress keeps its own."""
 
     refused = Signal(object)

@@ -1,0 +1,38 @@
+"""The messages of a chat with the base model or the tuned one, built from its earlier turns."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["base", "tuned"]
+SIDES: tuple[Side, Side] = ("base", "tuned")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question and what each side had answered."""
+
+    question: str
+    base: str = ""
+    tuned: str = ""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A question, with what came before it."""
+
+    question: str
+    system: str = ""
+    """The system prompt."""
+    earlier: tuple[Turn, ...] = ()
+
+    def messages(self, side: Side) -> list[dict[str, str]]:
+        """The conversation as this side has had it, up to the question."""
+        messages = [_message("system", self.system)] if self.system else []
+        for exchange in self.earlier:
+            messages.append(_message("user", exchange.question))
+            messages.append(_message("assistant", getattr(exchange, side)))
+        return [*messages, _message("user", self.question)]
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
