@@ -76,7 +76,7 @@ def chunked_attention(
 
     @attend.vjp
     def _(primals: Vectors, cotangents: Vectors, outputs: Vectors) -> tuple[mx.array, ...]:
-        (q, k, v, *added), error_of_all, (given_of_all, *kept) = primals, cotangents[0], outputs
+        (q, k, v, *added), error_of_all, (output, *kept) = primals, cotangents[0], outputs
         # Summed over the chunks in float32, whatever the model computes in.
         key_gradient, value_gradient = mx.zeros(k.shape, mx.float32), mx.zeros(v.shape, mx.float32)
         parts: list[mx.array] = []
@@ -84,7 +84,7 @@ def chunked_attention(
         ranges = chunks.ranges(q.shape[2])
         for (start, stop, seen), weights in zip(ranges, kept, strict=True):
             error = chunks.folded(_after(error_of_all, [value_gradient]), start, stop)
-            inner = mx.sum(error * chunks.folded(given_of_all, start, stop), -1, keepdims=True)
+            inner = mx.sum(error * chunks.folded(output, start, stop), -1, keepdims=True)
             scores = weights * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner)
             if added:
                 mask_parts.append(_summed_to(added[0].shape, chunks.unfolded(scores)))

@@ -93,12 +93,12 @@ class _Replay:
         self._order = evaluation_order(graph)
         self._uses = Counter(name for op in self._order for name in op.inputs)
         self._uses.update(graph.outputs)
-        # What was given is not counted and never freed.
+        # Inputs are not counted and never freed.
         self._buffers: dict[str, _Buffer | None] = dict.fromkeys(graph.inputs)
         self._layouts = dict.fromkeys(graph.inputs, "rows")
         self._in_flight: deque[tuple[int, _Buffer]] = deque()
         self._dispatched = 0
-        self._held_bytes = self._peak = 0
+        self._live_bytes = self._peak = 0
 
     def run(self) -> int:
         for op in self._order:
@@ -109,7 +109,7 @@ class _Replay:
             else:
                 self._compute(op)
             self._hand_over(op)
-            self._peak = max(self._peak, self._held_bytes)
+            self._peak = max(self._peak, self._live_bytes)
         return self._peak
 
     def _is_view(self, op: Operation) -> bool:
@@ -182,7 +182,7 @@ class _Replay:
                 self._release(buffer)
 
     def _allocated(self, size_bytes: int) -> _Buffer:
-        self._held_bytes += size_bytes
+        self._live_bytes += size_bytes
         return _Buffer(size_bytes)
 
     def _take(self, name: str, buffer: _Buffer | None) -> None:
@@ -198,4 +198,4 @@ class _Replay:
     def _release(self, buffer: _Buffer) -> None:
         buffer.holders -= 1
         if buffer.holders == 0:
-            self._held_bytes -= buffer.size_bytes
+            self._live_bytes -= buffer.size_bytes

@@ -68,8 +68,8 @@ class DatasetList(QObject):
         self._versions = count(1)
         self._version = 0
         """Of the plan's own, as it was read last."""
-        self._given: set[Path] = set()
-        """The user is to be shown what is wrong with these."""
+        self._just_added: set[Path] = set()
+        """Datasets the user just added: once read, their problems are shown."""
         self._shown: Path | None = None
         """None for the plan's own."""
         state.dataset_changed.connect(self.changed)
@@ -126,7 +126,7 @@ class DatasetList(QObject):
             self._state.replace_config(self._plan.left_sample(**own, name="", **settings))
             self.opened.emit(path)
 
-        self._given = {path, *(mixed.data for mixed in mix)}
+        self._just_added = {path, *(mixed.data for mixed in mix)}
         self._read_own(DatasetRequest(path), take)
 
     def use_sample(self) -> None:
@@ -144,7 +144,7 @@ class DatasetList(QObject):
             if path not in there:
                 left = MAX_MIXED_SHARE - sum(mixed.share for mixed in mix)
                 mix.append(MixedDataset(path, round(max(0.01, min(FIRST_SHARE, left)), 4)))
-                self._given.add(path)
+                self._just_added.add(path)
         self._change(mix)
 
     def remove(self, index: int) -> None:
@@ -260,8 +260,8 @@ class DatasetList(QObject):
             del self._jobs[key]
             done(value)
             self._tell()
-            if reading.data in self._given:
-                self._given.discard(reading.data)
+            if reading.data in self._just_added:
+                self._just_added.discard(reading.data)
                 if value.facts.problem_count:
                     self.attention_wanted.emit(reading.data)
 

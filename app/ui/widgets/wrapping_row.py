@@ -76,9 +76,9 @@ class WrappingRow(QLayout):
         widths = [item.sizeHint().width() for item in line]
         missing = sum(widths) + self.spacing() * (len(line) - 1) - room
         for place, item in enumerate(line):
-            given = max(0, min(missing, widths[place] - item.minimumSize().width()))
-            widths[place] -= given
-            missing -= given
+            shrinkage = max(0, min(missing, widths[place] - item.minimumSize().width()))
+            widths[place] -= shrinkage
+            missing -= shrinkage
         return widths
 
     def _shown(self) -> list[QLayoutItem]:
