@@ -40,8 +40,8 @@ def main() -> None:
                 way()
                 seconds[name].append(time.perf_counter() - began)
     for name, found in seconds.items():
-        told = f"{median(found):6.2f} s  ({min(found):.2f} to {max(found):.2f})"
-        print(f"{name:16} {told}  {TOKENS / median(found):6.1f} tokens/s")
+        timing = f"{median(found):6.2f} s  ({min(found):.2f} to {max(found):.2f})"
+        print(f"{name:16} {timing}  {TOKENS / median(found):6.1f} tokens/s")
     alone = _ratio(seconds["tuned alone"], seconds["mlx-lm, tuned"])
     theirs = [a + b for a, b in zip(seconds["mlx-lm, base"], seconds["mlx-lm, tuned"], strict=True)]
     both = _ratio(seconds["side by side"], theirs)
@@ -75,11 +75,11 @@ def make_ways(folder: Path) -> dict[str, Callable[[], str]]:
     sampling = Sampling(max_tokens=TOKENS)
 
     def ours(*sides: Any) -> str:
-        said: dict[str, str] = dict.fromkeys(sides, "")
+        replies: dict[str, str] = dict.fromkeys(sides, "")
         for event in answer(tuned, Chat(QUESTION), sampling, sides):
             if isinstance(event, TextAdded):
-                said[event.side] += event.text
-        return "".join(said.values())
+                replies[event.side] += event.text
+        return "".join(replies.values())
 
     return {
         "mlx-lm, base": lambda: _theirs(base.model, base.tokenizer),

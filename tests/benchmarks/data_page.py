@@ -33,20 +33,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=60.0, help="of turning into tokens")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        print(json.dumps(child(Path(given.child), given.seconds)))
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(child(Path(arguments.child), arguments.seconds)))
         return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "chats.jsonl"
-        write_chats(data, given.rows)
+        write_chats(data, arguments.rows)
         time.sleep(3)  # a file written just now is hashed again at the next opening
         load = os.getloadavg()[0]
         size = data.stat().st_size / 1e6
-        print(f"{given.rows:,} rows, {size:,.0f} MB, {os.cpu_count()} cores, load {load:.1f}")
+        print(f"{arguments.rows:,} rows, {size:,.0f} MB, {os.cpu_count()} cores, load {load:.1f}")
         environment = os.environ | {"NESTLING_HOME": folder, "QT_QPA_PLATFORM": "offscreen"}
         command = [sys.executable, "-m", "tests.benchmarks.data_page", "--child", str(data)]
-        command += ["--seconds", str(given.seconds)]
+        command += ["--seconds", str(arguments.seconds)]
         done = subprocess.run(
             command, env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
@@ -85,31 +85,31 @@ def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> di
     wait(lambda: nestling.state.memory is not None)
     pid = work.looker.process_id
     wait(lambda: not work.looker.is_busy and pid is not None)
-    told: dict[str, str] = {}
-    with _timer("idle, for comparison", told):
+    results: dict[str, str] = {}
+    with _timer("idle, for comparison", results):
         end = time.perf_counter() + 5
         wait(lambda: time.perf_counter() > end)
-    with _timer("reading and checking", told):
+    with _timer("reading and checking", results):
         begun = time.perf_counter()
         nestling.commands.open_path(data)
         wait(lambda: bool(work.preview.rows))
         nestling.data.rows.text.repaint()
-        told["first rows, as the file has them"] = f"{time.perf_counter() - begun:.3f} s"
+        results["first rows, as the file has them"] = f"{time.perf_counter() - begun:.3f} s"
         wait(lambda: work.preview.is_rendered)
-        told["first rows, as the model sees them"] = f"{time.perf_counter() - begun:.3f} s"
+        results["first rows, as the model sees them"] = f"{time.perf_counter() - begun:.3f} s"
         wait(lambda: not nestling.state.is_inspecting)
-    told["read and checked after"] = f"{time.perf_counter() - begun:.1f} s"
-    with _timer("turning into tokens", told):
+    results["read and checked after"] = f"{time.perf_counter() - begun:.1f} s"
+    with _timer("turning into tokens", results):
         end = time.perf_counter() + seconds
         wait(lambda: work.tokenization.done is not None or time.perf_counter() > end)
     share = work.tokenization.share
-    told["turned into tokens"] = "all" if share is None else f"{share:.0%}"
+    results["turned into tokens"] = "all" if share is None else f"{share:.0%}"
     nestling.data.show_view(ROWS)
-    told["another page, painted"] = _paging(nestling, wait)
+    results["another page, painted"] = _paging(nestling, wait)
     work.tokenization.stop()
     nestling.data.show_view(STATISTICS)
-    told["limit dragged, painted"] = _dragging(nestling, application)
-    return told
+    results["limit dragged, painted"] = _dragging(nestling, application)
+    return results
 
 
 def _paging(nestling: Any, wait: Callable[[Callable[[], bool]], None]) -> str:
@@ -166,7 +166,7 @@ def _made_up_rows(count: int) -> Any:
 
 
 @contextmanager
-def _timer(what: str, told: dict[str, str]) -> Iterator[None]:
+def _timer(what: str, results: dict[str, str]) -> Iterator[None]:
     from PySide6.QtCore import Qt, QTimer
 
     came: list[float] = []
@@ -183,8 +183,8 @@ def _timer(what: str, told: dict[str, str]) -> Iterator[None]:
     timer.stop()
     late = sorted(1000 * (b - a) - PERIOD_MS for a, b in itertools.pairwise(came))
     busy = sorted(1000 * (b - a) for a, b in itertools.pairwise(used))
-    told[f"timer late: {what}"] = _words(late)
-    told[f"  the window's own work: {what}"] = _words(busy)
+    results[f"timer late: {what}"] = _words(late)
+    results[f"  the window's own work: {what}"] = _words(busy)
 
 
 def _words(took_ms: list[float]) -> str:

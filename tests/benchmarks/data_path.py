@@ -34,7 +34,7 @@ class Measured:
     cpu_seconds: float
     """Of all its processes, and of the `ps` that watches them."""
     peak_mb: float
-    told: dict[str, Any]
+    report: dict[str, Any]
 
 
 def write_chats(path: Path, rows: int, seed: int = 0) -> None:
@@ -167,8 +167,8 @@ def measured(command: list[str], home: Path, until: str = "") -> Measured:
     process.communicate()
     if until not in last or (process.returncode and not until):
         raise SystemExit(f"{command} failed: {last}")
-    told = {} if until else json.loads(last)
-    return Measured(seconds, _processor(cpu), peak.kilobytes / 1024, told)
+    report = {} if until else json.loads(last)
+    return Measured(seconds, _processor(cpu), peak.kilobytes / 1024, report)
 
 
 class _Peak:
@@ -187,10 +187,10 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.1):
-            told = subprocess.run(
+            listing = subprocess.run(
                 ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True
             )
-            rows = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
+            rows = [tuple(map(int, line.split())) for line in listing.stdout.splitlines()]
             family = {self._process}
             while grown := {pid for pid, parent, _ in rows if parent in family} - family:
                 family |= grown
@@ -203,13 +203,13 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="leave mlx-lm out")
     parser.add_argument("--only", choices=("open", "train"), help="to the first batch, or step")
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.part:
-        print(json.dumps(PARTS[given.part[0]](Path(given.part[1]))))
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(json.dumps(PARTS[arguments.part[0]](Path(arguments.part[1]))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        parts = [given.only] if given.only else ["open", "train"]
-        _measure_all(Path(folder), given.rows, parts, not given.alone)
+        parts = [arguments.only] if arguments.only else ["open", "train"]
+        _measure_all(Path(folder), arguments.rows, parts, not arguments.alone)
 
 
 def _measure_all(folder: Path, rows: int, parts: list[str], with_theirs: bool) -> None:
@@ -237,24 +237,24 @@ def _measure_opening(data: Path, home: Path, with_theirs: bool) -> None:
     ours = measured(_part("open-ours", data), home)
     _show("check, tokenise, first batch", ours)
     _show("second opening to the first batch", measured(_part("open-ours", data), home))
-    print(f"  padding {ours.told['padding']:.1%} of the cells, {ours.told['shapes']} shapes")
+    print(f"  padding {ours.report['padding']:.1%} of the cells, {ours.report['shapes']} shapes")
     if with_theirs:
         theirs = measured(_part("open-theirs", data), home)
         _show("mlx-lm: load and tokenise all", theirs)
         for kind in ("seconds", "cpu_seconds"):
-            ratio = (ours.told["tokens"] / ours.told[kind]) / (
-                theirs.told["tokens"] / theirs.told[kind]
+            ratio = (ours.report["tokens"] / ours.report[kind]) / (
+                theirs.report["tokens"] / theirs.report[kind]
             )
             print(f"  tokens per {kind[:-1].replace('_', ' ')}: {ratio:.2f}×")
 
 
 def _measure_start(data: Path, folder: Path, with_theirs: bool) -> None:
-    home, told = folder / "home", '"step_finished"'
+    home, marker = folder / "home", '"step_finished"'
     train = ["-m", "app", "train", "--model", str(MODEL), "--data", str(data), "--json"]
     train += ["--steps", "1", "--batch-size", str(BATCH), "--max-seq-length", str(LIMIT)]
     train += ["--validation-split", "0", "--mask-prompt", "--output"]
-    _show("start to first step, never opened", measured([*train, str(folder / "1")], home, told))
-    _show("start to first step", measured([*train, str(folder / "2")], home, told))
+    _show("start to first step, never opened", measured([*train, str(folder / "1")], home, marker))
+    _show("start to first step", measured([*train, str(folder / "2")], home, marker))
     if with_theirs:
         theirs = measured(mlx_lm_part(data), home, "first step done")
         _show("mlx-lm: start to first step", theirs)
@@ -262,10 +262,10 @@ def _measure_start(data: Path, folder: Path, with_theirs: bool) -> None:
 
 def _show(what: str, found: Measured) -> None:
     inside = ""
-    if found.told:
-        speed = found.told["tokens"] / found.told["seconds"]
-        inside = f"{found.told['seconds']:.2f} s of it, {speed:,.0f} tokens/s, "
-        inside += f"{found.told['cpu_seconds']:.1f} s CPU of it"
+    if found.report:
+        speed = found.report["tokens"] / found.report["seconds"]
+        inside = f"{found.report['seconds']:.2f} s of it, {speed:,.0f} tokens/s, "
+        inside += f"{found.report['cpu_seconds']:.1f} s CPU of it"
     cost = f"{found.seconds:7.2f} s {found.cpu_seconds:7.1f} s CPU {found.peak_mb:7.0f} MB"
     print(f"{what:36} {cost}  {inside}", flush=True)
 

@@ -129,16 +129,16 @@ def against_mlx_lm(
         def on_train_loss_report(self, info: dict[str, Any]) -> None:
             theirs.first_loss = theirs.first_loss or info["train_loss"]
             taken.append(1 / info["iterations_per_second"])
-            theirs.peak = max(theirs.peak, mx.get_peak_memory() - held)
+            theirs.peak = max(theirs.peak, mx.get_peak_memory() - active_before)
 
-    held = 0
+    active_before = 0
 
     def alternating(dataset: Any, **options: Any) -> Iterator[Any]:
-        nonlocal held
+        nonlocal active_before
         inner = trainer.iterate_batches(dataset=dataset, **{**options, "seed": 0})
         for _ in range(rounds + 1):
             ours.block(batches)
-            held = mx.get_active_memory()
+            active_before = mx.get_active_memory()
             mx.reset_peak_memory()
             theirs.peak = 0
             start = process_time()
@@ -171,10 +171,10 @@ def against_mlx_lm(
 def timed(measured: Measured, work: Callable[[], None]) -> None:
     import mlx.core as mx
 
-    held = mx.get_active_memory()
+    active_before = mx.get_active_memory()
     mx.reset_peak_memory()
     start, cpu_start = perf_counter(), process_time()
     work()
     measured.seconds.append(perf_counter() - start)
     measured.cpu_seconds.append(process_time() - cpu_start)
-    measured.peak = mx.get_peak_memory() - held
+    measured.peak = mx.get_peak_memory() - active_before

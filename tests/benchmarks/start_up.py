@@ -32,19 +32,19 @@ _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
 
 def start(command: list[str], home: Path, **environment: str) -> tuple[float, float, list[str]]:
     """Seconds of processor time and by the clock until the window is seen, and what was said."""
-    begun, said = time.perf_counter(), []
+    begun, stderr_lines = time.perf_counter(), []
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ, "NESTLING_HOME": str(home), "QT_LOGGING_RULES": RULES, **environment},
     ) as window:  # fmt: skip
         assert window.stderr is not None
         for line in window.stderr:
-            said.append(line)
+            stderr_lines.append(line)
             if SEEN in line:
                 spent = processor_seconds(window.pid)
                 window.terminate()
-                return spent, time.perf_counter() - begun, said
-    raise SystemExit("The window was not seen:\n" + "".join(said))
+                return spent, time.perf_counter() - begun, stderr_lines
+    raise SystemExit("The window was not seen:\n" + "".join(stderr_lines))
 
 
 def processor_seconds(process: int) -> float:
@@ -59,9 +59,9 @@ def loop_seconds() -> float:
     return time.process_time() - begun
 
 
-def imports(said: list[str], most: int) -> str:
+def imports(stderr_lines: list[str], most: int) -> str:
     """The modules whose own code takes longest to import, and their sum."""
-    found = [match for line in said if (match := _IMPORT.match(line))]
+    found = [match for line in stderr_lines if (match := _IMPORT.match(line))]
     by_time = sorted(((int(one[1]), one[4]) for one in found), reverse=True)
     lines = [f"{spent / 1000:7.1f} ms  {name}" for spent, name in by_time[:most]]
     total = sum(spent for spent, _ in by_time) / 1000

@@ -29,8 +29,8 @@ def main() -> None:
         for variant, runs in found.items():
             with _busy_machine(load):
                 runs.append(_in_a_process(variant))
-            told = "  ".join(f"{name} {value:.1f}" for name, value in runs[-1].items())
-            print(f"{variant:6}{told}", flush=True)
+            figures = "  ".join(f"{name} {value:.1f}" for name, value in runs[-1].items())
+            print(f"{variant:6}{figures}", flush=True)
     for variant, runs in found.items():
         middle = sorted(runs, key=lambda run: run["p99_ms"])[len(runs) // 2]
         print(f"{variant}: median round: " + json.dumps(middle))
