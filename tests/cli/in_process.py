@@ -1,5 +1,5 @@
-"""`nestling …` carried out in this process, which has imported what it needs: for what is said, and
-the exit code. What is a fact about the process itself is tested with one."""
+"""Runs `nestling …` in this process, for tests of its output and exit code. Tests of the process
+itself start one."""
 
 import io
 import os
@@ -24,16 +24,16 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def nestling(*arguments: object, given: str | bytes = "") -> Ended:
-    """With no display, and with `given` as standard input."""
-    out, told = io.StringIO(), io.StringIO()
-    given = given if isinstance(given, bytes) else given.encode()
+def nestling(*arguments: object, stdin: str | bytes = "") -> Ended:
+    """With no display, and with `stdin` as standard input."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    stdin = stdin if isinstance(stdin, bytes) else stdin.encode()
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with (
-            redirect_stdout(out),
-            redirect_stderr(told),
-            mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8")),
+            redirect_stdout(stdout),
+            redirect_stderr(stderr),
+            mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8")),
             mock.patch.dict(os.environ),
         ):
             for name in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -44,7 +44,7 @@ def nestling(*arguments: object, given: str | bytes = "") -> Ended:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    return Ended(code, out.getvalue(), told.getvalue())
+    return Ended(code, stdout.getvalue(), stderr.getvalue())
 
 
 def _no_window(_: TrainingConfig | None) -> int:

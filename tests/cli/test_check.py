@@ -94,7 +94,7 @@ def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> 
     assert not any("more" in line or "--all" in line for line in every)
 
 
-def test_columns_nobody_knows_are_told_how_to_map(table: Path) -> None:
+def test_unknown_columns_suggest_a_mapping(table: Path) -> None:
     ended = check(table)
     assert ended.returncode == 2
     assert "a.csv, line 2: needs messages, prompt and completion, or text; found " in ended.stdout
@@ -112,7 +112,7 @@ def test_json_gives_the_counts_by_kind_and_the_list(table: Path) -> None:
     }  # fmt: skip
 
 
-def test_rows_of_a_list_on_one_line_are_told_by_their_numbers(tmp_path: Path) -> None:
+def test_rows_of_a_list_on_one_line_are_named_by_number(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([{"text": "a"}, {"text": ""}, {"text": "A"}]))
     code, found = report(path)
@@ -130,7 +130,9 @@ def test_warnings_alone_end_with_0(tmp_path: Path) -> None:
     assert (code, found["errors"], found["counts"]) == (0, 0, {"duplicate": 1})
 
 
-def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_path: Path) -> None:
+def test_with_a_model_tokens_cuts_and_refusals_are_reported(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "a.jsonl"
     rows = [
         {"prompt": "a", "completion": "b"},
@@ -149,31 +151,34 @@ def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_pa
     assert by_line[2]["severity"] == "warning"
     assert by_line[3]["reason"].endswith("are cut at 40, before anything to train on")
     assert by_line[4]["reason"] == "its only assistant turn comes first and answers nothing"
-    told = found["tokens"]
-    assert (told["train_rows"], told["left_out"], told["cut"]) == (2, 2, 1)
-    assert 40 < told["tokens"] < 80, "of the two rows that a run would train on, one of them cut"
-    assert told["longest"] > 90
+    tokens = found["tokens"]
+    assert (tokens["train_rows"], tokens["left_out"], tokens["cut"]) == (2, 2, 1)
+    assert 40 < tokens["tokens"] < 80, "of the two rows that a run would train on, one of them cut"
+    assert tokens["longest"] > 90
     assert found["epoch"] == {
-        "rows": [2], "tokens": told["tokens"], "trained_tokens": told["trained_tokens"], "steps": 1
+        "rows": [2], "tokens": tokens["tokens"], "trained_tokens": tokens["trained_tokens"],
+        "steps": 1,
     }  # fmt: skip
-    said = check(path, *asked).stdout
-    assert "2 rows can't be used with this model:" in said
-    assert "2 rows to train on, 0 to validate on, 2 left out." in said
-    assert f"longest {told['longest']}; 1 row cut at 40, {told['cut_off']} tokens lost." in said
-    assert "An epoch: 1 step.\n" in said
+    output = check(path, *asked).stdout
+    assert "2 rows can't be used with this model:" in output
+    assert "2 rows to train on, 0 to validate on, 2 left out." in output
+    assert (
+        f"longest {tokens['longest']}; 1 row cut at 40, {tokens['cut_off']} tokens lost." in output
+    )
+    assert "An epoch: 1 step.\n" in output
     with path.open("a") as file:
         file.write('{"text": ""}\n')
-    said = check(path, *asked).stdout
-    assert "With bad rows left out, an epoch: 1 step.\n" in said
+    output = check(path, *asked).stdout
+    assert "With bad rows left out, an epoch: 1 step.\n" in output
 
 
-def test_where_no_run_would_start_that_is_told(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_dataset_that_starts_no_run_is_reported(tiny_model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "a.json"
     broken.write_text('[{"text": "whole"}, {"text": "cut o')
     code, found = report(broken, "--model", tiny_model)
     assert (code, found["tokens"], found["epoch"]) == (2, None, None)
-    said = check(broken, "--model", tiny_model).stdout
-    assert "No run would start. A file can't be read completely." in said
+    output = check(broken, "--model", tiny_model).stdout
+    assert "No run would start. A file can't be read completely." in output
     few = tmp_path / "few.jsonl"
     few.write_text('{"text": "one"}\n{"text": "two"}\n')
     code, found = report(few, "--model", tiny_model, "--validation-split", "0")
@@ -210,9 +215,9 @@ def test_a_file_that_changes_between_reading_and_tokenising_is_named(
 
     monkeypatch.setattr(loading, "load_tokenizer", load_and_change)
     code = run(["check", str(chat_file), "--model", str(tiny_model)], lambda _: 0)
-    printed, said = capsys.readouterr()
+    printed, stderr = capsys.readouterr()
     assert (code, printed) == (2, "")
-    assert f"chats.jsonl {what} while it was read." in said
+    assert f"chats.jsonl {what} while it was read." in stderr
 
 
 def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
@@ -249,9 +254,9 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
     assert [(Path(file["path"]).name, file["examples"], file["errors"]) for file in files] == [
         ("new.jsonl", 3, 1), ("old.json", 3, 0), ("train.jsonl", 2, 0), ("valid.jsonl", 2, 0)
     ]  # fmt: skip
-    said = check(tmp_path / "new.jsonl", *mixed).stdout
-    assert "In several datasets: in two datasets 2, in both sets 1." in said
-    assert f"  {tmp_path / 'new.jsonl'}: 3 examples, 1 row can't be used, 1 warning\n" in said
+    output = check(tmp_path / "new.jsonl", *mixed).stdout
+    assert "In several datasets: in two datasets 2, in both sets 1." in output
+    assert f"  {tmp_path / 'new.jsonl'}: 3 examples, 1 row can't be used, 1 warning\n" in output
 
 
 @pytest.mark.parametrize(
@@ -390,12 +395,12 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
     assert (code, found["counts"]) == (2, {"token without embedding": 1})
     assert found["problems"][0]["line"] == 2
     assert found["model"]["embedding_rows"] == 320
-    _, said = printed(data, *asked)
+    _, output = printed(data, *asked)
     assert (
         "  a.jsonl, line 2: holds the token '<|later|>' (id 321), and this model has embeddings "
         "for 320 tokens only"
-    ) in said
-    assert "With bad rows left out, an epoch: 1 step." in said
+    ) in output
+    assert "With bad rows left out, an epoch: 1 step." in output
 
 
 def test_rows_that_the_template_refuses_are_named_and_end_with_2(
@@ -416,13 +421,13 @@ def test_rows_that_the_template_refuses_are_named_and_end_with_2(
     (problem,) = found["problems"]
     assert (problem["line"], problem["severity"]) == (2, "error")
     assert problem["reason"] == "the model's chat template refuses it: no"
-    _, said = printed(data, *asked)
-    assert "1 row can't be used with this model:" in said
-    assert "  a.jsonl, line 2: the model's chat template refuses it: no" in said
-    assert "With bad rows left out, an epoch: 1 step." in said
+    _, output = printed(data, *asked)
+    assert "1 row can't be used with this model:" in output
+    assert "  a.jsonl, line 2: the model's chat template refuses it: no" in output
+    assert "With bad rows left out, an epoch: 1 step." in output
 
 
-def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
+def test_rows_cut_at_the_last_learned_position_are_reported(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:
     model = build_gpt2(tmp_path / "gpt2", tiny_model)
@@ -432,9 +437,9 @@ def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
     found = json.loads(text)
     assert (code, found["counts"], found["tokens"]["cut"]) == (0, {"too long": 1}, 1)
     assert found["epoch"]["tokens"] == len("short") + 1 + 24
-    _, said = printed(data, *asked)
-    assert "its 121 tokens are cut at 24" in said
-    assert "rows are cut at 24 tokens instead of 2,048." in said
+    _, output = printed(data, *asked)
+    assert "its 121 tokens are cut at 24" in output
+    assert "rows are cut at 24 tokens instead of 2,048." in output
 
 
 def test_rows_longer_than_the_model_was_made_for_are_counted(
@@ -449,7 +454,7 @@ def test_rows_longer_than_the_model_was_made_for_are_counted(
     assert "\nRows longer than the model's context (32 tokens): 2.\n" in printed(data, *asked)[1]
 
 
-def test_an_end_token_that_mlx_lm_does_not_know_is_told(
+def test_an_end_token_unknown_to_mlx_lm_is_reported(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:
     model = with_another_end_token(tmp_path / "base", tiny_model)
@@ -462,7 +467,7 @@ def test_an_end_token_that_mlx_lm_does_not_know_is_told(
     assert note in printed(data, "--model", model)[1]
 
 
-def test_a_template_that_asks_for_the_date_is_told(
+def test_a_template_that_asks_for_the_date_is_reported(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:
     model = copied_model(tiny_model, tmp_path / "base")
@@ -488,15 +493,15 @@ def test_thoughts_that_the_template_leaves_out_are_counted_and_named(
     assert "line 1: has thoughts that the model's chat template leaves out" in printed
 
 
-def test_rows_of_which_none_is_an_example_are_not_said_to_be_held_out(
+def test_without_examples_no_validation_rows_are_reported(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"foo": "1"}\n{"foo": "2"}\n')
-    code, said = printed(path, "--model", tiny_model)
+    code, output = printed(path, "--model", tiny_model)
     assert code == 2
-    assert "validation rows" not in said
-    assert "No training row can be used: a.jsonl, line 1: needs messages, prompt" in said
+    assert "validation rows" not in output
+    assert "No training row can be used: a.jsonl, line 1: needs messages, prompt" in output
 
 
 def test_every_kind_of_problem_has_lines_among_the_twenty(tmp_path: Path) -> None:
@@ -504,8 +509,8 @@ def test_every_kind_of_problem_has_lines_among_the_twenty(tmp_path: Path) -> Non
     good = ["fox", "ox", "fox", "ox\x01", "\ufffd"]
     rows = ['{"text": ""}'] * 90 + [json.dumps({"text": text}) for text in good] + ["{"]
     path.write_text("\n".join(rows))
-    said = check(path).stdout.splitlines()
-    lines = [line for line in said if line.startswith("  a.jsonl")]
+    output = check(path).stdout.splitlines()
+    lines = [line for line in output if line.startswith("  a.jsonl")]
     assert len(lines) == 20
     assert sum("text is empty" in line for line in lines) == 16
     assert sum("is not valid JSON" in line for line in lines) == 1
@@ -519,9 +524,9 @@ def test_files_of_one_name_are_named_with_their_folders(tmp_path: Path) -> None:
         (tmp_path / "chats" / name).mkdir(parents=True)
         row = json.dumps({"text": text}) + "\n"
         (tmp_path / "chats" / name / "0000.jsonl").write_text(row * 2)
-    said = check(tmp_path / "chats").stdout
-    assert "  train/0000.jsonl, line 2: is the same as line 1" in said
-    assert "  valid/0000.jsonl, line 2: is the same as line 1" in said
+    output = check(tmp_path / "chats").stdout
+    assert "  train/0000.jsonl, line 2: is the same as line 1" in output
+    assert "  valid/0000.jsonl, line 2: is the same as line 1" in output
 
 
 def test_a_file_that_can_t_be_read_is_not_counted_as_a_row(tmp_path: Path) -> None:

@@ -143,9 +143,9 @@ def test_the_best_adapter_is_named_beside_the_last_one(
     show(CheckpointSaved(4, best, 1, is_best=True))
     show(CheckpointSaved(8, last, 1))
     show(RunFinished("finished", tmp_path, last, 8, "Done."))
-    told = capsys.readouterr().out
-    assert f"The adapter is in {last}\n" in told
-    assert f"The one with the lowest validation loss is in {best}\n" in told
+    output = capsys.readouterr().out
+    assert f"The adapter is in {last}\n" in output
+    assert f"The one with the lowest validation loss is in {best}\n" in output
 
 
 def test_a_toml_file_is_the_configuration_and_flags_win(
@@ -378,7 +378,7 @@ def test_a_run_stopped_after_a_step_is_resumed_to_its_end(
     assert losses(lines(first.stdout)) + losses(lines(second.stdout)) == losses(whole)
 
 
-def test_what_can_not_be_resumed_is_said(tmp_path: Path) -> None:
+def test_resuming_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     ended = nestling("resume", tmp_path)
     assert ended.returncode == 2
     assert "is not a run" in ended.stderr
@@ -534,7 +534,7 @@ def test_a_share_that_makes_no_sense_is_refused(chat_file: Path) -> None:
         (["--preset", "one-pace"], JUST_LEARN),
     ],
 )
-def test_a_new_run_learns_and_keeps_unless_tiers_or_clocks_are_given(
+def test_a_new_run_learns_and_keeps_unless_tiers_or_clocks_are_set(
     flags: list[str], method: LearningMethod
 ) -> None:
     config = training_config(parse(["train", "--data", "rows.jsonl", *flags]))

@@ -22,14 +22,14 @@ from tests.patience import PATIENCE_SECONDS
 SHORT = ("--max-tokens", "4")
 
 
-def generate(*arguments: object, given: str | bytes = "") -> Ended:
-    return nestling("generate", *arguments, given=given)
+def generate(*arguments: object, stdin: str | bytes = "") -> Ended:
+    return nestling("generate", *arguments, stdin=stdin)
 
 
-def process(*arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
+def process(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", "generate", *map(str, arguments)], capture_output=True,
-        timeout=PATIENCE_SECONDS, input=given, encoding="utf-8",
+        timeout=PATIENCE_SECONDS, input=stdin, encoding="utf-8",
     )  # fmt: skip
 
 
@@ -56,26 +56,26 @@ def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:
     assert asked.returncode == 0, asked.stderr
     assert "4 tokens" in asked.stderr
     assert "cut at max tokens" in asked.stderr
-    piped = process("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
+    piped = process("--run", run_dir, *SHORT, stdin="What is 2 plus 2?\n")
     assert piped.stdout == asked.stdout
     assert len(asked.stdout.rstrip("\n")) > 0
 
 
-def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) -> None:
-    told = generate("--run", "chatty", "--prompt", "Hi", "--base", "--temperature", 1, *SHORT)
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith("Base, ")
-    assert "\n\nTuned, step-00000" in told.stdout
-    assert "First token: logits differ by up to" in told.stderr
-    assert "base: 4 tokens" in told.stderr
+def test_the_base_model_answers_too_and_their_distance_is_shown(run_dir: Path) -> None:
+    result = generate("--run", "chatty", "--prompt", "Hi", "--base", "--temperature", 1, *SHORT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("Base, ")
+    assert "\n\nTuned, step-00000" in result.stdout
+    assert "First token: logits differ by up to" in result.stderr
+    assert "base: 4 tokens" in result.stderr
 
 
 def test_events_come_as_json_lines(run_dir: Path) -> None:
-    told = generate(
+    result = generate(
         "--run", "chatty", "--checkpoint", "step-000002", "--prompt", "Hi", "--base", "--json",
         *SHORT,
     )  # fmt: skip
-    events = [json.loads(line) for line in told.stdout.splitlines()]
+    events = [json.loads(line) for line in result.stdout.splitlines()]
     assert events[0]["event"] == "checkpoint_loaded"
     assert events[0]["adapter"].endswith("step-000002")
     assert events[0]["base_model"] == {"state": "same", "message": "", "changed": [], "files": []}
@@ -88,7 +88,7 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given", "words"),
+    ("arguments", "stdin", "words"),
     [
         (["--run", "dogs", "--prompt", "Hi"], "", "There is no run named 'dogs'"),
         (["--run", "chatty", "--prompt", "Hi", "--checkpoint", "step-9"], "", "It has step-000002"),
@@ -100,9 +100,9 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
     ],
 )
 def test_what_can_t_be_answered_is_refused_in_a_sentence(
-    run_dir: Path, arguments: list[str], given: str | bytes, words: str
+    run_dir: Path, arguments: list[str], stdin: str | bytes, words: str
 ) -> None:
-    ended = generate(*arguments, given=given)
+    ended = generate(*arguments, stdin=stdin)
     assert ended.returncode == 2
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -200,22 +200,22 @@ def test_an_answer_that_nobody_reads_ends_quietly(run_dir: Path) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        told = process.stderr.read().decode()
+        errors = process.stderr.read().decode()
     assert process.returncode == 130
-    assert "Traceback" not in told
-    assert "Broken" not in told
+    assert "Traceback" not in errors
+    assert "Broken" not in errors
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_changed_base_model_is_said_and_shown(
+def test_a_changed_base_model_is_reported_and_shown(
     what: str, run_dir: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     change, sentence, hint = CHANGES[what]
     other = copied_model(tiny_model, tmp_path / "other")
     change(other)
-    told = generate("--run", "chatty", "--model", other, "--prompt", "Hi", *SHORT)
-    assert told.returncode == 0, told.stderr
-    assert sentence.format(other) in told.stderr
+    result = generate("--run", "chatty", "--model", other, "--prompt", "Hi", *SHORT)
+    assert result.returncode == 0, result.stderr
+    assert sentence.format(other) in result.stderr
     manifest = json.loads((run_dir / "run.json").read_text())
     manifest["config"]["model"] = str(other)
     (run_dir / "run.json").write_text(json.dumps(manifest))
@@ -231,9 +231,9 @@ def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Pat
     weights = (tiny_model / "model.safetensors").read_bytes()
     assert f"SHA-256 {hashlib.sha256(weights).hexdigest()[:16]}" in shown
     assert "Unchanged: the base model this run was trained with, byte for byte" in shown
-    told = json.loads(shown_run("chatty", "--json", "--whole"))
-    assert told["base_model_check"]["state"] == "same"
-    assert list(told["base_model"]["weights"]) == ["model.safetensors"]
+    report = json.loads(shown_run("chatty", "--json", "--whole"))
+    assert report["base_model_check"]["state"] == "same"
+    assert list(report["base_model"]["weights"]) == ["model.safetensors"]
 
 
 def shown_run(*arguments: str) -> str:

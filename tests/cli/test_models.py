@@ -30,13 +30,13 @@ def test_models_are_listed_for_people_and_for_programs(
     write_model(place / "whole", num_hidden_layers=1)
     write_model(place / "broken", num_hidden_layers=1)
     (place / "broken" / "tokenizer.json").unlink()
-    told = nestling(capsys)
-    assert [line.split() for line in told.splitlines()[1:3]] == [
+    output = nestling(capsys)
+    assert [line.split() for line in output.splitlines()[1:3]] == [
         ["org/whole", "323", "M", "4-bit", "0.18", "128K", "apache-2.0", "Fits", "LM", "Studio"],
         ["org/broken", "323", "M", "4-bit", "0.18", "128K", "apache-2.0", "Can't", "be", "used",
          "LM", "Studio"],
     ]  # fmt: skip
-    assert "\norg/broken has no tokenizer (tokenizer.json). Download" in told
+    assert "\norg/broken has no tokenizer (tokenizer.json). Download" in output
     rows = [json.loads(line) for line in nestling(capsys, "--json").splitlines()]
     assert [(row["name"], row["verdict"]) for row in rows] == [
         ("org/whole", "fits"), ("org/broken", None),
@@ -56,9 +56,9 @@ def test_where_there_are_none_it_says_what_to_type(
     user: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.cli.models.training_bytes", lambda: 8 * 10**9)
-    told = nestling(capsys)
-    assert told.startswith("No models found.")
-    assert "hf download mlx-community/Llama-3.2-1B-Instruct-4bit" in told
+    output = nestling(capsys)
+    assert output.startswith("No models found.")
+    assert "hf download mlx-community/Llama-3.2-1B-Instruct-4bit" in output
     rows = [json.loads(line) for line in nestling(capsys, "--recommended", "--json").splitlines()]
     assert {row["verdict"] for row in rows} == {"fits", "tight"}
     assert nestling(capsys, "--json") == ""
@@ -85,17 +85,17 @@ def test_the_list_is_ordered_by_what_training_takes() -> None:
         (671_000_000_000, "671 B"), (1_200_000, "1.20 M"), (12_300_000, "12 M"),
     ],
 )  # fmt: skip
-def test_parameters_are_told_in_three_figures(count: int | None, text: str) -> None:
+def test_parameters_have_three_digits(count: int | None, text: str) -> None:
     assert parameters_text(count) == text
 
 
-def test_a_context_is_told_in_k_where_it_is_whole() -> None:
+def test_a_context_of_whole_thousands_is_shown_in_k() -> None:
     assert [context_text(n) for n in (None, 512, 2048, 131072, 10_000)] == [
         "–", "512", "2K", "128K", "10,000",
     ]  # fmt: skip
 
 
-def test_a_verdict_is_told_with_its_figures() -> None:
+def test_a_verdict_states_its_figures() -> None:
     memory = TrainingMemory(smallest_bytes=2 * 10**9, usual_bytes=9 * 10**9)
     assert memory_text(memory, 10**10) == (
         "Fits. 4 examples of 512 tokens at a time need about 9.0 GB; 10 GB is available."

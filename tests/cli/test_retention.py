@@ -67,6 +67,6 @@ def test_the_demo_measures_what_it_learns_and_what_it_keeps() -> None:
 def test_the_help_of_train_names_each_preset_whole(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["train", "--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for each in PRESETS:
-        assert f"\n  {each.name}  " in told
+        assert f"\n  {each.name}  " in output

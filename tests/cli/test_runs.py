@@ -33,11 +33,11 @@ def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     write_label(runs_dir() / "2026-01-01-a", RunLabel("Kittens", "good"))
     make_run(runs_dir() / "2026-01-02-b", outcome=None, saves=(4,))
     (runs_dir() / "2026-01-03-c").mkdir()
-    told = process("runs")
-    assert told.returncode == 0, told.stderr
-    assert "Kittens" in told.stdout
-    assert "interrupted" in told.stdout
-    assert "has no run.json" in told.stdout
+    result = process("runs")
+    assert result.returncode == 0, result.stderr
+    assert "Kittens" in result.stdout
+    assert "interrupted" in result.stdout
+    assert "has no run.json" in result.stdout
     rows = [json.loads(line) for line in nestling("runs", "--json").stdout.splitlines()]
     assert [row["outcome"] for row in rows] == ["unreadable", "interrupted", "finished"]
     assert (rows[2]["name"], rows[2]["notes"], rows[2]["periods"]) == ("Kittens", "good", [1, 2])
@@ -50,10 +50,10 @@ def test_a_name_with_what_no_terminal_shows_is_shown_without_it(make_run: MakeRu
     label = run_dir / "label.json"
     label.write_text(label.read_text().replace("odd", "odd \\ud800"))
     for arguments in (("runs",), ("show", run_dir)):
-        told = nestling(*arguments)
-        assert told.returncode == 0, told.stderr
-        assert "odd" in told.stdout
-        assert "The run's name holds characters that can't be shown." in told.stdout
+        result = nestling(*arguments)
+        assert result.returncode == 0, result.stderr
+        assert "odd" in result.stdout
+        assert "The run's name holds characters that can't be shown." in result.stdout
     assert json.loads(nestling("runs", "--json").stdout)["name"] == "odd \ud800"
 
 
@@ -72,13 +72,13 @@ def test_an_empty_library_says_where_it_is() -> None:
 def test_a_run_is_shown_with_its_checkpoints(make_run: MakeRun) -> None:
     run = make_run(runs_dir() / "2026-01-01-a", saves=(4, 8))
     for named in ("2026-01-01-a", "cats", run):
-        told = nestling("show", named)
-        assert told.returncode == 0, told.stderr
-        assert "step-000004  validation loss 1.0000  best" in told.stdout
-    said = json.loads(process("show", "cats", "--json").stdout)
-    assert [(c["step"], c["is_best"]) for c in said["checkpoints"]] == [(4, True), (8, False)]
-    assert said["recorded_steps"] == 8
-    assert said["config"]["steps"] == 8
+        result = nestling("show", named)
+        assert result.returncode == 0, result.stderr
+        assert "step-000004  validation loss 1.0000  best" in result.stdout
+    shown = json.loads(process("show", "cats", "--json").stdout)
+    assert [(c["step"], c["is_best"]) for c in shown["checkpoints"]] == [(4, True), (8, False)]
+    assert shown["recorded_steps"] == 8
+    assert shown["config"]["steps"] == 8
 
 
 def test_a_run_that_never_came_below_its_base_model_says_so(make_run: MakeRun) -> None:
@@ -129,9 +129,9 @@ def test_a_run_repeated_from_its_settings_has_the_same_losses(
     first = nestling("train", "--model", tiny_model, "--data", chat_file, *settings, "--output",
                      tmp_path / "first", "--json")  # fmt: skip
     assert first.returncode == 0, first.stderr
-    told = nestling("show", tmp_path / "first", "--toml")
-    assert told.returncode == 0, told.stderr
-    (tmp_path / "again.toml").write_text(told.stdout)
+    result = nestling("show", tmp_path / "first", "--toml")
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "again.toml").write_text(result.stdout)
     again = nestling("train", "--config", tmp_path / "again.toml", "--output", tmp_path / "again")
     assert again.returncode == 0, again.stderr
     one, other = (read_steps(tmp_path / name).rows for name in ("first", "again"))

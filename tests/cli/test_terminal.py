@@ -73,10 +73,10 @@ def train_arguments(model: Path, data: Path, *more: object) -> list[str]:
 def test_a_name_in_brackets_is_listed_as_it_is(make_run: MakeRun, nestling: Nestling) -> None:
     make_run(runs_dir() / "2026-01-01-a", name="[/INST] tuned")
     make_run(runs_dir() / "2026-01-02-b", name="chat [clean].jsonl :smile:")
-    told = nestling("runs")
-    assert told.returncode == 0, told.stderr
-    assert "[/INST] tuned " in told.stdout
-    assert "chat [clean].jsonl :smile: " in told.stdout
+    result = nestling("runs")
+    assert result.returncode == 0, result.stderr
+    assert "[/INST] tuned " in result.stdout
+    assert "chat [clean].jsonl :smile: " in result.stdout
     assert "[/INST] tuned: finished" in nestling("show", "2026-01-01-a").stdout
 
 
@@ -98,20 +98,20 @@ def test_what_would_command_a_terminal_is_spelled_out() -> None:
     assert visible("שלום \u200e 👩\u200d🚀") == "שלום \u200e 👩\u200d🚀"
 
 
-def test_a_run_s_words_are_shown_harmless_and_told_to_programs_whole(
+def test_a_run_s_texts_are_harmless_on_a_terminal_and_complete_in_json(
     make_run: MakeRun, nestling: Nestling
 ) -> None:
     run_dir = make_run(runs_dir() / "2026-01-01-a", name=HOSTILE)
     (run_dir / LABEL_FILE).write_text(json.dumps({"name": HOSTILE, "notes": f"{HOSTILE}\nand"}))
     for arguments in (("runs",), ("show", run_dir), ("show", run_dir, "--toml")):
-        told = nestling(*arguments)
-        assert told.returncode == 0, told.stderr
-        assert "[/INST] [bold]x" in told.stdout
-        assert_is_harmless(told.stdout + told.stderr)
+        result = nestling(*arguments)
+        assert result.returncode == 0, result.stderr
+        assert "[/INST] [bold]x" in result.stdout
+        assert_is_harmless(result.stdout + result.stderr)
     for arguments in (("runs", "--json"), ("show", run_dir, "--json")):
-        told = nestling(*arguments)
-        assert_is_harmless(told.stdout)
-        assert json.loads(told.stdout)["name"] == HOSTILE
+        result = nestling(*arguments)
+        assert_is_harmless(result.stdout)
+        assert json.loads(result.stdout)["name"] == HOSTILE
 
 
 def test_json_holds_every_character_whatever_the_terminal_can_show(make_run: MakeRun) -> None:
@@ -119,11 +119,11 @@ def test_json_holds_every_character_whatever_the_terminal_can_show(make_run: Mak
     run_dir = make_run(runs_dir() / "2026-01-01-a")
     (run_dir / LABEL_FILE).write_text(json.dumps({"name": name, "notes": ""}))
     for encoding in ("utf-8", "latin-1"):
-        told = subprocess.run(
+        result = subprocess.run(
             command("runs", "--json"), capture_output=True, timeout=PATIENCE_SECONDS,
             env=environment() | {"PYTHONIOENCODING": encoding},
         )  # fmt: skip
-        assert json.loads(told.stdout.decode(encoding))["name"] == name
+        assert json.loads(result.stdout.decode(encoding))["name"] == name
 
 
 def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,13 +163,13 @@ def test_an_error_names_foreign_words_in_one_harmless_line(
 def test_a_row_s_key_is_harmless_in_the_report(tmp_path: Path, nestling: Nestling) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps({HOSTILE: i, "and": HOSTILE}) + "\n" for i in range(3)))
-    told = nestling("check", data)
-    assert told.returncode == 2
-    assert "[/INST]" in told.stdout
-    assert_is_harmless(told.stdout)
-    told = nestling("check", data, "--json")
-    assert_is_harmless(told.stdout)
-    assert json.loads(told.stdout)["errors"] == 3
+    result = nestling("check", data)
+    assert result.returncode == 2
+    assert "[/INST]" in result.stdout
+    assert_is_harmless(result.stdout)
+    result = nestling("check", data, "--json")
+    assert_is_harmless(result.stdout)
+    assert json.loads(result.stdout)["errors"] == 3
 
 
 def test_a_model_s_answer_is_shown_harmless_with_its_lines(
@@ -181,9 +181,9 @@ def test_a_model_s_answer_is_shown_harmless_with_its_lines(
             show(TextAdded("tuned", text))
         show(AnswerEnded("base", "end", 1, 2, 1.0))
         show(AnswerEnded("tuned", "end", 1, 2, 1.0))
-        told = capsys.readouterr().out
-        assert "gpj :smile:\nand\ta line\n" in told
-        assert_is_harmless(told)
+        output = capsys.readouterr().out
+        assert "gpj :smile:\nand\ta line\n" in output
+        assert_is_harmless(output)
 
 
 def test_what_a_library_or_a_traceback_writes_is_harmless_too() -> None:
@@ -251,7 +251,7 @@ full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device 
 
 @full_disk
 @pytest.mark.parametrize("arguments", [["--help"], ["runs"], ["runs", "--json"], ["show", "a"]])
-def test_output_that_finds_no_room_is_said_on_the_error_output(
+def test_a_full_disk_under_stdout_is_reported_on_stderr(
     arguments: list[str], make_run: MakeRun
 ) -> None:
     make_run(runs_dir() / "a")
