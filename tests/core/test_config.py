@@ -51,7 +51,7 @@ def test_the_help_of_a_written_setting_has_its_example_and_its_words() -> None:
         ({"validation_split": 0.9}, "at least 0 % and at most 50 %; it is 90 %."),
     ],
 )
-def test_what_can_t_work_is_said_in_a_sentence(change: dict[str, object], words: str) -> None:
+def test_invalid_settings_are_reported_in_a_sentence(change: dict[str, object], words: str) -> None:
     problems = replace(TrainingConfig(), **change).problems()  # type: ignore[arg-type]
     assert [words in problem.message for problem in problems] == [True]
     assert problems[0].setting in change
@@ -87,7 +87,7 @@ def test_tiers_that_can_t_be_read_are_refused(periods: str, factors: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "mix"),
+    ("value", "mix"),
     [
         ([], ()),
         (["a=b.jsonl=0.25"], (MixedDataset(Path("a=b.jsonl"), 0.25),)),
@@ -97,19 +97,19 @@ def test_tiers_that_can_t_be_read_are_refused(periods: str, factors: str) -> Non
         ),
     ],
 )
-def test_mixed_in_datasets_are_read(given, mix):
-    assert with_settings(TrainingConfig(), {"mix": given}, where="here").mix == mix
+def test_mixed_in_datasets_are_read(value, mix):
+    assert with_settings(TrainingConfig(), {"mix": value}, where="here").mix == mix
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     ["a=0.1", ["a"], ["=0.1"], ["a=b"], [{"data": "a"}], [{"share": 0.1}], [1],
      [{"data": "a", "share": "0.1"}], [{"data": 1, "share": 0.1}], [{"data": "", "share": 0.1}],
      [{"data": "a", "share": 0.1, "rest": 1}], [{"data": "a", "share": True}]],
 )  # fmt: skip
-def test_what_names_no_mixed_in_dataset_is_refused(given):
+def test_what_names_no_mixed_in_dataset_is_refused(value):
     with pytest.raises(InputError, match=r"^here: mix must name datasets with their shares"):
-        with_settings(TrainingConfig(), {"mix": given}, where="here")
+        with_settings(TrainingConfig(), {"mix": value}, where="here")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_names_no_mixed_in_dataset_is_refused(given):
         ([0.5, 0.5], "The mixed-in datasets make up 100 % of the rows; at most 95 % are allowed"),
     ],
 )  # fmt: skip
-def test_shares_that_make_no_sense_are_told(shares, sentence):
+def test_invalid_shares_are_reported(shares, sentence):
     mix = tuple(MixedDataset(Path(f"{n}.jsonl"), share) for n, share in enumerate(shares))
     (problem,) = TrainingConfig(mix=mix).problems()
     assert problem.setting == "mix"
@@ -135,7 +135,7 @@ def test_a_mixed_in_datasets_columns_are_checked():
     assert problem.message.startswith("a.csv: ")
 
 
-def test_a_mixed_in_share_is_told_without_a_tail_of_digits() -> None:
+def test_a_mixed_in_share_is_shown_rounded() -> None:
     assert str(MixedDataset(Path("old.jsonl"), 1 / 3)) == "old.jsonl 33.3 %"
 
 
@@ -147,12 +147,12 @@ def test_a_number_that_no_float_holds_is_refused_in_a_sentence(name: str) -> Non
 
 
 def test_tiers_and_shares_that_no_float_holds_are_refused_in_a_sentence() -> None:
-    for said in (
+    for settings in (
         {"tiers": [{"period": 1, "learning_rate_factor": 10**400}]},
         {"mix": [{"data": "a", "share": 10**400}]},
     ):
         with pytest.raises(InputError, match="must"):
-            with_settings(TrainingConfig(), said, where="x")
+            with_settings(TrainingConfig(), settings, where="x")
 
 
 @pytest.mark.parametrize(

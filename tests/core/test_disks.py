@@ -102,8 +102,10 @@ def test_a_run_whose_folder_is_gone_says_whether_its_disk_is(
             subprocess.run(["rm", "-r", str(disk.folder / "r")], check=True)
         else:
             subprocess.run(["umount", "-l", str(disk.folder)], check=True)
-        said = "was deleted" if is_connected else "disk with the run's folder .* was disconnected"
-        with pytest.raises(RunError, match=said):
+        message = (
+            "was deleted" if is_connected else "disk with the run's folder .* was disconnected"
+        )
+        with pytest.raises(RunError, match=message):
             recorder.synced_metrics_bytes()
         recorder.close()
         if not is_connected:  # so that there is something to unmount

@@ -86,14 +86,14 @@ def test_every_text_gets_the_values_that_it_names() -> None:
         for call in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
                 continue
-            given = {keyword.arg for keyword in call.keywords}
-            if call.func.id not in ("tr", "trn") or None in given or not call.keywords:
+            passed = {keyword.arg for keyword in call.keywords}
+            if call.func.id not in ("tr", "trn") or None in passed or not call.keywords:
                 continue
             texts = [a.value for a in call.args[:2] if isinstance(a, ast.Constant)]
             for text in filter(None, map(str, texts)):
                 seen += 1
                 has_number = {"n"} if call.func.id == "trn" else set()
-                assert _fields(text) <= given | has_number, f"{module}: {text}"
+                assert _fields(text) <= passed | has_number, f"{module}: {text}"
     assert seen > 200
 
 
