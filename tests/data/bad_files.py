@@ -491,8 +491,8 @@ BAD_FILES = [
         "d.jsonl, line 1: message 1 (user) has content that is an object, not text",
     ),
     *(
-        ("d.jsonl", chat(SYSTEM, {"role": "user", "content": content}, REPLY), told)
-        for content, told in (
+        ("d.jsonl", chat(SYSTEM, {"role": "user", "content": content}, REPLY), sentence)
+        for content, sentence in (
             (parts, f"d.jsonl, line 1: message 2 (user) has content {reason}")
             for parts, reason in (
                 ([], "that is an empty list"),

@@ -18,12 +18,12 @@ def test_a_bad_file_is_named_with_place_and_reason(tmp_path, name, content, sent
     try:
         facts = inspect(path)
     except InputError as error:
-        told = error.message
+        message = error.message
     else:
-        told = str(facts.problems[0])
+        message = str(facts.problems[0])
         assert facts.problems[0].kind != "other"
         assert sum(facts.counts.values()) == facts.problem_count + facts.warning_count
-    assert told == sentence
+    assert message == sentence
     assert first_problem(path) == sentence
 
 

@@ -197,9 +197,9 @@ def test_a_validation_file_makes_the_share_irrelevant(load_dataset, write_rows):
 
 def test_the_split_is_the_seeds_alone(load_dataset, write_rows):
     path = write_rows(*texts(50))
-    held = [lines_of(load_dataset(path, None, 0.2, seed).valid) for seed in (0, 0, 1)]
-    assert held[0] == held[1]
-    assert held[0] != held[2]
+    valid_lines = [lines_of(load_dataset(path, None, 0.2, seed).valid) for seed in (0, 0, 1)]
+    assert valid_lines[0] == valid_lines[1]
+    assert valid_lines[0] != valid_lines[2]
 
 
 def test_a_row_put_in_front_moves_no_other_row_to_the_other_side(load_dataset, write_rows):
@@ -229,8 +229,8 @@ def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(load_dataset, write
 )
 def test_equal_rows_are_never_on_both_sides(numbers, share, seed):
     digests = np.array([number * 0x9E3779B97F4A7C15 % 2**64 for number in numbers], np.uint64)
-    ((held,),) = holdout_masks([[digests]], [share], seed)
-    train, valid = digests[~held], digests[held]
+    ((mask,),) = holdout_masks([[digests]], [share], seed)
+    train, valid = digests[~mask], digests[mask]
     assert not set(train.tolist()) & set(valid.tolist())
     assert len(train)
     if len(set(numbers)) > 1:

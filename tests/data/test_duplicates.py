@@ -18,13 +18,13 @@ def seen(path, *texts):
     return found
 
 
-def told(problems):
+def summaries(problems):
     return [(problem.place.line, problem.reason, problem.kind) for problem in problems]
 
 
 def test_a_row_that_stands_twice_is_named_with_the_first(tmp_path):
     rows = seen(tmp_path / "a.jsonl", "a", "b", "a", "c", "a")
-    assert told(rows.duplicates()) == [
+    assert summaries(rows.duplicates()) == [
         (3, "is the same as line 1", "duplicate"),
         (5, "is the same as line 1", "duplicate"),
     ]
@@ -33,7 +33,7 @@ def test_a_row_that_stands_twice_is_named_with_the_first(tmp_path):
 def test_case_and_white_space_make_no_difference(tmp_path):
     rows = seen(tmp_path / "a.jsonl", "The fox.", "the  FOX.\n", "The ox.")
     reason = "is the same as line 1, but for case and white space"
-    assert told(rows.duplicates()) == [(2, reason, "duplicate")]
+    assert summaries(rows.duplicates()) == [(2, reason, "duplicate")]
 
 
 def test_rows_of_a_list_are_named_by_their_numbers_and_where_they_begin(tmp_path):
@@ -50,12 +50,12 @@ def test_rows_of_a_list_are_named_by_their_numbers_and_where_they_begin(tmp_path
 
 def test_rows_of_the_validation_set_are_found_in_the_training_set(tmp_path):
     train, valid = seen(tmp_path / "a.jsonl", "x", "b", "A"), seen(tmp_path / "v.jsonl", "a", "b")
-    assert told(train.also_in(valid)) == [
+    assert summaries(train.also_in(valid)) == [
         (2, "is the same as line 2 in v.jsonl", "in both sets"),
         (3, "is the same as line 1 in v.jsonl, but for case and white space", "in both sets"),
     ]
-    assert told(train.also_in(seen(tmp_path / "none.jsonl"))) == []
-    assert told(seen(tmp_path / "none.jsonl").duplicates()) == []
+    assert summaries(train.also_in(seen(tmp_path / "none.jsonl"))) == []
+    assert summaries(seen(tmp_path / "none.jsonl").duplicates()) == []
 
 
 def test_who_says_it_makes_a_difference(tmp_path):
@@ -65,7 +65,7 @@ def test_who_says_it_makes_a_difference(tmp_path):
         rows.add(ChatExample(turns, None, RowLocation(line)))
     turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "a"})
     rows.add(ChatExample(turns, ({"name": "look"},), RowLocation(3)))
-    assert told(rows.duplicates()) == []
+    assert summaries(rows.duplicates()) == []
 
 
 @given(numbers=st.lists(st.integers(0, 6), max_size=30), others=st.lists(st.integers(0, 9)))

@@ -119,10 +119,10 @@ loops = st.lists(replies, min_size=1, max_size=3)
 rounds = st.lists(st.tuples(words, loops), min_size=1, max_size=4)
 
 
-def messages_of(given_rounds: list[tuple[str, list[str]]]) -> list[Message]:
+def messages_of(chat_rounds: list[tuple[str, list[str]]]) -> list[Message]:
     """Each question with a loop of replies, between which a tool answers."""
     messages: list[Message] = []
-    for question, loop in given_rounds:
+    for question, loop in chat_rounds:
         messages.append({"role": "user", "content": question})
         for number, reply in enumerate(loop):
             if number:
@@ -133,25 +133,25 @@ def messages_of(given_rounds: list[tuple[str, list[str]]]) -> list[Message]:
 
 @pytest.mark.parametrize("template", [*CHANGING, "chatml"])
 @settings(max_examples=15, deadline=None)
-@given(given_rounds=rounds)
+@given(chat_rounds=rounds)
 def test_each_reply_is_trained_once_after_the_prompt_of_its_turn(
-    template: str, given_rounds: list[tuple[str, list[str]]]
+    template: str, chat_rounds: list[tuple[str, list[str]]]
 ) -> None:
-    check_each_reply(template, given_rounds)
+    check_each_reply(template, chat_rounds)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template", [*CHANGING, "chatml"])
 @settings(max_examples=300, deadline=None)
-@given(given_rounds=rounds)
+@given(chat_rounds=rounds)
 def test_each_reply_of_many_chats_is_trained_once(
-    template: str, given_rounds: list[tuple[str, list[str]]]
+    template: str, chat_rounds: list[tuple[str, list[str]]]
 ) -> None:
-    check_each_reply(template, given_rounds)
+    check_each_reply(template, chat_rounds)
 
 
-def check_each_reply(template: str, given_rounds: list[tuple[str, list[str]]]) -> None:
-    messages = messages_of(given_rounds)
+def check_each_reply(template: str, chat_rounds: list[tuple[str, list[str]]]) -> None:
+    messages = messages_of(chat_rounds)
     found = made(messages, template)
     trained = [turn for turns in turns_of(found, messages, template) for turn in turns]
     assert sorted(trained) == trainable_turns(messages)
@@ -187,7 +187,7 @@ def test_a_reply_that_comes_first_is_left_out_where_the_template_refuses_it(
     ]
 
 
-def test_a_reply_that_comes_first_is_said_to_be_no_target_where_the_template_takes_it() -> None:
+def test_an_opening_reply_is_noted_where_the_template_accepts_it() -> None:
     for template in ("chatml", "qwen3", "thinking"):
         first, *_ = made(OPENED, template)
         assert RowNote(first.notes) is RowNote.OPENING_REPLY

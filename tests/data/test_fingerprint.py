@@ -90,8 +90,8 @@ def test_a_missing_file_is_named(tmp_path):
 def test_files_that_are_read_twice_must_stay_what_they_are(tmp_path, what, error):
     path = tmp_path / "a.jsonl"
     path.write_text("{}")
-    told = pytest.raises(InputError, match=rf"^a\.jsonl {what} while it was read")
-    with told, unchanged([path]):
+    refusal = pytest.raises(InputError, match=rf"^a\.jsonl {what} while it was read")
+    with refusal, unchanged([path]):
         path.write_text("{} {}") if what == "changed" else path.unlink()
         if error:
             raise error

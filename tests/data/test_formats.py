@@ -226,7 +226,7 @@ def test_two_train_files_are_a_question(tmp_path):
         find_files(tmp_path)
 
 
-def test_a_name_is_told_without_its_endings(tmp_path):
+def test_a_bare_name_has_no_extensions(tmp_path):
     names = ("a.jsonl", "a.csv.gz", "a.b.txt", "a.zip", "a")
     assert [bare_name(tmp_path / name) for name in names] == ["a", "a", "a.b", "a.zip", "a"]
 
@@ -260,7 +260,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize(("name", "reason"), BOMBS.items(), ids=BOMBS)
-def test_a_line_of_100_megabytes_is_named_and_never_held(tmp_path, name, reason):
+def test_a_line_of_100_megabytes_is_reported_and_never_in_memory(tmp_path, name, reason):
     path = tmp_path / name
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b"fox " if ".txt" in name else b'{"text": "')
@@ -279,7 +279,7 @@ def test_a_gzip_bomb_is_named(tmp_path, monkeypatch):
         list(read_rows(path))
 
 
-def test_a_value_that_a_dictionary_repeats_is_not_held_many_times(tmp_path):
+def test_a_value_repeated_by_a_dictionary_is_not_copied(tmp_path):
     path = tmp_path / "bomb.parquet"
     values = pa.DictionaryArray.from_arrays(pa.array([0] * 500, pa.int32()), ["x" * 2**23])
     pq.write_table(pa.table({"text": values}), path, compression="zstd")

@@ -113,19 +113,19 @@ CAREFUL = {
 def changed(content, changes):
     """The content with the changes made, and where the first of them is."""
     first = len(content)
-    for what, where, given_bytes in changes:
+    for what, where, new_bytes in changes:
         at = int(where * len(content))
         first = min(first, at)
         head, tail = content[:at], content[at:]
         match what:
             case "set":
-                tail = given_bytes + tail[len(given_bytes) :]
+                tail = new_bytes + tail[len(new_bytes) :]
             case "flip":
                 tail = bytes([tail[0] ^ (1 << at % 8)]) + tail[1:] if tail else tail
             case "delete":
-                tail = tail[1 + len(given_bytes) :]
+                tail = tail[1 + len(new_bytes) :]
             case "insert":
-                tail = given_bytes + tail
+                tail = new_bytes + tail
             case "cut":
                 tail = b""
             case "repeat":

@@ -20,9 +20,7 @@ ENOUGH = RemainingRows("new", 9, 5, None)
          "No training row of the mixed-in old can be used."),
     ],
 )  # fmt: skip
-def test_too_few_rows_are_told_with_what_can_be_done(
-    rows: list[RemainingRows], sentence: str
-) -> None:
+def test_too_few_rows_are_reported_with_a_hint(rows: list[RemainingRows], sentence: str) -> None:
     refusal = insufficient_rows_error(rows, 64, 4)
     assert refusal is not None
     assert refusal.message == sentence

@@ -89,7 +89,7 @@ def test_rows_of_a_dataset_are_taken_as_often_as_each_other(sizes, share, epochs
     share=st.floats(0.01, 0.4),
     epoch=st.integers(0, 200),
 )
-def test_no_epoch_has_longer_rows_than_was_told(sizes, share, epoch):
+def test_no_epoch_exceeds_the_maximum_lengths(sizes, share, epoch):
     mixing = Mixing.from_fractions(sizes, [share] * (len(sizes) - 1))
     lengths = lengths_of(mixing, most=500)
     taken, most = lengths[mixing.epoch(SEED, epoch, lengths)], mixing.max_lengths(lengths)
@@ -98,7 +98,7 @@ def test_no_epoch_has_longer_rows_than_was_told(sizes, share, epoch):
     assert (taken <= most).all()
 
 
-def test_what_is_told_of_the_lengths_is_reached():
+def test_the_maximum_lengths_are_reached():
     mixing = Mixing.from_fractions([7, 40], [0.6])
     lengths = np.concatenate((np.full(7, 99), np.arange(40)))
     taken = [lengths[mixing.epoch(SEED, epoch, lengths)] for epoch in range(40)]
@@ -121,14 +121,14 @@ def digests(*numbers):
 
 def test_each_file_keeps_its_proportion():
     files = [digests(*range(300)), digests(*range(300, 400)), digests(*range(400, 410))]
-    (held,) = holdout_masks([files], [0.1], SEED)
-    assert [int(mask.sum()) for mask in held] == [30, 10, 1]
+    (masks,) = holdout_masks([files], [0.1], SEED)
+    assert [int(mask.sum()) for mask in masks] == [30, 10, 1]
 
 
 def test_many_small_files_give_their_share_together():
     files = [digests(*range(4 * n, 4 * n + 4)) for n in range(25)]
-    (held,) = holdout_masks([files], [0.1], SEED)
-    assert sum(int(mask.sum()) for mask in held) == 10
+    (masks,) = holdout_masks([files], [0.1], SEED)
+    assert sum(int(mask.sum()) for mask in masks) == 10
 
 
 def test_each_dataset_gives_its_own_share():
@@ -141,9 +141,9 @@ def test_each_dataset_gives_its_own_share():
 def test_equal_rows_stay_on_one_side_in_all_files():
     one, other = digests(*range(200)), digests(*range(100, 300))
     (first,), (second,) = holdout_masks([[one], [other]], [0.2, 0.2], SEED)
-    held, kept = {*one[first], *other[second]}, {*one[~first], *other[~second]}
-    assert held
-    assert not held & kept
+    valid, kept = {*one[first], *other[second]}, {*one[~first], *other[~second]}
+    assert valid
+    assert not valid & kept
 
 
 def test_a_row_that_another_dataset_only_trains_on_is_not_held_out():
@@ -156,8 +156,8 @@ def test_a_row_that_another_dataset_only_trains_on_is_not_held_out():
 
 def test_one_file_is_split_as_it_always_was():
     # A run that goes on must hold out the rows it began with.
-    ((held,),) = holdout_masks([[np.arange(1, 41, dtype=np.uint64)]], [0.2], 3)
-    assert list(np.flatnonzero(held)) == [11, 13, 21, 28, 29, 32, 33, 34]
+    ((mask,),) = holdout_masks([[np.arange(1, 41, dtype=np.uint64)]], [0.2], 3)
+    assert list(np.flatnonzero(mask)) == [11, 13, 21, 28, 29, 32, 33, 34]
 
 
 # -- datasets ----------------------------------------------------------------------------------
@@ -196,11 +196,11 @@ def test_what_is_trained_is_what_the_shares_say(write, mixed, tokenizer_with):
     batches = BatchLoader(data.train, 4)
     assert len(batches) == 20
     rows = np.concatenate(batches.epoch(SEED, 0))
-    told = texts(data.train, rows, tokenizer_with("chatml"))
-    numbers = [int(text.split()[1]) for text in told]
+    counts = texts(data.train, rows, tokenizer_with("chatml"))
+    numbers = [int(text.split()[1]) for text in counts]
     assert sum(number < 60 for number in numbers) == 60
     assert sum(number >= 100 for number in numbers) == 20
-    assert set(told.values()) == {1}
+    assert set(counts.values()) == {1}
     assert [(p.name, p.rows, p.rows_per_epoch) for p in data.parts] == [
         ("new.jsonl", 60, 60),
         ("old.jsonl", 500, 20),
@@ -293,7 +293,7 @@ def test_a_mixed_in_dataset_without_a_usable_row_is_refused(write, mixed, tokeni
         open_data(find_files(new), tokenizer_with("chatml"), settings, more)
 
 
-def test_rows_that_stand_in_a_validation_set_of_any_dataset_are_told(write, mixed, tmp_path):
+def test_training_rows_in_any_validation_set_are_reported(write, mixed, tmp_path):
     valid = write("valid.jsonl", 100, 30)
     data = mixed(write("new.jsonl", 0, 60), write("old.jsonl", 105, 20), valid=valid)
     assert data.notes[-1] == (

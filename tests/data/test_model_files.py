@@ -250,9 +250,7 @@ def test_what_a_run_keeps_is_read_back_and_shown(model: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", [7, {}, {"weights": []}, {"weights": {"a": 1}}, "x", []])
-def test_digests_that_are_not_as_they_were_written_are_said_to_be(
-    model: Path, entry: object
-) -> None:
+def test_edited_digests_are_reported(model: Path, entry: object) -> None:
     with pytest.raises(InputError, match="were edited"):
         read_digests({"base_model": entry})
     assert "were edited" in check_base_model(str(model), {"base_model": entry}).message

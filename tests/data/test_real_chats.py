@@ -76,9 +76,9 @@ def tool_loops(count: int) -> Iterator[Row]:
                 arguments = {"town": f"Town {number}", "call": call}
                 called = {"type": "function",
                           "function": {"name": "look_up", "arguments": arguments}}  # fmt: skip
-                said = "" if call % 2 else "I look."
+                content = "" if call % 2 else "I look."
                 thought = {"reasoning_content": f"Call {call}."} if number % 2 else {}
-                turns.append({"role": "assistant", "content": said, "tool_calls": [called],
+                turns.append({"role": "assistant", "content": content, "tool_calls": [called],
                               **thought})  # fmt: skip
                 turns.append({"role": "tool", "content": f"Result {call} of {round_}"})
             turns.append({"role": "assistant", "content": f"It lies by river {round_}."})

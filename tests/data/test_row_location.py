@@ -26,7 +26,7 @@ ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}, {"text": "a fox"}]
         (RowLocation(line=2, row=1), "row 1 (line 2)"),
     ],
 )
-def test_a_place_is_told_in_the_words_of_its_format(place, words):
+def test_a_location_uses_the_words_of_its_format(place, words):
     assert str(place) == words
     assert place.is_whole_file == (place == WHOLE_FILE)
 
@@ -64,7 +64,7 @@ def test_rows_in_both_sets_are_named_by_their_numbers(tmp_path):
     assert str(warning) == "train.json, row 2: is the same as row 1 in valid.json"
 
 
-def test_where_a_list_breaks_off_is_told_by_the_row(tmp_path):
+def test_the_end_of_a_truncated_list_is_located_by_row(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(ROWS)[:-8])
     with pytest.raises(CorruptFileError, match=r"^a\.json, row 4, is not valid JSON"):

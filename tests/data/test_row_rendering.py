@@ -71,7 +71,7 @@ def test_of_a_long_row_the_beginning_and_the_cut_are_shown() -> None:
             assert {p.is_cut for p in kept} == {True, False}
 
 
-def test_a_chat_without_a_tokenizer_is_told_by_roles_and_texts() -> None:
+def test_a_chat_without_a_tokenizer_shows_roles_and_texts() -> None:
     shown = raw_row(ChatExample(TURNS, None, RowLocation(7)), 0, budget=100)
     assert [(p.text, p.kind) for p in shown.spans[:2]] == [
         ("user", "role"), ("hello world", "text"),
@@ -107,7 +107,7 @@ def test_no_more_rows_are_read_than_are_wanted(tmp_path: Path) -> None:
     assert not found.problems
 
 
-def test_what_is_to_be_known_of_a_row_is_told_with_it() -> None:
+def test_a_row_is_shown_with_its_notes() -> None:
     tokenizer = build_tokenizer("chatml")
     turns = (TURNS[0], {**TURNS[1], "reasoning_content": "they greet"}, TURNS[2])
     row = tokenize(ChatExample(turns, None, RowLocation(7)), tokenizer, mask_prompt=True)

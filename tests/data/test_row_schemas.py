@@ -178,8 +178,8 @@ def test_a_column_with_a_part_of_the_conversation_that_is_not_read_is_noted(
     assert not isinstance(found, RowIssue)
     example, _ = found
     assert isinstance(example, ChatExample)
-    said = [f"has {name} as a column, which is not read" for name in unread]
-    assert [reason for kind, reason in example.notes if kind == "column not read"] == said
+    reasons = [f"has {name} as a column, which is not read" for name in unread]
+    assert [reason for kind, reason in example.notes if kind == "column not read"] == reasons
 
 
 def test_a_mapped_column_is_read() -> None:

@@ -228,7 +228,7 @@ def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
         ({"text": "a"}, "text"),
     ],
 )
-def test_a_format_is_told_by_its_keys(row, name):
+def test_a_format_is_detected_by_its_keys(row, name):
     found = validate_row(row, RowLocation(1), PATH)
     assert not isinstance(found, RowIssue)
     assert found[1] == name

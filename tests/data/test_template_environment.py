@@ -47,8 +47,8 @@ def outcome(render: Any) -> str:
         return re.sub(r"Chat templates can.*", "Chat templates can...", f"refused: {error}")
 
 
-def theirs_of(chat: Any, source: str, given: dict[str, Any]) -> str:
-    return str(render_jinja_template([chat], chat_template=source, **given)[0][0])
+def theirs_of(chat: Any, source: str, options: dict[str, Any]) -> str:
+    return str(render_jinja_template([chat], chat_template=source, **options)[0][0])
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -58,9 +58,9 @@ def test_a_chat_is_rendered_as_by_transformers(name: str) -> None:
         source = json.loads(source)["chat_template"]
     template = template_of(source)
     for chat, prompted, tools in product(CHATS, (False, True), (None, TOOLS)):
-        given = {"tools": tools, "documents": None, "add_generation_prompt": prompted, **OPTIONS}
-        ours = outcome(partial(template.render, messages=chat, **given))
-        theirs = outcome(partial(theirs_of, chat, source, given))
+        options = {"tools": tools, "documents": None, "add_generation_prompt": prompted, **OPTIONS}
+        ours = outcome(partial(template.render, messages=chat, **options))
+        theirs = outcome(partial(theirs_of, chat, source, options))
         assert ours == theirs
 
 

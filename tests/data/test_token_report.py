@@ -41,30 +41,30 @@ def mixed_rows(tmp_path):
 
 def row_by_row(path, tokenizer):
     """The plain way: each row that can be read, and what is to be said of it."""
-    rows, told = [], []
+    rows, problems = [], []
     try:
         for example in read_examples(path):
             if isinstance(example, RowIssue):
                 continue
             row = tokenize(example, tokenizer, True)
             if isinstance(row, RowIssue):
-                told.append((row.place.line, row.reason))
+                problems.append((row.place.line, row.reason))
                 continue
             rows.append(row)
             if row.length > LIMIT:
-                told.append((row.place.line, f"its {row.length} tokens are cut at {LIMIT}"))
+                problems.append((row.place.line, f"its {row.length} tokens are cut at {LIMIT}"))
     except CorruptFileError:
         pass
-    return rows, told
+    return rows, problems
 
 
-def assert_told_of_every_row(facts, path, tokenizer):
-    _, told = row_by_row(path, tokenizer)
+def assert_problems_of_every_row(facts, path, tokenizer):
+    _, problems = row_by_row(path, tokenizer)
     found = sorted(
         (*facts.problems.errors, *facts.problems.warnings), key=lambda one: one.place.line
     )
     assert [(one.place.line, one.reason.partition(",")[0]) for one in found] == [
-        (line, reason.partition(",")[0]) for line, reason in told
+        (line, reason.partition(",")[0]) for line, reason in problems
     ]
     assert all(one.path == path for one in found)
 
@@ -73,43 +73,45 @@ def tokenised(path, tokenizer):
     return drain(tokenize_files(find_files(path), tokenizer, MASKED, LIMIT))
 
 
-def test_what_is_told_is_told_of_every_row_alone(mixed_rows, tokenizer):
+def test_the_report_has_the_problems_of_every_row(mixed_rows, tokenizer):
     facts = tokenised(mixed_rows, tokenizer)
-    assert_told_of_every_row(facts, mixed_rows, tokenizer)
+    assert_problems_of_every_row(facts, mixed_rows, tokenizer)
     kinds = facts.problems.counts()
     assert kinds["refused by the model"] == 1
     assert {"before anything to train on" in one.reason for one in facts.problems.errors} == {
         True,
         False,
     }
-    assert_told_of_every_row(tokenised(mixed_rows, tokenizer), mixed_rows, tokenizer)
+    assert_problems_of_every_row(tokenised(mixed_rows, tokenizer), mixed_rows, tokenizer)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_the_figures_are_those_of_the_rows_that_a_run_uses(mixed_rows, tokenizer, share):
     with mixed_rows.open("a") as file:
         file.write('{"prompt": "fox", "completion": ""}\n')
-    (told,) = statistics_of([tokenised(mixed_rows, tokenizer)], share, 3)
+    (statistics,) = statistics_of([tokenised(mixed_rows, tokenizer)], share, 3)
     settings = RowSettings(mask_prompt=True, leave_out_bad_rows=True)
     run = open_data(
         find_files(mixed_rows), tokenizer, DataSettings(settings, LIMIT, 1, share, seed=3)
     )
-    assert told.train.usable_rows(LIMIT) == len(run.train) < 60
-    assert told.valid.usable_rows(LIMIT) == len(run.valid)
-    assert told.left_out(LIMIT) == run.left_out_count > 3
-    assert told.train.truncated_rows(LIMIT) + told.valid.truncated_rows(LIMIT) == run.cut > 0
-    assert told.train.usable_tokens(LIMIT) == run.train.lengths.sum()
-    assert told.train.trained_tokens_at(LIMIT) == run.train.trained_tokens
+    assert statistics.train.usable_rows(LIMIT) == len(run.train) < 60
+    assert statistics.valid.usable_rows(LIMIT) == len(run.valid)
+    assert statistics.left_out(LIMIT) == run.left_out_count > 3
+    assert (
+        statistics.train.truncated_rows(LIMIT) + statistics.valid.truncated_rows(LIMIT)
+        == run.cut
+        > 0
+    )
+    assert statistics.train.usable_tokens(LIMIT) == run.train.lengths.sum()
+    assert statistics.train.trained_tokens_at(LIMIT) == run.train.trained_tokens
 
 
-def test_of_a_file_cut_off_the_rows_up_to_there_are_told_and_no_figures_of_a_run(
-    mixed_rows, tokenizer
-):
+def test_a_truncated_file_is_reported_up_to_the_cut_without_figures_of_a_run(mixed_rows, tokenizer):
     path = mixed_rows.with_name("cut.json")
     whole = "[" + ",\n".join(mixed_rows.read_text().splitlines() * 3) + "]"
     path.write_text(whole[: len(whole) // 2])
     facts = tokenised(path, tokenizer)
-    assert_told_of_every_row(facts, path, tokenizer)
+    assert_problems_of_every_row(facts, path, tokenizer)
     assert statistics_of([facts], 0.1, 0) == ()
 
 
@@ -131,13 +133,13 @@ def test_a_run_finds_what_was_tokenised(mixed_rows, tokenizer, monkeypatch):
 def test_a_file_with_a_bad_row_is_refused_in_the_same_words_with_and_without_a_store(
     mixed_rows, tokenizer
 ):
-    said = []
+    messages = []
     for _ in range(2):
         with pytest.raises(InputError) as refusal:
             drain(open_or_build_store(mixed_rows, tokenizer, MASKED))
-        said.append(str(refusal.value))
+        messages.append(str(refusal.value))
         tokenised(mixed_rows, tokenizer)
-    assert said[0] == said[1]
+    assert messages[0] == messages[1]
 
 
 def test_large_files_are_counted_in_several_processes(tmp_path, tokenizer, monkeypatch):
@@ -146,9 +148,11 @@ def test_large_files_are_counted_in_several_processes(tmp_path, tokenizer, monke
     path.write_text(row * 2000)
     begun = []
     pool = parallel._pool
-    monkeypatch.setattr(parallel, "_pool", lambda *given: begun.append(given) or pool(*given))
+    monkeypatch.setattr(
+        parallel, "_pool", lambda *arguments: begun.append(arguments) or pool(*arguments)
+    )
     facts = tokenised(path, tokenizer)
     assert len(begun) == 1
-    (told,) = statistics_of([facts], 0.0, 0)
-    assert told.train.truncated_rows(LIMIT) + told.train.untrainable_rows(LIMIT) == 2000
-    assert told.train.shortest == told.train.longest > 1000
+    (statistics,) = statistics_of([facts], 0.0, 0)
+    assert statistics.train.truncated_rows(LIMIT) + statistics.train.untrainable_rows(LIMIT) == 2000
+    assert statistics.train.shortest == statistics.train.longest > 1000

@@ -42,10 +42,10 @@ def chats(count, start=0):
 
 
 def made(path, tokenizer, settings=MASKED):
-    making = open_or_build_store(path, tokenizer, settings)
+    building = open_or_build_store(path, tokenizer, settings)
     while True:
         try:
-            next(making)
+            next(building)
         except StopIteration as ended:
             return ended.value
 
@@ -211,22 +211,22 @@ def test_a_store_in_which_another_version_has_files_is_made_anew(write_rows, tok
 
 def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
     path = write_rows(*chats(30))
-    making = open_or_build_store(path, tokenizer, MASKED)
-    next(making), next(making)
+    building = open_or_build_store(path, tokenizer, MASKED)
+    next(building), next(building)
     with path.open("ab") as file:
         file.write(json.dumps(chats(1)[0]).encode() + b"\n")
     with pytest.raises(InputError, match=r"train\.jsonl changed while it was read"):
-        list(making)
+        list(building)
     assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
 
 
 def test_a_file_that_disappears_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
     path = write_rows(*chats(30))
-    making = open_or_build_store(path, tokenizer, MASKED)
-    next(making), next(making)
+    building = open_or_build_store(path, tokenizer, MASKED)
+    next(building), next(building)
     path.unlink()
     with pytest.raises(InputError, match=r"train\.jsonl disappeared while it was read"):
-        list(making)
+        list(building)
     assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
 
 
@@ -241,7 +241,7 @@ def small_disk(own_home):
     subprocess.run(["umount", str(stores_dir())], check=True)
 
 
-def test_a_disk_that_fills_is_said_so_and_leaves_no_store(write_rows, tokenizer, small_disk):
+def test_a_full_disk_is_reported_and_leaves_no_store(write_rows, tokenizer, small_disk):
     path = write_rows(*chats(3000))
     with pytest.raises(AppError, match="The disk is full"):
         made(path, tokenizer)
@@ -253,13 +253,13 @@ def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(
 ):
     monkeypatch.setattr(store_files, "_SECONDS_BETWEEN_ENTRIES", inf)  # no entry lies there yet
     path = write_rows(*chats(600))
-    making = open_or_build_store(path, tokenizer, MASKED)
-    next(making), next(making)
+    building = open_or_build_store(path, tokenizer, MASKED)
+    next(building), next(building)
     other = (stores_dir() / "another program's").open("wb", buffering=0)
     with other, suppress(OSError):
         while True:
             other.write(bytes(512))
-    making.close()
+    building.close()
     assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
     (stores_dir() / "another program's").unlink()
     assert len(made(path, tokenizer).rows) == 600
@@ -318,10 +318,10 @@ def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user
 @pytest.mark.parametrize("lots", [1, 2, 4])
 def test_a_stopped_tokenisation_goes_on_where_it_was(write_rows, tokenizer, counted, lots):
     path = write_rows(*chats(45))
-    making = open_or_build_store(path, tokenizer, MASKED)
+    building = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(lots + 1):
-        next(making)
-    making.close()
+        next(building)
+    building.close()
     assert sum(counted) == 10 * lots
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
     assert sum(counted) == 45
@@ -334,12 +334,12 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
     monkeypatch.setattr(store_files, "_SECONDS_BETWEEN_ENTRIES", 0.0)
     append = store_files.StoreWriter.append
 
-    def dies(self, *given):
+    def dies(self, *arguments):
         if self.rows_read == 30:
             self._write("tokens", b"half a lot")
             self._files["tokens"].flush()
             raise SystemError("killed")
-        append(self, *given)
+        append(self, *arguments)
 
     monkeypatch.setattr(store_files.StoreWriter, "append", dies)
     with pytest.raises(SystemError):
@@ -352,9 +352,9 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
 
 def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
     path = write_rows(*chats(45))
-    making = open_or_build_store(path, tokenizer, MASKED)
-    next(making), next(making)
-    making.close()
+    building = open_or_build_store(path, tokenizer, MASKED)
+    next(building), next(building)
+    building.close()
     (aside,) = [entry for entry in stores_dir().iterdir() if entry.is_dir()]
     (aside / "journal.jsonl").write_bytes(b"{}\n")
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
@@ -409,10 +409,10 @@ def test_processes_give_what_one_gives_in_the_same_order(
 
 def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokenizer, large):
     path = write_rows(*chats(195))
-    making = open_or_build_store(path, tokenizer, MASKED)
+    building = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(4):
-        next(making)
-    making.close()
+        next(building)
+    building.close()
     assert not list(stores_dir().rglob(store_files.MANIFEST)), "it was stopped on its way"
     assert not multiprocessing.active_children()
     assert next(open_or_build_store(path, tokenizer, MASKED)) == 0.0
@@ -444,23 +444,23 @@ def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
     tokenizer.chat_template = slow + tokenizer.chat_template
     endless = [{"role": "user", "content": "slow"}, {"role": "assistant", "content": "hello"}]
     path = write_rows(*chats(10), {"messages": endless}, *chats(95, start=10))
-    making = open_or_build_store(path, tokenizer, MASKED)
-    while next(making) == 0.0:
+    building = open_or_build_store(path, tokenizer, MASKED)
+    while next(building) == 0.0:
         pass
-    making.close()
+    building.close()
     assert not multiprocessing.active_children()
     journals = [path.read_text() for path in stores_dir().rglob("journal.jsonl")]
     assert [json.loads(text.splitlines()[-1])["taken"] for text in journals] == [10]
 
 
-def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tokenizer, large):
+def test_a_killed_process_is_reported_and_nothing_is_lost(write_rows, tokenizer, large):
     path = write_rows(*chats(195))
-    making = open_or_build_store(path, tokenizer, MASKED)
-    next(making), next(making)
+    building = open_or_build_store(path, tokenizer, MASKED)
+    next(building), next(building)
     for child in multiprocessing.active_children():
         child.kill()
     with pytest.raises(AppError, match="ended before it was done"):
-        list(making)
+        list(building)
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
 
@@ -517,10 +517,10 @@ def test_what_a_stopped_writing_left_is_not_gone_on_with_once_it_is_damaged(
     write_rows, tokenizer, counted
 ):
     path = write_rows(*chats(45))
-    making = open_or_build_store(path, tokenizer, MASKED)
+    building = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(3):
-        next(making)
-    making.close()
+        next(building)
+    building.close()
     (tokens,) = stores_dir().glob("*.unfinished/tokens")
     tokens.write_bytes(bytes(len(tokens.read_bytes())))
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
@@ -531,7 +531,9 @@ def test_of_a_row_that_is_cut_only_what_is_left_is_read(write_rows, tokenizer, m
     store = made(write_rows({"text": "hello " * 4000}), tokenizer)
     read = []
     pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda *given: read.append(given[1]) or pread(*given))
+    monkeypatch.setattr(
+        os, "pread", lambda *arguments: read.append(arguments[1]) or pread(*arguments)
+    )
     tokens, _ = TokenView(store.rows, np.arange(1), 10).row_arrays(0)
     assert len(tokens) == 10
     assert read == [min(BLOCK_BYTES, 4 * len(store.rows.tokens))]

@@ -31,6 +31,6 @@ def test_one_token_one_trained_span_one_row_or_the_limit_changes_it() -> None:
     assert len(set(digests)) == len(digests)
 
 
-def test_rows_to_train_and_to_validate_are_told_apart() -> None:
+def test_the_digest_distinguishes_training_from_validation_rows() -> None:
     first, second = TokenView.of(ROWS[:3]), TokenView.of(ROWS[3:])
     assert tokens_digest(first, second) != tokens_digest(TokenView.of(ROWS), TokenView.of([]))

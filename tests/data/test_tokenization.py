@@ -111,7 +111,7 @@ def test_a_generation_prompt_at_the_end_of_everything_is_not_trained(tokenizer_w
     assert trained_texts(example, tokenizer) == ["good day<|eot_id|>"]
 
 
-def test_a_reply_that_equals_the_question_is_still_told_from_it(tokenizer_with):
+def test_a_reply_equal_to_the_question_is_still_found(tokenizer_with):
     tokenizer = tokenizer_with("always_prompts")
     example = tokenized(chat("hello", "hello"), tokenizer)
     assert trained_texts(example, tokenizer) == ["hello<|eot_id|>"]
@@ -344,7 +344,7 @@ def test_a_template_that_writes_into_the_conversation_changes_no_example(tokeniz
 
 # The question equals the reply, so that the words alone would not tell them apart.
 @pytest.mark.parametrize("template", ["rewrites_question", "other_header"])
-def test_a_reply_that_can_not_be_told_from_its_prompt_is_named(tokenizer_with, template):
+def test_a_reply_indistinguishable_from_its_prompt_is_reported(tokenizer_with, template):
     problem = tokenize(chat("hello", "hello", line=2), tokenizer_with(template), True)
     assert str(problem) == (
         "line 2: the model's chat template renders the prompt differently once the reply "

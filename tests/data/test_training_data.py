@@ -45,9 +45,9 @@ def written(path, examples):
 @pytest.fixture
 def tokenize_all(tmp_path):
     def tokenize_all(train, tokenizer, valid=(), **settings):
-        return open_data(*given(train, tokenizer, valid, **settings))
+        return open_data(*arguments(train, tokenizer, valid, **settings))
 
-    def given(
+    def arguments(
         train, tokenizer, valid=(), *, max_seq_length=64, batch_size=1, leave_out_bad_rows=False
     ):
         files = DatasetFiles(
@@ -57,7 +57,7 @@ def tokenize_all(tmp_path):
         rows = RowSettings(True, leave_out_bad_rows=leave_out_bad_rows)
         return files, tokenizer, DataSettings(rows, max_seq_length, batch_size)
 
-    tokenize_all.given = given  # type: ignore[attr-defined]
+    tokenize_all.arguments = arguments  # type: ignore[attr-defined]
     return tokenize_all
 
 
@@ -151,8 +151,8 @@ def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
 
 
 def test_progress_rises_to_one(tokenizer_with, tokenize_all):
-    given = tokenize_all.given([chat("a", "b")] * 2000, tokenizer_with("chatml"))
-    seen = list(open_data_stream(*given))
+    arguments = tokenize_all.arguments([chat("a", "b")] * 2000, tokenizer_with("chatml"))
+    seen = list(open_data_stream(*arguments))
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[0] == 0

@@ -93,7 +93,7 @@ def test_weight_1_is_as_if_there_were_none():
 
 
 @pytest.mark.parametrize(
-    ("weight", "told"),
+    ("weight", "shown"),
     [
         (0.5, "0.5"),
         (2, "2"),
@@ -103,10 +103,10 @@ def test_weight_1_is_as_if_there_were_none():
         ([0], "that is a list"),
     ],
 )
-def test_another_weight_is_named(weight, told):
+def test_another_weight_is_named(weight, shown):
     found = validate_row(row(weight), RowLocation(7), PATH)
     assert isinstance(found, RowIssue)
-    reason = f"message 2 (assistant) has a weight {told}; it must be 0 or 1"
+    reason = f"message 2 (assistant) has a weight {shown}; it must be 0 or 1"
     assert (found.place, found.reason, found.kind) == (RowLocation(7), reason, "wrong type")
 
 

@@ -45,7 +45,7 @@ def test_a_list_longer_than_any_row_may_be_is_read(tmp_path, monkeypatch):
     assert [row.text for row in read_examples(path)] == texts
 
 
-def test_lists_to_validate_and_test_on_are_left_alone_and_told(tmp_path):
+def test_validation_and_test_lists_are_left_alone_and_reported(tmp_path):
     path = written(tmp_path, {"test": ROWS[:1], "train": ROWS[2:], "validation": ROWS[:1]})
     facts = inspect(path)
     assert (facts.examples, facts.problem_count, facts.warning_count) == (1, 0, 3)
