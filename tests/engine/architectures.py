@@ -374,6 +374,6 @@ def save(name: str, folder: Path, *, dtype: str = "float32", bits: int | None = 
     mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
     save_config(config, folder / "config.json")
     shutil.copy(STARTER / "tokenizer.json", folder)
-    told = json.loads((STARTER / "tokenizer_config.json").read_text(encoding="utf-8"))
-    told["model_max_length"] = COMMON["max_position_embeddings"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
+    tokenizer_config = json.loads((STARTER / "tokenizer_config.json").read_text(encoding="utf-8"))
+    tokenizer_config["model_max_length"] = COMMON["max_position_embeddings"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config), encoding="utf-8")

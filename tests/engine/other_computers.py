@@ -14,12 +14,12 @@ OTHER = ComputeEnvironment("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
 def made_by(run_dir: Path, computer: ComputeEnvironment | None) -> None:
     """As if something else had computed it; None: as older versions wrote it."""
     path = last_checkpoint(run_dir) / "state.json"
-    said = json.loads(path.read_text())
-    del said["own_sha256"], said["computed_by"]
+    state = json.loads(path.read_text())
+    del state["own_sha256"], state["computed_by"]
     manifest = read_manifest(run_dir)
     del manifest["computed_by"]
     if computer is not None:
-        said["computed_by"] = asdict(computer)
+        state["computed_by"] = asdict(computer)
         manifest["computed_by"] = [{"after_step": 0} | asdict(computer)]
-    path.write_text(json.dumps(said | {"own_sha256": json_digest(said)}))
+    path.write_text(json.dumps(state | {"own_sha256": json_digest(state)}))
     (run_dir / "run.json").write_text(json.dumps(manifest))

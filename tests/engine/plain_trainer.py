@@ -22,9 +22,9 @@ def adapted(folder: Path, adapter: Path) -> Any:
     """The model in `folder` with the adapter that mlx-lm finds in `adapter`."""
     model, _ = load_model(folder)
     model.freeze()
-    told = json.loads((adapter / "adapter_config.json").read_text())
+    config = json.loads((adapter / "adapter_config.json").read_text())
     linear_to_lora_layers(
-        model, told["num_layers"], told["lora_parameters"], told["fine_tune_type"] == "dora"
+        model, config["num_layers"], config["lora_parameters"], config["fine_tune_type"] == "dora"
     )
     model.load_weights(str(adapter / "adapters.safetensors"), strict=False)
     model.eval()

@@ -58,7 +58,7 @@ def test_a_weight_that_is_read_in_one_mode_alone_is_seen() -> None:
     assert not model.training
 
 
-def test_only_the_others_get_an_adapter_and_mlx_lm_is_given_their_names() -> None:
+def test_only_the_others_get_an_adapter_and_mlx_lm_gets_their_names() -> None:
     model, config = Model(), TrainingConfig(rank=2)
     assert add_adapter(model, config) == ("read",)
     assert {path.split(".")[2] for path in trainable_parameters(model)} == {"called", "unused"}
@@ -74,7 +74,7 @@ def test_a_module_with_an_adapter_that_mlx_lm_does_not_load_is_unfit() -> None:
     assert "self_attn.qkv_proj" not in keys
 
 
-def test_where_all_are_fit_no_names_are_given() -> None:
+def test_when_all_modules_fit_no_names_are_written() -> None:
     model, config = architectures.built("llama"), TrainingConfig(rank=2)
     assert add_adapter(model, config) == ()
     assert "keys" not in adapter_config(model, config)["lora_parameters"]

@@ -25,8 +25,8 @@ def training_step(path: Path, recompute: bool = False, **changes: Any) -> Traini
     model = load_base_model(path).model
     config = TrainingConfig(rank=4, scale=3.0, tiers=(TierConfig(1), TierConfig(2)), **changes)
     add_adapter(model, config)
-    held = trainable_parameters(model).items()  # both matrices do something
-    numbers = {name: 0.1 * mx.random.normal(array.shape) for name, array in held}
+    parameters = trainable_parameters(model).items()  # both matrices do something
+    numbers = {name: 0.1 * mx.random.normal(array.shape) for name, array in parameters}
     write_parameters(model, numbers)
     mx.eval(model.parameters())
     start = trainable_parameters(model)
@@ -58,10 +58,10 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
         a = ready.run([batch(number)], number, 1e-2)
         b = each.run([batch(number)], number, 1e-2)
         assert a == b
-    held = trainable_parameters(each._model)
+    expected = trainable_parameters(each._model)
     for name, array in trainable_parameters(ready._model).items():
         assert array.dtype == mx.float32
-        assert mx.array_equal(array, held[name]), name
+        assert mx.array_equal(array, expected[name]), name
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_afterwards_the_model_is_as_it_was_even_after_a_fault(tiny_model: Path) 
     model, before = step._model, trainable_parameters(step._model)
     scales = {layer.scale for layer in step._gradients._input._layers.values()}
     modules = [name for name, _ in model.named_modules()]
-    given = FlatAdapter(model, step._optimizer.plan)
-    with pytest.raises(RuntimeError), given.applied(step._vectors) as arrays:
+    adapter = FlatAdapter(model, step._optimizer.plan)
+    with pytest.raises(RuntimeError), adapter.applied(step._vectors) as arrays:
         assert all(trainable_parameters(model)[path] is array for path, array in arrays.items())
         raise RuntimeError
     assert trainable_parameters(model).keys() == before.keys()
     assert all(trainable_parameters(model)[path] is array for path, array in before.items())
-    assert {layer.scale for layer in given._layers.values()} == scales == {3.0}
+    assert {layer.scale for layer in adapter._layers.values()} == scales == {3.0}
     assert [name for name, _ in model.named_modules()] == modules

@@ -31,7 +31,7 @@ def stopped(tiny_model: Path, chat_file: Path) -> Path:
     return run_dir
 
 
-def said(run_dir: Path) -> list[LogMessage]:
+def log_messages(run_dir: Path) -> list[LogMessage]:
     return [e for e in resume(run_dir, stop_after=3) if isinstance(e, LogMessage)]
 
 
@@ -43,8 +43,8 @@ def test_a_run_and_its_checkpoints_say_what_computed_them(stopped: Path) -> None
     assert state["computed_by"] == asdict(here)
 
 
-def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> None:
-    assert not any("bit-equal" in message.text for message in said(stopped))
+def test_resuming_on_the_same_computer_logs_nothing_about_it(stopped: Path) -> None:
+    assert not any("bit-equal" in message.text for message in log_messages(stopped))
     assert "Resuming after step 2." in (stopped / "log.txt").read_text()
 
 
@@ -58,15 +58,15 @@ def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> Non
         ({"arithmetic": 2}, "Nestling's arithmetic 2"),
     ],
 )
-def test_going_on_where_something_else_computes_is_told_and_kept(
+def test_resuming_on_another_computer_is_logged_and_recorded(
     stopped: Path, change: dict[str, Any], words: str
 ) -> None:
     before = replace(current_computer(), **change)
     made_by(stopped, before)
-    (told,) = [message for message in said(stopped) if "bit-equal" in message.text]
-    assert told.is_warning
-    assert words in told.text
-    assert told.text in (stopped / "log.txt").read_text()
+    (note,) = [message for message in log_messages(stopped) if "bit-equal" in message.text]
+    assert note.is_warning
+    assert words in note.text
+    assert note.text in (stopped / "log.txt").read_text()
     assert read_environments(read_manifest(stopped)) == [(0, before), (2, current_computer())]
     facts = dict(data_facts(read_details(stopped)))
     assert facts["Device from step 1"] == str(before)
@@ -110,6 +110,6 @@ def test_a_checkpoint_of_an_older_version_goes_on_and_says_what_is_not_known(
     stopped: Path,
 ) -> None:
     made_by(stopped, None)
-    (told,) = [message for message in said(stopped) if "bit-equal" in message.text]
-    assert not told.is_warning
-    assert "not known" in told.text
+    (note,) = [message for message in log_messages(stopped) if "bit-equal" in message.text]
+    assert not note.is_warning
+    assert "not known" in note.text

@@ -98,11 +98,11 @@ class Trained:
         """Of the second step, from what the optimizer remembers after each."""
         model = load_architecture(self.model)
         add_adapter(model, self.config)
-        held = trainable_parameters(model)
-        plan = make_plan(held, self.config)
+        parameters = trainable_parameters(model)
+        plan = make_plan(parameters, self.config)
         one, two = (load_checkpoint(self.checkpoint(step)).state for step in (1, 2))
         slow = 2 * two.m[1] / (1 - BETA) - one.pending[1]
-        return plan.unflatten({0: (two.m[0] - BETA * one.m[0]) / (1 - BETA), 1: slow}, held)
+        return plan.unflatten({0: (two.m[0] - BETA * one.m[0]) / (1 - BETA), 1: slow}, parameters)
 
 
 def write_rows(path: Path, model: Path, lengths: Rows) -> None:

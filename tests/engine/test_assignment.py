@@ -85,9 +85,9 @@ def test_the_groups_hold_about_as_many_parameters(
 ) -> None:
     config = replace(config, assign="importance")
     activity = activity_of(config, monkeypatch)
-    held = parameters(config)
-    counts = [f.parameters for f in tier_facts(make_plan(held, config, activity), held)]
-    assert sum(counts) == sum(array.size for array in held.values())
+    weights = parameters(config)
+    counts = [f.parameters for f in tier_facts(make_plan(weights, config, activity), weights)]
+    assert sum(counts) == sum(array.size for array in weights.values())
     assert max(counts) < 1.25 * min(counts)
 
 
@@ -119,10 +119,10 @@ def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> 
 def loss_with(model: Any, path: str, value: Any, sum_cross_entropy: Any, arrays: Any) -> Any:
     from mlx.utils import tree_unflatten
 
-    held = trainable_parameters(model)[path]
+    original = trainable_parameters(model)[path]
     model.update(tree_unflatten([(path, value)]))
     loss = sum_cross_entropy(model, None, *arrays)
-    model.update(tree_unflatten([(path, held)]))
+    model.update(tree_unflatten([(path, original)]))
     return loss
 
 
@@ -230,10 +230,10 @@ def test_patterns_may_be_a_list_in_the_settings_file(config: TrainingConfig) -> 
 
 def test_more_than_two_tiers_by_module_are_kinds_attention_first(config: TrainingConfig) -> None:
     config = replace(config, assign="module")
-    held = parameters(config)
-    plan = make_plan(held, config)
-    facts = tier_facts(plan, held)
-    assert sum(fact.parameters for fact in facts) == sum(a.size for a in held.values())
+    weights = parameters(config)
+    plan = make_plan(weights, config)
+    facts = tier_facts(plan, weights)
+    assert sum(fact.parameters for fact in facts) == sum(a.size for a in weights.values())
     assert all(fact.layers == (0, 1, 2, 3) for fact in facts)
     assert "self_attn" in plan.paths(0)[0]
     assert all("mlp" in path for path in plan.paths(2))
@@ -241,13 +241,13 @@ def test_more_than_two_tiers_by_module_are_kinds_attention_first(config: Trainin
     assert sum(map(len, kinds)) == len(set.union(*kinds)) == 7
 
 
-def test_what_a_tier_holds_is_said_in_words(config: TrainingConfig) -> None:
+def test_tiers_are_described_in_words(config: TrainingConfig) -> None:
     config = manual(config, "layers.0.mlp=0, layers.2.mlp=0, q_proj=1, k_proj=1, *=2")
-    held = parameters(config)
-    said = [fact.description for fact in tier_facts(make_plan(held, config), held)]
-    assert said[0] == "all but attention of 2 layers between 0 and 2"
-    assert said[1] in ("q_proj, k_proj of layers 0–3", "k_proj, q_proj of layers 0–3")
-    assert said[2] == "14 modules in layers 0–3"
+    weights = parameters(config)
+    descriptions = [fact.description for fact in tier_facts(make_plan(weights, config), weights)]
+    assert descriptions[0] == "all but attention of 2 layers between 0 and 2"
+    assert descriptions[1] in ("q_proj, k_proj of layers 0–3", "k_proj, q_proj of layers 0–3")
+    assert descriptions[2] == "14 modules in layers 0–3"
 
 
 # -- a tier's own pending gradients --------------------------------------------------------------

@@ -67,9 +67,9 @@ def test_values_and_gradients_are_mlxs_own(
 ) -> None:
     monkeypatch.setattr(attention, "CHUNK", 32)
     inputs = _inputs(length, 4, key_heads)
-    told = MASKS[mask](length)
-    ours = _with_gradients(chunked_attention, inputs, told)
-    theirs = _with_gradients(mx.fast.scaled_dot_product_attention, inputs, told)
+    mask_argument = MASKS[mask](length)
+    ours = _with_gradients(chunked_attention, inputs, mask_argument)
+    theirs = _with_gradients(mx.fast.scaled_dot_product_attention, inputs, mask_argument)
     for our, their in zip(ours, theirs, strict=True):
         assert our.dtype == their.dtype
         assert mx.allclose(our, their, rtol=1e-4, atol=1e-4).item()
@@ -128,10 +128,10 @@ def test_half_precision_stays_half_precision_and_close(monkeypatch: pytest.Monke
 def _peak_of(call: Callable[..., Any]) -> int:
     inputs = _inputs(1536, 4, 4)
     mx.eval(inputs)
-    held = mx.get_active_memory()
+    active_before = mx.get_active_memory()
     mx.reset_peak_memory()
     mx.eval(_with_gradients(call, inputs, "causal"))
-    return int(mx.get_peak_memory() - held)
+    return int(mx.get_peak_memory() - active_before)
 
 
 def test_the_gradient_takes_half_of_the_memory() -> None:

@@ -107,8 +107,8 @@ def test_the_same_base_model_goes_on_and_is_tried_without_a_word(
     loaded = load_tuned_model(CheckpointRef(model, last_checkpoint(stopped))).loaded
     assert (loaded.base_model.state, loaded.base_model.message) == ("same", "")
     before = read_manifest(stopped)["base_model"]
-    said = messages(resume(stopped))
-    assert not any("base model" in message.text for message in said)
+    logged = messages(resume(stopped))
+    assert not any("base model" in message.text for message in logged)
     assert read_manifest(stopped)["base_model"] == before
 
 
@@ -228,18 +228,18 @@ def test_a_run_keeps_the_date_that_its_template_writes_when_it_resumes_on_anothe
     dated: Path,
 ) -> None:
     assert read_manifest(dated)["template_day"] == "2020-02-03"
-    said = [message.text for message in messages(resume(dated))]
-    assert not any("their tokens differ" in text for text in said)
-    assert any("asks for the date: chats are rendered with 2020-02-03" in text for text in said)
+    texts = [message.text for message in messages(resume(dated))]
+    assert not any("their tokens differ" in text for text in texts)
+    assert any("asks for the date: chats are rendered with 2020-02-03" in text for text in texts)
 
 
 def test_an_older_run_that_keeps_no_date_says_that_its_tokens_are_others(dated: Path) -> None:
     manifest = read_manifest(dated)
     del manifest["template_day"]
     write_manifest(dated, manifest)
-    (said,) = [m for m in messages(resume(dated)) if "their tokens differ" in m.text]
-    assert said.is_warning
-    assert said.text in (dated / "log.txt").read_text()
+    (warning,) = [m for m in messages(resume(dated)) if "their tokens differ" in m.text]
+    assert warning.is_warning
+    assert warning.text in (dated / "log.txt").read_text()
 
 
 # -- large weights ---------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_large_weights_that_differ_end_a_run_that_went_on(stopped: Path, model: 
 
 
 @pytest.mark.usefixtures("large")
-def test_large_weights_that_were_not_hashed_to_the_end_are_said_to_be(
+def test_large_weights_not_hashed_to_the_end_are_reported(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WeightsHashing, "start", lambda _: None)
@@ -293,8 +293,8 @@ def test_large_weights_that_were_not_hashed_to_the_end_are_said_to_be(
     assert load_tuned_model(
         CheckpointRef(config.model, last_checkpoint(run_dir))
     ).loaded.base_model.state == ("sampled")
-    said = messages(resume(run_dir, stop_after=3))
-    assert base_model_digests._SAMPLED in [message.text for message in said]
+    logged = messages(resume(run_dir, stop_after=3))
+    assert base_model_digests._SAMPLED in [message.text for message in logged]
     digests = read_digests(read_manifest(run_dir))
     assert digests is not None
     assert digests.is_whole

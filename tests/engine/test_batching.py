@@ -34,7 +34,7 @@ def losses(events: list[object]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "bears", "is_packed", "said"),
+    ("batch_size", "bears", "is_packed", "message"),
     [
         (4, True, True, "share one row"),
         (4, False, False, "row of its own: this model computes something else"),
@@ -42,7 +42,7 @@ def losses(events: list[object]) -> list[float]:
     ],
 )
 def test_a_run_says_and_keeps_whether_examples_share_a_row(
-    config: TrainingConfig, batch_size: int, bears: bool, is_packed: bool, said: str,
+    config: TrainingConfig, batch_size: int, bears: bool, is_packed: bool, message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if not bears:
@@ -51,7 +51,7 @@ def test_a_run_says_and_keeps_whether_examples_share_a_row(
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
     assert len(losses(events)) == 6
-    assert said in logged(events)
+    assert message in logged(events)
     assert config.output is not None
     manifest = read_manifest(config.output)
     assert manifest["batching"]["is_packed"] is is_packed
@@ -76,7 +76,7 @@ def test_a_run_goes_on_as_it_began_also_on_a_machine_that_would_choose_otherwise
     assert begun + losses(list(resume(config.output))) == whole
 
 
-def test_a_run_goes_on_with_rows_of_their_own_where_the_model_differs_and_that_is_said(
+def test_a_run_resumes_with_separate_rows_where_the_model_differs_and_logs_it(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert config.output is not None

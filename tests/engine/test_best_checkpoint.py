@@ -52,11 +52,11 @@ def validate_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], 
 
 
 def arrange(patch: pytest.MonkeyPatch, losses: Sequence[float]) -> None:
-    said = iter(losses)
+    remaining = iter(losses)
 
     def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
         yield 1.0
-        return next(said)
+        return next(remaining)
 
     patch.setattr(Evaluator, "mean_loss", mean_loss)
 
@@ -210,7 +210,7 @@ def test_a_run_that_goes_on_still_knows_its_best(
     assert checkpoints(run_dir) == ([4, 16] if keep != "all" else [2, 4, 5, 9, 10, 15, 16])
 
 
-def test_going_on_from_an_earlier_checkpoint_makes_the_later_ones_again(
+def test_resuming_from_an_earlier_checkpoint_recreates_the_later_ones(
     config: TrainingConfig,
 ) -> None:
     whole = list(train(config))

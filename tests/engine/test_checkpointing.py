@@ -75,13 +75,13 @@ def test_dropout_drops_the_same_when_computed_again(tiny_model: Path) -> None:
     step._model.train()
     _, found = gradients(step, batch())
     path = next(p for p in found if p.endswith("lora_b"))
-    held = trainable_parameters(step._model)[path]
+    original = trainable_parameters(step._model)[path]
     direction = found[path] / mx.sqrt(mx.sum(mx.square(found[path])))
 
     def loss_at(distance: float) -> float:
         from app.engine.model.adapter_parameters import write_parameters
 
-        write_parameters(step._model, {path: held + distance * direction})
+        write_parameters(step._model, {path: original + distance * direction})
         step._vectors = step._meter.read(trainable_parameters(step._model))
         return gradients(step, batch())[0]
 

@@ -75,9 +75,9 @@ def test_right_paths_are_all_taken_and_the_model_stays_as_it_is(
     add_adapter(bare, CONFIG)
     key = random_key()
     expected = dict(tree_flatten(bare.parameters()))
-    held = dict(tree_flatten(model.parameters()))
-    assert held.keys() == expected.keys()
-    assert all(mx.array_equal(held[path], expected[path]).item() for path in held)
+    actual = dict(tree_flatten(model.parameters()))
+    assert actual.keys() == expected.keys()
+    assert all(mx.array_equal(actual[path], expected[path]).item() for path in actual)
     assert model.training
     assert random_key() == key
 
@@ -109,19 +109,19 @@ def test_a_run_names_the_path_it_goes_without(
     monkeypatch.setattr(losses, "_fused_loss", _scaled(losses._fused_loss))
     config = TrainingConfig(model=tiny_model, data=chat_file, steps=1, output=tmp_path / "run")
     events = list(train(config))
-    said = [event for event in events if isinstance(event, LogMessage) and event.is_warning]
-    assert any("the loss in two halves" in message.text for message in said)
+    warnings = [event for event in events if isinstance(event, LogMessage) and event.is_warning]
+    assert any("the loss in two halves" in message.text for message in warnings)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reason"),
     [
         ("phi3small", "a token sees later ones"),
         ("recurrent_gemma", "This model can't carry an adapter"),
     ],
 )
-def test_a_model_that_cant_be_trained_is_refused(name: str, said: str) -> None:
-    with pytest.raises(AppError, match=said):
+def test_a_model_that_cant_be_trained_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(AppError, match=reason):
         compared(architectures.built(name))

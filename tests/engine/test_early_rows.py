@@ -170,7 +170,7 @@ def test_a_run_that_never_comes_to_the_other_rows_leaves_them(config: TrainingCo
     assert not stores_dir().exists() or not list(stores_dir().glob("*/manifest.json"))
 
 
-def test_what_is_to_be_known_of_the_first_rows_is_said_at_once(
+def test_notes_about_the_first_rows_are_logged_at_once(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     data = write_chats(tmp_path / "thoughts.jsonl")
@@ -178,10 +178,10 @@ def test_what_is_to_be_known_of_the_first_rows_is_said_at_once(
     for row in rows:
         row["messages"][-1]["reasoning_content"] = "so"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = log(list(train(replace(config, data=data, steps=1, validation_rows=0))))
-    count = said.partition("The run begins with ")[2].partition(" rows")[0]
+    logged = log(list(train(replace(config, data=data, steps=1, validation_rows=0))))
+    count = logged.partition("The run begins with ")[2].partition(" rows")[0]
     assert (
-        f"Of these, {count} rows have thoughts that the model's chat template leaves out." in said
+        f"Of these, {count} rows have thoughts that the model's chat template leaves out." in logged
     )
 
 
@@ -308,8 +308,8 @@ def test_rows_that_the_template_refuses_are_counted_in_a_run_that_never_comes_to
 
     monkeypatch.setattr(EarlyRows, "keys", with_the_last_row)
     config = replace(refusing_config, bad_rows="skip", steps=2, validation_rows=0)
-    said = log(list(train(config)))
-    assert f"1 row is left out so far; the first: odd.jsonl, line {ROWS}: " in said
+    logged = log(list(train(config)))
+    assert f"1 row is left out so far; the first: odd.jsonl, line {ROWS}: " in logged
 
 
 def test_a_dataset_of_which_all_rows_are_too_long_starts_no_run(config: TrainingConfig) -> None:
@@ -326,10 +326,10 @@ def test_rows_that_are_cut_before_their_replies_are_counted_at_once(
     for row in rows[::2]:
         row["messages"][0]["content"] = "q" * 400
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = log(list(train(replace(config, data=data, steps=1, validation_rows=2))))
-    assert "The run begins with" in said
-    assert "rows are left out so far; the first: long.jsonl, line " in said
-    assert "are cut at 256, before anything to train on" in said
+    logged = log(list(train(replace(config, data=data, steps=1, validation_rows=2))))
+    assert "The run begins with" in logged
+    assert "rows are left out so far; the first: long.jsonl, line " in logged
+    assert "are cut at 256, before anything to train on" in logged
 
 
 def test_a_run_of_a_version_without_early_rows_keeps_its_order(

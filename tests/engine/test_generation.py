@@ -133,9 +133,7 @@ def test_the_measured_distance_is_that_of_the_models(tuned: TunedModel) -> None:
     assert not found.are_equal  # type: ignore[attr-defined]
 
 
-def test_an_adapter_that_changes_nothing_is_said_to_change_nothing(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def test_an_adapter_without_effect_is_reported_as_such(tiny_model: Path, tmp_path: Path) -> None:
     """Equal logits and equal answers, sampled with the same seed."""
     folder = trained(tmp_path, tiny_model)
     arrays = mx.load(str(folder / "adapters.safetensors"))
@@ -158,14 +156,14 @@ def with_adapter(model: Path, like: Path, folder: Path, arrays: dict[str, object
 
 
 def test_the_same_seed_gives_the_same_text_and_another_one_another(tuned: TunedModel) -> None:
-    def said(seed: int, sides: tuple[str, ...] = ("base", "tuned")) -> dict[str, str]:
+    def answers(seed: int, sides: tuple[str, ...] = ("base", "tuned")) -> dict[str, str]:
         sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=24, seed=seed)
         return texts(list(answer(tuned, Chat(QUESTION), sampling, sides)))  # type: ignore[arg-type]
 
-    first = said(1)
-    assert said(1) == first
-    assert said(2) != first
-    assert said(1, ("tuned",))["tuned"] == first["tuned"], "the other side changes nothing"
+    first = answers(1)
+    assert answers(1) == first
+    assert answers(2) != first
+    assert answers(1, ("tuned",))["tuned"] == first["tuned"], "the other side changes nothing"
 
 
 def test_greedy_answers_are_mlx_lm_s(tuned: TunedModel, checkpoint: CheckpointRef) -> None:
@@ -175,8 +173,8 @@ def test_greedy_answers_are_mlx_lm_s(tuned: TunedModel, checkpoint: CheckpointRe
     prompt = theirs[1].apply_chat_template(
         [{"role": "user", "content": QUESTION}], add_generation_prompt=True
     )
-    said = texts(list(answer(tuned, Chat(QUESTION), Sampling(max_tokens=16))))["tuned"]
-    assert said == generate(*theirs[:2], prompt, max_tokens=16)
+    reply = texts(list(answer(tuned, Chat(QUESTION), Sampling(max_tokens=16))))["tuned"]
+    assert reply == generate(*theirs[:2], prompt, max_tokens=16)
 
 
 def test_events_are_plain_and_every_side_ends_once(tuned: TunedModel) -> None:
@@ -270,8 +268,8 @@ def test_an_answer_ends_where_the_folder_or_the_template_says(
         ("generation_config.json", {"eos_token_id": [70, 71]}),
     ):
         file = model / name
-        held = json.loads(file.read_text()) if file.exists() else {}
-        file.write_text(json.dumps(held | changes))
+        existing = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps(existing | changes))
     stop_tokens = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir)).stop_tokens
     assert stop_tokens == {0, 2, 70, 71}, (
         "pad, the template's <|im_end|>, and what the folder names"
@@ -320,10 +318,10 @@ def test_a_template_without_a_system_role_still_gets_the_system_prompt(
 ) -> None:
     model = template_model(make_model, template)
     tuned = load_tuned_model(CheckpointRef(model, checkpoint.adapter_dir))
-    said = list(answer(tuned, Chat(QUESTION, "Be short."), Sampling(max_tokens=2)))
-    assert said[0] == GenerationNotice(NO_SYSTEM_ROLE)
+    events = list(answer(tuned, Chat(QUESTION, "Be short."), Sampling(max_tokens=2)))
+    assert events[0] == GenerationNotice(NO_SYSTEM_ROLE)
     folded = list(answer(tuned, Chat(f"Be short.\n\n{QUESTION}"), Sampling(max_tokens=2)))
-    assert said[1:3] == folded[:2]
+    assert events[1:3] == folded[:2]
     assert not only(folded, GenerationNotice)
 
 
@@ -339,7 +337,7 @@ def test_a_model_without_a_template_goes_on_with_the_text(
     assert end.prompt_tokens == len("Once upon a time")  # type: ignore[attr-defined]
 
 
-def test_a_template_that_refuses_is_told_in_its_own_words(
+def test_a_template_s_refusal_is_reported_in_its_own_words(
     make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     model = template_model(make_model, "{{ raise_exception('Only on Mondays') }}")

@@ -183,11 +183,13 @@ def test_a_run_with_an_anchor_resumes_bit_equal(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda held: {}, "does not fit the adapter"),
-        (lambda held: {k: v[:1] for k, v in held.items()}, "does not fit the adapter"),
-        (lambda held: {k: -v for k, v in held.items()}, "numbers below 0"),
+        (lambda stiffness: {}, "does not fit the adapter"),
+        (lambda stiffness: {k: v[:1] for k, v in stiffness.items()}, "does not fit the adapter"),
+        (lambda stiffness: {k: -v for k, v in stiffness.items()}, "numbers below 0"),
         (
-            lambda held: {k: v * mx.array(float("nan"), v.dtype) for k, v in held.items()},
+            lambda stiffness: {
+                k: v * mx.array(float("nan"), v.dtype) for k, v in stiffness.items()
+            },
             "none at all",
         ),
     ],
@@ -195,8 +197,8 @@ def test_a_run_with_an_anchor_resumes_bit_equal(
 def test_a_stiffness_of_something_else_is_refused(
     config: TrainingConfig, first: Path, change: Callable[..., Any], message: str
 ) -> None:
-    held = arrays(first, STIFFNESS_FILE)
-    mx.save_safetensors(str(first / STIFFNESS_FILE), change(held))
+    stiffness = arrays(first, STIFFNESS_FILE)
+    mx.save_safetensors(str(first / STIFFNESS_FILE), change(stiffness))
     with pytest.raises(InputError, match=message):
         list(train(second(config, first)))
 

@@ -79,10 +79,10 @@ def test_no_wide_copies_of_the_activations_are_kept() -> None:
         model = build("bfloat16", lean)
         loss_and_gradients(model, x)
         mx.synchronize()
-        held = mx.get_active_memory()
+        active_before = mx.get_active_memory()
         mx.reset_peak_memory()
         loss_and_gradients(model, x)
-        peaks.append(mx.get_peak_memory() - held)
+        peaks.append(mx.get_peak_memory() - active_before)
     assert peaks[0] < 0.8 * peaks[1]
 
 
@@ -122,7 +122,7 @@ def test_gradients_at_once_are_the_same_but_for_rounding(
         assert apart.item() < 1e-6, path
 
 
-def test_gradients_at_once_where_a_layer_gives_wider_numbers_than_it_is_given() -> None:
+def test_eager_gradients_match_where_a_layer_widens_its_input() -> None:
     """As where a checkpoint keeps its biases in float32."""
     x = inputs("bfloat16")
     model = build("bfloat16", lean=True)
@@ -137,7 +137,7 @@ def test_gradients_at_once_where_a_layer_gives_wider_numbers_than_it_is_given() 
         assert apart.item() < 2e-2, path
 
 
-def test_a_layer_none_of_whose_parameters_is_taught_is_left_alone() -> None:
+def test_a_layer_without_trained_parameters_is_left_alone() -> None:
     model = build("float32", lean=True)
     with eager_lora_gradients(model, EVERY - {"layers.1.lora_a", "layers.1.lora_b"}):
         assert [layer.is_eager for layer in model.layers] == [True, False, True]

@@ -70,8 +70,10 @@ def test_with_bad_rows_left_out_such_rows_are_left_out_and_named_in_the_log(
     events = list(train(config(late, data, run, bad_rows="skip")))
     started = next(event for event in events if isinstance(event, RunStarted))
     assert started.train_examples == 2
-    said = "1 row is left out; the first: texts.jsonl, line 3: holds the token '<|later|>' (id 321)"
-    assert said in (run / "log.txt").read_text()
+    message = (
+        "1 row is left out; the first: texts.jsonl, line 3: holds the token '<|later|>' (id 321)"
+    )
+    assert message in (run / "log.txt").read_text()
 
 
 def test_a_question_with_a_token_beyond_the_embedding_is_refused(
@@ -99,7 +101,7 @@ def test_learned_positions_are_seen_in_the_loaded_model(gpt2: Path) -> None:
     assert load_base_model(gpt2).limits == ModelLimits(POSITIONS, POSITIONS, 320)
 
 
-def test_rows_are_cut_at_the_last_learned_position_and_that_is_said(
+def test_rows_cut_at_the_last_learned_position_are_reported(
     gpt2: Path, texts: Callable[..., Path], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -137,8 +139,8 @@ def test_rows_longer_than_a_model_was_made_for_are_counted_in_the_log_and_traine
     model = with_context(tmp_path / "rotary", tiny_model, 32)
     run = tmp_path / "run"
     events = list(train(config(model, texts("short", "long" * 20, "longer" * 9), run, steps=3)))
-    said = "Rows longer than the model's context (32 tokens): 2."
-    assert said in notes(events)
-    assert said in (run / "log.txt").read_text()
+    message = "Rows longer than the model's context (32 tokens): 2."
+    assert message in notes(events)
+    assert message in (run / "log.txt").read_text()
     trained = [event.trained_tokens for event in events if isinstance(event, StepFinished)]
     assert trained[-1] == 5 + 80 + 54, "nothing is cut"

@@ -22,7 +22,7 @@ def test_it_is_an_instance_of_what_its_module_is() -> None:
     assert "bias" not in proxy
 
 
-def test_its_call_is_given_the_module() -> None:
+def test_a_call_receives_the_module() -> None:
     linear, proxy = _proxy()
     assert proxy(5) == (linear, 5)
 

@@ -53,13 +53,13 @@ class Tiered:
     ) -> OptimizerStep:
         due = self.optimizer.plan.due(number)
         plan = self.optimizer.plan
-        held = [plan.flatten(tier, self.parameters) for tier in range(len(plan.tiers))]
+        flat = [plan.flatten(tier, self.parameters) for tier in range(len(plan.tiers))]
         vectors = {
             tier: plan.flatten(tier, gradients)
             for tier in self.optimizer.tiers_needing_gradients(due)
         }
         result = self.optimizer.step(
-            vectors, self.parameters, held, self.state, due, mx.array(rate(number)), mx.array(loss),
+            vectors, self.parameters, flat, self.state, due, mx.array(rate(number)), mx.array(loss),
             lesson={tier: plan.flatten(tier, lesson) for tier in due} if lesson else None,
         )  # fmt: skip
         self.parameters = self.parameters | result.updated
@@ -71,13 +71,13 @@ class Tiered:
 def reference(gradients: Sequence[Arrays], rates: Sequence[float], clip: float) -> Arrays:
     """MLX's own AdamW with bias correction, and MLX's own clipping."""
     optimizer = optim.AdamW(learning_rate=0.0, weight_decay=0.01, bias_correction=True)
-    held = parameters()
+    weights = parameters()
     for grads, lr in zip(gradients, rates, strict=True):
         optimizer.learning_rate = lr
         clipped = optim.clip_grad_norm(grads, clip)[0] if clip else grads
-        held = optimizer.apply_gradients(clipped, held)
-        mx.eval(held)
-    return held
+        weights = optimizer.apply_gradients(clipped, weights)
+        mx.eval(weights)
+    return weights
 
 
 def same_bits(one: Arrays, other: Arrays) -> bool:
@@ -140,11 +140,11 @@ def test_a_lesson_moves_a_tier_by_an_mlx_adam_of_its_own_after_the_tasks() -> No
 def test_a_lesson_that_is_not_finite_makes_the_whole_step_void() -> None:
     tiered = Tiered(TieredAdamW(plan(1, 1), slow_rate=1.0))
     tiered.step(1, gradient(1), lesson=gradient(101))
-    held, state = dict(tiered.parameters), tiered.state
+    before, state = dict(tiered.parameters), tiered.state
     broken = gradient(102) | {"low.lora_b": mx.full(SHAPES["low.lora_b"], float("nan"))}
     result = tiered.step(2, gradient(2), lesson=broken)
     assert not result.is_finite.item()
-    assert same_bits(tiered.parameters, held)
+    assert same_bits(tiered.parameters, before)
     for new, old in zip(tiered.state.tree(), state.tree(), strict=True):
         assert all(mx.array_equal(a, b).item() for a, b in zip(new, old, strict=True))
 

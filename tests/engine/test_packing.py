@@ -38,10 +38,10 @@ def loss_and_gradient(model: Any, head: Any, batch: Batch) -> tuple[Any, dict[st
     def loss(*inputs: Any) -> Any:
         return sum_cross_entropy(model, head, *inputs)
 
-    held = model.trainable_parameters()
+    weights = model.trainable_parameters()
     with attention_in_chunks(), packed_attention(batch.input_lengths):
         found, tree = nn.value_and_grad(model, loss)(*loss_inputs(batch, head))
-    model.update(held)
+    model.update(weights)
     return found, dict(tree_flatten(tree))
 
 
@@ -99,7 +99,7 @@ def test_a_model_of_numbers_that_are_none_is_not_packed() -> None:
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma3_text", "gpt2", "lfm2"])
-def test_half_precision_is_told_from_a_difference(kind: str) -> None:
+def test_half_precision_rounding_is_not_taken_for_a_leak(kind: str) -> None:
     """Rounded rotary positions are no leak between examples."""
     model = build(kind, mx.bfloat16)
     assert supports_packing(model, split_model(model), SHAPES) == (kind in PACKED)

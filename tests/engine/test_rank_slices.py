@@ -84,13 +84,13 @@ def test_the_slices_products_add_up_to_the_adapters_product(tiny_model: Path) ->
     step = sliced(tiny_model, [1, 2])
     for number in (1, 2):
         step.run([batch(number)], number, RATE)
-    plan, held = step._optimizer.plan, weights(step)
+    plan, arrays = step._optimizer.plan, weights(step)
     path = "model.layers.1.mlp.up_proj"
-    whole = held[f"{path}.lora_a"] @ held[f"{path}.lora_b"]
+    whole = arrays[f"{path}.lora_a"] @ arrays[f"{path}.lora_b"]
     pairs = zip(
         plan.slices_by_path[f"{path}.lora_a"], plan.slices_by_path[f"{path}.lora_b"], strict=True
     )
-    parts = [a.of(held[a.path]) @ b.of(held[b.path]) for a, b in pairs]
+    parts = [a.of(arrays[a.path]) @ b.of(arrays[b.path]) for a, b in pairs]
     assert mx.allclose(sum(parts), whole, atol=1e-6)
 
 
@@ -218,7 +218,7 @@ def test_a_gap_an_overlap_or_an_empty_tier_is_named(data: object, words: str) ->
         check(data)
 
 
-def test_a_parameter_held_twice_whole_is_named() -> None:
+def test_a_parameter_assigned_twice_is_named() -> None:
     plan = TierPlan(tiers(1), (Slot(A, 0), Slot(A, 0)))
     with pytest.raises(InputError, match=f"holds {A} 2 times"):
         plan.check({A: mx.zeros((6, 4))})
@@ -240,16 +240,16 @@ def test_experts_are_cut_along_their_own_rank_axis() -> None:
 @pytest.mark.parametrize("assign", ["rank", "depth", "module"])
 def test_what_was_gathered_is_scattered_back_to_its_place(tiny_model: Path, assign: Any) -> None:
     step = sliced(tiny_model, [1, 2], assign=assign)
-    plan, held = step._optimizer.plan, weights(step)
-    numbers = {path: mx.random.normal(array.shape) for path, array in held.items()}
+    plan, arrays = step._optimizer.plan, weights(step)
+    numbers = {path: mx.random.normal(array.shape) for path, array in arrays.items()}
     vectors = {tier: plan.flatten(tier, numbers) for tier in (0, 1)}
-    back = plan.unflatten(vectors, held)
-    assert set(back) == set(held)
-    assert all(mx.array_equal(back[path], numbers[path]) for path in held)
-    only = plan.unflatten({1: vectors[1]}, held)
+    back = plan.unflatten(vectors, arrays)
+    assert set(back) == set(arrays)
+    assert all(mx.array_equal(back[path], numbers[path]) for path in arrays)
+    only = plan.unflatten({1: vectors[1]}, arrays)
     for slot in plan.slots:
         if slot.path in only:
-            expected = numbers if slot.tier == 1 else held
+            expected = numbers if slot.tier == 1 else arrays
             assert mx.array_equal(slot.of(only[slot.path]), slot.of(expected[slot.path]))
         else:
             assert slot.tier == 0

@@ -205,10 +205,10 @@ def test_bad_rows_that_are_left_out_are_logged_though_most_rows_never_become_tok
     with data.open("a") as file:
         file.write("[]\n")
     events = list(train(replace(config, data=data, bad_rows="skip")))
-    said = [event.text for event in events if isinstance(event, LogMessage)]
-    assert any("The run begins with" in text for text in said)
+    texts = [event.text for event in events if isinstance(event, LogMessage)]
+    assert any("The run begins with" in text for text in texts)
     wanted = "2 rows are left out so far; the first: odd.jsonl, line 1201: messages is a number"
-    assert [text for text in said if text.startswith(wanted)]
+    assert [text for text in texts if text.startswith(wanted)]
 
 
 def test_a_file_read_in_one_block_is_not_taken_for_one_with_few_rows(

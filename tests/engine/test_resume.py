@@ -160,7 +160,7 @@ def test_an_earlier_checkpoint_can_be_gone_on_from(
     assert list(read_steps(whole_copy).steps) == list(range(1, 11))
 
 
-def test_going_on_from_an_earlier_checkpoint_loses_nothing(
+def test_resuming_from_an_earlier_checkpoint_loses_nothing(
     whole_copy: Path, whole: dict[int, StepFinished]
 ) -> None:
     before = recorded(whole_copy)
@@ -353,21 +353,21 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
     for folder in aside.values():
         shutil.copytree(output, folder)
 
-    def said(folder: Path) -> list[LogMessage]:
+    def question_messages(folder: Path) -> list[LogMessage]:
         return [
             event
             for event in resume(folder, stop_after=2)
             if isinstance(event, LogMessage) and "questions" in event.text
         ]
 
-    assert said(aside["same"]) == []
+    assert question_messages(aside["same"]) == []
     manifest = read_manifest(aside["unknown"])
     del manifest["question_data"]  # as an older Nestling wrote it
     write_manifest(aside["unknown"], manifest)
-    (unknown,) = said(aside["unknown"])
+    (unknown,) = question_messages(aside["unknown"])
     assert "This run didn't record its questions" in unknown.text
     questions.write_text("".join(questions.read_text().splitlines(keepends=True)[1:]))
-    (changed,) = said(aside["changed"])
+    (changed,) = question_messages(aside["changed"])
     assert changed.is_warning
     assert "(quiz.jsonl), so its scores before and after are of different" in changed.text
 
@@ -402,8 +402,8 @@ def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
 def test_a_checkpoint_that_the_run_does_not_have_is_refused_with_those_it_has(
     stopped: Path, name: str
 ) -> None:
-    said = refusal(stopped, checkpoint=name)
-    assert f"has no checkpoint '{name}'. It has step-000006, step-000009." in said
+    message = refusal(stopped, checkpoint=name)
+    assert f"has no checkpoint '{name}'. It has step-000006, step-000009." in message
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -469,11 +469,11 @@ def test_with_lost_evidence_a_run_that_keeps_the_best_and_the_last_keeps_what_ma
     config: TrainingConfig,
 ) -> None:
     run = folder_of(config)
-    keeping = replace(
+    best_and_last = replace(
         config, steps=20, grad_accumulation_steps=1, keep_checkpoints="best-and-last",
         steps_per_eval=4, steps_per_save=4,
     )  # fmt: skip
-    for event in train(keeping):
+    for event in train(best_and_last):
         if isinstance(event, CheckpointSaved) and event.step == 4:
             path = run / "events.jsonl"
             path.write_text(

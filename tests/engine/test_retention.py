@@ -170,15 +170,17 @@ def test_a_stop_while_it_measures_takes_effect_and_the_run_can_resume(
     assert steps == [0, 2, 4, 6, 6]
 
 
-def test_a_model_that_can_not_read_the_texts_is_trained_and_it_is_said(
+def test_a_model_that_can_not_read_the_texts_is_trained_with_a_warning(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
     monkeypatch.setattr(general_text, "general_text_file", lambda *_, **__: empty)
     events = list(train(config))
-    said = [event.text for event in events if isinstance(event, LogMessage) and event.is_warning]
-    assert any(text.startswith("Forgetting is not measured: ") for text in said)
+    warnings = [
+        event.text for event in events if isinstance(event, LogMessage) and event.is_warning
+    ]
+    assert any(text.startswith("Forgetting is not measured: ") for text in warnings)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
 

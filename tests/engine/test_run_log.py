@@ -80,8 +80,8 @@ def test_a_run_says_that_mlx_lm_would_not_stop_where_the_template_ends_a_reply(
 ) -> None:
     model = with_another_end_token(tmp_path / "base", tiny_model)
     config = TrainingConfig(model=model, data=chat_file, output=tmp_path / "run", steps=1)
-    said = [e.text for e in train(config) if isinstance(e, LogMessage) and e.is_warning]
-    (note,) = said
+    warnings = [e.text for e in train(config) if isinstance(e, LogMessage) and e.is_warning]
+    (note,) = warnings
     assert note == (
         "This model's chat template ends a reply with '<|im_end|>' (id 2), which its folder does "
         "not name as an end token (it names '<pad>'): Nestling stops there, mlx_lm.generate does "

@@ -113,8 +113,8 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
     seen: list[tuple[Any, Lesson]] = []
     of_lesson = BatchGradients.of_lesson
 
-    def noting(self: BatchGradients, held: Any, batch: Batch, tiers: Sequence[int]) -> Lesson:
-        found = of_lesson(self, held, batch, (0, 1))
+    def noting(self: BatchGradients, vectors: Any, batch: Batch, tiers: Sequence[int]) -> Lesson:
+        found = of_lesson(self, vectors, batch, (0, 1))
         seen.append((self._plan, found))
         return found
 
@@ -127,8 +127,8 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
     assert batch is not None
     of_tuned = nn.value_and_grad(tuned, lambda model: plain_divergence(base, model, batch))
     expected = dict(tree_flatten(of_tuned(tuned)[1]))
-    held = {path: mx.zeros_like(array) for path, array in expected.items()}
-    found = plan.unflatten(dict(lesson.gradients), held)
+    zeros = {path: mx.zeros_like(array) for path, array in expected.items()}
+    found = plan.unflatten(dict(lesson.gradients), zeros)
     for path, gradient in expected.items():
         size = mx.linalg.norm(gradient).item()
         assert mx.linalg.norm(found[path] - gradient).item() <= 2e-3 * size + 1e-6, path
@@ -179,17 +179,17 @@ def test_the_order_of_lessons_is_a_function_of_seed_and_step(config: TrainingCon
     first, again, other = clock(config), clock(config), clock(replace(config, seed=1))
     lessons = [first.lesson(step) for step in range(1, 2 * 6 * EVERY + 1)]
     assert [lesson is None for lesson in lessons[:4]] == [True, False, True, False]
-    given = [lesson for lesson in lessons if lesson is not None]
-    repeated = [again.lesson(EVERY * number) for number in range(1, len(given) + 1)]
+    taken = [lesson for lesson in lessons if lesson is not None]
+    repeated = [again.lesson(EVERY * number) for number in range(1, len(taken) + 1)]
     assert all(
         r is not None and np.array_equal(g.tokens, r.tokens)
-        for g, r in zip(given, repeated, strict=True)
+        for g, r in zip(taken, repeated, strict=True)
     )
-    rows = [tuple(row.tolist()) for lesson in given[:6] for row in lesson.tokens]
+    rows = [tuple(row.tolist()) for lesson in taken[:6] for row in lesson.tokens]
     assert len({tuple(np.trim_zeros(row, "b")) for row in rows}) == 12
     changed = other.lesson(EVERY)
     assert changed is not None
-    assert not np.array_equal(given[0].tokens, changed.tokens)
+    assert not np.array_equal(taken[0].tokens, changed.tokens)
 
 
 def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:

@@ -77,8 +77,8 @@ def test_the_settings_of_the_adapter_are_taken_over_and_logged(
     assert taken is not None
     assert (taken.rank, taken.scale, taken.num_layers) == (3, 7.0, 1)
     assert set(taken.keys.split(",")) == {"self_attn.q_proj", "mlp.down_proj"}
-    said = [e.text for e in events if isinstance(e, LogMessage) and "Starts from" in e.text]
-    assert said == [
+    texts = [e.text for e in events if isinstance(e, LogMessage) and "Starts from" in e.text]
+    assert texts == [
         "Starts from chats, step 6: LoRA of rank 3, scale 7, in the top layer, on "
         "self_attn.q_proj, mlp.down_proj."
     ]
@@ -193,21 +193,21 @@ def changed_config(**changes: Any) -> Callable[[Path], None]:
 
 
 def without_a_part(folder: Path) -> None:
-    held = weights(folder)
-    held.pop(sorted(held)[0])
-    mx.save_safetensors(str(folder / "adapters.safetensors"), held)
+    arrays = weights(folder)
+    arrays.pop(sorted(arrays)[0])
+    mx.save_safetensors(str(folder / "adapters.safetensors"), arrays)
 
 
 def with_another_part(folder: Path) -> None:
-    held = weights(folder)
-    mx.save_safetensors(str(folder / "adapters.safetensors"), held | {"foo": mx.zeros(3)})
+    arrays = weights(folder)
+    mx.save_safetensors(str(folder / "adapters.safetensors"), arrays | {"foo": mx.zeros(3)})
 
 
 def with_a_nan(folder: Path) -> None:
-    held = weights(folder)
-    name = sorted(held)[0]
+    arrays = weights(folder)
+    name = sorted(arrays)[0]
     mx.save_safetensors(
-        str(folder / "adapters.safetensors"), held | {name: held[name] * float("nan")}
+        str(folder / "adapters.safetensors"), arrays | {name: arrays[name] * float("nan")}
     )
 
 

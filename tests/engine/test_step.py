@@ -178,7 +178,9 @@ def test_skipping_moves_the_weights_as_if_all_gradients_had_been_taken(
     of_batch = taken._of_batch
     every = (0, 1, 2)
     monkeypatch.setattr(
-        taken, "_of_batch", lambda held, of, _, objective: of_batch(held, of, every, objective)
+        taken,
+        "_of_batch",
+        lambda vectors, of, _, objective: of_batch(vectors, of, every, objective),
     )
     for number in range(1, 9):
         a = lean.run([batch(seed=number)], number, RATE)

@@ -189,25 +189,25 @@ def test_a_validation_that_is_cut_off_again_and_again_stays_due(
     for _ in range(2):
         end = ending(list(resume(tmp_path / "run", should_stop=lambda: True)))
         assert (end.outcome, end.steps) == ("stopped", 4)
-        going_on, seen = resume(tmp_path / "run"), None
+        resumed, seen = resume(tmp_path / "run"), None
         while not (isinstance(seen, StageChanged) and seen.stage == "Validating"):
-            seen = next(going_on)
-        going_on.close()  # type: ignore[attr-defined]
+            seen = next(resumed)
+        resumed.close()  # type: ignore[attr-defined]
         assert load_checkpoint(last_checkpoint(tmp_path / "run")).progress.is_validation_due
     list(resume(tmp_path / "run"))
     assert_same_end(whole.run, tmp_path / "run")
 
 
-def test_a_validation_made_up_for_is_told_once_though_the_run_was_killed_after_it(
+def test_a_caught_up_validation_is_reported_once_even_after_a_kill(
     config: TrainingConfig, whole: Whole, tmp_path: Path
 ) -> None:
     stopped(config, "Validating", 2)
-    going_on = resume(tmp_path / "run")
-    while not is_validation(next(going_on)):
+    resumed = resume(tmp_path / "run")
+    while not is_validation(next(resumed)):
         pass
-    next(going_on)  # it is on the disk
+    next(resumed)  # it is on the disk
     list(resume(copied(tmp_path / "run", tmp_path / "killed")))
-    going_on.close()  # type: ignore[attr-defined]
+    resumed.close()  # type: ignore[attr-defined]
     assert_same_end(whole.run, tmp_path / "killed")
 
 
@@ -298,7 +298,7 @@ def test_whatever_comes_before_a_run_that_goes_on_is_stopped(
     assert [e.stage for e in events if isinstance(e, StageChanged)][-1] == stage
 
 
-def test_a_template_that_never_ends_is_said_to_be_tried_and_the_run_is_stopped_meanwhile(
+def test_a_run_can_be_stopped_while_an_endless_template_is_tried(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     model, loop = tmp_path / "endless", "{% for i in range(99999) %}"

@@ -184,7 +184,7 @@ def test_accumulation_takes_more_batches_a_step(config: TrainingConfig) -> None:
     assert of(events, RunStarted)[0].steps_per_epoch == 3
 
 
-def test_the_disk_says_what_the_events_said(whole: Whole) -> None:
+def test_the_files_match_the_events(whole: Whole) -> None:
     events = whole.events
     end = ending(events)
     kinds = (RunStarted, EvaluationFinished, CheckpointSaved)
@@ -402,8 +402,8 @@ def test_a_run_with_void_steps_says_at_its_end_how_many_there_were(
         ending(events).message
         == "Stopped after step 8. 1 step was void: nothing was learned there."
     )
-    said = ending(list(resume(tmp_path / "run"))).message
-    assert said == "All 16 steps done. 2 steps were void: nothing was learned there."
+    message = ending(list(resume(tmp_path / "run"))).message
+    assert message == "All 16 steps done. 2 steps were void: nothing was learned there."
 
 
 def _poison(model: Path, sign: str) -> None:
@@ -465,8 +465,8 @@ def test_running_out_of_memory_keeps_what_was_learned(
 
 
 def test_the_watchdog_is_recognised() -> None:
-    said = "[METAL] Command buffer execution failed: Impacting Interactivity (0000000e:kIOGPU)"
-    fault = as_run_error(RuntimeError(said))
+    message = "[METAL] Command buffer execution failed: Impacting Interactivity (0000000e:kIOGPU)"
+    fault = as_run_error(RuntimeError(message))
     assert isinstance(fault, RunError)
     assert "macOS stopped the computation" in fault.message
 

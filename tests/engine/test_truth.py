@@ -78,18 +78,20 @@ def writing(change: Callable[[dict[str, Any], dict[str, Any], int], dict[str, An
 
 def scaled(factor: float) -> Lie:
     return writing(
-        lambda updates, held, _: {p: held[p] + factor * (v - held[p]) for p, v in updates.items()}
+        lambda updates, weights, _: {
+            p: weights[p] + factor * (v - weights[p]) for p, v in updates.items()
+        }
     )
 
 
-def of_one_layer_lost(updates: dict[str, Any], held: dict[str, Any], _: int) -> dict[str, Any]:
+def of_one_layer_lost(updates: dict[str, Any], weights: dict[str, Any], _: int) -> dict[str, Any]:
     lowest = min(i for path in updates if (i := layer_index(path)) is not None)
-    return {p: held[p] if layer_index(p) == lowest else v for p, v in updates.items()}
+    return {p: weights[p] if layer_index(p) == lowest else v for p, v in updates.items()}
 
 
-def of_one_row_lost(updates: dict[str, Any], held: dict[str, Any], _: int) -> dict[str, Any]:
+def of_one_row_lost(updates: dict[str, Any], weights: dict[str, Any], _: int) -> dict[str, Any]:
     path = list(updates)[-1]
-    return updates | {path: mx.concatenate([held[path][:1], updates[path][1:]])}
+    return updates | {path: mx.concatenate([weights[path][:1], updates[path][1:]])}
 
 
 def infinite_at_the_end(updates: dict[str, Any], _: dict[str, Any], count: int) -> dict[str, Any]:
@@ -188,9 +190,9 @@ def a_due_tier_is_left_out(patch: pytest.MonkeyPatch) -> None:
 def only_the_last_gradient_counts(patch: pytest.MonkeyPatch) -> None:
     step = TieredAdamW.step
 
-    def lying(self: TieredAdamW, gradients: Any, parameters: Any, held: Any, state: Any, *a: Any):  # type: ignore[no-untyped-def]
+    def lying(self: TieredAdamW, gradients: Any, parameters: Any, flat: Any, state: Any, *a: Any):  # type: ignore[no-untyped-def]
         forgetful = replace(state, pending=[mx.zeros_like(p) for p in state.pending])
-        return step(self, gradients, parameters, held, forgetful, *a)
+        return step(self, gradients, parameters, flat, forgetful, *a)
 
     patch.setattr(TieredAdamW, "step", lying)
 
@@ -396,7 +398,7 @@ LIES: dict[str, tuple[Lie, str]] = {
         drifting_too_little, "a distance of tier 0 from its start of",
     ),
     "nothing is written every third step": (
-        writing(lambda new, held, count: held if count % 3 == 0 else new), "Report it with",
+        writing(lambda new, weights, count: weights if count % 3 == 0 else new), "Report it with",
     ),
     "a due weight changes between steps": (
         a_due_weight_changes_between_steps, "changed outside of any step",
@@ -537,8 +539,8 @@ def test_a_module_that_learned_nothing_is_named_at_the_end(
 
     def lying(self: BatchGradients, *a: Any) -> Any:
         loss, found = gradients(self, *a)
-        plan, held = self._plan, trainable_parameters(self._model)
-        named = plan.unflatten(found, held)
+        plan, weights = self._plan, trainable_parameters(self._model)
+        named = plan.unflatten(found, weights)
         named |= {p: mx.zeros_like(g) for p, g in named.items() if p.startswith(lost)}
         return loss, {tier: plan.flatten(tier, named) for tier in found}
 

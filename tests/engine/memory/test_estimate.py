@@ -100,12 +100,12 @@ def test_estimating_reads_no_weights_and_computes_nothing(
     folder: Path = make_model(hidden=64, layers=6, bits=bits, dtype="bfloat16")
     weights = (folder / "model.safetensors").stat().st_size
     gc.collect()
-    held = mx.get_active_memory()
+    active_before = mx.get_active_memory()
     mx.reset_peak_memory()
     estimate = estimate_memory(replace(CONFIG, model=folder, batch_size=64), longest=1000)
     assert estimate is not None
     assert estimate.work_bytes > 100 * weights
-    assert mx.get_peak_memory() - held < weights / 2
+    assert mx.get_peak_memory() - active_before < weights / 2
 
 
 def test_the_estimate_leaves_the_model_as_it_was() -> None:
@@ -125,9 +125,9 @@ def test_a_batch_is_traced_once_for_all_models_that_are_built_alike(
 ) -> None:
     traces: list[int] = []
 
-    def noting(*given: Any) -> Any:
+    def noting(*arguments: Any) -> Any:
         traces.append(1)
-        return traced(*given)
+        return traced(*arguments)
 
     monkeypatch.setattr("app.engine.memory.step_trace.traced", noting)
     monkeypatch.setattr("app.engine.memory.step_trace._known", {}, raising=False)
@@ -148,7 +148,7 @@ def test_a_batch_is_traced_once_for_all_models_that_are_built_alike(
     assert len(traces) > before + 1
 
 
-def test_a_model_whose_code_cant_be_traced_has_no_estimate_and_that_is_said(
+def test_an_untraceable_model_gets_a_message_instead_of_an_estimate(
     make_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
@@ -157,9 +157,9 @@ def test_a_model_whose_code_cant_be_traced_has_no_estimate_and_that_is_said(
     monkeypatch.setattr(preflight, "memory_need", failing)
     config = replace(CONFIG, model=make_model())
     assert estimate_memory(config) is None
-    (said,) = memory_estimate(config, [BatchShape((20, 20))])
-    assert isinstance(said, LogMessage)
-    assert "can't be estimated" in said.text
+    (message,) = memory_estimate(config, [BatchShape((20, 20))])
+    assert isinstance(message, LogMessage)
+    assert "can't be estimated" in message.text
 
 
 def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:
@@ -227,7 +227,7 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
     """Over two steps of a model not yet computed, the second of which fires both tiers; what was
     held before isn't counted."""
     gc.collect()
-    held = mx.get_active_memory()
+    active_before = mx.get_active_memory()
     mx.eval(model.parameters())
     plan = make_plan(trainable_parameters(model), config)
     optimizer = TieredAdamW(plan, slow_rate=config.slow_adamw_rate)
@@ -250,7 +250,7 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
     mx.reset_peak_memory()
     for number in (1, 2):
         step.run([batch] * config.grad_accumulation_steps, number, 1e-4)
-    return int(mx.get_peak_memory() - held)
+    return int(mx.get_peak_memory() - active_before)
 
 
 def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(

@@ -101,7 +101,7 @@ def test_a_trial_skips_their_layers_too(name: str, count: int) -> None:
         assert mx.isfinite(model(mx.array([[1, 2, 3]]))).all().item()
 
 
-def test_a_row_that_would_take_minutes_to_trace_has_no_estimate_and_that_is_said(
+def test_a_row_too_long_to_trace_gets_a_message_instead_of_an_estimate(
     tmp_path: Path,
 ) -> None:
     architectures.save("mamba", tmp_path)
@@ -109,8 +109,8 @@ def test_a_row_that_would_take_minutes_to_trace_has_no_estimate_and_that_is_said
     short, long = (estimate_memory(config, longest=length) for length in (24, 2000))
     assert isinstance(short, MemoryEstimated)
     assert long is None
-    (said,) = memory_estimate(config, [BatchShape((2000,))])
-    assert getattr(said, "text", "") == NO_ESTIMATE
+    (event,) = memory_estimate(config, [BatchShape((2000,))])
+    assert getattr(event, "text", "") == NO_ESTIMATE
     assert MOST_OPERATIONS < 10**5
 
 
@@ -122,9 +122,9 @@ def test_every_architecture_has_an_estimate_or_a_sentence(
 ) -> None:
     architectures.save(name, tmp_path)
     config = replace(CONFIG, model=tmp_path, grad_checkpoint=recomputes)
-    (said,) = memory_estimate(config, [BatchShape((40, 30, 37))])
-    if isinstance(said, MemoryEstimated):
-        assert said.work_bytes > 0
+    (event,) = memory_estimate(config, [BatchShape((40, 30, 37))])
+    if isinstance(event, MemoryEstimated):
+        assert event.work_bytes > 0
     else:
-        assert getattr(said, "text", "") == NO_ESTIMATE
+        assert getattr(event, "text", "") == NO_ESTIMATE
         assert recomputes or name in UNTRACED

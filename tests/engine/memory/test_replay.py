@@ -16,7 +16,7 @@ def peak_of(function: Any, *shapes: tuple[int, ...]) -> int:
     return peak_bytes(traced(function, *(mx.zeros(shape) for shape in shapes)))
 
 
-def test_what_is_given_is_not_counted_and_what_comes_out_is() -> None:
+def test_outputs_are_counted_and_inputs_are_not() -> None:
     assert peak_of(lambda a, b: [a + b, a * b], (1000,), (1000,)) == 2 * ONE
 
 
