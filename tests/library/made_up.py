@@ -54,6 +54,6 @@ def set_losses(run: Path, losses: dict[int, Any]) -> None:
 
 def write_state(folder: Path, step: int, **more: Any) -> None:
     """A checkpoint's state file, whole, that says which step it is of."""
-    said = {"format": 2, "sha256": {}, "progress": {"step": step, **more}}
-    text = json.dumps(said | {"own_sha256": json_digest(said)})
+    state = {"format": 2, "sha256": {}, "progress": {"step": step, **more}}
+    text = json.dumps(state | {"own_sha256": json_digest(state)})
     (folder / "state.json").write_text(text)

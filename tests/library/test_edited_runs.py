@@ -47,7 +47,7 @@ def look(run_dir: Path) -> RunSummary:
 @pytest.mark.parametrize(
     "adapter", ["../../etc", "/etc", "checkpoints/../../..", "", "..", "\0", 7, ["a"]]
 )
-def test_an_adapter_outside_the_run_is_not_used_and_said_to_be_wrong(
+def test_an_adapter_outside_the_run_is_reported_and_not_used(
     run_dir: Path, adapter: object
 ) -> None:
     row = edit(run_dir, adapter=adapter)
@@ -65,7 +65,7 @@ def test_an_adapter_that_exists_outside_the_run_is_not_used(run_dir: Path) -> No
 
 @pytest.mark.parametrize("value", [10**30, 10**400, -1, True])
 @pytest.mark.parametrize("name", ["steps", "planned"])
-def test_counts_that_can_t_be_are_told(run_dir: Path, name: str, value: int) -> None:
+def test_impossible_counts_are_reported(run_dir: Path, name: str, value: int) -> None:
     config = json.loads((run_dir / "run.json").read_text())["config"]
     changes = {"steps": value} if name == "steps" else {"config": config | {"steps": value}}
     row = edit(run_dir, **changes)
@@ -75,7 +75,7 @@ def test_counts_that_can_t_be_are_told(run_dir: Path, name: str, value: int) -> 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, 1e308, True])
-def test_a_best_loss_that_is_none_is_told(run_dir: Path, value: float) -> None:
+def test_an_invalid_best_loss_is_reported(run_dir: Path, value: float) -> None:
     row = edit(run_dir, best_val_loss=value)
     assert row.best_val_loss is None
     assert "its best validation loss" in row.problem
@@ -93,7 +93,7 @@ def test_a_best_loss_that_is_none_is_told(run_dir: Path, value: float) -> None:
         ("\u202etxt.exe", "can't be shown"),
     ],
 )
-def test_a_name_that_is_hard_to_show_is_told(run_dir: Path, name: str, words: str) -> None:
+def test_a_name_that_is_hard_to_show_is_reported(run_dir: Path, name: str, words: str) -> None:
     row = edit(run_dir, name=name)
     assert words in row.problem
     assert row.name
@@ -111,7 +111,7 @@ def test_tiers_that_can_t_be_stretch_no_row(run_dir: Path, tiers: list[Any]) -> 
     assert row.problem
 
 
-def test_scores_that_can_t_be_are_told(run_dir: Path) -> None:
+def test_impossible_scores_are_reported(run_dir: Path) -> None:
     scores = [
         {"name": "retention", "when": when, "correct": 10**400, "total": 4}
         for when in ("before", "after")
@@ -120,7 +120,7 @@ def test_scores_that_can_t_be_are_told(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["torn", "gone", "header"])
-def test_measurements_that_are_missing_are_told_in_the_list_too(run_dir: Path, damage: str) -> None:
+def test_missing_measurements_are_reported_in_the_list_too(run_dir: Path, damage: str) -> None:
     assert look(run_dir).problem == ""
     path = run_dir / "metrics.bin"
     if damage == "gone":
@@ -161,7 +161,7 @@ def test_a_label_longer_than_any_field_is_kept_and_read(run_dir: Path) -> None:
     "changes",
     [{"best_val_loss": 0.1}, {"steps": 7}, {"message": "All 9 steps done."}, {"note": "by hand"}],
 )
-def test_a_manifest_that_was_edited_is_said_to_be_also_after_it_is_written_anew(
+def test_an_edited_manifest_is_reported_even_after_it_is_rewritten(
     run_dir: Path, changes: dict[str, Any]
 ) -> None:
     assert look(run_dir).problem == ""

@@ -217,7 +217,7 @@ def test_a_state_that_was_edited_says_nothing_of_where_it_belongs(run_with_state
     assert (facts.step, facts.not_own) == (6, "")
 
 
-def test_changed_losses_in_a_log_that_is_whole_count_and_are_said_to_be_others(run: Path) -> None:
+def test_changed_losses_in_a_complete_log_count_and_are_reported(run: Path) -> None:
     set_losses(run, {4: 0.5})
     assert best_step(run) == 4
     assert read_details(run).problem == (

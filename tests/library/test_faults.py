@@ -153,9 +153,9 @@ def test_a_run_half_deleted_shows_what_is_left(
     assert (len(details.checkpoints) == 2) is (gone != "checkpoints")
     assert (len(details.table) == 8) is (gone != "metrics.bin")
     assert (len(details.evaluations) == 2) is (gone != "events.jsonl")
-    is_told = gone in ("run.json", "checkpoints", "metrics.bin")
-    assert bool(details.problem) is is_told
-    assert bool(list_runs(tmp_path)[0].problem) is is_told
+    is_reported = gone in ("run.json", "checkpoints", "metrics.bin")
+    assert bool(details.problem) is is_reported
+    assert bool(list_runs(tmp_path)[0].problem) is is_reported
 
 
 def test_a_run_whose_measurements_are_damaged_says_how_many(
@@ -173,7 +173,7 @@ def test_a_run_whose_measurements_are_damaged_says_how_many(
 
 @pytest.mark.parametrize("kind", ["dir", "dangling", "loop"])
 @pytest.mark.parametrize("name", ["run.json", "events.jsonl", "label.json", "log.txt"])
-def test_something_odd_in_a_file_s_place_is_told_or_passed_over(
+def test_an_odd_entry_in_a_file_s_place_is_reported_or_ignored(
     make_run: MakeRun, tmp_path: Path, name: str, kind: str
 ) -> None:
     run = make_run(tmp_path / "r")

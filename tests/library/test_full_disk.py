@@ -82,10 +82,10 @@ def test_a_run_that_fills_the_disk_ends_in_a_sentence_and_goes_on_once_there_is_
         end = list(resume(run))[-1]
         assert isinstance(end, RunFinished)
         assert end.outcome == "failed"
-        told = end.message
+        message = end.message
     except AppError as error:  # so full that it could not even begin
-        told = str(error)
-    assert "The disk is full" in told
+        message = str(error)
+    assert "The disk is full" in message
     assert half_written(run) == []
     details = read_details(run)
     steps = list(details.table.steps)
@@ -130,15 +130,15 @@ def test_an_event_after_a_torn_line_is_not_lost(disk: SmallDisk) -> None:
     writer = MetricsWriter(run)
     writer.append(run_started(Path("run")))
     disk.leave(0)
-    told = 0
+    step = 0
     with pytest.raises(AppError, match="The disk is full"):
-        for told in range(1000):
-            writer.append(EvaluationFinished(told, 1.0 + told, False))
+        for step in range(1000):
+            writer.append(EvaluationFinished(step, 1.0 + step, False))
     assert not (run / EVENTS_FILE).read_bytes().endswith((b"}", b"\n"))
     disk.empty()
     writer.append(EvaluationFinished(2000, 1.0, True))
     writer.close()
-    assert [e["step"] for e in read_events(run)[1:]] == [*range(told), 2000]
+    assert [e["step"] for e in read_events(run)[1:]] == [*range(step), 2000]
 
 
 def writings(disk: SmallDisk, make_run: MakeRun) -> dict[str, tuple[Callable[[], object], Path]]:
@@ -254,10 +254,10 @@ def test_files_that_may_not_grow_end_a_run_in_a_sentence(
     )  # fmt: skip
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
-    told = ended.stderr
+    output = ended.stderr
     with suppress(ValueError, IndexError):
-        told += json.loads(ended.stdout.splitlines()[-1]).get("message", "")
-    assert "larger than this disk allows" in told
+        output += json.loads(ended.stdout.splitlines()[-1]).get("message", "")
+    assert "larger than this disk allows" in output
     assert half_written(run) == []
     after = read_details(run)
     assert len(after.table) >= len(before.table)
@@ -289,7 +289,7 @@ class _FullAtCall:
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-def test_whatever_the_full_disk_refuses_while_a_run_is_made_is_told_with_its_path(
+def test_a_full_disk_while_a_run_is_created_is_reported_with_the_path(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "run"

@@ -50,8 +50,8 @@ def look(run: Path, other: Path, known: int) -> int:
     steps = list(read_steps(run).steps)
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) >= max(known, details.summary.steps)
-    told = [event["step"] for event in read_events(run) if event["event"] == "checkpoint_saved"]
-    assert told == sorted(told)
+    saved = [event["step"] for event in read_events(run) if event["event"] == "checkpoint_saved"]
+    assert saved == sorted(saved)
     return len(steps)
 
 

@@ -113,12 +113,12 @@ def test_a_file_without_its_header_is_read_with_what_the_events_say(
 def test_the_header_names_every_column(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "r")
     content = (run / "metrics.bin").read_bytes()
-    said = json.loads(content[:HEADER_BYTES])
+    header = json.loads(content[:HEADER_BYTES])
     kind = np.dtype(
-        [tuple(c[:2]) if len(c) == 2 else (*c[:2], tuple(c[2])) for c in said["columns"]]
+        [tuple(c[:2]) if len(c) == 2 else (*c[:2], tuple(c[2])) for c in header["columns"]]
     )
     assert kind == record_type(2, 4)
-    assert len(content) == said["header_bytes"] + 8 * said["record_bytes"]
+    assert len(content) == header["header_bytes"] + 8 * header["record_bytes"]
 
 
 def test_what_came_after_a_checkpoint_is_dropped_when_the_run_goes_on(tmp_path: Path) -> None:

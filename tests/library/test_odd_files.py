@@ -72,7 +72,7 @@ def put(kind: str, path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_no_file_is_passed_over_or_told(
+def test_entries_that_are_not_files_are_ignored_or_reported(
     make_run: MakeRun, tmp_path: Path, name: str, kind: str
 ) -> None:
     run_dir = make_run(tmp_path / "runs" / "r", outcome="stopped", saves=(4, 8))
