@@ -128,8 +128,8 @@ def test_a_checkpoint_whose_base_has_become_odd_does_not_answer(
     edit_config(copy, num_hidden_layers="4")
     arguments = ["generate", "--run", str(tmp_path / "run"), "--prompt", "a"]
     assert run(arguments, lambda _: 0) != 0
-    said = " ".join(capsys.readouterr().err.split())
-    assert f'{copy / "config.json"}, num_hidden_layers is "4"{COUNT}.' in said
+    errors = " ".join(capsys.readouterr().err.split())
+    assert f'{copy / "config.json"}, num_hidden_layers is "4"{COUNT}.' in errors
     assert run(["show", str(tmp_path / "run")], lambda _: 0) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "The configuration of the base model" in shown
@@ -148,11 +148,11 @@ def test_every_command_says_it_before_any_work(
     data = {"check": [], "train": ["--data"]}[command]
     assert run([command, *data, str(chat_file), "--model", str(odd)], lambda _: 0) != 0
     printed = capsys.readouterr()
-    said = " ".join(printed.err.split())
-    assert f'{odd / "config.json"}, num_hidden_layers is "4"{COUNT}.' in said
+    errors = " ".join(printed.err.split())
+    assert f'{odd / "config.json"}, num_hidden_layers is "4"{COUNT}.' in errors
     assert "Reading the dataset" not in printed.out
 
 
-def test_the_window_is_told_when_the_model_is_chosen(odd: Path) -> None:
+def test_the_window_reports_it_when_the_model_is_chosen(odd: Path) -> None:
     with pytest.raises(InputError, match=r"config\.json, num_hidden_layers is"):
         list(tier_preview(TrainingConfig(model=odd))(lambda: False))

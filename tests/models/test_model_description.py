@@ -257,7 +257,7 @@ def test_loading_refuses_what_the_list_refuses_in_the_same_words(
         (no_tokenizer, *["Download the model again, with all of its files."] * 2),
     ],
 )
-def test_what_helps_is_said_as_it_works_where_the_model_comes_from(
+def test_the_hint_fits_the_model_s_source(
     model: Path, damage: Callable[[Path], None], hint: str, hub_hint: str
 ) -> None:
     damage(model)
@@ -266,7 +266,7 @@ def test_what_helps_is_said_as_it_works_where_the_model_comes_from(
     assert describe(found, read_folder_files(model)).hint == hub_hint
 
 
-def test_facts_are_told_of_a_model_that_can_t_be_trained_as_far_as_they_are_there(
+def test_a_model_that_can_t_be_trained_is_described_as_far_as_possible(
     model: Path,
 ) -> None:
     no_tokenizer(model)

@@ -58,7 +58,7 @@ def edit_config(folder: Path, **changes: object) -> None:
         ({"max_position_embeddings": "512", "rope_scaling": [8]}, None),
     ],
 )  # fmt: skip
-def test_the_length_that_a_model_reads_is_told_by_its_config(
+def test_the_context_length_comes_from_the_config(
     config: dict[str, Any], tokens: int | None
 ) -> None:
     assert context_tokens(config) == tokens
@@ -150,7 +150,7 @@ def test_a_tokenizer_s_file_that_python_can_t_read_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_all_of_what_weights_lack_is_told_in_one_sentence(copy: Path) -> None:
+def test_all_missing_weights_are_reported_in_one_sentence(copy: Path) -> None:
     weights = copy / "model.safetensors"
     arrays = mx.load(str(weights))
     kept = {name: array for name, array in arrays.items() if "layers.3" not in name}

@@ -115,7 +115,7 @@ def test_models_of_lm_studio_are_called_by_publisher_and_name(user: Path, home: 
     assert models["org/it-GGUF"].problem == "org/it-GGUF holds a GGUF model, which MLX can't train."
 
 
-def test_models_that_lm_studio_was_told_to_keep_elsewhere_are_found(user: Path) -> None:
+def test_models_in_lm_studio_s_custom_folder_are_found(user: Path) -> None:
     write_model(user / "big disk" / "org" / "it", num_hidden_layers=1)
     (user / "studio").mkdir()
     (user / ".lmstudio-home-pointer").write_text(f"{user}/studio\n")
@@ -124,7 +124,7 @@ def test_models_that_lm_studio_was_told_to_keep_elsewhere_are_found(user: Path) 
     assert found()["org/it"].source == "LM Studio"
 
 
-def test_ollama_s_models_are_named_and_said_to_be_of_no_use(user: Path) -> None:
+def test_ollama_s_models_are_listed_as_unusable(user: Path) -> None:
     store = user / ".ollama" / "models"
     manifest = store / "manifests/registry.ollama.ai/library/llama3.2/3b"
     manifest.parent.mkdir(parents=True)

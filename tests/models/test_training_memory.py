@@ -87,13 +87,13 @@ def compare(config: dict[str, Any]) -> tuple[float, float]:
         for name, array in tree_flatten(model.parameters())
     }
     config = config | {"quantization": QUANTIZED}
-    told = training_memory(tensors, parameter_counts(tensors, config), config)
-    assert told is not None
+    listed = training_memory(tensors, parameter_counts(tensors, config), config)
+    assert listed is not None
     plain, recomputing = TrainingConfig(), TrainingConfig(grad_checkpoint=True)
     add_adapter(model, plain)
     smallest = memory_need(model, recomputing, BatchShape((ROW_TOKENS,)))
     usual = memory_need(model, plain, BatchShape((ROW_TOKENS,) * USUAL_ROWS))
-    return told.smallest_bytes / smallest.peak_bytes, told.usual_bytes / usual.peak_bytes
+    return listed.smallest_bytes / smallest.peak_bytes, listed.usual_bytes / usual.peak_bytes
 
 
 def test_the_list_s_figure_is_little_more_than_the_traced_estimate() -> None:
@@ -113,7 +113,7 @@ def test_a_model_fits_is_tight_or_does_not_fit() -> None:
     ]  # fmt: skip
 
 
-def test_without_layers_nothing_is_said_of_memory() -> None:
+def test_without_layers_there_is_no_memory_figure() -> None:
     tensors = {"weight": Tensor("F32", (4, 4), 64)}
     assert training_memory(tensors, {"weight": 16}, {"model_type": "llama"}) is None
 
