@@ -76,10 +76,10 @@ def test_with_credentials_app_and_image_are_notarized_and_stapled(
     assert all("--keychain-profile profile" in one for one in order if "submit" in one)
 
 
-@pytest.mark.parametrize("given", ["", "-", "  "])
-def test_ad_hoc_is_no_identity(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("identity", ["", "-", "  "])
+def test_ad_hoc_is_no_identity(identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyInstaller turns on the hardened runtime for any identity."""
-    monkeypatch.setenv(distribution.IDENTITY_VARIABLE, given)
+    monkeypatch.setenv(distribution.IDENTITY_VARIABLE, identity)
     assert distribution.signing_identity() is None
 
 
@@ -145,7 +145,7 @@ def test_each_large_part_has_its_reason() -> None:
         steps.large_parts(sizes | {"torch": 9_000_000})
 
 
-def test_an_older_python_is_told_which_one_is_needed() -> None:
+def test_an_older_python_gets_the_required_versions() -> None:
     code = "import sys; sys.version_info = (3, 9, 6, 'final', 0); import app.packaging"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=environment.ROOT, capture_output=True, text=True,

@@ -14,7 +14,7 @@ ICON = Path(__file__).parents[2] / "resources" / "icon"
 
 
 @pytest.fixture(scope="module")
-def making() -> ModuleType:
+def icns_module() -> ModuleType:
     spec = importlib.util.spec_from_file_location("icns", ICON / "make" / "icns.py")
     assert spec is not None
     assert spec.loader is not None
@@ -33,11 +33,11 @@ def entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += size
 
 
-def pixels(making: ModuleType, kind: bytes, content: bytes) -> QImage:
+def pixels(icns_module: ModuleType, kind: bytes, content: bytes) -> QImage:
     """A picture of the icon file, whichever way it is written."""
-    if kind not in making.PLAIN:
+    if kind not in icns_module.PLAIN:
         return QImage.fromData(content).convertToFormat(QImage.Format.Format_ARGB32)
-    size = making.SIZES_PX[kind]
+    size = icns_module.SIZES_PX[kind]
     assert content[:4] == b"ARGB"
     plain, place = b"", 4
     while place < len(content):
@@ -52,18 +52,18 @@ def pixels(making: ModuleType, kind: bytes, content: bytes) -> QImage:
 
 
 def test_the_icon_file_holds_every_size_as_the_drawing_has_it(
-    making: ModuleType, qapp: QApplication
+    icns_module: ModuleType, qapp: QApplication
 ) -> None:
-    drawn = dict(entries(making.icns((ICON / "nestling.svg").read_bytes())))
+    drawn = dict(entries(icns_module.icns((ICON / "nestling.svg").read_bytes())))
     kept = dict(entries((ICON / "nestling.icns").read_bytes()))
-    assert set(kept) == set(making.SIZES_PX)
-    assert sorted(set(making.SIZES_PX.values())) == [16, 32, 64, 128, 256, 512, 1024]
+    assert set(kept) == set(icns_module.SIZES_PX)
+    assert sorted(set(icns_module.SIZES_PX.values())) == [16, 32, 64, 128, 256, 512, 1024]
     for kind, content in kept.items():
-        picture = pixels(making, kind, content)
-        assert (picture.width(), picture.height()) == (making.SIZES_PX[kind],) * 2
+        picture = pixels(icns_module, kind, content)
+        assert (picture.width(), picture.height()) == (icns_module.SIZES_PX[kind],) * 2
         assert picture.pixelColor(0, 0).alpha() == 0
         assert picture.pixelColor(picture.width() // 2, picture.height() // 2).alpha() == 255
-        assert largest_difference(picture, pixels(making, kind, drawn[kind])) <= 8
+        assert largest_difference(picture, pixels(icns_module, kind, drawn[kind])) <= 8
 
 
 def largest_difference(one: QImage, other: QImage) -> int:

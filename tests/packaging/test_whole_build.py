@@ -137,9 +137,9 @@ def test_a_start_that_fails_shows_a_dialog_and_is_described_in_a_file(
         [copy / "nestling"], env=environment, cwd="/", text=True, stderr=subprocess.PIPE
     ) as window:
         assert window.stderr is not None
-        said = list(takewhile(lambda line: SEEN not in line, window.stderr))
+        lines = list(takewhile(lambda line: SEEN not in line, window.stderr))
         window.terminate()
-    assert [line for line in said if "QMessageBox" in line], said
+    assert [line for line in lines if "QMessageBox" in line], lines
     assert "QtSvg" in (home / "logs" / "start.log").read_text()
 
 
