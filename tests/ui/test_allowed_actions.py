@@ -75,9 +75,9 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only
     (run / "checkpoints" / "step-000006" / "adapters.safetensors").unlink()
     view = opened(run).runs.opened
     assert not view.head.resume.isEnabled()
-    for told in (view.head.resume.toolTip(), view.head.subtitle.text()):
-        assert "of step 6, is damaged: adapters.safetensors is missing." in told
-        assert "You can resume from an earlier one." in told
+    for text in (view.head.resume.toolTip(), view.head.subtitle.text()):
+        assert "of step 6, is damaged: adapters.safetensors is missing." in text
+        assert "You can resume from an earlier one." in text
     view.checkpoints.table.select_rows([1])
     assert view.checkpoints.resume.isEnabled()
 
@@ -127,8 +127,8 @@ def test_a_waiting_run_that_is_prepared_keeps_its_place(
     queue.add(config)
     queue.add(replace(config, name="second"))
     queue.start()
-    told = [page.runs.data(page.runs.index(row, STATE_COLUMN)) for row in range(2)]
-    assert told == ["Preparing…", "Waiting · 2 of 2"]
+    states = [page.runs.data(page.runs.index(row, STATE_COLUMN)) for row in range(2)]
+    assert states == ["Preparing…", "Waiting · 2 of 2"]
     page.table.select_rows([0])
     for control in (page.buttons.later, page.buttons.delete):
         assert not control.isEnabled()

@@ -53,18 +53,18 @@ def test_only_the_settings_that_differ_are_listed() -> None:
     assert differing_settings([one, one]) == []
 
 
-def test_settings_are_told_in_the_form_s_words() -> None:
-    told = {
+def test_settings_use_the_form_s_words() -> None:
+    texts = {
         "assign": "By layer depth",
         "fastest_first": "Top",
         "lr_schedule": "Cosine",
         "pending": "Skip",
     }
-    assert setting_text("depth", "assign") == told["assign"]
+    assert setting_text("depth", "assign") == texts["assign"]
     assert setting_text("lora", "fine_tune_type") == "LoRA"
     assert setting_text("skip", "bad_rows") == "Skip"
     for name in ("fastest_first", "lr_schedule", "pending"):
-        assert setting_text(told[name].lower(), name) == told[name]
+        assert setting_text(texts[name].lower(), name) == texts[name]
     assert setting_text("depth", "name") == "depth"  # the user's word, not a choice
 
 
@@ -178,7 +178,7 @@ def test_two_selected_runs_are_compared_in_the_window(
         ["k", "k", "a name that is longer than there is room for", "k"],
     ],
 )
-def test_runs_of_like_names_are_told_apart(names: list[str]) -> None:
+def test_runs_with_similar_names_get_distinct_labels(names: list[str]) -> None:
     short = distinct_names(names)
     assert len(set(short)) == len(names)
     assert all(len(name) <= NAME_LENGTH + len(" (4)") for name in short)
@@ -261,7 +261,7 @@ def test_the_change_from_the_base_and_the_drift_are_compared_too(
     assert drift.readout.isVisible()
 
 
-def test_what_no_run_measured_is_said_in_place_of_the_plot(view: CompareView) -> None:
+def test_without_measurements_a_text_replaces_the_plot(view: CompareView) -> None:
     assert view._cards[2].stack.currentIndex() == 0
     assert view._cards[2].empty.text() == "Not measured in these runs."
     assert [card.stack.currentIndex() for card in view._cards[:2]] == [1, 1]

@@ -128,7 +128,7 @@ def test_what_is_cut_is_struck_through(nestling: Nestling, many: Path, qtbot: Qt
     assert "text number 121" in plain
 
 
-def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
+def test_dragging_the_line_changes_the_limit_and_its_description(
     nestling: Nestling, many: Path, qtbot: QtBot
 ) -> None:
     nestling.window.show_place(Place.DATA)
@@ -156,7 +156,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     assert "Line 121" in row_text(nestling.data.problems.model, 0)
 
 
-def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
+def test_the_run_s_time_appears_once_the_speed_was_measured(
     nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(chat_file)
@@ -242,18 +242,18 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
 def write_calls(path: Path, plain: int) -> Path:
     """Chats with calls of tools, which the starter model's template refuses, and plain ones."""
     asked = {"role": "user", "content": "add 1 and 2"}
-    told = {"role": "assistant", "content": "three"}
+    reply = {"role": "assistant", "content": "three"}
     call = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
     calling = {"role": "assistant", "content": "", "tool_calls": [call]}
     result = {"role": "tool", "content": "3"}
-    rows = [{"messages": [asked, calling, result, told]}] * 6 + [
-        {"messages": [asked, told]}
+    rows = [{"messages": [asked, calling, result, reply]}] * 6 + [
+        {"messages": [asked, reply]}
     ] * plain
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
-def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
+def test_a_dataset_refused_by_the_model_is_reported(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     nestling.file_opener.use_starter_model()
@@ -427,7 +427,7 @@ def test_rows_that_can_t_be_used_are_put_right_before_the_run_is_shown(
     assert nestling.data.use.isEnabled()
 
 
-def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(
+def test_a_column_used_by_its_name_is_not_marked_unused(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "named.csv"
@@ -440,7 +440,7 @@ def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(
     assert view.roles["answer"].currentText() == "Not used", "roles decide alone"
 
 
-def test_rows_with_all_inside_one_column_are_told_so_and_no_mapping_is_offered(
+def test_rows_nested_in_one_column_are_reported_and_no_mapping_is_offered(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "inside.jsonl"

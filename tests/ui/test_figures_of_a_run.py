@@ -85,10 +85,10 @@ def test_the_figures_are_those_that_the_run_reports(
     nestling.datasets.read_again()
     qtbot.waitUntil(lambda: len(work.statistics.all) == 1 + bool(case.mixed))
     counted = {one.name: one for one in nestling.data.statistics.counted.shown}
-    told = {one.name: one for one in nestling.data.statistics.run.shown}
+    figures = {one.name: one for one in nestling.data.statistics.run.shown}
     checked = what_check_says(state)
 
-    steps = int(told["Steps per epoch"].value)
+    steps = int(figures["Steps per epoch"].value)
     state.change_config(steps=steps)
     notes: list[str] = []
     state.run_event_received.connect(
@@ -108,23 +108,23 @@ def test_the_figures_are_those_that_the_run_reports(
     assert sum(examples) == started.train_examples
     assert counted["Examples"].value == f"{examples[0]} to train on"
     assert checked["tokens"]["train_rows"] == examples[0]
-    held = sum(one.valid.usable_rows(LIMIT) for one in work.statistics.all)
-    assert held == started.valid_examples
+    valid_rows = sum(one.valid.usable_rows(LIMIT) for one in work.statistics.all)
+    assert valid_rows == started.valid_examples
     trained = counted["Trained tokens"].value
     if case.mixed:
-        trained = told["Tokens per epoch"].note.removeprefix("about ").removesuffix(" trained")
+        trained = figures["Tokens per epoch"].note.removeprefix("about ").removesuffix(" trained")
     assert trained == f"{state.step.trained_tokens:,}"
     assert checked["epoch"]["trained_tokens"] == state.step.trained_tokens
     assert counted["Tokens"].value == f"{checked['tokens']['tokens']:,}"
     assert counted["Trained tokens"].value == f"{checked['tokens']['trained_tokens']:,}"
     left_out = sum(one.left_out(LIMIT) for one in work.statistics.all)
-    said = [note for note in notes if "left out; the first" in note]
-    assert [note.split()[0] for note in said] == ([str(left_out)] if left_out else [])
+    left_out_notes = [note for note in notes if "left out; the first" in note]
+    assert [note.split()[0] for note in left_out_notes] == ([str(left_out)] if left_out else [])
     cut = sum(
         s.truncated_rows(LIMIT) for one in work.statistics.all for s in (one.train, one.valid)
     )
-    said = [note for note in notes if "cut at the end" in note]
-    assert [note.split()[0] for note in said] == ([str(cut)] if cut else [])
+    cut_notes = [note for note in notes if "cut at the end" in note]
+    assert [note.split()[0] for note in cut_notes] == ([str(cut)] if cut else [])
 
 
 def what_check_says(state: Any) -> dict[str, Any]:

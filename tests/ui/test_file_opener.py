@@ -74,10 +74,10 @@ def test_bad_rows_are_named_with_their_lines_and_can_not_be_trained_on(
     nestling.commands.open_path(path)
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
     assert nestling.new_run.data.problem.text() == "7 rows can't be used:"
-    told = nestling.new_run.data.rows.text()
-    assert "Line 2: is not valid JSON" in told
-    assert "Line 4: has a prompt but no completion" in told
-    assert "… and 3 more." in told
+    text = nestling.new_run.data.rows.text()
+    assert "Line 2: is not valid JSON" in text
+    assert "Line 4: has a prompt but no completion" in text
+    assert "… and 3 more." in text
     assert not nestling.actions.start.isEnabled()
     assert "rows that can't be used" in nestling.new_run.header.start.toolTip()
 
@@ -94,7 +94,7 @@ def test_bad_rows_that_are_to_be_left_out_do_not_stop_a_run(
     assert nestling.new_run.data.rows.text().startswith("Line 4: text is empty.")
 
 
-def test_a_file_that_is_no_dataset_is_said_so_where_it_was_dropped(
+def test_a_file_that_is_no_dataset_is_reported_where_it_was_dropped(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "table.csv"
@@ -149,11 +149,11 @@ def test_a_drop_that_is_refused_leaves_the_dataset_that_was_there(
     (gguf / "llama.gguf").write_bytes(b"GGUF")
     table = tmp_path / "table.csv"
     table.write_text("a,b\n")
-    for wrong, said in ((gguf, "GGUF"), (table, "table.csv"), (tmp_path / "gone.jsonl", "gone")):
+    for wrong, words in ((gguf, "GGUF"), (table, "table.csv"), (tmp_path / "gone.jsonl", "gone")):
         notice.hide()
         assert drop(nestling.window, wrong)
         qtbot.waitUntil(notice.isVisible)
-        assert said in notice.text.text()
+        assert words in notice.text.text()
         assert state.dataset is facts
         assert state.config.data == chat_file
         assert nestling.actions.start.isEnabled()
@@ -189,7 +189,7 @@ def test_weights_under_a_name_the_engine_does_not_take_are_refused_at_the_door(
     assert nestling.state.config.model == tiny_model
 
 
-def test_an_empty_validation_file_is_told_in_one_sentence(
+def test_an_empty_validation_file_is_reported_in_one_sentence(
     nestling: Nestling, tmp_path: Path, chat_file: Path, qtbot: QtBot
 ) -> None:
     folder = tmp_path / "letters"

@@ -45,7 +45,7 @@ def tokens_of(nestling: Nestling, *rows: int) -> Callable[[], bool]:
     return lambda: nestling.data_work.tokenization.done is not None and are_there()
 
 
-def test_a_file_that_changes_is_read_again_and_that_is_told(
+def test_a_changed_file_is_reread_with_a_notice(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = write(tmp_path / "data.jsonl", texts(20))
@@ -57,8 +57,8 @@ def test_a_file_that_changes_is_read_again_and_that_is_told(
     assert "31 text examples" in nestling.data.summary.text()
     qtbot.waitUntil(lambda: "new row number 0" in nestling.data.rows.text.toPlainText())
     assert nestling.window.notice.isVisible()
-    told = nestling.window.notice.text.text()
-    assert told == "Reloaded data.jsonl: it changed on disk."
+    notice = nestling.window.notice.text.text()
+    assert notice == "Reloaded data.jsonl: it changed on disk."
     nestling.commands.open_path(write(tmp_path / "other.jsonl", texts(8)))
     qtbot.waitUntil(tokens_of(nestling, 8))
     assert not nestling.window.notice.isVisible()
@@ -101,7 +101,7 @@ def test_a_file_that_is_written_to_is_left_alone_until_it_rests(
     assert len(read) == 1
 
 
-def test_a_file_that_is_gone_is_told_and_one_that_comes_back_is_read(
+def test_a_missing_file_is_reported_and_read_when_it_returns(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = write(tmp_path / "data.jsonl", texts(20))

@@ -96,7 +96,7 @@ def test_forgotten_is_what_was_right_before(before: ScoreMeasured | None, kind: 
     assert [lapse.kind for lapse in answers.lapses] == [kind]
 
 
-def test_two_chats_that_end_in_the_same_words_are_told_apart() -> None:
+def test_chats_with_the_same_last_question_are_distinguished() -> None:
     """By their expected answers."""
     question = "And its capital?"
     oslo, rome = (WrongAnswer(question, city, "Paris") for city in ("Oslo", "Rome"))

@@ -114,9 +114,9 @@ def test_the_tiers_are_in_sight_where_there_are_some(nestling: Nestling) -> None
     assert not page.tiers.isHidden()
     page.learning.choices["Learn and keep"].click()
     assert page.tiers.isHidden()
-    keeping = preset("learn-and-keep").settings
-    for name in (field.name for field in fields(ClockSettings) if field.name in keeping):
-        assert page.form.fields[name].control.text() == f"{keeping[name]:g}"  # type: ignore[attr-defined]
+    learn_and_keep = preset("learn-and-keep").settings
+    for name in (field.name for field in fields(ClockSettings) if field.name in learn_and_keep):
+        assert page.form.fields[name].control.text() == f"{learn_and_keep[name]:g}"  # type: ignore[attr-defined]
     assert page.form.fields["measure_forgetting"].control.isChecked()  # type: ignore[attr-defined]
     page.learning.combine.click()
     assert not page.tiers.isHidden()

@@ -47,7 +47,7 @@ def summary(name: str, **changes: object) -> RunSummary:
 
 
 @pytest.mark.parametrize(
-    ("method", "periods", "told"),
+    ("method", "periods", "text"),
     [
         ("Learn and keep", (1,), "Learn and keep"),
         ("Just learn", (1,), "Just learn"),
@@ -58,10 +58,10 @@ def summary(name: str, **changes: object) -> RunSummary:
         ("", (), "–"),
     ],
 )
-def test_a_run_says_how_it_learns(method: str, periods: tuple[int, ...], told: str) -> None:
+def test_a_run_says_how_it_learns(method: str, periods: tuple[int, ...], text: str) -> None:
     model = RunsModel()
     model.show_runs([summary("one", method=method, periods=periods)])
-    assert model.data(model.index(0, TIERS_COLUMN)) == told
+    assert model.data(model.index(0, TIERS_COLUMN)) == text
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def page(runs_view: RunsView) -> RunsView:
     return runs_view
 
 
-def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
+def test_a_run_is_shown_in_words(qtmodeltester: ModelTester) -> None:
     model = RunsModel()
     model.show_runs([summary("one"), summary("two", best_val_loss=None, created=None)])
     qtmodeltester.check(model)
-    told = [model.data(model.index(0, column)) for column in range(model.columnCount())]
-    assert told[:7] == [
+    cells = [model.data(model.index(0, column)) for column in range(model.columnCount())]
+    assert cells[:7] == [
         "one",
         "Qwen3-0.6B",
         "letters",
@@ -83,7 +83,7 @@ def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
         "1.250",
         "94 → 90 %",
     ]
-    assert (told[8], told[-1]) == ("52 KB", "Finished")
+    assert (cells[8], cells[-1]) == ("52 KB", "Finished")
     assert model.data(model.index(1, 5)) == model.data(model.index(1, 7)) == "–"
 
 
@@ -182,13 +182,13 @@ def test_a_name_with_a_slash_is_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"), [("interrupted", "Interrupted"), ("running", "Running elsewhere")]
+    ("outcome", "text"), [("interrupted", "Interrupted"), ("running", "Running elsewhere")]
 )
-def test_a_run_that_is_not_ours_is_not_called_running(outcome: str, told: str) -> None:
+def test_a_run_that_is_not_ours_is_not_called_running(outcome: str, text: str) -> None:
     model = RunsModel()
     model.show_runs([summary("one", outcome=outcome)])
     state = model.index(0, STATE_COLUMN)
-    assert model.data(state) == told
+    assert model.data(state) == text
     assert model.data(state, Qt.ItemDataRole.ForegroundRole).isValid()  # type: ignore[attr-defined]
 
 
@@ -203,20 +203,20 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     nestling.runs.show_list()
     runs = nestling.runs.list.runs
 
-    def told(column: int) -> str:
+    def cell_text(column: int) -> str:
         return str(runs.data(runs.index(0, column))) if runs.rowCount() else ""
 
-    qtbot.waitUntil(lambda: told(STATE_COLUMN).startswith("Running · "))
-    qtbot.waitUntil(lambda: told(5) != "–")
+    qtbot.waitUntil(lambda: cell_text(STATE_COLUMN).startswith("Running · "))
+    qtbot.waitUntil(lambda: cell_text(5) != "–")
     nestling.actions.pause.trigger()
-    assert told(STATE_COLUMN).startswith("Pausing… · ")
-    qtbot.waitUntil(lambda: told(STATE_COLUMN).startswith("Paused · "))
+    assert cell_text(STATE_COLUMN).startswith("Pausing… · ")
+    qtbot.waitUntil(lambda: cell_text(STATE_COLUMN).startswith("Paused · "))
     assert nestling.window.windowTitle().endswith(" % – Nestling")
     nestling.runs.list.refresh_requested.emit()
     qtbot.waitUntil(lambda: not nestling.background.is_busy)
-    assert told(STATE_COLUMN).startswith("Paused · ")
+    assert cell_text(STATE_COLUMN).startswith("Paused · ")
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped")
+    qtbot.waitUntil(lambda: cell_text(STATE_COLUMN) == "Stopped")
     assert nestling.window.windowTitle() == "Nestling"
 
 

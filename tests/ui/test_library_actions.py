@@ -100,8 +100,8 @@ def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
     assert view.plots.series.last_step == 8
     assert len(view.plots.series.validation) == 2
     model = view.checkpoints.model
-    told = [[model.data(model.index(row, column)) for column in (0, 1, 5)] for row in range(2)]
-    assert told == [["8", "2.000", "Last"], ["4", "1.000", "Best"]]
+    cells = [[model.data(model.index(row, column)) for column in (0, 1, 5)] for row in range(2)]
+    assert cells == [["8", "2.000", "Last"], ["4", "1.000", "Best"]]
     assert model.data(model.index(0, 2)) == "0.0625 · 0.0625"
     assert "Step 8: checkpoint saved" in view.log.toPlainText()
 
@@ -318,9 +318,9 @@ def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
     opened(nestling, run, qtbot)
     view = nestling.runs.opened.checkpoints
     assert not view.thin_out.isEnabled()
-    said = "Lines 2 and 4 of events.jsonl were changed and are not used."
-    assert f"The best checkpoint is uncertain. {said}" in view.thin_out.toolTip()
-    assert nestling.runs.opened.head.problem.text() == said
+    message = "Lines 2 and 4 of events.jsonl were changed and are not used."
+    assert f"The best checkpoint is uncertain. {message}" in view.thin_out.toolTip()
+    assert nestling.runs.opened.head.problem.text() == message
 
 
 def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
@@ -402,7 +402,7 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     assert build().runs.list.selection.remembered_opened() is None
 
 
-def test_an_interrupted_run_is_told_at_the_start_once(
+def test_an_interrupted_run_is_reported_once_at_start(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     make_run(runs_dir() / "a", outcome=None, steps=20, saves=(4, 8))
@@ -567,9 +567,9 @@ def test_settings_that_are_not_understood_are_exported_as_they_stand(
     path = tmp_path / "raw.toml"
     nestling.library_commands.exports.save_settings(view.run.details, path)
     qtbot.waitUntil(path.exists)
-    said = tomllib.loads(path.read_text())
-    assert said["dreams"] == {"depth": 3}
-    assert said["steps"] == 8
+    exported = tomllib.loads(path.read_text())
+    assert exported["dreams"] == {"depth": 3}
+    assert exported["steps"] == 8
     assert path.read_text().startswith("# Nestling does not understand these settings: ")
 
 
@@ -594,9 +594,9 @@ def test_tables_are_numbered_named_after_their_runs_and_replace_no_file(
     (tmp_path / "runs 1 cats.csv").write_text("mine")
     nestling = shown()
     nestling.library_commands.exports.save_data(runs, tmp_path / "runs.csv")
-    told = nestling.window.notice.text
+    notice_text = nestling.window.notice.text
     qtbot.waitUntil((tmp_path / "runs 2 b-c.csv").is_file)
-    qtbot.waitUntil(lambda: told.text().startswith(f"Exported 2 tables to {tmp_path}."))
+    qtbot.waitUntil(lambda: notice_text.text().startswith(f"Exported 2 tables to {tmp_path}."))
     assert (tmp_path / "runs 1 cats.csv").read_text() == "mine"
     names = ("runs 1 cats-2.csv", "runs 2 b-c.csv")
     assert [len((tmp_path / name).read_text().splitlines()) for name in names] == [6, 4]
@@ -614,7 +614,7 @@ def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
     assert rows[0]["loss"] == rows[0]["tier_0_delta"] == rows[0]["layer_3_delta"] == ""
 
 
-def test_a_file_that_can_not_be_written_is_told(
+def test_a_file_that_can_not_be_written_is_reported(
     make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
@@ -641,7 +641,7 @@ def test_a_file_of_settings_is_opened_like_a_dataset(
     assert nestling.state.config == wanted
 
 
-def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Nestling]) -> None:
+def test_best_and_last_only_can_become_the_default(build: Callable[..., Nestling]) -> None:
     first = build()
     assert first.state.config.keep_checkpoints == "all"
     first.retention.action.trigger()

@@ -193,7 +193,7 @@ def stop(nestling: Nestling, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
 
 
-def test_bad_input_found_by_the_engine_is_told_in_the_window(
+def test_bad_input_found_by_the_engine_is_shown_in_the_window(
     nestling: Nestling, state: AppState, qtbot: QtBot
 ) -> None:
     state.change_config(max_seq_length=8)
@@ -219,7 +219,7 @@ def test_what_happened_before_the_plots_were_loaded_is_in_them(
     assert plots.series.last_step == 3
 
 
-def test_two_runs_of_one_name_are_told_apart(
+def test_two_runs_with_one_name_get_distinct_names(
     nestling: Nestling, state: AppState, qtbot: QtBot
 ) -> None:
     state.change_config(name="survey", steps=2)

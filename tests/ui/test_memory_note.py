@@ -28,14 +28,14 @@ ADVICE = (
 CROWDED = replace(ROOMY, available_bytes=4_000_000_000, verdict="won't fit", advice=ADVICE)
 
 
-def test_the_estimate_comes_by_itself_and_is_told(nestling: Nestling, qtbot: QtBot) -> None:
+def test_the_estimate_appears_by_itself(nestling: Nestling, qtbot: QtBot) -> None:
     note = nestling.new_run.header.memory
     qtbot.waitUntil(lambda: nestling.state.memory is not None)
     assert note.text.text().startswith("Needs up to")
     assert not note.ways
 
 
-def test_that_there_can_be_no_estimate_is_said_in_one_sentence(
+def test_a_missing_estimate_is_explained_in_one_sentence(
     nestling: Nestling, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = nestling.state
@@ -71,7 +71,7 @@ def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
     assert state.memory.peak_bytes > before.peak_bytes
 
 
-def test_what_is_needed_at_most_is_not_said_to_be_too_much() -> None:
+def test_an_upper_bound_is_not_reported_as_too_much() -> None:
     assert memory_sentence(CROWDED).startswith("May not fit: up to 5.1 GB")
     assert memory_sentence(replace(CROWDED, verdict="tight")).startswith("May be tight: up to")
     known = replace(CROWDED, is_bound=False, verdict="tight")

@@ -56,7 +56,7 @@ def test_several_files_dropped_at_a_time_are_mixed_in_equal_shares(
     assert nestling.new_run.data.mixed.own.text() == "33 % of rows. Mixed with:"
 
 
-def test_a_dataset_is_added_given_its_share_and_taken_out(
+def test_a_dataset_can_be_mixed_in_weighted_and_removed(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(write("new.jsonl", 30))
@@ -78,7 +78,7 @@ def test_a_dataset_is_added_given_its_share_and_taken_out(
     assert not nestling.new_run.data.mixed.own.isVisible()
 
 
-def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
+def test_shares_that_leave_nothing_are_reported_and_block_start(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
     assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))

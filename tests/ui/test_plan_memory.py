@@ -69,19 +69,19 @@ def test_a_field_that_is_no_number_yet_keeps_the_last_plan(settings: Preferences
 
 
 def test_other_data_gets_the_settings_from_before_the_sample(settings: Preferences) -> None:
-    state, told = AppState(OWN), []
+    state, emitted = AppState(OWN), []
     memory = PlanMemory(state, settings)
-    memory.sample_left.connect(lambda: told.append(1))
+    memory.sample_left.connect(lambda: emitted.append(1))
     memory.use_sample()
     assert state.config == demo_config()
     memory.use_sample()  # once more changes nothing of what was before
     state.change_config(rank=3)  # the user's own choice stays
     mine = memory.left_sample(data=Path("/d/mine.jsonl"), name="")
     assert mine == replace(OWN, data=Path("/d/mine.jsonl"), rank=3)
-    assert told == [1]
+    assert emitted == [1]
     state.replace_config(mine)
     assert memory.left_sample(data=Path("/d/x")) == replace(mine, data=Path("/d/x"))
-    assert told == [1]
+    assert emitted == [1]
 
 
 def test_another_model_leaves_the_sample_its_data_and_questions(settings: Preferences) -> None:

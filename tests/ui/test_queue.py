@@ -93,12 +93,12 @@ def test_what_waits_stands_above_the_others_however_they_are_sorted(page: RunsVi
     assert rows(page) == ["done"]
 
 
-def test_waiting_runs_are_told_apart_by_their_settings(
+def test_waiting_runs_show_their_settings(
     page: RunsView, queue: RunQueue, config: TrainingConfig
 ) -> None:
     queue.add(replace(config, learning_rate=3e-4, batch_size=2))
-    told = [page.runs.data(page.runs.index(3, c)) for c in (RATE_COLUMN, BATCH_COLUMN)]
-    assert told == ["0.0003", "2"]
+    cells = [page.runs.data(page.runs.index(3, c)) for c in (RATE_COLUMN, BATCH_COLUMN)]
+    assert cells == ["0.0003", "2"]
 
 
 def test_rows_are_moved_and_removed_by_keys(page: RunsView, queue: RunQueue, qtbot: QtBot) -> None:
@@ -178,7 +178,7 @@ def test_a_file_dropped_on_the_queue_is_opened_as_anywhere(
     assert names(nestling.queue) == ["first"]
 
 
-def test_what_waits_waits_on_after_quitting_and_starts_only_when_told(
+def test_a_queue_survives_quitting_and_starts_only_on_request(
     build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
 ) -> None:
     first = build()
@@ -258,7 +258,7 @@ def test_the_settings_of_the_train_page_are_added_by_the_menu(
         ('{"format": 1, "runs": [7]}', "it is damaged"),
     ],
 )
-def test_a_damaged_queue_is_put_aside_and_said(tmp_path: Path, damage: str, words: str) -> None:
+def test_a_damaged_queue_is_set_aside_and_reported(tmp_path: Path, damage: str, words: str) -> None:
     path = tmp_path / QUEUE_FILE
     path.write_text(damage)
     with pytest.raises(InputError, match=rf"could not be read: {words}\. It is kept in"):
@@ -281,9 +281,9 @@ def test_settings_that_are_not_understood_keep_their_place_and_their_words(
             )
         ),
     )
-    said = json.loads(path.read_text())
-    said["runs"][1]["settings"]["from_the_future"] = 7
-    path.write_text(json.dumps(said))
+    saved = json.loads(path.read_text())
+    saved["runs"][1]["settings"]["from_the_future"] = 7
+    path.write_text(json.dumps(saved))
     runs = list(read_queue(path).runs)
     assert [run.config.name for run in runs] == ["first", "new"]
     assert "no setting named 'from_the_future'" in runs[1].problem

@@ -31,10 +31,10 @@ def assert_refused(nestling: Nestling, qtbot: QtBot, reason: str) -> None:
     """Start says why it waits; the Data page says it too, with what to do."""
     status = nestling.data.status
 
-    def is_said() -> None:
+    def is_shown() -> None:
         assert reason in status.problem.text(), status.text.text()
 
-    qtbot.waitUntil(is_said)
+    qtbot.waitUntil(is_shown)
     assert not status.text.text()
     assert reason in nestling.state.start_blocker()
     assert not nestling.actions.start.isEnabled()

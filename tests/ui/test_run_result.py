@@ -20,7 +20,7 @@ def test_a_result_is_what_was_measured(make_run: Callable[..., Path], tmp_path: 
     assert "1.000" not in effort_text(run), "the result says it"
 
 
-def test_scores_are_told_with_what_they_were_before(
+def test_scores_are_shown_with_those_from_before(
     make_run: Callable[..., Path], tmp_path: Path
 ) -> None:
     details = read_run(make_run(tmp_path / "a")).details
@@ -51,12 +51,12 @@ def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     run = read_run(make_run(tmp_path / "a", saves=(4, 8)))
     measured = (RetentionMeasured(4, 0.5, 24), RetentionMeasured(8, 0.054321, 24, True))
     facts = {"scores": [{"name": "old", "when": "after", "correct": 1, "total": 2}]}
-    told = replace(run, details=replace(run.details, retention=measured, facts=facts))
-    assert result_text(told) == (
+    scored = replace(run, details=replace(run.details, retention=measured, facts=facts))
+    assert result_text(scored) == (
         "Old: 1 of 2 right. Validation loss rose from 1.000 to 2.000 since step 4. Change from "
         "base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
     )
-    only = replace(told, details=replace(told.details, evaluations=(), facts={}))
+    only = replace(scored, details=replace(scored.details, evaluations=(), facts={}))
     assert result_text(only) == (
         "Change from base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
     )

@@ -36,7 +36,7 @@ def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestl
     assert len(editor.rows) == 1
 
 
-def test_a_wrong_order_of_periods_is_said_in_the_editor(nestling: Nestling) -> None:
+def test_a_wrong_order_of_periods_is_reported_in_the_editor(nestling: Nestling) -> None:
     editor = nestling.new_run.tiers
     editor.rows[0].period.setValue(8)
     assert nestling.state.config.tiers[0] == TierConfig(8)
@@ -179,7 +179,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
     assert nestling.actions.start.isEnabled()
 
 
-def test_a_base_model_that_can_not_be_loaded_is_told_at_the_model_and_stops_start(
+def test_a_base_model_that_can_not_be_loaded_is_reported_at_the_model_and_blocks_start(
     nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     train = nestling.new_run

@@ -16,9 +16,7 @@ def sidebar(qtbot: QtBot) -> Sidebar:
     return made
 
 
-def test_a_click_on_the_shown_place_is_told_from_one_that_shows_it(
-    sidebar: Sidebar, qtbot: QtBot
-) -> None:
+def test_a_click_on_the_shown_place_has_its_own_signal(sidebar: Sidebar, qtbot: QtBot) -> None:
     shown, again = [], []
     sidebar.place_chosen.connect(shown.append)
     sidebar.shown_place_clicked.connect(again.append)
@@ -27,7 +25,7 @@ def test_a_click_on_the_shown_place_is_told_from_one_that_shows_it(
     assert (shown, again) == ([Place.RUNS], [Place.RUNS])
 
 
-def test_progress_is_told_in_words_too(sidebar: Sidebar) -> None:
+def test_progress_is_in_the_accessible_name_too(sidebar: Sidebar) -> None:
     runs = sidebar.places[Place.RUNS]
     for is_wide in (True, False):
         sidebar.show_wide(is_wide)

@@ -138,10 +138,10 @@ def test_it_is_opened_again_from_the_recent_ones(
 def test_each_header_explains_its_column() -> None:
     model = StudyModel()
     across, tip = Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole
-    told = [model.headerData(column, across, tip) for column in range(model.columnCount())]
-    assert told[0] == "<qt>One way of learning, with its settings.</qt>"
-    assert len(set(told)) == len(told)
-    assert all(text.endswith(".</qt>") for text in told)
+    tips = [model.headerData(column, across, tip) for column in range(model.columnCount())]
+    assert tips[0] == "<qt>One way of learning, with its settings.</qt>"
+    assert len(set(tips)) == len(tips)
+    assert all(text.endswith(".</qt>") for text in tips)
 
 
 def test_all_runs_are_trained_and_the_results_shown(
@@ -196,13 +196,15 @@ def test_it_waits_for_another_run(opened: Nestling) -> None:
     assert page.start.isEnabled()
 
 
-def test_a_file_that_is_no_study_is_told(opened: Nestling, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_file_that_is_no_study_is_reported(
+    opened: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
     (tmp_path / "bad.toml").write_text("arms = 1")
     opened.opening.open_paths((tmp_path / "bad.toml",))
     qtbot.waitUntil(lambda: "needs [[tasks]]" in opened.window.notice.text.text())
 
 
-def test_a_study_is_told_from_settings(file: Path, tmp_path: Path) -> None:
+def test_a_study_is_distinguished_from_settings(file: Path, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("steps = 3")
     (tmp_path / "two").mkdir()
     assert study_file(file) == file

@@ -30,7 +30,7 @@ def test_words_are_read_on_every_ground(theme: Theme) -> None:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_borders_of_fields_and_disabled_words_are_told_apart(theme: Theme) -> None:
+def test_field_borders_and_disabled_text_have_their_contrast(theme: Theme) -> None:
     assert all(contrast(theme.field_border, g) >= 3 for g in (theme.surface, theme.raised))
     assert contrast(theme.disabled_text, theme.raised) < contrast(
         theme.secondary_text, theme.raised

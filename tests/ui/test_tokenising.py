@@ -77,12 +77,12 @@ def test_what_was_stopped_goes_on_where_it_was(
     qtbot.waitUntil(lambda: taken() > 0)
     assert status.text.text().startswith("Stopped at ")
     assert work.share is None
-    told: list[float] = []
-    work.changed.connect(lambda: told.append(work.share) if work.share else None)
+    shares: list[float] = []
+    work.changed.connect(lambda: shares.append(work.share) if work.share else None)
     status.go_on.click()
     qtbot.waitUntil(lambda: work.done is not None)
     assert stopped_at is not None
-    rows = [share for share in told if share > HASHED]
+    rows = [share for share in shares if share > HASHED]
     assert min(rows) > stopped_at / 2, "it did not begin from the beginning"
     assert taken() == 0
     assert nestling.data_work.preview.total == LARGE
@@ -166,7 +166,7 @@ def test_another_model_or_mask_starts_anew(
     assert work.done is not None, "what decides no token keeps them"
 
 
-def test_a_template_that_never_ends_is_said_to_be_tried_and_can_be_stopped(
+def test_an_endless_template_is_shown_as_tried_and_can_be_stopped(
     nestling: Nestling, chat_file: Path, tiny_model: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     model, loop = tmp_path / "endless", "{% for i in range(99999) %}"
@@ -182,7 +182,7 @@ def test_a_template_that_never_ends_is_said_to_be_tried_and_can_be_stopped(
     qtbot.waitUntil(work.make_way().is_set)
 
 
-def test_a_file_that_vanishes_is_told_in_a_sentence(
+def test_a_file_that_vanishes_is_reported_in_a_sentence(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work = nestling.data_work.tokenization

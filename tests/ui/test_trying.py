@@ -76,7 +76,7 @@ def begin(nestling: Nestling, question: str) -> None:
     nestling.playground.composer.send.click()
 
 
-def said(page: PlaygroundPage, side: str, turn: int = -1) -> str:
+def answer_text(page: PlaygroundPage, side: str, turn: int = -1) -> str:
     return page.conversation.turns[turn].answers[side].text.toPlainText()  # type: ignore[index]
 
 
@@ -89,7 +89,7 @@ def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot
     assert page.body.currentIndex() == TALK
     for side in ("base", "tuned"):
         streamed = [e.text for e in events if isinstance(e, TextAdded) and e.side == side]
-        assert said(page, side) == "".join(streamed) != ""
+        assert answer_text(page, side) == "".join(streamed) != ""
     turn = page.conversation.turns[0]
     assert "6 tokens" in turn.answers["base"].status.text()
     assert "cut at max tokens" in turn.answers["tuned"].status.text()
@@ -105,7 +105,7 @@ def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot
     assert page.composer.field.toPlainText() == ""
 
 
-def test_a_second_turn_goes_on_with_what_each_side_had_said(shown: Nestling, qtbot: QtBot) -> None:
+def test_a_second_turn_continues_each_side_s_own_answers(shown: Nestling, qtbot: QtBot) -> None:
     lengths = []
     shown.trial.event_received.connect(
         lambda e: lengths.append((e.side, e.prompt_tokens)) if isinstance(e, AnswerEnded) else None
@@ -114,7 +114,7 @@ def test_a_second_turn_goes_on_with_what_each_side_had_said(shown: Nestling, qtb
     ask(shown, "And 3?", qtbot)
     earlier = shown.trial._earlier
     assert [exchange.question for exchange in earlier] == ["What is 2 plus 2?", "And 3?"]
-    assert earlier[0].tuned == said(shown.playground, "tuned", 0)
+    assert earlier[0].tuned == answer_text(shown.playground, "tuned", 0)
     assert all(count > 60 for _, count in lengths[2:]), "the first turn was not read again"
     shown.playground.clear.click()
     assert shown.playground.body.currentIndex() == READY
@@ -134,7 +134,7 @@ def test_a_checkpoint_is_tried_from_its_run(shown: Nestling, run_dir: Path, qtbo
     qtbot.waitUntil(lambda: _step(shown) == 2)
     assert shown.playground.chooser.checkpoint.currentText().startswith("Step 2 · ")
     ask(shown, "Hi", qtbot)
-    assert said(shown.playground, "tuned")
+    assert answer_text(shown.playground, "tuned")
 
 
 def _step(nestling: Nestling) -> int:
@@ -164,22 +164,22 @@ def _run_dir(nestling: Nestling) -> Path | None:
     return subject.tried.adapter_dir.parent.parent if subject else None
 
 
-def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(
+def test_a_stop_keeps_the_partial_answer_and_the_next_question_is_answered(
     shown: Nestling, qtbot: QtBot
 ) -> None:
     page = shown.playground
     page.form.temperature.show_number(1.0)
     page.form.max_tokens.setValue(5_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
+    qtbot.waitUntil(lambda: len(answer_text(page, "tuned")) > 5)
     assert page.composer.stop.isVisible()
     qtbot.keyClick(page.composer.field, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert "stopped" in page.conversation.turns[0].answers["base"].status.text()
-    assert shown.trial._earlier[0].tuned == said(page, "tuned")
+    assert shown.trial._earlier[0].tuned == answer_text(page, "tuned")
     page.form.max_tokens.setValue(3)
     ask(shown, "Hi", qtbot)
-    assert said(page, "base")
+    assert answer_text(page, "base")
 
 
 @pytest.mark.parametrize("how", ["cleared", "another checkpoint"])
@@ -189,7 +189,7 @@ def test_an_answer_that_still_comes_is_not_part_of_what_begins_anew(
     page = shown.playground
     page.form.max_tokens.setValue(5_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
+    qtbot.waitUntil(lambda: len(answer_text(page, "tuned")) > 5)
     if how == "cleared":
         page.clear.click()
         assert page.body.currentIndex() == READY
@@ -246,7 +246,7 @@ def test_return_sends_and_shift_return_breaks_the_line(shown: Nestling, qtbot: Q
 
 
 @pytest.mark.parametrize("damage", ["deleted", "truncated"])
-def test_a_damaged_checkpoint_is_told_in_a_sentence(
+def test_a_damaged_checkpoint_is_reported_in_a_sentence(
     shown: Nestling, run_dir: Path, qtbot: QtBot, damage: str
 ) -> None:
     folder = shown.trial.subject.tried.adapter_dir  # type: ignore[union-attr]
@@ -263,7 +263,7 @@ def test_a_damaged_checkpoint_is_told_in_a_sentence(
     assert not shown.trial._earlier
     choose_other(shown.playground)
     ask(shown, "Hi", qtbot)
-    assert said(shown.playground, "tuned")
+    assert answer_text(shown.playground, "tuned")
 
 
 def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
@@ -273,22 +273,22 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
     page.form.max_tokens.setValue(5_000)
     qtbot.waitUntil(lambda: shown.actions.start.isEnabled())
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
-    held: list[object] = []
-    shown.state.run_event_received.connect(lambda _: held.append(shown.trial._model._model))
+    qtbot.waitUntil(lambda: len(answer_text(page, "tuned")) > 5)
+    models: list[object] = []
+    shown.state.run_event_received.connect(lambda _: models.append(shown.trial._model._model))
     shown.actions.start.trigger()
-    qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(held))
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(models))
     assert page.composer.reason.text() == IN_PROGRESS
     assert not page.composer.send.isEnabled()
     begin(shown, "Hi")
     assert len(page.conversation.turns) == 1
     qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED)
-    assert held
-    assert all(model is None for model in held)
+    assert models
+    assert all(model is None for model in models)
     page.form.max_tokens.setValue(6)
     ask(shown, "Hi", qtbot)
     assert len(page.conversation.turns) == 2
-    assert said(page, "tuned")
+    assert answer_text(page, "tuned")
 
 
 def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot: QtBot) -> None:
@@ -302,13 +302,13 @@ def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot
 def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtbot: QtBot) -> None:
     page = shown.playground
     ask(shown, "What is 2 plus 2?", qtbot)
-    first = said(page, "tuned")
+    first = answer_text(page, "tuned")
     choose_other(page)
     assert shown.trial._earlier == ()
     assert page.composer.field.toPlainText() == "What is 2 plus 2?", "asked the same once more"
     page.composer.send.click()
     qtbot.waitUntil(lambda: not shown.trial.is_answering)
-    assert said(page, "tuned", 0) == first
+    assert answer_text(page, "tuned", 0) == first
     assert len(page.conversation.turns) == 2
     assert len(shown.trial._earlier) == 1
 
@@ -318,8 +318,8 @@ def test_what_a_model_says_is_plain_text_and_is_copied_whole(shown: Nestling, qt
     shown.trial.asked.emit("Hi")
     shown.trial.event_received.emit(TextAdded("tuned", text))
     page = shown.playground
-    assert said(page, "tuned") == "", "drawn with the next refresh, not at once"
-    qtbot.waitUntil(lambda: said(page, "tuned") == text)
+    assert answer_text(page, "tuned") == "", "drawn with the next refresh, not at once"
+    qtbot.waitUntil(lambda: answer_text(page, "tuned") == text)
     answer = page.conversation.turns[0].answers["tuned"]
     answer.copy.click()
     assert QGuiApplication.clipboard().text() == text
@@ -351,7 +351,7 @@ def test_starters_are_the_run_s_own_validation_questions(shown: Nestling, qtbot:
     starters[1].click()
     assert shown.trial.is_answering
     qtbot.waitUntil(lambda: not shown.trial.is_answering)
-    assert said(shown.playground, "base")
+    assert answer_text(shown.playground, "base")
 
 
 def test_settings_hold_for_the_question_and_are_remembered(
@@ -372,7 +372,7 @@ def test_settings_hold_for_the_question_and_are_remembered(
     assert build().playground.form.sampling() == Sampling(0.7, 1.0, 6, 5)
 
 
-def test_nothing_is_said_of_runs_until_they_are_listed(
+def test_no_text_about_runs_appears_until_they_are_listed(
     shown: Nestling, build: Callable[..., Nestling], qtbot: QtBot
 ) -> None:
     second = build()
@@ -436,7 +436,7 @@ def test_closing_the_window_in_the_middle_of_an_answer_ends_well(
 ) -> None:
     shown.playground.form.max_tokens.setValue(20_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(shown.playground, "tuned")) > 5)
+    qtbot.waitUntil(lambda: len(answer_text(shown.playground, "tuned")) > 5)
     shown.shut_down()
     assert not shown.compute._thread.isRunning()
 
@@ -467,10 +467,10 @@ def test_a_base_model_that_was_moved_is_found_again(
     assert "does not fit the model" in page.conversation.turns[1].problem.text()
     nestling.try_commands.use_model(tmp_path / "moved")
     ask(nestling, "Hi", qtbot)
-    assert said(page, "tuned")
+    assert answer_text(page, "tuned")
 
 
-def test_another_base_model_than_the_run_s_is_said_with_the_answers(
+def test_a_base_model_other_than_the_run_s_is_noted_with_the_answers(
     shown: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     change, sentence, _ = CHANGES["the template"]

@@ -228,7 +228,7 @@ def test_control_backspace_still_deletes_a_word_of_a_text(
         assert content() == "one "
 
 
-def test_what_a_log_does_not_have_is_said_and_what_comes_later_is_found(
+def test_a_search_without_results_says_so_and_finds_later_lines(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:
     open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)

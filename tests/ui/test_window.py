@@ -56,7 +56,7 @@ def test_all_controls_in_sight_are_reached_by_the_tab_key(nestling: Nestling) ->
     assert {nestling.new_run.data.choose, nestling.new_run.tiers.assign} <= reached
 
 
-def test_shortcuts_are_told_apart(nestling: Nestling) -> None:
+def test_shortcuts_are_unique(nestling: Nestling) -> None:
     of_the_run = (nestling.actions.start, nestling.actions.pause, nestling.actions.stop)
     actions = {*nestling.window.findChildren(QAction), *of_the_run}
     keys = [a.shortcut().toString() for a in actions if not a.shortcut().isEmpty()]

@@ -59,8 +59,8 @@ def x_server() -> Iterator[str]:
         pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(writing)
-    with os.fdopen(reading) as told:
-        display = f":{told.readline().strip()}"
+    with os.fdopen(reading) as pipe:
+        display = f":{pipe.readline().strip()}"
     manager = subprocess.Popen(
         ["openbox", "--sm-disable"], env=os.environ | {"DISPLAY": display},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -185,7 +185,7 @@ def test_pointing_at_a_plot_tells_the_step(qtbot, run_of, kind):
     assert plot.readout == ""
 
 
-def test_the_latest_steps_are_as_many_as_can_be_told_apart(qtbot, run_of):
+def test_the_latest_steps_are_as_many_as_are_distinguishable(qtbot, run_of):
     raster = shown(qtbot, TierRaster, run_of(1_000))
     assert raster.latest_count() == LATEST_STEPS
     raster.resize(300, 300)

@@ -297,9 +297,9 @@ def send_mouse(plot, kind, step, *, pressed=True):
     left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
     button = none if kind is QEvent.Type.MouseMove else left
     window_place = QPointF(plot.viewport().mapToGlobal(place))
-    held = left if pressed else none
+    buttons = left if pressed else none
     keys = Qt.KeyboardModifier.NoModifier
-    event = QMouseEvent(kind, place, window_place, button, held, keys)
+    event = QMouseEvent(kind, place, window_place, button, buttons, keys)
     QCoreApplication.sendEvent(plot.viewport(), event)
 
 
