@@ -24,30 +24,30 @@ def background(qapp: object) -> Iterator[BackgroundThread]:
     tasks.shut_down()
 
 
-def test_work_is_done_elsewhere_and_its_result_told_here(
+def test_work_runs_in_another_thread_and_its_result_arrives_in_this_one(
     qtbot: QtBot, background: BackgroundThread
 ) -> None:
-    told: list[tuple[int, int]] = []
+    results: list[tuple[int, int]] = []
     for _ in range(50):
         background.run(
             threading.get_ident,
-            lambda ident: told.append((ident, threading.get_ident())),
+            lambda ident: results.append((ident, threading.get_ident())),
             pytest.fail,
         )
-    qtbot.waitUntil(lambda: len(told) == 50)
+    qtbot.waitUntil(lambda: len(results) == 50)
     here = threading.get_ident()
-    assert all(worked != here and heard == here for worked, heard in told)
+    assert all(worked != here and heard == here for worked, heard in results)
 
 
-def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundThread) -> None:
-    told: list[Failure] = []
+def test_a_failure_arrives_as_text(qtbot: QtBot, background: BackgroundThread) -> None:
+    failures: list[Failure] = []
 
     def fail() -> None:
         raise InputError("There is no such file.", "Choose another.")
 
-    background.run(fail, pytest.fail, told.append)
-    qtbot.waitUntil(lambda: bool(told))
-    assert (told[0].message, told[0].hint, told[0].is_app_error) == (
+    background.run(fail, pytest.fail, failures.append)
+    qtbot.waitUntil(lambda: bool(failures))
+    assert (failures[0].message, failures[0].hint, failures[0].is_app_error) == (
         "There is no such file.", "Choose another.", True,
     )  # fmt: skip
 
@@ -60,11 +60,11 @@ def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
         check_model(tmp_path)
 
 
-def test_a_gguf_folder_is_told_what_to_choose_instead(tmp_path: Path) -> None:
+def test_a_gguf_folder_gets_a_hint(tmp_path: Path) -> None:
     (tmp_path / "llama.gguf").write_bytes(b"GGUF")
-    with pytest.raises(InputError, match="GGUF") as told:
+    with pytest.raises(InputError, match="GGUF") as refusal:
         check_model(tmp_path)
-    assert "MLX format" in told.value.hint
+    assert "MLX format" in refusal.value.hint
 
 
 def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
@@ -83,27 +83,27 @@ def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
 
 def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundThread) -> None:
     shares: list[float] = []
-    told: list[str] = []
+    results: list[str] = []
 
     def work() -> Generator[float, None, str]:
         while len(shares) < 3:
             yield 0.5
         return "done"
 
-    background.run_in_steps(work, told.append, pytest.fail, shares.append)
-    qtbot.waitUntil(lambda: told == ["done"])
+    background.run_in_steps(work, results.append, pytest.fail, shares.append)
+    qtbot.waitUntil(lambda: results == ["done"])
     assert set(shares) == {0.5}
 
 
 def test_work_in_steps_is_closed_when_it_is_cancelled(
     qtbot: QtBot, background: BackgroundThread
 ) -> None:
-    told: list[object] = []
+    results: list[object] = []
     ended: list[str] = []
     cancel = background.run_in_steps(
-        lambda: _without_end(ended), told.append, pytest.fail, lambda _: cancel()
+        lambda: _without_end(ended), results.append, pytest.fail, lambda _: cancel()
     )
-    qtbot.waitUntil(lambda: told == [None])
+    qtbot.waitUntil(lambda: results == [None])
     assert ended == ["closed"]
 
 

@@ -71,10 +71,10 @@ def test_all_jobs_run_on_one_thread_that_is_not_the_gui_thread(
 
 
 def test_jobs_run_in_the_order_they_came(qtbot: QtBot, compute: ComputeThread) -> None:
-    told: list[JobNotice] = []
-    jobs = [compute.submit(f"job {i}", idents(1), told.append) for i in range(5)]
+    notices: list[JobNotice] = []
+    jobs = [compute.submit(f"job {i}", idents(1), notices.append) for i in range(5)]
     qtbot.waitUntil(lambda: not compute.is_busy)
-    started = [notice.job_id for notice in told if isinstance(notice, JobStarted)]
+    started = [notice.job_id for notice in notices if isinstance(notice, JobStarted)]
     assert started == [job.id for job in jobs]
 
 
@@ -101,14 +101,14 @@ def test_a_generator_is_closed_on_its_own_thread_at_shut_down(
     assert queued.should_stop()
 
 
-def test_a_pause_and_its_end_are_told_in_the_gui_thread_between_two_values(
+def test_a_pause_and_its_end_are_reported_in_the_gui_thread_between_two_values(
     qtbot: QtBot, compute: ComputeThread
 ) -> None:
-    told: list[object] = []
+    notices: list[object] = []
     heard_on: set[int] = set()
 
     def take(notice: JobNotice) -> None:
-        told.append(notice)
+        notices.append(notice)
         heard_on.add(threading.get_ident())
 
     gate = threading.Event()
@@ -120,11 +120,11 @@ def test_a_pause_and_its_end_are_told_in_the_gui_thread_between_two_values(
     job = compute.submit("count", work, take)
     job.pause()
     gate.set()
-    qtbot.waitUntil(lambda: JobPaused(job.id) in told)
-    assert told == [JobStarted(job.id), JobYielded(job.id, 0), JobPaused(job.id)]
+    qtbot.waitUntil(lambda: JobPaused(job.id) in notices)
+    assert notices == [JobStarted(job.id), JobYielded(job.id, 0), JobPaused(job.id)]
     job.resume()
     qtbot.waitUntil(lambda: not compute.is_busy)
-    assert told[3:-1] == [JobResumed(job.id), JobYielded(job.id, 1)]
+    assert notices[3:-1] == [JobResumed(job.id), JobYielded(job.id, 1)]
     assert heard_on == {threading.get_ident()}
 
 
@@ -161,9 +161,9 @@ def test_200_jobs_that_end_in_every_way_each_have_one_ending_and_it_is_last(
         job.resume()
     qtbot.waitUntil(lambda: not compute.is_busy)
     assert set(notices) == {job.id for job in jobs}
-    for told in notices.values():
-        assert isinstance(told[-1], JobEnded)
-        assert sum(isinstance(n, JobEnded) for n in told) == 1
-        assert len(told) == 1 or isinstance(told[0], JobStarted)
-    endings = {told[-1].ending for told in notices.values()}  # type: ignore[attr-defined]
+    for received in notices.values():
+        assert isinstance(received[-1], JobEnded)
+        assert sum(isinstance(n, JobEnded) for n in received) == 1
+        assert len(received) == 1 or isinstance(received[0], JobStarted)
+    endings = {received[-1].ending for received in notices.values()}  # type: ignore[attr-defined]
     assert endings == {"finished", "cancelled", "failed"}

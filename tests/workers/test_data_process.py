@@ -20,7 +20,7 @@ from tests.patience import PATIENCE_SECONDS
 from .jobs_to_run import Counting, Preparing, Refusing, Telling, Unreadable, YieldingUnreadable
 
 
-class Told:
+class Received:
     def __init__(self) -> None:
         self.values: list[object] = []
         self.ended: list[JobEnded] = []
@@ -35,10 +35,10 @@ def process(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dat
     assert not [t for t in threading.enumerate() if "_speak" in t.name]
 
 
-def begin(process: DataProcess, function: object) -> tuple[Told, int]:
-    told = Told()
-    number = process.run(function, told.values.append, told.ended.append)  # type: ignore[arg-type]
-    return told, number
+def begin(process: DataProcess, function: object) -> tuple[Received, int]:
+    received = Received()
+    number = process.run(function, received.values.append, received.ended.append)  # type: ignore[arg-type]
+    return received, number
 
 
 def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: QtBot) -> None:
@@ -118,13 +118,13 @@ def test_a_cancelled_job_reports_no_more_values_and_no_failure(
 def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
     process: DataProcess, qtbot: QtBot
 ) -> None:
-    told, _ = begin(process, Counting(1, has_end=False))
-    qtbot.waitUntil(lambda: bool(told.values))
+    received, _ = begin(process, Counting(1, has_end=False))
+    qtbot.waitUntil(lambda: bool(received.values))
     assert process.process_id is not None
     os.kill(process.process_id, signal.SIGKILL)
-    qtbot.waitUntil(lambda: bool(told.ended))
-    assert told.ended[0].ending == "failed"
-    assert "ended before it was done" in str(told.ended[0].failure)
+    qtbot.waitUntil(lambda: bool(received.ended))
+    assert received.ended[0].ending == "failed"
+    assert "ended before it was done" in str(received.ended[0].failure)
     after, _ = begin(process, Counting(1))
     qtbot.waitUntil(lambda: bool(after.ended))
     assert after.values == [1]
@@ -133,17 +133,17 @@ def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
 def test_shutting_down_lets_the_job_in_hand_keep_its_work(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
-    qtbot.waitUntil(lambda: told.values == [1, 2, 3])
+    received, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
+    qtbot.waitUntil(lambda: received.values == [1, 2, 3])
     process.shut_down()
     assert (tmp_path / "note").read_text() == "4"
-    assert told.ended == []
+    assert received.ended == []
 
 
 def test_shutting_down_does_not_wait_for_a_job_that_has_nothing_to_keep(
     process: DataProcess, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, _ = begin(process, Preparing(tmp_path / "begun"))
+    received, _ = begin(process, Preparing(tmp_path / "begun"))
     qtbot.waitUntil((tmp_path / "begun").exists)
     child = process._child
     assert child is not None
@@ -153,18 +153,18 @@ def test_shutting_down_does_not_wait_for_a_job_that_has_nothing_to_keep(
     monkeypatch.setattr(child, "end", lambda: (done.append("waited for"), end()))
     process.shut_down()
     assert done == ["killed", "waited for"]
-    assert told.ended == []
+    assert received.ended == []
 
 
 def test_a_killed_process_ends_its_jobs_and_does_not_touch_the_next_one(
     process: DataProcess, qtbot: QtBot
 ) -> None:
-    told, _ = begin(process, Counting(1, has_end=False))
-    qtbot.waitUntil(lambda: bool(told.values))
+    received, _ = begin(process, Counting(1, has_end=False))
+    qtbot.waitUntil(lambda: bool(received.values))
     process.kill()
     after, _ = begin(process, Counting(2))
-    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended))
-    assert told.ended[0].ending == "cancelled"
+    qtbot.waitUntil(lambda: bool(after.ended) and bool(received.ended))
+    assert received.ended[0].ending == "cancelled"
     assert (after.values, after.ended[0].ending) == ([1, 2], "finished")
 
 
@@ -182,25 +182,25 @@ def test_jobs_that_wait_for_a_lost_process_are_done_by_another(
     else:
         assert process.process_id is not None
         os.kill(process.process_id, signal.SIGKILL)
-    told = (running, waiting, unwanted)
-    qtbot.waitUntil(lambda: all(one.ended for one in told))
+    jobs = (running, waiting, unwanted)
+    qtbot.waitUntil(lambda: all(one.ended for one in jobs))
     assert running.ended[0].ending == ending
     assert (waiting.values, waiting.ended[0].ending) == ([1, 2], "finished")
     assert unwanted.values == []
-    assert [len(one.ended) for one in told] == [1, 1, 1]
+    assert [len(one.ended) for one in jobs] == [1, 1, 1]
 
 
 def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
-    qtbot.waitUntil(lambda: bool(told.values))
+    received, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
+    qtbot.waitUntil(lambda: bool(received.values))
     process.stop_when_idle()
     assert process.process_id is None
     after, _ = begin(process, Counting(1))
-    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended))
+    qtbot.waitUntil(lambda: bool(after.ended) and bool(received.ended))
     assert (tmp_path / "note").exists()
-    assert told.ended[0].ending == "cancelled"
+    assert received.ended[0].ending == "cancelled"
     assert after.values == [1]
 
 

@@ -82,8 +82,8 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
     assert [row.place.line for row in page.rows] == [38, 39, 40]
     (whole,) = LoadTokenPage(done.sets, 0, 0, 0, 40, rendering, split)(never)
     ((measured,),) = ComputeStatistics(done.sets, split)(never)  # type: ignore[misc]
-    held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
-    assert len(held) == measured.valid.rows == 4  # type: ignore[attr-defined]
+    validation_rows = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
+    assert len(validation_rows) == measured.valid.rows == 4  # type: ignore[attr-defined]
     both = (measured.train, measured.valid)  # type: ignore[attr-defined]
     assert sum(one.usable_tokens(2**31) for one in both) == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
     (long,) = ListLongRows(done.sets[0], 60)(never)

@@ -53,54 +53,54 @@ def test_loading_is_stopped_between_two_parts_of_the_weights(
 ) -> None:
     monkeypatch.setattr("app.engine.model.loading._PIECE_BYTES", 1000)
     monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
-    held, events = LoadedCheckpoint(), []
-    for event in held.answer_job(tried, *ASKED)(lambda: len(events) == 3):
+    loaded, events = LoadedCheckpoint(), []
+    for event in loaded.answer_job(tried, *ASKED)(lambda: len(events) == 3):
         events.append(event)
     stages = [event for event in events if isinstance(event, StageChanged)]
     assert len(stages) == len(events) == 3
     assert 0.0 == stages[0].fraction < stages[1].fraction < stages[2].fraction < 1.0  # type: ignore[operator]
-    assert held._model is None
+    assert loaded._model is None
 
 
 def test_the_model_stays_until_another_checkpoint_is_asked(tried: CheckpointRef) -> None:
-    held = LoadedCheckpoint()
-    events = list(held.answer_job(tried, *ASKED)(never))
+    loaded = LoadedCheckpoint()
+    events = list(loaded.answer_job(tried, *ASKED)(never))
     assert isinstance(events[0], StageChanged)
-    told = [event for event in events if not isinstance(event, StageChanged)]
-    assert isinstance(told[0], CheckpointLoaded)
+    answered = [event for event in events if not isinstance(event, StageChanged)]
+    assert isinstance(answered[0], CheckpointLoaded)
     assert sum(isinstance(event, AnswerEnded) for event in events) == 2
-    first = held._model
-    list(held.answer_job(tried, *ASKED)(never))
-    assert held._model is first
+    first = loaded._model
+    list(loaded.answer_job(tried, *ASKED)(never))
+    assert loaded._model is first
     other = CheckpointRef(tried.model, tried.adapter_dir.with_name("step-000002"))
-    list(held.answer_job(other, *ASKED)(never))
-    assert held._model is not first
-    assert held._model is not None
-    assert held._model.loaded.checkpoint == other
+    list(loaded.answer_job(other, *ASKED)(never))
+    assert loaded._model is not first
+    assert loaded._model is not None
+    assert loaded._model.loaded.checkpoint == other
 
 
 def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: CheckpointRef) -> None:
-    held = LoadedCheckpoint()
-    list(held.answer_job(tried, *ASKED)(never))
-    first = held._model
+    loaded = LoadedCheckpoint()
+    list(loaded.answer_job(tried, *ASKED)(never))
+    first = loaded._model
     file = tried.adapter_dir / "adapters.safetensors"
     content = file.read_bytes()
     file.unlink()
     with pytest.raises(InputError, match=r"adapters\.safetensors is missing"):
-        list(held.answer_job(tried, *ASKED)(never))
-    assert held._model is None
+        list(loaded.answer_job(tried, *ASKED)(never))
+    assert loaded._model is None
     file.write_bytes(content)
-    list(held.answer_job(tried, *ASKED)(never))
-    assert held._model is not first
+    list(loaded.answer_job(tried, *ASKED)(never))
+    assert loaded._model is not first
 
 
 def test_a_closed_answer_keeps_the_model_for_the_next_one(tried: CheckpointRef) -> None:
-    held = LoadedCheckpoint()
-    working = held.answer_job(tried, ASKED[0], Sampling(max_tokens=500))(never)
+    loaded = LoadedCheckpoint()
+    working = loaded.answer_job(tried, ASKED[0], Sampling(max_tokens=500))(never)
     for _ in range(5):
         next(working)
     working.close()  # type: ignore[attr-defined]
-    assert sum(isinstance(e, AnswerEnded) for e in held.answer_job(tried, *ASKED)(never)) == 2
+    assert sum(isinstance(e, AnswerEnded) for e in loaded.answer_job(tried, *ASKED)(never)) == 2
 
 
 @pytest.fixture
@@ -110,31 +110,31 @@ def compute() -> Iterator[ComputeThread]:
     made.shut_down()
 
 
-def endings(told: list[JobNotice]) -> list[str]:
-    return [notice.ending for notice in told if isinstance(notice, JobEnded)]
+def endings(notices: list[JobNotice]) -> list[str]:
+    return [notice.ending for notice in notices if isinstance(notice, JobEnded)]
 
 
 def test_freeing_gives_the_memory_back(
     tried: CheckpointRef, compute: ComputeThread, qtbot: QtBot
 ) -> None:
     """Measured by MLX itself on its thread: nothing of the model is left but what was before."""
-    told: list[JobNotice] = []
+    notices: list[JobNotice] = []
 
     def measuring(_: Callable[[], bool]) -> Iterator[object]:
         gc.collect()
         yield mx.get_active_memory(), mx.get_cache_memory()
 
-    held = LoadedCheckpoint()
+    loaded = LoadedCheckpoint()
     for label, function in (
-        ("a", measuring), ("b", held.answer_job(tried, *ASKED)), ("c", measuring),
-        ("d", held.unload_job()), ("e", measuring),
+        ("a", measuring), ("b", loaded.answer_job(tried, *ASKED)), ("c", measuring),
+        ("d", loaded.unload_job()), ("e", measuring),
     ):  # fmt: skip
-        compute.submit(label, function, told.append)
+        compute.submit(label, function, notices.append)
     qtbot.waitUntil(lambda: not compute.is_busy)
-    assert endings(told) == ["finished"] * 5
+    assert endings(notices) == ["finished"] * 5
     before, during, after = (
         notice.value
-        for notice in told
+        for notice in notices
         if isinstance(notice, JobYielded) and isinstance(notice.value, tuple)
     )
     weights = (tried.model / "model.safetensors").stat().st_size
@@ -148,19 +148,19 @@ def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
 ) -> None:
     """It would destroy what it finds of the window, which belongs to another thread."""
     searched_in: list[int] = []
-    told: list[JobNotice] = []
-    held = LoadedCheckpoint()
+    notices: list[JobNotice] = []
+    loaded = LoadedCheckpoint()
     was_enabled = gc.isenabled()
     gc.disable()
     note = lambda *_: searched_in.append(threading.get_ident())  # noqa: E731
     gc.callbacks.append(note)
     try:
-        for function in (held.answer_job(tried, *ASKED), held.unload_job()):
-            compute.submit("", function, told.append)
+        for function in (loaded.answer_job(tried, *ASKED), loaded.unload_job()):
+            compute.submit("", function, notices.append)
         qtbot.waitUntil(lambda: not compute.is_busy)
     finally:
         gc.callbacks.remove(note)
         if was_enabled:
             gc.enable()
-    assert endings(told) == ["finished"] * 2
+    assert endings(notices) == ["finished"] * 2
     assert set(searched_in) <= {threading.get_ident()}

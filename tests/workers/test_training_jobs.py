@@ -31,8 +31,8 @@ def never() -> bool:
 def test_a_plan_the_model_can_not_hold_is_refused_as_a_plan(tiny_model: Path) -> None:
     tiers = tuple(TierConfig(period) for period in (1, 2, 4, 8, 16))
     config = TrainingConfig(model=tiny_model, tiers=tiers)
-    (told,) = tier_preview(config)(never)
-    assert isinstance(told, PlanRejected)
+    (rejected,) = tier_preview(config)(never)
+    assert isinstance(rejected, PlanRejected)
     facts, memory = tier_preview(replace(config, tiers=tiers[:2]))(never)
     assert [tier.period for tier in facts] == [1, 2]  # type: ignore[attr-defined]
     assert isinstance(memory, MemoryEstimated)
@@ -69,7 +69,7 @@ def stored(*paths: Path, model: Path) -> tuple[StoredDataset, ...]:
     return done.sets  # type: ignore[attr-defined, no-any-return]
 
 
-def told_memory(config: TrainingConfig, known: TokenizedRows | None = None) -> MemoryEstimated:
+def preview_memory(config: TrainingConfig, known: TokenizedRows | None = None) -> MemoryEstimated:
     *_, memory = tier_preview(config, known)(never)
     assert isinstance(memory, MemoryEstimated)
     return memory
@@ -88,23 +88,21 @@ def long_tailed(path: Path, rows: int) -> Path:
     return path
 
 
-def test_the_memory_told_is_that_of_the_batches_which_a_run_makes(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def test_the_memory_shown_is_that_of_the_run_s_batches(tiny_model: Path, tmp_path: Path) -> None:
     runs, data = tmp_path / "runs", long_tailed(tmp_path / "long.jsonl", 80)
     config = TrainingConfig(model=tiny_model, data=data, steps=1, rank=2)
     known = TokenizedRows(stored(data, model=tiny_model), runs)
-    before = told_memory(config, known)
+    before = preview_memory(config, known)
     assert before.is_bound, "nobody has tried yet whether examples can share a row"
-    assert before.peak_bytes < told_memory(config).peak_bytes, "no row is as long as the limit"
-    said = run_memory(config, runs)
-    assert before.peak_bytes >= said.peak_bytes
-    after = told_memory(config, known)
-    assert (after.peak_bytes, after.length) == (said.peak_bytes, said.length)
+    assert before.peak_bytes < preview_memory(config).peak_bytes, "no row is as long as the limit"
+    run_estimate = run_memory(config, runs)
+    assert before.peak_bytes >= run_estimate.peak_bytes
+    after = preview_memory(config, known)
+    assert (after.peak_bytes, after.length) == (run_estimate.peak_bytes, run_estimate.length)
     assert not after.is_bound
 
 
-def test_the_memory_of_mixed_datasets_is_told_before_any_run(
+def test_the_memory_of_mixed_datasets_is_known_before_any_run(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     data, other = (long_tailed(tmp_path / f"{name}.jsonl", 60) for name in "ab")
@@ -114,12 +112,12 @@ def test_the_memory_of_mixed_datasets_is_told_before_any_run(
     )
     runs = tmp_path / "runs"
     known = TokenizedRows(stored(data, other, model=tiny_model), runs)
-    before = told_memory(config, known)
+    before = preview_memory(config, known)
     assert before.is_bound
-    said = run_memory(config, runs)
-    assert before.peak_bytes >= said.peak_bytes
-    after = told_memory(config, known)
-    assert (after.peak_bytes, after.length) == (said.peak_bytes, said.length)
+    run_estimate = run_memory(config, runs)
+    assert before.peak_bytes >= run_estimate.peak_bytes
+    after = preview_memory(config, known)
+    assert (after.peak_bytes, after.length) == (run_estimate.peak_bytes, run_estimate.length)
     assert not after.is_bound
 
 
@@ -129,5 +127,5 @@ def test_rows_that_no_run_could_use_leave_the_memory_of_the_limit(
     data = long_tailed(tmp_path / "few.jsonl", 3)
     config = TrainingConfig(model=tiny_model, data=data, rank=2, batch_size=16)
     known = TokenizedRows(stored(data, model=tiny_model), tmp_path / "runs")
-    told, plain = told_memory(config, known), told_memory(config)
-    assert (told.peak_bytes, told.is_bound) == (plain.peak_bytes, True)
+    preview, plain = preview_memory(config, known), preview_memory(config)
+    assert (preview.peak_bytes, preview.is_bound) == (plain.peak_bytes, True)
