@@ -236,7 +236,7 @@ class _Module:
         if name.id in self._constants:
             return self._constants[name.id]
         for place in (scope, self._tree) if name.id.isupper() else (scope,):
-            values = [value for given, value in _assignments(place) if given == name.id]
+            values = [value for target, value in _assignments(place) if target == name.id]
             words = [_literal_words(value) if value else [] for value in values]
             if words:
                 return [one for some in words for one in some] if all(words) else []

@@ -77,8 +77,8 @@ def test_no_question_stands_in_the_training_rows() -> None:
 
 
 def test_every_question_asks_for_something_the_training_rows_tell() -> None:
-    told = {chat[-1]["content"] for chat in chats("sample/train.jsonl")}
-    assert {chat[-1]["content"] for chat in chats("sample/new_facts.jsonl")} <= told
+    replies = {chat[-1]["content"] for chat in chats("sample/train.jsonl")}
+    assert {chat[-1]["content"] for chat in chats("sample/new_facts.jsonl")} <= replies
 
 
 def test_rehearsal_and_retention_ask_about_different_facts() -> None:
