@@ -268,7 +268,7 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
         ("no.csv=0.2", "no.csv isn't there"),
     ],
 )
-def test_a_mix_that_no_run_takes_ends_with_2_and_one_sentence(
+def test_an_unusable_mix_ends_with_2_and_one_sentence(
     table: Path, monkeypatch: pytest.MonkeyPatch, mix: str, sentence: str
 ) -> None:
     monkeypatch.chdir(table.parent)
@@ -330,7 +330,7 @@ def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Pat
 
 
 @pytest.mark.parametrize("stage", ["Reading rows.jsonl", "Tokenizing rows.jsonl"])
-def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(
+def test_a_terminal_shows_progress_and_ctrl_c_ends_with_130(
     tiny_model: Path, tmp_path: Path, stage: str
 ) -> None:
     """Also the processes that make tokens end: they have the same standard output, read here to
@@ -519,7 +519,7 @@ def test_every_kind_of_problem_has_lines_among_the_twenty(tmp_path: Path) -> Non
     assert sum("replacement character" in line for line in lines) == 1
 
 
-def test_files_of_one_name_are_named_with_their_folders(tmp_path: Path) -> None:
+def test_files_with_the_same_name_are_named_with_their_folders(tmp_path: Path) -> None:
     for name, text in (("train", "fox"), ("valid", "ox")):
         (tmp_path / "chats" / name).mkdir(parents=True)
         row = json.dumps({"text": text}) + "\n"
@@ -567,7 +567,7 @@ def test_a_model_decides_which_keys_of_turns_are_left_out(
     ]
 
 
-def test_what_json_says_of_replies_stands_in_the_text_too(
+def test_notes_on_replies_are_in_the_text_as_in_json(
     tiny_model: Path, tmp_path: Path, printed: Printed
 ) -> None:
     model = Path(shutil.copytree(tiny_model, tmp_path / "model"))

@@ -103,7 +103,7 @@ def test_plans_presets_and_adapters_are_chosen_by_flags(
     }  # fmt: skip
 
 
-def test_a_plan_that_can_t_be_is_refused_in_a_sentence(
+def test_an_impossible_plan_is_refused_in_a_sentence(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
     start = train_arguments(tiny_model, chat_file, tmp_path / "run")
@@ -392,7 +392,7 @@ def test_a_run_with_half_a_manifest_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", ["/dev/full", None])
-def test_an_output_nobody_can_read_is_no_traceback(
+def test_a_closed_or_full_output_causes_no_traceback(
     output: str | None, tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
     command = train_arguments(tiny_model, chat_file, tmp_path / "run")
@@ -416,7 +416,7 @@ def test_a_name_too_long_for_a_file_is_refused(tiny_model: Path, chat_file: Path
 
 
 @pytest.mark.parametrize("display", [":987", "nowhere"])
-def test_a_dead_display_is_no_display(
+def test_a_dead_display_counts_as_none(
     display: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -443,7 +443,7 @@ def test_a_dead_display_is_no_display(
 @pytest.mark.parametrize(
     "tiers", ["[{period = 1.7}]", "[{period = 1, factor = 2}]", "[{period = true}]"]
 )
-def test_tier_tables_that_say_nonsense_are_refused(tiers: str, tmp_path: Path) -> None:
+def test_invalid_tier_tables_are_refused(tiers: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(f"tiers = {tiers}")
     ended = nestling("train", "--config", path)
@@ -512,7 +512,7 @@ def test_datasets_are_mixed_by_their_shares(
     assert [part["rows_per_epoch"] for part in read_manifest(run)["mixed"]] == [36, 13, 3]
 
 
-def test_a_share_that_makes_no_sense_is_refused(chat_file: Path) -> None:
+def test_an_invalid_share_is_refused(chat_file: Path) -> None:
     ended = nestling("train", "--data", chat_file, "--mix", f"{chat_file}=2")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (

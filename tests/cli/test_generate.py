@@ -99,7 +99,7 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
         (["--prompt", "Hi"], "", "required: --run"),
     ],
 )
-def test_what_can_t_be_answered_is_refused_in_a_sentence(
+def test_unanswerable_requests_are_refused_in_a_sentence(
     run_dir: Path, arguments: list[str], stdin: str | bytes, words: str
 ) -> None:
     ended = generate(*arguments, stdin=stdin)
@@ -190,7 +190,7 @@ def test_an_interrupted_answer_says_so(run_dir: Path, number: signal.Signals) ->
     assert (ended.returncode, ended.stderr) == (130, "Interrupted.\n")
 
 
-def test_an_answer_that_nobody_reads_ends_quietly(run_dir: Path) -> None:
+def test_an_answer_without_a_reader_ends_quietly(run_dir: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "app", "generate", "--run", "chatty", "--prompt", "Hi", "--json",
          "--max-tokens", "400", "--temperature", "2"],

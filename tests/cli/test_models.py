@@ -52,7 +52,7 @@ def test_a_name_that_would_command_the_terminal_is_shown_harmless(
     assert "\x1b" not in nestling(capsys)
 
 
-def test_where_there_are_none_it_says_what_to_type(
+def test_without_models_the_list_says_what_to_type(
     user: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.cli.models.training_bytes", lambda: 8 * 10**9)
@@ -64,7 +64,7 @@ def test_where_there_are_none_it_says_what_to_type(
     assert nestling(capsys, "--json") == ""
 
 
-def test_what_is_recommended_goes_by_the_memory_that_there_is() -> None:
+def test_the_recommendation_depends_on_the_available_memory() -> None:
     assert recommended(10**8) == ()
     assert [verdict for _, verdict in recommended(10**12)] == ["fits"] * len(RECOMMENDED)
     small = recommended(4 * 10**9)
@@ -72,7 +72,7 @@ def test_what_is_recommended_goes_by_the_memory_that_there_is() -> None:
     assert missing(small, {model.repository for model, _ in small[1:]}) == small[:1]
 
 
-def test_the_list_is_ordered_by_what_training_takes() -> None:
+def test_the_list_is_ordered_by_training_memory() -> None:
     needs = [(model.memory.smallest_bytes, model.memory.usual_bytes) for model in RECOMMENDED]
     assert needs == sorted(needs)
 

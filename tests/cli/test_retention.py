@@ -12,7 +12,7 @@ from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, 
 from app.core.wording.results import result_sentences
 
 
-def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_ends_with_its_learning_and_retention(capsys: pytest.CaptureFixture[str]) -> None:
     progress = TerminalProgress()
     for event in (
         ScoreMeasured("new_facts", "before", 0, 29),
@@ -33,7 +33,7 @@ def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[
     ]
 
 
-def test_a_run_that_was_stopped_says_at_which_step_something_was_measured() -> None:
+def test_a_stopped_run_states_the_step_of_each_measurement() -> None:
     start = [EvaluationFinished(0, 6.3, True)], [RetentionMeasured(0, 0.0, 4)]
     assert result_sentences((), *start, 15) == "Nothing was measured after the run's start."
     assert result_sentences((), [], [], 15) == ""
@@ -50,14 +50,14 @@ def test_a_run_that_continues_another_says_where_it_began() -> None:
     )
 
 
-def test_a_run_that_failed_says_nothing_of_its_result(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_run_reports_no_result(capsys: pytest.CaptureFixture[str]) -> None:
     progress = TerminalProgress()
     progress(EvaluationFinished(0, 6.3, True))
     progress(RunFinished("failed", Path("run"), None, 0, "No memory is left."))
     assert "fell" not in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_the_demo_measures_what_it_learns_and_what_it_keeps() -> None:
+def test_the_demo_measures_learning_and_retention() -> None:
     config = demo_config()
     assert config.measure_forgetting
     assert learning_method(config) is LEARN_AND_KEEP

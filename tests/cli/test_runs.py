@@ -44,7 +44,7 @@ def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     assert rows[1]["may_go_on"] is True
 
 
-def test_a_name_with_what_no_terminal_shows_is_shown_without_it(make_run: MakeRun) -> None:
+def test_a_name_is_shown_without_unprintable_characters(make_run: MakeRun) -> None:
     run_dir = make_run(runs_dir() / "2026-01-01-a")
     write_label(run_dir, RunLabel("odd"))
     label = run_dir / "label.json"
@@ -98,7 +98,7 @@ def test_a_run_that_never_came_below_its_base_model_says_so(make_run: MakeRun) -
         (["show", "broken", "--toml"], "can't be read"),
     ],
 )
-def test_a_run_that_can_t_be_meant_is_refused_in_a_sentence(
+def test_an_unusable_run_argument_is_refused_in_a_sentence(
     make_run: MakeRun, arguments: list[str], words: str
 ) -> None:
     for name in ("a", "b", "broken"):
@@ -110,7 +110,7 @@ def test_a_run_that_can_t_be_meant_is_refused_in_a_sentence(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_stopped_run_goes_on_by_its_name(tiny_model: Path, chat_file: Path) -> None:
+def test_a_stopped_run_is_resumed_by_name(tiny_model: Path, chat_file: Path) -> None:
     settings = ["--steps", "6", "--rank", "2", "--name", "sums", "--json"]
     started = nestling("train", "--model", tiny_model, "--data", chat_file, *settings,
                        "--stop-after", "3")  # fmt: skip

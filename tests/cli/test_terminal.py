@@ -91,7 +91,7 @@ def test_a_file_s_name_in_a_progress_bar_is_neither_markup_nor_a_command(tmp_pat
 
 
 # -- nothing from elsewhere commands the terminal ------------------------------------------------
-def test_what_would_command_a_terminal_is_spelled_out() -> None:
+def test_control_characters_are_spelled_out() -> None:
     assert visible("a\x1b[31m\x9b\u202e\ud800\x7f") == r"a\u001b[31m\u009b\u202e\ud800\u007f"
     assert visible("a line\r\nand\tanother\rline\n") == "a line\nand\tanother\\u000dline\n"
     assert visible_line("one\nline") == r"one\u000aline"
@@ -126,7 +126,7 @@ def test_json_holds_every_character_whatever_the_terminal_can_show(make_run: Mak
         assert json.loads(result.stdout.decode(encoding))["name"] == name
 
 
-def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_null_for_nan_and_infinity(capsys: pytest.CaptureFixture[str]) -> None:
     json_line({"a": float("nan"), "b": [(1.5, float("-inf"))]})
     assert capsys.readouterr().out == '{"a": null, "b": [[1.5, null]]}\n'
 
@@ -186,7 +186,7 @@ def test_a_model_s_answer_is_shown_harmless_with_its_lines(
         assert_is_harmless(output)
 
 
-def test_what_a_library_or_a_traceback_writes_is_harmless_too() -> None:
+def test_the_output_of_libraries_and_tracebacks_is_harmless_too() -> None:
     code = (
         "import sys; from app.cli.terminal import guard_streams; guard_streams()\n"
         "print('\\x1b[2J', file=sys.stderr); raise ValueError('a \\x1b]0;owned\\x07')"
@@ -230,7 +230,7 @@ def test_a_reader_that_goes_leaves_a_run_stopped_with_its_last_step(
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["runs"], ["runs", "--json"], ["show", "a"], ["check", "rows.jsonl"]]
 )
-def test_a_command_whose_reader_has_gone_ends_without_a_word(
+def test_a_command_without_a_reader_ends_silently(
     arguments: list[str], make_run: MakeRun, tmp_path: Path
 ) -> None:
     make_run(runs_dir() / "a")
@@ -266,7 +266,7 @@ def test_a_full_disk_under_stdout_is_reported_on_stderr(
 
 
 @full_disk
-def test_a_run_whose_output_finds_no_room_says_so_and_stops(
+def test_a_run_whose_output_fills_the_disk_says_so_and_stops(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
     arguments = train_arguments(
