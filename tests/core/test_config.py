@@ -107,7 +107,7 @@ def test_mixed_in_datasets_are_read(value, mix):
      [{"data": "a", "share": "0.1"}], [{"data": 1, "share": 0.1}], [{"data": "", "share": 0.1}],
      [{"data": "a", "share": 0.1, "rest": 1}], [{"data": "a", "share": True}]],
 )  # fmt: skip
-def test_what_names_no_mixed_in_dataset_is_refused(value):
+def test_invalid_mixed_in_datasets_are_refused(value):
     with pytest.raises(InputError, match=r"^here: mix must name datasets with their shares"):
         with_settings(TrainingConfig(), {"mix": value}, where="here")
 

@@ -34,7 +34,7 @@ def disconnected(make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return mount
 
 
-def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
+def test_nothing_is_created_in_the_mount_point_of_a_disconnected_disk(
     disconnected: Path,
 ) -> None:
     home = disconnected / "nestling"
@@ -57,7 +57,7 @@ def test_a_library_may_begin_there_once_the_user_has_made_its_folder(disconnecte
     ensure_own_folder(runs_dir())
 
 
-def test_a_library_that_was_deleted_from_a_disk_that_is_there_begins_anew(
+def test_a_library_deleted_from_a_connected_disk_starts_empty(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with small_disk(tmp_path / "mount", "4m") as disk:
@@ -79,14 +79,14 @@ def test_a_link_to_a_library_on_a_disk_that_is_not_connected_says_so(tmp_path: P
     assert list_runs(runs_dir()) == []
 
 
-def test_a_library_on_the_user_s_own_disk_is_not_kept_in_mind(tmp_path: Path) -> None:
+def test_a_library_on_the_user_s_own_disk_is_not_remembered(tmp_path: Path) -> None:
     remember_disk(tmp_path)
     assert not default_home_dir().exists()
     check_connected(tmp_path / "new")
 
 
 @pytest.mark.parametrize("content", ["", "7", '[{"a": 1}]', "[" * 100_000])
-def test_a_damaged_memory_of_disks_is_none(tmp_path: Path, content: str) -> None:
+def test_a_damaged_record_of_disks_is_ignored(tmp_path: Path, content: str) -> None:
     default_home_dir().mkdir(parents=True)
     (default_home_dir() / "disks.json").write_text(content)
     check_connected(tmp_path / "new")
@@ -124,7 +124,7 @@ def test_a_home_that_the_user_chose_stays_as_open_as_they_have_it(
     assert (home.stat().st_mode & 0o777, runs_dir().stat().st_mode & 0o777) == (0o755, 0o700)
 
 
-def test_a_folder_that_can_not_be_made_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_created_is_reported_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AppError, match="a file is in its place"):
         ensure_own_folder(tmp_path / "file" / "cache")

@@ -67,7 +67,7 @@ def test_toml_is_read_as_ever() -> None:
     assert parse_toml("steps = 3\ntiers = [{period = 1}]") == {"steps": 3, "tiers": [{"period": 1}]}
 
 
-def test_a_user_that_nobody_is_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_user_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = Path("~nobody-of-that-name/data.jsonl")
     config = TrainingConfig(data=nobody, mix=(MixedDataset(nobody, 0.5),))
     monkeypatch.setenv(HOME_VARIABLE, str(nobody))

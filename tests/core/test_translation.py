@@ -132,7 +132,7 @@ def test_numbers_have_the_marks_of_the_language() -> None:
         ([], "en"),
     ],
 )
-def test_the_first_language_that_there_is(preferred: list[str], best: str) -> None:
+def test_the_first_available_language_is_chosen(preferred: list[str], best: str) -> None:
     assert best_language(preferred) == best
     assert best in LANGUAGES
 
