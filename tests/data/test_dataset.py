@@ -77,7 +77,7 @@ def test_a_file_can_not_validate_itself(write_rows):
         ("a\x00.jsonl", "isn't there"),
     ],
 )
-def test_what_is_no_dataset_is_named(tmp_path, name, sentence):
+def test_paths_that_are_no_dataset_are_named(tmp_path, name, sentence):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe.jsonl")
     for existing in ("data.zip", "data.jsonl.zip", "data"):
@@ -127,14 +127,14 @@ def test_a_file_of_bad_rows_only_is_refused_all_the_same(load_dataset, write_row
         load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
 
 
-def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_left_out(load_dataset, tmp_path):
+def test_a_truncated_file_is_refused_even_when_bad_rows_are_left_out(load_dataset, tmp_path):
     path = tmp_path / "train.json"
     path.write_text('[{"text": "a"}, {"text": ')
     with pytest.raises(InputError, match=r"^train\.json, row 2, is not valid JSON"):
         load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
 
 
-def test_the_same_bytes_under_another_format_are_read_anew(load_dataset, tmp_path):
+def test_the_same_bytes_in_another_format_are_reread(load_dataset, tmp_path):
     content = "text\na passage of words\n\nanother one here\n"
     (tmp_path / "rows.csv").write_text(content)
     (tmp_path / "rows.txt").write_text(content)
@@ -195,7 +195,7 @@ def test_a_validation_file_makes_the_share_irrelevant(load_dataset, write_rows):
     assert (len(dataset.train), len(dataset.valid)) == (20, 3)
 
 
-def test_the_split_is_the_seeds_alone(load_dataset, write_rows):
+def test_the_split_depends_on_the_seed_only(load_dataset, write_rows):
     path = write_rows(*texts(50))
     valid_lines = [lines_of(load_dataset(path, None, 0.2, seed).valid) for seed in (0, 0, 1)]
     assert valid_lines[0] == valid_lines[1]
@@ -218,7 +218,7 @@ def test_one_row_is_held_out_of_two(load_dataset, write_rows):
 
 
 @pytest.mark.parametrize("rows", [texts(1), texts(1) * 5])
-def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(load_dataset, write_rows, rows):
+def test_a_dataset_of_identical_rows_holds_nothing_out(load_dataset, write_rows, rows):
     assert load_dataset(write_rows(*rows), None, 0.5, 0).valid.lengths.tolist() == []
 
 
@@ -280,7 +280,7 @@ def test_inspecting_names_the_format(write_rows, rows, name):
     assert inspect(write_rows(*rows)).format == name
 
 
-def test_a_validation_file_that_is_not_there_is_a_problem_and_not_the_end(write_rows, tmp_path):
+def test_inspecting_lists_a_missing_validation_file_as_a_problem(write_rows, tmp_path):
     path = write_rows(*texts(3))
     facts = inspect(path, tmp_path / "no.jsonl")
     assert facts.examples == 3
@@ -301,7 +301,7 @@ def test_inspecting_an_empty_file_has_nothing_to_show(write_rows):
         inspect(write_rows())
 
 
-def test_inspecting_a_file_that_breaks_off_shows_what_came_before(tmp_path):
+def test_inspecting_a_truncated_file_shows_the_rows_before_the_cut(tmp_path):
     path = tmp_path / "train.json"
     path.write_text('[{"text": "a"},\n{"text": ')
     facts = inspect(path)

@@ -22,7 +22,7 @@ def summaries(problems):
     return [(problem.place.line, problem.reason, problem.kind) for problem in problems]
 
 
-def test_a_row_that_stands_twice_is_named_with_the_first(tmp_path):
+def test_a_repeated_row_is_named_with_the_first(tmp_path):
     rows = seen(tmp_path / "a.jsonl", "a", "b", "a", "c", "a")
     assert summaries(rows.duplicates()) == [
         (3, "is the same as line 1", "duplicate"),
@@ -58,7 +58,7 @@ def test_rows_of_the_validation_set_are_found_in_the_training_set(tmp_path):
     assert summaries(seen(tmp_path / "none.jsonl").duplicates()) == []
 
 
-def test_who_says_it_makes_a_difference(tmp_path):
+def test_the_role_makes_a_difference(tmp_path):
     rows = SeenRows(tmp_path / "a.jsonl")
     for line, roles in enumerate([("user", "assistant"), ("assistant", "user")], start=1):
         turns = tuple({"role": role, "content": "a"} for role in roles)

@@ -87,7 +87,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("what", ["changed", "disappeared"])
 @pytest.mark.parametrize("error", [None, InputError("What came of it.")])
-def test_files_that_are_read_twice_must_stay_what_they_are(tmp_path, what, error):
+def test_files_that_are_read_twice_must_not_change(tmp_path, what, error):
     path = tmp_path / "a.jsonl"
     path.write_text("{}")
     refusal = pytest.raises(InputError, match=rf"^a\.jsonl {what} while it was read")
@@ -97,7 +97,7 @@ def test_files_that_are_read_twice_must_stay_what_they_are(tmp_path, what, error
             raise error
 
 
-def test_files_that_stay_what_they_are_hide_no_error(tmp_path):
+def test_unchanged_files_hide_no_error(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text("{}")
     with unchanged([path]):
@@ -106,7 +106,7 @@ def test_files_that_stay_what_they_are_hide_no_error(tmp_path):
         raise InputError("Another.")
 
 
-def test_hashing_many_bytes_says_how_far_it_is(
+def test_hashing_many_bytes_reports_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "_SMALL_BYTES", 0)

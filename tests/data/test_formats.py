@@ -95,7 +95,7 @@ def test_a_row_keeps_the_line_on_which_it_begins(tmp_path):
     assert [example.place.line for example in read_examples(values)] == [3, 4, 5]
 
 
-def test_a_list_longer_than_what_is_read_at_once_keeps_every_row(tmp_path):
+def test_a_list_longer_than_one_read_keeps_every_row(tmp_path):
     rows = [{"text": f"{i} " + "é\\n" * (i % 900)} for i in range(3000)]
     path = tmp_path / "a.json"
     path.write_text(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -110,7 +110,7 @@ def test_a_row_of_a_megabyte_is_one_row(tmp_path):
         assert [row.text for row in read_examples(path)] == [row["text"] for row in rows]
 
 
-def test_a_struct_s_missing_field_is_no_field(tmp_path):
+def test_a_missing_field_of_a_struct_is_absent(tmp_path):
     path = tmp_path / "a.parquet"
     user, reply = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
     call = {"role": "assistant", "content": "b", "name": "Ann"}
@@ -211,7 +211,7 @@ def test_the_hubs_inner_folder_is_looked_into(tmp_path):
         ([f"train-{n}.{e}" for n in "123" for e in ("csv", "tsv")], "and 2 more: which one"),
     ],
 )  # fmt: skip
-def test_a_set_that_is_not_whole_or_not_one_is_a_question(tmp_path, names, sentence):
+def test_an_incomplete_or_ambiguous_set_is_refused(tmp_path, names, sentence):
     for name in names:
         (tmp_path / name).write_text("a")
     with pytest.raises(InputError) as refusal:
@@ -219,7 +219,7 @@ def test_a_set_that_is_not_whole_or_not_one_is_a_question(tmp_path, names, sente
     assert sentence in str(refusal.value)
 
 
-def test_two_train_files_are_a_question(tmp_path):
+def test_two_train_files_are_refused(tmp_path):
     for name in ("train.jsonl", "train.csv"):
         (tmp_path / name).write_text("a")
     with pytest.raises(InputError, match=r"has train\.csv and train\.jsonl: which one is meant\?"):

@@ -50,14 +50,14 @@ def test_every_epoch_takes_each_row_of_the_dataset_itself_exactly_once():
         assert sorted(rows[rows < 50]) == list(range(50))
 
 
-def test_of_one_too_large_no_row_comes_twice_before_all_were_taken():
+def test_a_larger_dataset_repeats_no_row_before_all_were_taken():
     mixing = Mixing.from_fractions([30, 40], [0.25])  # 10 an epoch: 4 epochs are one pass
     assert set(counted(mixing, 4)[30:]) == {1}
     assert set(counted(mixing, 8)[30:]) == {2}
     assert list(rows_of(mixing, 0)) != list(rows_of(mixing, 4))
 
 
-def test_one_too_small_is_repeated():
+def test_a_smaller_dataset_is_repeated():
     mixing = Mixing.from_fractions([300, 7], [0.25])  # 100 an epoch of 7 rows
     assert set(counted(mixing, 1)[300:]) == {14, 15}
     assert set(counted(mixing, 7)[300:]) == {100}
@@ -191,7 +191,7 @@ def texts(view, rows, tokenizer):
     return Counter(tokenizer.decode(view[int(row)].tokens) for row in rows)
 
 
-def test_what_is_trained_is_what_the_shares_say(write, mixed, tokenizer_with):
+def test_training_follows_the_shares(write, mixed, tokenizer_with):
     data = mixed(write("new.jsonl", 0, 60), write("old.jsonl", 100, 500))
     batches = BatchLoader(data.train, 4)
     assert len(batches) == 20
@@ -228,7 +228,7 @@ def test_the_rows_taken_of_each_are_counted_from_the_batches(write, mixed):
         assert batches.rows_by_dataset(SEED, count) == expected
 
 
-def test_the_log_says_what_was_counted(write, mixed):
+def test_the_log_states_the_counts(write, mixed):
     data = mixed(write("new.jsonl", 0, 60), write("old.jsonl", 100, 5))
     new, old = data.train.lengths[:60].sum(), data.train.lengths[60:].sum() * 4
     assert data.notes == (

@@ -122,7 +122,7 @@ def test_a_json_file_that_can_t_be_read_is_digested_as_bytes(model: Path, conten
     "content",
     [b"", b"\xff" * 8, b"\x10" + b"\x00" * 7, b"\x02" + b"\x00" * 7 + b"{}", b"\xff" * 99],
 )
-def test_weights_that_are_no_safetensors_are_digested_too(model: Path, content: bytes) -> None:
+def test_weights_in_other_formats_are_digested_too(model: Path, content: bytes) -> None:
     (model / "model.safetensors").write_bytes(content)
     before = whole(model)
     assert compare_digests(model, before, whole(model)).state == "same"
@@ -197,7 +197,7 @@ def test_one_weight_in_no_sampled_block_is_seen_once_the_weights_are_hashed_whol
     assert compare_digests(model, before, whole(model)).changed == ("weights",)
 
 
-def test_large_weights_are_compared_whole_when_that_is_asked_for(
+def test_large_weights_are_compared_whole_on_request(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = {"base_model": whole(model).data()}
@@ -231,7 +231,7 @@ def test_weights_that_change_while_they_are_hashed_have_no_digest(
         drain(hash_weights(files))
 
 
-def test_what_a_run_keeps_is_read_back_and_shown(model: Path) -> None:
+def test_the_stored_digests_are_read_back_and_shown(model: Path) -> None:
     digests = whole(model)
     manifest = json.loads(json.dumps({"base_model": digests.data()}))
     assert read_digests(manifest) == digests
@@ -263,6 +263,6 @@ def test_a_size_that_no_file_has_is_not_shown(model: Path) -> None:
         read_digests({"base_model": entry})
 
 
-def test_a_name_that_is_no_utf_8_can_be_kept(model: Path) -> None:
+def test_a_name_that_is_not_utf_8_can_be_stored(model: Path) -> None:
     (model / os.fsdecode(b"model-\xff.safetensors")).write_bytes(b"")
     json.dumps(read(model).data(), ensure_ascii=False).encode()

@@ -50,7 +50,7 @@ def test_the_files_of_a_set_are_gone_through_one_after_the_other(tmp_path: Path)
     assert texts(found) == ["row 3", "row 4", "row 5", "row 6"]
 
 
-def test_a_going_that_was_closed_goes_on_from_there(tmp_path: Path) -> None:
+def test_a_closed_iteration_resumes_from_there(tmp_path: Path) -> None:
     cursor = RowPager([write(tmp_path / "a.jsonl", range(3000))], None)
     going = cursor.go_to(2900, 2)
     reached = [next(going) for _ in range(5)]

@@ -43,7 +43,7 @@ def test_the_replies_and_the_tokens_that_end_them_are_marked_as_trained() -> Non
     assert special == ["<|im_start|>", "<|im_end|>"] * 4
 
 
-def test_what_is_cut_is_marked_and_counted() -> None:
+def test_cut_text_is_marked_and_counted() -> None:
     _, whole = _painted("new")
     assert whole.tokens is not None
     _, shown = _painted("new", limit=20)
@@ -55,7 +55,7 @@ def test_what_is_cut_is_marked_and_counted() -> None:
     assert nothing.problem == "Nothing to train on is left of it."
 
 
-def test_of_a_long_row_the_beginning_and_the_cut_are_shown() -> None:
+def test_a_long_row_shows_its_beginning_and_the_cut() -> None:
     tokenizer = build_tokenizer("chatml")
     row = tokenize(TextExample("hello world " * 4000, RowLocation(1)), tokenizer, mask_prompt=True)
     assert isinstance(row, TokenizedExample)

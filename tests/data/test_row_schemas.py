@@ -85,7 +85,7 @@ CHATS = [
 
 
 @pytest.mark.parametrize(("row", "form", "messages"), CHATS)
-def test_a_shape_is_known_by_its_keys(row, form, messages):
+def test_a_schema_is_detected_by_its_keys(row, form, messages):
     found = validate_row(row, RowLocation(3), PATH)
     assert not isinstance(found, RowIssue), found
     assert (list(found[0].messages), found[1], found[0].place.line) == (messages, form, 3)
@@ -155,7 +155,7 @@ def test_a_mapped_text_is_text():
         (ColumnMapping(messages="q"), "messages is text, not a list"),
     ],
 )
-def test_a_row_without_what_is_mapped_is_named(columns, reason):
+def test_a_row_without_the_mapped_columns_is_named(columns, reason):
     assert validate_row(ROW, RowLocation(1), PATH, columns).reason == reason
 
 

@@ -64,7 +64,7 @@ def test_a_chat_is_rendered_as_by_transformers(name: str) -> None:
         assert ours == theirs
 
 
-def test_what_was_asked_at_once_is_what_is_asked_alone(tiny_model: Path) -> None:
+def test_rendering_in_a_batch_equals_rendering_alone(tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     template, alone = ChatTemplate(tokenizer), ChatTemplate(tokenizer)
     template.render_plainly()
@@ -87,5 +87,5 @@ def test_what_was_asked_at_once_is_what_is_asked_alone(tiny_model: Path) -> None
     ("one", "other", "shared"),
     [("", "", 0), ("ab", "abc", 2), ("abc", "ab", 2), ("abd", "abc", 2), ("x", "abc", 0)],
 )
-def test_what_two_texts_share(one: str, other: str, shared: int) -> None:
+def test_the_common_prefix_of_two_texts(one: str, other: str, shared: int) -> None:
     assert shared_length(one, other) == shared

@@ -121,7 +121,7 @@ def test_a_dataset_is_refused_in_a_sentence_and_can_be_left_before_that(
         open_data(find_files(chat_file), tokenizer, SETTINGS)
 
 
-def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
+def test_a_bad_template_does_not_matter_for_text_rows(
     with_template: Callable[[str], Path], tmp_path: Path
 ) -> None:
     rows = tmp_path / "texts.jsonl"

@@ -115,7 +115,7 @@ def test_a_truncated_file_is_reported_up_to_the_cut_without_figures_of_a_run(mix
     assert statistics_of([facts], 0.1, 0) == ()
 
 
-def test_a_run_finds_what_was_tokenised(mixed_rows, tokenizer, monkeypatch):
+def test_a_run_reuses_the_tokens_of_the_report(mixed_rows, tokenizer, monkeypatch):
     tokenised(mixed_rows, tokenizer)
 
     def never(self, examples):

@@ -88,7 +88,7 @@ def counted(monkeypatch):
 # -- made once -------------------------------------------------------------------------------
 
 
-def test_a_store_holds_what_tokenising_each_row_gives(write_rows, tokenizer):
+def test_a_store_holds_the_tokens_of_each_row(write_rows, tokenizer):
     path = write_rows(*chats(40), {"text": "hello"})
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
@@ -128,7 +128,7 @@ def test_a_changed_file_never_has_the_old_store(write_rows, tokenizer):
         lambda tokenizer, build: (tokenizer, RowSettings(True, ColumnMapping(messages="messages"))),
     ],
 )
-def test_what_changes_tokens_makes_another_store(
+def test_settings_that_change_tokens_make_another_store(
     write_rows, tokenizer, tokenizer_with, change, counted
 ):
     path = write_rows(*chats(5))
@@ -158,7 +158,7 @@ def test_rows_that_can_not_be_tokenised_are_kept_as_problems(write_rows, tokeniz
         assert store.rows.places.tolist() == [[2, 0], [3, 0]]
 
 
-def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
+def test_bad_rows_are_left_out_on_request(write_rows, tokenizer):
     path = write_rows(chats(1)[0], b"{", *chats(1, 5))
     store = made(path, tokenizer, RowSettings(True, leave_out_bad_rows=True))
     assert store.rows.places.tolist() == [[1, 0], [3, 0]]
@@ -172,7 +172,7 @@ def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
 
 @pytest.mark.parametrize("name", [*store_files._TYPES, "problems", "sums", "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
-def test_a_damaged_store_is_made_anew(write_rows, tokenizer, name, damage, counted):
+def test_a_damaged_store_is_rebuilt(write_rows, tokenizer, name, damage, counted):
     bad = {"messages": [{"role": "assistant", "content": "hello"}]}
     path = write_rows(*chats(20), bad)
     whole = examples_of(made(path, tokenizer))
@@ -198,7 +198,7 @@ def test_a_store_under_anothers_name_is_not_used(write_rows, tokenizer, counted)
     assert examples_of(made(other, tokenizer)) == right
 
 
-def test_a_store_in_which_another_version_has_files_is_made_anew(write_rows, tokenizer, counted):
+def test_a_store_with_files_of_another_version_is_rebuilt(write_rows, tokenizer, counted):
     path = write_rows(*chats(5))
     folder = made(path, tokenizer).folder
     (folder / "manifest.json").write_text("{}")
@@ -248,7 +248,7 @@ def test_a_full_disk_is_reported_and_leaves_no_store(write_rows, tokenizer, smal
     assert [entry.name for entry in stores_dir().iterdir()] == ["lock"]
 
 
-def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(
+def test_a_build_stopped_on_a_full_disk_ends_quietly_and_starts_over(
     write_rows, tokenizer, small_disk, monkeypatch
 ):
     monkeypatch.setattr(store_files, "_SECONDS_BETWEEN_ENTRIES", inf)  # no entry lies there yet
@@ -265,9 +265,7 @@ def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(
     assert len(made(path, tokenizer).rows) == 600
 
 
-def test_stores_that_were_not_used_for_longest_are_removed(
-    write_rows, tokenizer, monkeypatch, counted
-):
+def test_the_least_recently_used_stores_are_removed(write_rows, tokenizer, monkeypatch, counted):
     monkeypatch.setattr(cache, "KEPT_STORES", 2)
     paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in (0, 10, 20)]
     for days, path in zip((3, 4), paths, strict=False):
@@ -316,7 +314,7 @@ def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user
 
 
 @pytest.mark.parametrize("lots", [1, 2, 4])
-def test_a_stopped_tokenisation_goes_on_where_it_was(write_rows, tokenizer, counted, lots):
+def test_a_stopped_tokenisation_resumes_where_it_was(write_rows, tokenizer, counted, lots):
     path = write_rows(*chats(45))
     building = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(lots + 1):
@@ -327,7 +325,7 @@ def test_a_stopped_tokenisation_goes_on_where_it_was(write_rows, tokenizer, coun
     assert sum(counted) == 45
 
 
-def test_a_killed_tokenisation_goes_on_from_its_last_entry(
+def test_a_killed_tokenisation_resumes_from_its_last_entry(
     write_rows, tokenizer, counted, monkeypatch
 ):
     path = write_rows(*chats(45))
@@ -350,7 +348,7 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
     assert sum(counted) == 15
 
 
-def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
+def test_a_damaged_journal_starts_over(write_rows, tokenizer, counted):
     path = write_rows(*chats(45))
     building = open_or_build_store(path, tokenizer, MASKED)
     next(building), next(building)
@@ -360,7 +358,7 @@ def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
 
-def test_two_that_make_the_same_store_at_a_time_both_get_it(write_rows, tokenizer, counted):
+def test_two_builders_of_the_same_store_both_get_it(write_rows, tokenizer, counted):
     path = write_rows(*chats(25))
     first, second = (open_or_build_store(path, tokenizer, MASKED) for _ in range(2))
     next(first), next(second)
@@ -407,7 +405,7 @@ def test_processes_give_what_one_gives_in_the_same_order(
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
 
-def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokenizer, large):
+def test_stopping_ends_the_processes_and_keeps_finished_work(write_rows, tokenizer, large):
     path = write_rows(*chats(195))
     building = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(4):
@@ -436,7 +434,7 @@ def within_limit():
     signal.signal(signal.SIGALRM, before)
 
 
-def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
+def test_stopping_does_not_wait_for_work_in_progress(
     write_rows, tokenizer_with, large, within_limit
 ):
     tokenizer = copy.deepcopy(tokenizer_with("chatml"))
@@ -465,7 +463,7 @@ def test_a_killed_process_is_reported_and_nothing_is_lost(write_rows, tokenizer,
 
 
 @pytest.mark.parametrize("name", ["one-line.json", "packed.jsonl.gz"])
-def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(
+def test_progress_follows_the_bytes_read_where_lines_are_unknown(
     tmp_path, tokenizer, large, monkeypatch, name
 ):
     monkeypatch.setattr(byte_source, "READ_BYTES", 2**16)
@@ -488,7 +486,7 @@ def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(
 
 @pytest.mark.parametrize("name", ["tokens", "problems"])
 @pytest.mark.parametrize("damage", ["cut", "changed"])
-def test_a_store_damaged_while_it_is_open_says_so_and_is_made_anew(
+def test_a_store_damaged_while_open_says_so_and_is_rebuilt(
     write_rows, tokenizer, name, damage, counted
 ):
     bad = {"messages": [{"role": "assistant", "content": "hello"}]}
@@ -506,16 +504,14 @@ def test_a_store_damaged_while_it_is_open_says_so_and_is_made_anew(
     assert sum(counted) == 42
 
 
-def test_a_store_that_is_removed_while_it_is_open_is_still_read(write_rows, tokenizer):
+def test_a_store_removed_while_open_is_still_read(write_rows, tokenizer):
     path = write_rows(*chats(20))
     store = made(path, tokenizer)
     shutil.rmtree(store.folder)
     assert examples_of(store) == expected(path, tokenizer)
 
 
-def test_what_a_stopped_writing_left_is_not_gone_on_with_once_it_is_damaged(
-    write_rows, tokenizer, counted
-):
+def test_a_damaged_unfinished_store_is_not_resumed(write_rows, tokenizer, counted):
     path = write_rows(*chats(45))
     building = open_or_build_store(path, tokenizer, MASKED)
     for _ in range(3):
@@ -527,7 +523,7 @@ def test_what_a_stopped_writing_left_is_not_gone_on_with_once_it_is_damaged(
     assert sum(counted) == 65
 
 
-def test_of_a_row_that_is_cut_only_what_is_left_is_read(write_rows, tokenizer, monkeypatch):
+def test_only_the_kept_part_of_a_cut_row_is_read(write_rows, tokenizer, monkeypatch):
     store = made(write_rows({"text": "hello " * 4000}), tokenizer)
     read = []
     pread = os.pread

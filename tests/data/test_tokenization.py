@@ -145,7 +145,7 @@ def test_a_chat_that_is_only_a_greeting_is_named(tokenizer_with):
     assert str(problem) == "line 4: its only assistant turn comes first and answers nothing"
 
 
-def test_what_follows_the_last_reply_is_not_in_the_tokens(tokenizer_with):
+def test_turns_after_the_last_reply_are_not_in_the_tokens(tokenizer_with):
     tokenizer = tokenizer_with("chatml")
     one = tokenized(chat("the fox", "hello"), tokenizer)
     more = tokenized(chat("the fox", "hello", "and?"), tokenizer)

@@ -101,9 +101,7 @@ def test_fewer_rows_than_a_batch_stop_the_run_with_both_numbers(tokenizer_with, 
     assert error.value.message == "There are 3 training rows, fewer than the batch size of 4."
 
 
-def test_a_dataset_of_which_nothing_can_be_used_stops_the_run_with_the_first_reason(
-    tokenizer_with, tokenize_all
-):
+def test_an_unusable_dataset_stops_the_run_with_the_first_reason(tokenizer_with, tokenize_all):
     rows = [chat("a", "b", system="c", line=line) for line in (1, 2)]
     with pytest.raises(InputError) as error:
         tokenize_all(rows, tokenizer_with("alternating"))
@@ -171,7 +169,7 @@ def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with, tokenize_
     )
 
 
-def test_a_file_that_is_gone_before_it_is_opened_is_named(tmp_path, tokenizer_with):
+def test_a_file_deleted_before_it_is_opened_is_named(tmp_path, tokenizer_with):
     path = written(tmp_path / "train.jsonl", [TextExample("the fox", RowLocation(1))])
     settings = DataSettings(RowSettings(mask_prompt=False), 64, 1)
     path.unlink()

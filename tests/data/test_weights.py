@@ -62,7 +62,7 @@ def test_a_chat_ends_with_its_last_trained_turn():
 
 
 @pytest.mark.parametrize("weights", [(0, 1), (1, 0)])
-def test_it_is_not_trained_either_where_whole_chats_are(weights):
+def test_a_turn_of_weight_0_is_not_trained_in_whole_chats_either(weights):
     tokenizer = build_tokenizer()
     words = trained_words(example_of(*weights), tokenizer, mask_prompt=False)
     untrained, trained = ("wrong answer", "fox")[:: 1 if weights[0] == 0 else -1]
@@ -73,7 +73,7 @@ def test_it_is_not_trained_either_where_whole_chats_are(weights):
     assert made.tokens == tokenize(example_of(), tokenizer, False).tokens
 
 
-def test_an_opening_turn_of_weight_0_is_not_trained_where_whole_chats_are():
+def test_an_opening_turn_of_weight_0_is_not_trained_in_whole_chats():
     turns = (("assistant", "good day"), ("user", "hello"), ("assistant", "fox"))
     words = trained_words(example_of(0, turns=turns), build_tokenizer(), mask_prompt=False)
     assert not any("good day" in part for part in words)
@@ -88,7 +88,7 @@ def test_a_chat_whose_turn_of_weight_0_a_template_hides_is_refused():
     assert "message 2" in made.reason
 
 
-def test_weight_1_is_as_if_there_were_none():
+def test_weight_1_changes_nothing():
     assert example_of(1, 1.0) == example_of() == example_of(None)
 
 

@@ -52,7 +52,7 @@ def test_validation_and_test_lists_are_left_alone_and_reported(tmp_path):
     assert "holds the list 'test' beside 'train', which is not read" in facts.warnings[1].reason
 
 
-def test_two_lists_that_could_be_meant_stop_the_run(tmp_path):
+def test_two_candidate_lists_stop_the_run(tmp_path):
     path = written(tmp_path, {"data": ROWS, "more": ROWS})
     with pytest.raises(CorruptFileError, match="holds the list 'more' beside 'data': save the one"):
         list(read_validated_rows(path))
@@ -67,7 +67,7 @@ def test_two_lists_that_could_be_meant_stop_the_run(tmp_path):
         ('{"data": [{"text": "a"}], }', "there is a comma too many before }"),
     ],
 )
-def test_an_object_that_breaks_off_is_broken(tmp_path, content, reason):
+def test_a_truncated_object_is_corrupt(tmp_path, content, reason):
     path = tmp_path / "a.json"
     path.write_text(content)
     with pytest.raises(CorruptFileError, match=reason):
