@@ -160,7 +160,7 @@ def test_dora_on_experts_is_refused(tiny_model: Path) -> None:
         add_adapter(model, TrainingConfig(fine_tune_type="dora"))
 
 
-def test_a_dora_run_goes_on_bit_equal(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
+def test_a_dora_run_resumes_bit_equal(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
     config = TrainingConfig(
         model=tiny_model, data=chat_file, steps=6, rank=4, tiers=TIERS, dropout=0.1,
         fine_tune_type="dora", keys="q_proj,up_proj", steps_per_eval=100,

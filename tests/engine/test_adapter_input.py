@@ -44,7 +44,7 @@ def batch(seed: int) -> Batch:
 
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "bfloat16 in 4 bits"])
-def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
+def test_losses_and_weights_equal_those_of_layers_that_prepare_their_own(
     make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, kind: str, recompute: bool
 ) -> None:
     dtype, _, is_quantised = kind.partition(" in ")
@@ -67,7 +67,7 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
 @pytest.mark.parametrize(
     "changes", [{"fine_tune_type": "dora"}, {"assign": "rank"}], ids=["DoRA", "rank slices"]
 )
-def test_where_vectors_can_not_be_taken_the_layers_make_their_own_ready(
+def test_without_flat_vectors_the_layers_prepare_their_own(
     tiny_model: Path, changes: dict[str, Any]
 ) -> None:
     assert not training_step(tiny_model, **changes)._gradients._input.is_flat

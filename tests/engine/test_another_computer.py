@@ -99,14 +99,14 @@ def test_the_bundle_and_an_install_with_other_shaders_are_two_computers(
     assert current_computer() == ComputeEnvironment("M3", "", words, mlx_runtime.NUMERICS_VERSION)
 
 
-def test_what_computed_before_it_was_counted_is_the_first_arithmetic(stopped: Path) -> None:
+def test_an_unnumbered_arithmetic_is_the_first(stopped: Path) -> None:
     made_by(stopped, OTHER)
     manifest = read_manifest(stopped)
     del manifest["computed_by"][0]["arithmetic"]
     assert read_environments(manifest) == [(0, replace(OTHER, arithmetic=1))]
 
 
-def test_a_checkpoint_of_an_older_version_goes_on_and_says_what_is_not_known(
+def test_a_checkpoint_of_an_older_version_resumes_and_says_what_is_unknown(
     stopped: Path,
 ) -> None:
     made_by(stopped, None)

@@ -126,7 +126,7 @@ def loss_with(model: Any, path: str, value: Any, sum_cross_entropy: Any, arrays:
     return loss
 
 
-def test_measuring_is_shown_decided_by_the_seed_and_not_done_again(
+def test_measuring_is_reported_seeded_and_done_once(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(config, assign="importance", dropout=0.1)
@@ -212,9 +212,7 @@ def test_a_tier_that_no_pattern_fills_is_named(config: TrainingConfig) -> None:
         ("=1", "'=1' must be"),
     ],
 )
-def test_patterns_that_can_t_work_are_named(
-    config: TrainingConfig, patterns: str, words: str
-) -> None:
+def test_invalid_patterns_are_named(config: TrainingConfig, patterns: str, words: str) -> None:
     (problem,) = manual(config, patterns).problems()
     assert problem.setting == "tier_patterns"
     assert words in problem.message
@@ -261,7 +259,7 @@ def test_a_tier_may_skip_while_another_accumulates(config: TrainingConfig) -> No
     ]  # fmt: skip
 
 
-def test_a_tiers_own_word_wins_over_the_runs(config: TrainingConfig) -> None:
+def test_a_tiers_own_setting_overrides_the_runs(config: TrainingConfig) -> None:
     kept = (TierConfig(1), TierConfig(2, pending="accumulate"), TierConfig(4))
     events = list(train(replace(config, tiers=kept, pending="skip")))
     assert [e.pending for e in events if isinstance(e, StepFinished)][:2] == [(0, 1, 0), (0, 0, 0)]

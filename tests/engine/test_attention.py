@@ -166,7 +166,7 @@ def test_only_long_sequences_of_equal_length_are_cut(lengths: list[int]) -> None
     assert lengths == [MIN_LENGTH]
 
 
-def test_mlxs_attention_is_itself_again_afterwards_even_after_a_fault() -> None:
+def test_mlxs_attention_is_restored_even_after_a_fault() -> None:
     original = mx.fast.scaled_dot_product_attention
     with pytest.raises(RuntimeError), attention_in_chunks():
         assert mx.fast.scaled_dot_product_attention is not original
@@ -190,7 +190,7 @@ def _losses(path: Path, recompute: bool) -> list[float]:
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-def test_steps_with_it_are_steps_without_it(
+def test_steps_are_equal_with_and_without_it(
     tiny_model: Path, recompute: bool, lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = _losses(tiny_model, recompute)

@@ -101,7 +101,7 @@ def test_a_run_keeps_the_digests_of_its_base_model(stopped: Path, model: Path) -
     assert list(digests.template) == ["chat_template.jinja"]
 
 
-def test_the_same_base_model_goes_on_and_is_tried_without_a_word(
+def test_the_same_base_model_resumes_and_answers_without_a_notice(
     stopped: Path, model: Path
 ) -> None:
     loaded = load_tuned_model(CheckpointRef(model, last_checkpoint(stopped))).loaded
@@ -124,7 +124,7 @@ def test_an_equal_base_model_elsewhere_is_the_same(
     assert not any("base model" in message.text for message in messages(resume(stopped)))
 
 
-def test_a_run_without_digests_goes_on_and_says_what_is_unknown(stopped: Path, model: Path) -> None:
+def test_a_run_without_digests_resumes_and_says_what_is_unknown(stopped: Path, model: Path) -> None:
     edit(stopped, base_model=None, tokens_sha256=None)
     assert load_tuned_model(
         CheckpointRef(model, last_checkpoint(stopped))
@@ -233,7 +233,7 @@ def test_a_run_keeps_the_date_that_its_template_writes_when_it_resumes_on_anothe
     assert any("asks for the date: chats are rendered with 2020-02-03" in text for text in texts)
 
 
-def test_an_older_run_that_keeps_no_date_says_that_its_tokens_are_others(dated: Path) -> None:
+def test_an_older_run_without_a_date_says_that_its_tokens_differ(dated: Path) -> None:
     manifest = read_manifest(dated)
     del manifest["template_day"]
     write_manifest(dated, manifest)
@@ -265,7 +265,7 @@ def test_large_weights_are_hashed_beside_the_training(stopped: Path, model: Path
 
 
 @pytest.mark.usefixtures("large", "waiting")
-def test_large_weights_that_differ_end_a_run_that_went_on(stopped: Path, model: Path) -> None:
+def test_large_weights_that_differ_end_a_resumed_run(stopped: Path, model: Path) -> None:
     change_one_weight(model)
     end = list(resume(stopped))[-1]
     assert isinstance(end, RunFinished)

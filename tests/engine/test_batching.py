@@ -65,7 +65,7 @@ def test_where_mlxs_attention_has_its_own_gradient_rows_are_not_shared(
     assert "share one row" not in logged(list(train(replace(config, steps=1))))
 
 
-def test_a_run_goes_on_as_it_began_also_on_a_machine_that_would_choose_otherwise(
+def test_a_run_keeps_its_batching_on_a_machine_that_would_choose_otherwise(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = losses(list(train(replace(config, output=tmp_path / "whole"))))
@@ -112,7 +112,7 @@ def test_a_run_that_splits_its_large_batches_resumes_bit_equal(
     assert begun + losses(list(resume(split.output))) == whole
 
 
-def test_a_run_whose_batches_are_not_known_does_not_go_on(config: TrainingConfig) -> None:
+def test_a_run_with_unknown_batches_is_not_resumed(config: TrainingConfig) -> None:
     assert config.output is not None
     list(train(config, stop_after=2))
     path = config.output / "run.json"

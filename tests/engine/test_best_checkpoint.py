@@ -151,7 +151,7 @@ def test_a_new_best_is_saved_when_it_is_found(config: TrainingConfig, validate_a
     assert load_checkpoint(saved[-1].path).progress.best_step == 4
 
 
-def test_only_the_best_and_the_last_are_kept_where_that_is_asked(
+def test_only_the_best_and_the_last_are_kept_on_request(
     config: TrainingConfig, validate_as: Any
 ) -> None:
     validate_as(FALLING_THEN_RISING)
@@ -166,7 +166,7 @@ def test_only_the_best_and_the_last_are_kept_where_that_is_asked(
     assert checkpoints(config.output) == [4, 16]
 
 
-def test_the_best_checkpoint_is_kept_also_where_the_base_model_was_better(
+def test_the_best_checkpoint_is_kept_even_if_the_base_model_was_better(
     config: TrainingConfig, validate_as: Any
 ) -> None:
     validate_as((1.0, 5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4))
@@ -196,7 +196,7 @@ def test_nothing_is_removed_before_the_new_checkpoint_is_complete(
 
 
 @pytest.mark.parametrize("keep", ["all", "best-and-last"])
-def test_a_run_that_goes_on_still_knows_its_best(
+def test_a_resumed_run_still_knows_its_best(
     config: TrainingConfig, validate_as: Any, keep: Any
 ) -> None:
     config = replace(config, keep_checkpoints=keep)
@@ -232,7 +232,7 @@ def test_resuming_from_an_earlier_checkpoint_recreates_the_later_ones(
     assert all(mx.array_equal(last.adapter[path], second.adapter[path]) for path in last.adapter)
 
 
-def test_a_loss_that_is_no_number_is_never_the_best() -> None:
+def test_a_nan_loss_is_never_the_best() -> None:
     best = BestValidation(None, None, 0)
     assert not best.take(float("nan"), 0)
     assert best.take(2.0, 1)
@@ -243,7 +243,7 @@ def test_a_loss_that_is_no_number_is_never_the_best() -> None:
     assert not best.is_stale(0)
 
 
-def test_a_folder_half_removed_no_longer_bears_its_name(
+def test_a_half_removed_folder_no_longer_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "step-000001"

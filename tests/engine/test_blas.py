@@ -41,7 +41,7 @@ def load_in_a_process_of_its_own(**environment: str) -> str:
 
 @is_linux
 @pytest.mark.parametrize("damage", ["cut", "changed", "linked", "undigested"])
-def test_a_damaged_copy_is_made_anew_and_not_loaded(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_copy_is_rebuilt_and_not_loaded(tmp_path: Path, damage: str) -> None:
     name = load_in_a_process_of_its_own()
     if not name or "system" in name:
         pytest.skip("no OpenBLAS to rename")

@@ -62,7 +62,7 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
 
 
 @pytest.mark.parametrize("longest", [SHORT, LONG])
-def test_right_paths_are_all_taken_and_the_model_stays_as_it_is(
+def test_correct_paths_are_all_taken_and_the_model_is_unchanged(
     tiny_model: Path, longest: int
 ) -> None:
     model = load_base_model(tiny_model).model

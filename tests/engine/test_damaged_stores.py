@@ -76,7 +76,7 @@ def losses(run_dir: Path) -> list[float]:
     return loss
 
 
-def test_a_cache_that_is_cut_in_mid_run_keeps_the_steps_and_the_run_goes_on_equal(
+def test_a_cache_truncated_during_a_run_keeps_the_steps_and_the_run_resumes_bit_equal(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     assert config.data is not None
@@ -98,7 +98,7 @@ def test_a_cache_that_is_cut_in_mid_run_keeps_the_steps_and_the_run_goes_on_equa
     assert all((one.adapter[name] == other.adapter[name]).all() for name in one.adapter)
 
 
-def test_an_overwritten_token_of_a_small_cache_is_made_anew_before_the_run(
+def test_an_overwritten_token_of_a_small_cache_is_rebuilt_before_the_run(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     list(train(config))

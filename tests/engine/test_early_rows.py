@@ -185,7 +185,7 @@ def test_notes_about_the_first_rows_are_logged_at_once(
     )
 
 
-def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
+def test_a_run_stopped_before_all_rows_are_tokens_ends_their_process(
     config: TrainingConfig, spawned_processes: None
 ) -> None:
     events: list[Event] = []
@@ -195,7 +195,7 @@ def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
     assert not multiprocessing.active_children()
 
 
-def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
+def test_a_stop_while_waiting_for_rows_takes_effect(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work_process.WorkProcess, "is_done", lambda *_: False)
@@ -287,7 +287,7 @@ def test_a_row_that_the_template_refuses_stops_a_run_that_begins_with_it(
     assert not refusing_config.output.exists()
 
 
-def test_rows_that_the_template_refuses_are_left_out_and_counted_where_that_is_chosen(
+def test_rows_that_the_template_refuses_are_left_out_and_counted_on_request(
     refusing_config: TrainingConfig, tmp_path: Path
 ) -> None:
     config = replace(refusing_config, bad_rows="skip")
@@ -312,7 +312,7 @@ def test_rows_that_the_template_refuses_are_counted_in_a_run_that_never_comes_to
     assert f"1 row is left out so far; the first: odd.jsonl, line {ROWS}: " in logged
 
 
-def test_a_dataset_of_which_all_rows_are_too_long_starts_no_run(config: TrainingConfig) -> None:
+def test_a_dataset_with_only_long_rows_starts_no_run(config: TrainingConfig) -> None:
     """As if all rows were tokens."""
     with pytest.raises(InputError, match="Every training row is longer than the limit of 8 tokens"):
         list(train(replace(config, max_seq_length=8, mask_prompt=False)))

@@ -187,7 +187,7 @@ def test_events_are_plain_and_every_side_ends_once(tuned: TunedModel) -> None:
     assert all(end.tokens == 5 and end.ending == "length" for end in ends)  # type: ignore[attr-defined]
 
 
-def test_each_side_goes_on_with_its_own_answers(tuned: TunedModel) -> None:
+def test_each_side_continues_with_its_own_answers(tuned: TunedModel) -> None:
     chat = Chat("And 4?", "Be short.", (Turn(QUESTION, "base words", "tuned"),))
     assert [m["content"] for m in chat.messages("base")][2] == "base words"
     events = list(answer(tuned, chat, Sampling(max_tokens=2)))
@@ -325,7 +325,7 @@ def test_a_template_without_a_system_role_still_gets_the_system_prompt(
     assert not only(folded, GenerationNotice)
 
 
-def test_a_model_without_a_template_goes_on_with_the_text(
+def test_a_model_without_a_template_continues_the_text(
     make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     tuned = load_tuned_model(
@@ -372,7 +372,7 @@ def test_the_model_s_own_limit_ends_an_answer_and_refuses_a_longer_question(
         (Chat("a"), Sampling(seed=-1), "seed"),
     ],
 )
-def test_what_can_t_be_asked_is_refused(
+def test_invalid_requests_are_refused(
     tuned: TunedModel, chat: Chat, sampling: Sampling, words: str
 ) -> None:
     with pytest.raises(InputError) as refused:
@@ -380,11 +380,11 @@ def test_what_can_t_be_asked_is_refused(
     assert words in str(refused.value)
 
 
-def test_half_a_character_in_a_question_is_no_fault(tuned: TunedModel) -> None:
+def test_a_lone_surrogate_in_a_question_is_no_error(tuned: TunedModel) -> None:
     assert endings(list(answer(tuned, Chat("a\ud83d b"), Sampling(max_tokens=1))))
 
 
-def test_logits_that_are_no_numbers_are_named(tiny_model: Path, tmp_path: Path) -> None:
+def test_nan_logits_are_reported(tiny_model: Path, tmp_path: Path) -> None:
     folder = trained(tmp_path, tiny_model)
     arrays = mx.load(str(folder / "adapters.safetensors"))
     broken = {path: a * float("nan") for path, a in arrays.items()}
@@ -433,7 +433,7 @@ def test_logits_that_both_rule_out_count_for_nothing() -> None:
     assert ruled_out.kl_divergence == pytest.approx(1.3133, rel=1e-4)
 
 
-def test_where_answers_part_is_the_first_token_that_differs() -> None:
+def test_answers_diverge_at_the_first_token_that_differs() -> None:
     assert compare_answers([1, 2], [1, 2]) == AnswersCompared(True, None)
     assert compare_answers([1, 2], [1, 3]) == AnswersCompared(False, 2)
     assert compare_answers([1, 2], [1, 2, 3]) == AnswersCompared(False, 3)
@@ -460,7 +460,7 @@ def test_the_sampler_draws_by_probability() -> None:
     assert make_sampler(Sampling())(logprobs).item() == 0
 
 
-def test_a_broken_chat_template_is_named_before_anything_is_asked(
+def test_a_broken_chat_template_is_reported_before_any_question(
     make_model: Callable[..., Path], checkpoint: CheckpointRef
 ) -> None:
     model = template_model(make_model, "{% for m in messages %}")

@@ -86,7 +86,7 @@ def test_no_wide_copies_of_the_activations_are_kept() -> None:
     assert peaks[0] < 0.8 * peaks[1]
 
 
-def test_the_layers_stay_mlx_lms_own_to_who_looks_at_them() -> None:
+def test_the_layers_still_look_like_mlx_lms_own() -> None:
     from mlx.utils import tree_flatten
     from mlx_lm.tuner.lora import LoRALinear
 
@@ -101,7 +101,7 @@ EVERY = frozenset(f"layers.{index}.lora_{half}" for index in range(3) for half i
 
 @pytest.mark.parametrize("bits", [None, 4])
 @pytest.mark.parametrize("shape", [(ROWS, WIDTH), (4, ROWS // 4, WIDTH)])
-def test_gradients_at_once_are_the_same_but_for_rounding(
+def test_eager_gradients_are_the_same_but_for_rounding(
     shape: tuple[int, ...], bits: int | None
 ) -> None:
     import mlx.nn as nn
@@ -152,7 +152,7 @@ def test_a_layer_that_stands_at_two_places_is_put_back() -> None:
     assert not any(layer.is_eager for layer in model.layers)
 
 
-def test_with_dropout_gradients_at_once_change_nothing() -> None:
+def test_with_dropout_eager_gradients_change_nothing() -> None:
     import mlx.nn as nn
 
     model = build("float32", lean=True)

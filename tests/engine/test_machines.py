@@ -198,7 +198,7 @@ def test_where_one_machine_is_asked_to_stop_before_the_run_all_stop(
 
 
 @pytest.mark.slow
-def test_a_run_of_two_machines_goes_on_on_two(
+def test_a_run_of_two_machines_resumes_on_two(
     tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
     """Dropout too: each machine drops its own, and what it would have dropped without the stop."""

@@ -43,7 +43,7 @@ def _peak_of_products(bound: RunAheadLimit) -> int:
     return int(mx.get_peak_memory() - active_before)
 
 
-def test_what_runs_ahead_is_bounded_by_what_is_needed() -> None:
+def test_work_that_runs_ahead_is_bounded_by_the_measured_need() -> None:
     bound = RunAheadLimit()
     size = WIDTH * WIDTH * 4
     # On a busy machine MLX may get less far ahead.

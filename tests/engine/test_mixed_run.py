@@ -90,7 +90,7 @@ def test_it_is_recorded_with_the_digest_of_every_file(whole):
     ]
 
 
-def test_stopped_in_the_second_epoch_it_goes_on_as_if_it_had_not(whole, tmp_path):
+def test_stopped_in_the_second_epoch_it_resumes_without_a_difference(whole, tmp_path):
     config, events = whole
     cut = replace(config, output=tmp_path / "cut")
     first = steps(train(cut, stop_after=19))
@@ -105,7 +105,7 @@ def test_its_examples_share_rows(config):
     assert read_manifest(config.output)["batching"]["is_packed"]
 
 
-def test_it_does_not_go_on_with_another_mixed_in_dataset(config):
+def test_it_does_not_resume_with_another_mixed_in_dataset(config):
     list(train(config, stop_after=1))
     config.mix[0].data.write_text("body\nanother row\nand one more\n")
     with pytest.raises(InputError, match="changed after this run began"):

@@ -12,7 +12,7 @@ def _proxy() -> tuple[nn.Linear, ModuleProxy]:
     return linear, ModuleProxy(linear, lambda module, x: (module, x))
 
 
-def test_it_is_an_instance_of_what_its_module_is() -> None:
+def test_it_is_an_instance_of_its_modules_class() -> None:
     linear, proxy = _proxy()
     assert isinstance(proxy, nn.Linear)
     assert not isinstance(proxy, nn.Embedding)

@@ -30,7 +30,7 @@ def config(tiny_model: Path, chat_file: Path) -> TrainingConfig:
     return TrainingConfig(model=tiny_model, data=data, steps=2, rank=2)
 
 
-def test_a_dataset_and_a_run_of_such_a_name_are_trained_listed_and_gone_on_with(
+def test_a_dataset_and_a_run_of_such_a_name_are_trained_listed_and_resumed(
     config: TrainingConfig,
 ) -> None:
     named = TrainingConfig(**vars(config) | {"name": ODD})

@@ -159,7 +159,7 @@ def test_after_s_steps_a_tier_fired_s_over_period_times_and_the_rest_is_pending(
         assert pending == [0, step % 4]
 
 
-def test_what_is_not_due_stays_bit_for_bit() -> None:
+def test_a_tier_that_is_not_due_stays_bit_for_bit() -> None:
     tiered = Tiered(TieredAdamW(plan(1, 3)))
     before, state = tiered.parameters, tiered.state
     result = tiered.step(1, gradient(1))
@@ -171,7 +171,7 @@ def test_what_is_not_due_stays_bit_for_bit() -> None:
     assert mx.all(tiered.state.pending[1] != 0)
 
 
-def test_tier_0_walks_the_same_path_whatever_the_other_periods_are() -> None:
+def test_tier_0_is_independent_of_the_other_periods() -> None:
     ends = []
     for slow in (1, 3, 8):
         tiered = Tiered(TieredAdamW(plan(1, slow), max_grad_norm=0.0))

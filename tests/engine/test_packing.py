@@ -87,12 +87,12 @@ def test_a_model_that_gives_something_else_is_not_packed(kind: str, why: str) ->
     assert not supports_packing(model, split_model(model), SHAPES)
 
 
-def test_blocks_longer_than_every_batch_are_no_hindrance() -> None:
+def test_blocks_longer_than_every_batch_do_not_prevent_packing() -> None:
     model = build("llama4")
     assert supports_packing(model, split_model(model), [BatchShape((10, 8, 3), is_packed=True)])
 
 
-def test_a_model_of_numbers_that_are_none_is_not_packed() -> None:
+def test_a_model_that_gives_nan_is_not_packed() -> None:
     model = build("llama")
     model.model.norm.weight = model.model.norm.weight * float("nan")
     assert not supports_packing(model, None, SHAPES)

@@ -153,7 +153,7 @@ def ended(events: Any) -> RunFinished:
     return end
 
 
-def test_a_cut_run_saves_an_ordinary_adapter(config: TrainingConfig) -> None:
+def test_a_sliced_run_saves_an_ordinary_adapter(config: TrainingConfig) -> None:
     end = ended(train(config))
     prompt = mx.array([[10, 20, 30, 40]])
     base, _ = mlx_lm.load(str(config.model))
@@ -161,7 +161,7 @@ def test_a_cut_run_saves_an_ordinary_adapter(config: TrainingConfig) -> None:
     assert mx.max(mx.abs(base(prompt) - tuned(prompt))).item() > 1e-2
 
 
-def test_a_cut_run_goes_on_bit_equal_with_the_plan_it_saved(
+def test_a_sliced_run_resumes_bit_equal_with_its_saved_plan(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     def losses(events: Any) -> list[float]:
@@ -238,7 +238,7 @@ def test_experts_are_cut_along_their_own_rank_axis() -> None:
 
 
 @pytest.mark.parametrize("assign", ["rank", "depth", "module"])
-def test_what_was_gathered_is_scattered_back_to_its_place(tiny_model: Path, assign: Any) -> None:
+def test_unflatten_inverts_flatten(tiny_model: Path, assign: Any) -> None:
     step = sliced(tiny_model, [1, 2], assign=assign)
     plan, arrays = step._optimizer.plan, weights(step)
     numbers = {path: mx.random.normal(array.shape) for path, array in arrays.items()}

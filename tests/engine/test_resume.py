@@ -118,7 +118,7 @@ def stop_and_resume(config: TrainingConfig, cut: int) -> dict[int, StepFinished]
 
 # The first step, a checkpoint, a validation, the second epoch, the last step but one.
 @pytest.mark.parametrize("cut", [1, 4, 5, 9, STEPS - 1])
-def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(
+def test_a_run_cut_anywhere_resumes_bit_equal(
     config: TrainingConfig, whole_config: TrainingConfig, whole: dict[int, StepFinished], cut: int
 ) -> None:
     assert stop_and_resume(config, cut) == whole
@@ -135,7 +135,7 @@ def test_every_cut_of_a_run_is_without_effect(
         assert_same_end(folder_of(whole_config), folder_of(config))
 
 
-def test_a_run_cut_twice_goes_on_too(
+def test_a_run_cut_twice_resumes_too(
     config: TrainingConfig, whole: dict[int, StepFinished]
 ) -> None:
     steps = facts(train(config, stop_after=3))
@@ -152,7 +152,7 @@ def whole_copy(
     return shutil.copytree(folder_of(whole_config), tmp_path / "copy")
 
 
-def test_an_earlier_checkpoint_can_be_gone_on_from(
+def test_a_run_can_resume_from_an_earlier_checkpoint(
     whole_copy: Path, whole: dict[int, StepFinished]
 ) -> None:
     again = facts(resume(whole_copy, checkpoint="step-000008", stop_after=10))
@@ -174,7 +174,7 @@ def test_resuming_from_an_earlier_checkpoint_loses_nothing(
     assert recorded(aside) == before
 
 
-def test_a_run_that_is_being_trained_is_not_gone_on_with(config: TrainingConfig) -> None:
+def test_a_run_in_training_is_not_resumed(config: TrainingConfig) -> None:
     events = train(replace(config, steps=4))
     next(e for e in events if isinstance(e, StepFinished) and e.step == 2)
     with pytest.raises(InputError, match="is being trained now"):
@@ -183,9 +183,7 @@ def test_a_run_that_is_being_trained_is_not_gone_on_with(config: TrainingConfig)
     assert isinstance(list(resume(folder_of(config)))[-1], RunFinished)
 
 
-def test_stopping_where_the_run_has_already_been_is_refused(
-    stopped: Path, config: TrainingConfig
-) -> None:
+def test_stopping_at_a_past_step_is_refused(stopped: Path, config: TrainingConfig) -> None:
     with pytest.raises(InputError, match="has made 9 steps already"):
         list(resume(stopped, stop_after=9))
     with pytest.raises(InputError, match="can't stop after step 0"):
@@ -232,7 +230,7 @@ def kill_at_random(
             run_dir.rename(run_dir.with_name(f"{run_dir.name}-{kills}"))
 
 
-def test_a_killed_run_goes_on_bit_equal(
+def test_a_killed_run_resumes_bit_equal(
     whole_config: TrainingConfig, whole: dict[int, StepFinished], tmp_path: Path
 ) -> None:
     assert kill_at_random(whole_config, tmp_path / "killed", random.Random(4), at_most=2) == 2
@@ -282,7 +280,7 @@ def refusal(run_dir: Path, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_a_run_deleted_while_it_is_made_ready_to_go_on_is_refused_in_words(stopped: Path) -> None:
+def test_a_run_deleted_while_it_prepares_to_resume_is_refused_in_a_sentence(stopped: Path) -> None:
     events = resume(stopped)
     next(events)
     shutil.rmtree(stopped)
@@ -329,7 +327,7 @@ def _same_json(path: Path, content: bytes) -> bool:
         return False
 
 
-def test_a_half_written_checkpoint_is_not_gone_on_from(stopped: Path) -> None:
+def test_a_half_written_checkpoint_is_not_resumed(stopped: Path) -> None:
     torn = stopped / "checkpoints" / "step-000010.partial"
     torn.mkdir()
     (torn / "adapters.safetensors").write_bytes(b"half")
@@ -343,7 +341,7 @@ def test_a_dataset_that_changed_is_refused(config: TrainingConfig, chat_file: Pa
     assert "changed after this run began" in refusal(folder_of(config))
 
 
-def test_a_changed_question_set_is_named_and_the_run_goes_on(
+def test_a_changed_question_set_is_named_and_the_run_resumes(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
     questions, output = tmp_path / "quiz.jsonl", folder_of(config)
@@ -406,7 +404,7 @@ def test_a_checkpoint_that_the_run_does_not_have_is_refused_with_those_it_has(
     assert f"has no checkpoint '{name}'. It has step-000006, step-000009." in message
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
     assert "is not a run" in refusal(tmp_path / "holiday")
 
@@ -443,7 +441,7 @@ def test_a_checkpoint_of_a_run_that_differs_in_its_seed_or_in_nothing_is_refused
     assert f"{place.name} can't be used: it belongs to another run" in refusal(stopped)
 
 
-def test_the_manifest_of_a_resumed_run_tells_the_whole_story(stopped: Path) -> None:
+def test_the_manifest_of_a_resumed_run_is_complete(stopped: Path) -> None:
     assert read_manifest(stopped)["outcome"] == "stopped"
     list(resume(stopped))
     manifest = read_manifest(stopped)
@@ -451,7 +449,7 @@ def test_the_manifest_of_a_resumed_run_tells_the_whole_story(stopped: Path) -> N
     assert stopped / manifest["adapter"] == last_checkpoint(stopped)
 
 
-def test_a_copy_under_a_later_name_is_not_gone_on_from(
+def test_a_copy_under_a_later_name_is_not_resumed(
     config: TrainingConfig, whole_config: TrainingConfig, whole: dict[int, StepFinished]
 ) -> None:
     cut = folder_of(config)
@@ -465,7 +463,7 @@ def test_a_copy_under_a_later_name_is_not_gone_on_from(
     assert_same_end(folder_of(whole_config), cut)
 
 
-def test_with_lost_evidence_a_run_that_keeps_the_best_and_the_last_keeps_what_may_be_the_best(
+def test_a_run_that_keeps_best_and_last_keeps_any_possible_best_after_lost_evidence(
     config: TrainingConfig,
 ) -> None:
     run = folder_of(config)

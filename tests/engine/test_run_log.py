@@ -63,7 +63,7 @@ def test_the_log_says_each_dataset_s_validation_loss(run: Path) -> None:
     assert all("(new.jsonl " in line and ", old.jsonl " in line for line in lines)
 
 
-def test_a_run_that_goes_on_says_in_its_log_how_its_rows_are_put(
+def test_a_resumed_run_logs_its_batch_layout_again(
     make_model: Callable[..., Path], chat_file: Path, tmp_path: Path
 ) -> None:
     config = TrainingConfig(

@@ -226,7 +226,7 @@ def test_a_run_with_lessons_resumes_bit_equal(
     assert np.array_equal(rows[0]["base_kl"], rows[1]["base_kl"], equal_nan=True)
 
 
-def test_other_text_than_the_run_began_with_is_named_when_it_resumes(
+def test_changed_lesson_text_is_named_when_the_run_resumes(
     config: TrainingConfig,
 ) -> None:
     list(train(replace(config, steps=3), stop_after=2))
@@ -314,9 +314,7 @@ def without_memory(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_at_steps_where_no_tier_takes_a_gradient_there_is_no_lesson(
-    config: TrainingConfig, rate: float
-) -> None:
+def test_steps_without_gradients_have_no_lesson(config: TrainingConfig, rate: float) -> None:
     rare = (TierConfig(2), TierConfig(4))
     config = replace(config, tiers=rare, pending="skip", slow_every=1, slow_rate=rate)
     *events, end = train(config, stop_after=3)
@@ -441,9 +439,7 @@ def test_a_model_that_reads_little_takes_lessons_cut_to_its_window(config: Train
     assert all(math.isfinite(kl) for kl in lessons)
 
 
-def test_a_text_of_ones_own_that_can_not_be_used_is_named(
-    config: TrainingConfig, tmp_path: Path
-) -> None:
+def test_an_unusable_custom_text_is_named(config: TrainingConfig, tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
     with pytest.raises(InputError, match=r"own\.jsonl can't be the slow clock's text"):

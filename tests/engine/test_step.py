@@ -72,7 +72,7 @@ def test_micro_batches_weighted_by_trained_tokens_are_one_batch(
     assert several.gradient_norm == pytest.approx(single.gradient_norm, rel=1e-5)
 
 
-def test_a_batch_that_is_split_makes_the_step_of_one_that_is_not(tiny_model: Path) -> None:
+def test_a_split_batch_makes_the_same_step_as_a_whole_one(tiny_model: Path) -> None:
     whole = batch(share=0.3)
     one, many = training_step(tiny_model), training_step(tiny_model)
     single = one.run([whole], 4, RATE)
@@ -142,7 +142,7 @@ def test_a_fault_in_the_middle_of_a_step_leaves_the_model_as_it_was(
     assert step.run([batch()], 1, RATE).movement.fired == (0,)
 
 
-def test_a_compiled_step_takes_the_same_way_as_a_plain_one(
+def test_a_compiled_step_equals_a_plain_one(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a GPU the three functions are compiled; on this CPU only this test does it."""

@@ -144,7 +144,7 @@ CHATS = "Asking the questions of “chats”"
 @pytest.mark.parametrize(
     ("stage", "step"), [("Validating", 2), ("Validating", 4), ("Validating", STEPS), (CHATS, STEPS)]
 )
-def test_what_a_stop_cut_off_is_made_up_for_and_nothing_else_differs(
+def test_interrupted_work_is_caught_up_and_nothing_else_differs(
     config: TrainingConfig, whole: Whole, tmp_path: Path, stage: str, step: int
 ) -> None:
     cut = stopped(config, stage, step)
@@ -167,7 +167,7 @@ def is_validation(event: Event) -> bool:
     return isinstance(event, EvaluationFinished)
 
 
-def test_a_stop_in_a_validation_is_obeyed_after_one_batch(
+def test_a_stop_in_a_validation_takes_effect_after_one_batch(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = []
@@ -216,7 +216,7 @@ def copied(run_dir: Path, to: Path) -> Path:
     return to
 
 
-def test_a_run_closed_in_a_validation_goes_on_as_one_that_was_stopped(
+def test_a_run_closed_in_a_validation_resumes_like_a_stopped_one(
     config: TrainingConfig, whole: Whole, tmp_path: Path
 ) -> None:
     closed(config, "Validating", 2)
@@ -270,7 +270,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
         "Reading the questions", "Estimating the memory",
     ],
 )  # fmt: skip
-def test_whatever_comes_before_a_run_is_stopped(config: TrainingConfig, stage: str) -> None:
+def test_every_stage_before_a_run_can_be_stopped(config: TrainingConfig, stage: str) -> None:
     config = replace(config, assign="importance")
     events = stopped(config, stage, 0)
     assert ending(events).message == "Stopped before the first step."
@@ -284,7 +284,7 @@ def test_whatever_comes_before_a_run_is_stopped(config: TrainingConfig, stage: s
     "stage",
     ["Hashing the dataset", "Loading the model", "Tokenizing"],
 )
-def test_whatever_comes_before_a_run_that_goes_on_is_stopped(
+def test_every_stage_before_a_resumed_run_can_be_stopped(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     list(train(config, stop_after=2))
@@ -327,7 +327,7 @@ def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_tra
     assert len(traced) == 2
 
 
-def test_what_else_lies_in_the_folder_of_a_run_that_leaves_nothing_stays(
+def test_other_files_in_the_folder_of_a_run_that_leaves_nothing_stay(
     config: TrainingConfig,
 ) -> None:
     assert config.output is not None
@@ -354,7 +354,7 @@ def test_a_stopped_run_asks_no_questions(config: TrainingConfig) -> None:
     assert ending(events).message == "Stopped after step 1."
 
 
-def test_a_resumed_run_tells_its_scores_from_before_it_stopped_too(
+def test_a_resumed_run_reports_its_scores_from_before_it_stopped_too(
     config: TrainingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, _ = (e for e in train(config, stop_after=1) if isinstance(e, ScoreMeasured))
@@ -383,7 +383,7 @@ def is_step(event: Event) -> bool:
     return isinstance(event, StepFinished)
 
 
-def test_a_stage_says_how_far_it_is(
+def test_a_stage_reports_its_progress(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)

@@ -111,7 +111,7 @@ def test_a_run_reports_every_step_from_the_weights(whole: Whole) -> None:
     assert [e.step for e in of(events, CheckpointSaved)] == [4, 8]
 
 
-def test_what_was_announced_is_what_was_trained(whole: Whole) -> None:
+def test_a_run_announces_its_examples_parameters_and_layers(whole: Whole) -> None:
     started = of(whole.events, RunStarted)[0]
     assert started.train_examples + started.valid_examples == 40
     assert started.trainable_parameters == sum(t.parameters for t in started.tiers)
@@ -385,7 +385,7 @@ def test_void_steps_after_good_ones_ask_for_a_lower_learning_rate() -> None:
     assert "Lower the learning rate" in caught.value.hint
 
 
-def test_a_run_with_void_steps_says_at_its_end_how_many_there_were(
+def test_a_run_reports_its_void_steps_at_the_end(
     config: TrainingConfig, make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     """One of eight rows has a sign that the model can't take: one void step in every epoch."""
@@ -446,7 +446,7 @@ def test_weights_that_do_not_move_when_due_end_the_run(
     assert VerificationError.__name__ not in end.message
 
 
-def test_running_out_of_memory_keeps_what_was_learned(
+def test_running_out_of_memory_keeps_the_steps_before(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = step_module.TrainingStep.run

@@ -174,7 +174,7 @@ def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:
     assert need(*[256] * 4, config=replace(CONFIG, grad_checkpoint=True)) < usual
 
 
-def test_where_steps_are_bounded_nothing_that_runs_ahead_is_counted(
+def test_bounded_steps_count_nothing_that_runs_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a GPU, and only if layers are recomputed."""
@@ -275,7 +275,7 @@ def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
     assert 0 < max(cached) <= estimate.cache_bytes
 
 
-def test_a_loaded_model_needs_what_its_folder_says(make_model: Any) -> None:
+def test_a_loaded_model_needs_the_memory_that_its_folder_states(make_model: Any) -> None:
     config = replace(CONFIG, model=make_model())
     model = load_base_model(config.model).model
     add_adapter(model, config)

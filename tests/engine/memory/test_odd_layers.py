@@ -70,7 +70,7 @@ def test_the_estimate_is_near_the_measured_peak(name: str, recomputes: bool) -> 
     assert abs(estimated / measured - 1) < FAR_OFF, (estimated, measured)
 
 
-def test_what_layers_share_and_compute_again_has_no_estimate(tmp_path: Path) -> None:
+def test_recomputed_layers_that_share_arrays_have_no_estimate(tmp_path: Path) -> None:
     """As a graph it would seem to need a third of what was measured."""
     architectures.save("hunyuan", tmp_path)
     config = replace(CONFIG, model=tmp_path)

@@ -20,11 +20,11 @@ def test_outputs_are_counted_and_inputs_are_not() -> None:
     assert peak_of(lambda a, b: [a + b, a * b], (1000,), (1000,)) == 2 * ONE
 
 
-def test_a_result_takes_the_place_of_what_is_not_needed_any_more() -> None:
+def test_a_result_takes_the_buffer_of_an_array_no_longer_used() -> None:
     assert peak_of(lambda a: [mx.exp(mx.exp(mx.exp(a)))], (1000,)) == ONE
 
 
-def test_what_is_used_later_is_kept() -> None:
+def test_an_array_used_later_is_kept() -> None:
     def function(a: Any) -> list[Any]:
         first = mx.exp(a)
         return [mx.sin(first) + first]
@@ -43,6 +43,6 @@ def test_tracing_computes_nothing() -> None:
     assert mx.get_active_memory() < 1 << 33
 
 
-def test_an_operation_mlx_can_t_tell_of_is_an_error_and_not_a_number() -> None:
+def test_an_opaque_operation_is_an_error_and_not_a_number() -> None:
     with pytest.raises(ValueError, match="CustomTransforms"):
         peak_of(lambda a: [mx.checkpoint(mx.exp)(a)], (10,))
