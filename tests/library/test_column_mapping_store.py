@@ -19,12 +19,12 @@ def test_a_file_that_was_never_mapped_has_no_mapping(table):
     assert remembered_columns(table) is None
 
 
-def test_a_mapping_is_known_again(table):
+def test_a_mapping_is_remembered(table):
     remember_columns(table, MAPPED)
     assert remembered_columns(table) == MAPPED
 
 
-def test_a_column_with_odd_characters_is_known_again(table):
+def test_a_column_with_odd_characters_is_remembered(table):
     mapped = ColumnMapping(text="ä = b")
     remember_columns(table, mapped)
     assert remembered_columns(table) == mapped
@@ -59,7 +59,7 @@ def test_another_file_is_not_mistaken_for_it(table, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[", "{}", "[1]", '[{"path": 1}]', "null"])
-def test_a_store_that_can_not_be_read_is_begun_anew(table, own_home, content):
+def test_an_unreadable_store_starts_over(table, own_home, content):
     own_home.mkdir()
     (own_home / "columns.json").write_text(content)
     assert remembered_columns(table) is None

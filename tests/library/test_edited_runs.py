@@ -104,7 +104,7 @@ def test_a_name_that_is_hard_to_show_is_reported(run_dir: Path, name: str, words
 
 
 @pytest.mark.parametrize("tiers", [[{"period": 10**30}], [{"period": 1}] * 10_000, [{"period": 0}]])
-def test_tiers_that_can_t_be_stretch_no_row(run_dir: Path, tiers: list[Any]) -> None:
+def test_impossible_tiers_do_not_stretch_a_row(run_dir: Path, tiers: list[Any]) -> None:
     config = json.loads((run_dir / "run.json").read_text())["config"]
     row = edit(run_dir, config=config | {"tiers": tiers})
     assert len(row.periods) <= 8
@@ -141,7 +141,7 @@ def test_missing_measurements_are_reported_in_the_list_too(run_dir: Path, damage
         {"tiers": []}, {"adapted_layers": list(range(1000))},
     ],
 )  # fmt: skip
-def test_a_beginning_that_can_t_have_been_leaves_the_measurements_readable(
+def test_an_impossible_start_leaves_the_measurements_readable(
     run_dir: Path, changes: dict[str, Any]
 ) -> None:
     path = run_dir / "events.jsonl"

@@ -66,7 +66,7 @@ def test_a_log_as_it_was_written_has_no_problem() -> None:
 
 
 @given(line=st.integers(0, 7), at=st.integers(0, 200), bit=st.integers(0, 7))
-def test_no_changed_bit_of_a_line_is_taken_for_what_happened(line: int, at: int, bit: int) -> None:
+def test_no_line_with_a_changed_bit_is_used(line: int, at: int, bit: int) -> None:
     content = bytearray(LINES[line].encode()[:-1])
     content[at % len(content)] ^= 1 << bit
     whole = [one.encode() for one in LINES]
@@ -94,7 +94,7 @@ def test_lines_in_another_order_are_noticed(order: list[int]) -> None:
     assert bool(problem) is (order != sorted(order))
 
 
-def test_lines_that_were_added_or_copied_are_not_taken() -> None:
+def test_lines_that_were_added_or_copied_are_not_used() -> None:
     plain = json.dumps(EVENTS[0]) + "\n"
     assert read([*LINES[:3], plain, *LINES[3:]]) == (
         list(range(1, 9)), "Line 4 of log was changed and is not used."
@@ -103,7 +103,7 @@ def test_lines_that_were_added_or_copied_are_not_taken() -> None:
     assert "Line 9 of log was changed" in read([*LINES, LINES[0]])[1]
 
 
-def test_of_many_changed_lines_the_first_are_named() -> None:
+def test_the_first_of_many_changed_lines_are_named() -> None:
     plain = json.dumps(EVENTS[0]) + "\n"
     assert read([plain, plain, *LINES])[1] == "Lines 1 and 2 of log were changed and are not used."
     assert read([plain, *LINES, plain, plain, *[plain] * 5])[1] == (
@@ -111,7 +111,7 @@ def test_of_many_changed_lines_the_first_are_named() -> None:
     )
 
 
-def test_a_line_that_a_full_disk_tore_is_no_change() -> None:
+def test_a_line_torn_by_a_full_disk_is_no_change() -> None:
     torn = LINES[3][:20] + "\n"
     assert read([*LINES[:3], torn, *LINES[3:]]) == (list(range(1, 9)), "")
     assert read([*LINES[:3], LINES[3][:20]]) == ([1, 2, 3], "")
@@ -137,7 +137,7 @@ def test_a_loss_that_was_edited_is_named_and_never_the_best(run: Path) -> None:
     assert preferred.step == 6
 
 
-def test_only_what_is_certain_to_be_superfluous_is_removed(run: Path) -> None:
+def test_only_certainly_superfluous_checkpoints_are_removed(run: Path) -> None:
     replace_in_log(run, '"step":6,"val_loss":1.0', '"step":6,"val_loss":9.0')
     assert bests(read_details(run)) == []
     keep_best_and_last(run)
@@ -146,7 +146,7 @@ def test_only_what_is_certain_to_be_superfluous_is_removed(run: Path) -> None:
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
-def test_a_log_that_was_cut_keeps_the_checkpoints_that_it_does_not_tell_of(run: Path) -> None:
+def test_a_truncated_log_keeps_the_checkpoints_it_does_not_mention(run: Path) -> None:
     path = run / "events.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:5]))  # with the loss and the checkpoint of 4
@@ -155,7 +155,7 @@ def test_a_log_that_was_cut_keeps_the_checkpoints_that_it_does_not_tell_of(run: 
     assert steps_of(prunable_checkpoints(run)) == [2, 4]
 
 
-def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
+def test_damage_stays_known_when_the_run_resumes(run: Path) -> None:
     replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.1')
     for _ in range(2):
         writer = MetricsWriter(run, (run / "metrics.bin").stat().st_size)
@@ -210,7 +210,7 @@ def test_a_checkpoint_of_another_run_has_no_loss_of_this_one(run_with_states: Pa
     assert best_step(run_with_states) == 2
 
 
-def test_a_state_that_was_edited_says_nothing_of_where_it_belongs(run_with_states: Path) -> None:
+def test_an_edited_state_does_not_decide_where_it_belongs(run_with_states: Path) -> None:
     state = run_with_states / "checkpoints" / "step-000006" / "state.json"
     state.write_text(state.read_text().replace('"step": 6', '"step": 2'))
     facts = read_details(run_with_states).checkpoints[2]
@@ -226,7 +226,7 @@ def test_changed_losses_in_a_complete_log_count_and_are_reported(run: Path) -> N
     )
 
 
-def test_a_log_that_was_cut_off_before_the_best_validation_is_named(run: Path) -> None:
+def test_a_log_truncated_before_the_best_validation_is_reported(run: Path) -> None:
     assert read_details(run).problem == ""
     path = run / "events.jsonl"
     lines = path.read_text().splitlines(keepends=True)
@@ -245,7 +245,7 @@ def test_a_run_that_has_not_ended_may_have_validated_since_it_wrote_its_manifest
     assert "lowest validation loss" not in read_details(run).problem
 
 
-def test_where_the_log_was_cut_off_before_the_best_validation_none_is_called_best(
+def test_with_a_log_truncated_before_the_best_validation_none_is_called_best(
     run: Path,
 ) -> None:
     assert bests(read_details(run)) == [6]

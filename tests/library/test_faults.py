@@ -124,7 +124,7 @@ def test_five_hundred_damages_never_crash_and_never_resume_wrongly(
 @pytest.mark.parametrize(
     ("old", "new"), [('"seed": 0', '"seed": 1'), ('"learning_rate": 0.01', '"learning_rate": 0.1')]
 )
-def test_a_run_whose_settings_were_edited_does_not_go_on_and_says_so(
+def test_a_run_with_edited_settings_is_not_resumed_and_says_so(
     pair: tuple[Path, dict[str, Any], Path], tmp_path: Path, old: str, new: str
 ) -> None:
     run_dir = tmp_path / "cut"
@@ -143,9 +143,7 @@ def test_a_run_whose_settings_were_edited_does_not_go_on_and_says_so(
 @pytest.mark.parametrize(
     "gone", ["run.json", "metrics.bin", "events.jsonl", "log.txt", "checkpoints", "label.json"]
 )
-def test_a_run_half_deleted_shows_what_is_left(
-    make_run: MakeRun, tmp_path: Path, gone: str
-) -> None:
+def test_a_half_deleted_run_shows_the_rest(make_run: MakeRun, tmp_path: Path, gone: str) -> None:
     run = make_run(tmp_path / "r", saves=(4, 8))
     write_label(run, RunLabel("Kittens"))
     shutil.rmtree(run / gone) if gone == "checkpoints" else (run / gone).unlink()
@@ -186,7 +184,7 @@ def test_an_odd_entry_in_a_file_s_place_is_reported_or_ignored(
     look_everywhere(run)
 
 
-def test_runs_copied_from_elsewhere_are_listed_whatever_they_are(
+def test_runs_copied_from_elsewhere_are_listed_in_any_state(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     library = tmp_path / "runs"
@@ -230,7 +228,7 @@ def test_a_read_only_run_is_read_and_refuses_a_label_in_a_sentence(
         run.chmod(stat.S_IRWXU)
 
 
-def test_a_folder_that_vanishes_while_it_is_read_is_no_crash(tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_while_it_is_read_causes_no_crash(tmp_path: Path) -> None:
     details = read_details(tmp_path / "gone")
     assert details.summary.outcome == "unreadable"
     assert details.checkpoints == ()
@@ -255,7 +253,7 @@ def test_the_index_can_be_deleted_or_damaged_and_comes_back(
     assert index.read_bytes() == good
 
 
-def test_what_changed_since_the_index_was_made_is_read_anew(
+def test_runs_that_changed_since_the_index_was_written_are_reread(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     library = tmp_path / "runs"

@@ -51,7 +51,7 @@ def link(path: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RUN_FILES)
-def test_a_linked_file_is_neither_gone_on_with_nor_written_to(
+def test_a_linked_file_is_neither_resumed_nor_written_to(
     run: Path, precious: Path, name: str
 ) -> None:
     link(run / name, precious)

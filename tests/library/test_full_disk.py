@@ -70,7 +70,7 @@ def half_written(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("free_pages", [0, 1, 3, 8, 17, 30, 60])
-def test_a_run_that_fills_the_disk_ends_in_a_sentence_and_goes_on_once_there_is_room(
+def test_a_run_that_fills_the_disk_ends_in_a_sentence_and_resumes_once_there_is_room(
     pair: tuple[Path, dict[str, Any]], disk: SmallDisk, free_pages: int
 ) -> None:
     cut, whole = pair
@@ -191,7 +191,7 @@ def test_a_full_disk_leaves_each_file_as_it_was_and_says_so(
 
 
 @pytest.mark.parametrize("what", WRITTEN)
-def test_a_disk_that_may_not_be_written_is_read_and_says_so(
+def test_a_read_only_disk_is_read_and_says_so(
     make_run: MakeRun, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setenv("NESTLING_HOME", str(disk.folder))
@@ -207,7 +207,7 @@ def test_a_disk_that_may_not_be_written_is_read_and_says_so(
         disk.set_read_only(False)
 
 
-def test_a_run_on_a_disk_that_may_not_be_written_is_not_gone_on_with(
+def test_a_run_on_a_read_only_disk_is_not_resumed(
     pair: tuple[Path, dict[str, Any]], disk: SmallDisk
 ) -> None:
     run = disk.folder / "cut"

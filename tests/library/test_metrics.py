@@ -99,9 +99,7 @@ def test_a_damaged_byte_costs_its_own_step_and_no_other(
     assert list(read_steps(run).steps) == [step for step in range(1, 31) if step != hit]
 
 
-def test_a_file_without_its_header_is_read_with_what_the_events_say(
-    make_run: MakeRun, tmp_path: Path
-) -> None:
+def test_a_file_without_a_header_is_read_with_the_events(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "r")
     content = (run / "metrics.bin").read_bytes()
     (run / "metrics.bin").write_bytes(b"\0" * HEADER_BYTES + content[HEADER_BYTES:])
@@ -121,7 +119,7 @@ def test_the_header_names_every_column(make_run: MakeRun, tmp_path: Path) -> Non
     assert len(content) == header["header_bytes"] + 8 * header["record_bytes"]
 
 
-def test_what_came_after_a_checkpoint_is_dropped_when_the_run_goes_on(tmp_path: Path) -> None:
+def test_steps_after_the_checkpoint_are_dropped_when_the_run_resumes(tmp_path: Path) -> None:
     writer = MetricsWriter(tmp_path)
     writer.append(began())
     for number in (1, 2):
@@ -140,7 +138,7 @@ def test_what_came_after_a_checkpoint_is_dropped_when_the_run_goes_on(tmp_path: 
     assert list(seconds) == sorted(seconds)
 
 
-def test_a_run_whose_metrics_were_deleted_goes_on_and_later_steps_are_read(tmp_path: Path) -> None:
+def test_a_run_with_deleted_metrics_resumes_and_later_steps_are_read(tmp_path: Path) -> None:
     writer = MetricsWriter(tmp_path)
     writer.append(began())
     for number in (1, 2):

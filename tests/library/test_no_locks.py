@@ -67,7 +67,7 @@ def test_a_lock_that_another_has_is_another_program(
         RunLock(tmp_path)
 
 
-def test_a_run_without_locks_trains_goes_on_and_says_so_each_time(
+def test_a_run_without_locks_trains_resumes_and_says_so_each_time(
     tiny_model: Path, chat_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_with(errno.ENOLCK, monkeypatch)

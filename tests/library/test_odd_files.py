@@ -102,7 +102,7 @@ def test_entries_that_are_not_files_are_ignored_or_reported(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_dropped_and_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_dropped_entry_that_is_not_a_file_is_refused(tmp_path: Path, kind: str) -> None:
     dropped = tmp_path / "a.toml"
     put(kind, dropped)
     assert remembered_columns(dropped) is None
@@ -145,7 +145,7 @@ def test_a_checkpoint_with_something_else_in_a_files_place_is_refused_in_a_sente
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["log.txt", "metrics.bin", "events.jsonl"])
-def test_a_real_run_goes_on_or_says_why_not(
+def test_a_real_run_resumes_or_says_why_not(
     stopped: Path, tmp_path: Path, name: str, kind: str
 ) -> None:
     run_dir = tmp_path / "run"
@@ -160,7 +160,7 @@ def test_a_real_run_goes_on_or_says_why_not(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_app_s_own_files_are_not_waited_for_either(
+def test_the_app_s_own_files_never_block_either(
     make_run: MakeRun, tmp_path: Path, kind: str
 ) -> None:
     make_run(home_dir() / "runs" / "r")

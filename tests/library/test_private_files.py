@@ -66,7 +66,7 @@ def test_all_that_is_kept_at_home_is_the_user_s_alone(
     assert open_to_others(copy) == []
 
 
-def test_a_run_that_others_could_read_is_closed_to_them_when_it_goes_on(
+def test_a_run_that_others_could_read_is_closed_to_them_when_it_resumes(
     tiny_model: Path, chat_file: Path
 ) -> None:
     config = TrainingConfig(model=tiny_model, data=chat_file, steps=2, rank=2)

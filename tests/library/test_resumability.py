@@ -16,7 +16,7 @@ from app.ui.state.run_loading import reading_to_resume
 MakeRun = Callable[..., Path]
 
 
-def test_a_finished_run_goes_on_from_any_checkpoint_but_its_last(
+def test_a_finished_run_resumes_from_any_checkpoint_but_its_last(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "a", saves=(4, 8))
@@ -49,7 +49,7 @@ def test_a_run_cut_off_after_its_last_step_has_yet_to_end(
     assert len(reading_to_resume(run, None)().table) == 8
 
 
-def test_a_run_whose_settings_were_changed_goes_on_from_nowhere(
+def test_a_run_with_changed_settings_resumes_from_nowhere(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "a", outcome="stopped", saves=(4, 8))
@@ -63,7 +63,7 @@ def test_a_run_whose_settings_were_changed_goes_on_from_nowhere(
         reading_to_resume(run, "step-000004")()
 
 
-def test_a_run_whose_last_checkpoint_is_gone_goes_on_from_an_earlier_one(
+def test_a_run_whose_last_checkpoint_is_gone_resumes_from_an_earlier_one(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "a", outcome="stopped", saves=(4, 8))
