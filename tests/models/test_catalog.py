@@ -62,7 +62,7 @@ def test_a_damaged_index_costs_time_and_nothing_else(models: Path, content: byte
     assert list_models() == before
 
 
-def test_an_entry_of_the_index_that_holds_something_odd_is_read_anew(models: Path) -> None:
+def test_an_odd_entry_of_the_index_is_reread(models: Path) -> None:
     before = list_models()
     index = cache_dir() / INDEX_FILE
     index.write_text(index.read_text().replace('"smallest_bytes"', '"odd"'))

@@ -84,12 +84,12 @@ def test_an_odd_value_is_refused_by_its_key_and_file(
 
 
 @pytest.mark.parametrize("changes", HARMLESS)
-def test_an_odd_value_that_does_no_harm_is_none(changes: dict[str, Any], copy: Path) -> None:
+def test_a_harmless_odd_value_is_accepted(changes: dict[str, Any], copy: Path) -> None:
     edit_config(copy, **changes)
     assert len(load_architecture(copy).layers) == 4
 
 
-def test_another_fault_is_not_laid_on_an_odd_value_that_does_no_harm(copy: Path) -> None:
+def test_another_fault_is_not_blamed_on_a_harmless_odd_value(copy: Path) -> None:
     edit_config(copy, num_experts=-1, num_heads=0, text_config="x")
     (copy / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError) as caught:
@@ -109,7 +109,7 @@ def test_a_list_at_the_top_is_no_configuration(copy: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"vocab_size": "320"}, {"eos_token_id": {}}, {"architectures": 5}]
 )
-def test_what_transformers_refuses_before_it_reads_a_tokenizer_is_named(
+def test_values_that_transformers_refuses_before_the_tokenizer_are_named(
     changes: dict[str, Any], copy: Path
 ) -> None:
     edit_config(copy, **changes)

@@ -302,7 +302,7 @@ def test_a_model_in_the_hugging_face_cache_is_read_through_its_links(
     assert described(snapshot).size_bytes == described(model).size_bytes
 
 
-def test_whatever_bytes_a_header_holds_the_list_goes_on(model: Path) -> None:
+def test_the_list_survives_any_bytes_in_a_header(model: Path) -> None:
     draw = random.Random(7)
     whole = (model / MODEL).read_bytes()[:9000]
     for _ in range(150):

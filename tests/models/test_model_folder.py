@@ -75,12 +75,12 @@ def test_a_quantised_embedding_has_as_many_rows(make_model: Callable[..., Path])
     assert load_base_model(folder).limits.embedding_rows == 320
 
 
-def test_where_no_header_can_be_read_the_config_counts(copy: Path) -> None:
+def test_without_a_readable_header_the_config_counts(copy: Path) -> None:
     (copy / "model.safetensors").write_bytes(b"no weights")
     assert folder_limits(copy).embedding_rows == 320
 
 
-def test_a_loaded_model_is_seen_to_have_the_rows_that_its_folder_tells(tiny_model: Path) -> None:
+def test_a_loaded_model_has_the_rows_that_its_folder_states(tiny_model: Path) -> None:
     limits = load_base_model(tiny_model).limits
     assert limits == folder_limits(tiny_model) == ModelLimits(embedding_rows=320)
 

@@ -56,7 +56,7 @@ def test_the_hugging_face_cache_is_where_its_own_variables_say(
     ]
 
 
-def test_a_variable_that_names_nobody_s_folder_is_passed_over(
+def test_a_variable_with_an_unknown_user_s_folder_is_ignored(
     user: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "OLLAMA_MODELS"):
@@ -65,7 +65,7 @@ def test_a_variable_that_names_nobody_s_folder_is_passed_over(
     assert set(found()) == {"it"}
 
 
-def test_a_folder_whose_name_is_no_utf_8_is_listed_with_the_reason(user: Path) -> None:
+def test_a_folder_whose_name_is_not_utf_8_is_listed_with_the_reason(user: Path) -> None:
     place = user / ".lmstudio" / "models" / "org"
     write_model(place / os.fsdecode(b"\xff"), num_hidden_layers=1)
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_a_folder_whose_name_is_no_utf_8_is_listed_with_the_reason(user: Path) -
         assert "can't be opened: the name is not UTF-8." in model.problem
 
 
-def test_the_snapshot_is_the_one_that_main_means(user: Path, model: Path) -> None:
+def test_the_snapshot_is_that_of_main(user: Path, model: Path) -> None:
     hub = user / ".cache/huggingface/hub"
     old = add_to_hub_cache(hub, "org/it", model)
     new = add_to_hub_cache(hub, "org/it", model, NEWER)
@@ -88,7 +88,7 @@ def test_the_snapshot_is_the_one_that_main_means(user: Path, model: Path) -> Non
         assert found()["org/it"].folder == new
 
 
-def test_a_download_that_has_only_begun_says_how_to_go_on(user: Path) -> None:
+def test_an_incomplete_download_says_how_to_continue(user: Path) -> None:
     blobs = user / ".cache/huggingface/hub/models--org--it/blobs"
     blobs.mkdir(parents=True)
     assert found() == {}
@@ -190,7 +190,7 @@ def test_a_model_that_is_found_in_two_ways_is_listed_once(user: Path) -> None:
     assert [model.name for model in list_models()] == ["org/it"]
 
 
-def test_what_was_chosen_is_kept_between_sessions_and_a_damaged_file_is_nothing(
+def test_choices_survive_sessions_and_a_damaged_file_is_ignored(
     user: Path, own_home: Path, tmp_path: Path
 ) -> None:
     remember_folder(tmp_path / "a")

@@ -102,7 +102,7 @@ def test_the_list_s_figure_is_little_more_than_the_traced_estimate() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", MORE.values(), ids=MORE.keys())
-def test_so_it_is_for_models_of_other_architectures_and_sizes(config: dict[str, Any]) -> None:
+def test_so_are_those_of_other_architectures_and_sizes(config: dict[str, Any]) -> None:
     assert all(0.98 <= times <= 1.5 for times in compare(config))
 
 
