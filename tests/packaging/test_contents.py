@@ -39,7 +39,7 @@ def test_every_architecture_and_every_part_of_the_app_is_listed_but_for_the_pack
     }
 
 
-def test_a_module_that_mlx_imports_from_its_code_and_nobody_lists_is_refused(
+def test_an_unlisted_module_that_mlx_imports_from_its_code_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "core.cpython-312-darwin.so").write_bytes(b"x\0mlx._new_part\0y")
