@@ -33,7 +33,7 @@ def opened(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[Path], Nes
     return show
 
 
-def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
+def test_a_finished_run_is_not_resumed_from_its_last_checkpoint(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
@@ -47,7 +47,7 @@ def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
     assert not view.why_not.text()
 
 
-def test_nothing_is_thinned_out_where_only_the_best_and_the_last_are_left(
+def test_nothing_is_thinned_out_when_only_the_best_and_the_last_are_left(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
     assert view.delete.isEnabled()
 
 
-def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only(
+def test_a_run_whose_last_checkpoint_is_damaged_resumes_from_an_earlier_one_only(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:
     run = make_run(runs_dir() / "a", outcome=None, saves=(4, 6))

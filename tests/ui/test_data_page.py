@@ -106,7 +106,7 @@ def test_any_row_can_be_gone_to(nestling: Nestling, many: Path, qtbot: QtBot) ->
     assert not rows.next.isEnabled()
 
 
-def test_what_is_cut_is_struck_through(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
+def test_cut_text_is_struck_through(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
     nestling.state.change_config(max_seq_length=64)
     nestling.commands.open_path(many)
     qtbot.waitUntil(tokens_are_there(nestling))
@@ -324,7 +324,7 @@ def test_a_run_of_too_few_rows_can_t_be_started(
 
 
 @pytest.mark.usefixtures("bad_is_open")
-def test_bad_rows_are_left_out_where_the_user_says_so(nestling: Nestling, qtbot: QtBot) -> None:
+def test_bad_rows_are_left_out_on_request(nestling: Nestling, qtbot: QtBot) -> None:
     assert not nestling.actions.start.isEnabled()
     qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
     assert nestling.state.config.bad_rows == "skip"
@@ -545,7 +545,7 @@ def test_rows_that_share_a_line_are_all_listed(
     assert "Row 1 · row 3 of the file ·" in shown(nestling)
 
 
-def test_what_the_model_leaves_out_stands_at_its_row_and_among_the_problems(
+def test_parts_left_out_by_the_model_are_shown_at_the_row_and_among_the_problems(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     """Which keys it leaves out is measured, and no longer guessed, once there are tokens."""

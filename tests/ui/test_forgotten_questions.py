@@ -90,7 +90,7 @@ def test_markup_and_control_characters_are_shown_as_text(
         (ScoreMeasured("s", "before", 1, 3, (NEVER,)), WRONG),  # one of them is not recorded
     ],
 )
-def test_forgotten_is_what_was_right_before(before: ScoreMeasured | None, kind: str) -> None:
+def test_forgotten_questions_were_right_before(before: ScoreMeasured | None, kind: str) -> None:
     after = ScoreMeasured("s", "after", 2, 3, (NEVER,))
     (answers,) = answers_by_set([one for one in (before, after) if one])
     assert [lapse.kind for lapse in answers.lapses] == [kind]

@@ -33,7 +33,7 @@ def chosen(card: LearningCard) -> list[str]:
     return [title for title, choice in card.choices.items() if choice.isChecked()]
 
 
-def test_each_choice_says_in_a_line_what_it_does(card: LearningCard) -> None:
+def test_each_choice_has_a_line_of_explanation(card: LearningCard) -> None:
     assert list(card.choices) == ["Custom", "Learn and keep", "Keep more", "Just learn", "By tiers"]
     for title, choice in card.choices.items():
         assert choice.accessibleDescription() == card.lines[title].text() != ""
@@ -78,7 +78,7 @@ def test_the_demo_has_its_rate_with_every_method_and_other_data_does_not(
         assert state.config.learning_rate == rate
 
 
-def test_a_changed_clock_shows_custom_and_what_it_is(card: LearningCard, state: AppState) -> None:
+def test_a_changed_clock_shows_custom_and_its_values(card: LearningCard, state: AppState) -> None:
     card.choices["Learn and keep"].click()
     assert card.custom.isHidden()
     assert card.choices["Custom"].isHidden()  # no arrow key reaches it
@@ -109,7 +109,7 @@ def test_a_click_on_the_line_chooses_too(card: LearningCard, state: AppState, qt
     assert preset("one-pace").is_in(state.config)
 
 
-def test_the_tiers_are_in_sight_where_there_are_some(nestling: Nestling) -> None:
+def test_the_tiers_are_visible_when_there_are_some(nestling: Nestling) -> None:
     page, state = nestling.new_run, nestling.state
     assert not page.tiers.isHidden()
     page.learning.choices["Learn and keep"].click()

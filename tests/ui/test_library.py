@@ -87,7 +87,7 @@ def test_a_run_is_shown_in_words(qtmodeltester: ModelTester) -> None:
     assert model.data(model.index(1, 5)) == model.data(model.index(1, 7)) == "–"
 
 
-def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
+def test_runs_sort_by_value_and_not_by_text() -> None:
     model = RunsModel()
     model.show_runs([summary("a", steps=1000), summary("b", steps=300)])
     model.sort(4, Qt.SortOrder.AscendingOrder)
@@ -220,7 +220,7 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     assert nestling.window.windowTitle() == "Nestling"
 
 
-def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None:
+def test_a_resumed_run_keeps_its_best_until_there_is_a_better_one() -> None:
     run = summary("one", outcome="running", best_val_loss=1.25)
     begun = LiveRun(run.run_dir, 310, None, "live").over(run)
     assert (begun.steps, begun.best_val_loss, begun.outcome) == (310, 1.25, "live")
@@ -273,9 +273,7 @@ def seen(page: RunsView) -> list[str]:
     return [page.runs.columns[c].title for c in columns if not page.table.isColumnHidden(c)]
 
 
-def test_a_narrow_list_does_without_what_tells_runs_apart_least(
-    page: RunsView, qtbot: QtBot
-) -> None:
+def test_a_narrow_list_hides_the_least_distinctive_columns(page: RunsView, qtbot: QtBot) -> None:
     page.show_runs([summary("a"), summary("b")])
     page.show()
     hidden = []
@@ -300,7 +298,7 @@ def test_a_list_filled_before_it_is_seen_has_all_columns_it_has_room_for(
     qtbot.waitUntil(lambda: len(seen(page)) == page.runs.columnCount())
 
 
-def test_columns_are_as_wide_as_what_comes_first_and_no_cell_is_asked_twice_for_it(
+def test_columns_are_sized_by_the_first_rows_and_no_cell_is_read_twice(
     page: RunsView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.resize(1400, 600)

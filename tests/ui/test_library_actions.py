@@ -60,7 +60,7 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
     return show
 
 
-def test_what_a_run_failed_of_is_shown_whole(
+def test_the_cause_of_a_failure_is_shown_whole(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", outcome="failed")
@@ -239,7 +239,7 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
-def test_what_the_disk_would_not_take_back_can_be_undone_later(
+def test_an_undo_that_the_disk_refused_can_be_repeated(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     for name in ("a", "b"):
@@ -306,7 +306,7 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
-def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
+def test_checkpoints_that_can_t_be_judged_are_not_thinned_out_and_the_reason_is_shown(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(2, 4, 8))
@@ -323,7 +323,7 @@ def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
     assert nestling.runs.opened.head.problem.text() == message
 
 
-def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
+def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_resumes_from_it(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(2, 4), steps=4, outcome="stopped")
@@ -414,7 +414,7 @@ def test_an_interrupted_run_is_reported_once_at_start(
     assert not shown().window.notice.isVisible()
 
 
-def test_a_stopped_run_goes_on_in_the_window_to_its_end(
+def test_a_stopped_run_resumes_in_the_window_to_its_end(
     nestling: Nestling, chat_file: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(chat_file)

@@ -21,7 +21,7 @@ def state(qapp: QApplication) -> AppState:
     return AppState(TrainingConfig())
 
 
-def test_what_comes_before_a_run_begins_is_nobody_s(state: AppState) -> None:
+def test_events_before_a_run_begins_belong_to_no_run(state: AppState) -> None:
     live, grown = LiveSeries(state), []
     live.grown.connect(lambda: grown.append(1))
     state.take_event(made_up_step(1))
@@ -35,7 +35,7 @@ def test_what_comes_before_a_run_begins_is_nobody_s(state: AppState) -> None:
     assert (live.series.last_step, len(live.series.validation), len(grown)) == (1, 1, 2)
 
 
-def test_a_run_that_goes_on_begins_with_what_it_had_measured(
+def test_a_resumed_run_begins_with_its_earlier_measurements(
     state: AppState, tmp_path: Path
 ) -> None:
     live = LiveSeries(state)

@@ -103,7 +103,7 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
     qtbot.waitUntil(lambda: nestling.runs.views.currentWidget() is nestling.runs.list)
 
 
-def test_a_run_can_be_paused_and_goes_on(nestling: Nestling, state: AppState, qtbot: QtBot) -> None:
+def test_a_run_can_be_paused_and_resumed(nestling: Nestling, state: AppState, qtbot: QtBot) -> None:
     state.change_config(steps=5000)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
@@ -132,7 +132,7 @@ def phases_and_events(state: AppState) -> list[object]:
     return seen
 
 
-def test_a_pause_that_is_taken_back_at_once_is_none(
+def test_a_pause_revoked_at_once_has_no_effect(
     nestling: Nestling, state: AppState, qtbot: QtBot
 ) -> None:
     state.change_config(steps=50_000)
@@ -203,7 +203,7 @@ def test_bad_input_found_by_the_engine_is_shown_in_the_window(
     assert nestling.actions.start.isEnabled()
 
 
-def test_what_happened_before_the_plots_were_loaded_is_in_them(
+def test_the_plots_include_the_steps_before_they_were_loaded(
     build: Callable[..., Nestling], tiny_model: Path, chat_file: Path, qtbot: QtBot
 ) -> None:
     nestling = build(TrainingConfig(model=tiny_model, data=chat_file, steps=3))

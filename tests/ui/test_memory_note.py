@@ -57,7 +57,7 @@ def test_a_missing_estimate_is_explained_in_one_sentence(
     assert note.text.text().startswith("Needs up to")
 
 
-def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
+def test_a_changed_batch_is_estimated_again_and_the_tiers_stay(
     nestling: Nestling, qtbot: QtBot
 ) -> None:
     state = nestling.state

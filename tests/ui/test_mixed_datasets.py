@@ -135,7 +135,7 @@ def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
     assert problems.total == 0
 
 
-def test_a_dataset_that_is_none_is_named_in_its_place(
+def test_an_invalid_dataset_is_named_in_its_place(
     nestling: Nestling, write: Write, tmp_path: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(write("new.jsonl", 30))
@@ -164,7 +164,7 @@ def test_a_dataset_that_left_the_mix_comes_back_with_its_share(
     assert (mixed.data.name, mixed.share) == ("old.jsonl", 0.375)
 
 
-def test_another_dataset_comes_without_what_was_mixed_into_the_last(
+def test_another_dataset_starts_without_the_mix_of_the_last(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
     assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))

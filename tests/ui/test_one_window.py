@@ -43,7 +43,7 @@ def test_a_second_window_brings_the_first_forward(qapp: QApplication, qtbot: QtB
     first.close()
 
 
-def test_a_killed_window_is_in_nobody_s_way(qapp: QApplication) -> None:
+def test_a_killed_window_blocks_no_other(qapp: QApplication) -> None:
     killed = second("wait")
     assert killed.stdout is not None
     assert killed.stdout.readline().strip() == "first"

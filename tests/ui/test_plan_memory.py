@@ -54,12 +54,12 @@ def test_the_whole_plan_is_there_again_after_quitting(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"steps": "many"}', '{"from_the_future": 1}'])
-def test_a_plan_that_can_not_be_read_is_none(settings: Preferences, text: str) -> None:
+def test_an_unreadable_plan_is_ignored(settings: Preferences, text: str) -> None:
     settings.set("plan/settings", text)
     assert remembered_plan(settings) is None
 
 
-def test_a_field_that_is_no_number_yet_keeps_the_last_plan(settings: Preferences) -> None:
+def test_an_incomplete_number_keeps_the_last_plan(settings: Preferences) -> None:
     state = AppState(OWN)
     memory = PlanMemory(state, settings)
     memory.write()
@@ -127,7 +127,7 @@ def test_defaults_learn_and_keep_and_leave_data_and_model_alone(settings: Prefer
     assert restored == preset("learn-and-keep").applied_to(plain)
 
 
-def test_what_was_opened_last_comes_first_and_once(settings: Preferences) -> None:
+def test_the_last_opened_comes_first_and_once(settings: Preferences) -> None:
     recent = Recent(settings)
     for number in range(MOST + 2):
         recent.add(f"n{number}", Path(f"/d/{number}"))

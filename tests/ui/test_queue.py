@@ -85,7 +85,7 @@ def test_runs_are_put_in_order_and_removed_with_undo(
     assert names(queue) == ["a", "c", "b"]
 
 
-def test_what_waits_stands_above_the_others_however_they_are_sorted(page: RunsView) -> None:
+def test_waiting_runs_stay_on_top_in_any_order(page: RunsView) -> None:
     for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
         page.table.sortByColumn(0, order)
         assert rows(page) == ["a", "b", "c", "done"]
@@ -302,7 +302,7 @@ def begun_again(build: Callable[..., Nestling], first: Nestling, qtbot: QtBot) -
     return again
 
 
-def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
+def test_an_active_queue_resumes_by_itself_with_the_stopped_run(
     build: Callable[..., Nestling], nestling: Nestling, config: TrainingConfig, qtbot: QtBot
 ) -> None:
     nestling.queue.add(replace(config, name="long", steps=100, steps_per_eval=100))
@@ -324,7 +324,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     assert done == [("long", 100, "finished"), ("next", 3, "finished")]
 
 
-def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
+def test_a_queue_resumes_with_the_next_run_if_the_stopped_one_is_gone(
     build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
 ) -> None:
     write_queue(
@@ -337,7 +337,9 @@ def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", 7, None])
-def test_what_a_queue_goes_on_with_is_in_the_library(config: TrainingConfig, name: object) -> None:
+def test_an_invalid_name_of_an_unfinished_run_is_ignored(
+    config: TrainingConfig, name: object
+) -> None:
     path = home_dir() / QUEUE_FILE
     write_queue(path, SavedQueue((queued_run(config),), auto_resume=True, unfinished="r"))
     path.write_text(path.read_text().replace('"r"', json.dumps(name)))

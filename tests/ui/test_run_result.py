@@ -10,7 +10,7 @@ from app.ui.run.result_card import effort_text, result_text
 from app.ui.state.run_loading import read_run
 
 
-def test_a_result_is_what_was_measured(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_result_states_the_measurements(make_run: Callable[..., Path], tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "a", saves=(4, 8)))
     assert result_text(run) == "Validation loss rose from 1.000 to 2.000 since step 4."
     assert effort_text(run).startswith("Done")
@@ -45,7 +45,7 @@ def test_scores_are_shown_with_those_from_before(
     assert replace(details, facts={}).answers == []
 
 
-def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
+def test_the_first_sentence_reports_learning_and_retention(
     make_run: Callable[..., Path], tmp_path: Path
 ) -> None:
     run = read_run(make_run(tmp_path / "a", saves=(4, 8)))

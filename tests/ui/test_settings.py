@@ -59,7 +59,7 @@ def test_every_assignment_can_be_chosen_and_is_named(nestling: Nestling) -> None
         )
 
 
-def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:
+def test_the_engine_describes_the_tiers(nestling: Nestling, qtbot: QtBot) -> None:
     state, editor = nestling.state, nestling.new_run.tiers
     qtbot.waitUntil(lambda: state.preview is not None)
     assert state.preview is not None
@@ -71,9 +71,7 @@ def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot
     assert sum(facts.parameters for facts in state.preview) == sum(counts)
 
 
-def test_a_factor_that_is_no_number_is_marked_and_reported(
-    nestling: Nestling, qtbot: QtBot
-) -> None:
+def test_an_invalid_factor_is_marked_and_reported(nestling: Nestling, qtbot: QtBot) -> None:
     row = nestling.new_run.tiers.rows[1]
     row.factor.clear()
     qtbot.keyClicks(row.factor, "0.5x")
@@ -238,7 +236,7 @@ def test_settings_of_one_assignment_are_shown_with_it_alone(nestling: Nestling) 
     assert editor.patterns.problem.isHidden()
 
 
-def test_what_the_editor_does_not_show_of_a_tier_is_not_lost(nestling: Nestling) -> None:
+def test_tier_settings_that_the_editor_hides_are_not_lost(nestling: Nestling) -> None:
     state = nestling.state
     state.change_config(tiers=(TierConfig(1), TierConfig(2, 1.0, "skip")))
     nestling.new_run.tiers.rows[0].period.setValue(2)

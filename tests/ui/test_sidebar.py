@@ -65,7 +65,7 @@ def test_return_leaves_a_name_as_it_is_written(name: NameField, qtbot: QtBot) ->
     assert name.text() == "cats and dogs in one household"
 
 
-def test_escape_takes_back_what_was_typed(name: NameField, qtbot: QtBot) -> None:
+def test_escape_discards_the_typed_text(name: NameField, qtbot: QtBot) -> None:
     qtbot.keyClicks(name, "!")
     qtbot.keyClick(name, Qt.Key.Key_Escape)
     assert name.text() == "cats"

@@ -37,7 +37,7 @@ def cells(nestling: Nestling) -> list[str]:
     return [model.data(model.index(0, column)) for column in range(model.columnCount())]
 
 
-def test_it_is_opened_and_shows_what_is_left(opened: Nestling) -> None:
+def test_it_is_opened_and_shows_the_remaining_runs(opened: Nestling) -> None:
     assert opened.window.place is Place.RUNS
     page = opened.runs.study
     assert page.title.text() == "two"
@@ -170,7 +170,7 @@ def test_all_runs_are_trained_and_the_results_shown(
     qtbot.waitUntil((tmp_path / "two.png").exists)
 
 
-def test_a_study_that_is_stopped_resumes_where_it_was(opened: Nestling, qtbot: QtBot) -> None:
+def test_a_stopped_study_resumes_where_it_was(opened: Nestling, qtbot: QtBot) -> None:
     page, control, state = opened.runs.study, opened.study, opened.state
     page.start.click()
     qtbot.waitUntil(lambda: state.step is not None and state.step.step >= 1)

@@ -63,7 +63,7 @@ def taken() -> int:
     return sum(json.loads(lines[-1])["taken"] for lines in entries if lines)
 
 
-def test_what_was_stopped_goes_on_where_it_was(
+def test_a_stopped_tokenisation_resumes_where_it_was(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work, status = nestling.data_work.tokenization, nestling.data.status
@@ -88,7 +88,7 @@ def test_what_was_stopped_goes_on_where_it_was(
     assert nestling.data_work.preview.total == LARGE
 
 
-def test_a_run_goes_on_where_the_page_was(
+def test_a_run_continues_where_the_page_was(
     nestling: Nestling, large: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that needs all rows before it begins."""
@@ -120,7 +120,7 @@ def test_a_run_goes_on_where_the_page_was(
     qtbot.waitUntil(lambda: work.done is not None)
 
 
-def test_the_page_goes_on_after_a_run_that_needed_few_rows(
+def test_the_page_continues_after_a_run_that_needed_few_rows(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work = nestling.data_work.tokenization
@@ -149,7 +149,7 @@ def test_after_tokens_are_made_a_run_makes_none(
     assert "Tokenizing" not in stages
 
 
-def test_another_model_or_mask_starts_anew(
+def test_another_model_or_mask_starts_over(
     nestling: Nestling, chat_file: Path, qtbot: QtBot
 ) -> None:
     work = nestling.data_work.tokenization
@@ -199,9 +199,7 @@ def test_a_file_that_vanishes_is_reported_in_a_sentence(
     assert not any(folder.suffix == "" for folder in stores_dir().iterdir() if folder.is_dir())
 
 
-def test_a_process_that_is_killed_can_be_gone_on_from(
-    nestling: Nestling, larger: Path, qtbot: QtBot
-) -> None:
+def test_a_killed_process_can_be_resumed(nestling: Nestling, larger: Path, qtbot: QtBot) -> None:
     work, reader = nestling.data_work.tokenization, nestling.data_work.reader
     nestling.commands.open_path(larger)
     qtbot.waitUntil(in_the_middle(nestling))
@@ -214,7 +212,7 @@ def test_a_process_that_is_killed_can_be_gone_on_from(
     qtbot.waitUntil(lambda: work.done is not None)
 
 
-def test_quitting_in_the_middle_keeps_what_was_done(
+def test_quitting_in_the_middle_keeps_finished_work(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(large)
@@ -223,7 +221,7 @@ def test_quitting_in_the_middle_keeps_what_was_done(
     assert taken() > 0
 
 
-def test_several_files_and_what_is_mixed_in_are_all_made_before_a_run(
+def test_several_files_and_mixed_in_datasets_are_all_tokenised_before_a_run(
     nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     folder = tmp_path / "letters"

@@ -183,7 +183,7 @@ def test_a_stop_keeps_the_partial_answer_and_the_next_question_is_answered(
 
 
 @pytest.mark.parametrize("how", ["cleared", "another checkpoint"])
-def test_an_answer_that_still_comes_is_not_part_of_what_begins_anew(
+def test_a_late_answer_is_not_part_of_a_new_conversation(
     shown: Nestling, qtbot: QtBot, how: str
 ) -> None:
     page = shown.playground
@@ -299,7 +299,9 @@ def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot
     qtbot.waitUntil(lambda: shown.trial._model._model is None)
 
 
-def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtbot: QtBot) -> None:
+def test_another_checkpoint_starts_a_new_conversation_and_nothing_is_lost(
+    shown: Nestling, qtbot: QtBot
+) -> None:
     page = shown.playground
     ask(shown, "What is 2 plus 2?", qtbot)
     first = answer_text(page, "tuned")
@@ -313,7 +315,7 @@ def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtb
     assert len(shown.trial._earlier) == 1
 
 
-def test_what_a_model_says_is_plain_text_and_is_copied_whole(shown: Nestling, qtbot: QtBot) -> None:
+def test_an_answer_is_plain_text_and_is_copied_whole(shown: Nestling, qtbot: QtBot) -> None:
     text = "<b>bold</b> & <img src='x'>\n```\ncode\n```\nשלום 😀"
     shown.trial.asked.emit("Hi")
     shown.trial.event_received.emit(TextAdded("tuned", text))

@@ -101,7 +101,7 @@ def choose(menu: QMenu, text: str, qtbot: QtBot) -> None:
 # -- Find --------------------------------------------------------------------------------------
 
 
-def test_find_is_off_where_nothing_can_be_searched_and_leads_nowhere_else(
+def test_find_is_disabled_where_nothing_can_be_searched_and_leads_nowhere_else(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")

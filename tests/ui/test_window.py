@@ -80,7 +80,7 @@ def test_the_appearance_can_be_chosen_and_is_remembered(
     first.appearance.choose(Look.SYSTEM)
 
 
-def test_the_window_comes_back_where_it_was(build: Callable[..., Nestling], qtbot: QtBot) -> None:
+def test_the_window_is_restored_in_place(build: Callable[..., Nestling], qtbot: QtBot) -> None:
     first = build()
     first.window.resize(900, 640)  # the offscreen screen is 800 pixels wide: the height tells
     first.window.show()
@@ -94,7 +94,7 @@ def stored() -> QSettings:
     return QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat)
 
 
-def test_what_is_remembered_is_never_written_in_the_gui_thread(
+def test_preferences_are_never_written_in_the_gui_thread(
     build: Callable[..., Nestling], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nestling = build()

@@ -246,7 +246,7 @@ def test_a_run_that_is_cleared_leaves_calm_plots(plots, started, step):
     assert is_empty(plots) == [True] * 5
 
 
-def test_a_run_read_anew_keeps_what_was_chosen_to_be_seen(plots, started, step, run_of):
+def test_a_reloaded_run_keeps_the_selected_steps(plots, started, step, run_of):
     plots.show_series(run_of(300))
     plots.deltas.steps_selected.emit(100.2, 149.7)
     plots.take_over(run_of(400))
@@ -257,7 +257,7 @@ def test_a_run_read_anew_keeps_what_was_chosen_to_be_seen(plots, started, step, 
     assert drawn_losses(plots) == 20
 
 
-def test_where_drawing_takes_long_it_is_done_seldom():
+def test_slow_plots_are_redrawn_less_often():
     pace = RedrawRate()
     for _ in range(30):
         pace.note(1.0)
@@ -322,7 +322,7 @@ def test_a_drag_selects_steps_and_a_double_click_all_of_them(plots, started, ste
     assert plots.heat.steps.selection is None
 
 
-def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, step):
+def test_changes_are_stacked_in_a_narrow_window(plots, started, step):
     plots.show_series(RunSeries(started()))
     add(plots, step(1))
     plots.redraw_now()
