@@ -71,7 +71,7 @@ def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
     assert check_model(tiny_model) == tiny_model
 
 
-def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
+def test_required_work_is_done_even_while_the_app_ends(qapp: object) -> None:
     done: list[str] = []
     tasks = BackgroundThread()
     tasks.run(lambda: tasks._is_ending.wait(PATIENCE_SECONDS), lambda _: None, pytest.fail)
@@ -81,7 +81,7 @@ def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
     assert done == ["write"]
 
 
-def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundThread) -> None:
+def test_work_in_steps_reports_its_progress(qtbot: QtBot, background: BackgroundThread) -> None:
     shares: list[float] = []
     results: list[str] = []
 

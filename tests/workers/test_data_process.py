@@ -41,7 +41,7 @@ def begin(process: DataProcess, function: object) -> tuple[Received, int]:
     return received, number
 
 
-def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: QtBot) -> None:
+def test_jobs_report_their_values_and_end_in_order(process: DataProcess, qtbot: QtBot) -> None:
     first, _ = begin(process, Counting(3))
     second, _ = begin(process, Refusing())
     qtbot.waitUntil(lambda: bool(second.ended))
@@ -75,7 +75,7 @@ def test_a_value_that_cannot_be_unpickled_ends_its_job(process: DataProcess, qtb
     assert again.values == [1]
 
 
-def test_it_has_neither_qt_nor_mlx_and_starts_anew(process: DataProcess, qtbot: QtBot) -> None:
+def test_it_has_neither_qt_nor_mlx_and_restarts(process: DataProcess, qtbot: QtBot) -> None:
     first, _ = begin(process, Telling())
     qtbot.waitUntil(lambda: bool(first.ended))
     process.kill()

@@ -142,7 +142,9 @@ def test_no_store_is_made_where_one_is_only_looked_for(
     assert len(list(job(never))) == 1
 
 
-def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: ModelTokenizer) -> None:
+def test_a_tokenisation_closed_early_resumes_where_it_was(
+    tmp_path: Path, key: ModelTokenizer
+) -> None:
     path = tmp_path / "many.jsonl"
     path.write_text("".join(json.dumps({"text": f"line {i}"}) + "\n" for i in range(3000)))
     job = TokenizeDatasets((DatasetRequest(path, None, ""),), key, True, False)

@@ -79,7 +79,7 @@ def test_the_model_stays_until_another_checkpoint_is_asked(tried: CheckpointRef)
     assert loaded._model.loaded.checkpoint == other
 
 
-def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: CheckpointRef) -> None:
+def test_a_rewritten_checkpoint_is_reloaded(tried: CheckpointRef) -> None:
     loaded = LoadedCheckpoint()
     list(loaded.answer_job(tried, *ASKED)(never))
     first = loaded._model
