@@ -261,7 +261,7 @@ def _as_value(part: ast.expr) -> ast.expr:
 
 
 def _assignments(scope: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
-    """Each name that is given a value in `scope`; None for one that isn't a plain assignment."""
+    """Each name that is assigned in `scope`; None for one that isn't a plain assignment."""
     for node in ast.walk(scope):
         if isinstance(node, ast.arg):
             yield node.arg, None

@@ -30,7 +30,7 @@ def chats(name: str) -> list[Chat]:
 
 
 def asked(name: str) -> set[str]:
-    """What the user says in any row of the file."""
+    """The user's messages in any row of the file."""
     return {m["content"] for chat in chats(name) for m in chat if m["role"] == "user"}
 
 

@@ -4,7 +4,7 @@
     python -m tests.benchmarks.data_path --rows 1000000 --alone --only open  # ours alone, 1 GB
 
 Every row of the table is a process of its own, so that peaks don't mix; they are summed over it
-and its children, as `ps` tells them. The file and the store are removed afterwards.
+and its children, as `ps` reports them. The file and the store are removed afterwards.
 """
 
 import argparse

@@ -32,8 +32,8 @@ RATE = 1e-4
 class Measured:
     """Seconds of each block of steps, the last one's peak bytes, and the first loss.
 
-    The peak is told beyond what is held before a step: weights and optimizer state, equal on both
-    sides, are not in it.
+    The peak is measured from the memory in use before a step: weights and optimizer state, equal on
+    both sides, are not in it.
     """
 
     seconds: list[float] = field(default_factory=list)

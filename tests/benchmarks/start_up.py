@@ -31,7 +31,7 @@ _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
 
 
 def start(command: list[str], home: Path, **environment: str) -> tuple[float, float, list[str]]:
-    """Seconds of processor time and by the clock until the window is seen, and what was said."""
+    """Seconds of processor time and by the clock until the window is seen, and its log lines."""
     begun, stderr_lines = time.perf_counter(), []
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, cwd=ROOT,

@@ -357,7 +357,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_ends_with_130(
     while True:
         try:
             shown += os.read(ours, 4096)
-        except OSError:  # nobody writes any more
+        except OSError:  # no writer is left
             break
     printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, printed) == (130, "")

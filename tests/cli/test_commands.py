@@ -128,7 +128,7 @@ def test_train_without_json_says_what_moved(
     assert ended.returncode == 0, ended.stderr
     assert "tier 0: every step, layers 2–3" in ended.stdout
     assert "tier 1 moved" in ended.stdout
-    assert "Needs about" in ended.stdout  # of memory, told before the steps
+    assert "Needs about" in ended.stdout  # of memory, reported before the steps
     assert ended.stdout.index("Needs about") < ended.stdout.index("step 1 of 6")
     assert "All 6 steps done." in ended.stdout
     assert "The adapter is in" in ended.stdout

@@ -1,4 +1,4 @@
-"""The library in the terminal: listed, shown, gone on with by name, repeated from a file."""
+"""The library in the terminal: listed, shown, resumed by name, repeated from a file."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""What stands on the terminal: names and texts as they are, and none of them commands it; what
-becomes of a command whose output nobody takes any more."""
+"""Terminal output: names and texts are shown unchanged but can't control the terminal; and commands
+whose output has no reader any more."""
 
 import json
 import os
@@ -203,7 +203,7 @@ def test_the_output_of_libraries_and_tracebacks_is_harmless_too() -> None:
     assert "\x1b" not in ended.stderr
 
 
-# -- nobody takes the output -----------------------------------------------------------------------
+# -- output without a reader -----------------------------------------------------------------------
 def test_a_reader_that_goes_leaves_a_run_stopped_with_its_last_step(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""JSON and TOML from anywhere: whatever is wrong, it is said in a sentence."""
+"""JSON and TOML from anywhere: every error is one sentence."""
 
 from pathlib import Path
 

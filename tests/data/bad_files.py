@@ -1,6 +1,6 @@
 """Bad files of every format, each with the sentence that names what is wrong with it.
 
-(file's name, content, the first problem as it is told)
+(file's name, content, the first problem as reported)
 """
 
 import gzip

@@ -28,7 +28,7 @@ def test_a_bad_file_is_named_with_place_and_reason(tmp_path, name, content, sent
 
 
 def first_problem(path):
-    """What a run would be told first."""
+    """The first problem that a run would report."""
     try:
         return str(next(row for row in read_examples(path) if isinstance(row, RowIssue)))
     except CorruptFileError as broken:

@@ -231,7 +231,7 @@ def test_a_bare_name_has_no_extensions(tmp_path):
     assert [bare_name(tmp_path / name) for name in names] == ["a", "a", "a.b", "a.zip", "a"]
 
 
-# -- what was made to fill memory, and what changes ------------------------------------------
+# -- files made to fill memory, and files that change -----------------------------------------
 
 
 def peak_bytes(read):

@@ -149,7 +149,7 @@ def within_limit():
 
 
 def read(path):
-    """What a file gives: line → example or problem; and what ended it, if anything did."""
+    """A file's rows, line → example or problem; and the error that ended it, if any."""
     found, ended = [], None
     try:
         for row in read_validated_rows(path):

@@ -1,4 +1,4 @@
-"""What a run refuses as too little to train on."""
+"""Datasets that a run refuses as too small to train on."""
 
 import pytest
 

@@ -155,7 +155,7 @@ def test_a_row_that_another_dataset_only_trains_on_is_not_held_out():
 
 
 def test_one_file_is_split_as_it_always_was():
-    # A run that goes on must hold out the rows it began with.
+    # A resumed run must hold out the rows it began with.
     ((mask,),) = holdout_masks([[np.arange(1, 41, dtype=np.uint64)]], [0.2], 3)
     assert list(np.flatnonzero(mask)) == [11, 13, 21, 28, 29, 32, 33, 34]
 

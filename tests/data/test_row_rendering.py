@@ -1,4 +1,4 @@
-"""What is shown of a row is what the model gets, with what becomes of it."""
+"""A row is shown as the model reads it, with the parts that are cut or left out."""
 
 from pathlib import Path
 

@@ -38,7 +38,7 @@ def _short_and_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(template_trial, "CPU_SECONDS", 1)
     monkeypatch.setattr(template_trial, "_problems", {})
     yield
-    end_template_processes()  # a good template's goes on to render
+    end_template_processes()  # a good template's process continues to render
     assert not multiprocessing.active_children()
 
 

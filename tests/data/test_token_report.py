@@ -1,4 +1,4 @@
-"""What is said of a dataset's tokens is what each row says alone; a run finds what was counted."""
+"""The token report of a dataset agrees with each row on its own; a run reuses its tokens."""
 
 import json
 
@@ -40,7 +40,7 @@ def mixed_rows(tmp_path):
 
 
 def row_by_row(path, tokenizer):
-    """The plain way: each row that can be read, and what is to be said of it."""
+    """The plain way: each readable row, and its problems."""
     rows, problems = [], []
     try:
         for example in read_examples(path):

@@ -1,4 +1,4 @@
-"""The token store: made once, complete or absent, never stale, gone on with where it stopped."""
+"""The token store: made once, complete or absent, never stale, resumed where it stopped."""
 
 import copy
 import gzip
@@ -310,7 +310,7 @@ def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user
     assert all((folder / "thesis.txt").is_file() for folder in kept[:-1])
 
 
-# -- stopped and gone on with ------------------------------------------------------------------
+# -- stopped and resumed -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lots", [1, 2, 4])
@@ -422,7 +422,7 @@ SLOW = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% end
 
 @pytest.fixture
 def within_limit():
-    """What waits for ever ends with a TimeoutError."""
+    """An endless wait ends with a TimeoutError."""
 
     def late(*_):
         raise TimeoutError

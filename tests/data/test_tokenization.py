@@ -342,7 +342,7 @@ def test_a_template_that_writes_into_the_conversation_changes_no_example(tokeniz
     assert example == chat("a", "b")
 
 
-# The question equals the reply, so that the words alone would not tell them apart.
+# The question equals the reply, so that the words alone do not distinguish them.
 @pytest.mark.parametrize("template", ["rewrites_question", "other_header"])
 def test_a_reply_indistinguishable_from_its_prompt_is_reported(tokenizer_with, template):
     problem = tokenize(chat("hello", "hello", line=2), tokenizer_with(template), True)

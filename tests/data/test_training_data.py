@@ -1,4 +1,4 @@
-"""What a run trains on: rows split, cut, counted and refused."""
+"""The rows that a run trains on: split, cut, counted and refused."""
 
 import json
 from dataclasses import replace

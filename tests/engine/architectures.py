@@ -75,7 +75,7 @@ COMMON: dict[str, Any] = {
     "norm_eps": 1e-5,
     "norm_epsilon": 1e-5,
 }
-"""What most architectures call their sizes; each takes what it knows."""
+"""The usual names of sizes; each architecture takes those it knows."""
 
 _SLIDING = ["sliding_attention", "full_attention", "sliding_attention"]
 _SCALED = {"logits_scaling": 1.0, "attention_multiplier": 0.3, "embedding_multiplier": 2.0,
@@ -314,7 +314,7 @@ OWN: dict[str, dict[str, Any]] = {
         "attention_other_setting": {"num_attention_heads": 4, "num_attention_groups": 2},
     },
 }  # fmt: skip
-"""What an architecture calls otherwise, or needs beside."""
+"""Other names and further settings of an architecture."""
 
 NO_ARCHITECTURES = frozenset(
     {

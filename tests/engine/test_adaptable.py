@@ -42,7 +42,7 @@ def test_a_module_whose_weights_the_models_code_reads_itself_is_unfit() -> None:
 
 
 class Remembering(Model):
-    """Evaluating, it keeps what it made of a weight; training, it makes it anew (as kimi_k3)."""
+    """Evaluating, it keeps what it made of a weight; training, it makes it again (as kimi_k3)."""
 
     def __call__(self, tokens: Any) -> Any:
         if self.training or not hasattr(self, "_made"):

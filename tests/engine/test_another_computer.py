@@ -1,4 +1,4 @@
-"""A run that goes on where something else computes says so, and goes on."""
+"""A run that is resumed on another computer says so, and continues."""
 
 import json
 import struct

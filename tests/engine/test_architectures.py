@@ -119,7 +119,7 @@ def write_rows(path: Path, model: Path, lengths: Rows) -> None:
 
 
 def fault(run: Trained, tolerance: float = 1e-5) -> str | None:
-    """What is wrong with a run that was not refused."""
+    """The faults of a run that was not refused."""
     ending = run.events[-1]
     if not isinstance(ending, RunFinished) or ending.outcome != "finished":
         return f"ended: {ending}"

@@ -52,7 +52,7 @@ def losses(events: list[Event]) -> list[float]:
 
 
 def activity_of(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """What a run measures before its start."""
+    """The activity that a run measures before its start."""
     found: dict[str, float] = {}
 
     def spy(*arguments: Any) -> Any:

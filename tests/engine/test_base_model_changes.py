@@ -1,4 +1,4 @@
-"""A run goes on with the base model it began with, or not at all; an old run says what is unknown.
+"""A run resumes with the base model it began with, or not at all; an old run says what is unknown.
 
 A checkpoint that is tried on another base model says so.
 """

@@ -1,4 +1,4 @@
-"""Whether examples share rows is decided at a run's start, said, kept with it, and followed."""
+"""A run decides at its start whether examples share rows, logs it, stores it and keeps to it."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Early stop, the best checkpoint beside the last, and neither lost when a run goes on."""
+"""Early stop, the best checkpoint beside the last, and neither lost when a run resumes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -173,7 +173,7 @@ def test_without_dropout_no_random_numbers_are_drawn(tiny_model: Path) -> None:
 def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a GPU does: everything compiled, positions padded, layers recomputed."""
+    """As on a GPU: everything compiled, positions padded, layers recomputed."""
     plain = training_step(tiny_model, False)
     monkeypatch.setattr("app.engine.training.step.maybe_compile", mx.compile)
     monkeypatch.setattr("app.engine.training.gradients.maybe_compile", mx.compile)

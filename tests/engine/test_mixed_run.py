@@ -1,4 +1,4 @@
-"""A run over several datasets: what it takes, what it records, and how it goes on."""
+"""A run over several datasets: its rows, its records, and how it resumes."""
 
 import json
 import shutil

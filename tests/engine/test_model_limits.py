@@ -1,4 +1,4 @@
-"""What a base model can't read is said or refused before a run trains, or an answer begins."""
+"""Rows beyond a base model's limits are reported or refused before a run or an answer begins."""
 
 import json
 from collections.abc import Callable

@@ -200,8 +200,8 @@ CHANGES = 500
 def kill_at_random(
     config: TrainingConfig, run_dir: Path, luck: random.Random, at_most: int = 1000
 ) -> int:
-    """Train in a process that dies at a random change of a file, and again in one that goes on
-    with it; how often it died."""
+    """Train in a process that dies at a random change of a file, and again in one that resumes
+    it; how often it died."""
     settings = run_dir.with_suffix(".toml")
     settings.write_text(
         f'model = "{config.model}"\ndata = "{config.data}"\ntiers = [1, 2, 4, 8]\nsteps = {STEPS}\n'
@@ -384,7 +384,7 @@ def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
     killed = tmp_path / "killed"
     for event in train(config):
         if isinstance(event, CheckpointSaved) and event.step == config.steps:
-            shutil.copytree(tmp_path / "whole", killed)  # what a kill would leave here
+            shutil.copytree(tmp_path / "whole", killed)  # as a kill would leave it
     assert read_manifest(killed)["outcome"] == "running"
     events = list(resume(killed))
     assert [type(event) for event in events].count(StepFinished) == 0
@@ -413,7 +413,7 @@ def test_a_run_without_a_checkpoint_is_refused(config: TrainingConfig) -> None:
     killed = folder_of(config).with_name("killed")
     for event in train(config, stop_after=1):
         if isinstance(event, RunStarted):
-            shutil.copytree(folder_of(config), killed)  # what a kill would leave here
+            shutil.copytree(folder_of(config), killed)  # as a kill would leave it
     assert "no checkpoint to resume from" in refusal(killed)
 
 

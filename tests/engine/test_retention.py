@@ -109,7 +109,7 @@ def test_a_run_that_continues_begins_with_the_figure_that_the_other_ended_with(
     after = measured(list(train(following)))
     assert (after[0].step, after[0].texts) == (0, before[-1].texts)
     assert after[0].base_kl == pytest.approx(before[-1].base_kl, rel=1e-4)
-    assert after[1].texts == before[1].texts  # the curve goes on with as few as ever
+    assert after[1].texts == before[1].texts  # the curve continues with as few as before
 
 
 def test_a_run_is_bit_equal_with_and_without_it(config: TrainingConfig, whole: Whole) -> None:

@@ -274,7 +274,7 @@ def without_gradient(patch: pytest.MonkeyPatch) -> None:
 
 
 def lessons_of_the_optimizer(change: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
-    """The slow clock's own AdamW takes other gradients than it was given."""
+    """The slow clock's own AdamW uses other gradients than those passed in."""
 
     def lie(patch: pytest.MonkeyPatch) -> None:
         step = TieredAdamW.step

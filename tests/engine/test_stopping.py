@@ -157,7 +157,7 @@ def test_interrupted_work_is_caught_up_and_nothing_else_differs(
     made = [e for e in [*cut, *again] if is_validation(e)]
     assert made == [e for e in whole.events if is_validation(e)]
     assert ending(again).outcome == "finished"
-    if step < STEPS:  # what the last checkpoint says of a validation that followed it stays unsaid
+    if step < STEPS:  # the last checkpoint doesn't mention a validation that followed it
         assert_same_end(whole.run, tmp_path / "run")
     else:
         assert recorded(whole.run) == recorded(tmp_path / "run")

@@ -429,7 +429,7 @@ def test_a_lie_about_an_update_stops_the_run(
 def test_gradients_of_other_weights_than_the_models_stop_the_run(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every update of them is right, and its size as well: the model's own loss tells."""
+    """Every update of them is right, and its size as well: the model's own loss shows it."""
     the_gradients_are_of_the_first_weights(monkeypatch)
     end = ending(replace(config, learning_rate=0.05))
     assert end.outcome == "failed"

@@ -1,4 +1,4 @@
-"""What is not as it was written in a run's folder is named, and nothing is concluded from it."""
+"""Changed files in a run's folder are named, and nothing is concluded from them."""
 
 import json
 import shutil

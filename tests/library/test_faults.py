@@ -63,7 +63,7 @@ def look_everywhere(run_dir: Path) -> RunDetails:
 
 
 def go_on(run_dir: Path, whole: dict[str, Any]) -> bool:
-    """Whether the run could be gone on with; then its end must be the whole run's."""
+    """Whether the run could be resumed; then its end must be the whole run's."""
     try:
         list(resume(run_dir))
     except AppError:

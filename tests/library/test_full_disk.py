@@ -1,4 +1,4 @@
-"""A disk that is full or may not be written: told in a sentence, and nothing that was is lost."""
+"""A disk that is full or may not be written: reported in a sentence, and nothing saved is lost."""
 
 import errno
 import json
@@ -104,7 +104,7 @@ def test_a_run_that_fills_the_disk_ends_in_a_sentence_and_resumes_once_there_is_
 
 
 def test_a_record_torn_by_a_full_disk_is_whole_again_once_there_is_room(disk: SmallDisk) -> None:
-    """What a step measured is not lost when only its record did not fit."""
+    """A step's measurements are not lost when only its record did not fit."""
     run = disk.folder / "run"
     run.mkdir()
     writer = MetricsWriter(run)
@@ -142,7 +142,7 @@ def test_an_event_after_a_torn_line_is_not_lost(disk: SmallDisk) -> None:
 
 
 def writings(disk: SmallDisk, make_run: MakeRun) -> dict[str, tuple[Callable[[], object], Path]]:
-    """What the library writes by itself, and the file or folder that it makes."""
+    """The library's own writes, and the file or folder that each makes."""
     run = make_run(disk.folder / "runs" / "a", saves=(4, 8))
     details = read_details(run)
     checkpoint = run / "checkpoints" / "step-000008"

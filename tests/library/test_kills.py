@@ -62,7 +62,7 @@ def campaign(make_run: MakeRun, kills: int, seed: int) -> None:
     for _ in range(kills):
         kill_at_random(run, other, luck)
         known = look(run, other, known)
-    # What is left half-written is the last kill's, not every one's.
+    # Half-written files are the last kill's, not every one's.
     assert len(list(home_dir().rglob("*.partial"))) <= 1
     assert known > kills
 

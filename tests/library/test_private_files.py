@@ -1,4 +1,4 @@
-"""What a run keeps of private texts is the user's alone, from the first byte on."""
+"""Private texts in a run's files are readable by the user alone, from the first byte on."""
 
 import os
 import stat

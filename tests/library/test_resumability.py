@@ -1,4 +1,4 @@
-"""Whether a run can go on: the same answer for the list, its checkpoints and the engine."""
+"""Whether a run can be resumed: list, checkpoints and engine agree."""
 
 import json
 from collections.abc import Callable

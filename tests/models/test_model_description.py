@@ -1,4 +1,4 @@
-"""What the Models list says of a folder: facts from its files, or why it can't be trained."""
+"""The Models list describes a folder: facts from its files, or why it can't be trained."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What a model's folder says of it, and hostile folders refused quickly in one sentence."""
+"""A model is described by its folder; hostile folders are refused quickly in one sentence."""
 
 import json
 import shutil

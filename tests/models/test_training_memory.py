@@ -80,7 +80,7 @@ def built(config: dict[str, Any]) -> Any:
 
 
 def compare(config: dict[str, Any]) -> tuple[float, float]:
-    """How many times the traced estimate the list's figures are: smallest, usual."""
+    """The list's figures as multiples of the traced estimate: smallest, usual."""
     model = built(config)
     tensors = {
         name: Tensor(DTYPES[array.dtype], tuple(array.shape), array.nbytes)

@@ -18,7 +18,7 @@ from tests.patience import PATIENCE_SECONDS
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What would be called on a Mac."""
+    """The commands that would be called on a Mac."""
     called: list[str] = []
 
     def record(command: list[object], **_: object) -> str:

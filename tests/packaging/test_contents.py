@@ -1,4 +1,4 @@
-"""What goes into the bundle is listed from disk, and what stays out is known by its place."""
+"""The bundle's contents are listed from disk; exclusions are known by their place."""
 
 import subprocess
 import sys

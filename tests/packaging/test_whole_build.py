@@ -197,7 +197,7 @@ def test_large_files_are_tokenized_by_frozen_processes(program: Path, tmp_path: 
 
 @pytest.fixture
 def screen() -> Iterator[str]:
-    """The name of a display that nobody sees."""
+    """The name of a virtual display."""
     if not (found := shutil.which("Xvfb")):
         pytest.skip("Xvfb is not installed")
     with subprocess.Popen([found, "-displayfd", "1"], stdout=subprocess.PIPE, text=True) as server:

@@ -1,4 +1,4 @@
-"""What can't be done is off and says why; what is asked for all the same is told in a sentence."""
+"""Unavailable actions are disabled and say why; if called all the same, they fail in a sentence."""
 
 from collections.abc import Callable
 from dataclasses import replace

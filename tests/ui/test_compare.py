@@ -252,7 +252,7 @@ def test_the_change_from_the_base_and_the_drift_are_compared_too(
     for run, value in enumerate((0.5, 0.1)):
         assert drawn(made, 2, run) == ([0, 8], [0, pytest.approx(value)])
     marks = [from_base._items[run][2].opts["symbol"] for run in (0, 1)]
-    assert marks[0] != marks[1]  # told apart without their colours
+    assert marks[0] != marks[1]  # distinguishable without their colours
     steps = read_steps(runs[0])
     expected = np.sqrt((steps.rows["drifts"].astype(float) ** 2).sum(axis=1))
     assert np.allclose(drawn(made, 3, 0)[1], expected)

@@ -1,4 +1,4 @@
-"""What the Statistics say a run would do is what a run that is started from the page does."""
+"""A run started from the page does as the Statistics predict."""
 
 import json
 from collections.abc import Sequence

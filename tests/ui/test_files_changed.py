@@ -1,4 +1,4 @@
-"""Files that change on the disk after they were read: noticed, read again, and told."""
+"""Files that change on the disk after they were read: noticed, reread and reported."""
 
 import json
 import os

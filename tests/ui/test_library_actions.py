@@ -1,4 +1,4 @@
-"""What the library does with a run: opened, renamed, gone on with, repeated, deleted, put back."""
+"""Actions on a run in the library: open, rename, resume, repeat, delete, restore."""
 
 import csv
 import json

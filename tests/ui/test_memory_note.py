@@ -1,4 +1,4 @@
-"""The memory a run needs, told near Start, and the changes that make it fit."""
+"""The memory a run needs, shown near Start, and the changes that make it fit."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A base model that takes no row at all: said where a run would start, which it then can't."""
+"""A base model that accepts no row: reported where a run would start, and Start is blocked."""
 
 import json
 import shutil

@@ -113,7 +113,7 @@ def test_the_list_of_runs_leads_back_to_it(opened: Nestling, file: Path, qtbot: 
     opened.study.open(file.with_name("other.toml"))
     assert opened.window.notice.text.text().startswith("“two” is being trained.")
     runs.show_list()
-    opened.opening.open_paths((file,))  # it is being trained: shown, not read anew
+    opened.opening.open_paths((file,))  # it is being trained: shown, not reread
     assert runs.views.currentWidget() is runs.study
     qtbot.waitUntil(lambda: not opened.study.is_going and not opened.state.phase.is_active)
     assert line.text.text() == "Study “two”: 2 of 2 runs done"

@@ -1,4 +1,4 @@
-"""Rows become tokens once a dataset is dropped: stopped, gone on with, handed over, made anew."""
+"""Rows become tokens once a dataset is dropped: stopped, resumed, handed over, rebuilt."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 
 HASHED = HASHING / (1 + HASHING) + 1e-6
-"""The share done once the file is hashed, which is done anew each time."""
+"""The share done once the file is hashed, which is repeated each time."""
 LARGE = 3_200
 """Rows of seven lots: enough to be stopped between two of them."""
 
@@ -57,7 +57,7 @@ def in_the_middle(nestling: Nestling) -> Callable[[], bool]:
 
 
 def taken() -> int:
-    """Rows that unfinished stores hold, as their journals tell."""
+    """Rows in unfinished stores, as their journals state."""
     journals = stores_dir().glob("*.unfinished/journal.jsonl")
     entries = [j.read_text().splitlines() for j in journals]  # one may have none yet
     return sum(json.loads(lines[-1])["taken"] for lines in entries if lines)

@@ -205,7 +205,7 @@ def test_a_late_answer_is_not_part_of_a_new_conversation(
 def test_a_question_stopped_before_the_first_word_is_not_remembered(
     shown: Nestling, qtbot: QtBot
 ) -> None:
-    """The compute thread is held by another job, so that the question still waits."""
+    """Another job occupies the compute thread, so that the question still waits."""
     gate = threading.Event()
 
     def holding(_: Callable[[], bool]) -> Iterator[object]:

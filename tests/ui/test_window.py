@@ -82,7 +82,7 @@ def test_the_appearance_can_be_chosen_and_is_remembered(
 
 def test_the_window_is_restored_in_place(build: Callable[..., Nestling], qtbot: QtBot) -> None:
     first = build()
-    first.window.resize(900, 640)  # the offscreen screen is 800 pixels wide: the height tells
+    first.window.resize(900, 640)  # the offscreen screen is 800 pixels wide: the height decides
     first.window.show()
     first.window.close()
     qtbot.waitUntil(lambda: stored().contains("window/geometry"))
@@ -90,7 +90,7 @@ def test_the_window_is_restored_in_place(build: Callable[..., Nestling], qtbot: 
 
 
 def stored() -> QSettings:
-    """What is on the disk."""
+    """The preferences on the disk."""
     return QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat)
 
 
@@ -231,7 +231,7 @@ def test_a_low_window_scrolls_the_plots_and_squeezes_none(
     for card in plots.cards:
         assert card.stack.height() >= 80
         title = card.title
-        # A card lays its header out anew once it has its width.
+        # A card lays its header out again once it has its width.
         qtbot.waitUntil(lambda title=title: title.width() >= title.sizeHint().width())
 
 

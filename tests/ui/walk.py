@@ -154,7 +154,7 @@ def choose_menu(nestling: Nestling, title: str, item: str) -> None:
 
 
 class FileIcon(QLabel):
-    """What a file manager shows: it can be dragged out."""
+    """A file in a file manager: it can be dragged out."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path.name)

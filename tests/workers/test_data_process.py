@@ -1,4 +1,4 @@
-"""A process beside the window: it tells what it is asked; every job has an end, however it ends."""
+"""A process beside the window: every job gets its values and one end, however it ends."""
 
 import os
 import signal

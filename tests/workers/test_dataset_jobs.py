@@ -1,4 +1,4 @@
-"""What a data process is asked about a dataset, asked here in this one."""
+"""The jobs of a data process on a dataset, run here in this process."""
 
 import json
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""The engine's jobs: what they tell is to blame, and what they can be asked for."""
+"""The engine's jobs: the errors they report, and the requests they accept."""
 
 import json
 from dataclasses import replace
@@ -76,7 +76,7 @@ def preview_memory(config: TrainingConfig, known: TokenizedRows | None = None) -
 
 
 def run_memory(config: TrainingConfig, runs: Path) -> MemoryEstimated:
-    """What the run itself says, once it has made its batches."""
+    """The run's own estimate, once it has made its batches."""
     events = training_job(config, runs, CheckpointRequest())(never)
     return [event for event in events if isinstance(event, MemoryEstimated)][-1]
 

@@ -29,7 +29,7 @@ _IN_PLACE = {
 
 
 def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:
-    """The most bytes held at once beyond what was given; outputs stay held to the end."""
+    """The peak bytes beyond the inputs; outputs stay allocated to the end."""
     return _Replay(graph, in_flight).run()
 
 

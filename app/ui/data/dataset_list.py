@@ -43,13 +43,13 @@ class DatasetList(QObject):
     reading_begun = Signal(object)
     """DatasetRequest: the plan's own dataset, or what may take its place."""
     opened = Signal(object)
-    """Path of a dataset that was given and is the plan's own now."""
+    """Path of a dataset that was opened and is the plan's own now."""
     accepted = Signal()
     """The plan's own dataset is read."""
     attention_wanted = Signal(object)
     """Path of a dataset that was just given and can't be trained on as it is."""
     refused = Signal(object)
-    """Failure: why what was given can't be used."""
+    """Failure: why the opened dataset can't be used."""
     reveal_requested = Signal(object)
     """Path of one of them."""
     removed = Signal(str, object)
@@ -63,7 +63,7 @@ class DatasetList(QObject):
         self._background, self._reader = background, reader
         self._known: dict[Key, RunDataset] = {}
         self._before: dict[Key, RunDataset] = {}
-        """What was known of those that are read again."""
+        """Datasets that are being reread, as they were before."""
         self._jobs: dict[Key, int] = {}
         self._versions = count(1)
         self._version = 0
@@ -79,7 +79,7 @@ class DatasetList(QObject):
     # -- what there is -----------------------------------------------------------------------
     @property
     def all(self) -> tuple[RunDataset, ...]:
-        """None, while nothing was given; one alone, while it may take the place of all."""
+        """None, until a dataset is opened; one alone, while it may take the place of all."""
         state, config = self._state, self._state.config
         if state.is_inspecting and OWN in self._known:
             own = self._known[OWN]
@@ -295,7 +295,7 @@ class DatasetList(QObject):
 
     @Slot()
     def _read_new(self) -> None:
-        """Have read what the configuration names and nobody has read; forget the rest."""
+        """Have the configuration's unread datasets read; forget the rest."""
         mix = {_key(mixed): mixed for mixed in self._state.config.mix}
         for key in self._known.keys() - mix.keys() - {OWN}:
             self._drop_job(key)
