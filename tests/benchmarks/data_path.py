@@ -113,11 +113,11 @@ def train_theirs(data: Path) -> dict[str, Any]:
     from mlx_lm import lora
     from mlx_lm.tuner.callbacks import TrainingCallback
 
-    class Telling(TrainingCallback):
+    class Reporting(TrainingCallback):
         def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
             print("first step done", flush=True)
 
-    lora.get_reporting_callbacks = lambda *_, **__: Telling()
+    lora.get_reporting_callbacks = lambda *_, **__: Reporting()
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = ["lora", "--train", "--model", str(MODEL), "--data", str(data.parent)]
         sys.argv += [

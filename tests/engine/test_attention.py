@@ -148,11 +148,11 @@ def lengths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Of each sequence that is cut into chunks, in order."""
     noted: list[int] = []
 
-    def noting(q: Any, *rest: Any, **options: Any) -> Any:
+    def recording(q: Any, *rest: Any, **options: Any) -> Any:
         noted.append(q.shape[2])
         return chunked_attention(q, *rest, **options)
 
-    monkeypatch.setattr(attention, "chunked_attention", noting)
+    monkeypatch.setattr(attention, "chunked_attention", recording)
     return noted
 
 

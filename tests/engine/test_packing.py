@@ -119,7 +119,7 @@ def test_examples_of_equal_length_share_a_call_unless_their_masks_differ() -> No
     shapes: list[tuple[int, ...]] = []
     original = mx.fast.scaled_dot_product_attention
 
-    def noting(q: Any, *rest: Any, **more: Any) -> Any:
+    def recording(q: Any, *rest: Any, **more: Any) -> Any:
         shapes.append(q.shape)
         return original(q, *rest, **more)
 
@@ -127,7 +127,7 @@ def test_examples_of_equal_length_share_a_call_unless_their_masks_differ() -> No
     parts = [slice(0, 5), slice(5, 10), slice(10, 15), slice(15, 18)]
     window = mx.arange(18)[:, None] - mx.arange(18)
     window = (window >= 0) & (window < 3)
-    mx.fast.scaled_dot_product_attention = noting
+    mx.fast.scaled_dot_product_attention = recording
     try:
         for mask in ("causal", window):
             expected = [

@@ -113,12 +113,12 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
     seen: list[tuple[Any, Lesson]] = []
     of_lesson = BatchGradients.of_lesson
 
-    def noting(self: BatchGradients, vectors: Any, batch: Batch, tiers: Sequence[int]) -> Lesson:
+    def recording(self: BatchGradients, vectors: Any, batch: Batch, tiers: Sequence[int]) -> Lesson:
         found = of_lesson(self, vectors, batch, (0, 1))
         seen.append((self._plan, found))
         return found
 
-    monkeypatch.setattr(BatchGradients, "of_lesson", noting)
+    monkeypatch.setattr(BatchGradients, "of_lesson", recording)
     steps(replace(config, steps=4))
     plan, lesson = seen[-1]
     base, _ = load_model(config.model)

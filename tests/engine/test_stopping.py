@@ -316,11 +316,11 @@ def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_tra
     traced: list[object] = []
     need = preflight.memory_need
 
-    def noting(*of: object) -> object:
+    def recording(*of: object) -> object:
         traced.append(of)
         return need(*of)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(preflight, "memory_need", noting)
+    monkeypatch.setattr(preflight, "memory_need", recording)
     monkeypatch.setattr(preflight, "available_bytes", lambda: 2**20)
     with pytest.raises(StoppedEarly):
         preflight.estimate_memory(config, should_stop=lambda: len(traced) == 2)

@@ -62,7 +62,7 @@ def look_everywhere(run_dir: Path) -> RunDetails:
     return details
 
 
-def go_on(run_dir: Path, whole: dict[str, Any]) -> bool:
+def try_resume(run_dir: Path, whole: dict[str, Any]) -> bool:
     """Whether the run could be resumed; then its end must be the whole run's."""
     try:
         list(resume(run_dir))
@@ -101,7 +101,7 @@ def campaign(pair: tuple[Path, dict[str, Any], Path], seeds: range) -> int:
             if hit.name != "metrics.bin":
                 assert list(read_steps(run_dir).steps) == [1, 2, 3, 4]
             assert len(details.checkpoints) == 3
-            resumed += go_on(run_dir, whole)
+            resumed += try_resume(run_dir, whole)
         except Exception as error:
             raise AssertionError(f"seed {seed}, {hit.relative_to(run_dir)}: {error!r}") from error
         shutil.rmtree(home)

@@ -118,7 +118,7 @@ def test_what_has_stayed_is_searched_again_when_there_is_a_quarter_more_of_it(
     gc.set_threshold(50, 1, 1)
     stays: list[object] = [[] for _ in range(MANY)]
 
-    def go_on(generation: int, times: int = 1) -> None:
+    def advance(generation: int, times: int = 1) -> None:
         """Make a little, until that generation was searched so often."""
         searched.clear()
 
@@ -128,11 +128,11 @@ def test_what_has_stayed_is_searched_again_when_there_is_a_quarter_more_of_it(
 
         qtbot.waitUntil(is_done)
 
-    go_on(OLD)
-    go_on(MIDDLE, times=4)
+    advance(OLD)
+    advance(MIDDLE, times=4)
     assert OLD not in searched
     stays.extend([] for _ in range(len(gc.get_objects())))
-    go_on(OLD)
+    advance(OLD)
 
 
 RUN = """

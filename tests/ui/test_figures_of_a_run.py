@@ -86,7 +86,7 @@ def test_the_figures_are_those_that_the_run_reports(
     qtbot.waitUntil(lambda: len(work.statistics.all) == 1 + bool(case.mixed))
     counted = {one.name: one for one in nestling.data.statistics.counted.shown}
     figures = {one.name: one for one in nestling.data.statistics.run.shown}
-    checked = what_check_says(state)
+    checked = check_report(state)
 
     steps = int(figures["Steps per epoch"].value)
     state.change_config(steps=steps)
@@ -127,7 +127,7 @@ def test_the_figures_are_those_that_the_run_reports(
     assert [note.split()[0] for note in cut_notes] == ([str(cut)] if cut else [])
 
 
-def what_check_says(state: Any) -> dict[str, Any]:
+def check_report(state: Any) -> dict[str, Any]:
     """`nestling check` with the settings of the page."""
     config = state.config
     arguments = ["check", str(config.data), "--model", str(config.model), "--json"]

@@ -291,7 +291,7 @@ def test_settings_that_are_not_understood_keep_their_place_and_their_words(
     assert json.loads(path.read_text())["runs"][1]["settings"]["from_the_future"] == 7
 
 
-def begun_again(build: Callable[..., Nestling], first: Nestling, qtbot: QtBot) -> Nestling:
+def reopened(build: Callable[..., Nestling], first: Nestling, qtbot: QtBot) -> Nestling:
     """Quit in the middle of a run, as a user does, and start the app once more."""
     qtbot.waitUntil(lambda: first.state.step is not None and first.state.step.step >= 2)
     first.quitting.stop_and_quit()
@@ -308,7 +308,7 @@ def test_an_active_queue_resumes_by_itself_with_the_stopped_run(
     nestling.queue.add(replace(config, name="long", steps=100, steps_per_eval=100))
     nestling.queue.add(replace(config, name="next"))
     nestling.runs.list.header.start.click()
-    again = begun_again(build, nestling, qtbot)
+    again = reopened(build, nestling, qtbot)
     saved = read_queue(home_dir() / QUEUE_FILE)
     assert saved.auto_resume
     assert [run.config.name for run in saved.runs] == ["next"]

@@ -53,7 +53,7 @@ class Preparing:
 
 
 @dataclass(frozen=True)
-class Telling:
+class Reporting:
     """Yields who it is, and what it has imported."""
 
     def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:

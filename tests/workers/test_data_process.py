@@ -17,7 +17,7 @@ from app.workers.background_job import JobEnded, JobYielded
 from app.workers.data_process import DataProcess
 from tests.patience import PATIENCE_SECONDS
 
-from .jobs_to_run import Counting, Preparing, Refusing, Telling, Unreadable, YieldingUnreadable
+from .jobs_to_run import Counting, Preparing, Refusing, Reporting, Unreadable, YieldingUnreadable
 
 
 class Received:
@@ -76,10 +76,10 @@ def test_a_value_that_cannot_be_unpickled_ends_its_job(process: DataProcess, qtb
 
 
 def test_it_has_neither_qt_nor_mlx_and_restarts(process: DataProcess, qtbot: QtBot) -> None:
-    first, _ = begin(process, Telling())
+    first, _ = begin(process, Reporting())
     qtbot.waitUntil(lambda: bool(first.ended))
     process.kill()
-    second, _ = begin(process, Telling())
+    second, _ = begin(process, Reporting())
     qtbot.waitUntil(lambda: bool(second.ended))
     (one, heavy), (other, _) = first.values[0], second.values[0]  # type: ignore[misc]
     assert heavy == set()

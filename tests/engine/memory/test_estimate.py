@@ -125,11 +125,11 @@ def test_a_batch_is_traced_once_for_all_models_that_are_built_alike(
 ) -> None:
     traces: list[int] = []
 
-    def noting(*arguments: Any) -> Any:
+    def recording(*arguments: Any) -> Any:
         traces.append(1)
         return traced(*arguments)
 
-    monkeypatch.setattr("app.engine.memory.step_trace.traced", noting)
+    monkeypatch.setattr("app.engine.memory.step_trace.traced", recording)
     monkeypatch.setattr("app.engine.memory.step_trace._known", {}, raising=False)
     shape = Shape("llama", 2, 64)
     first = memory_need(_model(shape, CONFIG), CONFIG, shape.of_batch)
