@@ -15,7 +15,7 @@ from app.core.errors import InputError
 from app.core.system.child_processes import open_file_limit_kept
 from app.core.text.sanitize import error_text
 from app.models.model_code import NO_CODE, code_refused, needs_code
-from app.models.model_config_check import config_error, odd_value, shown_value
+from app.models.model_config_check import config_error, invalid_value, shown_value
 from app.models.model_folder import check_model_folder, read_model_config
 
 _FIELD = re.compile(r"^Validation error for field '(\w+)'")
@@ -56,7 +56,7 @@ def _config_fault(config: Mapping[str, Any], error: Exception) -> str | None:
     if match and match[1] in config:
         return f"{match[1]} is {shown_value(config[match[1]])}, which transformers does not accept"
     is_of_values = isinstance(error, TypeError | AttributeError | ZeroDivisionError)
-    return odd_value(config, error=error) if is_of_values else None
+    return invalid_value(config, error=error) if is_of_values else None
 
 
 def _tokenizer_module() -> Any:

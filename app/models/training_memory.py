@@ -81,9 +81,9 @@ def training_memory(
     layer = _RECOMPUTED_LAYERS * tokens * max(layers.widths.values())
     smallest = item_bytes * int(between + layer) + loss
     kept = USUAL_ROWS * tokens * sum(layers.widths.values())
-    usual = int(_ACTIVATIONS * item_bytes * kept) + loss
+    default = int(_ACTIVATIONS * item_bytes * kept) + loss
     return TrainingMemory(
-        resident + max(smallest, update), resident + max(usual, smallest, update), tokens
+        resident + max(smallest, update), resident + max(default, smallest, update), tokens
     )
 
 

@@ -101,7 +101,7 @@ def test_it_starts_at_0_and_is_taken_at_each_validation_and_kept(whole: Whole) -
 def test_a_run_that_continues_begins_with_the_figure_that_the_other_ended_with(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgetting_meter, "FEWEST", 1)
+    monkeypatch.setattr(forgetting_meter, "MIN_ROWS", 1)
     monkeypatch.setattr(forgetting_meter, "SHARE", 0.5)
     before = measured(list(train(config)))
     assert before[-1].texts > before[-2].texts

@@ -92,7 +92,7 @@ def test_a_run_continues_where_the_page_was(
     nestling: Nestling, large: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that needs all rows before it begins."""
-    monkeypatch.setattr("app.data.training_set.first_rows_reading.LEAST_BYTES", 2**40)
+    monkeypatch.setattr("app.data.training_set.first_rows_reading.MIN_BYTES", 2**40)
     work = nestling.data_work.tokenization
     nestling.state.change_config(steps=1, batch_size=1, validation_split=0.0)
     nestling.state.change_config(mask_prompt=False)

@@ -28,17 +28,17 @@ class Preset:
         return replace(config, **self.settings)
 
     def is_in(self, config: TrainingConfig) -> bool:
-        """Whether `config` says what this preset says."""
+        """Whether `config` has all settings of this preset."""
         return all(getattr(config, name) == value for name, value in self.settings.items())
 
 
 def preset(name: str) -> Preset:
-    """The preset called `name`. Raises InputError that lists those there are."""
+    """The preset called `name`. Raises InputError, which lists all presets."""
     for candidate in PRESETS:
         if candidate.name == name:
             return candidate
     known = ", ".join(p.name for p in PRESETS)
-    raise InputError(f"There is no preset named {name!r}.", f"There are {known}.")
+    raise InputError(f"There is no preset named {name!r}.", f"Presets are {known}.")
 
 
 def _tiers(*periods: int) -> tuple[TierConfig, ...]:

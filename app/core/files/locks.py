@@ -1,4 +1,4 @@
-"""File locks of the operating system. A lock ends with its process, however that ends."""
+"""File locks of the operating system, which releases a lock when its process ends."""
 
 import errno
 import fcntl
@@ -12,7 +12,7 @@ class Lock(Enum):
     BUSY = auto()
     """Another process has it."""
     UNKNOWN = auto()
-    """The disk has no locks, as with some network and shared folders: the owner is unknown."""
+    """The disk supports no locks, like some network and shared folders: the owner is unknown."""
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> Lock:

@@ -161,16 +161,16 @@ def _alone(folder: Path) -> list[Path]:
     others = _Names((*VALID_NAMES, "test"))
     if len(files) == 1 and others.suffix_of(files[0]) is None:
         return files
-    what = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
+    problem = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
     inside = [path for path in _sorted(folder) if path.is_dir() and has_train_file(path)]
     if inside:
         raise InputError(
-            f"{what}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
+            f"{problem}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
             "Choose one of them.",
         )
     there = f"; it has {listed(files)}" if files else ""
     raise InputError(
-        f"{what}{there}.",
+        f"{problem}{there}.",
         "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
     )
 

@@ -174,11 +174,11 @@ def _end_processes(processes: Sequence[BaseProcess]) -> None:
             process.kill()
 
 
-def _initialize_worker(payload: bytes, wanted: Connection) -> None:
-    """Initialize a worker process, which ends at once when the parent closes `wanted`."""
+def _initialize_worker(payload: bytes, lifeline: Connection) -> None:
+    """Initialize a worker process, which ends at once when the parent closes `lifeline`."""
     global _worker
     begin_child()
-    end_with_parent(wanted)
+    end_with_parent(lifeline)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     problem, tokenizer, *settings = pickle.loads(payload)
     set_known_problem(tokenizer.chat_template, problem)

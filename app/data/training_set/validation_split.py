@@ -55,9 +55,13 @@ def holdout_masks(
     for dataset, share in enumerate(shares):
         if share > 0:
             numbers = np.flatnonzero(dataset_of_file == dataset)
-            ours = may_be_masked & (dataset_of_file[file_of_group] == dataset)
+            is_in_dataset = may_be_masked & (dataset_of_file[file_of_group] == dataset)
             _mark_holdout(
-                masked, sizes, order, [ours & (file_of_group == file) for file in numbers], share
+                masked,
+                sizes,
+                order,
+                [is_in_dataset & (file_of_group == file) for file in numbers],
+                share,
             )
     ends = np.cumsum([len(file) for file in files])
     masks = iter(np.split(masked[groups], ends[:-1]) if files else [])
@@ -74,8 +78,8 @@ def _mark_holdout(
     """Mark the groups of equal rows that one dataset gives; `files` masks the groups of each
     file.
     """
-    ours = np.logical_or.reduce(files)
-    if ours.sum() < 2:
+    is_in_dataset = np.logical_or.reduce(files)
+    if is_in_dataset.sum() < 2:
         return
     rows = [int(sizes[file].sum()) for file in files]
     total = 0
@@ -89,7 +93,7 @@ def _mark_holdout(
                 file_total += size
         total += file_total
     if not total:
-        smallest = np.flatnonzero(ours)
+        smallest = np.flatnonzero(is_in_dataset)
         masked[smallest[np.argmin(sizes[smallest])]] = True
 
 

@@ -59,27 +59,29 @@ class Compared:
 
 
 def compare_with_own_code(
-    model: LanguageModel, plan: TierPlan, wanted: FastPaths, longest: int
+    model: LanguageModel, plan: TierPlan, requested: FastPaths, longest: int
 ) -> Compared:
-    """Drop the paths of `wanted` that don't agree with the model's own code.
+    """Drop the paths of `requested` that don't agree with the model's own code.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
-    has_lean = wanted.has_efficient_lora and has_efficient_layers(model)
-    wanted = replace(wanted, has_efficient_lora=has_lean)
+    has_lean = requested.has_efficient_lora and has_efficient_layers(model)
+    requested = replace(requested, has_efficient_lora=has_lean)
     with evaluating(model), model_errors_as_input_errors(NO_GRADIENTS), interruptible:
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
-            return Compared(wanted, is_finite=False)
-        good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
-        good = replace(good, has_split_divergence=trial.agrees_on_divergence(good))
-    if wanted.has_efficient_lora and not good.has_efficient_lora:
+            return Compared(requested, is_finite=False)
+        agreeing = requested if trial.agrees(requested) else _agreeing_paths(trial, requested)
+        agreeing = replace(agreeing, has_split_divergence=trial.agrees_on_divergence(agreeing))
+    if requested.has_efficient_lora and not agreeing.has_efficient_lora:
         restore_lora_layers(model)
-    left_out = [name for name, field in _PATHS.items() if _has(wanted, field) > _has(good, field)]
-    return Compared(good, tuple(left_out))
+    left_out = [
+        name for name, field in _PATHS.items() if _has(requested, field) > _has(agreeing, field)
+    ]
+    return Compared(agreeing, tuple(left_out))
 
 
 _PATHS = {
@@ -102,18 +104,18 @@ def _without(fast: FastPaths, fields: Iterable[str]) -> FastPaths:
     return replace(fast, **changes)
 
 
-def _good_ones(trial: "_Trial", wanted: FastPaths) -> FastPaths:
-    """`wanted` without the paths that differ when taken alone; without any, if that is not enough.
+def _agreeing_paths(trial: "_Trial", requested: FastPaths) -> FastPaths:
+    """`requested` without the paths that differ when taken alone, or without any path.
 
     Raises InputError if even then the model gives examples in a batch other gradients than alone.
     """
-    fields = [field for field in _PATHS.values() if _has(wanted, field)]
+    fields = [field for field in _PATHS.values() if _has(requested, field)]
     differing = [
         field
         for field in fields
-        if not trial.agrees(_without(wanted, (other for other in fields if other != field)))
+        if not trial.agrees(_without(requested, (other for other in fields if other != field)))
     ]
-    for fast in (_without(wanted, differing), _without(wanted, fields)):
+    for fast in (_without(requested, differing), _without(requested, fields)):
         if trial.agrees(fast):
             return fast
     raise InputError(

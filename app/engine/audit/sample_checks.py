@@ -33,9 +33,9 @@ def check_samples(step: int, tier: SampledTier, found: Array, expected: Array, r
     worst = int(np.argmax(error - allowed))
     if error[worst] <= allowed[worst]:
         return
-    moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
+    moved, expected_change = (float(x[worst] - tier.values[worst]) for x in (found, expected))
     name = tier.name_at(int(tier.positions[worst]))
-    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {expected_change:.3g}")
 
 
 def check_part(
@@ -70,9 +70,9 @@ def check_pending(step: int, tier: int, counted: int, reported: int) -> None:
 
 
 def not_written(
-    step: int, tier: SampledTier, wanted: np.ndarray, found: np.ndarray
+    step: int, tier: SampledTier, expected_change: np.ndarray, found: np.ndarray
 ) -> VerificationError:
-    differing = np.flatnonzero(wanted != found)
+    differing = np.flatnonzero(expected_change != found)
     name = tier.name_at(int(differing[0]))
     count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
     return fault(step, f"the model does not hold the update of {name} ({count})")

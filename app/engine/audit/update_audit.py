@@ -33,7 +33,7 @@ from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
 
 SAMPLES = 1024
 """Sampled numbers over all tiers, about."""
-FEWEST_EACH, MOST_EACH = 4, 64
+MIN_EACH, MAX_EACH = 4, 64
 """Samples of one parameter, or of the slice of it that a tier holds."""
 
 
@@ -70,7 +70,7 @@ class UpdateAudit:
         self._rules, self._plan = rules, plan
         in_layers = all(layer_index(path) is not None for path in parameters)
         self._reports = ReportAudit(drifts, is_all_in_layers=in_layers)
-        each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
+        each = min(MAX_EACH, max(MIN_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.slices_by_tier]
         self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
         """Of each tier's sampled numbers, in its vector."""
@@ -268,8 +268,8 @@ class UpdateAudit:
                 period = self._rules.periods[k]
                 notes.append(f"Tier {k} never fired: its update period is {period} steps.")
             elif not tier.had_gradient:
-                also = "; only weight decay moved it" if drift else ""
-                notes.append(f"Tier {k} learned nothing: its gradient was always zero{also}.")
+                suffix = "; only weight decay moved it" if drift else ""
+                notes.append(f"Tier {k} learned nothing: its gradient was always zero{suffix}.")
             elif not drift:
                 notes.append(f"Tier {k} is where it began.")
         return "".join(f" {note}" for note in notes)

@@ -23,7 +23,7 @@ from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 _TOO_SMALL = "The learning rate may be too small for the weights' precision."
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def idle_modules(unmoved: Sequence[str]) -> str:
     modules = [path.removesuffix(end) for path in unmoved if path.endswith(end)]
     if not modules:
         return ""
-    shown = ", ".join(modules[:_MOST_NAMED])
-    more = f" and {len(modules) - _MOST_NAMED:,} more" if len(modules) > _MOST_NAMED else ""
+    shown = ", ".join(modules[:_MAX_NAMED])
+    more = f" and {len(modules) - _MAX_NAMED:,} more" if len(modules) > _MAX_NAMED else ""
     return f" Modules that learned nothing: {shown}{more}."
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from app.core.errors import RunError
 from app.data.tokens.token_view import TokenView
-from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, make_buckets
+from app.engine.batches.bucketing import BLANK, MIN_BATCHES, make_buckets
 
 MAX_SHAPES = 16
 """Each shape is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
@@ -28,7 +28,7 @@ LENGTH_STEP = 16
 """Rows of their own have lengths that are multiples of this, but for the longest."""
 ENOUGH_PADDING = 0.05
 """With no more of the cells being padding, fewer shapes do."""
-MOST_CELLS = 2
+MAX_CELLS = 2
 """Times the mean batch: larger ones are split. Rows of long-tailed data are of similar length in a
 batch, so the longest batch, which decides the peak of memory, has several times the mean's cells.
 Few batches are that large, and their parts keep a device busy."""
@@ -161,7 +161,7 @@ class BatchLoader:
         self._batch_size = batch_size
         self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
         lengths = examples.epoch_lengths if is_packed else _in_steps(examples.epoch_lengths)
-        worth_it = len(self) // (FEWEST_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
+        worth_it = len(self) // (MIN_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
         self._kinds = make_buckets(
             lengths,
             batch_size,
@@ -261,10 +261,10 @@ class BatchLoader:
         )
 
     def _with_splits(self) -> list[BatchShape]:
-        """The shapes, each split so that no micro-batch has more cells than MOST_CELLS allows."""
+        """The shapes, each split so that no micro-batch has more cells than MAX_CELLS allows."""
         counts = [len(kind.strata[0]) // kind.rows[0] for kind in self._kinds]
         cells = [shape.cells for shape in self.shapes]
-        most = MOST_CELLS * np.average(cells, weights=counts)
+        most = MAX_CELLS * np.average(cells, weights=counts)
         rows = self._batch_size
         divisors = [n for n in range(1, rows + 1) if rows % n == 0]
         return [

@@ -27,7 +27,7 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
-FEWEST = 128
+MIN_QUESTIONS = 128
 """Of a set, whatever they cost: a share of fewer right answers says little."""
 _ROWS_AT_ONCE = 256
 """Rows that are read between two looks at whether the run is to stop."""
@@ -58,7 +58,7 @@ def questions_asked(config: TrainingConfig, found: int) -> int:
         return min(config.eval_questions, found)
     trained = config.steps * config.batch_size * config.grad_accumulation_steps
     times = 2 * max(1, len(config.question_files))
-    return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
+    return min(max(MIN_QUESTIONS, math.ceil(SHARE * 3 * trained / times)), found)
 
 
 def read_question_sets(

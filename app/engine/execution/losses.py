@@ -89,13 +89,13 @@ def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -
     likely one; so one forward pass over the whole reply answers it. A row in which nothing is
     trained counts as exact.
     """
-    wanted = (batch.trained[:, 1:] > 0).reshape(-1)
-    is_right = np.ones(len(wanted), bool)
+    is_trained = (batch.trained[:, 1:] > 0).reshape(-1)
+    is_right = np.ones(len(is_trained), bool)
     if head is None:
         tokens = mx.array(batch.tokens)
         predicted = mx.argmax(model(tokens[:, :-1]), axis=-1)
-        is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~wanted
-    elif wanted.any():
+        is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~is_trained
+    elif is_trained.any():
         tokens, positions, targets, weights, _ = loss_inputs(batch, head)
         flat = flat_hidden(head, tokens)
         found, last = [], mx.array(0)
@@ -103,7 +103,7 @@ def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -
             last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
             found.append(last)
         hits = np.array((mx.concatenate(found) == targets) | (weights == 0))
-        is_right[wanted] = hits[: int(wanted.sum())]
+        is_right[is_trained] = hits[: int(is_trained.sum())]
     return [bool(row.all()) for row in is_right.reshape(len(batch.tokens), -1)]
 
 

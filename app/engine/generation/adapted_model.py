@@ -137,9 +137,9 @@ def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
     ]
 
 
-def _mismatch_error(tried: CheckpointRef, why: str) -> InputError:
+def _mismatch_error(tried: CheckpointRef, reason: str) -> InputError:
     return InputError(
         f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
-        f"{why.strip().rstrip('.')}.",
+        f"{reason.strip().rstrip('.')}.",
         "It only works with the base model that it was trained on.",
     )

@@ -37,8 +37,8 @@ from app.engine.runtime.named_arrays import Arrays
 
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""
-MOST_KNOWN = 256
-MOST_OPERATIONS = 15_000
+MAX_KNOWN = 256
+MAX_OPERATIONS = 15_000
 """Of one trace. A model that goes through a row token by token has some for each, and a long row
 would take minutes."""
 _SHORT = (32, 64)
@@ -59,7 +59,7 @@ def step_bytes(model: LanguageModel, shape: BatchShape, *, recompute: bool) -> i
     key = (like, shape, recompute)
     if key not in _known:
         found = _found(model, shape, recompute)
-        if len(_known) >= MOST_KNOWN:
+        if len(_known) >= MAX_KNOWN:
             _known.clear()
         _known[key] = found
     return _known[key]
@@ -93,17 +93,17 @@ def _check_operations(
         for length in _SHORT
     )
     a_token = (longer - short) / (_SHORT[1] - _SHORT[0])
-    if longer + a_token * (shape.read_size[1] - _SHORT[1]) > MOST_OPERATIONS:
+    if longer + a_token * (shape.read_size[1] - _SHORT[1]) > MAX_OPERATIONS:
         raise ValueError("The model computes token by token, and the row is long.")
 
 
 def _counted(trace: "_Trace", kinds: list[list[int]], *, with_loss: bool) -> int:
     """The peak with all layers, from that of a few of each kind and what one more adds."""
-    few = {index for layers in kinds for index in layers[-TRACED_OF_A_KIND:]}
-    total = base = trace.peak(few, with_loss)
+    traced = {index for layers in kinds for index in layers[-TRACED_OF_A_KIND:]}
+    total = base = trace.peak(traced, with_loss)
     for layers in kinds:
         if rest := layers[:-TRACED_OF_A_KIND]:
-            more = trace.peak(few | {rest[-1]}, with_loss)
+            more = trace.peak(traced | {rest[-1]}, with_loss)
             total += len(rest) * (more - base)
     return total
 

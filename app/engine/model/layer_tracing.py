@@ -20,7 +20,7 @@ from app.engine.model.model_structure import (
 )
 from app.engine.runtime.named_arrays import Arrays, LayerOutput
 
-MOST_DIMENSIONS = 2
+MAX_DIMENSIONS = 2
 """Of what is no array of experts."""
 
 
@@ -37,9 +37,7 @@ def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
 
 def traced_parameters(module: nn.Module) -> Arrays:
     """The trained arrays without those of experts, whose gradients MLX can't export."""
-    return {
-        path: a for path, a in trainable_parameters(module).items() if a.ndim <= MOST_DIMENSIONS
-    }
+    return {path: a for path, a in trainable_parameters(module).items() if a.ndim <= MAX_DIMENSIONS}
 
 
 @contextmanager

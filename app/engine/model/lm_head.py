@@ -89,13 +89,13 @@ def vocabulary_of(model: LanguageModel, head: SplitModel | None) -> int:
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
-def _first(model: LanguageModel, is_good: Callable[..., bool]) -> SplitModel | None:
+def _first(model: LanguageModel, is_valid: Callable[..., bool]) -> SplitModel | None:
     layers_path = find_layers_path(model)
     if layers_path is None or not _trains_only(model, layers_path):
         return None
     path = layers_path.rpartition(".")[0]
     while path:
-        if head := _tried(model, path, is_good):
+        if head := _tried(model, path, is_valid):
             return head
         path = path.rpartition(".")[0]
     return None
@@ -106,7 +106,7 @@ def _trains_only(model: LanguageModel, layers_path: str) -> bool:
 
 
 def _tried(
-    model: LanguageModel, trunk_path: str, is_good: Callable[..., bool]
+    model: LanguageModel, trunk_path: str, is_valid: Callable[..., bool]
 ) -> SplitModel | None:
     tokens = _probe()
     try:
@@ -116,7 +116,7 @@ def _tried(
         # A module that returns logits already is the whole model, and no trunk.
         if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
             return None
-        return head if is_good(head, hidden, whole) else None
+        return head if is_valid(head, hidden, whole) else None
     except Exception:  # an architecture's own code, called as it was not written to be
         return None
 

@@ -29,7 +29,7 @@ from app.engine.model.model_structure import parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.runtime.named_arrays import JsonObject, TokenizerWrapper
 from app.models.model_code import NO_CODE
-from app.models.model_config_check import config_error, lacking, odd_value
+from app.models.model_config_check import config_error, invalid_value, missing_setting
 from app.models.model_folder import (
     check_layer_count,
     check_model_folder,
@@ -99,10 +99,10 @@ def load_architecture(path: Path) -> LanguageModel:
             with _literal_pattern(mlx_lm_utils, path):
                 model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
         except SystemExit as error:
-            why = error_text(printed.getvalue() or "it gives no reason")
+            reason = error_text(printed.getvalue() or "it gives no reason")
             raise InputError(
                 f"The model in {path} can't be loaded, because mlx-lm's code for it ends the "
-                f"program: {why}."
+                f"program: {reason}."
             ) from error
         except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
             raise _load_error(path, config, error) from error
@@ -137,8 +137,10 @@ def check_configuration(path: Path) -> None:
     config = check_model_folder(path)
     check_layer_count(path, config, tensor_shapes(path))
     for key in ("quantization", "quantization_config"):
-        if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
-            raise config_error(path, odd)
+        if not isinstance(value := config.get(key), dict) and (
+            invalid := invalid_value({key: value})
+        ):
+            raise config_error(path, invalid)
     try:
         with output_captured():
             model_class, arguments = import_mlx_lm()._get_classes(dict(config))
@@ -153,13 +155,13 @@ def check_configuration(path: Path) -> None:
 
 def _check_call(path: Path, config: JsonObject, model: LanguageModel) -> None:
     """Raise InputError where a value in config.json lets the model be built, but not called."""
-    odd = odd_value(config, _arguments(config), TypeError(None))
-    if odd is None:
+    invalid = invalid_value(config, _arguments(config), TypeError(None))
+    if invalid is None:
         return
     try:
         model(mx.zeros((1, 4), mx.int32))  # nothing is computed
     except Exception as error:  # an architecture's own code
-        raise config_error(path, odd) from error
+        raise config_error(path, invalid) from error
 
 
 def _arguments(config: JsonObject) -> type | None:
@@ -201,7 +203,7 @@ def load_tokenizer(path: Path) -> TokenizerWrapper:
 def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
     kind = config["model_type"]
     arguments = _arguments(config)
-    if fault := odd_value(config, arguments, error):
+    if fault := invalid_value(config, arguments, error):
         return config_error(path, fault)
     if arguments is None:
         return InputError(
@@ -209,7 +211,7 @@ def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
             "know.",
             "Choose another base model.",
         )
-    if fault := lacking(config, error):
+    if fault := missing_setting(config, error):
         return InputError(
             f"The model in {path} can't be loaded: {path / 'config.json'} {fault}.",
             "Download the model again, or choose another.",

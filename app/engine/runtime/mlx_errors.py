@@ -9,7 +9,7 @@ from app.core.text.sanitize import error_text
 NO_ADAPTER = "can't carry an adapter"
 NO_GRADIENTS = "can't compute gradients"
 
-_SAYINGS = (
+_KNOWN_ERRORS = (
     (
         ("[ring]",),
         "The connection to another machine was lost.",
@@ -37,7 +37,7 @@ _SAYINGS = (
 def as_run_error(error: RuntimeError) -> RunError:
     """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
     text = str(error)
-    for marks, message, hint in _SAYINGS:
+    for marks, message, hint in _KNOWN_ERRORS:
         if any(mark.lower() in text.lower() for mark in marks):
             return RunError(message, hint)
     return RunError(f"MLX failed: {error_text(error)}.")

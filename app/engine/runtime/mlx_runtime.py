@@ -204,8 +204,8 @@ def check_product() -> str:
         raise RunError(f"A product of two matrices is off by {error:.2g} of its largest value.")
     gradient = mx.grad(lambda x: mx.sum(x @ right))
     work = mx.compile(gradient) if uses_compile() else gradient
-    wanted = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
-    off = _relative_error(np.array(work(left)), wanted)
+    expected = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
+    off = _relative_error(np.array(work(left)), expected)
     if not off <= _TOLERANCE:
         raise RunError(f"A gradient is off by {off:.2g} of its largest value.")
     how = "compiled" if uses_compile() else "not compiled on the CPU"
@@ -217,5 +217,5 @@ def _random_matrix(seed: int) -> mx.array:
     return mx.array(random)
 
 
-def _relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+def _relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())

@@ -65,8 +65,8 @@ class TierPlan:
 
     def restricted_to(self, paths: Iterable[str]) -> "TierPlan":
         """The same for these parameters alone, without the tiers that hold none of them."""
-        wanted = set(paths)
-        chosen = [slot for slot in self.slots if slot.path in wanted]
+        requested = set(paths)
+        chosen = [slot for slot in self.slots if slot.path in requested]
         numbers = sorted({slot.tier for slot in chosen})
         slots = tuple(replace(slot, tier=numbers.index(slot.tier)) for slot in chosen)
         return TierPlan(tuple(self.tiers[number] for number in numbers), slots)

@@ -244,10 +244,10 @@ def _plain_damage(folder: Path) -> Iterator[None]:
         raise _unreadable(folder, reason) from error
 
 
-def _unreadable(folder: Path, why: str) -> InputError:
+def _unreadable(folder: Path, reason: str) -> InputError:
     earlier = [other.name for other in checkpoint_folders(folder.parent.parent) if other < folder]
     hint = f"Resume from the one before it: {earlier[-1]}." if earlier else ""
-    return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
+    return InputError(f"The checkpoint {folder} can't be used: {reason}.", hint)
 
 
 def _size(folder: Path) -> int:

@@ -35,7 +35,7 @@ HOW = tr(
 RECOGNISED = tr("Nestling recognized these columns. Choose roles to override.")
 UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
-_LEAST_ROWS = 3
+_MIN_ROWS = 3
 """In sight in a low window too."""
 
 
@@ -124,7 +124,7 @@ class ColumnsView(QWidget):
         for index, column in enumerate(columns):
             self._add_row(index, column, named.get(column.name, ""))
         self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))
-        self._area.setMinimumHeight(min(_LEAST_ROWS, len(columns)) * (_ROW_PX + GRID_PX))
+        self._area.setMinimumHeight(min(_MIN_ROWS, len(columns)) * (_ROW_PX + GRID_PX))
         self._try()
 
     def _add_row(self, index: int, column: "ColumnSample", role: str) -> None:

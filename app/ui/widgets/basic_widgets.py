@@ -25,7 +25,7 @@ from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.layouts import GRID_PX, column, fill, grows, lay_out, row
 
 _EMPTY_WORDS_PX = 420
-LEAST_WRAPPED_PX = 80
+MIN_WRAPPED_PX = 80
 """A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
 
 
@@ -40,7 +40,7 @@ def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
 def message(role: str) -> QLabel:
     """A wrapped text that is only there when it has something to say."""
     made = label("", role, wraps=True)
-    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    made.setMinimumWidth(MIN_WRAPPED_PX)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     made.hide()
     return made

@@ -90,15 +90,15 @@ def _rendered(
 
     tokenizer = get_tokenizer(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
-    painter = RowRenderer(tokenizer)
+    renderer = RowRenderer(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
         row, *others = tokenize.tokenize(example)  # type: ignore[arg-type]
         if isinstance(row, RowIssue):
             rows.append(replace(plain, problem=row.reason))
         else:
-            painted = painter.row(plain.number, row, rendering.limit, budget)
-            rows.append(replace(painted, file=plain.file, other_examples=len(others)))
+            rendered = renderer.row(plain.number, row, rendering.limit, budget)
+            rows.append(replace(rendered, file=plain.file, other_examples=len(others)))
     return tuple(rows)
 
 
