@@ -121,9 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     add_check(commands.add_parser("check", help="name every row of a dataset that can't be used"))
     _add_resume(commands.add_parser("resume", help="resume a run that was stopped"))
     runs = commands.add_parser("runs", help="list the runs in the library")
+    runs.description = "List the runs in the library, the newest first."
     runs.add_argument("--json", action="store_true", help="Print one JSON object per line.")
     add_models(commands.add_parser("models", help="list the base models on this computer"))
-    _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
+    _add_show(commands.add_parser("show", help="show one run: its settings, results and log"))
     _add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
     add_help(commands.add_parser("help", help="list the topics of the guide, or show one"))
@@ -159,8 +160,8 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Train from the terminal. Flags win over the settings file. Without tiers, clocks, preset "
-        "or settings file, a run learns and keeps (--preset learn-and-keep)."
+        "Train from the terminal. Flags override the settings file. Without tiers, clocks,\n"
+        "preset or settings file, --preset learn-and-keep applies."
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "presets:\n" + "\n".join(map(_preset_help, PRESETS))
@@ -181,7 +182,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--tier-pending", default=argparse.SUPPRESS, metavar="W,W,…",
-        help="For each tier accumulate or skip; without it, --pending applies to all.",
+        help="accumulate or skip for each tier. Default: --pending for all.",
     )  # fmt: skip
     _add_output(parser)
     _add_stop_after(parser)
@@ -206,7 +207,7 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="An earlier checkpoint, like step-000100.",
     )
-    _add_output(parser)
+    _add_output(parser, "Copy the run to this folder and resume the copy. Default: the run itself.")
     _add_stop_after(parser)
 
 
@@ -217,8 +218,10 @@ def _add_stop_after(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", default=argparse.SUPPRESS, metavar="DIR", help=_help("output"))
+def _add_output(parser: argparse.ArgumentParser, text: str = "") -> None:
+    parser.add_argument(
+        "--output", default=argparse.SUPPRESS, metavar="DIR", help=text or _help("output")
+    )
     parser.add_argument(
         "--json", action="store_true", help="Print one JSON object per line instead of progress."
     )

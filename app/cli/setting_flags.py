@@ -31,7 +31,7 @@ def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
         options = {"nargs": "+", "metavar": "PATH"}
     elif f.name == "mix":
         options = {"action": "append", "metavar": "PATH=SHARE"}
-        help_text += " May be given several times."
+        help_text += " Can be repeated."
     elif f.name in CHOICES:
         old = OLD_CHOICES.get(f.name, {})
         options = {"choices": CHOICES[f.name], "type": lambda word: old.get(word, word)}

@@ -200,8 +200,10 @@ def one_set(folder: Path, paths: Sequence[Path]) -> list[Path]:
 
 def listed(paths: Sequence[Path]) -> str:
     """The names of the first few files, for a sentence."""
-    more = f" and {len(paths) - SHOWN_FILES} more" if len(paths) > SHOWN_FILES else ""
-    return " and ".join(path.name for path in paths[:SHOWN_FILES]) + more
+    names = [path.name for path in paths[:SHOWN_FILES]]
+    if (count := len(paths) - SHOWN_FILES) > 0:
+        return f"{', '.join(names)} and {count} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _sorted(folder: Path) -> list[Path]:

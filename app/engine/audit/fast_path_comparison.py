@@ -246,7 +246,7 @@ class _Trial:
 def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
     """False where a number is none."""
     norm = mx.linalg.norm
-    allowed = GRADIENTS.of(dtype)
+    allowed = GRADIENTS.for_dtype(dtype)
     difference = number(norm((some - own).reshape(-1)))
     return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
 

@@ -42,7 +42,7 @@ class LossAudit:
     def __init__(self, model: LanguageModel, head: SplitModel | None) -> None:
         self._execution = Execution(model, FastPaths(head))
         dtypes = {array.dtype for array in parameters(model).values()}
-        self._tolerance = max(map(LOSSES.of, dtypes))
+        self._tolerance = max(map(LOSSES.for_dtype, dtypes))
         self._is_random = any(
             isinstance(module, nn.Dropout) and module._p_1 < 1
             for _, module in model.named_modules()

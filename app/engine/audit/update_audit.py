@@ -101,9 +101,9 @@ class UpdateAudit:
         after: Sequence[mx.array],
         rate: float,
     ) -> mx.array:
-        """Measure a step on the device, for `check`.
+        """Measure a step on the device, as a lazy float32 vector for `check`.
 
-        `parameters` are those that the model held when the step began; the other arguments are
+        `parameters` are the model's at the beginning of the step; the other arguments are
         those of `observation`.
         """
         key = tuple(gradients), tuple(wanted)
@@ -129,10 +129,11 @@ class UpdateAudit:
         after: Sequence[mx.array],
         lesson: Mapping[int, Array] = {},
     ) -> None:
-        """Raise VerificationError unless a step, and the report of it, is as it must be.
+        """Raise VerificationError unless a step and its report are correct.
 
-        `observed` is what `observe` gave for it, evaluated; `lesson` is `LessonAudit`'s
-        `clipped_means`. Its samples are compared at the next `finish`.
+        `observed` is the evaluated vector of `observe`; `after` has a float32 vector, [numbers of
+        the tier], for each tier; `lesson` is `LessonAudit`'s `clipped_means`. Its samples are
+        compared at the next `finish`.
         """
         rules, due = self._rules, self._rules.due(step)
         if tuple(gradients) != rules.with_gradients(step):

@@ -69,7 +69,7 @@ class MovementMeter:
         self._measure = maybe_compile(_measuring(plan, self._spans))
 
     def read(self, parameters: ArrayMap) -> list[mx.array]:
-        """Each tier's numbers in one vector, as they stand in `parameters`."""
+        """Each tier's numbers in `parameters` as a float32 vector, [numbers of the tier]."""
         return _read(self._plan, parameters)
 
     def measure(
@@ -83,13 +83,13 @@ class MovementMeter:
         return self._measure(list(before), dict(after), self._start)
 
     def drifts(self, now: Sequence[mx.array]) -> tuple[float, ...]:
-        """Per tier, the L2 norm of the distance of `now` from the start."""
+        """Per tier, the L2 distance of its vector in `now` (float32) from the start."""
         return tuple(
             number(mx.linalg.norm(new - first)) for new, first in zip(now, self._start, strict=True)
         )
 
     def unmoved(self, now: Sequence[mx.array], tiers: Sequence[int]) -> list[str]:
-        """Paths of parameters in these tiers that are still where the run began."""
+        """Paths of parameters in these tiers that have not moved; `now` as of `read`."""
         has_moved: dict[str, bool] = {}
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))

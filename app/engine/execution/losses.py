@@ -55,7 +55,9 @@ def loss_inputs(batch: Batch, head: SplitModel | None) -> tuple[mx.array, ...]:
 
 
 def sum_cross_entropy(model: LanguageModel, head: SplitModel | None, *inputs: mx.array) -> mx.array:
-    """Sum of the cross-entropy, in nats, over the trained tokens; `inputs` of `loss_inputs`.
+    """Sum of the cross-entropy over the trained tokens: a float32 scalar in nats.
+
+    `inputs` are those of `loss_inputs`.
 
     Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
     after the last token is not trained. The gradient reaches the model through its hidden states
@@ -69,7 +71,7 @@ def sum_cross_entropy(model: LanguageModel, head: SplitModel | None, *inputs: mx
 def sum_cross_entropy_eval(
     model: LanguageModel, head: SplitModel | None, *inputs: mx.array
 ) -> mx.array:
-    """`sum_cross_entropy` where no gradient is wanted."""
+    """`sum_cross_entropy` without a gradient: a float32 scalar in nats."""
     if head is None:
         return _loss_of_all_logits(model, *inputs)
     tokens, positions, targets, weights, _ = inputs

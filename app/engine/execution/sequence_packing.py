@@ -144,7 +144,7 @@ def _agrees(
     alone = mx.concatenate([forward(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
     with packed_attention(lengths) as within:
         packed = forward(tokens)
-    allowed = HIDDEN_STATES.of(alone.dtype)
+    allowed = HIDDEN_STATES.for_dtype(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
     is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
     # False where a number is none. A layer that never asks may mix the examples unnoticed, now

@@ -270,9 +270,8 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
 
 
 def likeliest(logprobs: mx.array, top_p: float) -> mx.array:
-    """`logprobs` with -inf for all but the likeliest tokens that come to `top_p` together.
-
-    The likeliest of all always stays.
+    """`logprobs`, [rows, vocabulary], with -inf for all but the most likely tokens with a total
+    probability of `top_p`. The most likely one is always kept.
     """
     falling = -mx.sort(-logprobs, axis=-1)
     probabilities = mx.exp(falling.astype(mx.float32))

@@ -215,7 +215,8 @@ MAX_CHUNKS_TRACED = 32
 
 
 def hidden_gradient(head: SplitModel, hidden: mx.array) -> mx.array:
-    """As the fused loss does it, some rows at a time, where every token is trained."""
+    """The gradient of `hidden`, [rows, tokens, width], computed like that of the fused loss, if
+    every token is trained. It has the same shape and dtype."""
     flat = hidden.reshape(-1, hidden.shape[-1])
     count = flat.shape[0]
     every = mx.arange(count)
@@ -230,6 +231,8 @@ def hidden_gradient(head: SplitModel, hidden: mx.array) -> mx.array:
 
 
 def logits_gradient(logits: mx.array) -> mx.array:
+    """The gradient of a loss over all of `logits`, [..., vocabulary], of the same shape
+    and dtype."""
     wide = logits.reshape(-1, logits.shape[-1]).astype(mx.float32)
     places = (mx.arange(wide.shape[0]) % wide.shape[-1])[:, None]
     loss_of, gradient_of = row_functions()

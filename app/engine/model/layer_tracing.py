@@ -65,6 +65,7 @@ class Call:
 
     @property
     def hidden_output(self) -> mx.array:
+        """The layer's hidden states, [rows, tokens, width]."""
         return hidden_of(self.output)
 
     @property
@@ -73,7 +74,8 @@ class Call:
         return isinstance(self.output, tuple | list)
 
     def gradients(self, cotangent: mx.array) -> list[mx.array]:
-        """Of the layer's input, then of its parameters; the layer is computed again for them."""
+        """The gradients of the layer's input, then of its parameters, each with its array's shape
+        and dtype. `cotangent` has the shape of the layer's output; the layer is computed again."""
         parameters_before = traced_parameters(self.layer)
 
         def again(hidden: mx.array, *values: mx.array) -> mx.array:
@@ -105,13 +107,13 @@ def identity_layer(layer: CalledModule) -> ModuleProxy:
 
 
 def hidden_of(output: LayerOutput) -> mx.array:
-    """The hidden states in what a layer returns."""
+    """The hidden states, [rows, tokens, width], in a layer's output."""
     return output[0] if isinstance(output, tuple | list) else output
 
 
 def trace_layer_calls(model: LanguageModel, path: str) -> list[Call]:
-    """How `model` calls the layers at `path`; nothing is computed. None, if it does its own with
-    their parts."""
+    """The calls by which `model` runs the layers at `path`; nothing is computed. Empty if it runs
+    parts of the layers instead."""
     calls: list[Call] = []
     written = {i: recording_layer(layer, calls) for i, layer in enumerate(get_module(model, path))}
     with replaced_layers(model, path, written):

@@ -136,7 +136,7 @@ def _is_exact(head: SplitModel, hidden: mx.array, whole: mx.array) -> bool:
 def _agree(halves: mx.array, whole: mx.array) -> bool:
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
-    allowed = LOGITS.of(whole.dtype)
+    allowed = LOGITS.for_dtype(whole.dtype)
     wide = whole.astype(mx.float32)
     difference = number(mx.max(mx.abs(halves.astype(mx.float32) - wide)))
     # False where a logit is not a number.

@@ -58,7 +58,8 @@ class Machines:
     def summed(
         self, loss: mx.array, gradients: Mapping[int, mx.array]
     ) -> tuple[mx.array, dict[int, mx.array]]:
-        """Loss and each tier's gradient, a vector, summed over all machines in one message."""
+        """The scalar loss and each tier's gradient, a float32 vector, summed over all machines in
+        one message."""
         if self.count == 1:
             return loss, dict(gradients)
         arrays = [loss.reshape(1), *gradients.values()]
