@@ -34,7 +34,7 @@ _OWN: dict[str, Any] = {
     "architectures": list[str] | str | None,
     "layer_types": list[str] | None,
 }
-"""What mlx-lm reads beside an architecture's own arguments."""
+"""Keys that mlx-lm reads beside an architecture's own arguments."""
 _INSIDE: dict[str, dict[str, Any]] = {
     "quantization": {"group_size": int, "bits": int},
     "rope_scaling": {"factor": float, "original_max_position_embeddings": float},
@@ -161,7 +161,7 @@ def _words(kind: Any) -> str:
 
 
 def shown_value(value: Any) -> str:
-    """As JSON has it, in a few characters."""
+    """A value as short JSON text."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN_CHARACTERS:
         return f"a number of {digits(value)} digits"
     return single_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)

@@ -76,7 +76,7 @@ def check_is_model_folder(path: Path) -> None:
 
 
 def read_model_config(folder: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
-    """config.json. Raises InputError naming the file and what is wrong with it."""
+    """The parsed config.json. Raises InputError, which names the file and its problem."""
     file = folder / "config.json"
     try:
         config = parse_json(read_text(file, max_bytes))
@@ -131,7 +131,7 @@ def folder_limits(folder: Path) -> ModelLimits:
 
 
 def context_length(config: Mapping[str, Any], shapes: Shapes) -> int | None:
-    """The most tokens a model reads: those its config names, and no more than it has positions."""
+    """The context length in a model's config, at most its number of positions."""
     positions, context = _rows(shapes, _POSITION_EMBEDDINGS), context_tokens(config)
     return context if positions is None else min(positions, context or positions)
 

@@ -64,7 +64,7 @@ def _all(remembered: RememberedModels) -> Iterator[ModelLocation]:
 
 
 def _chosen(folder: Path) -> Iterator[ModelLocation]:
-    """What a folder stands for that the user chose: a model, or a folder of models."""
+    """The meaning of a folder that the user chose: a model, or a folder of models."""
     if not folder.is_dir():
         yield ModelLocation(
             folder, folder.name, FOLDER, f"{folder} isn't there any more.",

@@ -33,7 +33,7 @@ def read_remembered_models() -> RememberedModels:
 
 
 def remember_folder(folder: Path) -> None:
-    """Look for models there from now on. Raises AppError where the disk refuses."""
+    """Look for models there from now on. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     folder = folder.absolute()
     others = tuple(other for other in kept.folders if other != folder)
@@ -41,7 +41,7 @@ def remember_folder(folder: Path) -> None:
 
 
 def forget_folder(folder: Path) -> None:
-    """Leave the folder itself as it is. Raises AppError where the disk refuses."""
+    """The folder itself is unchanged. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     folders = tuple(other for other in kept.folders if other != folder)
     used = {path: when for path, when in kept.used.items() if path != str(folder)}
@@ -49,7 +49,7 @@ def forget_folder(folder: Path) -> None:
 
 
 def remember_use(folder: Path, when: float) -> None:
-    """A model was chosen for a run. Raises AppError where the disk refuses."""
+    """Note that a model was chosen for a run. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     others = {path: before for path, before in kept.used.items() if path != str(folder)}
     latest = sorted(others.items(), key=lambda item: item[1])[1 - MAX_USED :]

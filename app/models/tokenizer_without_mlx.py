@@ -24,9 +24,9 @@ _FIELD = re.compile(r"^Validation error for field '(\w+)'")
 def load_tokenizer_without_mlx(path: Path) -> Any:
     """mlx-lm's `TokenizerWrapper`, as `app.engine.model.loading.load_tokenizer` gives it.
 
-    None where mlx-lm's code for the architecture, which needs MLX, has a say in the tokenizer.
+    None if mlx-lm's code for the architecture, which needs MLX, changes the tokenizer.
     Afterwards this process can't import the rest of mlx-lm, unless it had MLX already. Raises
-    InputError naming what is wrong.
+    InputError, which names the problem.
     """
     if _has_defaults(check_model_folder(path)["model_type"]):
         return None
@@ -71,7 +71,7 @@ def _tokenizer_module() -> Any:
 
 
 def _has_defaults(kind: str) -> bool:
-    """Whether the architecture's own module has a say in the tokenizer."""
+    """Whether the architecture's own module changes the tokenizer."""
     spec = importlib.util.find_spec("mlx_lm")
     folders = spec.submodule_search_locations if spec else None
     source = Path((folders or [""])[0]) / "models" / f"{kind}.py"

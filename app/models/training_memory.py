@@ -94,7 +94,7 @@ class _Layers:
         self.widths: dict[int, float] = {}
         """Of each layer's modules, the numbers that go in and come out for each token."""
         self.adapted = 0
-        """The same for all weights of all layers, which is what an adapter of rank 1 has."""
+        """The same for all weights of all layers: the size of an adapter of rank 1."""
 
     def add(self, layer: int, name: str, shape: tuple[int, ...], numbers: int) -> None:
         """One module's weight, or those of all experts in one tensor."""

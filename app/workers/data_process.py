@@ -181,7 +181,7 @@ class DataProcess(QObject):
 
 
 class _WorkerProcess:
-    """One process with the threads that speak to it and hear it."""
+    """One process with the threads that send to it and receive from it."""
 
     def __init__(self, low_priority: bool) -> None:
         processes = child_processes.PROCESSES
@@ -225,7 +225,7 @@ class _WorkerProcess:
 
 
 class _Listener(QThread):
-    """Hears what a process says, to the end; its signal has one receiver."""
+    """Receives a process's messages until it ends; its signal has one receiver."""
 
     received = Signal(object)
 
@@ -241,4 +241,4 @@ class _Listener(QThread):
         except (EOFError, OSError):
             pass  # the process is gone
         finally:
-            self.received.emit((self._child, None))  # whatever happened: no job waits forever
+            self.received.emit((self._child, None))  # in any case, so that no job waits forever

@@ -90,7 +90,7 @@ def test_the_slices_products_add_up_to_the_adapters_product(tiny_model: Path) ->
     pairs = zip(
         plan.slices_by_path[f"{path}.lora_a"], plan.slices_by_path[f"{path}.lora_b"], strict=True
     )
-    parts = [a.of(arrays[a.path]) @ b.of(arrays[b.path]) for a, b in pairs]
+    parts = [a.take(arrays[a.path]) @ b.take(arrays[b.path]) for a, b in pairs]
     assert mx.allclose(sum(parts), whole, atol=1e-6)
 
 

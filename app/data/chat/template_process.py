@@ -54,7 +54,7 @@ class _Limited(Interruptible):
 
 
 limited = _Limited()
-"""Limits Python code that stands in for a template: raises RenderingTooCostly inside once it takes
+"""Limits Python code used in place of a template: raises RenderingTooCostly inside once it takes
 too long, and StoppedEarly if a stop is requested.
 """
 

@@ -194,7 +194,7 @@ def _limit_memory() -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Let the system end the process after so many more seconds of processor time."""
+    """Let the system end the process after this many more seconds of processor time."""
     _limit(resource.RLIMIT_CPU, int(process_time()) + 1 + seconds)
 
 

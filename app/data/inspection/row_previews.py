@@ -88,7 +88,7 @@ class RowPager:
 
 
 MAX_ROWS = 200
-"""The search for examples ends after so many rows."""
+"""The search for examples ends after this many rows."""
 MAX_COLUMNS = 60
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 160

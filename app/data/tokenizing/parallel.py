@@ -31,7 +31,7 @@ from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 MAX_WORKERS = 8
 """Reading and checking rows, which one process does, is about eight times as fast."""
 _SHARE_OF_MEMORY = 8
-"""All processes together may take this part of the machine's memory: one in so many."""
+"""All processes together may use 1/N of the machine's memory, with this N."""
 _PROCESS_BYTES = 90 * 2**20
 """Measured for a process with a small tokenizer."""
 _BYTES_A_PICKLED_BYTE = 40

@@ -133,7 +133,7 @@ def read_first_rows(
 def first_rows_process(
     files: DatasetFiles, settings: DataSettings, valid_rows: int
 ) -> WorkProcess[FirstRows]:
-    """`read_first_rows` in a process of its own, not started yet."""
+    """`read_first_rows` in its own process, not started yet."""
     lost = RunError("The process that reads the dataset ended before it was done.")
     return WorkProcess(partial(read_first_rows, files, settings, valid_rows), lost)
 

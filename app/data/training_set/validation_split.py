@@ -155,7 +155,7 @@ class EarlyRows:
     seed: int
 
     def applies_to(self, rows: int, holdout_share: float) -> bool:
-        """Whether a dataset of so many rows has early rows."""
+        """Whether a dataset of this size has early rows."""
         return 0 < _MIN_FACTOR * self.wanted <= rows and holdout_share <= _MAX_HOLDOUT_SHARE
 
     def keys(self, digests: Digests, places: Ints, file: int) -> Keys:
@@ -166,7 +166,7 @@ class EarlyRows:
         return np.where(numbers >= _HALF, keys, np.uint64(0))
 
     def least_key(self, rows: int) -> np.uint64:
-        """The smallest key of early rows in a dataset of so many rows."""
+        """The smallest key of early rows in a dataset of this size."""
         rows = max(rows, _MIN_FACTOR * self.wanted)
         return np.uint64(2**64 - 1 - 2**65 * self.wanted // rows)
 

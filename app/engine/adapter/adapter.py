@@ -91,7 +91,7 @@ def _adapted(layers: Sequence[CalledModule]) -> list[str]:
 
 def _is_bare_elsewhere(model: LanguageModel, adapted: Sequence[str]) -> bool:
     """Whether mlx-lm, given no names, would adapt more than carries an adapter now."""
-    # An adapted module holds the one it stands for.
+    # An adapted module contains the one it replaces.
     return any(
         path not in adapted and path.rpartition(".")[0] not in adapted
         for path in adaptable(model.layers)

@@ -69,7 +69,7 @@ def compare_with_own_code(
     has_lean = requested.has_efficient_lora and has_efficient_layers(model)
     requested = replace(requested, has_efficient_lora=has_lean)
     with evaluating(model), model_errors_as_input_errors(NO_GRADIENTS), interruptible:
-        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
+        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of the unchanged model
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
@@ -125,7 +125,7 @@ def _agreeing_paths(trial: "_Trial", requested: FastPaths) -> FastPaths:
 
 
 class _Trial:
-    """Some examples, and what the model's own code makes of them."""
+    """Some examples, with the results of the model's own code."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan, longest: int) -> None:
         self._model, self._plan = model, plan.restricted_to(trainable_parameters(model))
@@ -168,7 +168,7 @@ class _Trial:
         try:
             loss, gradients = self._by(fast)
             return self._is_near_all(loss, gradients, (self._loss, self._gradients))
-        except Exception:  # an architecture's own code, called as it was not written to be
+        except Exception:  # third-party model code can raise anything
             return False
 
     def agrees_on_divergence(self, fast: FastPaths) -> bool:
@@ -217,7 +217,7 @@ class _Trial:
 
     def _by(self, fast: FastPaths) -> tuple[mx.array, Gradients]:
         rows = self._rows
-        # Beside a long row, padding costs as much as an example: no more than one is padded to it.
+        # Beside a long row, padding costs as much as an example: only one example is padded to it.
         is_split = len(rows) > len(_SHORT) and not fast.is_packed
         parts = [rows[:2], rows[2:]] if is_split else [rows]
         batches = [_batch(part, fast.is_packed) for part in parts]
@@ -252,7 +252,7 @@ def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0)
 
 
 def _finite(logits: mx.array) -> mx.array:
-    """In float32, with 0 for what is not finite: some models rule out tokens by -inf."""
+    """In float32, with 0 for infinities: some models rule out tokens by -inf."""
     return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 

@@ -1,4 +1,4 @@
-"""Compares what a step did to one tier with what it should have done, and says where they differ.
+"""Compares a step's update of one tier with the expected one, and reports the differences.
 
 Each raises VerificationError.
 """
@@ -41,7 +41,8 @@ def check_samples(step: int, tier: SampledTier, found: Array, expected: Array, r
 def check_part(
     step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
 ) -> None:
-    """Raise VerificationError if a `part` of the update was left out, or is far from what it is.
+    """Raise VerificationError if a `part` of the update was left out, or is far from its true
+    value.
 
     Of a single number it lies within the tolerance. The part of all samples' errors along it shows
     it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is

@@ -47,7 +47,7 @@ class _Step:
     gradients: list[Array | None]
     """Clipped means over trained tokens; None of tiers that take none, and in void steps."""
     lesson: Mapping[int, Array]
-    """Likewise, what the slow clock's own AdamW takes, by tier."""
+    """Likewise, the gradients of the slow clock's own AdamW, by tier."""
     pending: tuple[int, ...]
     """Gradients per tier that the step reports as not yet applied."""
 
@@ -224,7 +224,7 @@ class UpdateAudit:
     def _must_move(
         self, k: int, movement: Movement, mean: Array | None, rate: float, lesson: Array | None
     ) -> bool:
-        """Whether tier k, once it is due, moves by more than rounding takes away."""
+        """Whether the next update of tier k is larger than its rounding."""
         if k in movement.fired:
             return True
         self.finish()  # the step before: its state is needed

@@ -55,7 +55,7 @@ class StepMeasurement:
 
 
 class MovementMeter:
-    """Compares what the model held before a step with what it holds after it, on the device.
+    """Compares the model's weights before and after a step, on the device.
 
     The squares are summed by span: the numbers of one layer that stand together in one tier.
     """

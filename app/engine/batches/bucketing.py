@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 Indexes = npt.NDArray[np.intp]
 
 BLANK = -1
-"""Stands for an example where there are too few for a whole batch."""
+"""The index of a missing example in a batch with too few."""
 MIN_BATCHES = 2
 """Of a shape, so that batches are other ones in every epoch. Not where all examples of a batch are
 of similar length: there a few long ones would make those beside them as long."""
@@ -92,7 +92,8 @@ class _LengthStrata:
         return BatchBucket(tuple(sorted(places, reverse=True)), tuple(parts), tuple(self._rows))
 
     def slot_sums(self) -> tuple[Ints, Ints]:
-        """[batches] each: what the last stratum takes, which grows, and the others, which shrink.
+        """[batches] each: the slot size of the last stratum, which grows, and that of the others,
+        which shrinks.
 
         Batches `i` to `j` all need the first of `j`, and the second of `i`.
         """

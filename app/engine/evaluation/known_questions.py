@@ -47,7 +47,7 @@ MIN_QUESTIONS = 48
 others is asked."""
 _MAX_CACHE_BYTES = 1_000_000
 _FORMAT = 2
-"""Of what is remembered."""
+"""Size limit and format of the cached answers."""
 _PASS_ROWS, _PASS_SHARE = 16, 0.2
 """Of the forward passes: rows of a batch, and their share of the work."""
 
@@ -65,7 +65,7 @@ class Question:
         return self._pattern.search(text) is not None
 
     def is_answered_before_the_end_of(self, text: str) -> bool:
-        """The same, and whatever is added to `text` makes the words no others."""
+        """The same, for any continuation of `text`."""
         found = self._pattern.search(text)
         return found is not None and found.end() < len(text.rstrip("\ufffd"))
 
@@ -101,7 +101,7 @@ class KnownQuestions:
     def wrong_answers(
         self, head: SplitModel | None = None
     ) -> Generator[float, None, tuple[WrongAnswer, ...]]:
-        """Those that the model, as it is now, answers incorrectly; yields the share done.
+        """The questions that the model now answers incorrectly; yields the share done.
 
         Greedy decoding begins with an answer's beginning exactly if each of its tokens is the most
         likely one, so one forward pass tells; the other questions are answered in full.
@@ -160,7 +160,7 @@ def shipped_questions() -> tuple[Question, ...]:
 def open_known_questions(
     config: TrainingConfig, base: BaseModel
 ) -> Generator[Event, None, KnownQuestions | None]:
-    """None where forgetting is not measured, or where this base model answers none of them."""
+    """None if forgetting is not measured, or if this base model answers none of them."""
     if not config.measure_forgetting:
         return None
     pool = shipped_questions()

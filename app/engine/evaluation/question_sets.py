@@ -28,7 +28,8 @@ from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
 MIN_QUESTIONS = 128
-"""Of a set, whatever they cost: a share of fewer right answers says little."""
+"""The fewest questions of a set, at any cost: with fewer, the share of right answers is too
+coarse."""
 _ROWS_AT_ONCE = 256
 """Rows that are read between two looks at whether the run is to stop."""
 SHARE = 0.04
@@ -114,7 +115,7 @@ def _examples(path: Path) -> Iterator[tuple[Path, Example | RowIssue]]:
 
 
 def open_questions(path: Path, base: BaseModel) -> Generator[Event, None, TrainingData]:
-    """All rows of a set, to train. A question that is cut would be another one: none is."""
+    """All rows of a set as training rows. None is cut, as a cut question would be another one."""
     yield StageChanged(mark("Reading the questions"))
     settings = DataSettings(
         RowSettings(mask_prompt=True, replies="last", embedding_rows=base.limits.embedding_rows),

@@ -58,7 +58,7 @@ def wrong_answers(
 
 
 def recorded(text: str, *, is_cut: bool = False) -> str:
-    """A text of any length as it is recorded."""
+    """A text shortened to its recorded length."""
     text = text.strip()
     is_cut = is_cut or len(text) > MAX_CHARACTERS
     return f"{text[: MAX_CHARACTERS - 1].rstrip()}…" if is_cut else text

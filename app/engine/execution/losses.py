@@ -1,6 +1,6 @@
 """Cross-entropy over trained tokens: the sum, so that batches add up by their trained tokens.
 
-Where the model's head was found, only positions that are trained pass through it, some rows at a
+If the model's head can be separated, only trained positions pass through it, some rows at a
 time, and the gradient of the hidden states is computed with the loss: the logits of a whole batch
 never exist. Elsewhere the model's own logits are used.
 """
@@ -195,8 +195,9 @@ def _loss_of_rows(
 
 
 def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
-    """Two functions: (logits, places) → each row's loss and what its gradient needs; and (logits,
-    places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
+    """Two functions: (logits, places) → each row's loss and the inputs of its gradient; and
+    (logits, places, scale, *kept) → the gradient of the logits, where row i's loss counts
+    `scale[i]`."""
     if uses_compile():
         return _losses_kept_small, _gradient_by_compiling
     return _losses_and_powers, _gradient_from_powers

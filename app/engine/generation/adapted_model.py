@@ -62,7 +62,7 @@ class TunedModel:
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
     """Base and adapter in memory, dropout off; yields stages with the share of the weights read.
 
-    Raises InputError naming what is wrong.
+    Raises InputError, which names the problem.
     """
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
@@ -95,7 +95,7 @@ def _compared(tried: CheckpointRef, files: ModelFiles) -> BaseModelCheck:
 
 
 def _check_adapter(folder: Path) -> None:
-    """Raise InputError unless the adapter in `folder` is there, as it was written."""
+    """Raise InputError unless the adapter in `folder` is complete and unchanged."""
     if not folder.is_dir():
         raise InputError(f"There is no checkpoint at {folder}.", _CHOOSE)
     try:

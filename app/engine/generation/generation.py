@@ -126,7 +126,7 @@ class _Answer:
         unread = len(self.prompt)
 
         def remembering(tokens: mx.array, cache: mx.array) -> mx.array:
-            """The model; what it says after the prompt's last token is kept."""
+            """Runs the model and keeps its logits after the prompt's last token."""
             nonlocal unread
             logits = model(tokens, cache=cache)
             unread -= tokens.shape[1]

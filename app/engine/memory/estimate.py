@@ -34,7 +34,7 @@ class MemoryNeed:
 
     model_bytes: int
     adapter_bytes: int
-    """The adapter, its start, and what the optimizer remembers of it."""
+    """The adapter, its start, and its optimizer state."""
     work_bytes: int
     """Activations, loss and gradients of one batch, or the update if that takes more."""
 
@@ -124,7 +124,7 @@ class Advisor:
         return tuple(advice for kind in kinds if (advice := self._first(kind)))
 
     def _kinds(self) -> list[list[Change]]:
-        """From what costs the user least; in each kind the smallest change first."""
+        """Changes ordered by their cost for the user; in each kind the smallest first."""
         kinds = (self._recomputing, self._smaller, self._shorter, self._four_bits, self._fewer)
         return [list(kind()) for kind in kinds]
 

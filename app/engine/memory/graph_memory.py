@@ -12,7 +12,7 @@ from app.engine.memory.computation_graph import Graph, Operation
 MAX_WIDTH = 8
 """MLX takes 20. With 8, attention in chunks runs one after the other, as its own gradient does."""
 IN_FLIGHT = 66
-"""Dispatches the device is behind. MLX lets the CPU fall 100 behind; 66 fits what was measured."""
+"""Dispatches that the device is behind. MLX allows 100; 66 fits the measurements."""
 
 _VIEWS = {
     "AsStrided", "Broadcast", "BroadcastAxes", "Copy", "Depends", "ExpandDims", "Flatten",
@@ -29,7 +29,7 @@ _IN_PLACE = {
 
 
 def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:
-    """The peak bytes beyond the inputs; outputs stay allocated to the end."""
+    """The peak of bytes in use beyond the inputs; outputs are kept to the end."""
     return _Replay(graph, in_flight).run()
 
 
@@ -46,7 +46,7 @@ def evaluation_order(graph: Graph) -> list[Operation]:
     paused: list[tuple[list[Operation], int]] = [(ends, 0)]
     at = 0
     while at < len(tape) or paused:
-        # The tape goes first; what was paused when it grew too wide is taken up from the last.
+        # The tape comes first; operations paused when it grew too wide resume from the last one.
         if at < len(tape):
             inputs, start = before[id(tape[at])], 0
             at += 1
@@ -148,7 +148,8 @@ class _Replay:
                     self._retain(self._allocated(self._values[name].size_bytes))
 
     def _donor(self, op: Operation) -> str | None:
-        """The input whose place the result can take: of its size, and not needed any more."""
+        """The input that can donate its buffer to the result: of the same size, and no longer
+        needed."""
         if op.kind not in _IN_PLACE:
             return None
         result = self._values[op.outputs[0]]
@@ -192,7 +193,7 @@ class _Replay:
             buffer.holders += 1
 
     def _retain(self, buffer: _Buffer) -> None:
-        """Keep a buffer until the device has done what was handed to it."""
+        """Keep a buffer until the device has completed the dispatched work."""
         buffer.holders += 1
         self._in_flight.append((self._dispatched + self._max_in_flight, buffer))
 

@@ -182,7 +182,7 @@ class _Trace:
         return self._head.hidden(tokens) if self._head else self._model(tokens)
 
     def _pull(self, forward_output: mx.array) -> mx.array:
-        """The loss's gradient with respect to what the forward pass has given."""
+        """The loss's gradient with respect to the output of the forward pass."""
         if not self._with_loss:
             return mx.depends([mx.zeros_like(forward_output)], [forward_output])[0]
         return (

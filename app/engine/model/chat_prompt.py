@@ -36,7 +36,7 @@ class ChatPrompt:
             raise InputError("There is no question.", "Write something first.")
 
     def takes_system(self, chat: Chat) -> bool:
-        """Whether the system prompt, if there is one, can have a role of its own."""
+        """Whether the template has a role for the system prompt."""
         if not chat.system or not self._tokenizer.has_chat_template:
             return True
         messages = _clean(chat.messages("tuned"))

@@ -21,7 +21,7 @@ from app.engine.model.model_structure import (
 from app.engine.runtime.named_arrays import Arrays, LayerOutput
 
 MAX_DIMENSIONS = 2
-"""Of what is no array of experts."""
+"""The most dimensions of an array that holds no experts."""
 
 
 def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:

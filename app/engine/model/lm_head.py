@@ -70,7 +70,7 @@ class SplitModel:
 
 
 def split_model(model: LanguageModel) -> SplitModel | None:
-    """The model's head, or None where none is found that computes the model's own logits.
+    """The model's head, or None if no module computes the model's own logits.
 
     None too where anything outside the layers is trained, for the head passes on no gradient to
     its own weights. Evaluates the model a few times.
@@ -117,7 +117,7 @@ def _tried(
         if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
             return None
         return head if is_valid(head, hidden, whole) else None
-    except Exception:  # an architecture's own code, called as it was not written to be
+    except Exception:  # third-party model code can raise anything
         return None
 
 
@@ -126,7 +126,7 @@ def _probe() -> mx.array:
 
 
 def _is_exact(head: SplitModel, hidden: mx.array, whole: mx.array) -> bool:
-    """Whether the head makes of some hidden states what the whole model made of them."""
+    """Whether the head computes the whole model's logits from its hidden states."""
     count = hidden.shape[0] * hidden.shape[1]
     some = mx.arange(1, count, 2)
     halves = head.logits(hidden.reshape(count, -1)[some])

@@ -1,7 +1,7 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences, and
 the architectures of mlx-lm that this copy of the app has.
 
-What an architecture's own code prints is kept off standard output.
+The output of an architecture's own code does not reach standard output.
 """
 
 import glob
@@ -57,7 +57,8 @@ class BaseModel:
 
 
 def load_base_model(path: Path) -> BaseModel:
-    """Model and tokenizer with all weights in memory. Raises InputError naming what is wrong."""
+    """Model and tokenizer with all weights in memory. Raises InputError, which names the
+    problem."""
     return drain(loading_base_model(path))
 
 
@@ -104,7 +105,7 @@ def load_architecture(path: Path) -> LanguageModel:
                 f"The model in {path} can't be loaded, because mlx-lm's code for it ends the "
                 f"program: {reason}."
             ) from error
-        except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
+        except Exception as error:  # mlx-lm passes on any exception of the architecture's code
             raise _load_error(path, config, error) from error
     _check_call(path, config, model)
     if not getattr(model, "layers", None):
@@ -115,7 +116,7 @@ def load_architecture(path: Path) -> LanguageModel:
 @contextmanager
 def _literal_pattern(mlx_lm_utils: Any, path: Path) -> Iterator[None]:
     """mlx-lm finds weights by a pattern that begins with the folder's name, in which brackets,
-    asterisks and question marks stand for other characters: here they stand for themselves."""
+    asterisks and question marks are wildcards; inside, they are literal."""
     if glob.escape(str(path)) == str(path):
         yield
         return
@@ -187,12 +188,12 @@ def _limits(path: Path, model: LanguageModel) -> ModelLimits:
 
 
 def count_parameters(model: LanguageModel) -> int:
-    """Numbers in the base model; packed quantised weights count as the numbers they stand for."""
+    """Number of parameters of the base model; packed quantized weights are counted unpacked."""
     return int(import_mlx_lm().get_total_parameters(model))
 
 
 def load_tokenizer(path: Path) -> TokenizerWrapper:
-    """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
+    """The tokenizer alone, as mlx-lm wraps it. Raises InputError, which names the problem."""
     check_model_folder(path)
     try:
         return import_mlx_lm().load_tokenizer(path, NO_CODE)
@@ -233,7 +234,7 @@ def output_captured() -> Iterator[StringIO]:
 
 
 class _OneThreadsOutput:
-    """Stands for a stream, and keeps what the thread that made it writes."""
+    """Replaces a stream, and keeps the output of the thread that created it."""
 
     def __init__(self, passed_to: TextIO | None) -> None:
         """`passed_to` is None in a program without standard output."""

@@ -1,4 +1,4 @@
-"""Turns errors of MLX and of an architecture's own code into sentences a user can act on."""
+"""Turns errors of MLX and of third-party model code into sentences a user can act on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ def as_run_error(error: RuntimeError) -> RunError:
 
 @contextmanager
 def model_errors_as_input_errors(cannot: str) -> Iterator[None]:
-    """Turn an error of an architecture's own code into one sentence; MLX's own errors pass.
+    """Turn an error of third-party model code into one sentence; MLX's own errors pass.
 
     `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
     """

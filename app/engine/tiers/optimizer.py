@@ -56,7 +56,7 @@ class OptimizerState:
         }
 
     def copy(self) -> "OptimizerState":
-        """A state whose lists can be filled anew; the arrays are shared."""
+        """A copy with new lists; the arrays are shared."""
         return OptimizerState(*map(list, self.tree()))
 
 

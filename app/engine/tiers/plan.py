@@ -65,7 +65,7 @@ class TierPlan:
         return cls(tiers, tuple(Slot(path, tier) for path, tier in tier_of.items()))
 
     def restricted_to(self, paths: Iterable[str]) -> "TierPlan":
-        """The same for these parameters alone, without the tiers that hold none of them."""
+        """The plan for these parameters only, without tiers that would be empty."""
         requested = set(paths)
         chosen = [slot for slot in self.slots if slot.path in requested]
         numbers = sorted({slot.tier for slot in chosen})
@@ -126,7 +126,7 @@ class TierPlan:
         return mx.concatenate(all_parts, rank_axis(path, array.ndim))
 
     def check(self, parameters: ArrayMap) -> None:
-        """Raise InputError, naming what is wrong, unless the slots cover `parameters` once each."""
+        """Raise InputError, which names the problem, unless the slots cover each parameter once."""
         for path in self.slices_by_path:
             if path not in parameters:
                 raise InputError(f"The tier plan names {path}, which the adapter does not have.")

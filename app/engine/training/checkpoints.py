@@ -1,4 +1,4 @@
-"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it the state to resume from.
+"""Checkpoints: an adapter that mlx-lm loads unchanged, and the state to resume from.
 
 A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
 """
@@ -187,7 +187,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
+    """Verify every byte of a checkpoint. Raises InputError, which names a changed file."""
     with _plain_damage(folder):
         entries = _checked_state(folder)
         progress = entries["progress"]

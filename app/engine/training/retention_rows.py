@@ -28,7 +28,7 @@ from app.library.run.manifest import read_manifest
 SHARE = 0.04
 """Of the rows trained between two measurements: a row is read, but never backwards."""
 MIN_ROWS, MIN_EACH = 32, 4
-"""Rows of all sets together and of each, whatever they cost."""
+"""The fewest rows of all sets together and of each, at any cost."""
 _READING = mark("Reading earlier runs' data")
 
 

@@ -54,7 +54,7 @@ class HeadRows:
 
 @dataclass(frozen=True)
 class LoadHeadRows:
-    """Yields what there is to show of a file at once, HeadRows: raw, then rendered."""
+    """Yields a file's HeadRows: raw, then rendered."""
 
     reading: DatasetRequest
     rows: int
@@ -122,7 +122,7 @@ class PageProgress:
 class LoadRowPage:
     """Yields PageProgress, then a RowPage of rows that are no tokens yet, rendered if that can be.
 
-    Where there are not so many, it is the last page.
+    If there are fewer rows, it is the last page.
     """
 
     reading: DatasetRequest
@@ -175,7 +175,7 @@ class LoadLine:
 
 @dataclass(frozen=True)
 class CheckFileStates:
-    """Yields what the files of each dataset are like now, a tuple of FileStates."""
+    """Yields the current FileStates of each dataset, as a tuple."""
 
     readings: tuple[DatasetRequest, ...]
 

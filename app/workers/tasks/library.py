@@ -1,4 +1,4 @@
-"""Reads, labels and exports what is in the library, and files that the user opens."""
+"""Reads, labels and exports runs of the library, and reads files that the user opens."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -172,7 +172,7 @@ def _questions(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Question
 
 
 def renewed_study(path: Path) -> ReadStudy:
-    """A study after one of its runs, with its reports written anew."""
+    """A study after one of its runs, with updated reports."""
     study = read_study(path)
     write_reports(study)
     return study
