@@ -19,8 +19,9 @@ from app.engine.model import shortened_model as trial_model
 from app.engine.model.lm_head import split_model
 from app.engine.model.shortened_model import MAX_WIDE_BYTES
 from tests.engine import architectures, plain_trainer
+from tests.engine.architectures import NOT_BUILT, REFUSED
 from tests.engine.packed_models import move_adapter
-from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained
+from tests.engine.trained_architecture import Trained
 
 SHORT, LONG, LONGER = (40, 30, 37), (180, 130, 90), (400, 300, 230)
 """Tokens of each row; together the long ones pass the original length of ministral3, 256."""

@@ -26,7 +26,7 @@ from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
 from app.ui.widgets.notice_bar import Notice
 from app.workers.background_thread import BackgroundThread
-from tests.ui.test_library import summary
+from tests.ui.run_summaries import summary
 
 
 @pytest.fixture

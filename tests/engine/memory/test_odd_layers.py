@@ -18,8 +18,8 @@ from app.engine.memory.preflight import estimate_memory, memory_estimate
 from app.engine.memory.step_trace import MAX_OPERATIONS
 from app.engine.model.shortened_model import few_layers_in_float32
 from tests.engine import architectures
-from tests.engine.memory.test_estimate import measured_peak
-from tests.engine.test_architectures import NOT_BUILT
+from tests.engine.architectures import NOT_BUILT
+from tests.engine.memory.measured_peak import measured_peak
 
 CONFIG = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)), batch_size=3)
 FAR_OFF = 0.3
