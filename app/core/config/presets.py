@@ -47,7 +47,7 @@ def _tiers(*periods: int) -> tuple[TierConfig, ...]:
 
 _UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fastest_first": "top"}
 
-_KEEPING: dict[str, Any] = _UNIFORM | {
+_LEARN_AND_KEEP: dict[str, Any] = _UNIFORM | {
     "learning_rate": 6e-4,
     "slow_every": 4,
     "slow_weight": 4.0,
@@ -65,7 +65,7 @@ PRESETS: tuple[Preset, ...] = (
             "Every fourth step also draws the model to its base's predictions on everyday text. A "
             "run that starts from an adapter is pulled back to it where earlier runs depend on it."
         ),
-        _KEEPING,
+        _LEARN_AND_KEEP,
     ),
     Preset(
         "keep-more",
@@ -74,7 +74,7 @@ PRESETS: tuple[Preset, ...] = (
             "A lesson at every step draws the model to its base's predictions. Lessons have their "
             "own AdamW, so they don't shrink the task's updates. A step takes longer."
         ),
-        _KEEPING | {"slow_every": 1, "slow_rate": 1.0},
+        _LEARN_AND_KEEP | {"slow_every": 1, "slow_rate": 1.0},
     ),
     Preset(
         "one-pace",

@@ -199,6 +199,6 @@ def _question(example: object) -> str:
     """The first message of a chat, if only a system message precedes it."""
     if not isinstance(example, ChatExample):
         return ""
-    spoken = [message for message in example.messages if message["role"] != "system"]
-    opens_with_user = bool(spoken) and spoken[0]["role"] == "user"
-    return str(spoken[0]["content"]).strip() if opens_with_user else ""
+    turns = [message for message in example.messages if message["role"] != "system"]
+    opens_with_user = bool(turns) and turns[0]["role"] == "user"
+    return str(turns[0]["content"]).strip() if opens_with_user else ""

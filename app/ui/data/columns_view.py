@@ -32,7 +32,7 @@ HOW = tr(
     "Choose roles for the columns: prompt and completion, or messages, or text alone. "
     "The mapping is remembered for this file."
 )
-RECOGNISED = tr("Nestling recognized these columns. Choose roles to override.")
+RECOGNIZED = tr("Nestling recognized these columns. Choose roles to override.")
 UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
 _MIN_ROWS = 3
@@ -102,7 +102,7 @@ class ColumnsView(QWidget):
         found = shown.facts.problems if shown is not None and shown.facts is not None else ()
         unknown = next((issue for issue in found if issue.kind == "unknown shape"), None)
         if looked is not None and looked.rows and not looked.mapping:
-            self.how.setText(RECOGNISED)
+            self.how.setText(RECOGNIZED)
         elif unknown is not None and looked is not None and not looked.mapping:
             place, reason = location_text(unknown.place), localized(unknown.reason)
             self.how.setText(

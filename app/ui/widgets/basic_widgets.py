@@ -151,12 +151,12 @@ def leave_focus(part: QWidget) -> None:
 
 
 def rest_focus(focused: QWidget) -> None:
-    """The keyboard goes to the window's centre, where nothing is marked: where nothing had it, Qt
+    """The keyboard goes to the window's center, where nothing is marked: where nothing had it, Qt
     would mark the first part as soon as the window is active again."""
     window = focused.window()
-    centre = window.centralWidget() if isinstance(window, QMainWindow) else None
+    center = window.centralWidget() if isinstance(window, QMainWindow) else None
     if window.focusWidget() is focused:
-        focused.clearFocus() if centre is None else centre.setFocus()
+        focused.clearFocus() if center is None else center.setFocus()
 
 
 class TabRow(QTabBar):
