@@ -63,7 +63,7 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
     known = {"model", "seeds", "acquisition", "settings", "tasks", "arms"}
     if odd := sorted(set(table) - known):
         raise InputError(
-            f"{path}: a study has no {short_repr(odd[0])}.", f"It has {_listed(known)}."
+            f"{path}: a study has no key {short_repr(odd[0])}.", f"Its keys are {_listed(known)}."
         )
     settings = current_names(_table(table, "settings", path), where=f"{path}, settings")
     shared = {"validation_split": 0.0, "measure_forgetting": True} | settings

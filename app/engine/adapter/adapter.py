@@ -119,7 +119,9 @@ def _chosen(keys: str, there: Sequence[str]) -> list[str]:
         found = {path for path in there if path == name or path.endswith(f".{name}")}
         if not found:
             known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in there))
-            raise InputError(f"The model has no module named {name!r}.", f"It has {known}.")
+            raise InputError(
+                f"The model has no module named {name!r}.", f"Its modules are {known}."
+            )
         chosen |= found
     return [path for path in there if path in chosen]
 

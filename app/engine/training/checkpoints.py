@@ -122,7 +122,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
     """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
     folders = {folder.name: folder for folder in checkpoint_folders(run_dir)}
     if name not in folders:
-        known = f"It has {', '.join(folders)}." if folders else "It has none."
+        known = f"Its checkpoints are {', '.join(folders)}." if folders else "It has none."
         raise InputError(f"The run in {run_dir} has no checkpoint {name!r}.", known)
     return folders[name]
 
