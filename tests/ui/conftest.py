@@ -1,4 +1,4 @@
-"""The whole window, built as the app builds it, with a library of its own."""
+"""The whole window as the app builds it, or one page of it, with a library of its own."""
 
 import gc
 import threading
@@ -14,11 +14,15 @@ from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
 from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import QUEUE_FILE
+from app.ui.data.data_page import DataPage
+from app.ui.new_run.new_run_page import NewRunPage
+from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.stored_preferences import Preferences
+from app.window_services import Services
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
@@ -29,7 +33,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
     """A window goes as soon as its test has let go of it. Later its parts might be collected while
     Qt connects or disconnects and holds a lock, for which they would wait for ever."""
     is_done = yield
-    if "build" in getattr(item, "fixturenames", ()):
+    if {"build", "services"} & set(getattr(item, "fixturenames", ())):
         gc.collect()
     return is_done
 
@@ -78,6 +82,39 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     made = build(TrainingConfig(model=tiny_model))
     made.window.show()
     qtbot.waitUntil(lambda: made.runs.opened.plots is not None)
+    return made
+
+
+@pytest.fixture
+def services(
+    qapp: QApplication, own_home: Path, tiny_model: Path, _known_objects_are_frozen: None
+) -> Iterator[Services]:
+    """What works behind a window, without one; the tiny model is the base."""
+    made = Services(TrainingConfig(model=tiny_model))
+    yield made
+    made.shut_down()
+    made.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def actions(services: Services) -> RunActions:
+    return RunActions(services.state, services.control, services.queue)
+
+
+@pytest.fixture
+def new_run_page(services: Services, actions: RunActions, qtbot: QtBot) -> NewRunPage:
+    made = NewRunPage(services.state, services.data_work, actions, services.settings)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+@pytest.fixture
+def data_page(services: Services, qtbot: QtBot) -> DataPage:
+    made = DataPage(services.state, services.data_work)
+    qtbot.addWidget(made)
+    made.show()
     return made
 
 
