@@ -1,4 +1,8 @@
-"""File locks of the operating system, which releases a lock when its process ends."""
+"""File locks of the operating system, which releases a lock when its process ends.
+
+filelock needs lock files of its own, and does not tell a disk without locks from a busy one. Here a
+run's log is the lock, and whoever asks whether it is locked takes a shared lock for a moment.
+"""
 
 import errno
 import fcntl
