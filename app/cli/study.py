@@ -7,6 +7,7 @@ from time import monotonic
 
 from app.cli.interrupt import Interrupt
 from app.cli.terminal import json_line, line, note
+from app.core.errors import InputError
 from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured, StepFinished
 from app.core.wording.results import event_line
 from app.engine.runtime.mlx_runtime import close_thread
@@ -25,6 +26,8 @@ from app.library.reading.study_results import read_study as read
 
 def study(arguments: argparse.Namespace) -> int:
     """Train a study; the exit code: 0 if all runs are done, 130 if stopped, 1 if runs remain."""
+    if arguments.most_runs is not None and arguments.most_runs < 0:
+        raise InputError(f"--most-runs can't be {arguments.most_runs}.", "Give 0 or more.")
     output = arguments.output.absolute() if arguments.output else None
     plan = read(arguments.file, output, arguments.model)
     interrupt = Interrupt()

@@ -167,3 +167,15 @@ def test_tiers_and_shares_that_no_float_holds_are_refused_in_a_sentence() -> Non
 def test_the_help_of_a_setting_is_about_that_setting(name: str, words: str) -> None:
     helps = {field.name: str(field.metadata["help"]) for field in fields(TrainingConfig)}
     assert [found for found, text in helps.items() if words in text] == [name]
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [(("a/facts.jsonl", "b/facts.jsonl"), "facts"), (("known_questions.json",), "known questions")],
+)
+def test_question_sets_of_one_name_are_refused(files: tuple[str, ...], name: str) -> None:
+    config = TrainingConfig(data=Path("d.jsonl"), eval_sets=tuple(map(Path, files)))
+    (problem,) = config.problems()
+    assert problem.setting == "eval_sets"
+    assert f"Two question sets are named “{name}”" in problem.message
+    assert not replace(config, eval_sets=(Path("a/facts.jsonl"), Path("c.jsonl"))).problems()

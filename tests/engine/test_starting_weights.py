@@ -1,6 +1,8 @@
 """A run that starts from an adapter: of a run of ours, or as mlx-lm wrote it."""
 
 import json
+import math
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -211,6 +213,11 @@ def with_a_nan(folder: Path) -> None:
     )
 
 
+def with_a_huge_rank(folder: Path) -> None:
+    path = folder / "adapter_config.json"
+    path.write_text(re.sub(r'"rank": \d+', '"rank": 1e400', path.read_text()))
+
+
 def cut_short(folder: Path) -> None:
     path = folder / "adapters.safetensors"
     path.write_bytes(path.read_bytes()[:100])
@@ -222,6 +229,9 @@ def cut_short(folder: Path) -> None:
         (changed_config(fine_tune_type="full"), "its fine_tune_type is 'full'"),
         (changed_config(lora_parameters={"scale": 1.0}), "has no number as rank"),
         (changed_config(lora_parameters={"rank": "8", "scale": 1.0}), "has no number as rank"),
+        (changed_config(lora_parameters={"rank": 8.5, "scale": 1.0}), "no whole number as rank"),
+        (changed_config(lora_parameters={"rank": math.inf, "scale": 1.0}), "adapter_config.json"),
+        (with_a_huge_rank, "no whole number as rank"),
         (changed_config(lora_parameters={"rank": 8, "scale": 1.0, "keys": "q"}), "no list of"),
         (changed_config(num_layers=99), "Layers is set to 99"),
         (changed_config(num_layers=None), "has no number as num_layers"),

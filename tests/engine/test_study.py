@@ -2,6 +2,7 @@
 measured."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from app.engine.training.study import make_run
 from app.library.reading.starting_adapter import read_started_from
 from app.library.reading.study_heat_map_svg import as_svg
 from app.library.reading.study_report import TaskSequence, by_arm, markdown, mean_and_interval
-from app.library.reading.study_results import is_done, results, study_runs
+from app.library.reading.study_results import is_done, read_study, results, study_runs
 from app.library.run.manifest import read_manifest
 from tests.made_study import two_tasks
 
@@ -78,6 +79,44 @@ def test_a_study_that_was_stopped_resumes_and_writes_its_report(
     assert (folder / "report.svg").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("learning_rate = 0.01", "learning_rate = 0.001", "learning_rate"),
+        ('name = "AdamW", tiers = [1]', 'name = "AdamW", tiers = [1], preset = "keep-more"',
+         "slow_every"),
+        ("task2.jsonl", "task3.jsonl", "eval_sets"),
+    ],
+)  # fmt: skip
+def test_runs_of_other_settings_than_the_studys_are_not_taken_for_its_own(
+    old: str, new: str, changed: str, file: Path
+) -> None:
+    for run in study_runs(load_study(file), file.with_suffix(""))[:2]:
+        list(make_run(run, lambda: False))
+    assert len(read_study(file).waiting) == 2
+    text = file.read_text()
+    file.write_text(text.replace("seeds = [3]", "seeds = [3, 4]").replace('"AdamW"', '"plain"'))
+    assert len(read_study(file).waiting) == 6
+    file.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=f"has another {changed} than .*arm-1.seed-3.task-1"):
+        read_study(file)
+
+
+def test_a_study_that_was_moved_is_still_itself(file: Path, tmp_path: Path) -> None:
+    (first, *_) = study_runs(load_study(file), file.with_suffix(""))
+    list(make_run(first, lambda: False))
+    moved = shutil.copytree(tmp_path, tmp_path.with_name("moved"))
+    assert len(read_study(moved / file.name).waiting) == 3
+
+
+def test_a_number_of_runs_below_none_is_refused(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["study", str(file), "--most-runs", "-1"], lambda _: 0) == 2
+    assert "--most-runs can't be -1" in capsys.readouterr().err
+    assert not file.with_suffix("").exists()
+
+
 SEEN = TaskSequence("a|b", 0, ((0.9, 0.1, 0.0), (0.5, 1.0, 0.0), (0.7, 0.6, 0.8)), 0.25, 30)
 
 
@@ -126,9 +165,17 @@ def test_the_picture_has_every_arm_and_each_accuracy() -> None:
         ('arms = [{name = "a"}, {name = "a"}]', "the same name"),
         ("settings = 1", "must be a table"),
         ("acquisition = true", "must be a share"),
+        ("acquisition = 95", "must be a share"),
+        ("acquisition = nan", "must be a share"),
+        ('tasks = [{name = "a", data = "a.jsonl", question = "q.jsonl"}]', "has no 'question'"),
+        ('tasks = [{name = "a", data = "a/t.jsonl"}, {name = "b", data = "b/t.jsonl"}]',
+         "Two question sets are named “t”"),
+        ("settings = {seed = 7}", "seed can't be a setting"),
+        ("settings = {question_sets = []}", "eval_sets can't be a setting"),
+        ('arms = [{name = "a", data = "x.jsonl"}]', "data can't be a setting"),
         ("= 1", "not valid TOML"),
     ],
-)
+)  # fmt: skip
 def test_a_study_that_makes_no_sense_is_refused(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     key = text.partition("=")[0].strip()

@@ -1,5 +1,6 @@
 """Settings of a run's files: base model, datasets, output. Does not look at the disk."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Literal
 from app.core.column_mapping import parse_columns
 from app.core.config.setting import Problem, number, setting
 from app.core.errors import InputError
+from app.core.events import KNOWN_QUESTIONS
 from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import visible_line
 from app.core.text.translation import mark, tr
+from app.core.wording.display_names import question_set_name
 
 BadRows = Literal["stop", "skip"]
 MAX_MIXED_SHARE = 0.95
@@ -124,7 +127,10 @@ class DataSettings:
         return tuple(dict.fromkeys((*self.eval_sets, *retention)))
 
     def file_problems(self) -> list[Problem]:
-        return self._path_problems() + _column_problems(self.columns) + _mix_problems(self.mix)
+        problems = self._path_problems() + _column_problems(self.columns) + _mix_problems(self.mix)
+        if message := name_shared_by_two(self.question_files):
+            problems.append(Problem("eval_sets", message))
+        return problems
 
     def _path_problems(self) -> list[Problem]:
         """Problems of paths that no disk can have; a settings file can hold them."""
@@ -149,6 +155,21 @@ class DataSettings:
             for path in paths
             if "\0" in str(path)
         ]
+
+
+def name_shared_by_two(questions: Iterable[Path]) -> str:
+    """A sentence on two question sets of one name, by which their scores could not be told apart;
+    empty where each has its own."""
+    named = {KNOWN_QUESTIONS: Path(KNOWN_QUESTIONS)}
+    for path in questions:
+        name = question_set_name(path)
+        if named.setdefault(name, path) != path:
+            return tr(
+                "Two question sets are named “{name}”: rename the file {path}.",
+                name=visible_line(name),
+                path=visible_line(str(path)),
+            )
+    return ""
 
 
 def _column_problems(text: str) -> list[Problem]:

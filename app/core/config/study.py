@@ -3,11 +3,12 @@
 Whether files exist is not known here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.config.data import name_shared_by_two
 from app.core.config.presets import preset
 from app.core.config.serialization import MAX_TOML_BYTES, current_names, with_settings
 from app.core.config.training_config import TrainingConfig
@@ -65,6 +66,7 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
         raise InputError(
             f"{path}: a study has no key {short_repr(odd[0])}.", f"Its keys are {_listed(known)}."
         )
+    _check_own(table.get("settings"), _IN_ARMS, path)
     settings = current_names(_table(table, "settings", path), where=f"{path}, settings")
     shared = {"validation_split": 0.0, "measure_forgetting": True} | settings
     if "model" in table:
@@ -76,19 +78,43 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
         names = [entry.name for entry in named]
         if len(set(names)) < len(names):
             raise InputError(f"{path}: two {kind} have the same name.")
+    if message := name_shared_by_two({task.questions: None for task in tasks}):
+        raise InputError(f"{path}: {message}")
     seeds = table.get("seeds", [0])
     if not isinstance(seeds, list) or not all(type(s) is int and 0 <= s < 2**31 for s in seeds):
         raise InputError(f"{path}: seeds must be whole numbers of 0 or more, like [0, 1, 2].")
     if not 1 <= len(set(seeds)) == len(seeds) <= MAX_SEEDS:
         raise InputError(f"{path}: 1 to {MAX_SEEDS} different seeds are allowed.")
     acquisition = table.get("acquisition", 0.95)
-    if isinstance(acquisition, bool) or not isinstance(acquisition, int | float):
-        raise InputError(f"{path}: acquisition must be a share, like 0.95.")
+    if not _is_share(acquisition, 1.0):
+        raise InputError(f"{path}: acquisition must be a share from 0 to 1, like 0.95.")
     return Study(tasks, arms, tuple(seeds), float(acquisition))
+
+
+_IN_ARMS = ("data", "mix", "eval_sets", "seed", "output", "name")
+"""Settings that the study itself decides."""
+
+
+def _check_own(table: object, decided: Iterable[str], path: Path) -> None:
+    for name in decided:
+        if isinstance(table, dict) and name in current_names(table):
+            raise InputError(
+                f"{path}: {name} can't be a setting of a study.",
+                "Tasks, seeds and the rehearsal of arms decide it.",
+            )
+
+
+def _is_share(value: object, most: float) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value <= most  # type: ignore[operator]
 
 
 def _task(table: Mapping[str, Any], path: Path) -> Task:
     name = _name(table, path)
+    if odd := sorted(set(table) - {"name", "data", "questions"}):
+        raise InputError(
+            f"{path}: a task has no {short_repr(odd[0])}.", "It has name, data and questions."
+        )
     if not isinstance(table.get("data"), str):
         raise InputError(f"{path}: the task {name} names no data.")
     data = _beside(path, table["data"])
@@ -97,11 +123,12 @@ def _task(table: Mapping[str, Any], path: Path) -> Task:
 
 def _arm(table: Mapping[str, Any], base: TrainingConfig, path: Path) -> Arm:
     name = _name(table, path)
+    _check_own(table, (key for key in _IN_ARMS if key != "name"), path)
     settings = {k: v for k, v in table.items() if k not in ("name", "preset", "rehearsal")}
     config = preset(str(table["preset"])).applied_to(base) if "preset" in table else base
     config = with_settings(config, settings, where=f"{path}, {name}")
     share = table.get("rehearsal", 0.0)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 0.9:
+    if not _is_share(share, 0.9):
         raise InputError(f"{path}: the rehearsal of {name} must be a share from 0 to 0.9.")
     return Arm(name, config.checked(), float(share))
 

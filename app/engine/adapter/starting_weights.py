@@ -4,6 +4,7 @@ The run keeps a copy of those weights, from which its drift is measured when it 
 """
 
 import hashlib
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,15 +44,14 @@ def with_adapter_settings(config: TrainingConfig, folder: Path) -> TrainingConfi
         )
     sizes = found.get("lora_parameters")
     sizes = sizes if isinstance(sizes, dict) else {}
-    rank, scale = _number(folder, sizes, "rank"), _number(folder, sizes, "scale")
+    rank, layers = _whole(folder, sizes, "rank"), _whole(folder, found, "num_layers")
     keys = sizes.get("keys") or []
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise InputError(f"{folder / ADAPTER_CONFIG_FILE} has no list of names as keys.", _OTHER)
-    layers = _number(folder, found, "num_layers")
+    scale = float(_number(folder, sizes, "scale"))
     taken = replace(
-        config, fine_tune_type=kind, rank=int(rank), scale=float(scale), num_layers=int(layers),
-        keys=",".join(keys),
-    )  # fmt: skip
+        config, fine_tune_type=kind, rank=rank, scale=scale, num_layers=layers, keys=",".join(keys)
+    )
     try:
         return taken.checked()
     except InputError as error:
@@ -182,6 +182,14 @@ def _number(folder: Path, found: JsonObject, name: str) -> float:
         where = folder / ADAPTER_CONFIG_FILE
         raise InputError(f"{where} has no number as {name}.", _OTHER)
     return value
+
+
+def _whole(folder: Path, found: JsonObject, name: str) -> int:
+    value = _number(folder, found, name)
+    if not math.isfinite(value) or value != int(value):
+        where = folder / ADAPTER_CONFIG_FILE
+        raise InputError(f"{where} has no whole number as {name}.", _OTHER)
+    return int(value)
 
 
 def _check_fits(folder: Path, saved: ArrayMap, own: ArrayMap) -> None:

@@ -5,9 +5,12 @@ Every run is an ordinary one, in its own folder below the study's.
 
 import json
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from app.core.config.serialization import config_from_manifest, to_dict
 from app.core.config.study import Arm, Study, Task, load_study
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.errors import AppError, InputError
@@ -75,6 +78,12 @@ def read_study(path: Path, folder: Path | None = None, model: Path | None = None
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file.", "Give another folder as --output.")
     runs = tuple(study_runs(study, folder))
+    for run in runs:
+        if changed := _changed_setting(run):
+            raise InputError(
+                f"{path} has another {changed} than {run.folder} was trained with.",
+                "Undo the change, or copy the study's file elsewhere to begin anew.",
+            )
     waiting = tuple(run for run in runs if not is_done(run))
     return ReadStudy(path, study, folder, runs, waiting, tuple(results(study, folder)))
 
@@ -141,6 +150,43 @@ def _run(study: Study, arm: Arm, seed: int, number: int, folder: Path) -> StudyR
         name=f"{arm.name}, {task.name}",
     )
     return StudyRun(arm, seed, number, place, config)
+
+
+_OF_THE_ADAPTER = ("adapter", "fine_tune_type", "rank", "scale", "keys", "num_layers")
+"""What a later task takes over from the one before it."""
+
+
+def _changed_setting(run: StudyRun) -> str:
+    """The first setting in which a run on the disk is not the study's; empty where none differs."""
+    try:
+        found = config_from_manifest(read_manifest(run.folder)["config"], where=str(run.folder))
+    except AppError:  # not begun
+        return ""
+    ignored = {"name", "output", *(_OF_THE_ADAPTER if run.number else ())}
+    old, new = (
+        {name: value for name, value in to_dict(config).items() if name not in ignored}
+        for config in (found, run.config.located())
+    )
+    folder = run.folder.absolute()
+    changed = (n for n in (old | new) if not _is_same(old.get(n), new.get(n), folder))
+    return next(changed, "")
+
+
+def _is_same(old: Any, new: Any, folder: Path) -> bool:
+    """Whether two settings as plain data differ at most in that a path moved with `folder`."""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(
+            _is_same(*pair, folder) for pair in zip(old, new, strict=True)
+        )
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(_is_same(old[k], new[k], folder) for k in old)
+    texts = isinstance(old, str) and isinstance(new, str)
+    if old == new or not texts or not os.path.isabs(old) or not os.path.isabs(new):
+        return bool(old == new)
+    parts, now = Path(old).parts, Path(new).parts
+    while parts and now and parts[-1] == now[-1]:
+        parts, now = parts[:-1], now[:-1]
+    return len(now) < len(Path(new).parts) and folder.is_relative_to(Path(*now))
 
 
 def _sequence(arm: Arm, seed: int, runs: list[StudyRun], tasks: tuple[Task, ...]) -> TaskSequence:
