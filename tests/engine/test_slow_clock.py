@@ -264,6 +264,31 @@ def without_gradient(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BatchGradients, "of_lesson", lying)
 
 
+def lessons_times(factor: float, of_divergence: float = 1.0) -> Callable[..., None]:
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        of_lesson = BatchGradients.of_lesson
+
+        def lying(self: BatchGradients, *a: Any) -> Lesson:
+            found = of_lesson(self, *a)
+            gradients = {k: factor * g for k, g in found.gradients.items()}
+            return replace(found, gradients=gradients, divergence=of_divergence * found.divergence)
+
+        patch.setattr(BatchGradients, "of_lesson", lying)
+
+    return lie
+
+
+def of_the_first_weights(patch: pytest.MonkeyPatch) -> None:
+    """Lessons are computed of the weights that the run began with."""
+    of_lesson, first = BatchGradients.of_lesson, list[mx.array]()
+
+    def lying(self: BatchGradients, vectors: Sequence[mx.array], *a: Any) -> Lesson:
+        first[:] = first or vectors
+        return of_lesson(self, [vector + 0.0 for vector in first], *a)
+
+    patch.setattr(BatchGradients, "of_lesson", lying)
+
+
 def lessons_of_the_optimizer(change: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
     """The slow clock's own AdamW uses other gradients than those passed in."""
 
@@ -328,6 +353,10 @@ SHARED, OWN = 0.0, 0.5
             (out_of_turn, "a lesson of the slow clock was given out of turn"),
             (reported_better, "is reported of what was measured"),
             (without_gradient, "gave no gradient"),
+            (lessons_times(2.0), "lesson's gradients are not those of the weights"),
+            (lessons_times(-1.0), "lesson's gradients are not those of the weights"),
+            (lessons_times(0.5, 0.5), "that of the model's own weights is"),
+            (of_the_first_weights, "model's own weights is"),
         ]),
         (SHARED, by_another_weight, "was not taken by its weight"),
         (SHARED, not_added, "was not taken by its weight"),
@@ -435,3 +464,19 @@ def test_an_unusable_custom_text_is_named(config: TrainingConfig, tmp_path: Path
     path.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
     with pytest.raises(InputError, match=r"own\.jsonl can't be the slow clock's text"):
         list(train(replace(config, slow_every=2, slow_text=path)))
+
+
+def test_rows_of_a_text_of_ones_own_that_can_not_be_used_are_counted(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.jsonl"
+    write_chats(path, 4)
+    path.write_text(path.read_text() + '{"x": 1}\n')
+    logged = [
+        event.text
+        for event in train(replace(config, slow_text=path), stop_after=1)
+        if isinstance(event, LogMessage) and event.text.startswith("own.jsonl: ")
+    ]
+    assert any(text.startswith("own.jsonl: 1 row is left out; the first:") for text in logged), (
+        logged
+    )

@@ -10,10 +10,10 @@ from app.core.column_mapping import parse_columns
 from app.core.config.setting import Problem, number, setting
 from app.core.errors import InputError
 from app.core.events import KNOWN_QUESTIONS
+from app.core.files.data_formats import question_set_name
 from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import visible_line
 from app.core.text.translation import mark, tr
-from app.core.wording.display_names import question_set_name
 
 BadRows = Literal["stop", "skip"]
 MAX_MIXED_SHARE = 0.95

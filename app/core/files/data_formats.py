@@ -32,3 +32,8 @@ def bare_name(path: Path) -> str:
     if name.lower().endswith(".gz"):
         name = name[:-3]
     return Path(name).stem if file_format(path) else name
+
+
+def question_set_name(path: Path) -> str:
+    """A question set's name, as in its scores."""
+    return path.stem.replace("_", " ")

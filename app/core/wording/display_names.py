@@ -52,8 +52,3 @@ def dataset_title(data: Path | None) -> str:
         return ""
     name = bare_name(data)
     return Path(os.path.realpath(data)).parent.name if name in _GENERIC else name
-
-
-def question_set_name(path: Path) -> str:
-    """A question set's name, as in its scores."""
-    return path.stem.replace("_", " ")

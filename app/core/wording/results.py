@@ -17,10 +17,10 @@ from app.core.events import (
     ScoreMeasured,
     WrongAnswer,
 )
+from app.core.files.data_formats import question_set_name
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
 from app.core.text.translation import decimal, mark, tr
-from app.core.wording.display_names import question_set_name
 
 _SINCE_START = (
     mark("Validation loss fell from {before} to {after}."),

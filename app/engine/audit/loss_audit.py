@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
 
 from app.engine.audit.verification import StepMeasurement, fault
@@ -22,7 +21,7 @@ from app.engine.execution.losses import loss_inputs, sum_cross_entropy_eval
 from app.engine.execution.model_execution import Execution, FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
-from app.engine.model.model_structure import parameters
+from app.engine.model.model_structure import has_dropout, parameters
 from app.engine.runtime.named_arrays import number
 from app.engine.runtime.tolerances import LOSSES
 from app.engine.tiers.optimizer import Gradients
@@ -43,10 +42,7 @@ class LossAudit:
         self._execution = Execution(model, FastPaths(head))
         dtypes = {array.dtype for array in parameters(model).values()}
         self._tolerance = max(map(LOSSES.for_dtype, dtypes))
-        self._is_random = any(
-            isinstance(module, nn.Dropout) and module._p_1 < 1
-            for _, module in model.named_modules()
-        )
+        self._is_random = has_dropout(model)
 
     def expected(self, batches: Sequence[Batch], step: int) -> float | None:
         """The mean loss of the batches before `step`; None where it is not audited."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.files.data_formats import question_set_name
 from app.core.files.paths import at_shipped_places
 from app.core.text.translation import mark
-from app.core.wording.display_names import question_set_name
 from app.data.files.dataset_files import find_files
 from app.data.row_values import ChatExample, Example, RowIssue
 from app.data.rows.row_validation import read_examples

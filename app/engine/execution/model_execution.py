@@ -6,7 +6,7 @@ faster here is compared with the model's own code by `app.engine.audit.fast_path
 
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mlx.core as mx
 
@@ -42,6 +42,10 @@ class FastPaths:
     is_packed: bool = False
     has_efficient_lora: bool = True
     """The LoRA layers' own fast call, which is a matter of the model, not of a context."""
+
+    def for_divergence(self) -> "FastPaths":
+        """Those that the slow clock's divergence takes."""
+        return self if self.has_split_divergence else replace(self, head=None)
 
 
 class Execution:

@@ -123,3 +123,9 @@ def put(module: nn.Module, arrays: ArrayMap) -> None:
     """Replace the arrays at these paths, some or none. A wrong shape passes."""
     if arrays:
         module.update(tree_unflatten(list(arrays.items())))
+
+
+def has_dropout(model: LanguageModel) -> bool:
+    """Whether two forward passes in training differ."""
+    modules = (module for _, module in model.named_modules())
+    return any(isinstance(module, nn.Dropout) and module._p_1 < 1 for module in modules)

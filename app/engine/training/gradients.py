@@ -7,7 +7,6 @@ what is measured: it needs no gradient of the base, and it is what the first upd
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import mlx.core as mx
@@ -134,9 +133,7 @@ class BatchGradients:
         return execution.gradient_function(self._input, paths, packed_lengths, objective)
 
     def _paths_of(self, objective: Objective) -> FastPaths:
-        if objective is sum_cross_entropy or self._fast.has_split_divergence:
-            return self._fast
-        return replace(self._fast, head=None)
+        return self._fast if objective is sum_cross_entropy else self._fast.for_divergence()
 
 
 def measure_gradient_importance(

@@ -9,9 +9,9 @@ from app.core.config.serialization import config_from_manifest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.files.data_formats import question_set_name
 from app.core.files.paths import at_shipped_places
 from app.core.text.translation import mark
-from app.core.wording.display_names import question_set_name
 from app.data.files.dataset_files import find_files
 from app.data.tokens.token_view import TokenView, tokens_digest
 from app.data.training_set.training_data import open_data_stream

@@ -12,6 +12,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
+from app.engine.audit.lesson_gradients import LessonGradients
 from app.engine.audit.loss_audit import LessonAudit, LossAudit
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.audit.verification import (
@@ -82,6 +83,7 @@ class TrainingStep:
         self._lessons = LessonAudit(rules or optimizer.rules(), self._audit.positions)
         fast = fast or FastPaths(head, recompute_layers)
         self._losses = LossAudit(model, fast.head)
+        self._own_lessons = LessonGradients(model, optimizer.plan, fast) if slow else None
         self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
         self._updates: dict[tuple[tuple[int, ...], bool], ArrayFunction] = {}
 
@@ -98,13 +100,13 @@ class TrainingStep:
         tiers_needing_gradients = self._optimizer.tiers_needing_gradients(due)
         loss, task = self._gradients.summed(self._vectors, batches, tiers_needing_gradients)
         is_apart = self._optimizer.slow_rate > 0
-        lesson = self._lesson(step, due if is_apart else tiers_needing_gradients)
+        lesson, expected = self._lesson(step, due if is_apart else tiers_needing_gradients)
         gradients = task
         if lesson is not None and self._slow is not None and not is_apart:
             gradients = lesson.added_to(task, self._slow.weight * trained_tokens)
-        own_lesson = lesson.mean_gradients() if lesson is not None and is_apart else {}
+        apart = lesson.mean_gradients() if lesson is not None and is_apart else {}
         before = read_parameters(self._model, self._paths)
-        result = self._update(due, bool(own_lesson))(
+        result = self._update(due, bool(apart))(
             loss,
             gradients,
             before,
@@ -113,7 +115,7 @@ class TrainingStep:
             _scalar(trained_tokens),
             _scalar(learning_rate),
             [self._anchor.center, self._anchor.stiffness] if self._anchor else [],
-            own_lesson,
+            apart,
         )
         updated, wanted, tree, norm, is_finite, pulls = result
         write_parameters(self._model, updated)
@@ -150,13 +152,19 @@ class TrainingStep:
             self._lessons.clipped_means(learned),
         )  # fmt: skip
         self._lessons.check(learned, step, measurement)
+        if self._own_lessons:
+            self._own_lessons.check(expected, lesson, step)
         self._losses.check(expected_loss, step, measurement.loss, trained_tokens)
         return measurement
 
-    def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
-        """The slow clock's at `step`, for some tiers; None where it gives none."""
+    def _lesson(self, step: int, tiers: tuple[int, ...]) -> tuple[Lesson | None, Lesson | None]:
+        """The slow clock's at `step`, for some tiers, and what the audit expects of it; None where
+        there is none."""
         batch = self._slow.lesson(step) if self._slow and tiers else None
-        return None if batch is None else self._gradients.of_lesson(self._vectors, batch, tiers)
+        if batch is None or not (self._slow and self._own_lessons):
+            return None, None
+        expected = self._own_lessons.expected(batch, step // self._slow.every, tiers)
+        return self._gradients.of_lesson(self._vectors, batch, tiers), expected
 
     def parameters(self) -> Arrays:
         """The adapter's current parameters, by path."""

@@ -12,10 +12,10 @@ from app.core.config.learning_methods import learning_method
 from app.core.config.serialization import config_from_manifest, current_names
 from app.core.errors import AppError, InputError
 from app.core.events import KNOWN_QUESTIONS
+from app.core.files.data_formats import question_set_name
 from app.core.files.paths import shipped
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.core.wording.display_names import question_set_name
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name, link_to
 from app.library.run.lenient_fields import LenientReader

@@ -16,9 +16,9 @@ from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import KNOWN_QUESTIONS
 from app.core.files.atomic_files import write_text_atomic
+from app.core.files.data_formats import question_set_name
 from app.core.files.paths import home_dir, resources_dir
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.wording.display_names import question_set_name
 from app.library.reading.run_details import read_details
 from app.library.reading.study_heat_map_svg import as_svg
 from app.library.reading.study_report import TaskSequence, by_arm, markdown, to_plain
