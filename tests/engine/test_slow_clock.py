@@ -477,6 +477,4 @@ def test_rows_of_a_text_of_ones_own_that_can_not_be_used_are_counted(
         for event in train(replace(config, slow_text=path), stop_after=1)
         if isinstance(event, LogMessage) and event.text.startswith("own.jsonl: ")
     ]
-    assert any(text.startswith("own.jsonl: 1 row is left out; the first:") for text in logged), (
-        logged
-    )
+    assert any(text.startswith("own.jsonl: 1 row is left out; the first:") for text in logged)

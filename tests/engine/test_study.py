@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import stdev
 from xml.etree import ElementTree
 
 import pytest
@@ -129,6 +130,13 @@ def test_metrics_are_those_of_the_literature() -> None:
 
 def test_the_interval_is_students() -> None:
     assert mean_and_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.30 / 3**0.5))
+
+
+@pytest.mark.parametrize(("seeds", "t"), [(11, 2.228), (21, 2.086), (31, 2.042), (50, 2.010)])
+def test_the_interval_of_many_seeds_is_students_too(seeds: int, t: float) -> None:
+    values = [float(number % 2) for number in range(seeds)]
+    _, half = mean_and_interval(values)
+    assert half == pytest.approx(t * stdev(values) / seeds**0.5, rel=2e-3)
 
 
 def test_arms_that_did_not_learn_are_marked() -> None:

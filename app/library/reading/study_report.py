@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 _T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
-"""Student's t for 95 %, two-sided, by degrees of freedom; 1.96 in the limit."""
+"""Student's t for 95 %, two-sided, by degrees of freedom."""
+
+
+def _t_95(freedom: int) -> float:
+    """For more, by the first terms of its expansion about 1.96 (Fisher and Cornish, 1960)."""
+    return _T_95.get(freedom) or 1.960 + 2.372 / freedom + 2.823 / freedom**2
+
+
 MEASURES = {
     "LA": "learned", "ACC": "final", "F": "forgetting", "BWT": "backward_transfer",
     "KL": "base_kl", "known": "known",
@@ -62,7 +69,7 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     """The mean, and half of its 95 % interval by Student's t; NaN for a single value."""
     if len(values) < 2:
         return fmean(values), math.nan
-    t = _T_95.get(len(values) - 1, 1.96)
+    t = _t_95(len(values) - 1)
     return fmean(values), t * stdev(values) / math.sqrt(len(values))
 
 
