@@ -109,8 +109,9 @@ class Nestling(Services):
             self.window, self.playground, self.background, runs_dir()
         )
         self.opening = Opening(
-            self.window, self.commands, self.library_commands, self.try_commands, self.study
-        )
+            self.window, self.commands, self.library_commands, self.try_commands, self.study,
+            self.plan_commands,
+        )  # fmt: skip
         self.retention = RetentionDefault(state, settings)
         self.settings_window = SettingsWindow(
             self.window, settings, self.appearance, self.retention, self.desktop_status

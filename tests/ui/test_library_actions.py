@@ -509,9 +509,28 @@ def test_a_run_is_continued_with_new_data_and_nothing_changes_until_they_are_rea
     assert not start_from.isVisible()
 
 
-def _continue_with(nestling: Nestling, chosen: Path | None) -> None:
+def test_a_checkpoint_is_continued_with_new_data(
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(2, 4, 8))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    checkpoints = nestling.runs.opened.checkpoints
+    rows = range(checkpoints.model.rowCount())
+    checkpoints.table.select_rows([r for r in rows if checkpoints.model.at(r).step == 2])
+    new = tmp_path / "new.jsonl"
+    write_chats(new, 4)
+    with qtbot.waitSignal(nestling.datasets.opened):
+        _continue_with(nestling, new, checkpoints.continued.click)
+    assert nestling.state.config.adapter == run / "checkpoints" / "step-000002"
+    assert nestling.state.config.data == new
+
+
+def _continue_with(
+    nestling: Nestling, chosen: Path | None, ask: Callable[[], None] | None = None
+) -> None:
     """In the file panel that is asked for; None cancels it."""
-    nestling.runs.opened.head.more.continued.trigger()
+    (ask or nestling.runs.opened.head.more.continued.trigger)()
     dialog = next(one for one in nestling.window.findChildren(QFileDialog) if one.isVisible())
     if chosen is None:
         dialog.reject()

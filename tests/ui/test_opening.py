@@ -116,14 +116,30 @@ def test_a_checkpoint_opens_on_the_try_page(
 
 
 @pytest.mark.parametrize("name", ADAPTER_FILES)
-def test_an_adapter_outside_any_run_is_named(
+def test_an_adapter_outside_any_run_goes_into_the_plan(
     qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot,
     name: str,
 ) -> None:  # fmt: skip
+    folder = tmp_path / "from elsewhere"
+    folder.mkdir()
     for file in ADAPTER_FILES:
-        (tmp_path / file).write_text("")
+        (folder / file).write_text("")
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    open_from_finder(qapp_as_started, tmp_path / name)
+    open_from_finder(qapp_as_started, folder / name)
+    qtbot.waitUntil(lambda: nestling.state.config.adapter == folder)
+    assert nestling.window.place is Place.NEW_RUN
+    assert "continues from the adapter “from elsewhere”" in nestling.window.notice.text.text()
+    assert nestling.new_run.start_from.name.text() == "from elsewhere"
+
+
+def test_an_adapter_without_its_settings_is_named(
+    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot,
+) -> None:  # fmt: skip
+    (tmp_path / "adapters.safetensors").write_text("")
+    wire(qapp_as_started, nestling)
+    qapp_as_started.hand_over()
+    open_from_finder(qapp_as_started, tmp_path)
     qtbot.waitUntil(lambda: nestling.window.notice.isVisible())
-    assert "is an adapter that doesn't belong to a run" in nestling.window.notice.text.text()
+    assert "adapter_config.json is missing" in nestling.window.notice.text.text()
+    assert nestling.state.config.adapter is None

@@ -28,6 +28,8 @@ class CheckpointsView(QWidget):
     """CheckpointFacts, as in these three."""
     export_requested = Signal(object)
     resume_requested = Signal(object)
+    continue_requested = Signal(object, object)
+    """CheckpointFacts and RunDetails: it is to be trained further, on other data."""
     delete_requested = Signal(object)
     """A tuple of CheckpointFacts."""
     thin_out_requested = Signal()
@@ -44,6 +46,7 @@ class CheckpointsView(QWidget):
         self.attempt = button(tr("Try"), lambda: self._ask(self.try_requested))
         self.export = button(tr("Export…"), lambda: self._ask(self.export_requested))
         self.resume = button(tr("Resume from Here"), lambda: self._ask(self.resume_requested))
+        self.continued = button(tr("Continue with New Data…"), self._ask_continue)
         self.delete = button(tr("Move to Trash"), self._ask_delete)
         self.thin_out = button(tr("Keep Only Best and Last"), self.thin_out_requested.emit)
         self.why_not = ElidedLabel("", "secondary")
@@ -54,11 +57,15 @@ class CheckpointsView(QWidget):
         whole.setStretch(2, 1)
         whole.addWidget(self.why_not)  # always there: the table above keeps its height
         whole.addLayout(
-            WrappingRow((self.attempt, self.export, self.resume), (self.thin_out, self.delete))
+            WrappingRow(
+                (self.attempt, self.export, self.resume, self.continued),
+                (self.thin_out, self.delete),
+            )
         )
         self.setLayout(whole)
         self.table.set_verbs(
-            *map(pressing, (self.attempt, self.export, self.resume)), deletes=pressing(self.delete)
+            *map(pressing, (self.attempt, self.export, self.resume, self.continued)),
+            deletes=pressing(self.delete),
         )
         self.table.selectionModel().selectionChanged.connect(self._note_selection)
 
@@ -107,6 +114,7 @@ class CheckpointsView(QWidget):
             why_not_resume = why_not_resume or localized(details.resume_blocker_at(chosen.step))
         allow(self.attempt, why_not)
         allow(self.export, why_not)
+        allow(self.continued, why_not)
         allow(self.resume, why_not_resume or self._busy)
         allow(self.delete, going or ("" if self._all_selected() else why_not))
         allow(self.thin_out, going or self._why_not_thin_out())
@@ -129,6 +137,10 @@ class CheckpointsView(QWidget):
 
     def _ask_delete(self) -> None:
         self.delete_requested.emit(self._all_selected())
+
+    def _ask_continue(self) -> None:
+        if (chosen := self.selected()) is not None and self._details is not None:
+            self.continue_requested.emit(chosen, self._details)
 
     def _ask(self, signal: object) -> None:
         if (chosen := self.selected()) is not None:

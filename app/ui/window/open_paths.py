@@ -5,19 +5,19 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 
 from app.core.config.study import study_file
-from app.core.text.translation import tr
 from app.library.run.layout import OpenedAdapter, OpenedRun, opened_run
 from app.ui.state.study_control import StudyControl
 from app.ui.state.window_pages import Place
 from app.ui.window.commands import Commands
 from app.ui.window.library_commands import LibraryCommands
 from app.ui.window.main_window import MainWindow
+from app.ui.window.plan_commands import PlanCommands
 from app.ui.window.playground_commands import PlaygroundCommands
 
 
 class Opening(QObject):
-    """Runs and studies go to their page, checkpoints to the Playground, all else to the
-    file opener."""
+    """Runs and studies go to their page, checkpoints to the Playground, an adapter of no run into
+    the plan, all else to the file opener."""
 
     def __init__(
         self,
@@ -26,10 +26,11 @@ class Opening(QObject):
         library: LibraryCommands,
         trying: PlaygroundCommands,
         study: StudyControl,
+        plan: PlanCommands,
     ) -> None:
         super().__init__(window)
         self._window, self._commands = window, commands
-        self._library, self._trying, self._study = library, trying, study
+        self._library, self._trying, self._study, self._plan = library, trying, study, plan
 
     @Slot(object)
     def open_paths(self, paths: tuple[Path, ...]) -> None:
@@ -48,13 +49,7 @@ class Opening(QObject):
 
     def _show(self, found: OpenedRun | OpenedAdapter) -> None:
         if isinstance(found, OpenedAdapter):
-            self._window.notice.tell_problem(
-                tr(
-                    "{folder} is an adapter that doesn't belong to a run. Open a "
-                    "checkpoint in a run's folder, or load the adapter with mlx-lm.",
-                    folder=found.folder,
-                )
-            )
+            self._plan.continue_adapter(found.folder)
         elif found.checkpoint is not None:
             self._trying.open_checkpoint(found.run_dir, found.checkpoint)
         else:

@@ -8,8 +8,11 @@ from PySide6.QtCore import QObject, Slot
 
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError
 from app.core.text.sanitize import single_line
+from app.core.text.sentences import localized
 from app.core.text.translation import tr
+from app.library.reading.starting_adapter import starting_adapter
 from app.ui.data.dataset_list import DatasetList
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
@@ -20,6 +23,7 @@ from app.ui.window.commands import Commands
 from app.ui.window.main_window import MainWindow
 
 if TYPE_CHECKING:
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
 
 
@@ -40,6 +44,7 @@ class PlanCommands(QObject):
         more.repeat_requested.connect(self.repeat)
         more.plain_repeat_requested.connect(self.repeat_plain)
         more.continue_requested.connect(self.continue_with_new_data)
+        page.opened.checkpoints.continue_requested.connect(self.continue_checkpoint)
         page.list.waiting_open_requested.connect(self.edit_waiting)
 
     @Slot(object)
@@ -57,7 +62,29 @@ class PlanCommands(QObject):
     @Slot(object)
     def continue_with_new_data(self, details: "RunDetails") -> None:
         """The user chooses data; once it is read, the plan has it and the run's adapter."""
-        adapter, model = details.summary.adapter_dir, details.summary.model
+        self._continue(details.summary.adapter_dir, details)
+
+    @Slot(object, object)
+    def continue_checkpoint(self, chosen: "CheckpointFacts", details: "RunDetails") -> None:
+        """Likewise, with the adapter of that checkpoint."""
+        self._continue(chosen.folder, details)
+
+    @Slot(object)
+    def continue_adapter(self, folder: Path) -> None:
+        """The plan starts from an adapter that lies in no run; whether it fits the base model is
+        found out when the run starts."""
+        try:
+            starting_adapter(folder)
+        except AppError as error:
+            self._window.notice.tell_problem(localized(str(error)))
+            return
+        self._state.change_config(adapter=folder)
+        self._window.show_place(Place.NEW_RUN)
+        name = single_line(folder.name)
+        self._window.notice.tell(tr("The next run continues from the adapter “{name}”.", name=name))
+
+    def _continue(self, adapter: Path | None, details: "RunDetails") -> None:
+        model = details.summary.model
 
         def take(data: Path) -> None:
             self._window.show_place(Place.NEW_RUN)
