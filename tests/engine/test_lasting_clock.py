@@ -12,7 +12,7 @@ import pytest
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.events import Event, RunFinished, RunStarted, StepFinished
+from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
 from app.engine.clocks import elastic_anchor as anchor_module
 from app.engine.clocks.elastic_anchor import Anchor
 from app.engine.training import restored_run
@@ -208,6 +208,8 @@ def test_an_adapter_without_a_stiffness_pulls_nothing(config: TrainingConfig, fi
     events = list(train(second(config, first)))
     (begun,) = [event for event in events if isinstance(event, RunStarted)]
     assert begun.clocks.lasting_pull == 0
+    logged = [event.text for event in events if isinstance(event, LogMessage)]
+    assert any("so nothing is pulled back to it" in text for text in logged)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
 

@@ -132,6 +132,16 @@ def test_an_earlier_run_that_is_gone_is_left_out_with_a_message(
     assert "“Old facts” is not in the library" in " ".join(messages(events))
 
 
+def test_an_adapter_from_elsewhere_has_no_validation_set_to_miss(
+    first: TrainingConfig, second: TrainingConfig, tmp_path: Path
+) -> None:
+    found = last_checkpoint(first.output or Path())
+    elsewhere = shutil.copytree(found, tmp_path / "elsewhere")
+    events = list(train(replace(second, adapter=elsewhere)))
+    assert [loss.name for loss in measured(events)[0].kept] == ["my sums"]
+    assert "is not in the library" not in " ".join(messages(events))
+
+
 def test_a_run_that_is_too_far_from_its_base_ends_and_is_finished(second: TrainingConfig) -> None:
     far = replace(second, max_base_kl=1e-6)
     events = list(train(far))

@@ -26,6 +26,10 @@ from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STI
 from app.library.run.manifest import read_manifest
 
 _MAX_CONFIG_BYTES = 2**20
+_NO_STIFFNESS = (
+    "The adapter has no record of the weights that earlier runs depend on, so nothing is pulled "
+    "back to it."
+)
 _OTHER = "Choose another adapter, or another base model."
 
 
@@ -130,8 +134,11 @@ def check_same_start(
 def starting_notes(
     origin: StartingAdapter, config: TrainingConfig, digests: BaseModelDigests
 ) -> list[LogMessage]:
-    """For the log: the adapter, its settings, and whether another base model was under it."""
+    """For the log: the adapter, its settings, whether the lasting clock can pull toward it, and
+    whether another base model was under it."""
     notes = [LogMessage(_words(origin, config))]
+    if config.lasting_pull and not origin.stiffness_sha256:
+        notes.append(LogMessage(_NO_STIFFNESS))
     if warning := _other_base(origin, config.model, digests):
         notes.append(LogMessage(warning, is_warning=True))
     return notes

@@ -48,6 +48,8 @@ def open_kept_rows(
         found = yield from open_questions(path, base)
         views[question_set_name(path)] = found.train
     for run in earlier_runs(saved or _started_from(config)):
+        if run.step is None:  # an adapter from elsewhere
+            continue
         if run.run_dir is None:
             yield LogMessage(f"“{run.name}” is not in the library: its validation set is not read.")
             continue
