@@ -78,6 +78,24 @@ def test_a_changed_batch_is_estimated_again_and_the_tiers_stay(
     assert state.memory.peak_bytes > before.peak_bytes
 
 
+def test_the_tiers_stay_when_the_batch_changes_twice_during_an_estimate(
+    services: Services, qtbot: QtBot
+) -> None:
+    state = services.state
+    counts: list[bool] = []
+
+    def change_twice() -> None:
+        if state.preview is not None and not counts:  # the estimate is still under way
+            for batch_size in (16, 12):
+                state.change_config(batch_size=batch_size)
+                counts.append(state.preview is not None)
+
+    state.preview_changed.connect(change_twice)
+    services.preview.refresh()
+    qtbot.waitUntil(lambda: state.memory is not None)
+    assert counts == [True, True]
+
+
 def test_an_upper_bound_is_not_reported_as_too_much() -> None:
     assert memory_sentence(CROWDED).startswith("May not fit: up to 5.1 GB")
     assert memory_sentence(replace(CROWDED, verdict="tight")).startswith("May be tight: up to")

@@ -95,7 +95,9 @@ class TierPreview(QObject):
         self._timer.stop()
         if self._job is not None:
             self._job.cancel()
-            self._job, self._asked = None, None
+            self._job = None
+            has_counts = self._state.preview is not None  # they came before the estimate
+            self._asked = (self._asked[0], ()) if self._asked and has_counts else None
 
     @Slot()
     def _ask(self) -> None:
