@@ -1,6 +1,7 @@
 """The slow clock: lessons in what the base model knows, and that a lie about them stops the run."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -98,6 +99,24 @@ def test_a_lesson_measures_the_divergence_from_the_base_before_its_update(
     expected = plain_divergence(base, tuned, lesson).item() / lesson.trained_tokens
     assert expected > 1e-4
     assert found == pytest.approx(expected, rel=2e-3)
+
+
+@pytest.mark.parametrize("name", ["lora", "own AdamW"])
+def test_the_log_names_the_divergence_before_and_after_an_audited_lesson(
+    config: TrainingConfig, name: str
+) -> None:
+    config = replace(config, steps=4, **VARIANTS[name])
+    logged = [event.text for event in train(config) if isinstance(event, LogMessage)]
+    line = next(text for text in logged if text.startswith("The lesson of step 4: "))
+    before, after = (float(number) for number in re.findall(r"0\.\d{4}", line))
+    base, _ = load_model(config.model)
+    lesson = clock(config).lesson(4)
+    assert lesson is not None
+    for step, found in ((3, before), (4, after)):
+        tuned = adapted(config.model, checkpoint_folder(config.output or Path(), step))
+        expected = plain_divergence(base, tuned, lesson).item() / lesson.trained_tokens
+        assert found == pytest.approx(expected, abs=2e-4)
+    assert after != before
 
 
 def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(

@@ -4,6 +4,7 @@ By a function that is not compiled, from the weights that the model holds. Lesso
 are of other weights, turned around or larger than they are would be taken, and each update right.
 """
 
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -51,6 +52,18 @@ class LessonGradients:
         """Lesson number `lesson` (1-based) before its step; None where it is not audited."""
         if self._is_random or (lesson not in EARLY and lesson % EVERY):
             return None
+        return self._measured(batch, tiers)
+
+    def divergence_after(self, lesson: Lesson | None) -> float:
+        """The mean divergence of an audited lesson after its step's update, in nats per token.
+
+        NaN where it is not audited, or was hardly more than rounding before.
+        """
+        if lesson is None or not lesson.mean() > self._least:
+            return math.nan
+        return self._measured(lesson.batch, ()).mean()
+
+    def _measured(self, batch: Batch, tiers: tuple[int, ...]) -> Lesson:
         of_model = read_parameters(self._model, self._paths)
         vectors = [self._plan.flatten(tier, of_model) for tier in range(len(self._plan.tiers))]
         paths = [path for tier in tiers for path in self._plan.paths(tier)]
@@ -60,7 +73,7 @@ class LessonGradients:
         divergence, found = function(vectors, *loss_inputs(batch, self._execution.fast.head))
         gradients = {tier: self._adapter.gradient(tier, found) for tier in tiers}
         mx.eval(divergence, gradients)
-        return Lesson(divergence, gradients, batch.trained_tokens)
+        return Lesson(divergence, gradients, batch)
 
     def check(self, expected: Lesson | None, taken: Lesson | None, step: int) -> None:
         """Raise VerificationError unless a lesson was taken as it is expected."""

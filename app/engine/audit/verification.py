@@ -49,7 +49,10 @@ class StepMeasurement:
     movement: Movement
     is_void: bool
     base_kl: float = math.nan
-    """KL divergence from the base on the slow clock's lesson, nats per token; NaN without one."""
+    """KL divergence from the base on the slow clock's lesson before the update, nats per token; NaN
+    without one."""
+    base_kl_after: float = math.nan
+    """The same lesson's after the update, where the lesson is audited."""
     pulls: tuple[float, ...] = ()
     """Per tier, how far the lasting clock pulled it back: an L2 norm. Empty without an anchor."""
 

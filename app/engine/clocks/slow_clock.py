@@ -55,8 +55,12 @@ class Lesson:
     """The sum over its trained tokens, in nats, before the step's update: a scalar array."""
     gradients: Mapping[int, mx.array]
     """Of that sum, by tier: float32 vectors in the order of `TierPlan.flatten`."""
-    tokens: int
-    """Trained ones."""
+    batch: Batch
+
+    @property
+    def tokens(self) -> int:
+        """Trained ones."""
+        return self.batch.trained_tokens
 
     def added_to(self, gradients: Mapping[int, mx.array], weight: float) -> dict[int, mx.array]:
         """Gradients by tier with `weight` times those of the mean divergence."""

@@ -79,7 +79,7 @@ class BatchGradients:
         if (count := self._machines.count) > 1:
             divergence = divergence / count
             gradients = {tier: gradient / count for tier, gradient in gradients.items()}
-        return Lesson(divergence, gradients, batch.trained_tokens)
+        return Lesson(divergence, gradients, batch)
 
     def _own_sum(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]

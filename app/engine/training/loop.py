@@ -27,7 +27,13 @@ from app.engine.training.recording import RunRecording
 from app.engine.training.restored_run import check_restored, training_step
 from app.engine.training.run_counters import RunCounters, Throughput, learning_rate
 from app.engine.training.run_ending import RunEnding
-from app.engine.training.run_reporting import head_message, rows_taken, run_started, step_finished
+from app.engine.training.run_reporting import (
+    head_message,
+    lesson_messages,
+    rows_taken,
+    run_started,
+    step_finished,
+)
 from app.engine.training.setup import TrainingSetup, with_later_rows
 from app.engine.training.weight_interpolation import interpolating
 
@@ -151,6 +157,7 @@ class TrainingLoop:
                 step, rate, measurement, self._counters.trained_tokens,
                 self._throughput.tokens_per_second,
             )  # fmt: skip
+            yield from lesson_messages(step, measurement)
             yield from self._counters.non_finite.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._measurements.after_step(self._step)

@@ -3,6 +3,7 @@ machines that train along.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,15 @@ def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> I
     ]
     if rows:
         yield LogMessage(f"{steps:,} steps took these rows: {', '.join(rows)}.")
+
+
+def lesson_messages(step: int, measurement: StepMeasurement) -> Iterator[LogMessage]:
+    """For the log: what the step of an audited lesson did to its divergence from the base."""
+    if math.isfinite(measurement.base_kl_after):
+        yield LogMessage(
+            f"The lesson of step {step}: change from base {measurement.base_kl:.4f} before the "
+            f"update, {measurement.base_kl_after:.4f} after it."
+        )
 
 
 def step_finished(

@@ -7,6 +7,7 @@ so that what is measured is what the model holds.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import mlx.core as mx
 import numpy as np
@@ -154,6 +155,8 @@ class TrainingStep:
         self._lessons.check(learned, step, measurement)
         if self._own_lessons:
             self._own_lessons.check(expected, lesson, step)
+            after_kl = self._own_lessons.divergence_after(expected)
+            measurement = replace(measurement, base_kl_after=after_kl)
         self._losses.check(expected_loss, step, measurement.loss, trained_tokens)
         return measurement
 
