@@ -26,6 +26,7 @@ from app.window_services import Services
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
+from tests.ui.page_windows import Library, Playground, library_window, playground_window
 
 
 @pytest.hookimpl(wrapper=True)
@@ -113,6 +114,23 @@ def new_run_page(services: Services, actions: RunActions, qtbot: QtBot) -> NewRu
 def data_page(services: Services, qtbot: QtBot) -> DataPage:
     made = DataPage(services.state, services.data_work)
     qtbot.addWidget(made)
+    return made
+
+
+@pytest.fixture
+def library(services: Services, actions: RunActions, qtbot: QtBot) -> Library:
+    """The Runs page in sight, before it has read a run."""
+    made = library_window(services, actions)
+    qtbot.addWidget(made.window)
+    made.window.show()
+    return made
+
+
+@pytest.fixture
+def playground(services: Services, qtbot: QtBot) -> Playground:
+    """The Playground, not yet in sight."""
+    made = playground_window(services)
+    qtbot.addWidget(made.window)
     return made
 
 
