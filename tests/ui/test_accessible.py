@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.plots.style import RAW_ALPHA
 from app.ui.state.window_pages import Place
+from tests.conftest import write_chats, write_run
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 TEXT, MARK = 4.5, 3.0
@@ -130,50 +131,6 @@ def interactive(nestling: Nestling) -> Iterator[QWidget]:
             yield widget
 
 
-def test_nothing_that_can_be_used_is_nameless_or_a_tick_box_that_is_none(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
-) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nameless, ticks = set(), set()
-    for place in places(nestling):
-        for widget in interactive(nestling):
-            if not widget.isVisible():
-                continue
-            if not spoken_name(widget).strip():
-                nameless.add(f"{place}: {widget!r}")
-            role = QAccessible.queryAccessibleInterface(widget).role()
-            if role is QAccessible.Role.CheckBox:
-                ticks.add(widget.objectName() or widget.metaObject().className())
-    assert not nameless
-    assert ticks <= {"QCheckBox", "disclosure"}
-    tabs = QAccessible.queryAccessibleInterface(nestling.data.tabs)
-    assert tabs.role() is QAccessible.Role.PageTabList
-    sidebar = nestling.window.sidebar.places[Place.DATA]
-    assert QAccessible.queryAccessibleInterface(sidebar).role() is QAccessible.Role.RadioButton
-
-
-def test_what_has_the_keyboard_looks_so(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    with qtbot.waitActive(nestling.window):
-        nestling.window.activateWindow()
-    unmarked, seen = set(), 0
-    for place in places(nestling):
-        for widget in nestling.window.findChildren(QWidget):
-            takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
-            if not (takes and widget.isVisible() and widget.isEnabled()):
-                continue
-            clear_focus()
-            before = surroundings(widget)
-            widget.setFocus(Qt.FocusReason.TabFocusReason)
-            seen += 1
-            if widget.hasFocus() and surroundings(widget) == before:
-                unmarked.add(f"{place}: {widget!r}")
-    assert seen > 60
-    assert not unmarked
-
-
 def test_the_line_of_a_problem_looks_as_if_it_had_the_keyboard_once_it_has(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -194,6 +151,57 @@ def test_the_line_of_a_problem_looks_as_if_it_had_the_keyboard_once_it_has(
     dialog.text.setFocus(Qt.FocusReason.TabFocusReason)
     assert surroundings(dialog.text) != before
     dialog.close()
+
+
+@pytest.fixture(scope="module")
+def filled(shared: Nestling, tmp_path_factory: pytest.TempPathFactory) -> Nestling:
+    """With a run in the library, and a dataset that is being read."""
+    write_run(runs_dir() / "a", saves=(4, 8))
+    write_chats(data := tmp_path_factory.mktemp("data") / "chats.jsonl", 40)
+    shared.commands.open_path(data)
+    return shared
+
+
+def test_nothing_that_can_be_used_is_nameless_or_a_tick_box_that_is_none(
+    filled: Nestling, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(filled.actions.start.isEnabled)
+    nameless, ticks = set(), set()
+    for place in places(filled):
+        for widget in interactive(filled):
+            if not widget.isVisible():
+                continue
+            if not spoken_name(widget).strip():
+                nameless.add(f"{place}: {widget!r}")
+            role = QAccessible.queryAccessibleInterface(widget).role()
+            if role is QAccessible.Role.CheckBox:
+                ticks.add(widget.objectName() or widget.metaObject().className())
+    assert not nameless
+    assert ticks <= {"QCheckBox", "disclosure"}
+    tabs = QAccessible.queryAccessibleInterface(filled.data.tabs)
+    assert tabs.role() is QAccessible.Role.PageTabList
+    sidebar = filled.window.sidebar.places[Place.DATA]
+    assert QAccessible.queryAccessibleInterface(sidebar).role() is QAccessible.Role.RadioButton
+
+
+def test_what_has_the_keyboard_looks_so(filled: Nestling, qtbot: QtBot) -> None:
+    qtbot.waitUntil(filled.actions.start.isEnabled)
+    with qtbot.waitActive(filled.window):
+        filled.window.activateWindow()
+    unmarked, seen = set(), 0
+    for place in places(filled):
+        for widget in filled.window.findChildren(QWidget):
+            takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+            if not (takes and widget.isVisible() and widget.isEnabled()):
+                continue
+            clear_focus()
+            before = surroundings(widget)
+            widget.setFocus(Qt.FocusReason.TabFocusReason)
+            seen += 1
+            if widget.hasFocus() and surroundings(widget) == before:
+                unmarked.add(f"{place}: {widget!r}")
+    assert seen > 60
+    assert not unmarked
 
 
 def clear_focus() -> None:
@@ -227,25 +235,20 @@ def is_read_before(one: QRect, other: QRect) -> bool:
     return one.right() <= other.left() if is_in_line else is_above
 
 
-@pytest.mark.parametrize("place", Place)
-def test_the_tab_key_follows_the_order_of_reading(
-    nestling: Nestling, place: Place, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
-) -> None:
-    make_run(runs_dir() / "a", saves=(4, 8))
-    nestling.window.resize(1440, 900)
-    nestling.window.show()
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.window.show_place(place)
-    qtbot.waitUntil(lambda: not nestling.background.is_busy)
-    stops = tab_stops(nestling)
-    assert len(stops) > len(Place)
-    against = [
-        f"{name_of(later)} comes after {name_of(earlier)}"
-        for (earlier, at), (later, then) in itertools.pairwise(stops)
-        if is_read_before(then, at)
-    ]
-    assert against == []
+def test_the_tab_key_follows_the_order_of_reading(filled: Nestling, qtbot: QtBot) -> None:
+    filled.window.resize(1440, 900)
+    qtbot.waitUntil(filled.actions.start.isEnabled)
+    for place in Place:
+        filled.window.show_place(place)
+        qtbot.waitUntil(lambda: not filled.background.is_busy)
+        stops = tab_stops(filled)
+        assert len(stops) > len(Place)
+        against = [
+            f"{name_of(later)} comes after {name_of(earlier)}"
+            for (earlier, at), (later, then) in itertools.pairwise(stops)
+            if is_read_before(then, at)
+        ]
+        assert (place, against) == (place, [])
 
 
 def name_of(widget: QWidget) -> str:
