@@ -121,6 +121,7 @@ def places(nestling: Nestling) -> Iterator[str]:
     for view in range(nestling.data.tabs.count()):
         nestling.data.show_view(view)
         yield nestling.data.tabs.tabText(view)
+    nestling.data.show_view(0)
 
 
 def interactive(nestling: Nestling) -> Iterator[QWidget]:

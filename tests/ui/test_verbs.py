@@ -98,25 +98,6 @@ def choose(menu: QMenu, text: str, qtbot: QtBot) -> None:
     qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
 
-# -- Find --------------------------------------------------------------------------------------
-
-
-def test_find_is_disabled_where_nothing_can_be_searched_and_leads_nowhere_else(
-    make_run: MakeRun, shared: Nestling, qtbot: QtBot
-) -> None:
-    run = make_run(runs_dir() / "a")
-    activate(shared, qtbot)
-    for place in (Place.NEW_RUN, Place.DATA, Place.PLAYGROUND):
-        shared.window.show_place(place)
-        assert greyed(shared, qtbot)["find"]
-        qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
-        assert shared.window.place is place
-    open_run(shared, run, 0, qtbot)
-    assert greyed(shared, qtbot)["find"], "plots"
-    qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
-    assert shared.runs.opened_run_dir == run
-
-
 def test_find_searches_the_list_that_is_shown(
     make_run: MakeRun, nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -138,6 +119,170 @@ def test_find_searches_the_list_that_is_shown(
         assert search.text() == "y", "what was searched for is selected"
         qtbot.keyClick(search, Qt.Key.Key_Escape)
         assert search.text() == ""
+
+
+def test_the_keys_of_a_place_lead_to_its_list(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    show_runs(nestling, 1, qtbot)
+    table = nestling.runs.list.table
+    nestling.window.show_place(Place.DATA)
+    activate(nestling, qtbot)
+    qtbot.keyClick(nestling.window, Qt.Key.Key_2, CONTROL)
+    qtbot.waitUntil(table.hasFocus)
+    table.select_rows([0])
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run)
+
+
+def test_a_click_leaves_the_keyboard_with_nothing_that_is_marked(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    """Else Qt marks the first place as soon as a dialog that the click opened is closed."""
+    nestling.window.show_place(Place.DATA)
+    activate(nestling, qtbot)
+    qtbot.mouseClick(nestling.data.sample, Qt.MouseButton.LeftButton)
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
+def test_a_button_that_its_click_hides_hands_the_keyboard_to_nothing(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    """Qt would mark the next part."""
+    activate(nestling, qtbot)
+    combine = nestling.new_run.learning.combine
+    nestling.window.show_place(Place.NEW_RUN)
+    nestling.new_run.learning.choices["Learn and keep"].click()
+    assert combine.isVisible()
+    qtbot.mouseClick(combine, Qt.MouseButton.LeftButton)
+    assert not combine.isVisible()
+    assert nestling.window.focusWidget() is nestling.window.centralWidget()
+
+
+@one_trash
+def test_checkpoints_have_their_verbs_and_several_are_deleted_with_undo(
+    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(2, 4, 8))
+    open_run(nestling, run, CHECKPOINTS, qtbot)
+    view = nestling.runs.opened.checkpoints
+    menu = row_menu(view.table, 0)
+    assert offered(menu) == {
+        "Try": True, "Export…": True, "Resume from Here": False, "Copy": True, "Move to Trash": True
+    }  # fmt: skip
+    resume = next(one for one in menu.actions() if one.text() == "Resume from Here")
+    assert "all 8 steps are done" in resume.toolTip()
+    menu.close()
+    focused(view.table, qtbot)
+    view.table.select_rows([1, 2])
+    assert not view.attempt.isEnabled()
+    assert not greyed(nestling, qtbot)["delete"]
+    qtbot.keyClick(view.table, Qt.Key.Key_Backspace, CONTROL)
+    qtbot.waitUntil(lambda: view.model.rowCount() == 1)
+    assert nestling.window.notice.text.text() == "Moved 2 checkpoints to the Trash."
+    qtbot.keyClick(view.table, Qt.Key.Key_Z, CONTROL)
+    qtbot.waitUntil(lambda: view.model.rowCount() == 3)
+
+
+def test_problems_are_opened_shown_and_copied_from_their_menu(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "a", "completion": "b"}\n{"question": 1}\n' * 4, encoding="utf-8")
+    nestling.commands.open_path(bad)
+    problems = nestling.data.problems
+    qtbot.waitUntil(lambda: problems.table.isVisible() and problems.model.rowCount() > 1)
+    activate(nestling, qtbot)
+    menu = row_menu(problems.table, 0)
+    assert offered(menu) == {"Open": True, problems.reveal.text(): True, "Copy": True}
+    choose(menu, "Copy", qtbot)
+    assert QGuiApplication.clipboard().text() == row_text(problems.model, 0)
+    focused(problems.table, qtbot)
+    qtbot.keyClick(problems.table, Qt.Key.Key_Return)
+    assert problems.opened is not None
+    problems.opened.close()
+
+
+@one_trash
+def test_runs_and_waiting_runs_are_deleted_and_restored_in_one_step(
+    make_run: MakeRun, nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "done", name="done")
+    for name in ("first", "second"):
+        nestling.queue.add(replace(nestling.state.config, data=chat_file, name=name))
+    show_runs(nestling, 3, qtbot)
+    table = nestling.runs.list.table
+    focused(table, qtbot)
+    names = [nestling.runs.list.runs.at(row).name for row in range(3)]
+    table.select_rows([names.index("first"), names.index("done")])
+    qtbot.keyClick(table, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 1)
+    assert not run.exists()
+    assert [one.config.name for one in nestling.queue.runs] == ["second"]
+    notice = nestling.window.notice.text
+    assert notice.text() == "Moved “done” to the Trash and removed “first” from the queue."
+    qtbot.keyClick(nestling.window, Qt.Key.Key_Z, CONTROL)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 3)
+    assert run.exists()
+    assert [one.config.name for one in nestling.queue.runs] == ["first", "second"]
+    qtbot.waitUntil(lambda: notice.text() == "Restored 2 runs.")
+    assert nestling.undo.name == ""
+
+
+def test_a_mixed_in_dataset_is_removed_from_its_menu_and_by_key(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    files = [tmp_path / f"{name}.jsonl" for name in ("one", "two", "three")]
+    for file in files:
+        write_chats(file, 6)
+    nestling.window.show_place(Place.DATA)
+    mix = tuple(MixedDataset(file, 0.3) for file in files[1:])
+    with qtbot.waitSignal(nestling.datasets.opened):
+        nestling.datasets.open(files[0], mix)
+    activate(nestling, qtbot)
+    chooser = nestling.data.chooser
+    qtbot.waitUntil(lambda: len(chooser.choices) == 3 and chooser.isVisible())
+    own = context_menu(chooser.choices[0], chooser.choices[0].rect().center())
+    assert "Remove from Mix" not in offered(own)
+    choose(own, "Copy Path", qtbot)
+    assert QGuiApplication.clipboard().text() == str(files[0])
+    other = context_menu(chooser.choices[2], chooser.choices[2].rect().center())
+    choose(other, "Remove from Mix", qtbot)
+    assert [one.data for one in nestling.state.config.mix] == [files[1]]
+    qtbot.mouseClick(chooser.choices[1], Qt.MouseButton.LeftButton)
+    focused(chooser.choices[1], qtbot)
+    qtbot.keyClick(chooser.choices[1], Qt.Key.Key_Backspace, CONTROL)
+    assert nestling.state.config.mix == ()
+    assert all(file.exists() for file in files)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="it has no Ctrl+F4")
+def test_every_key_that_closes_a_window_here_closes_it(nestling: Nestling, qtbot: QtBot) -> None:
+    for key in (Qt.Key.Key_W, Qt.Key.Key_F4):
+        nestling.window.show()
+        activate(nestling, qtbot)
+        qtbot.keyClick(nestling.window, key, CONTROL)
+        assert not nestling.window.isVisible()
+
+
+# -- one window for all: last, for a new window styles every other one ----------------------------
+
+
+def test_find_is_disabled_where_nothing_can_be_searched_and_leads_nowhere_else(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    activate(shared, qtbot)
+    for place in (Place.NEW_RUN, Place.DATA, Place.PLAYGROUND):
+        shared.window.show_place(place)
+        assert greyed(shared, qtbot)["find"]
+        qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
+        assert shared.window.place is place
+    open_run(shared, run, 0, qtbot)
+    assert greyed(shared, qtbot)["find"], "plots"
+    qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
+    assert shared.runs.opened_run_dir == run
 
 
 def found(nestling: Nestling) -> tuple[int, str]:
@@ -255,45 +400,6 @@ def test_notes_are_searched_too(make_run: MakeRun, shared: Nestling, qtbot: QtBo
     assert notes.textCursor().selectedText() == "blue"
 
 
-def test_the_keys_of_a_place_lead_to_its_list(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    run = make_run(runs_dir() / "a")
-    show_runs(nestling, 1, qtbot)
-    table = nestling.runs.list.table
-    nestling.window.show_place(Place.DATA)
-    activate(nestling, qtbot)
-    qtbot.keyClick(nestling.window, Qt.Key.Key_2, CONTROL)
-    qtbot.waitUntil(table.hasFocus)
-    table.select_rows([0])
-    qtbot.keyClick(table, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run)
-
-
-def test_a_click_leaves_the_keyboard_with_nothing_that_is_marked(
-    nestling: Nestling, qtbot: QtBot
-) -> None:
-    """Else Qt marks the first place as soon as a dialog that the click opened is closed."""
-    nestling.window.show_place(Place.DATA)
-    activate(nestling, qtbot)
-    qtbot.mouseClick(nestling.data.sample, Qt.MouseButton.LeftButton)
-    assert nestling.window.focusWidget() is nestling.window.centralWidget()
-
-
-def test_a_button_that_its_click_hides_hands_the_keyboard_to_nothing(
-    nestling: Nestling, qtbot: QtBot
-) -> None:
-    """Qt would mark the next part."""
-    activate(nestling, qtbot)
-    combine = nestling.new_run.learning.combine
-    nestling.window.show_place(Place.NEW_RUN)
-    nestling.new_run.learning.choices["Learn and keep"].click()
-    assert combine.isVisible()
-    qtbot.mouseClick(combine, Qt.MouseButton.LeftButton)
-    assert not combine.isVisible()
-    assert nestling.window.focusWidget() is nestling.window.centralWidget()
-
-
 def test_a_menu_that_a_click_opened_leaves_its_button_unmarked(
     make_run: MakeRun, shared: Nestling, qtbot: QtBot
 ) -> None:
@@ -317,9 +423,6 @@ def test_a_dialog_that_led_elsewhere_leaves_no_place_marked(
     dialog.close()
     activate(shared, qtbot)
     assert shared.window.focusWidget() is shared.window.centralWidget()
-
-
-# -- rows --------------------------------------------------------------------------------------
 
 
 def test_wrong_answers_are_asked_again_and_copied_whole(
@@ -347,103 +450,6 @@ def test_wrong_answers_are_asked_again_and_copied_whole(
     assert asked.args == ["Two?"]
 
 
-@one_trash
-def test_checkpoints_have_their_verbs_and_several_are_deleted_with_undo(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    run = make_run(runs_dir() / "a", saves=(2, 4, 8))
-    open_run(nestling, run, CHECKPOINTS, qtbot)
-    view = nestling.runs.opened.checkpoints
-    menu = row_menu(view.table, 0)
-    assert offered(menu) == {
-        "Try": True, "Export…": True, "Resume from Here": False, "Copy": True, "Move to Trash": True
-    }  # fmt: skip
-    resume = next(one for one in menu.actions() if one.text() == "Resume from Here")
-    assert "all 8 steps are done" in resume.toolTip()
-    menu.close()
-    focused(view.table, qtbot)
-    view.table.select_rows([1, 2])
-    assert not view.attempt.isEnabled()
-    assert not greyed(nestling, qtbot)["delete"]
-    qtbot.keyClick(view.table, Qt.Key.Key_Backspace, CONTROL)
-    qtbot.waitUntil(lambda: view.model.rowCount() == 1)
-    assert nestling.window.notice.text.text() == "Moved 2 checkpoints to the Trash."
-    qtbot.keyClick(view.table, Qt.Key.Key_Z, CONTROL)
-    qtbot.waitUntil(lambda: view.model.rowCount() == 3)
-
-
-def test_problems_are_opened_shown_and_copied_from_their_menu(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
-) -> None:
-    bad = tmp_path / "bad.jsonl"
-    bad.write_text('{"prompt": "a", "completion": "b"}\n{"question": 1}\n' * 4, encoding="utf-8")
-    nestling.commands.open_path(bad)
-    problems = nestling.data.problems
-    qtbot.waitUntil(lambda: problems.table.isVisible() and problems.model.rowCount() > 1)
-    activate(nestling, qtbot)
-    menu = row_menu(problems.table, 0)
-    assert offered(menu) == {"Open": True, problems.reveal.text(): True, "Copy": True}
-    choose(menu, "Copy", qtbot)
-    assert QGuiApplication.clipboard().text() == row_text(problems.model, 0)
-    focused(problems.table, qtbot)
-    qtbot.keyClick(problems.table, Qt.Key.Key_Return)
-    assert problems.opened is not None
-    problems.opened.close()
-
-
-@one_trash
-def test_runs_and_waiting_runs_are_deleted_and_restored_in_one_step(
-    make_run: MakeRun, nestling: Nestling, chat_file: Path, qtbot: QtBot
-) -> None:
-    run = make_run(runs_dir() / "done", name="done")
-    for name in ("first", "second"):
-        nestling.queue.add(replace(nestling.state.config, data=chat_file, name=name))
-    show_runs(nestling, 3, qtbot)
-    table = nestling.runs.list.table
-    focused(table, qtbot)
-    names = [nestling.runs.list.runs.at(row).name for row in range(3)]
-    table.select_rows([names.index("first"), names.index("done")])
-    qtbot.keyClick(table, Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: table.model().rowCount() == 1)
-    assert not run.exists()
-    assert [one.config.name for one in nestling.queue.runs] == ["second"]
-    notice = nestling.window.notice.text
-    assert notice.text() == "Moved “done” to the Trash and removed “first” from the queue."
-    qtbot.keyClick(nestling.window, Qt.Key.Key_Z, CONTROL)
-    qtbot.waitUntil(lambda: table.model().rowCount() == 3)
-    assert run.exists()
-    assert [one.config.name for one in nestling.queue.runs] == ["first", "second"]
-    qtbot.waitUntil(lambda: notice.text() == "Restored 2 runs.")
-    assert nestling.undo.name == ""
-
-
-def test_a_mixed_in_dataset_is_removed_from_its_menu_and_by_key(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
-) -> None:
-    files = [tmp_path / f"{name}.jsonl" for name in ("one", "two", "three")]
-    for file in files:
-        write_chats(file, 6)
-    nestling.window.show_place(Place.DATA)
-    mix = tuple(MixedDataset(file, 0.3) for file in files[1:])
-    with qtbot.waitSignal(nestling.datasets.opened):
-        nestling.datasets.open(files[0], mix)
-    activate(nestling, qtbot)
-    chooser = nestling.data.chooser
-    qtbot.waitUntil(lambda: len(chooser.choices) == 3 and chooser.isVisible())
-    own = context_menu(chooser.choices[0], chooser.choices[0].rect().center())
-    assert "Remove from Mix" not in offered(own)
-    choose(own, "Copy Path", qtbot)
-    assert QGuiApplication.clipboard().text() == str(files[0])
-    other = context_menu(chooser.choices[2], chooser.choices[2].rect().center())
-    choose(other, "Remove from Mix", qtbot)
-    assert [one.data for one in nestling.state.config.mix] == [files[1]]
-    qtbot.mouseClick(chooser.choices[1], Qt.MouseButton.LeftButton)
-    focused(chooser.choices[1], qtbot)
-    qtbot.keyClick(chooser.choices[1], Qt.Key.Key_Backspace, CONTROL)
-    assert nestling.state.config.mix == ()
-    assert all(file.exists() for file in files)
-
-
 def test_delete_in_the_menu_removes_the_text_that_is_selected(
     shared: Nestling, qtbot: QtBot
 ) -> None:
@@ -456,12 +462,3 @@ def test_delete_in_the_menu_removes_the_text_that_is_selected(
     assert not greyed(shared, qtbot)["delete"]
     shared.menus.edits["delete"].trigger()
     assert name.text() == ""
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="it has no Ctrl+F4")
-def test_every_key_that_closes_a_window_here_closes_it(nestling: Nestling, qtbot: QtBot) -> None:
-    for key in (Qt.Key.Key_W, Qt.Key.Key_F4):
-        nestling.window.show()
-        activate(nestling, qtbot)
-        qtbot.keyClick(nestling.window, key, CONTROL)
-        assert not nestling.window.isVisible()
