@@ -64,18 +64,25 @@ def whole_windows(qapp: QApplication) -> Iterator[Callable[..., Nestling]]:
     made: list[Nestling] = []
 
     def make(config: TrainingConfig | None = None) -> Nestling:
+        for before in [*made]:
+            if before.settings._is_closed:  # shut down; it would be styled with the new one
+                delete(before)
         made.append(Nestling(qapp, config))
         return made[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.ui.desktop.notifications.TOOLS", {})  # the desktop is the developer's
-        yield make
-    for nestling in made:
+    def delete(nestling: Nestling) -> None:
+        made.remove(nestling)
         nestling.shut_down()
         nestling.window.close()
         nestling.window.deleteLater()
         nestling.deleteLater()
-    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.ui.desktop.notifications.TOOLS", {})  # the desktop is the developer's
+        yield make
+    for nestling in [*made]:
+        delete(nestling)
     qapp.setStyleSheet(sheet)  # a program begins without one
 
 
