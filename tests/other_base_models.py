@@ -71,3 +71,8 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "config.json differs: put the old files back, or start a new run.",
     ),
 }
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))

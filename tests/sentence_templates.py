@@ -73,9 +73,9 @@ NO_SENTENCES = {
     "given out of turn", "that the model's chat template leaves out", "is not the one",
     "are not those", "only assistant turn", "only assistant turn to be trained",
     "to train on the better answer alone", "human, gpt, system and tool", "left out",
-    "is {why}", "The {what} {path} is a folder.", "The {what} {path} is not a file.",
-    "The {what} {path} isn't there: put it back, or choose another.",
-    "{path} can't be read as a {what}.", "{event}, {when}: {correct} of {total} right",
+    "is {why}", "The {noun} {path} is a folder.", "The {noun} {path} is not a file.",
+    "The {noun} {path} isn't there: put it back, or choose another.",
+    "{path} can't be read as a {noun}.", "{event}, {when}: {correct} of {total} right",
     "The {part} in {path} needs Python code from the model folder; Nestling does not run code of "
     "models.",
     "The {side} model's logits aren't numbers, so it can't answer.",

@@ -110,6 +110,11 @@ def test_a_test_waits_for_facts_and_never_for_time(module: Path) -> None:
     assert [line for line in lines if TIMED.search(line)] == []
 
 
+def test_what_tests_share_has_modules_of_its_own() -> None:
+    shared = re.compile(r"^\s*(from|import) tests\S*\.test_", re.MULTILINE)
+    assert [str(p) for p in TESTS if shared.search(p.read_text(encoding="utf-8"))] == []
+
+
 def test_only_the_terminal_s_own_modules_write_to_it() -> None:
     """There what comes from elsewhere is made harmless, and rich reads no markup."""
     own = {ROOT / "app" / "cli" / name for name in ("terminal.py", "rich_output.py")}

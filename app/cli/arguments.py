@@ -28,21 +28,21 @@ _HELP_COLUMNS, _NAME_COLUMNS = 78, 24
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence instead of printing the usage first."""
+    """Reports an error in one sentence instead of printing the usage first."""
 
     def error(self, message: str) -> NoReturn:
         shown = single_line(message.removesuffix("."), _MAX_MESSAGE)
         self.exit(2, f"{self.prog}: {shown}. See {self.prog} --help.\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """With one line, whatever words of the command line stand in it."""
+        """Ends with a message in one line, with control characters of the command line escaped."""
         if message:
             note(message.removesuffix("\n"))
         sys.exit(status)
 
 
 class _Version(argparse.Action):
-    """Reads the versions only where they are asked for."""
+    """Reads the versions only when they are requested."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         line(f"nestling {version_line()}")
@@ -54,9 +54,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.self_test and arguments.command:
-        parser.error(f"--self-test and {arguments.command} exclude each other")
+        parser.error(f"--self-test can't be combined with {arguments.command}")
     if arguments.self_test_json and not arguments.self_test:
-        parser.error("--json needs --self-test or a command before it")
+        parser.error("--json requires --self-test or a command before it")
     return arguments
 
 
@@ -80,7 +80,8 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _new_plan(arguments: argparse.Namespace) -> TrainingConfig:
-    """Learn and keep, as in the window, unless the command line has tiers, a clock or a preset."""
+    """The default preset, as in the window, unless the command line has tiers, a clock or a
+    preset."""
     own = (*TIERS, "slow_every", "lasting_pull", "tier_factors", "tier_pending", "preset")
     config = TrainingConfig()
     if any(name in arguments for name in own):
@@ -107,7 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--self-test", action="store_true",
-        help="Check that this copy works on this computer, without network or window (0 or 1).",
+        help="Check that this copy works on this computer, without network or window. The exit "
+        "code is 0 or 1.",
     )  # fmt: skip
     parser.add_argument(
         "--json", action="store_true", dest="self_test_json",
@@ -119,9 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     add_check(commands.add_parser("check", help="name every row of a dataset that can't be used"))
     _add_resume(commands.add_parser("resume", help="resume a run that was stopped"))
     runs = commands.add_parser("runs", help="list the runs in the library")
+    runs.description = "List the runs in the library, the newest first."
     runs.add_argument("--json", action="store_true", help="Print one JSON object per line.")
     add_models(commands.add_parser("models", help="list the base models on this computer"))
-    _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
+    _add_show(commands.add_parser("show", help="show one run: its settings, results and log"))
     _add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
     add_help(commands.add_parser("help", help="list the topics of the guide, or show one"))
@@ -134,7 +137,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     parser.add_argument(
         "--whole", action="store_true",
-        help="Compare all bytes of the base model's weights, however large they are.",
+        help="Compare every byte of the base model's weights, whatever their size.",
     )  # fmt: skip
     form.add_argument("--json", action="store_true", help="Print one JSON object.")
     form.add_argument(
@@ -157,14 +160,14 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Train from the terminal. Flags win over the settings file. Without tiers, clocks, preset "
-        "or settings file, a run learns and keeps (--preset learn-and-keep)."
+        "Train from the terminal. Flags override the settings file. Without tiers, clocks,\n"
+        "preset or settings file, --preset learn-and-keep applies."
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "presets:\n" + "\n".join(map(_preset_help, PRESETS))
     parser.add_argument(
         "--config", type=Path, default=argparse.SUPPRESS, metavar="FILE",
-        help="A TOML file of settings, named as the flags with _ for -.",
+        help="A TOML file of settings. Keys are the flags' names with _ instead of -.",
     )  # fmt: skip
     parser.add_argument(
         "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS, metavar="NAME",
@@ -179,14 +182,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--tier-pending", default=argparse.SUPPRESS, metavar="W,W,…",
-        help="For each tier accumulate or skip; without it, --pending applies to all.",
+        help="accumulate or skip for each tier. Default: --pending for all.",
     )  # fmt: skip
     _add_output(parser)
     _add_stop_after(parser)
 
 
 def _preset_help(shown: Preset) -> str:
-    """As argparse shows a flag, with the name whole."""
+    """The list of presets, formatted like argparse's flags, with names in full."""
     lines = textwrap.wrap(shown.description, _HELP_COLUMNS - _NAME_COLUMNS, break_on_hyphens=False)
     indent = " " * _NAME_COLUMNS
     return f"  {shown.name:<{_NAME_COLUMNS - 2}}" + f"\n{indent}".join(lines)
@@ -199,9 +202,12 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
     parser.add_argument(
-        "--checkpoint", default=None, metavar="NAME", help="An earlier one, like step-000100."
+        "--checkpoint",
+        default=None,
+        metavar="NAME",
+        help="An earlier checkpoint, like step-000100.",
     )
-    _add_output(parser)
+    _add_output(parser, "Copy the run to this folder and resume the copy. Default: the run itself.")
     _add_stop_after(parser)
 
 
@@ -212,8 +218,10 @@ def _add_stop_after(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", default=argparse.SUPPRESS, metavar="DIR", help=_help("output"))
+def _add_output(parser: argparse.ArgumentParser, text: str = "") -> None:
+    parser.add_argument(
+        "--output", default=argparse.SUPPRESS, metavar="DIR", help=text or _help("output")
+    )
     parser.add_argument(
         "--json", action="store_true", help="Print one JSON object per line instead of progress."
     )

@@ -107,7 +107,7 @@ def _trying(tokenizer: Any) -> Generator[float, None, None]:
 
 
 def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
-    """The config with the length at which a run truncates rows for this model."""
+    """The config with the row length at which a run on this model truncates."""
     return replace(config, max_seq_length=limits.row_limit(config.max_seq_length))
 
 
@@ -143,7 +143,7 @@ def _use(tokens: "list[TokenizedFiles]", config: TrainingConfig) -> RunUse:
         RemainingRows.by_statistics(dataset_name(dataset.files), known, limit)
         for dataset, known in zip(tokens, statistics, strict=True)
     ]
-    if refusal := insufficient_rows_error(left, limit, config.batch_size):
-        return RunUse(statistics, None, f"{refusal.message} {refusal.hint}")
+    if template_error := insufficient_rows_error(left, limit, config.batch_size):
+        return RunUse(statistics, None, f"{template_error.message} {template_error.hint}")
     shares = [mixed.share for mixed in config.mix]
     return RunUse(statistics, epoch_facts(statistics, shares, limit))

@@ -13,11 +13,11 @@ class ProblemGroup:
     """Problems of one meaning."""
 
     singular: str
-    """The rest of a heading that begins with 1."""
+    """The heading after the number 1."""
     plural: str
     listed: Sequence[RowIssue]
     count: int
-    """Of all, those that aren't listed too."""
+    """The number of all problems, listed or not."""
 
     @property
     def heading(self) -> str:
@@ -25,7 +25,7 @@ class ProblemGroup:
 
 
 def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
-    """Each group with its heading, at most so many problems in all."""
+    """Each group with its heading, with at most this many problems in total."""
     listed = [problem for group in groups for problem in group.listed]
     names = distinct_names({problem.path for problem in listed})
     chosen = set(_chosen(listed, most))
@@ -48,7 +48,7 @@ def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
 
 
 def _chosen(problems: Sequence[RowIssue], most: int) -> Iterable[int]:
-    """The numbers of the first of each kind, then of the second of each, and so on."""
+    """Indexes: the first problem of each kind, then the second of each, and so on."""
     ranks: Counter[tuple[str, bool]] = Counter()
     order = []
     for number, problem in enumerate(problems):

@@ -28,12 +28,12 @@ EXIT_INTERRUPTED = 130
 OpenWindow = Callable[[TrainingConfig | None], int]
 """Opens the window; with a config, starts that run at once."""
 SelfTest = Callable[[bool], int]
-"""Tests this copy of the app; in JSON if so asked. The exit code."""
+"""Tests this copy of the app and returns the exit code; with an argument for JSON output."""
 
 
 def no_self_test(_: bool) -> int:
-    """Where a command line is carried out without the whole program around it."""
-    raise InputError("There is no self-test here.", "Use nestling --self-test.")
+    """Stands for the self-test if only the command line is imported."""
+    raise InputError("The self-test is not available here.", "Use nestling --self-test.")
 
 
 def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_self_test) -> int:
@@ -102,7 +102,7 @@ def _refused(sentence: str) -> int:
 
 
 def handle_lost_output(lost: OutputLost, consequence: str = "") -> int:
-    """Ends a command that can't write: quietly, if only its reader is gone."""
+    """Ends a command that can't write; without a message if its reader is gone."""
     drop_output()
     if not lost.has_reader:
         return EXIT_INTERRUPTED
@@ -180,25 +180,26 @@ def _follow(
     if not is_first_machine():
         show = _nothing
     try:
-        # Closed on this thread, which MLX's arrays belong to, however it ends.
+        # Always closed on this thread, to which MLX's arrays belong.
         with closing(start(interrupt.is_requested)) as events:  # type: ignore[type-var]
             ending, lost = _shown(events, show, interrupt)
     finally:
         close_thread()
     if lost is not None:
         handle_lost_output(lost, ending.message if ending else "")
-        return EXIT_INTERRUPTED  # the run itself is whole: it was stopped
+        return EXIT_INTERRUPTED  # the run itself is complete: it was stopped
     return _exit_code(ending, interrupt)
 
 
 def _nothing(_: Event) -> None:
-    """The output of all machines but the first."""
+    """Shows nothing: only the first machine shows events."""
 
 
 def _shown(
     events: Iterator[Event], show: Callable[[Event], None], interrupt: Interrupt
 ) -> tuple[RunFinished | None, OutputLost | None]:
-    """Show every event; the ending. A run whose output is lost is stopped with a checkpoint."""
+    """Show every event and return the last one. A run whose output is lost stops with a
+    checkpoint."""
     ending, lost = None, None
     for event in events:
         interrupt.has_progress |= isinstance(event, StepFinished)

@@ -26,19 +26,19 @@ class RunUse:
     """How a run would use the datasets' rows, once they are tokenized."""
 
     of_each: "tuple[DataStatistics, ...]"
-    """None where a file is damaged."""
+    """None if a file is damaged."""
     epoch: "EpochFacts | None"
-    why_not: str = ""
-    """The reason why no run would start, and the advice; there is no epoch then."""
+    blocker: str = ""
+    """The reason why no run would start, with advice; `epoch` is None then."""
     limits: ModelLimits = ModelLimits()
     notes: tuple[str, ...] = ()
-    """Notes of a run about the model."""
+    """A run's notes on the model."""
 
 
 def report_data(
     facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
-    """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
+    """The report as a JSON value, with the problems of all datasets and the model's `tokens`."""
     datasets = [_dataset(dataset) for dataset in facts.datasets]
     if use:
         known = use.of_each or [None] * len(datasets)
@@ -47,7 +47,7 @@ def report_data(
     report = datasets[0]
     if use:
         report["epoch"] = use.epoch and _epoch_data(use.epoch, config)
-        report["no_run"] = use.why_not or None
+        report["no_run"] = use.blocker or None
         report["model"] = vars(use.limits) | {"notes": list(use.notes)}
     if config.mix:
         shares = [{"share": mixed.share} for mixed in config.mix]
@@ -89,7 +89,7 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
 def _token_data(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> dict[str, float]:
-    """Figures of the training rows, truncated at the limit; `longest` is of all rows, uncut."""
+    """Figures of the training rows, truncated at the limit; `longest` counts untruncated rows."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
         "train_rows": train.usable_rows(limit),
@@ -122,7 +122,7 @@ def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
 def _problem(problem: RowIssue) -> dict[str, Any]:
     return {
         "file": str(problem.path),
-        # The line where the file has lines, and otherwise the row's number, as it always was.
+        # The line if the file has lines, otherwise the row's number.
         "line": problem.place.line or problem.place.row,
         "row": problem.place.row or None,
         "kind": problem.kind,
@@ -152,7 +152,7 @@ def report_lines(
 
 
 def _grouped(facts: MixtureFacts, tokens: Sequence[IssueList]) -> list[ProblemGroup]:
-    """The problems of all datasets by what they mean for a run, the worst first."""
+    """The problems of all datasets by their effect on a run, the most severe first."""
     bad = [problem for dataset in facts.datasets for problem in dataset.problems]
     files = [problem for problem in bad if problem.place.is_whole_file]
     rows = [problem for problem in bad if not problem.place.is_whole_file]
@@ -227,7 +227,7 @@ def _lost(tokens: float) -> str:
 
 def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     if use.epoch is None:
-        return [f"No run would start. {use.why_not}"]
+        return [f"No run would start. {use.blocker}"]
     epoch = _epoch_data(use.epoch, config)
     has_bad_rows = any(statistics.stopping_count for statistics in use.of_each)
     when = "With bad rows left out, an" if has_bad_rows else "An"

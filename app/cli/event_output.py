@@ -21,19 +21,24 @@ from app.core.events import (
 )
 from app.core.text.numbers import format_loss
 from app.core.wording.memory import gigabytes, memory_sentence
-from app.core.wording.results import answers_by_set, event_line, lapse_lines, result_sentences
+from app.core.wording.results import (
+    answers_by_set,
+    event_line,
+    result_sentences,
+    wrong_question_lines,
+)
 
 PLAIN_LINES = 10
 """Number of progress lines if the output is no terminal."""
 
 
 def print_json(event: Event) -> None:
-    """One JSON object a line on standard output."""
+    """Print one JSON object per line to standard output."""
     json_line(to_json(event))
 
 
 class TerminalProgress:
-    """A progress bar while it runs, and lines for what should stay on the screen."""
+    """A progress bar while the run lasts, and lines that stay on the screen."""
 
     def __init__(self) -> None:
         self._bar = Bar(sys.stdout, counts=True)
@@ -136,9 +141,9 @@ class TerminalProgress:
             self._print(f"The one with the lowest {self._best_by} is in {best}")
 
     def _result(self, steps: int) -> None:
-        """The run's result, in the sentences of its page."""
+        """Print the run's result in the same sentences as its page."""
         answers = answers_by_set([*self._before.values(), *self._after])
         if text := result_sentences(answers, self._evaluations, self._retention, steps):
             self._print(text)
-        for text in lapse_lines(answers):
+        for text in wrong_question_lines(answers):
             self._print(text)

@@ -76,7 +76,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--max-tokens", type=int, default=defaults.max_tokens, metavar="N",
-        help=f"Longest answer in tokens. Default: {defaults.max_tokens}.",
+        help=f"Maximum length of the answer in tokens. Default: {defaults.max_tokens}.",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=defaults.seed, metavar="N",
@@ -91,7 +91,7 @@ def generate(arguments: argparse.Namespace) -> int:
 
     show = _print_json if arguments.json else Text(has_both=arguments.base)
     try:
-        # Closed on this thread, which the model belongs to, however it ends.
+        # Always closed on this thread, to which the model belongs.
         with closing(_answered(arguments)) as events:
             for event in events:
                 show(event)
@@ -129,7 +129,7 @@ def _loaded(checkpoint: CheckpointRef) -> "TunedModel":
     began, is_noted = inf, False
 
     def note_trial(event: Event) -> None:
-        """Says so, once, if trying the chat template takes a while."""
+        """Prints a note, once, if trying the chat template takes a while."""
         nonlocal began, is_noted
         if isinstance(event, StageChanged) and event.stage == TRYING:
             began = min(began, monotonic())
@@ -158,7 +158,8 @@ def _print_json(event: AnswerEvent) -> None:
 
 
 class Text:
-    """The base's answer as it comes, then the tuned one; the tuned one alone as it comes."""
+    """Prints the base's answer as it is generated, then the tuned one; alone, the tuned one
+    streams."""
 
     def __init__(self, *, has_both: bool) -> None:
         self._has_both = has_both

@@ -12,7 +12,7 @@ from app.cli.terminal import note
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS_TO_LEAVE = 0.05
-"""So that the callback in which an interrupt was dropped is over when it comes again."""
+"""Delay after which a dropped interrupt is raised again, when that callback has ended."""
 
 
 @contextmanager
@@ -39,7 +39,8 @@ def _raise_interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _raise_dropped_interrupt(dropped: "sys.UnraisableHookArgs") -> None:
-    """Python drops errors in `__del__` and in callbacks: an interrupt comes again afterwards."""
+    """Python drops errors in `__del__` and in callbacks; an interrupt is raised again
+    afterwards."""
     if dropped.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(dropped)
         return

@@ -1,7 +1,7 @@
-"""Progress bars and tables. Text is printed as it is: brackets are no markup.
+"""Progress bars and tables. Text is printed literally: brackets are not markup.
 
-A progress bar stands on the error output, so that programs can read what the command prints; where
-that is no terminal, a line now and then.
+A progress bar is written to standard error, so that programs can read standard output; where
+that is not a terminal, it becomes a line now and then.
 """
 
 import sys
@@ -31,9 +31,9 @@ _REDRAWN_S = 0.1
 
 
 class Bar:
-    """Shows how far something is, at the end of the output; without a terminal only its lines.
+    """A progress bar below the output; without a terminal, lines only.
 
-    `counts` adds how many of how many, facts, and the time that is left.
+    `counts` adds the number done of the total, facts, and the remaining time.
     """
 
     def __init__(self, stream: TextIO, *, counts: bool, total: float | None = None) -> None:
@@ -53,12 +53,12 @@ class Bar:
         self._label, self._drawn = "", 0.0
 
     def line(self, text: str) -> None:
-        """One line above the bar. Raises OutputLost if this one, or one before, was lost."""
+        """Print one line above the bar. Raises OutputLost if it or an earlier one was lost."""
         self._console.print(visible_line(text), soft_wrap=True)
         self._outlet.check()
 
     def show(self, label: str, **changes: Any) -> None:
-        """The bar with a label and `completed`, `total` or `facts`."""
+        """Update the bar's label and `completed`, `total` or `facts`."""
         if not self.is_shown:
             self._progress.update(self._task, **changes)
             return
@@ -74,14 +74,14 @@ class Bar:
 
 
 def print_table(columns: Mapping[str, Mapping[str, Any]], rows: Iterable[Sequence[str]]) -> None:
-    """A table on standard output: titles with rich's options for them. Raises OutputLost."""
+    """Print a table to standard output: titles with rich's options. Raises OutputLost."""
     table = Table(box=None, pad_edge=False)
     for title, options in columns.items():
         table.add_column(title, **options)
     for cells in rows:
         table.add_row(*(Text(visible_line(cell)) for cell in cells))
     outlet = _Outlet(sys.stdout)
-    # Another program gets each row on a line of its own, however long.
+    # For another program, each row is one line of any length.
     width = None if outlet.isatty() else _WIDE
     _PlainConsole(file=outlet, width=width).print(table)  # type: ignore[arg-type]
     outlet.check()
@@ -92,7 +92,7 @@ def _text_column(field: str) -> TextColumn:
 
 
 class _PlainConsole(Console):
-    """Prints text without markup; also what a library writes while a bar is shown."""
+    """Prints text without markup, including a library's output while a bar is shown."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*map(_plain, objects), **options)
@@ -105,7 +105,7 @@ def _plain(printed: Any) -> Any:
 
 
 class _Outlet:
-    """A stream for rich: that the output is lost is raised by `check`, not in rich's own code."""
+    """A stream for rich: `check` raises OutputLost, instead of rich's own code."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO = getattr(stream, "unguarded", stream)
@@ -132,7 +132,7 @@ class _Outlet:
         return self._stream.fileno()
 
     def check(self) -> None:
-        """Raise OutputLost if anything was."""
+        """Raise OutputLost if any output was lost."""
         if self._lost is not None:
             raise OutputLost(self._lost)
 
@@ -142,7 +142,7 @@ _FIRST_LINE_S, _NEXT_LINE_S = 5.0, 20.0
 
 
 def run_with_bar(work: Generator[float, None, T], label: str) -> T:
-    """The work's result. Ctrl-C closes the work in order, and raises KeyboardInterrupt."""
+    """Return the work's result. Ctrl-C closes the work, then raises KeyboardInterrupt."""
     with closing(work):
         if not sys.stderr.isatty():
             return drain(mapped(work, _lines(label)))
@@ -155,7 +155,7 @@ def run_with_bar(work: Generator[float, None, T], label: str) -> T:
 
 
 def _lines(label: str) -> Callable[[float], None]:
-    """Takes each share that is done, and notes it where the work takes long."""
+    """Receives each share that is done, and prints it if the work takes long."""
     due = monotonic() + _FIRST_LINE_S
 
     def show(share: float) -> None:

@@ -12,7 +12,7 @@ from app.core.events import json_value
 from app.core.files.paths import runs_dir
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
-from app.core.wording.results import kept_sentences, lapse_lines
+from app.core.wording.results import kept_sentences, wrong_question_lines
 from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def print_runs(*, as_json: bool) -> int:
 
 
 def print_run(arguments: argparse.Namespace) -> int:
-    """One run, named by its folder, its folder's name or its own. Raises InputError."""
+    """Print one run, identified by its path, folder name or name. Raises InputError."""
     from app.data.files.model_files import check_base_model
     from app.library.reading.run_details import read_details, settings_toml
     from app.library.reading.run_json import details_to_json
@@ -100,7 +100,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"  best loss   {_loss(run.best_val_loss)}",
         *_clocks(details),
         f"  disk use    {run.size_bytes / 1e6:.1f} MB",
-        *(f"  {text}" for text in lapse_lines(details.answers)),
+        *(f"  {text}" for text in wrong_question_lines(details.answers)),
     ]
     report += [f"  ended       {details.message}"] if details.message else []
     report += _notes(run.notes)
@@ -111,7 +111,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         loss = f"validation loss {_loss(facts.val_loss)}"
         report.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
     if (base := details.base_loss_below_all) is not None:
-        report.append(f"  No checkpoint came below the base model's {_loss(base)}.")
+        report.append(f"  No checkpoint has a lower loss than the base model ({_loss(base)}).")
     for text in report:
         line(text)
 
@@ -124,7 +124,7 @@ def _started_from(details: "RunDetails") -> list[str]:
 
 
 def _clocks(details: "RunDetails") -> list[str]:
-    """The slow and the lasting clock, and how far from its base the run ended."""
+    """The slow and the lasting clock, and the final distance from the base model."""
     clocks, lines = details.started.clocks, []
     if clocks.slow_every:
         often = f"every {clocks.slow_every:,} steps"
@@ -142,13 +142,13 @@ def _clocks(details: "RunDetails") -> list[str]:
 
 
 def _notes(text: str) -> list[str]:
-    """Line by line, however many there are."""
+    """All lines of the notes."""
     lines = [single_line(line, 1000) for line in text[:20_000].splitlines()]
     return [f"  notes       {lines[0]}", *lines[1:]] if lines else []
 
 
 def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]":
-    """The digests that the run keeps of its base model, part by part."""
+    """The run's digests of its base model, part by part."""
     try:
         digests = read_digests(details.facts)
     except InputError:

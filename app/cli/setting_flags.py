@@ -23,7 +23,7 @@ METAVARS = {
 
 
 def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
-    """Adds a flag without a default. Its old name works too, and is not shown."""
+    """Adds a flag without a default. Its old name is accepted, but not shown."""
     help_text = f.metadata["help"].replace("%", "%%")
     if f.type is bool:
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
@@ -31,7 +31,7 @@ def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
         options = {"nargs": "+", "metavar": "PATH"}
     elif f.name == "mix":
         options = {"action": "append", "metavar": "PATH=SHARE"}
-        help_text += " May be given several times."
+        help_text += " Can be repeated."
     elif f.name in CHOICES:
         old = OLD_CHOICES.get(f.name, {})
         options = {"choices": CHOICES[f.name], "type": lambda word: old.get(word, word)}
@@ -48,7 +48,7 @@ def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
 
 
 SHOWN_PROBLEMS = 20
-"""Unless all are asked for."""
+"""The number listed without --all."""
 SETTINGS = (
     "valid", "mix", "columns", "mask_prompt", "replies", "max_seq_length", "validation_split",
     "seed", "batch_size", "grad_accumulation_steps",

@@ -24,7 +24,7 @@ from app.library.reading.study_results import read_study as read
 
 
 def study(arguments: argparse.Namespace) -> int:
-    """0 when all runs are done, 130 when it was stopped, 1 when some are left."""
+    """Train a study; the exit code: 0 if all runs are done, 130 if stopped, 1 if runs remain."""
     output = arguments.output.absolute() if arguments.output else None
     plan = read(arguments.file, output, arguments.model)
     interrupt = Interrupt()
@@ -35,7 +35,7 @@ def study(arguments: argparse.Namespace) -> int:
         _write(plan)
     left = sum(not is_done(run) for run in plan.runs)
     if left:
-        note(f"{left} runs are left. Repeat the command to train them.")
+        note(f"Runs left: {left}. Repeat the command to train them.")
     elif not arguments.json:
         line(f"The report is in {plan.folder / REPORT}.")
     return 130 if interrupt.is_requested() else 1 if left else 0

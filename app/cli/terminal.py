@@ -1,4 +1,4 @@
-"""The only way to the terminal: text is escaped, and lost output is noticed."""
+"""All output to the terminal: text is escaped, and lost output is detected."""
 
 import contextlib
 import errno
@@ -14,8 +14,8 @@ from app.core.text.sanitize import visible, visible_line
 
 
 class OutputLost(Exception):
-    """Standard output takes no more: its reader has gone, its terminal was closed, its disk is
-    full."""
+    """Standard output can't be written: its reader has ended, its terminal was closed, or its disk
+    is full."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -24,7 +24,7 @@ class OutputLost(Exception):
 
 
 def _was_terminal_closed(error: OSError) -> bool:
-    """A file on a failing disk has the same number of error, but is no device."""
+    """A failing disk causes the same error number, but its file is not a device."""
     try:
         return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode)
     except OSError:
@@ -32,7 +32,7 @@ def _was_terminal_closed(error: OSError) -> bool:
 
 
 class GuardedStream(io.TextIOWrapper):
-    """What any library writes, a traceback too, passes here."""
+    """Escapes the output of all libraries, including tracebacks."""
 
     unguarded: TextIO
 
@@ -41,16 +41,16 @@ class GuardedStream(io.TextIOWrapper):
 
 
 def guard_streams() -> None:
-    """From now on no program's text reaches the terminal as it is."""
+    """Escape all text from now on before it reaches the terminal."""
     if sys.stdout is None:  # started with standard output closed
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     sys.stdout, sys.stderr = _guarded(sys.stdout), _guarded(sys.stderr)
 
 
 def _guarded(stream: TextIO) -> TextIO:
-    if not isinstance(stream, io.TextIOWrapper):  # none, where the program was started without
+    if not isinstance(stream, io.TextIOWrapper):  # None if the program was started without it
         return stream
-    # A name in the library may hold what the terminal's encoding can't show.
+    # Names in the library may contain characters that the terminal's encoding lacks.
     stream.reconfigure(errors="backslashreplace")
     guarded = GuardedStream(
         stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering
@@ -60,17 +60,17 @@ def _guarded(stream: TextIO) -> TextIO:
 
 
 def line(text: str) -> None:
-    """One line on standard output, whatever it holds. Raises OutputLost, as all here do."""
+    """Write one line to standard output. Raises OutputLost, like all functions here."""
     _write(visible_line(text) + "\n")
 
 
 def lines(text: str) -> None:
-    """A text with line ends of its own, without another at its end: an answer, a file."""
+    """Write a text of several lines without adding a line end: an answer, a file."""
     _write(visible(text))
 
 
 def json_line(value: Any) -> None:
-    """A JSON object on a line; what reads it gets every character back."""
+    """Write a JSON object as one line; its escapes keep every character."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
@@ -85,19 +85,19 @@ def json_line(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """One line on the error output; lost if the terminal was closed."""
+    """Write one line to standard error; it is dropped if the terminal was closed."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(visible_line(text), file=sys.stderr, flush=True)
 
 
 def flush() -> None:
-    """Flushes the buffer, which may hold argparse's help."""
+    """Flush the buffer, which may hold argparse's help."""
     _write("")
 
 
 def drop_output() -> None:
-    """Nothing is written any more: neither what follows, nor what is left in the buffers."""
+    """Drop all further output and the contents of the buffers."""
     with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

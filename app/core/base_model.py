@@ -28,7 +28,7 @@ UNKNOWN = mark("This run recorded no digests of its base model, so the model can
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""Bytes, or steps: a file may say any number."""
+"""The largest valid number of bytes or steps."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class BaseModelDigests:
         return sum(file.size_bytes for file in self.weights.values())
 
     def hashed_whole(self, sha256: Mapping[str, str], after_step: int) -> "BaseModelDigests":
-        """With the digests of all bytes of every weights file."""
+        """These digests, with those of all bytes of every weights file."""
         weights = {name: replace(file, sha256=sha256[name]) for name, file in self.weights.items()}
         return replace(self, weights=weights, whole_after_step=after_step)
 
     def sampled(self) -> "BaseModelDigests":
-        """Without the digests of all bytes."""
+        """These digests without those of all bytes."""
         weights = {name: replace(file, sha256=None) for name, file in self.weights.items()}
         return replace(self, weights=weights)
 
@@ -78,27 +78,27 @@ class BaseModelDigests:
         return {part: names for part, names in differing.items() if names}
 
     def data(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The digests as a JSON value."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class BaseModelCheck:
-    """A base model folder beside the digests that a run keeps."""
+    """A comparison of a base model folder with the digests that a run keeps."""
 
     state: Literal["same", "sampled", "changed", "unknown", "missing"]
-    """"sampled": everything is the same as far as it was read, and of the weights that is blocks
+    """"sampled": everything that was read is unchanged; of the weights, that is blocks
     only. "unknown": the run keeps no digests, or none for its first steps. "missing": the folder
     can't be read."""
     message: str = ""
-    """For people; empty where nothing is amiss."""
+    """A sentence about the problem; empty if there is none."""
     changed: tuple[Part, ...] = ()
     files: tuple[str, ...] = ()
-    """Those that differ."""
+    """The files that differ."""
 
     @property
     def hint(self) -> str:
-        """The files to put back; empty if none differs."""
+        """Names the files to put back; empty if none differs."""
         if not self.files:
             return ""
         shown = ", ".join(map(single_line, self.files[:_SHOWN_FILES]))
@@ -108,7 +108,7 @@ class BaseModelCheck:
 
 
 def describe_check(check: BaseModelCheck) -> str:
-    """One sentence, also where nothing is amiss."""
+    """The result in one sentence."""
     if check.state == "same":
         return tr("Unchanged: the base model this run was trained with, byte for byte.")
     if check.state == "sampled":
@@ -119,7 +119,7 @@ def describe_check(check: BaseModelCheck) -> str:
 
 
 def describe_digests(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
-    """Each part's files with the beginnings of their SHA-256, a text for each file."""
+    """Each part's files with the first digits of their SHA-256, one text per file."""
     parts: list[tuple[Part, tuple[str, ...]]] = []
     for part in PARTS:
         files = [_describe_file(name, file) for name, file in getattr(digests, part).items()]
@@ -169,7 +169,7 @@ def compare_digests(
 def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
     """The digests in a run's manifest; None if it has none.
 
-    Raises InputError if they are not as they were written.
+    Raises InputError if they were edited.
     """
     entry = manifest.get(MANIFEST_KEY)
     if entry is None:
@@ -214,14 +214,14 @@ _BEYOND = mark("Rows longer than the model's context ({context:,} tokens): {rows
 
 @dataclass(frozen=True)
 class ModelLimits:
-    """None where the model sets no limit, or none that is known."""
+    """A limit is None if the model has none, or if it is unknown."""
 
     context_tokens: int | None = None
-    """The longest row that the model was made for."""
+    """The context length that the model was trained for."""
     position_rows: int | None = None
-    """The longest row that the model can read at all: it has learned so many positions."""
+    """The number of learned positions, which is the longest row that the model can read."""
     embedding_rows: int | None = None
-    """Token ids from here on have no embedding."""
+    """The number of embeddings; larger token ids have none."""
 
     def row_limit(self, max_seq_length: int) -> int:
         """The length at which rows are truncated: the setting, or the model's positions."""
@@ -230,7 +230,7 @@ class ModelLimits:
     def cap_sentence(self, max_seq_length: int, say: Callable[..., str] = str.format) -> str:
         """A sentence if rows are truncated below the setting; otherwise empty.
 
-        `say` puts the values in: the window's is `tr`, and a run's log stays English.
+        `say` formats it: `tr` for the window, `str.format` for the log, which is always English.
         """
         if self.row_limit(max_seq_length) == max_seq_length:
             return ""

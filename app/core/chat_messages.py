@@ -9,7 +9,7 @@ SIDES: tuple[Side, Side] = ("base", "tuned")
 
 @dataclass(frozen=True)
 class Turn:
-    """A question and what each side had answered."""
+    """A question and each side's answer."""
 
     question: str
     base: str = ""
@@ -18,7 +18,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Chat:
-    """A question, with what came before it."""
+    """A question, with the conversation before it."""
 
     question: str
     system: str = ""
@@ -26,7 +26,7 @@ class Chat:
     earlier: tuple[Turn, ...] = ()
 
     def messages(self, side: Side) -> list[dict[str, str]]:
-        """The conversation as this side has had it, up to the question."""
+        """This side's conversation up to the question."""
         messages = [_message("system", self.system)] if self.system else []
         for exchange in self.earlier:
             messages.append(_message("user", exchange.question))

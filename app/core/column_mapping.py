@@ -19,7 +19,7 @@ _ESCAPED = r"\\\g<0>"
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """The names of a file's columns by role; None for a role no column plays."""
+    """The names of a file's columns by role; None for a role without a column."""
 
     prompt: str | None = None
     completion: str | None = None
@@ -39,7 +39,7 @@ class ColumnMapping:
         return ", ".join(f"{role}={_MARKS.sub(_ESCAPED, name)}" for role, name in named)
 
     def by_role(self) -> dict[str, str]:
-        """Role → column, for the roles that a column plays."""
+        """Role → column, for the roles that have a column."""
         return {role: name for role, name in vars(self).items() if name is not None}
 
 
@@ -47,7 +47,7 @@ ROLES = tuple(f.name for f in fields(ColumnMapping))
 
 
 def parse_columns(text: str) -> ColumnMapping | None:
-    """The mapping that `text` says; None where it says nothing. Raises InputError."""
+    """The mapping in `text`; None if `text` is empty. Raises InputError."""
     named: dict[str, str] = {}
     for part in (part.strip() for part in _PART.findall(text)):
         if not part:

@@ -27,7 +27,7 @@ class AppError(Exception):
         return f"{self.message} {self.hint}".rstrip()
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Without the constructor: those of subclasses take other arguments.
+        # Without the constructor: subclasses have constructors with other arguments.
         return _without_constructor, (type(self), *self.args), vars(self)
 
 
@@ -44,7 +44,7 @@ class RunError(AppError):
 
 
 class VerificationError(RunError):
-    """The weights did not do what the tier plan says: the run's result can't be trusted."""
+    """The weights did not move as the tier plan says, so the run's result can't be trusted."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Failure:
     details: str = ""
     """The traceback."""
     is_app_error: bool = True
-    """An AppError: the message says it all, and the traceback is of no use to the user."""
+    """An AppError: the message is enough, and the traceback is of no use to the user."""
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()

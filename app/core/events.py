@@ -24,7 +24,7 @@ class TierFacts:
     layers: tuple[int, ...]
     """Indexes of the model's layers that hold parameters of this tier."""
     description: str
-    """Its parameters, for people: "layers 6-7", "attention"."""
+    """Its parameters in words: "layers 6-7", "attention"."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class ClockFacts:
     """Steps from one lesson of the slow clock to the next."""
     slow_weight: float = 0.0
     slow_rate: float = 0.0
-    """The learning rate of its own AdamW, over the task's; 0 where it has none."""
+    """The learning rate of its own AdamW as a share of the task's; 0 without one."""
     slow_texts: int = 0
-    """Texts that it takes in turn."""
+    """The number of its texts, which it reads in turn."""
     lasting_pull: float = 0.0
 
     def __bool__(self) -> bool:
@@ -66,7 +66,7 @@ class LogMessage:
 
     text: str
     is_warning: bool = False
-    """The user should not miss it."""
+    """It is shown as a warning."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class RunStarted:
     steps_per_epoch: int
     device: str
     done: int = 0
-    """Steps that a run which resumes has made before."""
+    """Steps that a resumed run made before."""
     clocks: ClockFacts = ClockFacts()
 
 
@@ -98,7 +98,7 @@ class MemoryAdvice:
     text: str
     """The advice: "Gradient checkpointing." """
     settings: tuple[tuple[str, int], ...]
-    """Names and values of the settings that do it; empty where the base model must be another."""
+    """The changed settings by name; empty if another base model is needed."""
     peak_bytes: int
     """Memory that the run would then need."""
 
@@ -109,13 +109,13 @@ class MemoryEstimated:
 
     model_bytes: int
     adapter_bytes: int
-    """The adapter and what the optimizer remembers of it."""
+    """The adapter and its optimizer state."""
     work_bytes: int
     """Activations, loss and gradients of the largest batch."""
     cache_bytes: int
-    """Cache that MLX may keep besides, and frees when memory is short."""
+    """Additional cache, which MLX frees when memory is short."""
     peak_bytes: int
-    """Model, adapter and work: what `StepFinished.peak_memory_bytes` should come to."""
+    """Model, adapter and work: the estimate of `StepFinished.peak_memory_bytes`."""
     available_bytes: int
     """Memory that a run can use on this machine."""
     length: int
@@ -125,15 +125,15 @@ class MemoryEstimated:
     it is open whether examples share rows."""
     verdict: MemoryVerdict
     advice: tuple[MemoryAdvice, ...] = ()
-    """Changes with which it would fit, if it doesn't."""
+    """Changes with which the run would fit; empty if it fits."""
 
 
 KNOWN_QUESTIONS = "known questions"
-"""The name of the set that Nestling brings along: those that the base model answers correctly."""
+"""The name of Nestling's own set: questions that the base model answers correctly."""
 
 
-MOST_WRONG = 500
-"""Wrong answers of one set that are recorded; a set has rarely more questions."""
+MAX_WRONG = 500
+"""The most wrong answers of one set that are recorded; few sets have more questions."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class WrongAnswer:
     question: str
     expected: str
     answer: str = ""
-    """The model's own; empty before training, and where it was not generated."""
+    """The model's answer; empty before training, and if it was not generated."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,13 @@ class ScoreMeasured:
     correct: int
     total: int
     wrong: tuple[WrongAnswer, ...] = ()
-    """The others, in the order of the set, at most `MOST_WRONG`; empty in runs that did not record
-    them."""
+    """The wrong answers, in the order of the set, at most `MAX_WRONG`; empty in runs that did not
+    record them."""
 
 
 @dataclass(frozen=True)
 class StepFinished:
-    """One optimizer step, measured from the weights as they stand in the model."""
+    """One optimizer step, measured from the weights in the model."""
 
     step: int
     """1-based."""
@@ -213,15 +213,15 @@ class EvaluationFinished:
     datasets: tuple[DatasetLoss, ...] = ()
     """Each dataset's own loss, if several are mixed."""
     rows: int = 0
-    """Number of held-out rows that were read; 0 in runs that did not record it."""
+    """Number of validation rows that were read; 0 in runs that did not record it."""
     is_last: bool = False
-    """Read when the run ended, from more rows than the others: no point of their curve."""
+    """Measured at the run's end on more rows than the others, so it is not on their curve."""
     forgetting: float = 0.0
-    """The weighted KL divergence from the base model, where it counts beside the loss."""
+    """The weighted KL divergence from the base model, if it counts beside the loss."""
 
     @property
     def score(self) -> float:
-        """What makes a checkpoint the best; lower is better."""
+        """The best checkpoint has the lowest score."""
         return self.val_loss + self.forgetting
 
 
@@ -235,9 +235,9 @@ class RetentionMeasured:
     texts: int
     """Number of texts, the same ones each time."""
     is_last: bool = False
-    """Read when the run ended, from more texts than the others: no point of their curve."""
+    """Measured at the run's end on more texts than the others, so it is not on their curve."""
     kept: tuple[DatasetLoss, ...] = ()
-    """The loss of the retention set and of earlier runs' validation sets, always of the same
+    """The loss of the retention set and of earlier runs' validation sets, always on the same
     rows."""
 
 
@@ -252,7 +252,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The run's one ending, always last."""
+    """The end of the run: always its last event."""
 
     outcome: Outcome
     run_dir: Path
@@ -260,7 +260,7 @@ class RunFinished:
     """A folder that `mlx_lm.load(base, adapter_path=…)` takes; None when nothing was trained."""
     steps: int
     message: str
-    """One plain sentence: how it ended, and why if it failed."""
+    """One sentence on how the run ended, with the reason if it failed."""
 
 
 Event = (

@@ -15,7 +15,7 @@ from app.core.events import StageChanged, event_name, json_value
 from app.core.text.translation import tr
 
 Ending = Literal["end", "length", "context", "stopped"]
-"""The model ended its turn; the most tokens were reached; it can read no more; by request."""
+"""The model ended its turn; max tokens were reached; its context is full; by request."""
 
 MAX_TOKENS = 32_768
 MAX_SEED = 2**31 - 1
@@ -38,11 +38,11 @@ class Sampling:
     """Sampling parameters, the same for both sides."""
 
     temperature: float = 0.0
-    """0 always takes the likeliest token; then the seed decides nothing."""
+    """0 is greedy decoding, where the seed has no effect."""
     top_p: float = 1.0
-    """Only the likeliest tokens that come to this probability together; 1 is all of them."""
+    """Samples from the most likely tokens with this total probability; 1 samples from all."""
     max_tokens: int = 256
-    """Longer answers are cut."""
+    """Longer answers are truncated."""
     seed: int = 0
 
     def problem(self) -> str:
@@ -64,19 +64,19 @@ class CheckpointLoaded:
 
     checkpoint: CheckpointRef
     adapter_parameters: int
-    """Numbers in the adapter, each found in the model as the file has it."""
+    """Numbers in the adapter, each verified in the model."""
     has_template: bool
-    """Without one, the model continues the text instead of answering."""
+    """False: the model continues the text instead of answering."""
     context_tokens: int | None
-    """The most tokens the model can read, where its folder says so."""
+    """The model's context length, if its folder has it."""
     device: str
     base_model: BaseModelCheck
-    """The base model that is loaded, beside the one that the run was trained with."""
+    """The comparison of the loaded base model with the one that the run was trained with."""
 
 
 @dataclass(frozen=True)
 class GenerationNotice:
-    """Something the user should know of how the question was put to the model."""
+    """A notice to the user about the way the question was put to the model."""
 
     text: str
 
@@ -101,7 +101,7 @@ class LogitsCompared:
     kl_divergence: float
     """KL(tuned ‖ base), in nats."""
     have_same_first: bool
-    """Both find the same token likeliest."""
+    """Both have the same most likely token."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +112,17 @@ class AnswerEnded:
     tokens: int
     """Tokens of the answer, without the one that ends the turn."""
     tokens_per_second: float
-    """From the first token on; NaN if there was no second."""
+    """After the first token; NaN for fewer than two tokens."""
 
 
 @dataclass(frozen=True)
 class AnswersCompared:
-    """Both answers came to their end."""
+    """Both answers have ended."""
 
     are_equal: bool
     """Token for token."""
     first_difference: int | None
-    """The 1-based token at which they part."""
+    """The first token that differs, counted from 1."""
 
 
 AnswerEvent = (

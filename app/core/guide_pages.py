@@ -15,7 +15,7 @@ COMPOUNDING = ("de",)
 @dataclass(frozen=True)
 class Page:
     file_name: str
-    """By which other pages link to it."""
+    """The name in other pages' links to it."""
     title: str
     markdown: str
 
@@ -32,7 +32,7 @@ class Page:
 
 
 def word_prefix_pattern(word: str) -> str:
-    """A regular expression, of Python and Qt alike, that finds words that begin so, and in a
+    """A regular expression for Python and Qt that finds words with this prefix, and in a
     language that writes compounds as one word their parts: "Lernrate" by "Rate"."""
     begin = "" if language() in COMPOUNDING else r"(?<!\w)"
     return begin + re.escape(word)

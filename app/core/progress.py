@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def drain(work: Generator[object, None, T]) -> T:
-    """Runs the work to its end; its result."""
+    """Run the work to its end and return its result."""
     while True:
         try:
             next(work)
@@ -36,7 +36,8 @@ def mapped(work: Generator[A, None, T], change: Callable[[A], B]) -> Generator[B
 def throttled(
     work: Generator[A, None, T], seconds: float, *, at_once: bool = False
 ) -> Generator[A, None, T]:
-    """The same work, which yields no more often than that; its first step `at_once`, if asked."""
+    """The same work, which yields at most once per interval; with `at_once`, also its first
+    step."""
     yielded_at = 0.0 if at_once else monotonic()
     with closing(work):
         while True:

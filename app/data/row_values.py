@@ -34,7 +34,7 @@ class RowLocation(NamedTuple):
 
     @property
     def is_whole_file(self) -> bool:
-        """The location stands for the whole file."""
+        """The location is the whole file."""
         return not (self.line or self.row)
 
     def __format__(self, spec: str) -> str:

@@ -1,6 +1,6 @@
 """Keeps the user's column mappings between sessions, in one JSON file.
 
-A file is known again by its path, or by its content where it was moved or copied.
+A file is recognized by its path, or by its content if it was moved or copied.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from app.core.files.strict_parsing import parse_json, typed
 from app.core.files.untrusted_files import read_head, read_regular
 
 KEPT = 500
-"""Files; the oldest mappings are forgotten first."""
+"""The most files; the oldest mappings are dropped first."""
 _HASHED_BYTES = 2**16
 MAX_BYTES = 16 * 1024**2
 
@@ -29,7 +29,8 @@ class _Entry:
 
 
 def remember_columns(path: Path, columns: ColumnMapping | None) -> None:
-    """Keep a file's mapping, or forget it with None. Raises AppError when the disk refuses."""
+    """Store a file's mapping, or remove it if None. Raises AppError if the disk can't be
+    written."""
     entry = _Entry(str(path.absolute()), _content(path), str(columns or ""))
     others = [e for e in _entries() if e.path != entry.path and e.content != entry.content]
     kept = [*others, entry] if columns else others
@@ -39,7 +40,7 @@ def remember_columns(path: Path, columns: ColumnMapping | None) -> None:
 
 
 def remembered_columns(path: Path) -> ColumnMapping | None:
-    """The mapping kept for a file; None without one."""
+    """The stored mapping of a file; None without one."""
     entries = _entries()
     matches = [entry for entry in entries if entry.path == str(path.absolute())]
     if not matches:
@@ -56,7 +57,7 @@ def _store() -> Path:
 
 
 def _entries() -> list[_Entry]:
-    """The stored entries. An unreadable store counts as empty: it only saves the user work."""
+    """The stored entries. An unreadable store counts as empty: it is only a convenience."""
     try:
         kept = read_regular(_store(), MAX_BYTES, follow_links=True)
         return typed(parse_json(kept), list[_Entry])

@@ -33,7 +33,7 @@ class QueuedRun:
 
 
 def queued_run(config: TrainingConfig) -> QueuedRun:
-    """A new place in the queue for a run with these settings."""
+    """A new entry in the queue for a run with these settings."""
     return QueuedRun(uuid4().hex, replace(config, output=None).located())
 
 
@@ -45,11 +45,11 @@ class SavedQueue:
     """The queue was running when the app was quit, and resumes at the next launch. Not
     after a crash, which might come again."""
     unfinished: str = ""
-    """The folder's name of the run that was stopped for quitting."""
+    """The folder name of the run that was stopped when the app was quit."""
 
 
 def read_queue(path: Path) -> SavedQueue:
-    """A damaged file is renamed; the InputError names it."""
+    """Read the queue. A damaged file is renamed, and an InputError names it."""
     try:
         text = read_regular(path, MAX_BYTES, follow_links=True).decode()
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def read_queue(path: Path) -> SavedQueue:
 
 
 def write_queue(path: Path, queue: SavedQueue) -> None:
-    """Raises AppError when the disk refuses."""
+    """Write the queue. Raises AppError if the disk can't be written."""
     ensure_own_folder(path.parent)
     data: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in queue.runs]}
     if queue.auto_resume:
@@ -83,7 +83,7 @@ def write_queue(path: Path, queue: SavedQueue) -> None:
 
 
 def _folder_name(value: object) -> str:
-    """The name of a folder in the library; never a way out of it."""
+    """The name of a folder in the library; never a path out of it."""
     return value if isinstance(value, str) and Path(value).name == value else ""
 
 
@@ -93,7 +93,7 @@ def _to_plain(run: QueuedRun) -> dict[str, Any]:
 
 
 def _from_plain(entry: dict[str, Any]) -> QueuedRun:
-    """Settings that are no longer understood keep their place, with what is wrong."""
+    """Settings that this version does not understand keep their place, with their problem."""
     key, problem = str(entry["key"]), str(entry.get("problem", ""))
     try:
         config = with_settings(TrainingConfig(), entry["settings"], where="the queue")
@@ -103,10 +103,10 @@ def _from_plain(entry: dict[str, Any]) -> QueuedRun:
     return QueuedRun(key, config, problem)
 
 
-def _put_aside(path: Path, why: str) -> InputError:
+def _put_aside(path: Path, reason: str) -> InputError:
     stem = f"queue-{datetime.now():%Y%m%d-%H%M%S}"
-    asides = (path.with_name(f"{stem}{number or ''}.json") for number in itertools.count(0, -1))
-    aside = next(aside for aside in asides if not os.path.lexists(aside))
+    free_paths = (path.with_name(f"{stem}{number or ''}.json") for number in itertools.count(0, -1))
+    kept = next(kept for kept in free_paths if not os.path.lexists(kept))
     with suppress(OSError):
-        os.rename(path, aside)
-    return InputError(f"The queue could not be read: {why}.", f"It is kept in {aside}.")
+        os.rename(path, kept)
+    return InputError(f"The queue could not be read: {reason}.", f"It is kept in {kept}.")

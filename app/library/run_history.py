@@ -23,7 +23,7 @@ class LastThroughput:
     tokens_per_second: float
     """Trained tokens, the median of its last steps; validation and saving don't count."""
     config: TrainingConfig | None = None
-    """Its settings; None where they can't be read."""
+    """Its settings; None if they can't be read."""
 
 
 def last_throughput(runs_dir: Path, model: Path) -> LastThroughput | None:
@@ -46,7 +46,7 @@ def _config(run_dir: Path) -> TrainingConfig | None:
 
 
 def last_packing(runs_dir: Path, model: Path) -> bool | None:
-    """None if no run tried: one example a batch leaves nothing to try."""
+    """Whether the newest run packed examples; None if no run checked it, as with one per batch."""
     runs = [run for run in list_runs(runs_dir) if run.model == str(model)]
     for run in runs[:_RUNS_TRIED]:
         try:

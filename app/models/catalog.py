@@ -24,7 +24,7 @@ from app.models.remembered_models import read_remembered_models, remember_folder
 
 INDEX_FILE = "models.json"
 _FORMAT = 2
-"""Raised when descriptions say something else of equal files."""
+"""Raised when descriptions of unchanged files change."""
 _MAX_BYTES = 64 * 2**20
 _KEPT = ("architecture", "parameters", "quantization", "context_tokens", "license", "problem",
          "hint", "note", "memory")  # fmt: skip
@@ -33,7 +33,7 @@ _KEPT = ("architecture", "parameters", "quantization", "context_tokens", "licens
 @dataclass
 class ModelIndex:
     entries: dict[str, Any]
-    """Folder → what is known of it."""
+    """Folder → its cached description."""
     is_changed: bool = False
 
     def known(
@@ -58,7 +58,8 @@ class ModelIndex:
         self.is_changed = True
 
     def write(self, folders: Mapping[Path, object]) -> None:
-        """Keep what is known of these folders; a disk that refuses costs time, and no more."""
+        """Cache the descriptions of these folders. If the disk can't be written, only time is
+        lost."""
         if not self.is_changed:
             return
         kept = {str(folder) for folder in folders}
@@ -124,7 +125,7 @@ def _order(model: ModelDescription) -> tuple[bool, float, str]:
 def note_used(folder: Path, when: float) -> None:
     """Remember that a model was chosen, and its folder where no known place holds it.
 
-    Raises AppError where the disk refuses.
+    Raises AppError if the disk can't be written.
     """
     remember_use(folder, when)
     real = os.path.realpath(folder)

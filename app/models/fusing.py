@@ -9,8 +9,8 @@ from app.models.quantization import quantization_settings
 
 
 def fuse_command(base: Path, adapter: Path, fused: Path) -> str:
-    """For a shell; empty if `base` is no model folder. A quantized base is dequantized: rounded
-    to its few bits again, the fused weights would lose part of what was learned."""
+    """A shell command; empty if `base` is not a model folder. A quantized base is dequantized:
+    rounded to its few bits again, the fused weights would lose part of what was learned."""
     try:
         config = read_model_config(base)
     except InputError:

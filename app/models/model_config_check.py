@@ -16,7 +16,7 @@ from app.core.errors import InputError
 from app.core.text.numbers import digits
 from app.core.text.sanitize import single_line
 
-_MOST = 2**31 - 1
+_MAX_SIZE = 2**31 - 1
 """MLX counts in 32 bits."""
 _SHOWN_CHARACTERS = 40
 _TEXT_PART = "text_config"
@@ -34,7 +34,7 @@ _OWN: dict[str, Any] = {
     "architectures": list[str] | str | None,
     "layer_types": list[str] | None,
 }
-"""What mlx-lm reads beside an architecture's own arguments."""
+"""Keys that mlx-lm reads beside an architecture's own arguments."""
 _INSIDE: dict[str, dict[str, Any]] = {
     "quantization": {"group_size": int, "bits": int},
     "rope_scaling": {"factor": float, "original_max_position_embeddings": float},
@@ -44,13 +44,13 @@ _WORDS = {
     int: "a whole number", float: "a number", bool: "true or false", str: "a text", list: "a list",
     dict: "an object",
 }  # fmt: skip
-_LACKING = re.compile(r"missing \d+ required positional arguments?: (.+)$")
-_LACKING_KIND = re.compile(r"^'(\w+)' is not in list$")
+_MISSING_ARGUMENT = re.compile(r"missing \d+ required positional arguments?: (.+)$")
+_UNKNOWN_KIND = re.compile(r"^'(\w+)' is not in list$")
 """An architecture looks for its first layer of a type in `layer_types`."""
 _NAME = re.compile(r"'(\w+)'")
 
 
-def odd_value(
+def invalid_value(
     config: Mapping[str, Any], arguments: type | None = None, error: BaseException | None = None
 ) -> str | None:
     """ "vocab_size is "320", where a whole number is needed", or None if no value is odd.
@@ -66,16 +66,16 @@ def odd_value(
                 continue
             if hint is None and (key not in _SIZES or arguments is not None or value is None):
                 continue
-            if words := _odd(f"{place}{key}", key, value, hint or int):
+            if words := _invalid(f"{place}{key}", key, value, hint or int):
                 return words
-    return _odd_inside(config)
+    return _invalid_inside(config)
 
 
-def lacking(config: Mapping[str, Any], error: BaseException) -> str | None:
+def missing_setting(config: Mapping[str, Any], error: BaseException) -> str | None:
     """ "lacks hidden_size", if that is what `error` says."""
-    if kind := _LACKING_KIND.search(str(error)):
+    if kind := _UNKNOWN_KIND.search(str(error)):
         return f'lists no layer of the type "{single_line(kind[1])}", which this architecture needs'
-    if match := _LACKING.search(str(error)):
+    if match := _MISSING_ARGUMENT.search(str(error)):
         names = _NAME.findall(match[1])
         is_nested = isinstance(config.get(_TEXT_PART), dict) and all(n in config for n in names)
         return f"lacks {', '.join(names)}{f' in {_TEXT_PART}' if is_nested else ''}"
@@ -98,7 +98,7 @@ def _hints(arguments: type | None) -> dict[str, Any]:
     return own | _OWN
 
 
-def _odd(name: str, key: str, value: Any, hint: Any) -> str | None:
+def _invalid(name: str, key: str, value: Any, hint: Any) -> str | None:
     if not _fits(value, hint):
         return f"{name} is {shown_value(value)}, where {_needed(hint)} is needed"
     if key.endswith(("eps", "epsilon")) and value is not None and value <= 0:
@@ -108,12 +108,12 @@ def _odd(name: str, key: str, value: Any, hint: Any) -> str | None:
     if key in _SIZES and value < 1:
         return f"{name} is {value}, where a whole number above 0 is needed"
     is_size = key in _SIZES or int in _alternatives(hint)
-    if (is_size and value < -1) or abs(value) > (_MOST if is_size else 10**300):
+    if (is_size and value < -1) or abs(value) > (_MAX_SIZE if is_size else 10**300):
         return f"{name} is {shown_value(value)}, which no model has"
     return None
 
 
-def _odd_inside(config: Mapping[str, Any]) -> str | None:
+def _invalid_inside(config: Mapping[str, Any]) -> str | None:
     for outer, hints in _INSIDE.items():
         inside = config.get(outer)
         if not isinstance(inside, dict):
@@ -161,7 +161,7 @@ def _words(kind: Any) -> str:
 
 
 def shown_value(value: Any) -> str:
-    """As JSON has it, in a few characters."""
+    """A value as short JSON text."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN_CHARACTERS:
         return f"a number of {digits(value)} digits"
     return single_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)

@@ -29,7 +29,7 @@ from app.models.training_memory import TrainingMemory, training_memory
 from app.models.weights import Tensor
 from app.models.weights_check import AGAIN, ANEW, check_weights_files, read_whole_weights
 
-MOST_LISTED_CONFIG_BYTES, MOST_LISTED_HEADER_BYTES = 2 * 2**20, 8 * 2**20
+MAX_LISTED_CONFIG_BYTES, MAX_LISTED_HEADER_BYTES = 2 * 2**20, 8 * 2**20
 """While more is parsed the window's thread would wait; none seen has a third of it."""
 TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken", "spiece.model",
@@ -111,7 +111,7 @@ class _Reader:
             self._note_fault(error)
         try:
             check_is_model_folder(folder)
-            config = read_model_config(folder, MOST_LISTED_CONFIG_BYTES)
+            config = read_model_config(folder, MAX_LISTED_CONFIG_BYTES)
         except InputError as error:
             self._note_fault(error)
             return self._known
@@ -133,7 +133,7 @@ class _Reader:
     def _tensors(self, config: Mapping[str, Any]) -> Mapping[str, Tensor]:
         try:
             tensors = read_whole_weights(
-                self._location.folder, self._files, MOST_LISTED_HEADER_BYTES
+                self._location.folder, self._files, MAX_LISTED_HEADER_BYTES
             )
         except InputError as error:
             self._note_fault(error)

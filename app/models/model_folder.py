@@ -75,11 +75,11 @@ def check_is_model_folder(path: Path) -> None:
         raise InputError(f"{path} isn't a model folder: it has no config.json.")
 
 
-def read_model_config(folder: Path, most_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
-    """config.json. Raises InputError naming the file and what is wrong with it."""
+def read_model_config(folder: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """The parsed config.json. Raises InputError, which names the file and its problem."""
     file = folder / "config.json"
     try:
-        config = parse_json(read_text(file, most_bytes))
+        config = parse_json(read_text(file, max_bytes))
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror or error_text(error)}.") from error
     except UnicodeDecodeError:
@@ -91,9 +91,9 @@ def read_model_config(folder: Path, most_bytes: int = MAX_CONFIG_BYTES) -> dict[
     return config
 
 
-def read_text(file: Path, most_bytes: int = MAX_CONFIG_BYTES) -> str:
-    """Raises OSError, also for more than `most_bytes`, or ValueError."""
-    return read_regular(file, most_bytes, follow_links=True).decode("utf-8")
+def read_text(file: Path, max_bytes: int = MAX_CONFIG_BYTES) -> str:
+    """Raises OSError, also for more than `max_bytes`, or ValueError."""
+    return read_regular(file, max_bytes, follow_links=True).decode("utf-8")
 
 
 def check_weights(folder: Path, config: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ def folder_limits(folder: Path) -> ModelLimits:
 
 
 def context_length(config: Mapping[str, Any], shapes: Shapes) -> int | None:
-    """The most tokens a model reads: those its config names, and no more than it has positions."""
+    """The context length in a model's config, at most its number of positions."""
     positions, context = _rows(shapes, _POSITION_EMBEDDINGS), context_tokens(config)
     return context if positions is None else min(positions, context or positions)
 

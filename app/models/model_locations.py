@@ -38,8 +38,8 @@ def hub_caches() -> tuple[Path, ...]:
     named = [os.environ.get(name, "") for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")]
     home = os.environ.get("HF_HOME", "")
     above = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"
-    usual = os.path.join(home or os.path.join(above, "huggingface"), "hub")
-    return _folders(*named, usual)
+    default = os.path.join(home or os.path.join(above, "huggingface"), "hub")
+    return _folders(*named, default)
 
 
 def find_models(remembered: RememberedModels) -> Iterator[ModelLocation]:
@@ -64,7 +64,7 @@ def _all(remembered: RememberedModels) -> Iterator[ModelLocation]:
 
 
 def _chosen(folder: Path) -> Iterator[ModelLocation]:
-    """What a folder stands for that the user chose: a model, or a folder of models."""
+    """The meaning of a folder that the user chose: a model, or a folder of models."""
     if not folder.is_dir():
         yield ModelLocation(
             folder, folder.name, FOLDER, f"{folder} isn't there any more.",

@@ -17,7 +17,7 @@ _BESIDE = (
     ".weight_scale_inv", ".weight_zero_point", ".weight_shape", ".weight_global_scale",
     ".input_global_scale", ".input_scale", ".activation_scale", "_scales", ".rotary_emb.inv_freq",
 )  # fmt: skip
-"""What stands beside packed numbers, or is computed anew: no parameters."""
+"""Tensors beside packed numbers, or computed at load: they are no parameters."""
 
 
 def quantization_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -31,7 +31,7 @@ def quantization_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parameter_counts(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, int]:
-    """Each tensor's numbers; packed ones count as the numbers that they stand for."""
+    """Each tensor's number of parameters; packed ones are counted unpacked."""
     settings = quantization_settings(config)
     return {
         name: _numbers(name, tensor, tensors, settings)

@@ -47,7 +47,7 @@ RECOMMENDED = (
     _model("Mistral-7B-Instruct-v0.3-4bit", 7_248, 4_080, "apache-2.0", 5_410, 26_700),
     _model("Qwen3-8B-4bit", 8_191, 4_610, "apache-2.0", 6_240, 28_700),
 )
-"""The smallest first. Memory as `training_memory` has it for the architecture's shapes."""
+"""The smallest first. Memory is the result of `training_memory` for the architecture's shapes."""
 
 
 def recommended(available_bytes: int) -> tuple[tuple[RecommendedModel, MemoryVerdict], ...]:

@@ -9,7 +9,7 @@ from app.core.files.atomic_files import read_json_object, write_json_atomic
 from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import home_dir
 
-MOST_FOLDERS, MOST_USED = 200, 50
+MAX_FOLDERS, MAX_USED = 200, 50
 """What was added first is forgotten first."""
 _MAX_BYTES = 2**20
 
@@ -33,15 +33,15 @@ def read_remembered_models() -> RememberedModels:
 
 
 def remember_folder(folder: Path) -> None:
-    """Look for models there from now on. Raises AppError where the disk refuses."""
+    """Look for models there from now on. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     folder = folder.absolute()
     others = tuple(other for other in kept.folders if other != folder)
-    _write(RememberedModels((folder, *others)[:MOST_FOLDERS], kept.used))
+    _write(RememberedModels((folder, *others)[:MAX_FOLDERS], kept.used))
 
 
 def forget_folder(folder: Path) -> None:
-    """Leave the folder itself as it is. Raises AppError where the disk refuses."""
+    """The folder itself is unchanged. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     folders = tuple(other for other in kept.folders if other != folder)
     used = {path: when for path, when in kept.used.items() if path != str(folder)}
@@ -49,10 +49,10 @@ def forget_folder(folder: Path) -> None:
 
 
 def remember_use(folder: Path, when: float) -> None:
-    """A model was chosen for a run. Raises AppError where the disk refuses."""
+    """Note that a model was chosen for a run. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     others = {path: before for path, before in kept.used.items() if path != str(folder)}
-    latest = sorted(others.items(), key=lambda item: item[1])[1 - MOST_USED :]
+    latest = sorted(others.items(), key=lambda item: item[1])[1 - MAX_USED :]
     _write(RememberedModels(kept.folders, dict(latest) | {str(folder): when}))
 
 
@@ -68,7 +68,7 @@ def _store() -> Path:
 
 def _texts(value: Any) -> list[str]:
     texts = value if isinstance(value, list) else []
-    return [text for text in texts[:MOST_FOLDERS] if isinstance(text, str) and text]
+    return [text for text in texts[:MAX_FOLDERS] if isinstance(text, str) and text]
 
 
 def _times(value: Any) -> list[tuple[str, float]]:

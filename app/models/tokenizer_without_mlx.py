@@ -15,7 +15,7 @@ from app.core.errors import InputError
 from app.core.system.child_processes import open_file_limit_kept
 from app.core.text.sanitize import error_text
 from app.models.model_code import NO_CODE, code_refused, needs_code
-from app.models.model_config_check import config_error, odd_value, shown_value
+from app.models.model_config_check import config_error, invalid_value, shown_value
 from app.models.model_folder import check_model_folder, read_model_config
 
 _FIELD = re.compile(r"^Validation error for field '(\w+)'")
@@ -24,9 +24,9 @@ _FIELD = re.compile(r"^Validation error for field '(\w+)'")
 def load_tokenizer_without_mlx(path: Path) -> Any:
     """mlx-lm's `TokenizerWrapper`, as `app.engine.model.loading.load_tokenizer` gives it.
 
-    None where mlx-lm's code for the architecture, which needs MLX, has a say in the tokenizer.
+    None if mlx-lm's code for the architecture, which needs MLX, changes the tokenizer.
     Afterwards this process can't import the rest of mlx-lm, unless it had MLX already. Raises
-    InputError naming what is wrong.
+    InputError, which names the problem.
     """
     if _has_defaults(check_model_folder(path)["model_type"]):
         return None
@@ -56,7 +56,7 @@ def _config_fault(config: Mapping[str, Any], error: Exception) -> str | None:
     if match and match[1] in config:
         return f"{match[1]} is {shown_value(config[match[1]])}, which transformers does not accept"
     is_of_values = isinstance(error, TypeError | AttributeError | ZeroDivisionError)
-    return odd_value(config, error=error) if is_of_values else None
+    return invalid_value(config, error=error) if is_of_values else None
 
 
 def _tokenizer_module() -> Any:
@@ -71,7 +71,7 @@ def _tokenizer_module() -> Any:
 
 
 def _has_defaults(kind: str) -> bool:
-    """Whether the architecture's own module has a say in the tokenizer."""
+    """Whether the architecture's own module changes the tokenizer."""
     spec = importlib.util.find_spec("mlx_lm")
     folders = spec.submodule_search_locations if spec else None
     source = Path((folders or [""])[0]) / "models" / f"{kind}.py"

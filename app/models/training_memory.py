@@ -81,9 +81,9 @@ def training_memory(
     layer = _RECOMPUTED_LAYERS * tokens * max(layers.widths.values())
     smallest = item_bytes * int(between + layer) + loss
     kept = USUAL_ROWS * tokens * sum(layers.widths.values())
-    usual = int(_ACTIVATIONS * item_bytes * kept) + loss
+    default = int(_ACTIVATIONS * item_bytes * kept) + loss
     return TrainingMemory(
-        resident + max(smallest, update), resident + max(usual, smallest, update), tokens
+        resident + max(smallest, update), resident + max(default, smallest, update), tokens
     )
 
 
@@ -94,7 +94,7 @@ class _Layers:
         self.widths: dict[int, float] = {}
         """Of each layer's modules, the numbers that go in and come out for each token."""
         self.adapted = 0
-        """The same for all weights of all layers, which is what an adapter of rank 1 has."""
+        """The same for all weights of all layers: the size of an adapter of rank 1."""
 
     def add(self, layer: int, name: str, shape: tuple[int, ...], numbers: int) -> None:
         """One module's weight, or those of all experts in one tensor."""

@@ -52,24 +52,24 @@ class WeightsHeader:
         return self.file_bytes < self.needed_bytes
 
 
-def read_weights_header(file: Path, most_bytes: int = MAX_HEADER_BYTES) -> WeightsHeader:
+def read_weights_header(file: Path, max_bytes: int = MAX_HEADER_BYTES) -> WeightsHeader:
     """Raises ValueError, whose words are a clause, or OSError.
 
     Links are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
     """
     with open_regular(file, follow_links=True) as opened:
         file_bytes = os.fstat(opened.fileno()).st_size
-        header, length = _read(opened, most_bytes)
+        header, length = _read(opened, max_bytes)
     tensors, data_bytes = _tensors(header)
     return WeightsHeader(tensors, _LENGTH_BYTES + length + data_bytes, file_bytes)
 
 
-def _read(opened: BufferedReader, most_bytes: int) -> tuple[dict[str, Any], int]:
+def _read(opened: BufferedReader, max_bytes: int) -> tuple[dict[str, Any], int]:
     try:
         (length,) = struct.unpack("<Q", opened.read(_LENGTH_BYTES))
     except struct.error:
         raise ValueError("it is empty or cut off") from None
-    if length > most_bytes:
+    if length > max_bytes:
         raise ValueError(f"it names a header of {length:,} bytes")
     text = opened.read(length)
     if len(text) < length:

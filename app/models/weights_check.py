@@ -48,14 +48,14 @@ def check_weights_files(folder: Path, files: FolderFiles) -> None:
 
 
 def read_whole_weights(
-    folder: Path, files: FolderFiles, most_bytes: int = MAX_HEADER_BYTES
+    folder: Path, files: FolderFiles, max_bytes: int = MAX_HEADER_BYTES
 ) -> Mapping[str, Tensor]:
     """All tensors. Raises InputError for a file that can't be read or is cut off."""
     tensors: dict[str, Tensor] = {}
     for name in files.named(WEIGHTS):
         file = folder / name
         try:
-            header = read_weights_header(file, most_bytes)
+            header = read_weights_header(file, max_bytes)
         except OSError as error:
             reason = error.strerror or error_text(error)
             raise InputError(f"{file} can't be read: {reason}.", ANEW) from error
@@ -103,14 +103,14 @@ def _is_name(name: object) -> bool:
 
 def _numbered(files: FolderFiles) -> set[str]:
     """All parts of a set of which one is there."""
-    wanted: set[str] = set()
+    expected: set[str] = set()
     for name in files.sizes:
         if (match := _SHARD.match(name)) and int(match[4]) <= len(files.sizes) + 1000:
             begin, number, of, count, end = match.groups()
-            wanted |= {
+            expected |= {
                 f"{begin}{part:0{len(number)}}{of}{count}{end}" for part in range(1, int(count) + 1)
             }
-    return wanted
+    return expected
 
 
 def _listed(names: list[str]) -> str:

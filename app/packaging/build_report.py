@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from app.cli.terminal import line, lines
 
-MOST_PROBLEMS = 40
+MAX_PROBLEMS = 40
 
 
 class StepFailed(Exception):
@@ -31,9 +31,9 @@ class Report:
             raise StepFailed(name) from error
         line(f"ok     {time.perf_counter() - begun:6.1f} s  {name}: {found}")
 
-    def skip(self, name: str, why: str) -> None:
+    def skip(self, name: str, reason: str) -> None:
         self._skipped += 1
-        line(f"skip             {name}: {why}")
+        line(f"skip             {name}: {reason}")
 
     def close(self) -> None:
         skipped = f", {self._skipped} steps skipped" if self._skipped else ""
@@ -44,5 +44,5 @@ def refuse(problems: Iterable[str]) -> None:
     """Raise StepFailed with all problems, if there is one."""
     found = list(problems)
     if found:
-        more = f"\n… and {len(found) - MOST_PROBLEMS} more" if len(found) > MOST_PROBLEMS else ""
-        raise StepFailed("\n".join(("", *found[:MOST_PROBLEMS])) + more)
+        more = f"\n… and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else ""
+        raise StepFailed("\n".join(("", *found[:MAX_PROBLEMS])) + more)

@@ -68,9 +68,9 @@ def _plist_problems(bundle: Path) -> Iterator[str]:
     except (OSError, plistlib.InvalidFileException) as error:
         yield f"Info.plist can't be read: {error}"
         return
-    for key, wanted in info_plist().items():
-        if values.get(key) != wanted or type(values.get(key)) is not type(wanted):
-            yield f"Info.plist: {key} is {values.get(key)!r}, not {wanted!r}."
+    for key, expected in info_plist().items():
+        if values.get(key) != expected or type(values.get(key)) is not type(expected):
+            yield f"Info.plist: {key} is {values.get(key)!r}, not {expected!r}."
     for key in ("CFBundleIdentifier", "CFBundleExecutable", "CFBundleShortVersionString"):
         if not isinstance(values.get(key), str):
             yield f"Info.plist: {key} is missing."

@@ -78,8 +78,8 @@ def info_plist() -> dict[str, Any]:
         "NSRequiresAquaSystemAppearance": False,
         "NSAppSleepDisabled": True,  # a run continues behind other windows
         "NSHumanReadableCopyright": "MIT License",
-        **{f"NS{name}FolderUsageDescription".replace("VolumesFolder", "Volumes"): why
-           for name, why in _FOLDERS.items()},
+        **{f"NS{name}FolderUsageDescription".replace("VolumesFolder", "Volumes"): reason
+           for name, reason in _FOLDERS.items()},
     }  # fmt: skip
 
 

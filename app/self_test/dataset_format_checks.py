@@ -65,15 +65,15 @@ def _columns(file_format: FileFormat) -> bytes:
     return file.getvalue()
 
 
-def _compare(path: Path, wanted: object) -> None:
+def _compare(path: Path, expected: object) -> None:
     examples = list(read_examples(path))
     if problems := [row for row in examples if isinstance(row, RowIssue)]:
         raise RunError(f"{path.name}: {problems[0].reason}.")
     read = [_plain(example) for example in examples if not isinstance(example, RowIssue)]
-    if isinstance(wanted, str):
-        read, wanted = ["\n\n".join(map(str, read))], [wanted]
-    if read != wanted:
-        raise RunError(f"{path.name} holds {wanted}; read were {read}.")
+    if isinstance(expected, str):
+        read, expected = ["\n\n".join(map(str, read))], [expected]
+    if read != expected:
+        raise RunError(f"{path.name} holds {expected}; read were {read}.")
 
 
 def _plain(example: Example) -> object:

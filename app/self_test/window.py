@@ -13,7 +13,7 @@ from app.self_test.runs import short_run
 from app.ui.system.qt_application import make_application
 
 PATIENCE_MS = 60_000
-FEWEST_COLORS = 50
+MIN_COLORS = 50
 """The real window has hundreds; an empty one has a few."""
 UNREADABLE = ("Could not parse", "Cannot open file", "Could not load")
 """Parts of the messages by which Qt says that it draws without a style sheet or a picture."""
@@ -40,7 +40,7 @@ def check_window(folder: Path) -> str:
     if ending.outcome != "finished":
         raise RunError(f"The run in the window {ending.outcome}: {ending.message}")
     colors = _colors(image)
-    if colors < FEWEST_COLORS:
+    if colors < MIN_COLORS:
         raise RunError(f"The window was drawn with {colors} colors: most of it is missing.")
     size = f"{image.width()}×{image.height()}"
     return f"{application.platformName()}, {size}, {colors} colors; {ending.steps} steps trained"

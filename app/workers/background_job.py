@@ -43,7 +43,7 @@ class JobPaused:
 
 @dataclass(frozen=True)
 class JobResumed:
-    """The thread rests no more: the job was resumed, cancelled or closed."""
+    """Set when the pause ends: the job was resumed, cancelled or closed."""
 
     job_id: int
 

@@ -111,7 +111,7 @@ class BackgroundThread(QObject):
         return bool(self._callbacks)
 
     def shut_down(self) -> None:
-        """Forget the callbacks; wait for what is running and for what must happen."""
+        """Forget the callbacks; wait for running tasks and for those with `run_on_quit`."""
         self._is_ending.set()
         self._callbacks.clear()
         self._pool.waitForDone()

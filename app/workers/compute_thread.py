@@ -59,7 +59,7 @@ class _ComputeThread(QThread):
 
 
 class ComputeThread(QObject):
-    """Takes jobs from the GUI thread and calls back there with what they report.
+    """Takes jobs from the GUI thread and calls back there with their values.
 
     The thread's own signal has one receiver, a slot of this object, connected before the thread
     starts: PySide6 crashes when connections change while a thread emits.

@@ -77,7 +77,7 @@ class DataProcess(QObject):
         """Start the process, so that the first job need not wait for it."""
         if self._child is None and not self._is_over:
             self._child = child = _WorkerProcess(self._low_priority)
-            child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
+            child.listener.received.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
 
     def run(
@@ -133,8 +133,8 @@ class DataProcess(QObject):
         self._child, self._leaving = None, []
 
     @Slot(object)
-    def _relay(self, heard: "tuple[_WorkerProcess, object]") -> None:
-        child, notice = heard
+    def _relay(self, received: "tuple[_WorkerProcess, object]") -> None:
+        child, notice = received
         if child is not self._child and child not in self._leaving:
             return
         if isinstance(notice, JobYielded):
@@ -162,15 +162,15 @@ class DataProcess(QObject):
 
     def _on_exit(self, child: "_WorkerProcess") -> None:
         """The process is gone, and so is its current job."""
-        was_let_go = child in self._leaving
-        if was_let_go:
+        was_dismissed = child in self._leaving
+        if was_dismissed:
             self._leaving.remove(child)
         else:
             self._child = None
             self._requeue(child)
         child.end()
         for job_id in [number for number, job in self._jobs.items() if job.child is child]:
-            if was_let_go:
+            if was_dismissed:
                 self._end(JobEnded(job_id, "cancelled"))
             else:
                 self._end(JobEnded(job_id, "failed", _LOST))
@@ -181,7 +181,7 @@ class DataProcess(QObject):
 
 
 class _WorkerProcess:
-    """One process with the threads that speak to it and hear it."""
+    """One process with the threads that send to it and receive from it."""
 
     def __init__(self, low_priority: bool) -> None:
         processes = child_processes.PROCESSES
@@ -191,14 +191,14 @@ class _WorkerProcess:
         )
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._speaker = threading.Thread(target=self._speak, daemon=True)
+        self._sender = threading.Thread(target=self._send_messages, daemon=True)
 
     def begin(self) -> None:
         with terminal_signals_blocked():
             self.process.start()
         self._there.close()
         self.listener.start()
-        self._speaker.start()
+        self._sender.start()
 
     def send(self, message: object) -> None:
         """Does not wait, however large the message is."""
@@ -212,11 +212,11 @@ class _WorkerProcess:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
-        self._speaker.join()
+        self._sender.join()
         self.listener.wait()
         self._here.close()
 
-    def _speak(self) -> None:
+    def _send_messages(self) -> None:
         while (message := self._messages.get()) is not None:
             try:
                 self._here.send(message)
@@ -225,9 +225,9 @@ class _WorkerProcess:
 
 
 class _Listener(QThread):
-    """Hears what a process says, to the end; its signal has one receiver."""
+    """Receives a process's messages until it ends; its signal has one receiver."""
 
-    heard = Signal(object)
+    received = Signal(object)
 
     def __init__(self, child: _WorkerProcess, connection: Connection) -> None:
         super().__init__()
@@ -237,8 +237,8 @@ class _Listener(QThread):
     def run(self) -> None:
         try:
             while True:
-                self.heard.emit((self._child, self._connection.recv()))
+                self.received.emit((self._child, self._connection.recv()))
         except (EOFError, OSError):
             pass  # the process is gone
         finally:
-            self.heard.emit((self._child, None))  # whatever happened: no job waits forever
+            self.received.emit((self._child, None))  # in any case, so that no job waits forever

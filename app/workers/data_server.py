@@ -64,7 +64,9 @@ class _Server:
             del job
 
     def _report(self, notice: JobNotice) -> None:
-        with suppress(BrokenPipeError, ConnectionError):  # nobody is there: the end is near
+        with suppress(
+            BrokenPipeError, ConnectionError
+        ):  # the other end is gone, and this process ends soon
             self._connection.send(notice)
 
     def _listen(self) -> None:

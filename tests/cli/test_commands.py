@@ -111,7 +111,7 @@ def test_an_impossible_plan_is_refused_in_a_sentence(
         (["--assign", "manual", "--tier-patterns", "mlp=7"], "names tier 7"),
         (["--assign", "manual", "--tier-patterns", "mlp=0,q_proj=1,k_proj=2"], "No tier pattern"),
         (["--assign", "rank", "--rank", "2"], "Rank 2 can't be cut into 3 tiers"),
-        (["--keys", "q_prj"], "It has q_proj, k_proj"),
+        (["--keys", "q_prj"], "Its modules are q_proj, k_proj"),
     ):
         ended = nestling(*start, *options)
         assert ended.returncode == 2

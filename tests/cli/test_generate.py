@@ -91,7 +91,11 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
     ("arguments", "stdin", "words"),
     [
         (["--run", "dogs", "--prompt", "Hi"], "", "There is no run named 'dogs'"),
-        (["--run", "chatty", "--prompt", "Hi", "--checkpoint", "step-9"], "", "It has step-000002"),
+        (
+            ["--run", "chatty", "--prompt", "Hi", "--checkpoint", "step-9"],
+            "",
+            "Its checkpoints are step-000002",
+        ),
         (["--run", "chatty"], " \n", "There is no question"),
         (["--run", "chatty"], b"\xff\xfe", "isn't UTF-8 text"),
         (["--run", "chatty", "--prompt", "Hi", "--top-p", "2"], "", "Top-p must be"),
@@ -127,7 +131,7 @@ from app.engine.runtime import stopping
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 trying = template_trial.try_templates
 template_trial.CPU_SECONDS = 10000
-template_trial._MOST_SECONDS = 10000.0
+template_trial._MAX_SECONDS = 10000.0
 
 def interrupted(templates):
     for _ in trying(templates):

@@ -85,7 +85,10 @@ def test_a_run_that_never_came_below_its_base_model_says_so(make_run: MakeRun) -
     run = make_run(runs_dir() / "2026-01-01-a", saves=(4, 8))
     assert "base model's" not in nestling("show", run).stdout
     MetricsWriter(run).append(EvaluationFinished(0, 0.000124, is_best=True))
-    assert "No checkpoint came below the base model's 0.000124." in nestling("show", run).stdout
+    assert (
+        "No checkpoint has a lower loss than the base model (0.000124)."
+        in nestling("show", run).stdout
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def test_nan_is_never_written_as_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(28, "disk is full"), (122, "disk is full"), (13, "may not write"), (30, "may not write"),
+    [(28, "disk is full"), (122, "disk is full"), (13, "no permission to write"),
+     (30, "no permission to write"),
      (20, "a file is in its place"), (5, "could not be written"), (27, "larger than this disk")],
 )  # fmt: skip
 def test_the_disk_s_refusals_are_sentences(number: int, words: str) -> None:

@@ -72,6 +72,6 @@ def test_an_unknown_user_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainingConfig(data=nobody, mix=(MixedDataset(nobody, 0.5),))
     monkeypatch.setenv(HOME_VARIABLE, str(nobody))
     for ask in (lambda: expanded(nobody), config.located, home_dir):
-        with pytest.raises(InputError, match="there is no user 'nobody-of-that-name' here"):
+        with pytest.raises(InputError, match="this computer has no user 'nobody-of-that-name'"):
             ask()
     assert expanded(Path("~/data")) == Path.home() / "data"

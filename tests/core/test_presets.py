@@ -22,7 +22,7 @@ def test_a_preset_changes_the_tiers_and_nothing_else() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="There are learn-and-keep, keep-more, one-pace, late"):
+    with pytest.raises(InputError, match="Presets are learn-and-keep, keep-more, one-pace, late"):
         preset("magic")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.files.paths import starter_dir
-from app.data.inspection.row_previews import MOST_CHARACTERS, sample_prompts
+from app.data.inspection.row_previews import MAX_CHARACTERS, sample_prompts
 
 
 def write(path: Path, rows: list[object]) -> Path:
@@ -26,7 +26,7 @@ def test_the_sample_s_own_validation_questions_are_taken() -> None:
 
 def test_long_repeated_and_unusable_rows_are_passed_over(tmp_path: Path) -> None:
     train = write(tmp_path / "a.jsonl", [pair("A?")])
-    long = "x" * (MOST_CHARACTERS + 1)
+    long = "x" * (MAX_CHARACTERS + 1)
     rows = [pair(long), pair("B?"), {"prompt": "C?"}, {"text": "plain"}, pair("B?"), pair("D?")]
     valid = write(tmp_path / "b.jsonl", rows)
     assert sample_prompts({"data": str(train), "valid": str(valid)}) == ("B?", "D?")

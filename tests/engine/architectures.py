@@ -377,3 +377,19 @@ def save(name: str, folder: Path, *, dtype: str = "float32", bits: int | None = 
     tokenizer_config = json.loads((STARTER / "tokenizer_config.json").read_text(encoding="utf-8"))
     tokenizer_config["model_max_length"] = COMMON["max_position_embeddings"]
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config), encoding="utf-8")
+
+
+REFUSED = {
+    "deepseek_v41": "can't compute gradients",
+    "phi3small": "a token sees later ones",
+    "recurrent_gemma": "can't carry an adapter",
+}
+"""Part of the sentence."""
+
+
+NOT_BUILT = {
+    "bitnet": "its kernel is Metal's",
+    "muse_spark": "its kernel is Metal's",
+    "olmo": "a package is missing that it needs",
+    "prism_hadamard_qwen35": "its weights are packed in a way of their own",
+}

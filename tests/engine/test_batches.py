@@ -11,7 +11,7 @@ from app.data.row_values import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.token_view import TokenView
 from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
-from app.engine.batches.batches import MAX_SHAPES, MOST_CELLS, Batch, BatchLoader, BatchShape
+from app.engine.batches.batches import MAX_CELLS, MAX_SHAPES, Batch, BatchLoader, BatchShape
 from app.engine.execution.batch_layout import BatchLayout, default_layout
 from app.engine.runtime.distributed import Machines
 
@@ -103,7 +103,7 @@ def test_large_batches_are_split_so_that_no_part_is_far_above_the_mean(batch_siz
     batches = BatchLoader(examples(lengths), batch_size, splits_large=True)
     whole = [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
     parts_of = [list(batch.micro_batches()) for batch in whole]
-    most = max(max(lengths), MOST_CELLS * np.mean([batch.tokens.size for batch in whole]))
+    most = max(max(lengths), MAX_CELLS * np.mean([batch.tokens.size for batch in whole]))
     assert max(part.tokens.size for parts in parts_of for part in parts) <= most
     assert any(len(parts) > 1 for parts in parts_of) == (batch_size > 1)
     for batch, parts in zip(whole, parts_of, strict=True):

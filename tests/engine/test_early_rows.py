@@ -58,7 +58,7 @@ def write_chats(path: Path, rows: int = ROWS, *, odd: int | None = None) -> Path
 def few_early_rows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_rows, "EARLY_ROWS", EARLY)
-        patch.setattr(early_reading, "LEAST_BYTES", 0)
+        patch.setattr(early_reading, "MIN_BYTES", 0)
         patch.setattr(early_reading, "_SPARE", 0)
         yield
 

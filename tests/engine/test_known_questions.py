@@ -61,7 +61,7 @@ def plain_answers(rows: list[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         chat = [{"role": "user", "content": row["question"]}]
         prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True)
-        yield mlx_lm.generate(model, tokenizer, prompt, max_tokens=known_questions.MOST_TOKENS)
+        yield mlx_lm.generate(model, tokenizer, prompt, max_tokens=known_questions.MAX_TOKENS)
 
 
 def right_ones(questions: Sequence[Question], answers: list[str]) -> list[bool]:
@@ -182,7 +182,7 @@ def test_a_base_that_answers_none_is_asked_few_and_the_log_says_so(
         return real(model, prompts, *rest)
 
     monkeypatch.setattr(known_questions, "short_answers", counted)
-    monkeypatch.setattr(known_questions, "FEWEST", 2)
+    monkeypatch.setattr(known_questions, "MIN_QUESTIONS", 2)
     never = [Question(q.question, (WRONG,)) for q in known_questions.shipped_questions()]
     monkeypatch.setattr(known_questions, "shipped_questions", lambda: tuple(never))
     events = list(train(config))
@@ -218,7 +218,7 @@ def test_the_pool_begins_with_every_kind_and_has_no_question_twice() -> None:
     ]
     kinds = {row["question"]: row["kind"] for row in rows}
     assert len(kinds) == len(rows) >= 200
-    first = known_questions.shipped_questions()[: known_questions.FEWEST]
+    first = known_questions.shipped_questions()[: known_questions.MIN_QUESTIONS]
     assert {kinds[question.question] for question in first} == set(kinds.values())
 
 

@@ -16,17 +16,13 @@ from app.core.errors import InputError
 from app.engine.model.loading import check_configuration, load_base_model
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.models.model_folder import check_model_folder
+from tests.other_base_models import edit_config
 from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
 def copy(tiny_model: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_model, tmp_path / "copy")
-
-
-def edit_config(folder: Path, **changes: object) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_a_good_folder_loads_with_its_tokenizer(tiny_model: Path) -> None:

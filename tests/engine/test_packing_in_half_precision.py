@@ -17,10 +17,11 @@ from app.engine.batches.batches import BatchShape
 from app.engine.execution.sequence_packing import packed_attention, supports_packing
 from app.engine.model import shortened_model as trial_model
 from app.engine.model.lm_head import split_model
-from app.engine.model.shortened_model import MOST_WIDE_BYTES
+from app.engine.model.shortened_model import MAX_WIDE_BYTES
 from tests.engine import architectures, plain_trainer
+from tests.engine.architectures import NOT_BUILT, REFUSED
 from tests.engine.packed_models import move_adapter
-from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained
+from tests.engine.trained_architecture import Trained
 
 SHORT, LONG, LONGER = (40, 30, 37), (180, 130, 90), (400, 300, 230)
 """Tokens of each row; together the long ones pass the original length of ministral3, 256."""
@@ -92,7 +93,7 @@ def is_packed(name: str, lengths: tuple[int, ...], dtype: str = "bfloat16") -> b
     return supports_packing(model, split_model(model), [BatchShape(lengths, is_packed=True)])
 
 
-@pytest.mark.parametrize("most_bytes", [MOST_WIDE_BYTES, LAYERS_ALONE_BYTES])
+@pytest.mark.parametrize("max_bytes", [MAX_WIDE_BYTES, LAYERS_ALONE_BYTES])
 @pytest.mark.parametrize(
     ("name", "lengths", "is_right"),
     [
@@ -108,10 +109,10 @@ def test_in_bfloat16_packing_is_decided_as_it_is_right_in_float32(
     name: str,
     lengths: tuple[int, ...],
     is_right: bool,
-    most_bytes: int,
+    max_bytes: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trial_model, "MOST_WIDE_BYTES", most_bytes)
+    monkeypatch.setattr(trial_model, "MAX_WIDE_BYTES", max_bytes)
     assert is_right_packed(name, lengths) == is_right
     assert is_packed(name, lengths) == is_right
 

@@ -10,7 +10,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, ScoreMeasured
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation import wrong_answers
-from app.engine.evaluation.question_sets import FEWEST, questions_asked
+from app.engine.evaluation.question_sets import MIN_QUESTIONS, questions_asked
 from app.engine.training.trainer import train
 from tests.conftest import write_chats
 
@@ -43,7 +43,7 @@ def messages(events: list[Event]) -> list[str]:
 
 def test_a_large_set_is_asked_in_part_and_that_is_logged(config: TrainingConfig) -> None:
     events = list(train(config))
-    assert totals(events) == [FEWEST, FEWEST]
+    assert totals(events) == [MIN_QUESTIONS, MIN_QUESTIONS]
     assert "Of the 300 sums, 128 are asked before the run and after it, the same ones." in messages(
         events
     )

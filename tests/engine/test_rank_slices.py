@@ -72,10 +72,10 @@ def test_a_slice_that_is_not_due_has_delta_exactly_0(tiny_model: Path) -> None:
         assert measured.movement.fired == plan.due(number)
         assert measured.pending == (0, number % 2, number % 4)
         for slot in plan.slots:
-            moved = mx.any(slot.of(before[slot.path]) != slot.of(after[slot.path])).item()
+            moved = mx.any(slot.take(before[slot.path]) != slot.take(after[slot.path])).item()
             assert moved == (slot.tier in plan.due(number)), slot
         for tier, slots in enumerate(plan.slices_by_tier):
-            changes = [s.of(after[s.path]) - s.of(before[s.path]) for s in slots]
+            changes = [s.take(after[s.path]) - s.take(before[s.path]) for s in slots]
             squares = [mx.sum(mx.square(change)).item() for change in changes]
             assert measured.movement.deltas[tier] == pytest.approx(sum(squares) ** 0.5, rel=1e-5)
 
@@ -90,7 +90,7 @@ def test_the_slices_products_add_up_to_the_adapters_product(tiny_model: Path) ->
     pairs = zip(
         plan.slices_by_path[f"{path}.lora_a"], plan.slices_by_path[f"{path}.lora_b"], strict=True
     )
-    parts = [a.of(arrays[a.path]) @ b.of(arrays[b.path]) for a, b in pairs]
+    parts = [a.take(arrays[a.path]) @ b.take(arrays[b.path]) for a, b in pairs]
     assert mx.allclose(sum(parts), whole, atol=1e-6)
 
 
@@ -227,7 +227,7 @@ def test_a_parameter_assigned_twice_is_named() -> None:
 def test_experts_are_cut_along_their_own_rank_axis() -> None:
     parameters = {A: mx.zeros((8, 4, 6)), B: mx.zeros((8, 3, 4))}
     plan = make_plan(parameters, TrainingConfig(rank=4, assign="rank", tiers=tiers(1, 2)))
-    shapes = {slot.key: slot.of(parameters[slot.path]).shape for slot in plan.slots}
+    shapes = {slot.key: slot.take(parameters[slot.path]).shape for slot in plan.slots}
     assert shapes[f"{A}[0:2]"] == (8, 2, 6)
     assert shapes[f"{B}[2:4]"] == (8, 3, 2)
     ones = mx.ones(plan.flatten(0, parameters).size)
@@ -250,6 +250,6 @@ def test_unflatten_inverts_flatten(tiny_model: Path, assign: Any) -> None:
     for slot in plan.slots:
         if slot.path in only:
             expected = numbers if slot.tier == 1 else arrays
-            assert mx.array_equal(slot.of(only[slot.path]), slot.of(expected[slot.path]))
+            assert mx.array_equal(slot.take(only[slot.path]), slot.take(expected[slot.path]))
         else:
             assert slot.tier == 0

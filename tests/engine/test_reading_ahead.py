@@ -51,7 +51,7 @@ def write_chats(path: Path, *, odd: int | None = None) -> Path:
 @pytest.fixture(autouse=True)
 def few_early_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_opening, "EARLY_ROWS", EARLY)
-    monkeypatch.setattr(first_rows_reading, "LEAST_BYTES", 0)
+    monkeypatch.setattr(first_rows_reading, "MIN_BYTES", 0)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_with_mlx_lm_imported_or_a_small_dataset_no_process_starts(
     config: TrainingConfig, tmp_path: Path, without_mlx_lm: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(first_rows_reading, "LEAST_BYTES", 10**6)
+        patch.setattr(first_rows_reading, "MIN_BYTES", 10**6)
         assert isinstance(list(train(config))[-1], RunFinished)
     monkeypatch.setattr(dataset_opening, "has_mlx_lm", lambda: True)
     list(train(replace(config, output=tmp_path / "second")))

@@ -401,7 +401,7 @@ def test_a_checkpoint_that_the_run_does_not_have_is_refused_with_those_it_has(
     stopped: Path, name: str
 ) -> None:
     message = refusal(stopped, checkpoint=name)
-    assert f"has no checkpoint '{name}'. It has step-000006, step-000009." in message
+    assert f"has no checkpoint '{name}'. Its checkpoints are step-000006, step-000009." in message
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import pytest
@@ -26,7 +25,7 @@ from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted
-from tests.engine.test_slow_clock import plain_divergence
+from tests.engine.retention_measures import measured, plain_divergence, with_short_texts
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +37,6 @@ def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         learning_rate=1e-2, steps_per_eval=2, steps_per_save=2, dropout=0.1,
         measure_forgetting=True,
     )  # fmt: skip
-
-
-def with_short_texts(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """The tiny model's tokenizer knows single bytes: our own texts are too long for it."""
-    write_chats(folder / "texts.jsonl", 32)
-    patch.setattr(general_text, "general_text_file", lambda *_, **__: folder / "texts.jsonl")
 
 
 @dataclass(frozen=True)
@@ -69,10 +62,6 @@ def config(
     """The same run, elsewhere."""
     with_short_texts(monkeypatch, tmp_path)
     return replace(whole_config, output=tmp_path / "run")
-
-
-def measured(events: list[Any]) -> list[RetentionMeasured]:
-    return [event for event in events if isinstance(event, RetentionMeasured)]
 
 
 def test_it_is_the_divergence_from_the_base_by_the_models_own_code(config: TrainingConfig) -> None:
@@ -101,7 +90,7 @@ def test_it_starts_at_0_and_is_taken_at_each_validation_and_kept(whole: Whole) -
 def test_a_run_that_continues_begins_with_the_figure_that_the_other_ended_with(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgetting_meter, "FEWEST", 1)
+    monkeypatch.setattr(forgetting_meter, "MIN_ROWS", 1)
     monkeypatch.setattr(forgetting_meter, "SHARE", 0.5)
     before = measured(list(train(config)))
     assert before[-1].texts > before[-2].texts

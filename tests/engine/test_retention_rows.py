@@ -31,7 +31,7 @@ from app.library.run.layout import ADAPTER_FILE
 from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted
-from tests.engine.test_retention import measured, with_short_texts
+from tests.engine.retention_measures import measured, with_short_texts
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def product_in_tf32(one: Any, other: Any) -> Any:
 
 def test_float32_products_of_this_processor_are_exact() -> None:
     assert product_error() < 1e-6
-    assert TOLERANCE.of(mx.float32) == TOLERANCE.float32
+    assert TOLERANCE.for_dtype(mx.float32) == TOLERANCE.float32
 
 
 def test_a_device_that_rounds_factors_is_noticed() -> None:
@@ -35,9 +35,9 @@ def test_where_factors_are_rounded_float32_is_compared_as_float16_is(
 ) -> None:
     error = product_error(product_in_tf32)
     monkeypatch.setattr(tolerances, "product_error", lambda: error)
-    allowed = {dtype: TOLERANCE.of(dtype) for dtype in (mx.float32, mx.float16, mx.bfloat16)}
+    allowed = {dtype: TOLERANCE.for_dtype(dtype) for dtype in (mx.float32, mx.float16, mx.bfloat16)}
     assert allowed == {mx.float32: 3e-2, mx.float16: 3e-2, mx.bfloat16: 2e-1}
 
 
 def test_a_type_without_an_entry_has_no_tolerance() -> None:
-    assert TOLERANCE.of(mx.int32) == 0.0
+    assert TOLERANCE.for_dtype(mx.int32) == 0.0

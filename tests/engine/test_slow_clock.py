@@ -33,6 +33,7 @@ from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE, checkpoint_fold
 from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted
+from tests.engine.retention_measures import plain_divergence
 
 STEPS, EVERY = 6, 2
 
@@ -64,16 +65,6 @@ def arrays(folder: Path, name: str = ADAPTER_FILE) -> dict[str, Any]:
 
 def steps(config: TrainingConfig) -> list[StepFinished]:
     return [event for event in train(config) if isinstance(event, StepFinished)]
-
-
-def plain_divergence(base: Any, tuned: Any, batch: Batch) -> Any:
-    """Summed over a lesson's trained tokens, by the models' own code."""
-    tokens, trained = mx.array(batch.tokens), mx.array(batch.trained[:, 1:])
-    of_base, of_tuned = (
-        nn.log_softmax(model(tokens[:, :-1]).astype(mx.float32), axis=-1) for model in (base, tuned)
-    )
-    of_base = mx.stop_gradient(of_base)
-    return ((mx.exp(of_base) * (of_base - of_tuned)).sum(-1) * trained).sum()
 
 
 VARIANTS: dict[str, dict[str, Any]] = {

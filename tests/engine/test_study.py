@@ -117,7 +117,7 @@ def test_the_picture_has_every_arm_and_each_accuracy() -> None:
         ("model = 1", "can't be a path"),
         ("seeds = [0, 0]", "different seeds"),
         ('seeds = ["0"]', "whole numbers"),
-        ("sedes = [0]", "has no .sedes."),
+        ("sedes = [0]", "has no key .sedes."),
         ("tasks = [1]", "needs \\[\\[tasks\\]\\]"),
         ('tasks = [{name = "a"}]', "names no data"),
         ('arms = [{name = "a", preset = "none"}]', "There is no preset"),

@@ -355,7 +355,7 @@ def test_an_output_below_a_file_is_refused(config: TrainingConfig, tmp_path: Pat
 def test_an_unwritable_output_is_refused(config: TrainingConfig, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    with pytest.raises(InputError, match="may not write"):
+    with pytest.raises(InputError, match="no permission to write"):
         list(train(replace(config, output=locked / "run")))
 
 

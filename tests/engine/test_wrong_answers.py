@@ -58,7 +58,7 @@ def plain_answers(adapter: Path | None, questions: dict[str, str]) -> Iterator[s
     for question in questions:
         chat = [{"role": "user", "content": question}]
         prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True)
-        yield mlx_lm.generate(model, tokenizer, prompt, max_tokens=wrong_answers.MOST_TOKENS)
+        yield mlx_lm.generate(model, tokenizer, prompt, max_tokens=wrong_answers.MAX_TOKENS)
 
 
 def test_what_is_recorded_is_what_mlx_lm_answers_with_the_saved_adapter(
@@ -75,7 +75,9 @@ def test_what_is_recorded_is_what_mlx_lm_answers_with_the_saved_adapter(
     assert {one.question: one.answer.rstrip("…") for one in after.wrong} == wrong
     assert all(one.expected == questions[one.question] for one in after.wrong)
     assert after.correct == after.total - len(wrong)
-    found = {lapse.question: lapse.kind for lapse in answers_by_set([before, after])[0].lapses}
+    found = {
+        lapse.question: lapse.kind for lapse in answers_by_set([before, after])[0].wrong_questions
+    }
     assert set(found.values()) == {FORGOTTEN, NOT_LEARNED}
     for question, kind in found.items():
         is_known = question in list(questions)[:KNOWN]
@@ -92,8 +94,8 @@ def test_a_run_that_resumed_tells_forgotten_from_never_learned(config: TrainingC
 def test_long_lists_are_recorded_in_part(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wrong_answers, "MOST_WRONG", 5)
-    monkeypatch.setattr(wrong_answers, "MOST_ANSWERS", 2)
+    monkeypatch.setattr(wrong_answers, "MAX_WRONG", 5)
+    monkeypatch.setattr(wrong_answers, "MAX_ANSWERS", 2)
     before, after = scores(list(train(config)))
     assert len(before.wrong) == len(after.wrong) == 5
     assert [bool(one.answer) for one in after.wrong[:3]] == [True, True, False]
@@ -121,7 +123,7 @@ def test_a_question_of_several_lines_is_recorded_as_it_is() -> None:
     text = " def f():\n    return 1\n\nWhat does f return? "
     assert wrong_answers.recorded(text) == text.strip()
     cut = wrong_answers.recorded("a b " * 1000)
-    assert len(cut) <= wrong_answers.MOST_CHARACTERS
+    assert len(cut) <= wrong_answers.MAX_CHARACTERS
     assert cut.endswith("…")
 
 

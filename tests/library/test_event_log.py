@@ -266,7 +266,7 @@ def test_another_runs_log_is_named_and_not_used_though_its_losses_are_equal(
     other = make_run(tmp_path / "other", saves=(2, 4, 6, 8))
     shutil.copyfile(other / "events.jsonl", run / "events.jsonl")
     details = read_details(run)
-    assert "events.jsonl is another run's and is not used." in details.problem
+    assert "events.jsonl belongs to another run and is not used." in details.problem
     assert details.evaluations == ()
     assert bests(details) == []
 
@@ -276,7 +276,7 @@ def test_lines_of_another_run_are_left_out_and_counted() -> None:
     theirs = [sealed_line(event, number, "b") for number, event in enumerate(EVENTS, 1)]
     log = read_lines("".join([*own, theirs[-1]]).encode(), "log", "a")
     assert log.events == tuple(EVENTS)
-    assert log.problem == "1 line of log is another run's and not used."
+    assert log.problem == "1 line of log is from another run and not used."
 
 
 @pytest.mark.parametrize("step", [2, 6])

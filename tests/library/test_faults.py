@@ -222,7 +222,7 @@ def test_a_read_only_run_is_read_and_refuses_a_label_in_a_sentence(
     run.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
         look_everywhere(run)
-        with pytest.raises(AppError, match="may not write"):
+        with pytest.raises(AppError, match="no permission to write"):
             write_label(run, RunLabel("x"))
     finally:
         run.chmod(stat.S_IRWXU)

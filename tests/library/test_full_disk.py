@@ -201,7 +201,7 @@ def test_a_read_only_disk_is_read_and_says_so(
         (run,) = list_runs(runs_dir())
         assert (run.name, run.outcome, run.problem) == ("cats", "finished", "")
         assert len(read_details(run.run_dir).table) == 8
-        with pytest.raises(AppError, match="may not write"):
+        with pytest.raises(AppError, match="no permission to write"):
             write()
     finally:
         disk.set_read_only(False)
@@ -214,7 +214,7 @@ def test_a_run_on_a_read_only_disk_is_not_resumed(
     shutil.copytree(pair[0], run)
     disk.set_read_only(True)
     try:
-        with pytest.raises(AppError, match="may not write"):
+        with pytest.raises(AppError, match="no permission to write"):
             list(resume(run))
         assert list(read_steps(run).steps) == [1, 2, 3, 4]
     finally:
@@ -235,9 +235,9 @@ def test_a_full_disk_costs_the_index_and_not_the_list(
     assert list(cache_dir().iterdir())
 
 
-@pytest.mark.parametrize("most_bytes", [1000, HEADER_BYTES + 150, 6000])
+@pytest.mark.parametrize("max_bytes", [1000, HEADER_BYTES + 150, 6000])
 def test_files_that_may_not_grow_end_a_run_in_a_sentence(
-    pair: tuple[Path, dict[str, Any]], tmp_path: Path, most_bytes: int
+    pair: tuple[Path, dict[str, Any]], tmp_path: Path, max_bytes: int
 ) -> None:
     """A second way to a full disk, for those who may not mount one: a limit on files' sizes."""
     run = tmp_path / "cut"
@@ -245,7 +245,7 @@ def test_files_that_may_not_grow_end_a_run_in_a_sentence(
     before = read_details(run)
 
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
 
     ended = subprocess.run(
         [sys.executable, "-B", "-m", "app", "resume", str(run), "--json"],

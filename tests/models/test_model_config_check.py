@@ -13,7 +13,7 @@ from app.core.errors import InputError
 from app.engine.model.loading import load_architecture, load_tokenizer
 from app.engine.training.trainer import train
 from app.workers.jobs.training import tier_preview
-from tests.engine.test_loading import edit_config
+from tests.other_base_models import edit_config
 
 HUGE = 10**400
 COUNT, NUMBER, OBJECT = (f", where {kind} is needed" for kind in

@@ -140,6 +140,7 @@ def actions(services: Services) -> RunActions:
 def new_run_page(services: Services, actions: RunActions, qtbot: QtBot) -> NewRunPage:
     made = NewRunPage(services.state, services.data_work, actions, services.settings)
     qtbot.addWidget(made)
+    made.show()
     return made
 
 
@@ -147,6 +148,7 @@ def new_run_page(services: Services, actions: RunActions, qtbot: QtBot) -> NewRu
 def data_page(services: Services, qtbot: QtBot) -> DataPage:
     made = DataPage(services.state, services.data_work)
     qtbot.addWidget(made)
+    made.show()
     return made
 
 

@@ -1,4 +1,4 @@
-"""The Data page in the real window: looked at, mapped, measured, mended."""
+"""The Data page: looked at, mapped, measured, mended."""
 
 import json
 from collections.abc import Callable
@@ -12,22 +12,25 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config.training_config import MixedDataset, TrainingConfig
-from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.core.config.training_config import MixedDataset
+from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS, DataPage
 from app.ui.data.dataset_text import DECIDE_PACE, share
+from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.new_run.plan_preview import NO_ROWS
+from app.ui.run.run_actions import RunActions
 from app.ui.state.window_pages import Place
+from app.window_services import Services
 from tests.ui.row_texts import row_text
 
 Drop = Callable[[QWidget, Path], bool]
 
 
-def tokens_are_there(nestling: Nestling) -> Callable[[], bool]:
-    return lambda: nestling.data_work.statistics.statistics is not None
+def tokens_are_there(services: Services) -> Callable[[], bool]:
+    return lambda: services.data_work.statistics.statistics is not None
 
 
-def shown(nestling: Nestling) -> str:
-    return nestling.data.rows.text.toPlainText()
+def shown(page: DataPage) -> str:
+    return page.rows.text.toPlainText()
 
 
 @pytest.fixture
@@ -56,10 +59,10 @@ def bad(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bad_is_open(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
+def bad_is_open(services: Services, data_page: DataPage, bad: Path, qtbot: QtBot) -> None:
     """The window shows what is wrong with the file."""
-    nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
+    services.file_opener.open_path(bad)
+    qtbot.waitUntil(lambda: data_page.tabs.currentIndex() == PROBLEMS)
 
 
 def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
@@ -67,8 +70,8 @@ def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
 ) -> None:
     nestling.window.show_place(Place.DATA)
     assert drop(nestling.window, chat_file)
-    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling))
-    qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling))
+    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling.data))
+    qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling.data))
     assert nestling.window.place is Place.DATA, "a drop does not lead away from here"
     qtbot.waitUntil(tokens_are_there(nestling))
     assert nestling.data.status.text.text() == "Tokenized. Ready to train."
@@ -85,35 +88,39 @@ def test_the_data_card_leads_to_the_page(nestling: Nestling, chat_file: Path, qt
     assert nestling.window.place is Place.DATA
 
 
-def test_any_row_can_be_gone_to(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
-    rows, preview = nestling.data.rows, nestling.data_work.preview
-    nestling.commands.open_path(many)
-    qtbot.waitUntil(tokens_are_there(nestling))
+def test_any_row_can_be_gone_to(
+    services: Services, data_page: DataPage, many: Path, qtbot: QtBot
+) -> None:
+    rows, preview = data_page.rows, services.data_work.preview
+    services.file_opener.open_path(many)
+    qtbot.waitUntil(tokens_are_there(services))
     qtbot.waitUntil(lambda: rows.number.maximum() == 200)
     rows.number.setValue(150)
-    qtbot.waitUntil(lambda: preview.first == 149 and "text number 149" in shown(nestling))
-    assert "Row 150 · line 150" in shown(nestling)
+    qtbot.waitUntil(lambda: preview.first == 149 and "text number 149" in shown(data_page))
+    assert "Row 150 · line 150" in shown(data_page)
     rows.next.click()
-    qtbot.waitUntil(lambda: "Row 155 " in shown(nestling))
+    qtbot.waitUntil(lambda: "Row 155 " in shown(data_page))
     rows.previous.click()
     rows.previous.click()
-    qtbot.waitUntil(lambda: "Row 145 " in shown(nestling))
+    qtbot.waitUntil(lambda: "Row 145 " in shown(data_page))
     rows.first.click()
-    qtbot.waitUntil(lambda: "Row 1 " in shown(nestling))
+    qtbot.waitUntil(lambda: "Row 1 " in shown(data_page))
     assert not rows.previous.isEnabled()
     preview.go_to(10**6)
-    qtbot.waitUntil(lambda: "Row 200 " in shown(nestling))
+    qtbot.waitUntil(lambda: "Row 200 " in shown(data_page))
     assert not rows.next.isEnabled()
 
 
-def test_cut_text_is_struck_through(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
-    nestling.state.change_config(max_seq_length=64)
-    nestling.commands.open_path(many)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    nestling.data_work.preview.go_to(120)
-    qtbot.waitUntil(lambda: "Row 121 " in shown(nestling))
-    page = nestling.data.rows.text
-    cut = [row.cut_tokens for row in nestling.data_work.preview.rows]
+def test_cut_text_is_struck_through(
+    services: Services, data_page: DataPage, many: Path, qtbot: QtBot
+) -> None:
+    services.state.change_config(max_seq_length=64)
+    services.file_opener.open_path(many)
+    qtbot.waitUntil(tokens_are_there(services))
+    services.data_work.preview.go_to(120)
+    qtbot.waitUntil(lambda: "Row 121 " in shown(data_page))
+    page = data_page.rows.text
+    cut = [row.cut_tokens for row in services.data_work.preview.rows]
     assert [count > 0 for count in cut] == [True, False, False, False, False]
     block, struck, plain = page.document().begin(), "", ""
     while block.isValid():
@@ -129,54 +136,58 @@ def test_cut_text_is_struck_through(nestling: Nestling, many: Path, qtbot: QtBot
 
 
 def test_dragging_the_line_changes_the_limit_and_its_description(
-    nestling: Nestling, many: Path, qtbot: QtBot
+    services: Services, new_run_page: NewRunPage, data_page: DataPage, many: Path, qtbot: QtBot
 ) -> None:
-    nestling.window.show_place(Place.DATA)
-    nestling.data.show_view(STATISTICS)
-    nestling.commands.open_path(many)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    view = nestling.data.statistics
+    data_page.statistics.load()
+    data_page.show_view(STATISTICS)
+    services.file_opener.open_path(many)
+    qtbot.waitUntil(tokens_are_there(services))
+    view = data_page.statistics
     assert view.effect.text().startswith("No row is cut: the longest has")
     plot = view.plot
     assert plot is not None
     plot.line.setValue(8.0)  # as a drag does
     plot.line.sigDragged.emit(plot.line)
-    qtbot.waitUntil(lambda: nestling.state.config.max_seq_length == 256)
+    qtbot.waitUntil(lambda: services.state.config.max_seq_length == 256)
     assert view.effect.text() == "1 validation row (5 %) is cut at the limit."
-    assert nestling.new_run.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
+    assert new_run_page.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
     figures = {figure.name: figure.value for figure in view.counted.shown}
-    statistics = nestling.data_work.statistics.statistics
+    statistics = services.data_work.statistics.statistics
     assert statistics is not None
     assert figures["Tokens"] == f"{statistics.train.usable_tokens(256):,}"
     assert figures["Examples"] == "180 to train on"
-    kinds = nestling.data.problems.counts
-    qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)
+    kinds = data_page.problems.counts
+    qtbot.waitUntil(lambda: data_page.problems.counts.get("too long") == 1)
     assert kinds is not None
-    qtbot.waitUntil(lambda: nestling.data.problems.model.rowCount() == 1)
-    assert "Line 121" in row_text(nestling.data.problems.model, 0)
+    qtbot.waitUntil(lambda: data_page.problems.model.rowCount() == 1)
+    assert "Line 121" in row_text(data_page.problems.model, 0)
 
 
 def test_the_run_s_time_appears_once_the_speed_was_measured(
-    nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
+    services: Services,
+    data_page: DataPage,
+    chat_file: Path,
+    make_run: Callable[..., Path],
+    qtbot: QtBot,
 ) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    view = nestling.data.statistics
+    services.file_opener.open_path(chat_file)
+    qtbot.waitUntil(tokens_are_there(services))
+    view = data_page.statistics
     run = {figure.name: figure for figure in view.run.shown}
     assert run["Steps per epoch"].value == "9", "36 rows in batches of 4"
     assert run["Time"].value == "Not known yet"
-    home = Path(nestling.control._runs_dir)
-    make_run(home / "20260101-cats", model=nestling.state.config.model)
-    nestling.data_work.statistics._look_up_speed()
-    qtbot.waitUntil(lambda: nestling.data_work.statistics.speed is not None)
+    home = Path(services.control._runs_dir)
+    make_run(home / "20260101-cats", model=services.state.config.model)
+    services.data_work.statistics._look_up_speed()
+    qtbot.waitUntil(lambda: services.data_work.statistics.speed is not None)
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
     assert timed.value.startswith("about ")
     assert timed.note == "Based on “cats” (8 tokens/s; different settings)"
-    config = nestling.state.config
+    config = services.state.config
     alike = {name: getattr(config, name) for name in DECIDE_PACE}
     make_run(home / "20270101-dogs", model=config.model, name="dogs", **alike)
-    nestling.data_work.statistics._look_up_speed()
-    qtbot.waitUntil(lambda: nestling.data_work.statistics.speed.run == "dogs")  # type: ignore[union-attr]
+    services.data_work.statistics._look_up_speed()
+    qtbot.waitUntil(lambda: services.data_work.statistics.speed.run == "dogs")  # type: ignore[union-attr]
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
     assert timed.note == "Based on “dogs” (8 tokens/s)"
 
@@ -254,44 +265,49 @@ def write_calls(path: Path, plain: int) -> Path:
 
 
 def test_a_dataset_refused_by_the_model_is_reported(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+    services: Services,
+    new_run_page: NewRunPage,
+    data_page: DataPage,
+    actions: RunActions,
+    tmp_path: Path,
+    qtbot: QtBot,
 ) -> None:
-    nestling.file_opener.use_starter_model()
-    nestling.commands.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
-    work, page = nestling.data_work, nestling.data
+    services.file_opener.use_starter_model()
+    services.file_opener.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
+    work, page = services.data_work, data_page
     qtbot.waitUntil(lambda: work.tokenization.done is not None)
-    qtbot.waitUntil(lambda: not nestling.actions.start.isEnabled())
+    qtbot.waitUntil(lambda: not actions.start.isEnabled())
     reason = "No training row can be used: calls.jsonl, line 1: the model's chat template "
     assert page.status.problem.text().startswith(reason)
     assert not page.status.text.text()
-    assert nestling.state.start_blocker().startswith(reason)
-    assert nestling.new_run.header.problem.text().startswith(reason)
-    assert nestling.actions.start.toolTip().startswith(reason)
-    assert not nestling.actions.queue.isEnabled()
+    assert services.state.start_blocker().startswith(reason)
+    assert new_run_page.header.problem.text().startswith(reason)
+    assert actions.start.toolTip().startswith(reason)
+    assert not actions.queue.isEnabled()
     (figure,) = page.statistics.run.shown
-    assert (figure.value, figure.note) == ("Can't start", nestling.state.rows_problem)
+    assert (figure.value, figure.note) == ("Can't start", services.state.rows_problem)
     assert work.preview.total == 6, "its rows can be looked at all the same"
-    qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
+    qtbot.waitUntil(lambda: "add 1 and 2" in shown(data_page))
     nothing_follows = "As in the file. The model can use none of these."
     qtbot.waitUntil(lambda: page.rows.note.text() == nothing_follows)
     assert page.statistics._waiting.text() == "No row could be tokenized."
-    assert nestling.new_run.data.problem.text() == nestling.state.rows_problem
+    assert new_run_page.data.problem.text() == services.state.rows_problem
     qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
-    nestling.commands.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
+    services.file_opener.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
     qtbot.waitUntil(lambda: work.preview.total == 5)
     assert page.status.text.text() == (
         "Tokenized. The model refuses 6 rows, which are left out; see Problems."
     )
-    assert nestling.actions.start.isEnabled()
+    assert actions.start.isEnabled()
 
 
 def test_a_run_of_too_few_rows_can_t_be_started(
-    nestling: Nestling, many: Path, tmp_path: Path, qtbot: QtBot
+    services: Services, actions: RunActions, many: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     """Each time the same sentence that a run would end with."""
-    state, start = nestling.state, nestling.actions.start
+    state, start = services.state, actions.start
     state.change_config(batch_size=200, validation_split=0.5)
-    nestling.commands.open_path(many)
+    services.file_opener.open_path(many)
     qtbot.waitUntil(lambda: bool(state.rows_problem))
     assert not start.isEnabled()
     assert state.start_blocker() == (
@@ -310,13 +326,13 @@ def test_a_run_of_too_few_rows_can_t_be_started(
     old = tmp_path / "old.jsonl"
     old.write_text("".join(many.read_text().splitlines(keepends=True)[:1]))
     state.change_config(mix=(MixedDataset(old, 0.1),))
-    qtbot.waitUntil(lambda: len(nestling.data_work.statistics.all) == 2)
+    qtbot.waitUntil(lambda: len(services.data_work.statistics.all) == 2)
     seeds = 0
     while start.isEnabled():  # until its only row is drawn for validation
         seeds += 1
         state.change_config(seed=seeds)
-        measured = nestling.data_work.statistics.all
-        qtbot.waitUntil(lambda before=measured: nestling.data_work.statistics.all is not before)
+        measured = services.data_work.statistics.all
+        qtbot.waitUntil(lambda before=measured: services.data_work.statistics.all is not before)
     assert state.start_blocker() == (
         "No row of the mixed-in old is left to train on: all are validation rows. "
         "Use a smaller validation split, or none."
@@ -324,37 +340,46 @@ def test_a_run_of_too_few_rows_can_t_be_started(
 
 
 @pytest.mark.usefixtures("bad_is_open")
-def test_bad_rows_are_left_out_on_request(nestling: Nestling, qtbot: QtBot) -> None:
-    assert not nestling.actions.start.isEnabled()
-    qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
-    assert nestling.state.config.bad_rows == "skip"
-    qtbot.waitUntil(tokens_are_there(nestling))
-    assert nestling.actions.start.isEnabled()
-    assert nestling.data_work.preview.total == 21
-    assert nestling.data.problems.counts.get("refused by the model") is None
+def test_bad_rows_are_left_out_on_request(
+    services: Services, data_page: DataPage, actions: RunActions, qtbot: QtBot
+) -> None:
+    assert not actions.start.isEnabled()
+    qtbot.mouseClick(data_page.problems.leave_out, Qt.MouseButton.LeftButton)
+    assert services.state.config.bad_rows == "skip"
+    qtbot.waitUntil(tokens_are_there(services))
+    assert actions.start.isEnabled()
+    assert services.data_work.preview.total == 21
+    assert data_page.problems.counts.get("refused by the model") is None
 
 
 @pytest.mark.usefixtures("bad_is_open")
-def test_a_corrected_file_is_read_again(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
+def test_a_corrected_file_is_read_again(
+    services: Services, data_page: DataPage, bad: Path, qtbot: QtBot
+) -> None:
     bad.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(30)))
-    nestling.data.problems.reread.click()
-    assert nestling.state.is_inspecting
-    qtbot.waitUntil(tokens_are_there(nestling))
-    qtbot.waitUntil(lambda: "Right 0." in shown(nestling))
-    assert nestling.data_work.preview.total == 30
-    assert nestling.data.problems.counts == {}
+    data_page.problems.reread.click()
+    assert services.state.is_inspecting
+    qtbot.waitUntil(tokens_are_there(services))
+    qtbot.waitUntil(lambda: "Right 0." in shown(data_page))
+    assert services.data_work.preview.total == 30
+    assert data_page.problems.counts == {}
 
 
 def test_columns_are_mapped_tried_used_and_remembered(
-    nestling: Nestling, unmapped: Path, chat_file: Path, qtbot: QtBot
+    services: Services,
+    new_run_page: NewRunPage,
+    data_page: DataPage,
+    actions: RunActions,
+    unmapped: Path,
+    chat_file: Path,
+    qtbot: QtBot,
 ) -> None:
-    nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
-    view = nestling.data.columns
-    assert nestling.data.tabs.currentIndex() == COLUMNS
+    services.file_opener.open_path(unmapped)
+    view = data_page.columns
+    qtbot.waitUntil(lambda: data_page.tabs.currentIndex() == COLUMNS)
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
-    assert "needs messages" in nestling.new_run.rows.problem.text()
-    assert nestling.new_run.header.show_data.text() == "Map Columns…"
+    assert "needs messages" in new_run_page.rows.problem.text()
+    assert new_run_page.header.show_data.text() == "Map Columns…"
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
     choose(view.roles["asked"], "prompt")
@@ -363,33 +388,33 @@ def test_columns_are_mapped_tried_used_and_remembered(
     choose(view.roles["answered"], "completion")
     qtbot.waitUntil(lambda: "the answer 2" in view.tried.toPlainText())
     qtbot.mouseClick(view.use, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    assert nestling.state.config.columns == "prompt=asked, completion=answered"
-    assert nestling.actions.start.isEnabled()
+    qtbot.waitUntil(tokens_are_there(services))
+    assert services.state.config.columns == "prompt=asked, completion=answered"
+    assert actions.start.isEnabled()
 
-    nestling.commands.open_path(chat_file)  # another file's columns are not this one's
-    qtbot.waitUntil(lambda: nestling.state.config.data == chat_file)
-    assert nestling.state.config.columns == ""
-    nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: nestling.state.config.data == unmapped)
-    assert nestling.state.config.columns == "prompt=asked, completion=answered"
+    services.file_opener.open_path(chat_file)  # another file's columns are not this one's
+    qtbot.waitUntil(lambda: services.state.config.data == chat_file)
+    assert services.state.config.columns == ""
+    services.file_opener.open_path(unmapped)
+    qtbot.waitUntil(lambda: services.state.config.data == unmapped)
+    assert services.state.config.columns == "prompt=asked, completion=answered"
     qtbot.waitUntil(lambda: "asked" in view.roles)
     assert view.roles["asked"].currentData() == "prompt"
 
     qtbot.mouseClick(view.reset, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: nestling.state.config.columns == "")
-    qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
-    nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
-    assert nestling.state.config.columns == "", "forgotten"
+    qtbot.waitUntil(lambda: services.state.config.columns == "")
+    qtbot.waitUntil(lambda: not services.state.is_inspecting)
+    services.file_opener.open_path(unmapped)
+    qtbot.waitUntil(lambda: not services.state.is_inspecting)
+    assert services.state.config.columns == "", "forgotten"
 
 
 def test_while_columns_are_unmapped_only_the_mapping_is_offered(
-    nestling: Nestling, unmapped: Path, qtbot: QtBot
+    services: Services, new_run_page: NewRunPage, data_page: DataPage, unmapped: Path, qtbot: QtBot
 ) -> None:
-    nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
-    page, view = nestling.data, nestling.data.columns
+    services.file_opener.open_path(unmapped)
+    page, view = data_page, data_page.columns
+    qtbot.waitUntil(lambda: page.tabs.currentIndex() == COLUMNS)
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
     reason = (
         "These columns aren't recognized: line 2 needs messages, prompt and completion, or text; "
@@ -398,11 +423,11 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
     qtbot.waitUntil(lambda: view.how.text() == reason)
     assert (page.use.isEnabled(), page.use.objectName()) == (False, "")
     assert "Choose roles under Columns first." in page.use.toolTip()
-    card, header = nestling.new_run.data, nestling.new_run.header
+    card, header = new_run_page.data, new_run_page.header
     unrecognized = "These columns aren't recognized. Map them first."
-    assert header.problem.text() == nestling.state.start_blocker() == unrecognized
+    assert header.problem.text() == services.state.start_blocker() == unrecognized
     assert (header.show_data.text(), card.problem.isHidden()) == ("Map Columns…", True)
-    rows = nestling.new_run.rows.text
+    rows = new_run_page.rows.text
     assert (rows.toPlainText(), rows.placeholderText()) == ("", NO_ROWS)
     assert header.pill.text() == "Not ready"
     choose(view.roles["asked"], "prompt")
@@ -410,7 +435,7 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
     assert (view.use.isEnabled(), view.use.objectName()) == (True, "primary")
     assert page.use.objectName() == ""
     view.use.click()
-    qtbot.waitUntil(tokens_are_there(nestling))
+    qtbot.waitUntil(tokens_are_there(services))
     assert (page.use.isEnabled(), page.use.objectName()) == (True, "primary")
     assert page.use.toolTip() == ""
     assert card.problem.isHidden()
@@ -418,22 +443,22 @@ def test_while_columns_are_unmapped_only_the_mapping_is_offered(
 
 @pytest.mark.usefixtures("bad_is_open")
 def test_rows_that_can_t_be_used_are_put_right_before_the_run_is_shown(
-    nestling: Nestling, qtbot: QtBot
+    data_page: DataPage, qtbot: QtBot
 ) -> None:
-    assert not nestling.data.use.isEnabled()
-    tip = unescape(nestling.data.use.toolTip())
+    assert not data_page.use.isEnabled()
+    tip = unescape(data_page.use.toolTip())
     assert "The dataset has rows that can't be used." in tip
-    nestling.data.problems.leave_out.click()
-    assert nestling.data.use.isEnabled()
+    data_page.problems.leave_out.click()
+    assert data_page.use.isEnabled()
 
 
 def test_a_column_used_by_its_name_is_not_marked_unused(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "named.csv"
     path.write_text("question,answer\n" + "".join(f"what {i},that {i}\n" for i in range(20)))
-    nestling.commands.open_path(path)
-    view = nestling.data.columns
+    services.file_opener.open_path(path)
+    view = data_page.columns
     qtbot.waitUntil(lambda: list(view.roles) == ["question", "answer"])
     assert {box.currentText() for box in view.roles.values()} == {"Automatic"}
     choose(view.roles["question"], "prompt")
@@ -441,18 +466,18 @@ def test_a_column_used_by_its_name_is_not_marked_unused(
 
 
 def test_rows_nested_in_one_column_are_reported_and_no_mapping_is_offered(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "inside.jsonl"
     path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
-    nestling.commands.open_path(path)
-    qtbot.waitUntil(lambda: nestling.data.tabs.currentIndex() == PROBLEMS)
-    assert "Keeps question, answer inside 'talk'" in row_text(nestling.data.problems.model, 0)
-    qtbot.waitUntil(lambda: nestling.data_work.preview.looked is not None)
-    rows = nestling.data.rows
+    services.file_opener.open_path(path)
+    qtbot.waitUntil(lambda: data_page.tabs.currentIndex() == PROBLEMS)
+    assert "Keeps question, answer inside 'talk'" in row_text(data_page.problems.model, 0)
+    qtbot.waitUntil(lambda: services.data_work.preview.looked is not None)
+    rows = data_page.rows
     assert rows.map.isHidden()
     assert rows.text.placeholderText() == ""
-    (figure,) = nestling.data.statistics.run.shown
+    (figure,) = data_page.statistics.run.shown
     assert (figure.value, figure.note) == (
         "Can't start", "The dataset has no example that can be trained on."
     )  # fmt: skip
@@ -464,57 +489,53 @@ def choose(box: object, role: str) -> None:
 
 
 def test_the_split_is_counted_on_both_sides(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, chat_file: Path, qtbot: QtBot
 ) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    split = nestling.data.statistics.split
+    services.file_opener.open_path(chat_file)
+    qtbot.waitUntil(tokens_are_there(services))
+    split = data_page.statistics.split
     assert split.counts.text() == "36 rows to train on, 4 to validate on."
     split.slider.setValue(50)
-    assert nestling.state.config.validation_split == 0.25
+    assert services.state.config.validation_split == 0.25
     qtbot.waitUntil(lambda: split.counts.text() == "30 rows to train on, 10 to validate on.")
     split.slider.setValue(0)
     everything = "40 rows to train on; nothing is validated."
     qtbot.waitUntil(lambda: split.counts.text() == everything)
-    seed = nestling.state.config.seed
+    seed = services.state.config.seed
     split.draw.click()
-    assert nestling.state.config.seed == seed + 1
+    assert services.state.config.seed == seed + 1
 
 
 def test_without_a_dataset_the_page_says_how_to_give_one(
-    build: Callable[..., Nestling], tiny_model: Path, tmp_path: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    nestling = build(TrainingConfig(model=tiny_model))
-    nestling.window.show()
-    nestling.window.show_place(Place.DATA)
-    assert nestling.data._title.text() == "No Dataset Yet"
-    assert nestling.data.sample.isVisible()
+    assert data_page._title.text() == "No Dataset Yet"
+    assert data_page.sample.isVisible()
     path = tmp_path / "empty.csv"
     path.write_text("a,b\n")
-    nestling.commands.open_path(path)
-    assert nestling.data._title.text() == "Reading…"
-    assert nestling.data.cancel.isVisible()
-    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
-    assert nestling.data._title.text() == "This can't be used"
-    assert "empty.csv" in nestling.data.problem.text()
+    services.file_opener.open_path(path)
+    assert data_page._title.text() == "Reading…"
+    assert data_page.cancel.isVisible()
+    qtbot.waitUntil(lambda: services.state.dataset_failure is not None)
+    assert data_page._title.text() == "This can't be used"
+    assert "empty.csv" in data_page.problem.text()
 
 
 def test_reading_can_be_cancelled_and_the_dataset_before_stays(
-    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    nestling.window.show_place(Place.DATA)
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(tokens_are_there(nestling))
+    services.file_opener.open_path(chat_file)
+    qtbot.waitUntil(tokens_are_there(services))
     big = tmp_path / "big.jsonl"
     line = json.dumps({"text": "words " * 50})
     big.write_text(f"{line}\n" * 200_000)
-    nestling.commands.open_path(big)
-    qtbot.waitUntil(lambda: "words" in shown(nestling))
-    qtbot.mouseClick(nestling.data.status.stop, Qt.MouseButton.LeftButton)
-    assert not nestling.state.is_inspecting
-    assert nestling.state.config.data == chat_file
-    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling))
-    qtbot.waitUntil(tokens_are_there(nestling))
+    services.file_opener.open_path(big)
+    qtbot.waitUntil(lambda: "words" in shown(data_page))
+    qtbot.mouseClick(data_page.status.stop, Qt.MouseButton.LeftButton)
+    assert not services.state.is_inspecting
+    assert services.state.config.data == chat_file
+    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(data_page))
+    qtbot.waitUntil(tokens_are_there(services))
 
 
 @pytest.mark.parametrize(
@@ -527,7 +548,7 @@ def test_a_share_is_never_rounded_to_nothing_or_all(part: int, whole: int, words
 
 
 def test_rows_that_share_a_line_are_all_listed(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "one_line.json"
     first, last = (
@@ -535,18 +556,18 @@ def test_rows_that_share_a_line_are_all_listed(
     )
     good = [{"text": f"A sentence {i}."} for i in range(12)]
     path.write_text(json.dumps([{"text": ""}, first, *good, last]))
-    nestling.state.change_config(bad_rows="skip")
-    nestling.commands.open_path(path)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    view = nestling.data.problems
+    services.state.change_config(bad_rows="skip")
+    services.file_opener.open_path(path)
+    qtbot.waitUntil(tokens_are_there(services))
+    view = data_page.problems
     assert view.counts == {"empty": 1, "refused by the model": 2}
     listed = [row_text(view.model, row).split("\t") for row in range(view.model.rowCount())]
     assert [cells[2] for cells in listed] == ["Row 1", "Row 2", "Row 15"]
-    assert "Row 1 · row 3 of the file ·" in shown(nestling)
+    assert "Row 1 · row 3 of the file ·" in shown(data_page)
 
 
 def test_parts_left_out_by_the_model_are_shown_at_the_row_and_among_the_problems(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+    services: Services, data_page: DataPage, tmp_path: Path, qtbot: QtBot
 ) -> None:
     """Which keys it leaves out is measured, and no longer guessed, once there are tokens."""
     folder = tmp_path / "chats"
@@ -559,9 +580,9 @@ def test_parts_left_out_by_the_model_are_shown_at_the_row_and_among_the_problems
     lines = "".join(json.dumps({"messages": turns}) + "\n" for turns in rows)
     (folder / "train.jsonl").write_text(lines)
     (folder / "test.jsonl").write_text(lines)
-    nestling.commands.open_path(folder)
-    qtbot.waitUntil(tokens_are_there(nestling))
-    problems = nestling.data.problems
+    services.file_opener.open_path(folder)
+    qtbot.waitUntil(tokens_are_there(services))
+    problems = data_page.problems
     qtbot.waitUntil(lambda: problems.counts == {"thoughts left out": 1, "unused key": 2})
     model = problems.model
     assert [[model.index(row, column).data() for column in (0, 2, 3)] for row in range(3)] == [
@@ -569,9 +590,9 @@ def test_parts_left_out_by_the_model_are_shown_at_the_row_and_among_the_problems
         ["Unused key", "Line 2", "Has mood in its turns, which few chat templates write."],
         ["Unused key", "Line 3", "Has keys in its turns that are left out."],
     ]
-    qtbot.waitUntil(lambda: "trained · thoughts left out" in shown(nestling))
+    qtbot.waitUntil(lambda: "trained · thoughts left out" in shown(data_page))
     assert ("Not read", "test.jsonl") in [
-        (figure.name, figure.value) for figure in nestling.data.statistics.counted.shown
+        (figure.name, figure.value) for figure in data_page.statistics.counted.shown
     ]
 
 

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.application import Nestling
 from app.cli.commands import run
 from app.core.config.training_config import MixedDataset
 from app.core.events import LogMessage
 from app.core.system import child_processes
+from app.ui.data.data_page import DataPage
+from app.ui.run.run_actions import RunActions
 from app.ui.state.run_state import Phase
+from app.window_services import Services
 
 LIMIT = 64
 
@@ -69,7 +71,12 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_figures_are_those_that_the_run_reports(
-    nestling: Nestling, tmp_path: Path, qtbot: QtBot, name: str
+    services: Services,
+    data_page: DataPage,
+    actions: RunActions,
+    tmp_path: Path,
+    qtbot: QtBot,
+    name: str,
 ) -> None:
     case = CASES[name]
     data = write(tmp_path / "new" / "train.jsonl", case.rows).parent
@@ -79,13 +86,13 @@ def test_the_figures_are_those_that_the_run_reports(
     if case.mixed:
         old = write(tmp_path / "old.jsonl", case.mixed)
         settings["mix"] = (MixedDataset(old, case.share),)
-    work, state = nestling.data_work, nestling.state
+    work, state = services.data_work, services.state
     state.change_config(max_seq_length=LIMIT, batch_size=4, bad_rows="skip", data=data)
     state.change_config(**settings)
-    nestling.datasets.read_again()
+    services.datasets.read_again()
     qtbot.waitUntil(lambda: len(work.statistics.all) == 1 + bool(case.mixed))
-    counted = {one.name: one for one in nestling.data.statistics.counted.shown}
-    figures = {one.name: one for one in nestling.data.statistics.run.shown}
+    counted = {one.name: one for one in data_page.statistics.counted.shown}
+    figures = {one.name: one for one in data_page.statistics.run.shown}
     checked = check_report(state)
 
     steps = int(figures["Steps per epoch"].value)
@@ -94,7 +101,7 @@ def test_the_figures_are_those_that_the_run_reports(
     state.run_event_received.connect(
         lambda event: notes.append(event.text) if isinstance(event, LogMessage) else None
     )
-    nestling.actions.start.trigger()
+    actions.start.trigger()
     qtbot.waitUntil(lambda: state.phase in (Phase.FINISHED, Phase.FAILED))
     assert state.phase is Phase.FINISHED, state.run_failure
     assert state.started is not None

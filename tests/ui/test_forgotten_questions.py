@@ -9,7 +9,13 @@ from pytestqt.qtbot import QtBot
 
 from app.core.events import KNOWN_QUESTIONS, ScoreMeasured, WrongAnswer
 from app.core.files.paths import runs_dir
-from app.core.wording.results import FORGOTTEN, NOT_LEARNED, WRONG, answers_by_set, lapse_lines
+from app.core.wording.results import (
+    FORGOTTEN,
+    NOT_LEARNED,
+    WRONG,
+    answers_by_set,
+    wrong_question_lines,
+)
 from app.ui.run.run_view import QUESTIONS
 from tests.ui.page_windows import Library
 
@@ -86,7 +92,7 @@ def test_markup_and_control_characters_are_shown_as_text(
 def test_forgotten_questions_were_right_before(before: ScoreMeasured | None, kind: str) -> None:
     after = ScoreMeasured("s", "after", 2, 3, (NEVER,))
     (answers,) = answers_by_set([one for one in (before, after) if one])
-    assert [lapse.kind for lapse in answers.lapses] == [kind]
+    assert [lapse.kind for lapse in answers.wrong_questions] == [kind]
 
 
 def test_chats_with_the_same_last_question_are_distinguished() -> None:
@@ -95,7 +101,7 @@ def test_chats_with_the_same_last_question_are_distinguished() -> None:
     oslo, rome = (WrongAnswer(question, city, "Paris") for city in ("Oslo", "Rome"))
     before = ScoreMeasured("s", "before", 1, 2, (oslo,))
     (answers,) = answers_by_set([before, ScoreMeasured("s", "after", 0, 2, (oslo, rome))])
-    assert {lapse.expected: lapse.kind for lapse in answers.lapses} == {
+    assert {lapse.expected: lapse.kind for lapse in answers.wrong_questions} == {
         "Rome": FORGOTTEN, "Oslo": NOT_LEARNED
     }  # fmt: skip
 
@@ -103,7 +109,7 @@ def test_chats_with_the_same_last_question_are_distinguished() -> None:
 def test_the_terminal_writes_each_question_on_one_line() -> None:
     lost = WrongAnswer("def f():\n  return 1\nWhat does f return?", "1", "2")
     answers = answers_by_set([ScoreMeasured("new_facts", "after", 8, 29, (lost,))])
-    assert list(lapse_lines(answers)) == [
+    assert list(wrong_question_lines(answers)) == [
         "Wrong (New facts): def f():   return 1 What does f return? | expected: 1 | answer: 2",
         "More wrong answers in New facts: 1.",
     ]

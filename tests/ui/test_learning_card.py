@@ -8,13 +8,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.application import Nestling
 from app.core.config.learning_methods import LEARN_AND_KEEP, with_learning_method
 from app.core.config.optimization import ClockSettings
 from app.core.config.presets import demo_config, preset
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.ui.new_run.learning_card import LearningCard
+from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.state.app_state import AppState
+from app.window_services import Services
 
 
 @pytest.fixture
@@ -109,8 +110,10 @@ def test_a_click_on_the_line_chooses_too(card: LearningCard, state: AppState, qt
     assert preset("one-pace").is_in(state.config)
 
 
-def test_the_tiers_are_visible_when_there_are_some(nestling: Nestling) -> None:
-    page, state = nestling.new_run, nestling.state
+def test_the_tiers_are_visible_when_there_are_some(
+    services: Services, new_run_page: NewRunPage
+) -> None:
+    page, state = new_run_page, services.state
     assert not page.tiers.isHidden()
     page.learning.choices["Learn and keep"].click()
     assert page.tiers.isHidden()

@@ -1,5 +1,5 @@
 import shlex
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.library.reading.run_summary import Retention, RunSummary
 from app.ui.run.run_export import LONGEST_NAME, shortened
 from app.ui.runs.runs_columns import DRAGGED
 from app.ui.runs.runs_view import RunsView
@@ -24,26 +23,7 @@ from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, TIERS_COLUMN, Ru
 from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import unused_path
 from tests.ui.conftest import make_runs_view
-
-NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
-
-
-def summary(name: str, **changes: object) -> RunSummary:
-    facts: dict[str, object] = {
-        "run_dir": Path("/runs") / name,
-        "name": name,
-        "model": "/models/Qwen3-0.6B",
-        "data": "/data/letters/train.jsonl",
-        "created": NOON,
-        "steps": 300,
-        "outcome": "finished",
-        "best_val_loss": 1.25,
-        "adapter_dir": Path("/runs") / name / "checkpoints" / "step-000300",
-        "size_bytes": 52_000,
-        "periods": (1, 2, 4),
-        "retention": Retention(47, 45, 50),
-    }
-    return RunSummary(**(facts | changes))  # type: ignore[arg-type]
+from tests.ui.run_summaries import NOON, summary
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.application import Nestling
 from app.core.events import MemoryAdvice, MemoryEstimated
 from app.core.wording.memory import NO_ESTIMATE, memory_sentence
+from app.ui.new_run.new_run_page import NewRunPage
+from app.window_services import Services
 
 ROOMY = MemoryEstimated(
     model_bytes=2_000_000_000,
@@ -28,17 +29,21 @@ ADVICE = (
 CROWDED = replace(ROOMY, available_bytes=4_000_000_000, verdict="won't fit", advice=ADVICE)
 
 
-def test_the_estimate_appears_by_itself(nestling: Nestling, qtbot: QtBot) -> None:
-    note = nestling.new_run.header.memory
-    qtbot.waitUntil(lambda: nestling.state.memory is not None)
+def test_the_estimate_appears_by_itself(
+    services: Services, new_run_page: NewRunPage, qtbot: QtBot
+) -> None:
+    services.preview.refresh()
+    note = new_run_page.header.memory
+    qtbot.waitUntil(lambda: services.state.memory is not None)
     assert note.text.text().startswith("Needs up to")
     assert not note.ways
 
 
 def test_a_missing_estimate_is_explained_in_one_sentence(
-    nestling: Nestling, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    services: Services, new_run_page: NewRunPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = nestling.state
+    state = services.state
+    services.preview.refresh()
     qtbot.waitUntil(lambda: state.memory is not None)
 
     def untraceable(*_: object) -> None:
@@ -47,9 +52,9 @@ def test_a_missing_estimate_is_explained_in_one_sentence(
     monkeypatch.setattr("app.engine.memory.preflight.memory_need", untraceable)
     state.change_config(batch_size=16)
     qtbot.waitUntil(lambda: state.is_memory_unknown)
-    note = nestling.new_run.header.memory
+    note = new_run_page.header.memory
     assert note.text.text() == NO_ESTIMATE
-    assert note.isVisibleTo(nestling.new_run.header)
+    assert note.isVisibleTo(new_run_page.header)
     assert not note.ways
     monkeypatch.undo()
     state.change_config(batch_size=8)
@@ -58,9 +63,11 @@ def test_a_missing_estimate_is_explained_in_one_sentence(
 
 
 def test_a_changed_batch_is_estimated_again_and_the_tiers_stay(
-    nestling: Nestling, qtbot: QtBot
+    services: Services, qtbot: QtBot
 ) -> None:
-    state = nestling.state
+    state = services.state
+    services.data_work.begin()  # loads the tokenizer, so that the change does not
+    services.preview.refresh()
     qtbot.waitUntil(lambda: state.memory is not None)
     before = state.memory
     state.change_config(batch_size=16)
@@ -78,12 +85,15 @@ def test_an_upper_bound_is_not_reported_as_too_much() -> None:
     assert memory_sentence(known).startswith("Tight: about 5.1 GB")
 
 
-def test_following_advice_changes_the_settings(nestling: Nestling, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: nestling.state.memory is not None)
-    nestling.state.set_memory(replace(CROWDED, is_bound=False))
-    note = nestling.new_run.header.memory
+def test_following_advice_changes_the_settings(
+    services: Services, new_run_page: NewRunPage, qtbot: QtBot
+) -> None:
+    services.preview.refresh()
+    qtbot.waitUntil(lambda: services.state.memory is not None)
+    services.state.set_memory(replace(CROWDED, is_bound=False))
+    note = new_run_page.header.memory
     assert note.text.text().startswith("Won't fit: about 5.1 GB of memory needed,")
     recompute, other_base = note.ways
     assert not other_base.isEnabled()
     qtbot.mouseClick(recompute, Qt.MouseButton.LeftButton)
-    assert nestling.state.config.grad_checkpoint is True
+    assert services.state.config.grad_checkpoint is True

@@ -21,7 +21,7 @@ from app.models.model_description import ModelDescription
 from app.models.remembered_models import read_remembered_models
 from app.models.training_memory import TrainingMemory
 from app.ui.models.models_commands import ModelMenu, ModelsCommands
-from app.ui.models.models_list import LEAST_NAME_PX, SPARED
+from app.ui.models.models_list import MIN_NAME_PX, SPARED
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.window_pages import Place
@@ -435,7 +435,7 @@ def test_a_narrow_list_does_without_what_tells_models_apart_least(
         hidden = {c for c in range(STATE_COLUMN) if table.isColumnHidden(c)}
         assert hidden == set(SPARED[: len(hidden)])
         spared.append(len(hidden))
-        assert table.columnWidth(NAME_COLUMN) >= LEAST_NAME_PX
+        assert table.columnWidth(NAME_COLUMN) >= MIN_NAME_PX
         assert not table.horizontalScrollBar().isVisible()
     assert spared == sorted(spared)
     assert spared[0] == 0 < spared[-1]

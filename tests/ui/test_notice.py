@@ -5,7 +5,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui.widgets.notice_bar import CONFIRMED_FOR_MS, MARGIN_PX, MOST_WORDS, Notice
+from app.ui.widgets.notice_bar import CONFIRMED_FOR_MS, MARGIN_PX, MAX_WORDS, Notice
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_confirmation_leaves_by_itself_and_a_problem_stays(page: QWidget) -> N
 
 def test_a_sentence_that_is_cut_is_whole_in_its_tooltip(page: QWidget) -> None:
     notice = Notice(page)
-    whole = f"{'a' * 2 * MOST_WORDS} end"
+    whole = f"{'a' * 2 * MAX_WORDS} end"
     notice.tell_problem(whole)
     assert notice.text.text().endswith("…")
     assert whole in notice.text.toolTip()

@@ -29,7 +29,7 @@ from app.ui.widgets.notice_bar import Notice
 from app.window_services import Services
 from app.workers.background_thread import BackgroundThread
 from tests.ui.page_windows import Library
-from tests.ui.test_library import summary
+from tests.ui.run_summaries import summary
 
 
 @pytest.fixture

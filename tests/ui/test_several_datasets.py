@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.application import Nestling
 from app.core.column_mapping import ColumnMapping
-from app.core.config.training_config import MixedDataset, TrainingConfig
+from app.core.config.training_config import MixedDataset
 from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
-from app.ui.data.data_page import COLUMNS, PROBLEMS
+from app.ui.data.data_page import COLUMNS, PROBLEMS, DataPage
+from app.ui.run.run_actions import RunActions
 from app.ui.state.run_state import Phase
-from app.ui.state.window_pages import Place
+from app.window_services import Services
 
 Write = Callable[..., Path]
 
@@ -38,33 +38,32 @@ def unmapped(tmp_path: Path) -> Path:
     return path
 
 
-def shown(nestling: Nestling) -> str:
-    return nestling.data.rows.text.toPlainText()
+def shown(page: DataPage) -> str:
+    return page.rows.text.toPlainText()
 
 
-def measured(nestling: Nestling, count: int) -> Callable[[], bool]:
-    return lambda: len(nestling.data_work.statistics.all) == count
+def measured(services: Services, count: int) -> Callable[[], bool]:
+    return lambda: len(services.data_work.statistics.all) == count
 
 
-def run_figures(nestling: Nestling) -> dict[str, str]:
-    return {figure.name: figure.value for figure in nestling.data.statistics.run.shown}
+def run_figures(page: DataPage) -> dict[str, str]:
+    return {figure.name: figure.value for figure in page.statistics.run.shown}
 
 
 def test_each_dataset_is_looked_at_and_measured(
-    nestling: Nestling, write: Write, qtbot: QtBot
+    services: Services, data_page: DataPage, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.window.show_place(Place.DATA)
-    nestling.state.change_config(max_seq_length=64)
-    page, work = nestling.data, nestling.data_work
-    nestling.commands.open_paths((write("new.jsonl", 30), write("old.jsonl", 7, long=2)))
-    qtbot.waitUntil(measured(nestling, 2))
+    services.state.change_config(max_seq_length=64)
+    page, work = data_page, services.data_work
+    services.file_opener.open_paths((write("new.jsonl", 30), write("old.jsonl", 7, long=2)))
+    qtbot.waitUntil(measured(services, 2))
     assert [choice.text() for choice in page.chooser.choices] == ["new  50 %", "old  50 %"]
     assert page.chooser.choices[0].isChecked()
-    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(data_page))
     assert page.rows.total.text() == "of 30"
     assert page.problems.counts == {}
     page.chooser.choices[1].click()
-    qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(data_page))
     qtbot.waitUntil(lambda: page.rows.total.text() == "of 9")
     assert "9 text examples" in page.summary.text()
     assert page.problems.counts == {"too long": 2}
@@ -72,27 +71,26 @@ def test_each_dataset_is_looked_at_and_measured(
     assert page.problems.model.at(0).path.name == "old.jsonl"
     assert page.statistics.effect.text() == "2 training rows (25 %) are cut at the limit."
     work.preview.go_to(7)
-    qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
+    qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(data_page))
     page.chooser.choices[0].click()
-    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(data_page))
     page.chooser.choices[1].click()
-    qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
+    qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(data_page))
     page.take_out.click()
     assert page.chooser.choices == []
-    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
-    qtbot.waitUntil(measured(nestling, 1))
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(data_page))
+    qtbot.waitUntil(measured(services, 1))
 
 
 def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
-    nestling: Nestling, write: Write, qtbot: QtBot
+    services: Services, data_page: DataPage, actions: RunActions, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.commands.open_path(write("new.jsonl", 30))
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    services.file_opener.open_path(write("new.jsonl", 30))
+    qtbot.waitUntil(actions.start.isEnabled)
     old = write("old.jsonl", 7, bad="{oops\n[]\n")
-    nestling.datasets.mix_in([old])
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
-    page = nestling.data
-    assert page.tabs.currentIndex() == PROBLEMS
+    services.datasets.mix_in([old])
+    page = data_page
+    qtbot.waitUntil(lambda: page.tabs.currentIndex() == PROBLEMS)
     assert page.chooser.choices[1].isChecked()
     assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
     assert page.problems.total == 2
@@ -101,63 +99,66 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     old.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(12)))
     page.problems.reread.click()
     assert not page.problems.reread.isEnabled(), "it is being read"
-    qtbot.waitUntil(lambda: "Right 0." in shown(nestling))
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    qtbot.waitUntil(measured(nestling, 2))
+    qtbot.waitUntil(lambda: "Right 0." in shown(data_page))
+    qtbot.waitUntil(actions.start.isEnabled)
+    qtbot.waitUntil(measured(services, 2))
     assert page.problems.counts == {}
     assert page.rows.total.text() == "of 12"
     assert page.status.text.text() == "Tokenized. Ready to train."
 
 
 def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
-    nestling: Nestling, write: Write, unmapped: Path, qtbot: QtBot
+    services: Services,
+    data_page: DataPage,
+    actions: RunActions,
+    write: Write,
+    unmapped: Path,
+    qtbot: QtBot,
 ) -> None:
-    nestling.commands.open_paths((write("new.jsonl", 30), unmapped))
-    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
-    page, view = nestling.data, nestling.data.columns
-    assert page.tabs.currentIndex() == COLUMNS
+    services.file_opener.open_paths((write("new.jsonl", 30), unmapped))
+    page, view = data_page, data_page.columns
+    qtbot.waitUntil(lambda: page.tabs.currentIndex() == COLUMNS)
     qtbot.waitUntil(lambda: list(view.roles) == ["asked", "answered"])
     for name, role in (("asked", "prompt"), ("answered", "completion")):
         view.roles[name].choose(role)
         view.roles[name].activated.emit(view.roles[name].currentIndex())
     qtbot.waitUntil(lambda: "so 2" in view.tried.toPlainText())
     view.use.click()
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    (mixed,) = nestling.state.config.mix
+    qtbot.waitUntil(actions.start.isEnabled)
+    (mixed,) = services.state.config.mix
     assert (mixed.data, mixed.columns) == (unmapped, "prompt=asked, completion=answered")
-    assert nestling.state.config.columns == "", "the other dataset is read as it was"
+    assert services.state.config.columns == "", "the other dataset is read as it was"
     assert page.chooser.choices[1].text() == "letters  50 %"
     qtbot.waitUntil(
         lambda: remembered_columns(unmapped) == ColumnMapping(prompt="asked", completion="answered")
     )
-    qtbot.waitUntil(measured(nestling, 2))
+    qtbot.waitUntil(measured(services, 2))
     view.reset.click()
-    qtbot.waitUntil(lambda: nestling.state.config.mix[0].columns == "")
-    assert not nestling.actions.start.isEnabled()
-    assert nestling.state.mix_problem == "letters has no example that can be trained on."
+    qtbot.waitUntil(lambda: services.state.config.mix[0].columns == "")
+    assert not actions.start.isEnabled()
+    assert services.state.mix_problem == "letters has no example that can be trained on."
 
 
 def test_what_the_page_says_of_rows_and_steps_is_what_the_run_does(
-    build: Callable[..., Nestling], tiny_model: Path, write: Write, qtbot: QtBot
+    services: Services, data_page: DataPage, actions: RunActions, write: Write, qtbot: QtBot
 ) -> None:
-    config = TrainingConfig(
-        model=tiny_model, data=write("new.jsonl", 31), steps=2, rank=2, seed=5, batch_size=3,
+    services.state.change_config(
+        data=write("new.jsonl", 31), steps=2, rank=2, seed=5, batch_size=3,
         grad_accumulation_steps=2, max_seq_length=64, validation_split=0.15,
         mix=(MixedDataset(write("old.jsonl", 17, long=4), 0.37),
              MixedDataset(write("older.jsonl", 50), 0.11)),
     )  # fmt: skip
-    nestling = build(config)
-    nestling.window.show()
+    services.datasets.read_again()
     started: list[RunStarted] = []
-    nestling.state.run_event_received.connect(
+    services.state.run_event_received.connect(
         lambda event: started.append(event) if isinstance(event, RunStarted) else None
     )
-    qtbot.waitUntil(measured(nestling, 3))
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    figures, split = run_figures(nestling), nestling.data.statistics.split
+    qtbot.waitUntil(measured(services, 3))
+    qtbot.waitUntil(actions.start.isEnabled)
+    figures, split = run_figures(data_page), data_page.statistics.split
     counts = split.counts.text().splitlines()
-    nestling.control.start()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    services.control.start()
+    qtbot.waitUntil(lambda: services.state.phase is Phase.FINISHED)
     (run,) = started
     kept = json.loads((run.run_dir / "run.json").read_text())
     assert figures["Steps per epoch"] == str(run.steps_per_epoch)
@@ -171,38 +172,36 @@ def test_what_the_page_says_of_rows_and_steps_is_what_the_run_does(
 
 
 def test_any_row_is_gone_to_before_the_rows_are_tokens(
-    nestling: Nestling, write: Write, qtbot: QtBot
+    services: Services, data_page: DataPage, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.window.show_place(Place.DATA)
-    rows, work = nestling.data.rows, nestling.data_work
-    nestling.commands.open_path(write("many.jsonl", 20_000))
+    rows, work = data_page.rows, services.data_work
+    services.file_opener.open_path(write("many.jsonl", 20_000))
     qtbot.waitUntil(lambda: work.tokenization.share is not None)
     work.tokenization.stop()
-    qtbot.waitUntil(lambda: "many.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(lambda: "many.jsonl, row 0" in shown(data_page))
     assert rows.total.text() == "of 20,000"
     rows.number.setValue(19_000)
-    qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
-    assert "Row 19,000 · line 19,000 · " in shown(nestling)
+    qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(data_page))
+    assert "Row 19,000 · line 19,000 · " in shown(data_page)
     assert rows.note.text() == "From the file; not tokenized yet."
     rows.next.click()
-    qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(nestling))
+    qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(data_page))
     rows.previous.click()
-    qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
+    qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(data_page))
     assert work.tokenization.done is None
 
 
 def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
-    nestling: Nestling, write: Write, qtbot: QtBot
+    services: Services, data_page: DataPage, actions: RunActions, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.window.show_place(Place.DATA)
-    nestling.commands.open_path(write("new.jsonl", 30))
-    qtbot.waitUntil(measured(nestling, 1))
-    nestling.datasets.mix_in([write("old.jsonl", 200_000)])
-    nestling.data.chooser.choices[1].click()
-    qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(nestling))
-    assert nestling.data.status.text.text().startswith("Reading and checking every row of old: ")
-    nestling.data.status.stop.click()
-    assert nestling.state.config.mix == ()
-    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.data.tabs.isVisible()
+    services.file_opener.open_path(write("new.jsonl", 30))
+    qtbot.waitUntil(measured(services, 1))
+    services.datasets.mix_in([write("old.jsonl", 200_000)])
+    data_page.chooser.choices[1].click()
+    qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(data_page))
+    assert data_page.status.text.text().startswith("Reading and checking every row of old: ")
+    data_page.status.stop.click()
+    assert services.state.config.mix == ()
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(data_page))
+    qtbot.waitUntil(actions.start.isEnabled)
+    assert data_page.tabs.isVisible()

@@ -56,3 +56,17 @@ def test_a_hidden_button_takes_no_room(row: tuple[QWidget, list[QPushButton]]) -
     place.resize(900, 60)
     layout.activate()
     assert buttons[2].x() == buttons[0].geometry().right() + 1 + layout.spacing()
+
+
+def test_a_button_that_grows_or_goes_changes_the_height(
+    row: tuple[QWidget, list[QPushButton]],
+) -> None:
+    place, buttons = row
+    layout = place.layout()
+    assert layout is not None
+    width = layout.sizeHint().width()
+    one_line = layout.heightForWidth(width)
+    buttons[0].setText("Open in Another Window")
+    assert layout.heightForWidth(width) > one_line
+    buttons[3].hide()
+    assert layout.heightForWidth(width) == one_line

@@ -14,7 +14,7 @@ from app.core.text.translation import mark, tr
 
 BadRows = Literal["stop", "skip"]
 MAX_MIXED_SHARE = 0.95
-"""An epoch then has 20 rows for each of the dataset itself."""
+"""At this share an epoch has 20 rows for each row of the dataset itself."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MixedDataset:
     share: float
     """Share of an epoch's training rows that come from this dataset."""
     columns: str = ""
-    """Its column mapping, written like the run's own."""
+    """Its column mapping, in the same form as the run's own."""
 
     def __str__(self) -> str:
         return f"{self.data.name} {self.share * 100:.3g} %"
@@ -119,7 +119,7 @@ class DataSettings:
 
     @property
     def question_files(self) -> tuple[Path, ...]:
-        """All files that are asked before and after training, the retention set last."""
+        """All question files asked before and after training, the retention set last."""
         retention = (self.retention_set,) if self.retention_set else ()
         return tuple(dict.fromkeys((*self.eval_sets, *retention)))
 
@@ -127,7 +127,7 @@ class DataSettings:
         return self._path_problems() + _column_problems(self.columns) + _mix_problems(self.mix)
 
     def _path_problems(self) -> list[Problem]:
-        """A settings file can name what no disk can have."""
+        """Problems of paths that no disk can have; a settings file can hold them."""
         alone = {
             f.name: [value]
             for f in fields(self)

@@ -1,6 +1,6 @@
 """The learning method of a plan: four named choices over clocks and tiers.
 
-A line gives a measured result only where the README has it.
+A description states only results that the README has.
 """
 
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ TIERS = ("tiers", "assign", "fastest_first", "tier_patterns")
 class LearningMethod:
     title: str
     description: str
-    """One line for people."""
+    """A description in one line."""
     clocks: str = ""
-    """The preset that its clocks are set by; empty where none is on."""
+    """The preset of its clocks; empty if no clock is on."""
 
 
 LEARN_AND_KEEP = LearningMethod(
@@ -92,10 +92,10 @@ def with_learning_method(
 
 
 def with_tiers(config: TrainingConfig, plan: TrainingConfig | None = None) -> TrainingConfig:
-    """The plan with the tiers of another, or of the product, whatever its clocks."""
+    """The plan with the tiers of another one, or with the default tiers; clocks are unchanged."""
     source = plan or TrainingConfig()
     return replace(config, **{name: getattr(source, name) for name in TIERS})
 
 
-def _has(config: TrainingConfig, wanted: Preset, names: tuple[str, ...]) -> bool:
-    return all(getattr(config, name) == wanted.settings[name] for name in names)
+def _has(config: TrainingConfig, chosen: Preset, names: tuple[str, ...]) -> bool:
+    return all(getattr(config, name) == chosen.settings[name] for name in names)

@@ -107,7 +107,8 @@ class ClockSettings:
 
     @property
     def slow_adamw_rate(self) -> float:
-        """The learning rate of the slow clock's own AdamW, over the task's; 0 without one."""
+        """The learning rate of the slow clock's own AdamW as a share of the task's; 0 without
+        one."""
         return self.slow_rate if self.slow_every else 0.0
 
 

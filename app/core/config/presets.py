@@ -28,17 +28,17 @@ class Preset:
         return replace(config, **self.settings)
 
     def is_in(self, config: TrainingConfig) -> bool:
-        """Whether `config` says what this preset says."""
+        """Whether `config` has all settings of this preset."""
         return all(getattr(config, name) == value for name, value in self.settings.items())
 
 
 def preset(name: str) -> Preset:
-    """The preset called `name`. Raises InputError that lists those there are."""
+    """The preset called `name`. Raises InputError, which lists all presets."""
     for candidate in PRESETS:
         if candidate.name == name:
             return candidate
     known = ", ".join(p.name for p in PRESETS)
-    raise InputError(f"There is no preset named {name!r}.", f"There are {known}.")
+    raise InputError(f"There is no preset named {name!r}.", f"Presets are {known}.")
 
 
 def _tiers(*periods: int) -> tuple[TierConfig, ...]:
@@ -47,7 +47,7 @@ def _tiers(*periods: int) -> tuple[TierConfig, ...]:
 
 _UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fastest_first": "top"}
 
-_KEEPING: dict[str, Any] = _UNIFORM | {
+_LEARN_AND_KEEP: dict[str, Any] = _UNIFORM | {
     "learning_rate": 6e-4,
     "slow_every": 4,
     "slow_weight": 4.0,
@@ -65,7 +65,7 @@ PRESETS: tuple[Preset, ...] = (
             "Every fourth step also draws the model to its base's predictions on everyday text. A "
             "run that starts from an adapter is pulled back to it where earlier runs depend on it."
         ),
-        _KEEPING,
+        _LEARN_AND_KEEP,
     ),
     Preset(
         "keep-more",
@@ -74,7 +74,7 @@ PRESETS: tuple[Preset, ...] = (
             "A lesson at every step draws the model to its base's predictions. Lessons have their "
             "own AdamW, so they don't shrink the task's updates. A step takes longer."
         ),
-        _KEEPING | {"slow_every": 1, "slow_rate": 1.0},
+        _LEARN_AND_KEEP | {"slow_every": 1, "slow_rate": 1.0},
     ),
     Preset(
         "one-pace",

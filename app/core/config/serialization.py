@@ -1,6 +1,6 @@
 """Reads and writes the configuration as flags, TOML and JSON; checks each value's type.
 
-Knows nothing of what a value means or whether it can work; TrainingConfig's `problems()` says that.
+Does not know whether values make sense; `TrainingConfig.problems()` checks that.
 """
 
 from collections.abc import Mapping
@@ -113,7 +113,7 @@ OLD_CHOICES: Mapping[str, Mapping[str, str]] = {
 def current_names(settings: Mapping[str, Any], *, where: str = "the settings") -> dict[str, Any]:
     """Settings as a file holds them, under today's names and with today's choices.
 
-    Raises InputError if one is there under both names.
+    Raises InputError if a setting is given under both names.
     """
     renamed: dict[str, Any] = {}
     for old, value in settings.items():
@@ -130,7 +130,7 @@ _DEFAULTS_OF_OLD_RUNS: Mapping[str, Any] = {
     "validation_rows": 10_000_000,
     "eval_questions": 10_000_000,
 }
-"""Runs that name no such setting were begun by a version that had none, and did this."""
+"""Values for runs without these settings: older versions always worked this way."""
 
 
 def config_from_manifest(settings: Mapping[str, Any], *, where: str) -> TrainingConfig:
@@ -158,9 +158,9 @@ def to_toml(config: TrainingConfig) -> str:
 
 
 def unparsed_toml(settings: Mapping[str, Any], problem: str) -> str:
-    """Settings of any kind as TOML, under a line that says what is wrong with them.
+    """Settings of any kind as TOML, under a comment with their problem.
 
-    TOML has no null: what is null is left out.
+    TOML has no null: null values are left out.
     """
     text = tomli_w.dumps(_without_null(dict(settings)))
     whole = f"# Nestling does not understand these settings: {single_line(problem, 400)}\n{text}"
@@ -207,7 +207,7 @@ _SHAPES = {
 
 def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
     try:
-        # A file of another copy of the app stands for this copy's.
+        # A file of another copy of the app is replaced by this copy's.
         return typed(_written_out(name, value), kind, to_path=lambda text: shipped(Path(text)))
     except ValueError:
         problem = _SHAPES.get(name) or f"{name} can't be {short_repr(value)}"
@@ -215,7 +215,7 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
 
 
 def _written_out(name: str, value: Any) -> Any:
-    """A setting's short form as its long one. Raises ValueError for what is neither."""
+    """Expands a setting's short form. Raises ValueError if the value has neither form."""
     if not isinstance(value, list):
         return value
     match name:
@@ -236,7 +236,7 @@ def _mixed(text: str) -> dict[str, Any]:
 
 
 def _known_keys(tables: list[Any], kind: type, *old: str) -> list[dict[str, Any]]:
-    """The tables. Raises ValueError for a key that is none of the dataclass, or an empty text."""
+    """The tables. Raises ValueError for a key that the dataclass lacks, or an empty text."""
     known = {*get_type_hints(kind), *old}
     for table in tables:
         if not isinstance(table, dict) or set(table) - known or table.get("data") == "":

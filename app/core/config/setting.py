@@ -31,8 +31,8 @@ def setting(
 ) -> Any:
     """A dataclass field that carries what forms and flags need to present it.
 
-    `bounds` are the least and the largest value of a number. A share that `is_percent` is shown in
-    percent; flags and files have it as a number.
+    `bounds` are the smallest and the largest value of a number. With `is_percent`, a share is shown
+    in percent; flags and files have it as a number.
     """
     metadata = {
         "label": label,
@@ -72,7 +72,7 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 
 def number(value: float) -> str:
-    """As it stands in a sentence."""
+    """A number as text for a sentence."""
     if not isinstance(value, int):
         return decimal(f"{value:g}")
     return short_repr(value) if abs(value) >= 10**15 else decimal(f"{value:,}")

@@ -24,7 +24,7 @@ class Task:
     name: str
     data: Path
     questions: Path
-    """Asked after every task; the data's own rows where none are named."""
+    """Asked after every task; without any, the data's own rows are asked."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Arm:
 
     name: str
     config: TrainingConfig
-    """Without dataset, output and seed."""
+    """All settings but dataset, output and seed."""
     rehearsal: float = 0.0
     """Share of a task's training rows that are rows of earlier tasks."""
 
@@ -48,7 +48,7 @@ class Study:
 
 
 def load_study(path: Path) -> Study:
-    """Raises InputError naming what is wrong."""
+    """Reads a study's file. Raises InputError, which names the problem."""
     try:
         content = read_regular(path, MAX_TOML_BYTES, follow_links=True)
         table = parse_toml(content.decode("utf-8"))
@@ -63,7 +63,7 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
     known = {"model", "seeds", "acquisition", "settings", "tasks", "arms"}
     if odd := sorted(set(table) - known):
         raise InputError(
-            f"{path}: a study has no {short_repr(odd[0])}.", f"It has {_listed(known)}."
+            f"{path}: a study has no key {short_repr(odd[0])}.", f"Its keys are {_listed(known)}."
         )
     settings = current_names(_table(table, "settings", path), where=f"{path}, settings")
     shared = {"validation_split": 0.0, "measure_forgetting": True} | settings
@@ -78,7 +78,7 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
             raise InputError(f"{path}: two {kind} have the same name.")
     seeds = table.get("seeds", [0])
     if not isinstance(seeds, list) or not all(type(s) is int and 0 <= s < 2**31 for s in seeds):
-        raise InputError(f"{path}: seeds must be whole numbers from 0 on, like [0, 1, 2].")
+        raise InputError(f"{path}: seeds must be whole numbers of 0 or more, like [0, 1, 2].")
     if not 1 <= len(set(seeds)) == len(seeds) <= MAX_SEEDS:
         raise InputError(f"{path}: 1 to {MAX_SEEDS} different seeds are allowed.")
     acquisition = table.get("acquisition", 0.95)
@@ -134,7 +134,7 @@ def _name(table: Mapping[str, Any], path: Path) -> str:
 
 
 def _beside(path: Path, value: Any) -> Path:
-    """A path as the file says it: from the folder that the file is in."""
+    """A path in the file, relative to the file's folder."""
     if not isinstance(value, str) or "\0" in value:
         raise InputError(f"{path}: {short_repr(value)} can't be a path.")
     return (path.absolute().parent / Path(value).expanduser()).absolute()
@@ -146,7 +146,7 @@ def _listed(names: set[str]) -> str:
 
 def study_file(path: Path) -> Path | None:
     """The study that `path` names: its file, or a folder that holds its file or its runs; None
-    where it names none."""
+    if it names none."""
     if path.is_dir():
         found = [path / "study.toml", path.with_name(f"{path.name}.toml")]
     else:

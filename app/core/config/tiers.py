@@ -20,18 +20,18 @@ EXAMPLE = "q_proj=0, self_attn=1, *=2"
 @dataclass(frozen=True)
 class TierPattern:
     text: str
-    """With *, ? or [ it must fit the whole path; otherwise it fits wherever it occurs."""
+    """With *, ? or [ it must match the whole path; otherwise it matches a part of it."""
     tier: int
 
     def fits(self, module: str) -> bool:
-        """Whether `module`, a path like "model.layers.3.mlp.up_proj", falls under the pattern."""
+        """Whether the pattern matches `module`, a path like "model.layers.3.mlp.up_proj"."""
         if any(mark in self.text for mark in "*?["):
             return fnmatchcase(module, self.text)
         return self.text in module
 
 
 def parse_patterns(text: str, tiers: int) -> tuple[TierPattern, ...]:
-    """The patterns of `text` in order. Raises InputError that names the one that can't work."""
+    """The patterns of `text` in order. Raises InputError, which names an invalid one."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         raise InputError(tr("Manual tiers need patterns, like {example}.", example=EXAMPLE))
@@ -72,7 +72,7 @@ class TierConfig:
     period: int
     learning_rate_factor: float = 1.0
     pending: Pending | None = None
-    """How it treats gradients between firings; None: as the run's `pending` says."""
+    """Its treatment of gradients between updates; None: the run's `pending` applies."""
 
 
 _setting = partial(setting, section="tiers")

@@ -1,6 +1,6 @@
 """A run's configuration: one frozen dataclass with the help text that forms, flags and docs show.
 
-Its settings stand in the modules of this folder, section by section, each with its checks. Does not
+Its settings are in the modules of this folder, section by section, each with its checks. Does not
 look at the disk.
 """
 
@@ -21,7 +21,7 @@ from app.core.files.paths import expanded
 __all__ = ["CHOICES", "MixedDataset", "TierConfig", "TrainingConfig", "config_field"]
 
 
-# Fields are those of the last base first: the order of the form.
+# Fields of the last base class come first: the order of the form.
 @dataclass(frozen=True)
 class TrainingConfig(
     EvaluationSettings,
@@ -34,7 +34,7 @@ class TrainingConfig(
     """Everything that decides a run: the same config on the same machine gives the same losses."""
 
     def problems(self) -> list[Problem]:
-        """Every setting that can't work, in the order of the form; empty when all can."""
+        """All invalid settings, in the order of the form; empty if there are none."""
         problems = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
         problems += self.evaluation_problems()
         return problems + self.file_problems() + self.tier_problems(self.rank)

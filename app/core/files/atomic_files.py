@@ -19,16 +19,16 @@ PARTIAL_SUFFIX = ".partial"
 
 
 def write_atomic(path: Path, write: Callable[[Path], object], *, mode: int = PRIVATE_FILE) -> None:
-    """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
+    """Let `write` fill a file beside `path`, then replace `path` with it in one step.
 
-    An existing file stays whole until the new one is complete; `mode` is the new one's. Raises
+    An existing file stays intact until the new one is complete, whose mode is `mode`. Raises
     AppError when the disk is full or the folder can't be written.
     """
     aside = partial_path(path)
     with disk_errors_as_app_errors(path):
         for left in stale_partials(path):
             left.unlink(missing_ok=True)
-        aside.unlink(missing_ok=True)  # of an earlier process of the same number
+        aside.unlink(missing_ok=True)  # from an earlier process with the same number
         create_file(aside, mode).close()
         try:
             write(aside)
@@ -58,7 +58,7 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 @contextmanager
 def disk_errors_as_app_errors(path: Path) -> Iterator[None]:
-    """Turn the disk's refusals into one sentence; other errors pass as they are."""
+    """Turn errors of the disk into AppErrors; other errors pass unchanged."""
     try:
         yield
     except OSError as error:
@@ -66,34 +66,40 @@ def disk_errors_as_app_errors(path: Path) -> Iterator[None]:
 
 
 def disk_error(error: OSError, path: Path) -> AppError:
-    """The plain sentence for a failed read or write at `path`."""
+    """The AppError for a failed read or write at `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AppError(
             f"The disk is full: {path} could not be written.",
             f"Free some space, {TRY_AGAIN}; everything saved before is intact.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")
+        return AppError(
+            f"Nestling has no permission to write to {path}.", "Choose a folder you can write to."
+        )
     if error.errno == errno.ENAMETOOLONG:
-        return AppError(f"The name {path.name[:40]}… is too long for a file.", "Choose a shorter.")
+        return AppError(
+            f"The name {path.name[:40]}… is too long for a file.", "Choose a shorter name."
+        )
     if error.errno == errno.EFBIG:
         return AppError(
             f"{path} would be larger than this disk allows a file to be.", "Choose another disk."
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return AppError(f"{path} can't be a folder: a file is in its place.", "Choose another.")
+        return AppError(
+            f"{path} can't be a folder: a file is in its place.", "Choose another folder."
+        )
     if error.errno == errno.ENOENT and not path.parent.exists():
         return AppError(f"The folder {path.parent} is gone: {path.name} could not be written.")
     return AppError(f"{path} could not be written: {error.strerror or error}.")
 
 
 def partial_path(path: Path) -> Path:
-    """The name of a half-written file or folder, its own: another process may write the same."""
+    """The name of a half-written file or folder, unique to this process."""
     return path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
 
 
 def stale_partials(path: Path) -> Iterator[Path]:
-    """Half-written ones of processes that are no more."""
+    """Half-written files or folders of processes that have ended."""
     for left in path.parent.glob(f"{escape(path.name)}.*{PARTIAL_SUFFIX}"):
         process = left.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2]
         if process.isdecimal() and not is_alive(int(process)):
@@ -101,7 +107,7 @@ def stale_partials(path: Path) -> Iterator[Path]:
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this number exists, of any user."""
+    """Whether any user has a process with this number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -112,7 +118,7 @@ def is_alive(process: int) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's or folder's content is on the disk."""
+    """Wait until the content of a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -120,21 +126,21 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_json_object(path: Path, most_bytes: int) -> dict[str, Any]:
-    """The JSON object in a file; an empty one if there is none that can be read."""
+def read_json_object(path: Path, max_bytes: int) -> dict[str, Any]:
+    """The JSON object in a file; an empty one if it can't be read."""
     try:
-        value = parse_json(read_regular(path, most_bytes, follow_links=True))
+        value = parse_json(read_regular(path, max_bytes, follow_links=True))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON; NaN is refused, since it is no JSON."""
+    """Write `value` as readable JSON. Raises ValueError for NaN, which JSON doesn't have."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_bytes_atomic(path, json_bytes(text))
 
 
 def json_bytes(text: str) -> bytes:
-    """JSON as UTF-8. A file's name that is no UTF-8 stands in it as escapes that read back."""
+    """JSON as UTF-8. A file name that is not UTF-8 is escaped, and reads back unchanged."""
     return text.encode(errors="backslashreplace")

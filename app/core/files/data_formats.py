@@ -18,7 +18,7 @@ FORMATS: dict[str, FileFormat] = {
 }
 """By extension; `.gz` may follow."""
 
-SPOKEN = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .txt and .md"
+FORMAT_LIST = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .txt and .md"
 
 
 def file_format(path: Path) -> FileFormat | None:

@@ -23,8 +23,8 @@ _KEPT = 50
 def ensure_own_folder(folder: Path) -> None:
     """Make a folder of Nestling's own, closed to others, if it isn't there.
 
-    A folder that the user named as its home stays as open as they have it.
-    Raises InputError if the disk it was on isn't connected, AppError if it can't be made.
+    The permissions of a home folder that the user chose are left unchanged.
+    Raises InputError if its disk isn't connected, AppError if the folder can't be made.
     """
     check_connected(folder)
     with disk_errors_as_app_errors(folder):
@@ -53,8 +53,8 @@ def check_connected(folder: Path) -> None:
 
 
 def remember_disk(folder: Path) -> None:
-    """Keep in mind that a library is in `folder`, if that is on another disk than the user's own
-    files. Without a place to keep it nothing is lost but the warning."""
+    """Remember that a library is in `folder`, if that is on another disk than the user's own
+    files. If it can't be stored, only the warning is lost."""
     with suppress(AppError, OSError):
         if _device(folder) == _device(_nearest_existing(default_home_dir())):
             return
@@ -88,7 +88,7 @@ def _known_mounts() -> list[str]:
 
 
 def _resolved(path: Path) -> Path:
-    """Resolves the part that exists; a link to itself stays as it is."""
+    """Resolves the part that exists; a link to itself is left unchanged."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):

@@ -24,7 +24,7 @@ PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
 """Folder mode by the user's umask."""
 _SYSTEM_FILES = (".DS_Store",)
-"""Finder leaves one in every folder it has shown."""
+"""Finder writes these files into every folder it shows."""
 
 
 def make_folder(folder: Path) -> list[Path]:
@@ -48,7 +48,7 @@ def make_folder(folder: Path) -> list[Path]:
 
 
 def close_to_others(folder: Path) -> None:
-    """Closes a folder of this program's own to all other users."""
+    """Removes all other users' access to one of this program's own folders."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -58,14 +58,14 @@ def close_to_others(folder: Path) -> None:
 
 
 def remove_empty(folders: Collection[Path]) -> None:
-    """Remove those of the folders, the innermost first, that hold nothing."""
+    """Remove the empty ones of these folders, the innermost first."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
 
 
 def remove_known_files(folder: Path, names: Collection[str]) -> None:
-    """Remove the files of these names from `folder`, and it once nothing else is in it."""
+    """Remove the files with these names from `folder`, then the folder itself if it is empty."""
     with suppress(OSError):
         for entry in os.listdir(folder):
             if _is_known(entry, names):
@@ -83,7 +83,7 @@ def atomic_folder(
     with disk_errors_as_app_errors(folder):
         for left in stale_partials(folder):
             remove_known_files(left, names)
-        remove_known_files(aside, names)  # of an earlier process of the same number
+        remove_known_files(aside, names)  # from an earlier process with the same number
         created = make_folder(folder.parent)
         try:
             aside.mkdir(mode)
@@ -100,9 +100,9 @@ def atomic_folder(
 
 
 def remove_folder(folder: Path, names: Collection[str]) -> bool:
-    """Remove a folder of files of these names; one with anything else in it stays as it is.
+    """Remove a folder of files with these names; a folder with anything else is left unchanged.
 
-    Cut short at any moment, what is left does not bear its name.
+    If interrupted, the rest is left under another name.
     """
     with disk_errors_as_app_errors(folder):
         if not all(_is_known(entry, names) for entry in os.listdir(folder)):
@@ -112,7 +112,7 @@ def remove_folder(folder: Path, names: Collection[str]) -> bool:
 
 
 def vacate_folder(folder: Path, names: Collection[str]) -> None:
-    """Remove what was made in a folder; anything else in it stays, beside that folder's name."""
+    """Remove the known files of a folder; anything else is left in a folder beside it."""
     aside = partial_path(folder)
     with disk_errors_as_app_errors(folder):
         remove_known_files(aside, names)
@@ -122,7 +122,7 @@ def vacate_folder(folder: Path, names: Collection[str]) -> None:
 
 def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
     """Copy all files and folders in `source` to `target`, which is new or empty; yields the share
-    done. Where that fails or is closed early, what was copied is removed.
+    done. If it fails or is closed early, the copied files are removed.
 
     Raises InputError for a link, a pipe or a device in it: none is followed or read.
     """
@@ -162,7 +162,7 @@ def copy_file_in_steps(
 
 
 def _contents(source: Path) -> tuple[list[Path], list[Path]]:
-    """Folders, the outer before the inner, and files, by their paths within `source`."""
+    """Folders, outer ones first, and files, as paths relative to `source`."""
     folders: list[Path] = []
     files: list[Path] = []
     for place, inner, names in os.walk(source, onerror=_refuse):
@@ -182,7 +182,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_known(entry: str, names: Collection[str]) -> bool:
-    """Whether it is a file of these names, or a half-written one."""
+    """Whether it is a file with one of these names, or a half-written one."""
     if entry in names or entry in _SYSTEM_FILES:
         return True
     name, _, process = entry.removesuffix(PARTIAL_SUFFIX).rpartition(".")

@@ -1,4 +1,8 @@
-"""File locks of the operating system. A lock ends with its process, however that ends."""
+"""File locks of the operating system, which releases a lock when its process ends.
+
+filelock needs lock files of its own, and does not tell a disk without locks from a busy one. Here a
+run's log is the lock, and whoever asks whether it is locked takes a shared lock for a moment.
+"""
 
 import errno
 import fcntl
@@ -12,7 +16,7 @@ class Lock(Enum):
     BUSY = auto()
     """Another process has it."""
     UNKNOWN = auto()
-    """The disk has no locks, as with some network and shared folders: the owner is unknown."""
+    """The disk supports no locks, like some network and shared folders: the owner is unknown."""
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> Lock:

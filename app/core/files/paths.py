@@ -21,7 +21,7 @@ def home_dir() -> Path:
 
 
 def default_home_dir() -> Path:
-    """The application-support folder on the user's own disk, whatever replaces it."""
+    """The application-support folder on the user's own disk, ignoring NESTLING_HOME."""
     return platformdirs.user_data_path("Nestling", appauthor=False)
 
 
@@ -30,11 +30,11 @@ def expanded(path: Path) -> Path:
     try:
         return path.expanduser()
     except RuntimeError:
-        raise InputError(f"{path}: there is no user {path.parts[0][1:]!r} here.") from None
+        raise InputError(f"{path}: this computer has no user {path.parts[0][1:]!r}.") from None
 
 
 def runs_dir() -> Path:
-    """The library: one folder a run."""
+    """The library: one folder per run."""
     return home_dir() / "runs"
 
 
@@ -87,7 +87,7 @@ def shipped(path: Path) -> Path:
 
 
 def at_shipped_places(digests: object) -> object:
-    """Digests by path, with the paths of this copy's files."""
+    """Digests by path, with paths of other copies replaced by this copy's."""
     if not isinstance(digests, Mapping):
         return digests
     return {str(shipped(Path(path))): digest for path, digest in digests.items()}
@@ -109,7 +109,7 @@ def starter_model_dir() -> Path:
 
 
 def reference_dir(language: str = SOURCE) -> Path:
-    """The pages of the reference in a language, one a topic."""
+    """The pages of the reference in a language, one per topic."""
     return _pages_dir("reference", language)
 
 

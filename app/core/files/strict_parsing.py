@@ -1,6 +1,6 @@
 """Parses JSON and TOML from any source; raises ValueError with a plain sentence.
 
-Knows nothing of files, nor of what the values mean. Values of known types are msgspec's matter.
+Knows nothing of files or of the meaning of values. msgspec converts values of known types.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MAX_DEPTH = 100
-"""Lists and objects inside each other. Python's own limit differs from version to version, and
+"""Levels of nesting. Python's own limit differs from version to version, and
 from one function to another."""
 _TOO_DEEP = "it is nested too deeply"
 _TOO_LONG = "it holds a number that is too long"
@@ -32,7 +32,7 @@ _PLAIN_WORDS = {
 
 
 def parse_json(content: str | bytes) -> Any:
-    """The value. Raises ValueError, whose words are a clause."""
+    """The value. Raises ValueError, whose text is a clause."""
     value = parse_flat_json(content)
     opens = ("[", "{") if isinstance(content, str) else (b"[", b"{")
     if sum(map(content.count, opens)) > MAX_DEPTH:  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def parse_flat_json(content: str | bytes) -> Any:
-    """For a caller that reads only a few levels: the depth of the value is not
+    """The value, for a caller that reads only a few levels: its depth is not
     checked, as that takes several times as long as parsing."""
     try:
         return json.loads(content)
@@ -62,7 +62,7 @@ def json_error_text(error: json.JSONDecodeError) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The table. Raises ValueError; its words say where, if TOML's own rules are broken."""
+    """The table. Raises ValueError, which names the place of a syntax error."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -76,7 +76,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def depth_of(value: object) -> int:
-    """How many lists and objects stand inside each other; without recursion."""
+    """The depth of nested lists and objects, found without recursion."""
     deepest, left = 0, [(value, 1)]
     while left:
         item, depth = left.pop()
@@ -99,8 +99,8 @@ def typed(value: object, kind: type[T], *, to_path: Callable[[str], Path] = Path
     """
     import msgspec  # not before the window is shown
 
-    def path(wanted: type, text: object) -> Path:
-        if wanted is not Path or not isinstance(text, str):
+    def path(expected: type, text: object) -> Path:
+        if expected is not Path or not isinstance(text, str):
             raise ValueError(text)
         return to_path(text)
 
@@ -111,7 +111,7 @@ def typed(value: object, kind: type[T], *, to_path: Callable[[str], Path] = Path
 
 
 def plain(value: object) -> Any:
-    """The reverse: a dataclass and what is in it as JSON holds it."""
+    """The reverse: a dataclass and its values as JSON values."""
     import msgspec
 
     return msgspec.to_builtins(value, enc_hook=str)

@@ -1,8 +1,8 @@
 """Safe reads of untrusted files: no pipes, devices or links; bounded size; never blocks.
 
-A pipe, a socket, a device or a folder in a file's place is refused; it is never waited for. A link
-is refused too: in a folder from elsewhere it may lead to any file of the user's. Links above a
-file's own folder are the user's business, and followed.
+A pipe, a socket, a device or a folder in place of a file is refused without waiting. A link
+is refused too: in a folder from elsewhere it may lead to any of the user's files. Links above a
+file's own folder are the user's own, and followed.
 """
 
 import errno
@@ -20,7 +20,7 @@ SHARED_FILE = 0o666
 """File mode by the user's umask, for exports to a place they chose."""
 
 _PIECE_BYTES = 16 * 2**20
-"""A piece of a copy: tenths of a second on a slow disk."""
+"""One block of a copy takes tenths of a second on a slow disk."""
 
 
 def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
@@ -37,7 +37,7 @@ def open_descriptor(path: Path, flags: int, mode: int = PRIVATE_FILE) -> int:
 def open_private(path: Path, mode: str) -> IO[Any]:
     """The regular file at `path`, open for writing as `open` does it, for the user alone.
 
-    One that others could read is closed to them. Raises OSError as `open_regular`.
+    Other users' access to it is removed. Raises OSError as `open_regular` does.
     """
     return open(path, mode, opener=_private_opener)
 
@@ -47,19 +47,20 @@ def create_file(path: Path, mode: int = PRIVATE_FILE) -> IO[bytes]:
     return os.fdopen(open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
-def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
-    """All of a file. Raises OSError for what is no regular file or holds more than `most_bytes`."""
+def read_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> bytes:
+    """All of a file. Raises OSError unless it is a regular file of at most `max_bytes`."""
     with open_regular(path, follow_links=follow_links) as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise OSError(None, f"it is larger than {most_bytes:,} bytes", str(path))
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(None, f"it is larger than {max_bytes:,} bytes", str(path))
     return content
 
 
-def read_head(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
-    """A file's first bytes, all of it if it is no longer. Raises OSError as `open_regular`."""
+def read_head(path: Path, max_bytes: int, *, follow_links: bool = False) -> bytes:
+    """A file's first bytes, or the whole file if it is shorter. Raises OSError as
+    `open_regular`."""
     with open_regular(path, follow_links=follow_links) as file:
-        return file.read(most_bytes)
+        return file.read(max_bytes)
 
 
 def copy_regular_in_steps(
@@ -74,7 +75,7 @@ def copy_regular_in_steps(
         try:
             while piece := content.read(_PIECE_BYTES):
                 copy.write(piece)
-                if len(piece) == _PIECE_BYTES:  # a slow disk would take all of it in at the end
+                if len(piece) == _PIECE_BYTES:  # otherwise a slow disk writes everything at the end
                     copy.flush()
                     os.fsync(copy.fileno())
                 yield len(piece)
@@ -87,8 +88,8 @@ def copy_regular_in_steps(
 
 
 def restrict_mode(descriptor: int, mode: int) -> None:
-    """Take from others what `mode` doesn't give them, if the file is this user's."""
-    with suppress(OSError):  # a disk without permissions has none to take away
+    """Remove permissions that `mode` does not have, if the file belongs to this user."""
+    with suppress(OSError):  # the disk has no permissions
         stat_result = os.fstat(descriptor)
         if stat_result.st_uid == os.getuid() and stat.S_IMODE(stat_result.st_mode) & ~mode & 0o077:
             os.fchmod(descriptor, mode)

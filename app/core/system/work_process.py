@@ -18,7 +18,7 @@ from app.core.system.child_processes import begin_child, end_with_parent, termin
 
 _SECONDS_BETWEEN_SHARES = 0.2
 _SECONDS_TO_END = 4.0
-"""Enough to close a chunk and to write a journal."""
+"""Long enough to close a chunk and to write a journal."""
 
 T = TypeVar("T")
 Work = Callable[[], Generator[float, None, T]]
@@ -29,7 +29,7 @@ class WorkProcess(Generic[T]):
     """Starts the process, follows its progress and ends it."""
 
     def __init__(self, work: Work[T], lost: RunError, niceness: int = 0) -> None:
-        """`lost` is raised where the process ends without a result."""
+        """`lost` is raised if the process ends without a result."""
         self._work, self._lost, self._niceness = work, lost, niceness
         self._process: BaseProcess | None = None
         self._results: list[T] = []
@@ -40,7 +40,7 @@ class WorkProcess(Generic[T]):
         context = child_processes.PROCESSES
         self._messages, messages = context.Pipe(duplex=False)
         keep_alive, self._keep_alive = context.Pipe(duplex=False)
-        # Pickled here: unpickling may import what must wait for `begin_child`.
+        # Pickled here: unpickling imports modules, which must happen after `begin_child`.
         payload = pickle.dumps(self._work)
         self._process = context.Process(
             target=_run, args=(payload, self._niceness, messages, keep_alive)
@@ -53,7 +53,7 @@ class WorkProcess(Generic[T]):
     def is_done(self, patience: float = 0.0) -> bool:
         """Whether there is a result, waiting up to `patience` seconds.
 
-        Raises what the work raised, if an AppError, and `lost` where the process ended.
+        Raises the work's AppError, or `lost` if the process ended.
         """
         while not self._results and self._messages.poll(patience):
             patience = 0.0
@@ -77,11 +77,11 @@ class WorkProcess(Generic[T]):
         return self._results[0]
 
     def close(self) -> None:
-        """End the process; the work is closed where it is."""
+        """End the process and close its work."""
         if self._process is None:
             return
         self._keep_alive.close()
-        self._messages.close()  # it may wait until a large result is taken
+        self._messages.close()  # it may be waiting to send a large result
         self._process.join(_SECONDS_TO_END)
         if self._process.is_alive():
             self._process.kill()
@@ -118,6 +118,6 @@ def _outcome(work: Work[object], messages: Connection, should_end: threading.Eve
     return 0.0
 
 
-def _send(messages: Connection, what: object) -> None:
+def _send(messages: Connection, message: object) -> None:
     with suppress(OSError):  # the owner has ended
-        messages.send(what)
+        messages.send(message)

@@ -5,16 +5,16 @@ from typing import Any
 
 _LARGEST = 1e30
 _EXACT_BITS = 2**17
-"""Beyond, a count of digits may be off by one next to a power of ten."""
+"""For longer numbers, the count of digits may be off by one near a power of ten."""
 
 
 def is_measurement(value: Any) -> bool:
-    """A number that a measurement can have come to: no 32-bit number is exceeded."""
+    """Whether a measurement can have this value: a number within the range of 32-bit floats."""
     return type(value) in (int, float) and is_finite(value) and abs(value) <= _LARGEST
 
 
 def is_finite(value: Any) -> bool:
-    """Also of whole numbers that no float can hold."""
+    """Whether a number is finite; accepts integers that no float can hold."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -25,7 +25,7 @@ def digits(value: int) -> int:
     """Number of digits of an integer; it may have more than Python prints."""
     size = abs(value)
     rest = max(0, size.bit_length() - _EXACT_BITS)
-    # Of a number that long no power of ten is computed: it would take seconds.
+    # A power of ten of this length would take seconds to compute.
     count = int(math.log10(max(1, size >> rest)) + rest * math.log10(2)) + 1
     if rest:
         return count
@@ -35,6 +35,6 @@ def digits(value: int) -> int:
 
 
 def format_loss(value: float, decimals: int) -> str:
-    """2.31 is "2.310" with three decimals; 0.00012364 is "0.000124" and no "0.000"."""
+    """2.31 is "2.310" with three decimals; 0.00012364 is "0.000124", not "0.000"."""
     is_small = 0 < abs(value) < 10.0 ** (2 - decimals)
     return f"{value:.3g}" if is_small or abs(value) >= 1e6 else f"{value:.{decimals}f}"

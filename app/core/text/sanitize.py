@@ -1,6 +1,6 @@
 """Sanitizes untrusted text for display: one line, no control characters, bounded length.
 
-Knows nothing of where it is shown. What is written to files keeps every character.
+Does not know where text is shown. Text written to files keeps every character.
 """
 
 import re
@@ -10,11 +10,11 @@ from app.core.text.numbers import digits
 
 MAX_LINE_CHARACTERS, MAX_ERROR_CHARACTERS = 200, 240
 _LONGEST_TAIL = 60
-"""A cut list loses at most this much to keep its last item whole."""
+"""A truncated list loses at most this many characters to keep its last item whole."""
 _LONGEST = 10**15
 """Whole numbers from here on are described by their number of digits."""
 _UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-"""Control characters, line ends, what turns the direction of writing, and halves of characters."""
+"""Control characters, line ends, marks of writing direction, and halves of characters."""
 UNSEEN = re.compile(f"[{_UNSEEN}]+")
 _ONE = re.compile(f"[{_UNSEEN}]")
 _ONE_BUT_LINE_ENDS = re.compile(rf"(?![\n\t])[{_UNSEEN}]")
@@ -23,7 +23,7 @@ _ONE_BUT_LINE_ENDS = re.compile(rf"(?![\n\t])[{_UNSEEN}]")
 def visible(text: str) -> str:
     r"""`text` with `\u001b` for an escape character, and so on; lines and tabs stay.
 
-    The form is that of JSON: a JSON text with it still says the same.
+    The escapes are JSON's, so JSON text keeps its meaning.
     """
     return _ONE_BUT_LINE_ENDS.sub(_spelled, text.replace("\r\n", "\n"))
 
@@ -38,7 +38,7 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def single_line(text: str, most: int = MAX_LINE_CHARACTERS) -> str:
-    """`text` with a space for what can't be seen, cut off with "…" after `most` characters."""
+    """`text` with invisible characters as spaces, cut off with "…" after `most` characters."""
     cut = text[: 4 * most]
     shown = UNSEEN.sub(" ", cut).strip()
     is_cut = len(shown) > most or len(cut) < len(text)
@@ -56,7 +56,7 @@ def error_text(error: BaseException | str) -> str:
 
 
 def short_repr(value: Any) -> str:
-    """A value in a few characters, whatever it is."""
+    """Any value in a few characters."""
     if type(value) is int and abs(value) >= _LONGEST:
         return f"a number of {digits(value)} digits"
     return single_line(repr(value), 40)

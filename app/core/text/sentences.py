@@ -1,4 +1,4 @@
-"""Translates English sentences of the lower layers, which say them without `tr`: errors, problems
+"""Translates English sentences of the lower layers, which don't call `tr`: errors, problems
 of rows, lines of logs, also those of runs recorded long ago.
 
 The catalogs have a template for each, like "{path} is empty.", in a context of their own. A
@@ -19,22 +19,22 @@ from app.core.text.translation import SOURCE, catalog, exchanged_marks, language
 
 CONTEXT = "sentence"
 """gettext's context of the templates."""
-LEAST_LETTERS, LEAST_BESIDE_A_NAME = 4, 6
-"""A reading with fewer letters of templates says nothing: "{name} is" fits too much."""
+MIN_LETTERS, MIN_PX_BESIDE_NAME = 4, 6
+"""A match with fewer letters of templates is ignored: "{name} is" matches too much."""
 OPAQUE = frozenset({"path", "folder", "file", "run_dir", "model", "data"})
-"""Slots whose values are names of the user's."""
+"""Slots whose values are names that the user chose."""
 LOSSES = frozenset({"loss", "format_loss"})
-"""Slots with numbers that were formatted before."""
+"""Slots whose numbers are formatted already."""
 _LOSS = re.compile(r"(?<![\w.])\d+\.\d+(?=$|[,)])")
-_MOST_WAYS, _MOST_CHARACTERS, _MOST_PARTS, _MOST_KNOWN = 64, 2000, 24, 5000
-_MOST_SENTENCES = 10_000
+_MAX_WAYS, _MAX_CHARACTERS, _MAX_PARTS, _MAX_KNOWN = 64, 2000, 24, 5000
+_MAX_SENTENCES = 10_000
 _NUMBER = re.compile(r"[-+]?(\d[\d,.]*(e[-+]?\d+)?|inf|nan)\s?%?")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+")
 _WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?!\w)")
 _WITHIN = re.compile(r"[\w.]{2}|,\d|\d,\d")
-"""The middle of a word or number, where no slot ends and the next begins."""
+"""The middle of a word or number, where a slot can't end."""
 _LETTER = re.compile(r"[^\W\d_]")
-_BORDER = re.compile(r"(?<=[.!?]) |\n|; |: |, ")
+_SEPARATOR = re.compile(r"(?<=[.!?]) |\n|; |: |, ")
 """Where one sentence ends, or an item of a list."""
 
 
@@ -61,7 +61,7 @@ class Template:
 
     @cached_property
     def words(self) -> set[str]:
-        """The words of its text that no slot touches."""
+        """The words of its text that touch no slot."""
         return set(_WORD.findall("0".join(self.literals)))
 
     @cached_property
@@ -70,12 +70,12 @@ class Template:
 
     @cached_property
     def rank(self) -> tuple[int, int, str]:
-        """The most text of its own first, then the most slots."""
+        """Sorts templates with the most text first, then those with the most slots."""
         return -self.letters, -len(self.slots), "".join(self.literals)
 
     @cached_property
     def _optional(self) -> set[int]:
-        """The slots that may be empty: those that no space or end of the text sets apart."""
+        """The slots that may be empty: those not separated by a space or the text's end."""
         before = [f" {text}" if not at else text for at, text in enumerate(self.literals)]
         after = [*self.literals[1:-1], f"{self.literals[-1]} "]
         return {
@@ -148,13 +148,13 @@ class SentenceTranslator:
 
     def __call__(self, text: str) -> str:
         """`text` translated as far as it is known."""
-        if len(text) > _MOST_CHARACTERS:
+        if len(text) > _MAX_CHARACTERS:
             return text
-        if len(self._known) > _MOST_KNOWN:
+        if len(self._known) > _MAX_KNOWN:
             self._known.clear()
             self._wholes.clear()
         found = self.read(text)
-        return found.text if found.letters >= LEAST_LETTERS else text
+        return found.text if found.letters >= MIN_LETTERS else text
 
     def read(self, text: str) -> Translated:
         """The reading with the most letters of templates."""
@@ -169,7 +169,8 @@ class SentenceTranslator:
     def _best(self, text: str) -> Translated:
         whole, parts = self._whole(text), self._in_parts(text)
         is_better = parts.letters > whole.letters or (
-            parts.letters == whole.letters and text.endswith(".")  # the stop is none of a value
+            parts.letters == whole.letters
+            and text.endswith(".")  # the full stop belongs to no value
         )
         return parts if is_better else whole
 
@@ -185,7 +186,7 @@ class SentenceTranslator:
         found = chain.from_iterable(self._by_word.get(word, ()) for word in words)
         for template in sorted(found, key=lambda one: one.rank):
             if template.words <= words:
-                for values in islice(template.values(text), _MOST_WAYS):
+                for values in islice(template.values(text), _MAX_WAYS):
                     filled = self._filled(template, values)
                     best = filled if filled.letters > best.letters else best
         return best
@@ -208,29 +209,29 @@ class SentenceTranslator:
         """The text read as several sentences or items of a list, as a sentence whose full stop was
         added, or as a template beside a name."""
         best = Translated(text, 0)
-        for border in islice(_BORDER.finditer(text), _MOST_PARTS):
-            found = self._joined(text, *border.span(), self.read)
+        for separator in islice(_SEPARATOR.finditer(text), _MAX_PARTS):
+            found = self._joined(text, *separator.span(), self.read)
             best = found if found.letters > best.letters else best
         if text.endswith((".", ":")):
             shown, letters = self.read(text[:-1])
             best = Translated(shown + text[-1], letters) if letters > best.letters else best
         if best.letters:
             return best
-        for space in islice(re.finditer(" ", text), _MOST_PARTS):
+        for space in islice(re.finditer(" ", text), _MAX_PARTS):
             found = self._joined(text, *space.span(), self._whole)
             best = found if found.letters > best.letters else best
-        return best if best.letters >= LEAST_BESIDE_A_NAME else Translated(text, 0)
+        return best if best.letters >= MIN_PX_BESIDE_NAME else Translated(text, 0)
 
     def _joined(
         self, text: str, start: int, end: int, read: Callable[[str], Translated]
     ) -> Translated:
-        """What stands before and after a border, each read by `read`."""
+        """The text before and after a separator, each translated by `read`."""
         first, last = read(text[:start]), read(text[end:])
         return Translated(first.text + text[start:end] + last.text, first.letters + last.letters)
 
 
 def _templates(translations: gettext.NullTranslations) -> Iterator[tuple[str, str]]:
-    """The templates of a catalog with their translations; gettext has no other way to list them."""
+    """The templates of a catalog with their translations, read from gettext's private table."""
     prefix = f"{CONTEXT}\x04"
     for key, translation in getattr(translations, "_catalog", {}).items():
         if isinstance(key, str) and key.startswith(prefix):
@@ -250,10 +251,10 @@ def _translator() -> SentenceTranslator:
     return SentenceTranslator(catalog())
 
 
-@lru_cache(_MOST_SENTENCES)
+@lru_cache(_MAX_SENTENCES)
 def localized(sentence: str) -> str:
     """An English sentence of the lower layers in the user's language, with its values.
 
-    What no template fits, and any text in an English window, stays as it is.
+    Text that matches no template, and any text in an English window, is returned unchanged.
     """
     return sentence if language() == SOURCE or not sentence else _translator()(sentence)

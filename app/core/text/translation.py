@@ -14,15 +14,15 @@ DOMAIN = "nestling"
 SOURCE = "en"
 """The language of the code."""
 LANGUAGES = {SOURCE: "English", "de": "Deutsch"}
-"""Each by its own name."""
+"""Each language's name in itself."""
 _ENGLISH_MARKS = str.maketrans(",.", ".,")
-"""Group and decimal marks of numbers, changed for those of most of Europe."""
+"""Exchanges the group and decimal marks of numbers, as most of Europe writes them."""
 
 
 class _Numbers(string.Formatter):
     """`str.format` with the language's group and decimal marks in numbers.
 
-    A number that was not given a format stays as it is: it may be a name.
+    A number without a format is left unchanged: it may be a name.
     """
 
     def format_field(self, value: Any, spec: str) -> str:
@@ -52,7 +52,7 @@ def catalog() -> gettext.NullTranslations:
 
 
 def best_language(preferred: Sequence[str]) -> str:
-    """The first of `preferred` ("de-AT", "de_DE.UTF-8", …) that there is; else English."""
+    """The first available language of `preferred` ("de-AT", "de_DE.UTF-8", …), or English."""
     for name in preferred:
         code = name.replace("_", "-").split("-")[0].lower()
         if code in LANGUAGES:
@@ -86,7 +86,7 @@ def trn(one: str, many: str, n: int, /, **values: Any) -> str:
 
 
 def mark(text: str) -> str:
-    """`text` itself, which the catalogs translate where `tr` is asked for it later."""
+    """`text` unchanged, marked for the catalogs; `tr` translates it later."""
     return text
 
 

@@ -26,20 +26,20 @@ def hub_repository(folder: Path) -> str:
 
 
 def model_name(folder: Path) -> str:
-    """Without the organization: "Qwen3-4B-4bit"."""
+    """A base model's name without the organization: "Qwen3-4B-4bit"."""
     if folder == _starter():
         return tr(STARTER)
     return hub_repository(folder).rpartition("/")[2] or folder.name
 
 
 def model_place(folder: Path) -> Path:
-    """The folder that a person would look for the model in."""
+    """The folder to show as the model's place."""
     return folder.parents[2] if hub_repository(folder) else folder.parent
 
 
 @cache
 def _starter() -> Path:
-    """Found on the disk once, not for every run."""
+    """Cached: found on the disk once, not for every run."""
     return starter_model_dir()
 
 
@@ -55,5 +55,5 @@ def dataset_title(data: Path | None) -> str:
 
 
 def question_set_name(path: Path) -> str:
-    """As in its scores."""
+    """A question set's name, as in its scores."""
     return path.stem.replace("_", " ")

@@ -28,7 +28,7 @@ def logits_sentence(comparison: LogitsCompared) -> str:
 
 
 def answers_sentence(comparison: AnswersCompared) -> str:
-    """Whether the two answers are one."""
+    """Compares the two answers in a sentence."""
     if comparison.are_equal:
         return tr("Both answers are identical, token for token.")
     if comparison.first_difference == 1:

@@ -38,7 +38,7 @@ _SENTENCES: dict[MemoryVerdict, tuple[str, str]] = {
         mark("May not fit: up to {needed} of memory needed, {available} available."),
     ),
 }
-"""For an estimate and for a bound; a bound says nothing of what is needed at least."""
+"""Sentences for an estimate and for an upper bound, which gives no lower one."""
 
 
 def memory_sentence(estimate: MemoryEstimated) -> str:
@@ -75,7 +75,7 @@ def memory_parts(estimate: MemoryEstimated) -> str:
 
 
 def gigabytes(size_bytes: int) -> str:
-    """Two figures: "0.12 GB", "1.2 GB", "12 GB"."""
+    """A size with two digits: "0.12 GB", "1.2 GB", "12 GB"."""
     size = size_bytes / 1e9
     places = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
     return decimal(f"{size:.{places}f} GB")

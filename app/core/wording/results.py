@@ -32,21 +32,21 @@ _SINCE_STEP = (
 )
 _DIGITS = 3
 _MOVED = 1e-3
-"""In nats per token: a model that is further from its base was trained before."""
+"""In nats per token: a model further from its base was trained before."""
 _MAX_NAME = 80
 SHIPPED_SETS = (mark("New facts"), mark("Retention"))
 """The titles of the question sets that come with Nestling."""
-MOST_LINES = 20
+MAX_LINES = 20
 """Wrong answers of a set that the terminal lists."""
 
 
 FORGOTTEN = mark("Forgotten")
 NOT_LEARNED = mark("Not learned")
 WRONG = mark("Wrong")
-"""Where it is not known whether the answer was right before."""
+"""For an answer that may have been right or wrong before."""
 
 
-class Lapse(NamedTuple):
+class WrongQuestion(NamedTuple):
     """A question that is answered incorrectly after training; its texts may have several lines."""
 
     kind: str
@@ -54,7 +54,7 @@ class Lapse(NamedTuple):
     question: str
     expected: str
     answer: str
-    """The model's own; empty where it was not recorded."""
+    """The model's answer; empty if it was not recorded."""
 
 
 class Answers(NamedTuple):
@@ -64,29 +64,30 @@ class Answers(NamedTuple):
     before: int | None
     after: int
     total: int
-    lapses: tuple[Lapse, ...] = ()
-    """The others after training, those forgotten first."""
+    wrong_questions: tuple[WrongQuestion, ...] = ()
+    """Questions answered incorrectly after training, forgotten ones first."""
 
 
 def answers_by_set(scores: Iterable[ScoreMeasured]) -> list[Answers]:
-    """Of the sets that were asked after training."""
+    """The answers to the sets that were asked after training."""
     found: dict[str, dict[str, ScoreMeasured]] = {}
     for score in scores:
         found.setdefault(score.name, {})[score.when] = score
     return [
-        _compared(whens.get("before"), whens["after"])
-        for whens in found.values()
-        if "after" in whens
+        _compared(by_phase.get("before"), by_phase["after"])
+        for by_phase in found.values()
+        if "after" in by_phase
     ]
 
 
 def _compared(before: ScoreMeasured | None, after: ScoreMeasured) -> Answers:
-    lapses = [
-        Lapse(_kind(one, before), one.question, one.expected, one.answer) for one in after.wrong
+    wrong_questions = [
+        WrongQuestion(_kind(one, before), one.question, one.expected, one.answer)
+        for one in after.wrong
     ]
-    lapses.sort(key=lambda lapse: lapse.kind != FORGOTTEN)
+    wrong_questions.sort(key=lambda wrong: wrong.kind != FORGOTTEN)
     right = before.correct if before else None
-    return Answers(after.name, right, after.correct, after.total, tuple(lapses))
+    return Answers(after.name, right, after.correct, after.total, tuple(wrong_questions))
 
 
 def _kind(wrong: WrongAnswer, before: ScoreMeasured | None) -> str:
@@ -102,14 +103,14 @@ def _kind(wrong: WrongAnswer, before: ScoreMeasured | None) -> str:
     return NOT_LEARNED if was_wrong else FORGOTTEN
 
 
-def lapse_lines(answers: Iterable[Answers]) -> Iterator[str]:
-    """The questions answered incorrectly, for the terminal: at most `MOST_LINES` of each set."""
+def wrong_question_lines(answers: Iterable[Answers]) -> Iterator[str]:
+    """The questions answered incorrectly, for the terminal: at most `MAX_LINES` of each set."""
     for one in answers:
-        for kind, *texts in one.lapses[:MOST_LINES]:
+        for kind, *texts in one.wrong_questions[:MAX_LINES]:
             question, expected, answer = map(single_line, texts)
             line = f"{kind} ({set_title(one.name)}): {question} | expected: {expected}"
             yield f"{line} | answer: {answer}" if answer else line
-        if (more := one.total - one.after - MOST_LINES) > 0 and one.lapses:
+        if (more := one.total - one.after - MAX_LINES) > 0 and one.wrong_questions:
             yield f"More wrong answers in {set_title(one.name)}: {more:,}."
 
 
@@ -119,7 +120,7 @@ def result_sentences(
     retention: Sequence[RetentionMeasured],
     steps: int,
 ) -> str:
-    """What a run of `steps` steps learned and kept, questions first; empty if nothing is known."""
+    """The results of a run of `steps` steps, questions first; empty if there are none."""
     asked = (score_sentence(*one[:4]) for one in answers)
     measured = _loss_and_distance(evaluations, retention, steps)
     return " ".join(filter(None, (*asked, measured, *kept_sentences(retention))))
@@ -138,7 +139,7 @@ def _loss_and_distance(
 
 
 def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
-    """The validation loss from the curve's first value to its last."""
+    """Compares the first and the last validation loss of the curve."""
     if not evaluations:
         return ""
     first, last = evaluations[0], evaluations[-1]
@@ -178,7 +179,7 @@ def retention_sentence(retention: Sequence[RetentionMeasured], steps: int) -> st
 
 
 def kept_sentences(retention: Sequence[RetentionMeasured]) -> list[str]:
-    """Of the retention set and each earlier run, how its loss changed over the run."""
+    """The change of loss of the retention set and of each earlier run's validation set."""
     measured = [one for one in retention if one.kept]
     if len(measured) < 2:
         return []
@@ -253,7 +254,7 @@ def event_line(event: Event) -> str:
 
 
 def distance_text(event: RetentionMeasured) -> str:
-    """ "change from base 0.0312"; of the last one also on how many texts."""
+    """ "change from base 0.0312"; the last measurement also has the number of texts."""
     over = f" on {event.texts} texts" if event.is_last else ""
     kept = "".join(f", loss of {one.name} {format_loss(one.val_loss, 4)}" for one in event.kept)
     return f"change from base{over} {event.base_kl:.4f}{kept}"

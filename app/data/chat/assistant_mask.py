@@ -68,7 +68,7 @@ class AssistantMaskFinder:
         self._tokenizer = tokenizer
         self._special = special_ids(tokenizer)
         self._always_prompts: bool | None = None
-        self._is_word = lru_cache(maxsize=65536)(self._says)
+        self._is_word = lru_cache(maxsize=65536)(self._decodes_to_words)
         self._is_blank = lru_cache(maxsize=1024)(self._blank)
 
     def find(
@@ -161,7 +161,7 @@ class AssistantMaskFinder:
         words = [token for token in tokens if token not in self._special]
         return bool(self._tokenizer.decode(words).strip())
 
-    def _says(self, token: int) -> bool:
+    def _decodes_to_words(self, token: int) -> bool:
         """Whether a single token decodes to words; a token that is part of a character does not
         count.
         """

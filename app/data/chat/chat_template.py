@@ -231,7 +231,7 @@ def _rendering_apart() -> Iterator[None]:
 
 
 def _is_plain(message: Message) -> bool:
-    """Whether transformers would leave a message as it is before rendering it."""
+    """Whether transformers would render a message unchanged."""
     return message.keys() == _PLAIN_KEYS and type(message["content"]) is str
 
 

@@ -101,13 +101,13 @@ class PrefixTokenizer:
         return self._marks
 
 
-def _places(wanted: list[int], tokens: list[int]) -> list[int]:
+def _places(expected: list[int], tokens: list[int]) -> list[int]:
     """The positions of the wanted tokens if they stand in this order and no more often; else []."""
-    if any(tokens.count(token) != wanted.count(token) for token in set(wanted)):
+    if any(tokens.count(token) != expected.count(token) for token in set(expected)):
         return []
     places, place = [], -1
     try:
-        for token in wanted:
+        for token in expected:
             place = tokens.index(token, place + 1)
             places.append(place)
     except ValueError:

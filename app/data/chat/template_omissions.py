@@ -56,14 +56,14 @@ def find_left_out(
         return RowNote(0)
     parts = [part for turn, message in enumerate(messages) for part in _parts(turn, message)]
     parts += _tool_parts(tools)
-    suspects = _suspects(parts, counts, text_of)
+    candidates = _candidates(parts, counts, text_of)
     trial = _Trial(messages, tools, counts, text_of, texts)
-    guilty = [part for part in suspects if trial.leaves_out(part)]
-    if any(part.words and part not in guilty for part in suspects):
+    omitted = [part for part in candidates if trial.leaves_out(part)]
+    if any(part.words and part not in omitted for part in candidates):
         # The template writes these words differently, so words prove nothing.
-        guilty = [part for part in parts if part in guilty or trial.leaves_out(part)]
+        omitted = [part for part in parts if part in omitted or trial.leaves_out(part)]
     notes = RowNote(0)
-    for part in guilty:
+    for part in omitted:
         notes |= part.note
     return notes
 
@@ -189,15 +189,15 @@ def _other_keys(message: Message) -> list[str]:
 
 
 # -- whether they are there -----------------------------------------------------------------------
-def _suspects(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) -> list[_Part]:
+def _candidates(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) -> list[_Part]:
     """The parts that no rendering shows by their words; all parts if the words of a message are
     missing.
     """
     shown: set[_Part] = set()
     for count in counts:
-        ours = [part for part in parts if part.turn < count]
-        matched = set(_matched(text_of(count, False), ours))
-        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in matched for part in ours):
+        included = [part for part in parts if part.turn < count]
+        matched = set(_matched(text_of(count, False), included))
+        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in matched for part in included):
             return list(parts)  # other words may have matched missing parts
         shown |= matched
         if len(shown) == len(parts):

@@ -54,7 +54,7 @@ class _Limited(Interruptible):
 
 
 limited = _Limited()
-"""Limits Python code that stands in for a template: raises RenderingTooCostly inside once it takes
+"""Limits Python code used in place of a template: raises RenderingTooCostly inside once it takes
 too long, and StoppedEarly if a stop is requested.
 """
 
@@ -63,7 +63,7 @@ TAKES_ALL_MEMORY = f"takes more than {MEMORY_BYTES // 2**30} GB of memory"
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_TO_START = 60.0
 _XCPU = -signal.SIGXCPU
-_mine = threading.local()
+_of_thread = threading.local()
 
 
 class ProcessEnded(Exception):
@@ -79,15 +79,15 @@ class TemplateProcess:
         self._end: Callable[[], object] = lambda: None
         self._has_answered = self._is_ready = False
 
-    def try_template(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
+    def try_template(self, trial: Trial, max_seconds: float) -> Generator[None, None, Any]:
         """The trial's answer; yields while it is missing.
 
-        Raises ProcessEnded, and TimeoutError after `most_seconds`. Closed early, it ends the
+        Raises ProcessEnded, and TimeoutError after `max_seconds`. Closed early, it ends the
         process.
         """
         try:
             self._send(trial)
-            ends = monotonic() + most_seconds
+            ends = monotonic() + max_seconds
             while not self._connection.poll(_SECONDS_BETWEEN_LOOKS):
                 self._check_memory()
                 if monotonic() > ends:
@@ -105,27 +105,27 @@ class TemplateProcess:
         the process ends.
         """
         left = deque(requests)
-        is_careful = False
+        one_by_one = False
         try:
             while left:
-                yield from self._answers_of_one_process(left, is_careful)
-                is_careful = True  # one was too costly: find out which
+                yield from self._answers_of_one_process(left, one_by_one)
+                one_by_one = True  # one was too costly: find out which
         finally:
             if left:
                 self.close()
 
-    def _answers_of_one_process(self, left: deque[Request], is_careful: bool) -> Iterator[Answer]:
+    def _answers_of_one_process(self, left: deque[Request], one_by_one: bool) -> Iterator[Answer]:
         """The answers that one process gives before it ends."""
         try:
-            self._send(Batch(tuple(left), is_careful))
+            self._send(Batch(tuple(left), one_by_one))
             while left:
                 for answer in self._wait_for_answers():
                     left.popleft()
                     yield answer
         except (ProcessEnded, TimeoutError) as ended:
-            is_blamed = is_careful and (not self._has_answered or not _is_memory(ended))
+            is_at_fault = one_by_one and (not self._has_answered or not _is_memory(ended))
             self.close()
-            if is_blamed:  # otherwise an earlier request may have taken the memory
+            if is_at_fault:  # otherwise an earlier request may have taken the memory
                 left.popleft()
                 yield TooMuch(_excess(ended))
 
@@ -160,13 +160,13 @@ class TemplateProcess:
 
     def _start(self) -> None:
         context = child_processes.PROCESSES
-        self._connection, theirs = context.Pipe()
+        self._connection, child_end = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(self._source, theirs, RENDER_SECONDS), daemon=True
+            target=serve, args=(self._source, child_end, RENDER_SECONDS), daemon=True
         )
         with terminal_signals_blocked():
             self._process.start()
-        theirs.close()
+        child_end.close()
         self._bytes_at_start = 0
         self._has_answered = self._is_ready = False
         self._end = weakref.finalize(self, _end, self._process, self._connection)
@@ -192,7 +192,7 @@ class TemplateProcess:
 
 def template_process(source: str) -> TemplateProcess:
     """This thread's process for a template."""
-    known: dict[str, TemplateProcess] = _mine.__dict__.setdefault("processes", {})
+    known: dict[str, TemplateProcess] = _of_thread.__dict__.setdefault("processes", {})
     if source not in known:
         known[source] = TemplateProcess(source)
     return known[source]
@@ -200,7 +200,7 @@ def template_process(source: str) -> TemplateProcess:
 
 def end_template_processes() -> None:
     """End this thread's processes, which would otherwise end after a while."""
-    for process in _mine.__dict__.pop("processes", {}).values():
+    for process in _of_thread.__dict__.pop("processes", {}).values():
         process.close()
 
 

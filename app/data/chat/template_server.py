@@ -23,9 +23,9 @@ MEMORY_BYTES = 2**30
 """The memory that the process may take beyond its start."""
 OUT_OF_MEMORY = 3
 """Exit code of a process that noticed its own excess of memory."""
-_MOST_CHARACTERS_OF_A_WORD = 10**6
-_MOST_CHARACTERS = 2**24
-_MOST_TIMES_THE_CHAT = 16
+_MAX_WORD_CHARACTERS = 10**6
+_MAX_CHARACTERS = 2**24
+_MAX_EXPANSION = 16
 """Longer texts may still be long chats with escaped characters."""
 _IDLE_SECONDS = 60.0
 _SECONDS_BETWEEN_SIGNS = 0.1
@@ -54,7 +54,7 @@ class Request:
 @dataclass(frozen=True)
 class Batch:
     requests: tuple[Request, ...]
-    is_careful: bool
+    one_by_one: bool
     """Send each answer at once, so that the parent knows the request in progress."""
 
 
@@ -126,7 +126,7 @@ class _Server:
         for request in batch.requests:
             answer = self._answer(request)  # may send earlier ones
             self._unsent.append(answer)
-            if batch.is_careful:
+            if batch.one_by_one:
                 self._send()
         self._send()
 
@@ -166,10 +166,10 @@ class _Server:
 
 
 def _is_in_proportion(text: str, request: Request) -> bool:
-    if len(text) <= _MOST_CHARACTERS:
+    if len(text) <= _MAX_CHARACTERS:
         return True
     characters = len(repr(request.messages)) + len(repr(request.options))
-    return len(text) <= _MOST_CHARACTERS + _MOST_TIMES_THE_CHAT * characters
+    return len(text) <= _MAX_CHARACTERS + _MAX_EXPANSION * characters
 
 
 def shared_length(one: str, other: str) -> int:
@@ -194,7 +194,7 @@ def _limit_memory() -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Let the system end the process after so many more seconds of processor time."""
+    """Let the system end the process after this many more seconds of processor time."""
     _limit(resource.RLIMIT_CPU, int(process_time()) + 1 + seconds)
 
 
@@ -246,8 +246,8 @@ def _problem_of(source: str) -> str:
     except RecursionError:
         return "The model's chat template is nested too deeply."
     except (SyntaxError, ValueError) as error:  # in the Python code that Jinja generates
-        what = error.msg if isinstance(error, SyntaxError) else error_text(error)
-        return f"The model's chat template can't be compiled: {what}."
+        reason = error.msg if isinstance(error, SyntaxError) else error_text(error)
+        return f"The model's chat template can't be compiled: {reason}."
     for chat in _CHATS:
         for prompted in (False, True):
             for tools in (None, [_TOOL]):
@@ -260,7 +260,7 @@ def _problem_of(source: str) -> str:
                     raise
                 except Exception:  # a refusal of this chat; refused rows are reported one by one
                     continue
-                if len(text) > _MOST_CHARACTERS_OF_A_WORD:
+                if len(text) > _MAX_WORD_CHARACTERS:
                     return (
                         f"The model's chat template makes {len(text):,} characters of a chat of a "
                         "few words."

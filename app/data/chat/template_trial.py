@@ -16,7 +16,7 @@ TRYING = mark("Trying the chat template")
 """Name of the stage of work."""
 CPU_SECONDS = 5
 """Templates take milliseconds."""
-_MOST_SECONDS = 60.0
+_MAX_SECONDS = 60.0
 """Wall-clock limit, for systems without a limit of processor time."""
 
 _problems: dict[str, str] = {}
@@ -58,7 +58,7 @@ def _sources(templates: object) -> list[str]:
 def _try(source: str) -> Generator[None, None, str]:
     process = template_process(source)
     try:
-        problem: str = yield from process.try_template(Trial(CPU_SECONDS), _MOST_SECONDS)
+        problem: str = yield from process.try_template(Trial(CPU_SECONDS), _MAX_SECONDS)
     except TimeoutError:
         return _too_long()
     except ProcessEnded as ended:

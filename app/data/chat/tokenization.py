@@ -159,7 +159,7 @@ class ExampleTokenizer(RowTokenizer):
         return self._fast
 
 
-_MOST_OF_A_TOKEN = 40
+_MAX_TOKEN_CHARACTERS = 40
 
 
 def rows_to_check(tokenizer: object, embedding_rows: int | None) -> int | None:
@@ -199,7 +199,9 @@ def token_text(token: int, tokenizer: Any) -> str:
     """The text of a token, with bounded length."""
     inner = getattr(tokenizer, "inner", tokenizer)
     naming = getattr(inner, "convert_ids_to_tokens", None)
-    return single_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)
+    return single_line(
+        str(naming(token) if naming else inner.decode([token])), _MAX_TOKEN_CHARACTERS
+    )
 
 
 def _checked(

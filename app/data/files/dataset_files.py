@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import PUT_BACK, InputError
-from app.core.files.data_formats import SPOKEN, file_format
+from app.core.files.data_formats import FORMAT_LIST, file_format
 from app.data.files.dataset_folders import (
     INNER_FOLDER,
     TRAIN_NAMES,
@@ -17,7 +17,7 @@ from app.data.files.dataset_folders import (
     set_name,
 )  # fmt: skip
 
-_CHOOSE = f"Nestling reads {SPOKEN} files, also compressed ones (.gz)."
+_CHOOSE = f"Nestling reads {FORMAT_LIST} files, also compressed ones (.gz)."
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,16 @@ def file_stat(path: Path) -> os.stat_result:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def _check_format(path: Path, what: str) -> None:
+def _check_format(path: Path, noun: str) -> None:
     mode = _mode(path)
     if not mode:
-        raise InputError(f"The {what} {path} isn't there: {PUT_BACK}.")
+        raise InputError(f"The {noun} {path} isn't there: {PUT_BACK}.")
     if stat.S_ISDIR(mode):
-        raise InputError(f"The {what} {path} is a folder.", "Choose the file in it.")
+        raise InputError(f"The {noun} {path} is a folder.", "Choose the file in it.")
     if not stat.S_ISREG(mode):
-        raise InputError(f"The {what} {path} is not a file.", "Choose a file.")
+        raise InputError(f"The {noun} {path} is not a file.", "Choose a file.")
     if file_format(path) is None:
-        raise InputError(f"{path.name} can't be read as a {what}.", _CHOOSE)
+        raise InputError(f"{path.name} can't be read as a {noun}.", _CHOOSE)
 
 
 def _mode(path: Path) -> int:

@@ -161,16 +161,16 @@ def _alone(folder: Path) -> list[Path]:
     others = _Names((*VALID_NAMES, "test"))
     if len(files) == 1 and others.suffix_of(files[0]) is None:
         return files
-    what = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
+    problem = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
     inside = [path for path in _sorted(folder) if path.is_dir() and has_train_file(path)]
     if inside:
         raise InputError(
-            f"{what}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
+            f"{problem}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
             "Choose one of them.",
         )
     there = f"; it has {listed(files)}" if files else ""
     raise InputError(
-        f"{what}{there}.",
+        f"{problem}{there}.",
         "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
     )
 
@@ -200,8 +200,10 @@ def one_set(folder: Path, paths: Sequence[Path]) -> list[Path]:
 
 def listed(paths: Sequence[Path]) -> str:
     """The names of the first few files, for a sentence."""
-    more = f" and {len(paths) - SHOWN_FILES} more" if len(paths) > SHOWN_FILES else ""
-    return " and ".join(path.name for path in paths[:SHOWN_FILES]) + more
+    names = [path.name for path in paths[:SHOWN_FILES]]
+    if (count := len(paths) - SHOWN_FILES) > 0:
+        return f"{', '.join(names)} and {count} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _sorted(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from app.data.files.dataset_files import file_stat, find_files
 _SMALL_BYTES = 2**20
 """Hashing a smaller file is faster than remembering its digest."""
 _KEPT_FILES = 500
-_MOST_INDEX_BYTES = 2**24
+_MAX_INDEX_BYTES = 2**24
 _CLOCK_NS = 2 * 10**9
 """A file written this recently could change again without a change of its times."""
 _BLOCK_BYTES = 2**20
@@ -92,9 +92,9 @@ def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
     for path, state in before.items():
         now = file_state(path)
         if now != state:
-            what = "changed" if now else "disappeared"
+            change = "changed" if now else "disappeared"
             raise InputError(
-                f"{path.name} {what} while it was read.",
+                f"{path.name} {change} while it was read.",
                 WAIT_AND_START if now else f"{PUT_BACK.capitalize()}.",
             )
 
@@ -178,7 +178,7 @@ def _index_file() -> Path:
 
 def _known(name: str) -> FileContent | None:
     try:
-        digest, state = read_json_object(_index_file(), _MOST_INDEX_BYTES)[name]
+        digest, state = read_json_object(_index_file(), _MAX_INDEX_BYTES)[name]
         return FileContent(str(digest), tuple(map(int, state)))
     except (KeyError, ValueError, TypeError):
         return None
@@ -187,7 +187,7 @@ def _known(name: str) -> FileContent | None:
 def _remember(name: str, content: FileContent) -> None:
     # Losing it only means hashing the file again.
     with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
-        index = read_json_object(_index_file(), _MOST_INDEX_BYTES)
+        index = read_json_object(_index_file(), _MAX_INDEX_BYTES)
         index.pop(name, None)
         index[name] = [content.digest, content.state]
         kept = dict(list(index.items())[-_KEPT_FILES:])

@@ -48,10 +48,10 @@ _TOKENIZER = (
 )  # fmt: skip
 # No tokenizer reads a processor's chat_template.json.
 _TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
-_MOST_JSON_BYTES = 64 * 1024**2
+_MAX_JSON_BYTES = 64 * 1024**2
 _BLOCK_BYTES = 4096
 _BLOCKS = 3
-_MOST_HEADER_BYTES = 100_000_000
+_MAX_HEADER_BYTES = 100_000_000
 """The limit of the file format."""
 
 
@@ -201,9 +201,9 @@ def _template_digest(path: Path) -> str | None:
 def _json_object(path: Path) -> dict[str, Any] | None:
     """The parsed content, independent of the layout of the text; None if it is no object."""
     with path.open("rb") as file:
-        text = file.read(_MOST_JSON_BYTES + 1)
+        text = file.read(_MAX_JSON_BYTES + 1)
     try:
-        values = parse_json(text) if len(text) <= _MOST_JSON_BYTES else None
+        values = parse_json(text) if len(text) <= _MAX_JSON_BYTES else None
     except ValueError:
         return None
     return values if isinstance(values, dict) else None
@@ -227,7 +227,7 @@ def _weights_file(path: Path) -> WeightsFile:
 def _sampled_spans(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     """Byte ranges to sample: the header, then start, middle and end of every tensor; half-open."""
     length = int.from_bytes(os.pread(descriptor, 8, 0), "little")
-    header = os.pread(descriptor, min(length, _MOST_HEADER_BYTES), 8)
+    header = os.pread(descriptor, min(length, _MAX_HEADER_BYTES), 8)
     data = 8 + len(header)
     yield 0, data
     for start, end in _tensor_spans(header, max(0, size - data)):

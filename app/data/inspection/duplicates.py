@@ -61,14 +61,14 @@ class SeenRows:
         """A warning for each row that is also in another set."""
         import numpy as np
 
-        ours, theirs = self._rows(), other._rows()
-        if not len(theirs):
+        own, others = self._rows(), other._rows()
+        if not len(others):
             return
-        theirs = theirs[np.lexsort((theirs[:, 1], theirs[:, 0]))]
-        places = np.searchsorted(theirs[:, 0], ours[:, 0]).clip(max=len(theirs) - 1)
-        is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
+        others = others[np.lexsort((others[:, 1], others[:, 0]))]
+        places = np.searchsorted(others[:, 0], own[:, 0]).clip(max=len(others) - 1)
+        is_same = (others[places, :2] == own[:, :2]).all(axis=1)
         for index in np.flatnonzero(is_same):
-            problem = self._same(ours[index], theirs[places[index]], other)
+            problem = self._same(own[index], others[places[index]], other)
             yield replace(problem, kind=kind)
 
     def _same(self, row: "Hashes", first: "Hashes", other: "SeenRows") -> RowIssue:

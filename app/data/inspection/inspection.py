@@ -215,7 +215,7 @@ class _SplitScan:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # it disappeared, which is an issue of its own
+    except OSError:  # it disappeared, which is reported separately
         return 0
 
 

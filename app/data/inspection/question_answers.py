@@ -12,7 +12,7 @@ from app.data.files.dataset_files import find_files
 from app.data.row_values import ChatExample
 from app.data.rows.row_validation import read_examples
 
-MOST_QUESTIONS = 500
+MAX_QUESTIONS = 500
 """Of a set."""
 
 Questions = dict[str, str]
@@ -23,7 +23,7 @@ def set_questions(path: Path) -> Questions:
     """Those of a set's file; none where it can't be read."""
     found: Questions = {}
     with suppress(AppError, OSError):
-        found.update(islice(_pairs(path), MOST_QUESTIONS))
+        found.update(islice(_pairs(path), MAX_QUESTIONS))
     return found
 
 

@@ -87,9 +87,9 @@ class RowPager:
                 return
 
 
-MOST_ROWS = 200
-"""The search for examples ends after so many rows."""
-MOST_COLUMNS = 60
+MAX_ROWS = 200
+"""The search for examples ends after this many rows."""
+MAX_COLUMNS = 60
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 160
 
@@ -118,7 +118,7 @@ def read_head_rows(path: Path, columns: ColumnMapping | None, count: int) -> Hea
     examples: list[Example] = []
     problems: list[RowIssue] = []
     try:
-        for read in islice(read_rows(path), MOST_ROWS):
+        for read in islice(read_rows(path), MAX_ROWS):
             if isinstance(read, RowIssue):
                 problems.append(read)
                 continue
@@ -141,7 +141,7 @@ def _columns(rows: Iterable[object]) -> tuple[ColumnSample, ...]:
         if not isinstance(row, dict):
             continue
         for name, value in row.items():
-            if name not in values_of and len(values_of) == MOST_COLUMNS:
+            if name not in values_of and len(values_of) == MAX_COLUMNS:
                 continue
             values = values_of.setdefault(str(name), [])
             text = _sample(value) if len(values) < _SAMPLES else ""
@@ -165,7 +165,7 @@ def _sample(value: object) -> str:
 MAX_PROMPTS = 3
 ROWS = 50
 """The number of rows that are searched."""
-MOST_CHARACTERS = 300
+MAX_CHARACTERS = 300
 """Longer questions are not suggested."""
 
 
@@ -191,7 +191,7 @@ def _questions(settings: Mapping[str, object]) -> Iterator[str]:
     columns = parse_columns(str(current_names(settings).get("columns") or ""))
     for example in islice(read_examples(files.valid_files[0], columns), ROWS):
         question = _question(example)
-        if question and len(question) <= MOST_CHARACTERS:
+        if question and len(question) <= MAX_CHARACTERS:
             yield question
 
 
@@ -199,6 +199,6 @@ def _question(example: object) -> str:
     """The first message of a chat, if only a system message precedes it."""
     if not isinstance(example, ChatExample):
         return ""
-    spoken = [message for message in example.messages if message["role"] != "system"]
-    opens_with_user = bool(spoken) and spoken[0]["role"] == "user"
-    return str(spoken[0]["content"]).strip() if opens_with_user else ""
+    turns = [message for message in example.messages if message["role"] != "system"]
+    opens_with_user = bool(turns) and turns[0]["role"] == "user"
+    return str(turns[0]["content"]).strip() if opens_with_user else ""

@@ -67,8 +67,8 @@ def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
         return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
     spans: list[TextSpan] = []
     for turn, message in enumerate(example.messages):
-        fate = " (not trained)" if turn in example.untrained else ""
-        spans.append(TextSpan(f"{message['role']}{fate}", "role"))
+        status = " (not trained)" if turn in example.untrained else ""
+        spans.append(TextSpan(f"{message['role']}{status}", "role"))
         shown = list(_shortened(_words(message), characters))
         spans += shown
         characters -= sum(len(span.text) for span in shown)
@@ -132,9 +132,9 @@ class RowRenderer:
         end: int,
     ) -> Iterator[TextSpan]:
         is_special = np.isin(tokens[start:end], self._special)
-        fate = is_trained[start:end] * 2 + is_cut[start:end] * 1
+        status = is_trained[start:end] * 2 + is_cut[start:end] * 1
         # Special tokens stand alone; others are joined while their status is the same.
-        changes = (np.diff(fate) != 0) | is_special[1:] | is_special[:-1]
+        changes = (np.diff(status) != 0) | is_special[1:] | is_special[:-1]
         ends = [0, *(np.flatnonzero(changes) + 1).tolist(), end - start]
         for low, high in pairwise(ends):
             text = self._text(tokens, start + low, start + high)

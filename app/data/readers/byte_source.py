@@ -76,8 +76,8 @@ def _regular_file(path: Path) -> io.FileIO:
     if stat.S_ISREG(mode):
         return io.FileIO(descriptor, "rb", closefd=True)
     os.close(descriptor)
-    what = "a folder" if stat.S_ISDIR(mode) else "not a file"
-    raise InputError(f"{path} is {what}.", "Choose a file.")
+    kind = "a folder" if stat.S_ISDIR(mode) else "not a file"
+    raise InputError(f"{path} is {kind}.", "Choose a file.")
 
 
 def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:

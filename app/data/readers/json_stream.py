@@ -68,8 +68,8 @@ class JsonStream:
             return RowIssue(self._text.path, place, str(error), error.kind)
         return place, value
 
-    def broken(self, what: str) -> CorruptFileError:
-        return self._broken(f"is not valid JSON: {what}", "broken json")
+    def broken(self, kind: str) -> CorruptFileError:
+        return self._broken(f"is not valid JSON: {kind}", "broken json")
 
     def _inside(self, opening: str, closing: str) -> Iterator[None]:
         """Yield once for each item between two brackets; the position is where the item begins."""
@@ -82,8 +82,8 @@ class JsonStream:
             yield
             mark = self.next()
             if mark not in (",", closing):
-                what = "list" if opening == "[" else "object"
-                raise self.broken(f"a comma is missing, or the {what} is not closed")
+                kind = "list" if opening == "[" else "object"
+                raise self.broken(f"a comma is missing, or the {kind} is not closed")
             if mark == closing:
                 break
             self.step()

@@ -45,8 +45,8 @@ def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[RawRo
             while window.next():
                 yield window.row()
         if window.next():
-            what = "object" if name else "list"
-            raise window.broken(f"something follows the end of the {what}")
+            kind = "object" if name else "list"
+            raise window.broken(f"something follows the end of the {kind}")
 
 
 def _list_name(path: Path) -> str:

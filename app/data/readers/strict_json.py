@@ -23,7 +23,7 @@ class StrictJson:
     """Parses JSON values. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._flaw = ""
+        self._problem = ""
         self._decoder = json.JSONDecoder(
             parse_constant=self._constant, object_pairs_hook=self._unique_keys
         )
@@ -46,7 +46,7 @@ class StrictJson:
 
         Raises JSONDecodeError if it is invalid or cut off, and BadJson if it can't be read.
         """
-        self._flaw = ""
+        self._problem = ""
         try:
             return self._decoder.raw_decode(text, start)
         except json.JSONDecodeError:
@@ -58,8 +58,8 @@ class StrictJson:
 
     def check(self, value: object, text: str) -> None:
         """Raise BadJson if the value read last, from `text`, is not strict JSON."""
-        if self._flaw:
-            raise BadJson(self._flaw)
+        if self._problem:
+            raise BadJson(self._problem)
         if text.count("[") + text.count("{") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
             raise BadJson("is nested too deeply to be an example", "too big")
         if _SURROGATE_ESCAPE.search(text):
@@ -70,14 +70,14 @@ class StrictJson:
                 raise BadJson(reason, "encoding") from None
 
     def _constant(self, name: str) -> None:
-        self._flaw = self._flaw or f"holds {name}, which is not valid JSON"
+        self._problem = self._problem or f"holds {name}, which is not valid JSON"
 
     def _unique_keys(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         row = dict(pairs)
         if len(row) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            self._flaw = self._flaw or f"has the key {twice[:40]!r} twice"
+            self._problem = self._problem or f"has the key {twice[:40]!r} twice"
         return row
 
 

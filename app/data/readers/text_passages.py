@@ -49,9 +49,9 @@ def passages(
 def _check_plain(path: Path) -> None:
     with open_text(path, newline=None) as text:
         head = text.stream.read(LOOKED_AT)
-        what = other_format(head, is_whole=len(head) < LOOKED_AT)
-    if what:
-        raise CorruptFileError(RowIssue(path, WHOLE_FILE, what, "unreadable"))
+        detected = other_format(head, is_whole=len(head) < LOOKED_AT)
+    if detected:
+        raise CorruptFileError(RowIssue(path, WHOLE_FILE, detected, "unreadable"))
 
 
 class _Passage:

@@ -160,19 +160,19 @@ def join_text_parts(parts: list[object], where: str) -> str:
     )
 
 
-def _text(part: object, which: str) -> str:
+def _text(part: object, part_name: str) -> str:
     if not isinstance(part, dict):
-        raise RowError(f"{which} is {type_name(part)}, not an object")
+        raise RowError(f"{part_name} is {type_name(part)}, not an object")
     if (kind := part.get("type")) is None:
-        raise RowError(f"{which} has no type")
+        raise RowError(f"{part_name} has no type")
     if kind != "text":
         shown = repr(kind[:_SHOWN]) if isinstance(kind, str) else type_name(kind)
-        raise RowError(f"{which} is of type {shown}; only text can be trained")
+        raise RowError(f"{part_name} is of type {shown}; only text can be trained")
     if "text" not in part:
-        raise RowError(f"{which} has no text", "empty")
+        raise RowError(f"{part_name} has no text", "empty")
     text = part["text"]
     if not isinstance(text, str):
-        raise RowError(f"{which} has a text that is {type_name(text)}, not text")
+        raise RowError(f"{part_name} has a text that is {type_name(text)}, not text")
     return text
 
 

@@ -20,8 +20,8 @@ def unknown_schema_error(row: Row, outer: str | None) -> RowError:
     """The error of a row without a known schema; `outer` is a column that holds a whole example."""
     if not row:
         return RowError("is an empty object", "empty")
-    if what := _looks_like(row):
-        return RowError(what, UNKNOWN)
+    if problem := _looks_like(row):
+        return RowError(problem, UNKNOWN)
     if outer is not None:
         return RowError(_inside(row[outer], outer))  # no column mapping can help
     return RowError(_has_none(row), UNKNOWN)
@@ -41,12 +41,14 @@ def _looks_like(row: Row) -> str | None:
 
 def _is_whole_file(row: Row, lists: Sequence[str]) -> str:
     if len(lists) > 1:
-        what = f"several lists of objects ({_named(lists)}): save each as a .json file of its own"
-        return f"is one object with {what}"
+        problem = (
+            f"several lists of objects ({_named(lists)}): save each as a .json file of its own"
+        )
+        return f"is one object with {problem}"
     count, name = len(row[lists[0]]), str(lists[0])[:_SHOWN_LETTERS]
     objects = "1 object" if count == 1 else f"{count:,} objects"
-    what = f"is one object with a list of {objects}, {name!r}"
-    return f"{what}: if these are the rows, save the list alone as .json"
+    problem = f"is one object with a list of {objects}, {name!r}"
+    return f"{problem}: if these are the rows, save the list alone as .json"
 
 
 def _inside(whole: Row, name: str) -> str:
@@ -83,8 +85,8 @@ def preference_error(row: Row) -> RowError | None:
     if not (keys := _better_and_worse(row)):
         return None
     better, worse = keys
-    what = f"is a preference ({better}, {worse}), which Nestling does not train"
-    return RowError(f"{what}: {_advice(row, better)}", UNKNOWN)
+    problem = f"is a preference ({better}, {worse}), which Nestling does not train"
+    return RowError(f"{problem}: {_advice(row, better)}", UNKNOWN)
 
 
 def check_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:

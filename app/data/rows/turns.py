@@ -37,11 +37,11 @@ def row_flags(row: Mapping[str, object], mapped: Collection[str] = ()) -> tuple[
     return tuple(
         ("row flag", f"has {name} {row[name]!r:.20} as a column, which is not read: it is trained")
         for name in sorted(FLAGS & row.keys() - set(mapped))
-        if _says_untrained(row[name], name)
+        if _marks_untrained(row[name], name)
     )
 
 
-def _says_untrained(value: object, name: str) -> bool:
+def _marks_untrained(value: object, name: str) -> bool:
     if not isinstance(value, int | float):
         return False
     if value in (0, 1):
@@ -56,8 +56,8 @@ def _checked(value: object, name: str, where: str) -> bool:
     shown = f"that is {type_name(value)}"
     if isinstance(value, int | float) and not is_bool:
         shown = f"{value!r:.20}"
-    wanted = "0 or 1" if name == "weight" else "true or false"
-    raise RowError(f"{where} has a {name} {shown}; it must be {wanted}")
+    expected = "0 or 1" if name == "weight" else "true or false"
+    raise RowError(f"{where} has a {name} {shown}; it must be {expected}")
 
 
 MESSAGE_KEYS = FLAGS | {
@@ -70,13 +70,13 @@ _SHOWN = 4
 _SHOWN_LETTERS = 40
 
 
-def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tuple[Note, ...]:
-    """A note that names other keys with a value; `why` explains why they are not trained."""
+def unused_keys(turns: Iterable[object], used: frozenset[str], reason: str) -> tuple[Note, ...]:
+    """A note that names other keys with a value; `reason` explains why they are not trained."""
     more: dict[str, None] = {}
     for turn in turns:
         if isinstance(turn, Mapping) and not turn.keys() <= used:
             more |= dict.fromkeys(key for key in turn.keys() - used if turn[key] not in _NOTHING)
-    return (("unused key", f"has {_named(sorted(more))} in its turns, {why}"),) if more else ()
+    return (("unused key", f"has {_named(sorted(more))} in its turns, {reason}"),) if more else ()
 
 
 def untrainable_turn_notes(

@@ -31,7 +31,7 @@ from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 MAX_WORKERS = 8
 """Reading and checking rows, which one process does, is about eight times as fast."""
 _SHARE_OF_MEMORY = 8
-"""All processes together may take this part of the machine's memory: one in so many."""
+"""All processes together may use 1/N of the machine's memory, with this N."""
 _PROCESS_BYTES = 90 * 2**20
 """Measured for a process with a small tokenizer."""
 _BYTES_A_PICKLED_BYTE = 40
@@ -174,11 +174,11 @@ def _end_processes(processes: Sequence[BaseProcess]) -> None:
             process.kill()
 
 
-def _initialize_worker(payload: bytes, wanted: Connection) -> None:
-    """Initialize a worker process, which ends at once when the parent closes `wanted`."""
+def _initialize_worker(payload: bytes, lifeline: Connection) -> None:
+    """Initialize a worker process, which ends at once when the parent closes `lifeline`."""
     global _worker
     begin_child()
-    end_with_parent(wanted)
+    end_with_parent(lifeline)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     problem, tokenizer, *settings = pickle.loads(payload)
     set_known_problem(tokenizer.chat_template, problem)

@@ -75,7 +75,7 @@ class TokenStore:
     def problems(self, path: Path) -> Iterator[RowIssue]:
         """Yield the rows of `path` that are not tokenized, in file order. Raises RunError."""
         rest = b""
-        with giving_up_if_damaged(self.folder):
+        with dropped_if_damaged(self.folder):
             for part in self.open_problems().parts():
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
@@ -110,13 +110,13 @@ class StoredTokens:
 
     def __getitem__(self, part: slice) -> npt.NDArray[np.uint32]:
         start, stop, _ = part.indices(len(self))
-        with giving_up_if_damaged(self._folder):
+        with dropped_if_damaged(self._folder):
             content = self._file.read(start * _TOKEN_BYTES, stop * _TOKEN_BYTES)
         return np.frombuffer(content, np.uint32)
 
 
 @contextmanager
-def giving_up_if_damaged(folder: Path) -> Iterator[None]:
+def dropped_if_damaged(folder: Path) -> Iterator[None]:
     """Turn damage of a store into a RunError, and keep the store from being opened again."""
     try:
         yield

@@ -21,7 +21,8 @@ from app.data.tokens.tokenized_examples import (
 )
 
 _ROWS = 2_000
-"""In larger views only so many rows are hashed by token; lengths and targets are hashed for all."""
+"""In larger views only this many rows are hashed by token; lengths and targets are hashed for
+all."""
 
 
 class TokenView:

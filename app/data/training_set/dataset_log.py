@@ -59,12 +59,12 @@ def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]
     datasets = mixing.dataset_of(rows)
     parts = []
     for dataset, name in enumerate(names):
-        ours = rows[datasets == dataset]
-        tokens, size = int(train.lengths[ours].sum()), mixing.sizes[dataset]
-        passes = f", {len(ours) / size:.1f} times each" if len(ours) > size else ""
+        of_dataset = rows[datasets == dataset]
+        tokens, size = int(train.lengths[of_dataset].sum()), mixing.sizes[dataset]
+        passes = f", {len(of_dataset) / size:.1f} times each" if len(of_dataset) > size else ""
         parts.append(
-            f"{len(ours):,} rows of {name} ({len(ours) / len(rows):.1%}), which has {size:,}"
-            f"{passes}: {tokens:,} tokens"
+            f"{len(of_dataset):,} rows of {name} ({len(of_dataset) / len(rows):.1%}), "
+            f"which has {size:,}{passes}: {tokens:,} tokens"
         )
     return ["The first epoch takes " + "; ".join(parts) + "."]
 

@@ -76,7 +76,7 @@ def open_early_data(
         return None  # if all rows are too long, or none can be used, no run starts
     if len(valid) < valid_rows and not reading.is_valid_whole:
         return None
-    longest = max(int(train.lengths.max()), min(reading.most_characters, settings.max_seq_length))
+    longest = max(int(train.lengths.max()), min(reading.max_characters, settings.max_seq_length))
     left_out = reading.bad_rows + unusable
     notes = tuple(early_notes(train, settings.max_seq_length, left_out.first, left_out.count))
     return TrainingData(

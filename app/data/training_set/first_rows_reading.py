@@ -26,12 +26,12 @@ from app.data.tokenizing.token_store import count_characters
 from app.data.training_set.training_data import DataSettings
 from app.data.training_set.validation_split import Digests, Keys, draw_numbers, split_datasets
 
-LEAST_BYTES = 2**20
+MIN_BYTES = 2**20
 """For a smaller dataset all rows are tokenized by the time another process has started."""
-MOST_VALID_ROWS = 2048
+MAX_VALID_ROWS = 2048
 """A run that needs more validation rows does not begin early."""
 _PART_ROWS = 512
-_MOST_CHARACTERS = 64 * 2**20
+_MAX_CHARACTERS = 64 * 2**20
 """Limit of the rows kept in memory."""
 _SPARE = 64
 """Validation rows beyond twice the wanted number, as the model may refuse some."""
@@ -90,7 +90,7 @@ class EarlyReading:
     """All validation rows are kept."""
     train_rows: int
     valid_rows: int
-    most_characters: int
+    max_characters: int
     """Characters of the longest row."""
     bad_rows: BadRows
 
@@ -108,7 +108,7 @@ class FirstRows:
 def may_begin_early(files: DatasetFiles, settings: DataSettings, valid_rows: int) -> bool:
     """Whether a run that wants `valid_rows` validation rows could begin with some rows."""
     size = sum(file_stat(path).st_size for path in files.all_files)
-    return bool(settings.early_rows) and valid_rows <= MOST_VALID_ROWS and size >= LEAST_BYTES
+    return bool(settings.early_rows) and valid_rows <= MAX_VALID_ROWS and size >= MIN_BYTES
 
 
 def read_first_rows(
@@ -133,7 +133,7 @@ def read_first_rows(
 def first_rows_process(
     files: DatasetFiles, settings: DataSettings, valid_rows: int
 ) -> WorkProcess[FirstRows]:
-    """`read_first_rows` in a process of its own, not started yet."""
+    """`read_first_rows` in its own process, not started yet."""
     lost = RunError("The process that reads the dataset ended before it was done.")
     return WorkProcess(partial(read_first_rows, files, settings, valid_rows), lost)
 
@@ -148,7 +148,7 @@ class EarlyReader:
         self._early = _LargestKeys(2 * self._rule.wanted)
         self._valid = _LargestKeys(2 * valid_rows + _SPARE)
         self._digests: list[list[Digests]] = []
-        self._most_characters = 0
+        self._max_characters = 0
         self._bad_rows = BadRows()
         self.is_abandoned = False
         """There are too few rows, or too long ones, to begin early."""
@@ -165,7 +165,7 @@ class EarlyReader:
         while part := list(islice(examples, _PART_ROWS)):
             self._add(part, file, count)
             count += len(part)
-            if self._is_hopeless(path, count, share.done):
+            if self._cannot_begin_early(path, count, share.done):
                 self.is_abandoned = True
                 return
             yield share.done
@@ -189,7 +189,7 @@ class EarlyReader:
             return None  # the last rows held out depend on those that the model refuses
         return EarlyReading(
             tuple(_in_order(early)), least, tuple(_in_order(valid)), is_valid_whole,
-            rows - holdout_rows, valid_rows, self._most_characters, self._bad_rows,
+            rows - holdout_rows, valid_rows, self._max_characters, self._bad_rows,
         )  # fmt: skip
 
     def _examples(self, rows: Iterator[Example | RowIssue]) -> Iterator[Example]:
@@ -202,7 +202,7 @@ class EarlyReader:
     def _add(self, part: Sequence[Example], file: int, first: int) -> None:
         digests = np.array([content_digest(example) for example in part], np.uint64)
         self._digests[file].append(digests)
-        self._most_characters = max(self._most_characters, *map(count_characters, part))
+        self._max_characters = max(self._max_characters, *map(count_characters, part))
         is_train = file < len(self._files.train_files)
         if is_train:
             places = np.array([example.place for example in part], np.int64)
@@ -210,12 +210,12 @@ class EarlyReader:
         if not is_train or (not self._files.valid_files and self._settings.validation_split):
             self._valid.add(part, ~draw_numbers(digests, self._settings.seed), file, first)
 
-    def _is_hopeless(self, path: Path, rows: int, share: float) -> bool:
+    def _cannot_begin_early(self, path: Path, rows: int, share: float) -> bool:
         # A file is read in large blocks: up to one of them is not rows yet.
         share -= READ_BYTES / max(1, file_stat(path).st_size)
         is_only = len(self._files.train_files) == 1
         are_few = is_only and share > 0.25 and rows < self._rule.wanted
-        return are_few or self._early.characters + self._valid.characters > _MOST_CHARACTERS
+        return are_few or self._early.characters + self._valid.characters > _MAX_CHARACTERS
 
 
 def _in_order(rows: Iterator[KeptRow] | list[KeptRow]) -> list[KeptRow]:

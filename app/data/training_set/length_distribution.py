@@ -1,6 +1,6 @@
 """The distribution of row lengths: the effect of any length limit, in microseconds.
 
-Values are kept per distinct length or position, so a million rows take no more room than a
+Values are stored per distinct length or position, so a million rows take no more memory than a
 thousand.
 """
 

@@ -55,14 +55,14 @@ def insufficient_rows_error(
     return next((_none(one, f" of the mixed-in {one.name}") for one in mixed if not one.kept), None)
 
 
-def _none(rows: RemainingRows, whose: str) -> InputError:
+def _none(rows: RemainingRows, subject: str) -> InputError:
     if rows.first_left_out is None and not rows.shortest:
         return InputError(
-            f"No row{whose} is left to train on: all are validation rows.",
+            f"No row{subject} is left to train on: all are validation rows.",
             "Use a smaller validation split, or none.",
         )
     first = f": {rows.first_left_out}" if rows.first_left_out else ""
     return InputError(
-        f"No training row{whose} can be used{first}.",
+        f"No training row{subject} can be used{first}.",
         "Correct the dataset or choose another model.",
     )

@@ -56,7 +56,7 @@ class FileRows:
         self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
     def left_out_kinds(self) -> Counter[IssueKind]:
-        """Of all rows left out, read anew each time."""
+        """The kinds of all rows left out, read again each time."""
         kinds: Counter[IssueKind] = Counter({"too long": len(self._cut_away)})
         if self._store and self._store.problem_count:
             kinds.update(problem.kind for problem in self._store.problems(self._path))

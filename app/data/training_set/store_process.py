@@ -1,7 +1,7 @@
-"""Builds the token stores of a dataset in a process of its own, beside a run that has begun.
+"""Builds the token stores of a dataset in its own process, beside a run that has begun.
 
-It has a low priority, and ends with its parent or when the run needs it no more; unfinished stores
-are kept for the next time.
+It has a low priority, and ends with its parent or when the run no longer needs it; unfinished
+stores are kept for the next time.
 """
 
 from collections.abc import Generator

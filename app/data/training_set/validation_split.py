@@ -55,9 +55,13 @@ def holdout_masks(
     for dataset, share in enumerate(shares):
         if share > 0:
             numbers = np.flatnonzero(dataset_of_file == dataset)
-            ours = may_be_masked & (dataset_of_file[file_of_group] == dataset)
+            is_in_dataset = may_be_masked & (dataset_of_file[file_of_group] == dataset)
             _mark_holdout(
-                masked, sizes, order, [ours & (file_of_group == file) for file in numbers], share
+                masked,
+                sizes,
+                order,
+                [is_in_dataset & (file_of_group == file) for file in numbers],
+                share,
             )
     ends = np.cumsum([len(file) for file in files])
     masks = iter(np.split(masked[groups], ends[:-1]) if files else [])
@@ -74,8 +78,8 @@ def _mark_holdout(
     """Mark the groups of equal rows that one dataset gives; `files` masks the groups of each
     file.
     """
-    ours = np.logical_or.reduce(files)
-    if ours.sum() < 2:
+    is_in_dataset = np.logical_or.reduce(files)
+    if is_in_dataset.sum() < 2:
         return
     rows = [int(sizes[file].sum()) for file in files]
     total = 0
@@ -89,7 +93,7 @@ def _mark_holdout(
                 file_total += size
         total += file_total
     if not total:
-        smallest = np.flatnonzero(ours)
+        smallest = np.flatnonzero(is_in_dataset)
         masked[smallest[np.argmin(sizes[smallest])]] = True
 
 
@@ -151,7 +155,7 @@ class EarlyRows:
     seed: int
 
     def applies_to(self, rows: int, holdout_share: float) -> bool:
-        """Whether a dataset of so many rows has early rows."""
+        """Whether a dataset of this size has early rows."""
         return 0 < _MIN_FACTOR * self.wanted <= rows and holdout_share <= _MAX_HOLDOUT_SHARE
 
     def keys(self, digests: Digests, places: Ints, file: int) -> Keys:
@@ -162,7 +166,7 @@ class EarlyRows:
         return np.where(numbers >= _HALF, keys, np.uint64(0))
 
     def least_key(self, rows: int) -> np.uint64:
-        """The smallest key of early rows in a dataset of so many rows."""
+        """The smallest key of early rows in a dataset of this size."""
         rows = max(rows, _MIN_FACTOR * self.wanted)
         return np.uint64(2**64 - 1 - 2**65 * self.wanted // rows)
 

@@ -91,7 +91,7 @@ def _adapted(layers: Sequence[CalledModule]) -> list[str]:
 
 def _is_bare_elsewhere(model: LanguageModel, adapted: Sequence[str]) -> bool:
     """Whether mlx-lm, given no names, would adapt more than carries an adapter now."""
-    # An adapted module holds the one it stands for.
+    # An adapted module contains the one it replaces.
     return any(
         path not in adapted and path.rpartition(".")[0] not in adapted
         for path in adaptable(model.layers)
@@ -119,7 +119,9 @@ def _chosen(keys: str, there: Sequence[str]) -> list[str]:
         found = {path for path in there if path == name or path.endswith(f".{name}")}
         if not found:
             known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in there))
-            raise InputError(f"The model has no module named {name!r}.", f"It has {known}.")
+            raise InputError(
+                f"The model has no module named {name!r}.", f"Its modules are {known}."
+            )
         chosen |= found
     return [path for path in there if path in chosen]
 

@@ -87,7 +87,7 @@ def _lean_kind(lora: ModuleClass) -> ModuleClass:
             # float16 can overflow where float32 does not; bfloat16 has the same range.
             if x.dtype not in (mx.float32, mx.bfloat16):
                 return super().__call__(x)
-            # A FlatAdapter has scaled and narrowed them already; then none of this does anything.
+            # If a FlatAdapter has scaled and narrowed them already, this does nothing.
             scaled = self.lora_b if self.scale == 1 else self.scale * self.lora_b
             down, up = self.lora_a.astype(x.dtype), scaled.astype(x.dtype)
             dropped = self.dropout(x)
@@ -103,7 +103,7 @@ def _sum_with_gradients_at_once(
 ) -> mx.array:
     """linear(x) + x · down · up; `linear` is constant."""
     rows = x.reshape(-1, x.shape[-1])
-    # Outside, so that the gradients find it, and what is not read of the sum is not computed.
+    # Outside, so that gradients reach it, and unused parts of the sum are not computed.
     low = mx.stop_gradient(rows @ down)
 
     @custom_function

@@ -49,7 +49,9 @@ class FlatAdapter:
 
     @contextmanager
     def applied(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
-        """Inside, the model's layers use parameters made of `vectors`; yields them by path.
+        """Inside, the model's layers use parameters made from `vectors`; yields them by path.
+
+        `vectors` has one float32 vector, [numbers of the tier], for each tier.
 
         Without prepared views, the layers use the model's own parameters. Afterwards the model has
         its own parameters again, and no tracers.
@@ -64,7 +66,8 @@ class FlatAdapter:
             self._put(parameters, scales)
 
     def gradient(self, tier: int, found: ArrayMap) -> mx.array:
-        """A tier's gradient in one float32 vector, of those of what was `applied`."""
+        """A tier's gradient as a float32 vector, [numbers of the tier], from the gradients `found`
+        of the arrays that `applied` yielded."""
         vector = self._plan.flatten(tier, found)
         return vector * self._scales[tier] if self.is_flat else vector
 
@@ -109,7 +112,7 @@ def activation_dtype(model: LanguageModel) -> mx.Dtype | None:
         for layer, linear in zip(layers, linears, strict=True):
             layer["linear"] = ModuleProxy(linear, noting)
         model(mx.zeros((1, 2), mx.int32))
-    except Exception:  # an architecture's own code, called as it was not written to be
+    except Exception:  # third-party model code can raise anything
         return None
     finally:
         for layer, linear in zip(layers, linears, strict=True):

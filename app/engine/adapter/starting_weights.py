@@ -24,7 +24,7 @@ from app.library.reading.starting_adapter import StartingAdapter, read_started_f
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STIFFNESS_FILE
 from app.library.run.manifest import read_manifest
 
-_MOST_CONFIG_BYTES = 2**20
+_MAX_CONFIG_BYTES = 2**20
 _OTHER = "Choose another adapter, or another base model."
 
 
@@ -168,7 +168,7 @@ def _other_base(origin: StartingAdapter, model: Path, digests: BaseModelDigests)
 def _read_config(folder: Path) -> JsonObject:
     path = folder / ADAPTER_CONFIG_FILE
     try:
-        found = parse_json(read_regular(path, _MOST_CONFIG_BYTES))
+        found = parse_json(read_regular(path, _MAX_CONFIG_BYTES))
     except (OSError, ValueError, RecursionError, AppError) as error:
         raise InputError(f"{path} can't be read: {error_text(error)}.", _OTHER) from error
     if not isinstance(found, dict):
@@ -187,11 +187,11 @@ def _number(folder: Path, found: JsonObject, name: str) -> float:
 def _check_fits(folder: Path, saved: ArrayMap, own: ArrayMap) -> None:
     for path in sorted(saved.keys() | own.keys()):
         if path not in own:
-            why = f"the model has no place for {path}"
+            reason = f"the model has no place for {path}"
         elif path not in saved:
-            why = f"it has nothing for {path}"
+            reason = f"it has nothing for {path}"
         elif saved[path].shape != own[path].shape:
-            why = f"{path} has the shape {saved[path].shape}, and the model's {own[path].shape}"
+            reason = f"{path} has the shape {saved[path].shape}, and the model's {own[path].shape}"
         else:
             continue
-        raise InputError(f"The adapter in {folder} does not fit the base model: {why}.", _OTHER)
+        raise InputError(f"The adapter in {folder} does not fit the base model: {reason}.", _OTHER)

@@ -59,27 +59,29 @@ class Compared:
 
 
 def compare_with_own_code(
-    model: LanguageModel, plan: TierPlan, wanted: FastPaths, longest: int
+    model: LanguageModel, plan: TierPlan, requested: FastPaths, longest: int
 ) -> Compared:
-    """Drop the paths of `wanted` that don't agree with the model's own code.
+    """Drop the paths of `requested` that don't agree with the model's own code.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
-    has_lean = wanted.has_efficient_lora and has_efficient_layers(model)
-    wanted = replace(wanted, has_efficient_lora=has_lean)
+    has_lean = requested.has_efficient_lora and has_efficient_layers(model)
+    requested = replace(requested, has_efficient_lora=has_lean)
     with evaluating(model), model_errors_as_input_errors(NO_GRADIENTS), interruptible:
-        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
+        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of the unchanged model
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
-            return Compared(wanted, is_finite=False)
-        good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
-        good = replace(good, has_split_divergence=trial.agrees_on_divergence(good))
-    if wanted.has_efficient_lora and not good.has_efficient_lora:
+            return Compared(requested, is_finite=False)
+        agreeing = requested if trial.agrees(requested) else _agreeing_paths(trial, requested)
+        agreeing = replace(agreeing, has_split_divergence=trial.agrees_on_divergence(agreeing))
+    if requested.has_efficient_lora and not agreeing.has_efficient_lora:
         restore_lora_layers(model)
-    left_out = [name for name, field in _PATHS.items() if _has(wanted, field) > _has(good, field)]
-    return Compared(good, tuple(left_out))
+    left_out = [
+        name for name, field in _PATHS.items() if _has(requested, field) > _has(agreeing, field)
+    ]
+    return Compared(agreeing, tuple(left_out))
 
 
 _PATHS = {
@@ -102,18 +104,18 @@ def _without(fast: FastPaths, fields: Iterable[str]) -> FastPaths:
     return replace(fast, **changes)
 
 
-def _good_ones(trial: "_Trial", wanted: FastPaths) -> FastPaths:
-    """`wanted` without the paths that differ when taken alone; without any, if that is not enough.
+def _agreeing_paths(trial: "_Trial", requested: FastPaths) -> FastPaths:
+    """`requested` without the paths that differ when taken alone, or without any path.
 
     Raises InputError if even then the model gives examples in a batch other gradients than alone.
     """
-    fields = [field for field in _PATHS.values() if _has(wanted, field)]
+    fields = [field for field in _PATHS.values() if _has(requested, field)]
     differing = [
         field
         for field in fields
-        if not trial.agrees(_without(wanted, (other for other in fields if other != field)))
+        if not trial.agrees(_without(requested, (other for other in fields if other != field)))
     ]
-    for fast in (_without(wanted, differing), _without(wanted, fields)):
+    for fast in (_without(requested, differing), _without(requested, fields)):
         if trial.agrees(fast):
             return fast
     raise InputError(
@@ -123,7 +125,7 @@ def _good_ones(trial: "_Trial", wanted: FastPaths) -> FastPaths:
 
 
 class _Trial:
-    """Some examples, and what the model's own code makes of them."""
+    """Some examples, with the results of the model's own code."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan, longest: int) -> None:
         self._model, self._plan = model, plan.restricted_to(trainable_parameters(model))
@@ -166,7 +168,7 @@ class _Trial:
         try:
             loss, gradients = self._by(fast)
             return self._is_near_all(loss, gradients, (self._loss, self._gradients))
-        except Exception:  # an architecture's own code, called as it was not written to be
+        except Exception:  # third-party model code can raise anything
             return False
 
     def agrees_on_divergence(self, fast: FastPaths) -> bool:
@@ -215,7 +217,7 @@ class _Trial:
 
     def _by(self, fast: FastPaths) -> tuple[mx.array, Gradients]:
         rows = self._rows
-        # Beside a long row, padding costs as much as an example: no more than one is padded to it.
+        # Beside a long row, padding costs as much as an example: only one example is padded to it.
         is_split = len(rows) > len(_SHORT) and not fast.is_packed
         parts = [rows[:2], rows[2:]] if is_split else [rows]
         batches = [_batch(part, fast.is_packed) for part in parts]
@@ -244,13 +246,13 @@ class _Trial:
 def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
     """False where a number is none."""
     norm = mx.linalg.norm
-    allowed = GRADIENTS.of(dtype)
+    allowed = GRADIENTS.for_dtype(dtype)
     difference = number(norm((some - own).reshape(-1)))
     return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
 
 
 def _finite(logits: mx.array) -> mx.array:
-    """In float32, with 0 for what is not finite: some models rule out tokens by -inf."""
+    """In float32, with 0 for infinities: some models rule out tokens by -inf."""
     return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 

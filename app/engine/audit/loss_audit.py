@@ -42,7 +42,7 @@ class LossAudit:
     def __init__(self, model: LanguageModel, head: SplitModel | None) -> None:
         self._execution = Execution(model, FastPaths(head))
         dtypes = {array.dtype for array in parameters(model).values()}
-        self._tolerance = max(map(LOSSES.of, dtypes))
+        self._tolerance = max(map(LOSSES.for_dtype, dtypes))
         self._is_random = any(
             isinstance(module, nn.Dropout) and module._p_1 < 1
             for _, module in model.named_modules()
@@ -129,8 +129,8 @@ class LessonAudit:
         """Raise VerificationError unless a lesson that was due was taken, by its weight, and is
         reported as it was."""
         if self._rules.has_lesson(step) != (parts is not None):
-            what = "left out" if parts is None else "given out of turn"
-            raise fault(step, f"a lesson of the slow clock was {what}")
+            event = "left out" if parts is None else "given out of turn"
+            raise fault(step, f"a lesson of the slow clock was {event}")
         if parts is not None and parts.tiers != self._rules.lesson_tiers(step):
             raise fault(step, "gradients of the lesson were computed of the wrong tiers")
         if parts is None or reported.is_void:

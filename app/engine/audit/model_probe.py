@@ -73,8 +73,8 @@ def probing(
     head = split_model(model)
     tried = yield from choose_batch_layout(model, head, rows, settings, saved)
     yield StageChanged(mark("Checking gradients against the model's own code"))
-    wanted = FastPaths(head, recomputes_layers, is_packed=tried.batching.is_packed)
-    found = compare_with_own_code(model, make_plan(), wanted, longest - 1)
+    requested = FastPaths(head, recomputes_layers, is_packed=tried.batching.is_packed)
+    found = compare_with_own_code(model, make_plan(), requested, longest - 1)
     if not found.is_finite:
         yield LogMessage(_NOT_COMPARED, is_warning=True)
     for name in found.left_out:

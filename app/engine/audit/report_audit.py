@@ -32,8 +32,8 @@ class ReportAudit:
         for k, (before, delta, now) in enumerate(
             zip(self._drifts, deltas, moved.drifts, strict=True)
         ):
-            room = TOLERANCE * (before + delta) + _SMALLEST
-            if not abs(before - delta) - room <= now <= before + delta + room:
+            tolerance = TOLERANCE * (before + delta) + _SMALLEST
+            if not abs(before - delta) - tolerance <= now <= before + delta + tolerance:
                 raise fault(
                     step,
                     f"tier {k} is reported {now:.4g} from its start, but it was {before:.4g} away "

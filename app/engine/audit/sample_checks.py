@@ -1,4 +1,4 @@
-"""Compares what a step did to one tier with what it should have done, and says where they differ.
+"""Compares a step's update of one tier with the expected one, and reports the differences.
 
 Each raises VerificationError.
 """
@@ -33,15 +33,16 @@ def check_samples(step: int, tier: SampledTier, found: Array, expected: Array, r
     worst = int(np.argmax(error - allowed))
     if error[worst] <= allowed[worst]:
         return
-    moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
+    moved, expected_change = (float(x[worst] - tier.values[worst]) for x in (found, expected))
     name = tier.name_at(int(tier.positions[worst]))
-    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {expected_change:.3g}")
 
 
 def check_part(
     step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
 ) -> None:
-    """Raise VerificationError if a `part` of the update was left out, or is far from what it is.
+    """Raise VerificationError if a `part` of the update was left out, or is far from its true
+    value.
 
     Of a single number it lies within the tolerance. The part of all samples' errors along it shows
     it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is
@@ -70,9 +71,9 @@ def check_pending(step: int, tier: int, counted: int, reported: int) -> None:
 
 
 def not_written(
-    step: int, tier: SampledTier, wanted: np.ndarray, found: np.ndarray
+    step: int, tier: SampledTier, expected_change: np.ndarray, found: np.ndarray
 ) -> VerificationError:
-    differing = np.flatnonzero(wanted != found)
+    differing = np.flatnonzero(expected_change != found)
     name = tier.name_at(int(differing[0]))
     count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
     return fault(step, f"the model does not hold the update of {name} ({count})")

@@ -33,7 +33,7 @@ from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
 
 SAMPLES = 1024
 """Sampled numbers over all tiers, about."""
-FEWEST_EACH, MOST_EACH = 4, 64
+MIN_EACH, MAX_EACH = 4, 64
 """Samples of one parameter, or of the slice of it that a tier holds."""
 
 
@@ -47,7 +47,7 @@ class _Step:
     gradients: list[Array | None]
     """Clipped means over trained tokens; None of tiers that take none, and in void steps."""
     lesson: Mapping[int, Array]
-    """Likewise, what the slow clock's own AdamW takes, by tier."""
+    """Likewise, the gradients of the slow clock's own AdamW, by tier."""
     pending: tuple[int, ...]
     """Gradients per tier that the step reports as not yet applied."""
 
@@ -70,7 +70,7 @@ class UpdateAudit:
         self._rules, self._plan = rules, plan
         in_layers = all(layer_index(path) is not None for path in parameters)
         self._reports = ReportAudit(drifts, is_all_in_layers=in_layers)
-        each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
+        each = min(MAX_EACH, max(MIN_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.slices_by_tier]
         self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
         """Of each tier's sampled numbers, in its vector."""
@@ -101,9 +101,9 @@ class UpdateAudit:
         after: Sequence[mx.array],
         rate: float,
     ) -> mx.array:
-        """Measure a step on the device, for `check`.
+        """Measure a step on the device, as a lazy float32 vector for `check`.
 
-        `parameters` are those that the model held when the step began; the other arguments are
+        `parameters` are the model's at the beginning of the step; the other arguments are
         those of `observation`.
         """
         key = tuple(gradients), tuple(wanted)
@@ -129,10 +129,11 @@ class UpdateAudit:
         after: Sequence[mx.array],
         lesson: Mapping[int, Array] = {},
     ) -> None:
-        """Raise VerificationError unless a step, and the report of it, is as it must be.
+        """Raise VerificationError unless a step and its report are correct.
 
-        `observed` is what `observe` gave for it, evaluated; `lesson` is `LessonAudit`'s
-        `clipped_means`. Its samples are compared at the next `finish`.
+        `observed` is the evaluated vector of `observe`; `after` has a float32 vector, [numbers of
+        the tier], for each tier; `lesson` is `LessonAudit`'s `clipped_means`. Its samples are
+        compared at the next `finish`.
         """
         rules, due = self._rules, self._rules.due(step)
         if tuple(gradients) != rules.with_gradients(step):
@@ -223,7 +224,7 @@ class UpdateAudit:
     def _must_move(
         self, k: int, movement: Movement, mean: Array | None, rate: float, lesson: Array | None
     ) -> bool:
-        """Whether tier k, once it is due, moves by more than rounding takes away."""
+        """Whether the next update of tier k is larger than its rounding."""
         if k in movement.fired:
             return True
         self.finish()  # the step before: its state is needed
@@ -268,8 +269,8 @@ class UpdateAudit:
                 period = self._rules.periods[k]
                 notes.append(f"Tier {k} never fired: its update period is {period} steps.")
             elif not tier.had_gradient:
-                also = "; only weight decay moved it" if drift else ""
-                notes.append(f"Tier {k} learned nothing: its gradient was always zero{also}.")
+                suffix = "; only weight decay moved it" if drift else ""
+                notes.append(f"Tier {k} learned nothing: its gradient was always zero{suffix}.")
             elif not drift:
                 notes.append(f"Tier {k} is where it began.")
         return "".join(f" {note}" for note in notes)

@@ -53,7 +53,7 @@ class SampledTier:
     def restore(
         self, m: mx.array, v: mx.array, pending: mx.array, fired: int, pending_count: int
     ) -> None:
-        """Take up the tier's optimizer state, vectors on the device, where the run stands."""
+        """Continue from the tier's optimizer state: float32 vectors, [numbers of the tier]."""
         here = mx.array(self.positions.astype(np.int32))
         of_m, of_v, of_pending = (np.array(vector[here], np.float64) for vector in (m, v, pending))
         self.state = AdamWState(of_m, of_v, of_pending, fired, pending_count)
@@ -70,7 +70,7 @@ class SampledTier:
         return self.anchor.pull(values, firmness) if self.anchor else np.zeros_like(values)
 
     def restore_slow(self, m: mx.array, v: mx.array, count: int) -> None:
-        """Take up the state of the slow clock's own AdamW, likewise."""
+        """Continue from the state of the slow clock's own AdamW: float32 vectors, as `restore`."""
         here = mx.array(self.positions.astype(np.int32))
         of_m, of_v = (np.array(vector[here], np.float64) for vector in (m, v))
         self.slow = AdamWState(of_m, of_v, np.zeros_like(of_m), count)
@@ -129,13 +129,13 @@ def observation(
     positions: Sequence[mx.array],
     anchors: Sequence[tuple[mx.array, mx.array]] = (), firmness: mx.array | None = None,
 ) -> mx.array:  # fmt: skip
-    """All tiers in one lazy float32 vector, for `parsed`: the host waits for the device once.
+    """All tiers' measures as one lazy float32 vector for `parsed`, so the host waits only once.
 
-    `wanted` has the vector of each tier that was to be written; `before` and `after` are all
-    tiers' vectors, read from the model after the last step and after this one, and `found` when
-    this one began; `allowed` is the change of each tier's numbers, relative
-    to their size, that is no excess. Nor is a pull towards `anchors`, each tier's center and
-    stiffness, where a stiffness of 1 has the tier's `firmness`.
+    `wanted` has the vector, [numbers of the tier], of each tier to be written; `before` and `after`
+    are all tiers' vectors, read from the model after the last step and after this one, and `found`
+    when this one began; `allowed` is the change of each tier's numbers, relative to their size,
+    that is no excess. Nor is a pull towards `anchors`, each tier's center and stiffness, where a
+    stiffness of 1 has the tier's `firmness`.
     """
     samples, scalars = [], []
     for tier, (at_start, old, new, here) in enumerate(

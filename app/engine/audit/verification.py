@@ -23,7 +23,7 @@ from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 _TOO_SMALL = "The learning rate may be too small for the weights' precision."
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StepMeasurement:
 
 
 class MovementMeter:
-    """Compares what the model held before a step with what it holds after it, on the device.
+    """Compares the model's weights before and after a step, on the device.
 
     The squares are summed by span: the numbers of one layer that stand together in one tier.
     """
@@ -69,7 +69,7 @@ class MovementMeter:
         self._measure = maybe_compile(_measuring(plan, self._spans))
 
     def read(self, parameters: ArrayMap) -> list[mx.array]:
-        """Each tier's numbers in one vector, as they stand in `parameters`."""
+        """Each tier's numbers in `parameters` as a float32 vector, [numbers of the tier]."""
         return _read(self._plan, parameters)
 
     def measure(
@@ -83,13 +83,13 @@ class MovementMeter:
         return self._measure(list(before), dict(after), self._start)
 
     def drifts(self, now: Sequence[mx.array]) -> tuple[float, ...]:
-        """Per tier, the L2 norm of the distance of `now` from the start."""
+        """Per tier, the L2 distance of its vector in `now` (float32) from the start."""
         return tuple(
             number(mx.linalg.norm(new - first)) for new, first in zip(now, self._start, strict=True)
         )
 
     def unmoved(self, now: Sequence[mx.array], tiers: Sequence[int]) -> list[str]:
-        """Paths of parameters in these tiers that are still where the run began."""
+        """Paths of parameters in these tiers that have not moved; `now` as of `read`."""
         has_moved: dict[str, bool] = {}
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))
@@ -127,8 +127,8 @@ def idle_modules(unmoved: Sequence[str]) -> str:
     modules = [path.removesuffix(end) for path in unmoved if path.endswith(end)]
     if not modules:
         return ""
-    shown = ", ".join(modules[:_MOST_NAMED])
-    more = f" and {len(modules) - _MOST_NAMED:,} more" if len(modules) > _MOST_NAMED else ""
+    shown = ", ".join(modules[:_MAX_NAMED])
+    more = f" and {len(modules) - _MAX_NAMED:,} more" if len(modules) > _MAX_NAMED else ""
     return f" Modules that learned nothing: {shown}{more}."
 
 

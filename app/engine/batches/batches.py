@@ -18,17 +18,17 @@ import numpy.typing as npt
 
 from app.core.errors import RunError
 from app.data.tokens.token_view import TokenView
-from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, make_buckets
+from app.engine.batches.bucketing import BLANK, MIN_BATCHES, make_buckets
 
 MAX_SHAPES = 16
 """Each shape is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
 MAX_STRATA = 4
-"""How many lengths a packed shape has, at most: each is an attention of its own in every layer."""
+"""The most lengths of a packed shape: each needs its own attention in every layer."""
 LENGTH_STEP = 16
 """Rows of their own have lengths that are multiples of this, but for the longest."""
 ENOUGH_PADDING = 0.05
-"""With no more of the cells being padding, fewer shapes do."""
-MOST_CELLS = 2
+"""The largest share of padding at which fewer shapes suffice."""
+MAX_CELLS = 2
 """Times the mean batch: larger ones are split. Rows of long-tailed data are of similar length in a
 batch, so the longest batch, which decides the peak of memory, has several times the mean's cells.
 Few batches are that large, and their parts keep a device busy."""
@@ -67,7 +67,7 @@ class BatchShape:
 
     @property
     def read_size(self) -> tuple[int, int]:
-        """Of what the model reads: all but the last token of each place."""
+        """The lengths that the model reads: all but the last token of each slot."""
         rows, length = self.size
         return rows, length - len(self.places) // rows
 
@@ -77,13 +77,13 @@ class BatchShape:
         return tuple(place - 1 for place in self.places) if self.is_packed else ()
 
     def with_longest(self, length: int) -> "BatchShape":
-        """This shape with room for an example of so many tokens."""
+        """This shape with a slot for an example of this length."""
         longest = max(length, self.longest)
         others = self.places[1:] if self.is_packed else (longest,) * (len(self.places) - 1)
         return replace(self, places=(longest, *others))
 
     def resized(self, batch_size: int, longest: int) -> "BatchShape":
-        """About what it would be with a batch size that divides its own, and a shorter limit."""
+        """The approximate shape for a batch size that divides its own, and a shorter limit."""
         every = self.places[:: len(self.places) // batch_size]
         return BatchShape(tuple(min(place, longest) for place in every), self.is_packed)
 
@@ -161,7 +161,7 @@ class BatchLoader:
         self._batch_size = batch_size
         self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
         lengths = examples.epoch_lengths if is_packed else _in_steps(examples.epoch_lengths)
-        worth_it = len(self) // (FEWEST_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
+        worth_it = len(self) // (MIN_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
         self._kinds = make_buckets(
             lengths,
             batch_size,
@@ -219,7 +219,7 @@ class BatchLoader:
         """The examples of one of an epoch's batches, the longest first. Raises RunError."""
         indexes = self._longest_first(indexes)
         batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
-        # The longest goes to the longest place, and so on: then each fits, also of a few.
+        # The longest example goes to the longest slot, and so on, so each fits.
         for index, (row, start) in zip(indexes, _starts(batch), strict=False):
             tokens, spans = self._examples.row_arrays(int(index))
             batch.tokens[row, start : start + len(tokens)] = tokens
@@ -261,10 +261,10 @@ class BatchLoader:
         )
 
     def _with_splits(self) -> list[BatchShape]:
-        """The shapes, each split so that no micro-batch has more cells than MOST_CELLS allows."""
+        """The shapes, each split so that no micro-batch has more cells than MAX_CELLS allows."""
         counts = [len(kind.strata[0]) // kind.rows[0] for kind in self._kinds]
         cells = [shape.cells for shape in self.shapes]
-        most = MOST_CELLS * np.average(cells, weights=counts)
+        most = MAX_CELLS * np.average(cells, weights=counts)
         rows = self._batch_size
         divisors = [n for n in range(1, rows + 1) if rows % n == 0]
         return [
@@ -300,5 +300,5 @@ def _ends(places: Iterable[int]) -> list[int]:
 
 
 def _in_steps(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rounded up; the longest stays as it is: a limit of 2,000 stays 2,000."""
+    """Lengths rounded up, except for the longest: a limit of 2,000 is still 2,000."""
     return np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, max(2, int(lengths.max())))

@@ -18,17 +18,17 @@ Ints = npt.NDArray[np.int64]
 Indexes = npt.NDArray[np.intp]
 
 BLANK = -1
-"""Stands for an example where there are too few for a whole batch."""
-FEWEST_BATCHES = 2
+"""The index of a missing example in a batch with too few."""
+MIN_BATCHES = 2
 """Of a shape, so that batches are other ones in every epoch. Not where all examples of a batch are
 of similar length: there a few long ones would make those beside them as long."""
 _SHORTEST = 2
 """Tokens: one to be read, one to be predicted."""
-_MOST_CUTS = 512
+_MAX_CUTS = 512
 
 
 @dataclass(frozen=True)
-class Kind:
+class BatchBucket:
     """Batches of one shape."""
 
     places: tuple[int, ...]
@@ -52,7 +52,7 @@ class Kind:
 
 def make_buckets(
     lengths: Ints, batch_size: int, strata: int, most: int, enough_padding: float
-) -> list[Kind]:
+) -> list[BatchBucket]:
     """The kinds that an epoch of batches has, with the least padding that `most` kinds can have.
 
     There are fewer where those leave no more than `enough_padding`, a share of all tokens.
@@ -82,17 +82,18 @@ class _LengthStrata:
             self._strata.append(np.concatenate((np.full(blanks, BLANK), found)))
             start = end
 
-    def kind(self, start: int, end: int) -> Kind:
+    def kind(self, start: int, end: int) -> BatchBucket:
         """Of the batches from number `start` to the one before `end`."""
         parts = [s[start * r : end * r] for s, r in zip(self._strata, self._rows, strict=True)]
         places = [
             self._longest(part) for part, rows in zip(parts, self._rows, strict=True)
             for _ in range(rows)
         ]  # fmt: skip
-        return Kind(tuple(sorted(places, reverse=True)), tuple(parts), tuple(self._rows))
+        return BatchBucket(tuple(sorted(places, reverse=True)), tuple(parts), tuple(self._rows))
 
-    def rooms(self) -> tuple[Ints, Ints]:
-        """[batches] each: what the last stratum takes, which grows, and the others, which shrink.
+    def slot_sums(self) -> tuple[Ints, Ints]:
+        """[batches] each: the slot size of the last stratum, which grows, and that of the others,
+        which shrinks.
 
         Batches `i` to `j` all need the first of `j`, and the second of `i`.
         """
@@ -100,7 +101,7 @@ class _LengthStrata:
             rows * np.where(part == BLANK, 0, self._lengths[part]).reshape(-1, rows).max(axis=1)
             for part, rows in zip(self._strata, self._rows, strict=True)
         ]
-        shrinking = [np.maximum.accumulate(room[::-1])[::-1] for room in per_batch[:-1]]
+        shrinking = [np.maximum.accumulate(sums[::-1])[::-1] for sums in per_batch[:-1]]
         growing = np.maximum.accumulate(per_batch[-1])
         return growing, np.sum(shrinking, axis=0, dtype=np.int64) + np.zeros_like(growing)
 
@@ -111,13 +112,13 @@ class _LengthStrata:
 
 def _best_ends(cut: _LengthStrata, most: int, enough: float) -> list[int]:
     """After which batches a kind ends, ascending, the last one included."""
-    growing, shrinking = cut.rooms()
+    growing, shrinking = cut.slot_sums()
     at = _possible_cuts(growing, shrinking)
     # cost[j, i]: cells of the batches from the cut i to the cut j, all with the room they need.
     count = at[:, None] - at[None, :]
     cost = count * (np.append(0, growing)[at][:, None] + np.append(shrinking, 0)[at][None, :])
-    fewest = min(FEWEST_BATCHES, cut.batches) if cut.count > 1 else 1
-    cost = np.where(count >= fewest, cost, np.inf)
+    min_batches = min(MIN_BATCHES, cut.batches) if cut.count > 1 else 1
+    cost = np.where(count >= min_batches, cost, np.inf)
     cells = np.full(len(at), np.inf)
     cells[0] = 0.0
     choices: list[Indexes] = []
@@ -140,14 +141,14 @@ def _possible_cuts(growing: Ints, shrinking: Ints) -> Ints:
     Where there are many, they are dense where lengths change fast.
     """
     count = len(growing)
-    if count <= _MOST_CUTS:
+    if count <= _MAX_CUTS:
         return np.arange(count + 1)
     so_far = np.arange(count) / count
-    for room in (growing, shrinking):
-        change = np.abs(room - room[0])
+    for sums in (growing, shrinking):
+        change = np.abs(sums - sums[0])
         so_far = so_far + change / max(1, change[-1])
-    wanted = np.linspace(0, so_far[-1], _MOST_CUTS)
-    return np.unique(np.concatenate((np.searchsorted(so_far, wanted), [count])))
+    evenly_spaced = np.linspace(0, so_far[-1], _MAX_CUTS)
+    return np.unique(np.concatenate((np.searchsorted(so_far, evenly_spaced), [count])))
 
 
 def _mixed(examples: Indexes, random: np.random.Generator | None) -> Indexes:

@@ -25,7 +25,7 @@ from app.engine.runtime.distributed import Machines
 
 SHARE = 0.02
 """Of the rows trained between two measurements: a text is read twice, but never backwards."""
-FEWEST = 4
+MIN_ROWS = 4
 _ROWS = 4
 """Of a batch."""
 
@@ -55,7 +55,7 @@ def open_retention_texts(
         return None
     a_step = config.batch_size * config.grad_accumulation_steps
     affordable = (SHARE * a_step * steps for steps in (config.steps_per_eval, config.steps))
-    counts = [min(len(view), max(FEWEST, round(rows))) for rows in affordable]
+    counts = [min(len(view), max(MIN_ROWS, round(rows))) for rows in affordable]
     each, last = (
         BatchLoader(first_of_draw(view, n, seed=0), _ROWS, vocabulary=vocabulary, most_shapes=2)
         for n in (counts[0], max(counts))

@@ -32,7 +32,7 @@ from app.data.files.model_files import read_model_files
 from app.engine.adapter.adapter import BareModel
 from app.engine.batches.batches import Batch
 from app.engine.evaluation.short_answers import short_answers
-from app.engine.evaluation.wrong_answers import MOST_TOKENS, recorded
+from app.engine.evaluation.wrong_answers import MAX_TOKENS, recorded
 from app.engine.execution.losses import exact_answers
 from app.engine.execution.model_execution import Execution
 from app.engine.model.chat_prompt import ChatPrompt, stop_tokens
@@ -42,12 +42,12 @@ from app.engine.runtime.stopping import in_stage
 
 SHARE = 0.01
 """Of the rows that a run trains on; an answer costs about two forward passes of a question."""
-FEWEST = 48
+MIN_QUESTIONS = 48
 """Asked in any case, where the base knows as many; and of these it must know one, or none of the
 others is asked."""
-_MOST_CACHE_BYTES = 1_000_000
+_MAX_CACHE_BYTES = 1_000_000
 _FORMAT = 2
-"""Of what is remembered."""
+"""Size limit and format of the cached answers."""
 _PASS_ROWS, _PASS_SHARE = 16, 0.2
 """Of the forward passes: rows of a batch, and their share of the work."""
 
@@ -65,7 +65,7 @@ class Question:
         return self._pattern.search(text) is not None
 
     def is_answered_before_the_end_of(self, text: str) -> bool:
-        """The same, and whatever is added to `text` makes the words no others."""
+        """The same, for any continuation of `text`."""
         found = self._pattern.search(text)
         return found is not None and found.end() < len(text.rstrip("\ufffd"))
 
@@ -101,7 +101,7 @@ class KnownQuestions:
     def wrong_answers(
         self, head: SplitModel | None = None
     ) -> Generator[float, None, tuple[WrongAnswer, ...]]:
-        """Those that the model, as it is now, answers incorrectly; yields the share done.
+        """The questions that the model now answers incorrectly; yields the share done.
 
         Greedy decoding begins with an answer's beginning exactly if each of its tokens is the most
         likely one, so one forward pass tells; the other questions are answered in full.
@@ -160,7 +160,7 @@ def shipped_questions() -> tuple[Question, ...]:
 def open_known_questions(
     config: TrainingConfig, base: BaseModel
 ) -> Generator[Event, None, KnownQuestions | None]:
-    """None where forgetting is not measured, or where this base model answers none of them."""
+    """None if forgetting is not measured, or if this base model answers none of them."""
     if not config.measure_forgetting:
         return None
     pool = shipped_questions()
@@ -180,7 +180,7 @@ def open_known_questions(
         yield LogMessage("The base model answers none of the shipped questions.")
         return None
     rows = config.steps * config.batch_size * config.grad_accumulation_steps
-    sample = known[: max(FEWEST, round(SHARE * rows))]
+    sample = known[: max(MIN_QUESTIONS, round(SHARE * rows))]
     yield LogMessage(
         f"The base model answers {len(known)} of {len(pool)} shipped questions correctly; "
         f"{len(sample)} of these known questions are asked again at the end."
@@ -200,7 +200,7 @@ def _answers(
     """The tokens of the model's answers."""
     prompts = list(_prompts(base, questions))
     ends = stop_tokens(base.path, base.tokenizer)
-    return (yield from short_answers(base.model, prompts, ends, MOST_TOKENS))
+    return (yield from short_answers(base.model, prompts, ends, MAX_TOKENS))
 
 
 def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[int], None, None]:
@@ -209,7 +209,7 @@ def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[i
         is_chat = base.tokenizer.has_chat_template
         text = one.question if is_chat else f"Question: {one.question}\nAnswer:"
         tokens = prompting.tokens(Chat(text), "base")
-        if base.limits.row_limit(len(tokens) + MOST_TOKENS) < len(tokens) + MOST_TOKENS:
+        if base.limits.row_limit(len(tokens) + MAX_TOKENS) < len(tokens) + MAX_TOKENS:
             raise InputError("the model reads too few tokens for a question")
         yield tokens
 
@@ -219,7 +219,7 @@ def _known_to_base(
 ) -> Generator[float, None, list[Known]]:
     """The questions of the pool that the model answers without its adapter."""
     with BareModel(base.model).bare():
-        first, rest = pool[:FEWEST], pool[FEWEST:]
+        first, rest = pool[:MIN_QUESTIONS], pool[MIN_QUESTIONS:]
         work = _answers(base, first)
         answers = yield from scaled_progress(work, 0, len(first), len(pool))
         known = _right_ones(base, first, answers)
@@ -255,7 +255,7 @@ def _beginning(
 def _remembered(place: Path, pool: Sequence[Question]) -> list[Known] | None:
     """None where nothing is remembered that can be read."""
     try:
-        known = dict(parse_json(read_regular(place, _MOST_CACHE_BYTES)))
+        known = dict(parse_json(read_regular(place, _MAX_CACHE_BYTES)))
         found = {name: tuple(map(index, tokens)) for name, tokens in known.items()}
     except (OSError, ValueError, TypeError):
         return None
@@ -266,5 +266,5 @@ def _key(base: BaseModel) -> str:
     """Of all that decides the answers: the model's files, the pool, the length of an answer."""
     files = asdict(read_model_files(base.path).digests.sampled())
     pool = hashlib.sha256(known_questions_file().read_bytes()).hexdigest()
-    text = json.dumps([_FORMAT, files, pool, MOST_TOKENS], sort_keys=True, default=str)
+    text = json.dumps([_FORMAT, files, pool, MAX_TOKENS], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -27,8 +27,9 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
-FEWEST = 128
-"""Of a set, whatever they cost: a share of fewer right answers says little."""
+MIN_QUESTIONS = 128
+"""The fewest questions of a set, at any cost: with fewer, the share of right answers is too
+coarse."""
 _ROWS_AT_ONCE = 256
 """Rows that are read between two looks at whether the run is to stop."""
 SHARE = 0.04
@@ -58,7 +59,7 @@ def questions_asked(config: TrainingConfig, found: int) -> int:
         return min(config.eval_questions, found)
     trained = config.steps * config.batch_size * config.grad_accumulation_steps
     times = 2 * max(1, len(config.question_files))
-    return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
+    return min(max(MIN_QUESTIONS, math.ceil(SHARE * 3 * trained / times)), found)
 
 
 def read_question_sets(
@@ -114,7 +115,7 @@ def _examples(path: Path) -> Iterator[tuple[Path, Example | RowIssue]]:
 
 
 def open_questions(path: Path, base: BaseModel) -> Generator[Event, None, TrainingData]:
-    """All rows of a set, to train. A question that is cut would be another one: none is."""
+    """All rows of a set as training rows. None is cut, as a cut question would be another one."""
     yield StageChanged(mark("Reading the questions"))
     settings = DataSettings(
         RowSettings(mask_prompt=True, replies="last", embedding_rows=base.limits.embedding_rows),

@@ -14,9 +14,9 @@ _TOKENS = 8_192
 
 
 def short_answers(
-    model: LanguageModel, prompts: Sequence[list[int]], ends: Collection[int], most_tokens: int
+    model: LanguageModel, prompts: Sequence[list[int]], ends: Collection[int], max_tokens: int
 ) -> Generator[float, None, list[list[int]]]:
-    """The tokens of each answer, without the one that ends it; at most `most_tokens` of them.
+    """The tokens of each answer, without the one that ends it; at most `max_tokens` of them.
 
     Yields the share done after each token; the model is not to be used in between. Raises
     ValueError where mlx-lm can't batch this model's cache.
@@ -27,7 +27,7 @@ def short_answers(
     with Execution(model).evaluating():
         generator = BatchGenerator(
             model,
-            max_tokens=most_tokens,
+            max_tokens=max_tokens,
             stop_tokens=[[token] for token in sorted(ends)],
             completion_batch_size=rows,
             prefill_batch_size=rows,

@@ -19,7 +19,7 @@ from app.data.training_set.validation_split import draw_numbers
 from app.engine.batches.batches import BatchLoader
 from app.engine.execution.batch_layout import BatchLayout
 
-_FEWEST_TRAINED = 200
+_MIN_TRAINED = 200
 """Rows between two validations, at least, that decide their size: a loss of few says little."""
 _EARLY_LAST = 512
 """Rows of the last validation: a run that reads more of them has steps enough to wait for them."""
@@ -42,7 +42,7 @@ class SampleSizes:
         if config.validation_rows:
             return cls(min(config.validation_rows, held_out), held_out)
         rows = config.batch_size * config.grad_accumulation_steps
-        each = math.ceil(share * max(_FEWEST_TRAINED, rows * config.steps_per_eval))
+        each = math.ceil(share * max(_MIN_TRAINED, rows * config.steps_per_eval))
         last = max(each, math.ceil(share * rows * config.steps))
         return cls(min(each, held_out), min(last, held_out))
 

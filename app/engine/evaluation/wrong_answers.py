@@ -4,7 +4,7 @@ import math
 from collections.abc import Generator
 from contextlib import suppress
 
-from app.core.events import MOST_WRONG, WrongAnswer
+from app.core.events import MAX_WRONG, WrongAnswer
 from app.core.progress import scaled_progress
 from app.engine.evaluation.evaluation import find_wrong_answers
 from app.engine.evaluation.question_sets import QuestionSet
@@ -14,11 +14,11 @@ from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
 
-MOST_TOKENS = 24
+MAX_TOKENS = 24
 """Of an answer."""
-MOST_ANSWERS = 2 * ROWS
+MAX_ANSWERS = 2 * ROWS
 """Of one set: further wrong answers are recorded without the model's own."""
-MOST_CHARACTERS = 2_000
+MAX_CHARACTERS = 2_000
 """Of each text that is recorded."""
 LONGEST_PROMPT = 1_024
 """In tokens: after longer ones the model's own answer is not recorded. The memory that a run is
@@ -42,11 +42,11 @@ def wrong_answers(
     checking = find_wrong_answers(base.model, questions.batches, head, machines)
     share = _CHECKING if with_answers else 1
     numbers = yield from scaled_progress(checking, 0, share, 1)
-    listed = [_last_reply(base, questions, number) for number in numbers[:MOST_WRONG]]
+    listed = [_last_reply(base, questions, number) for number in numbers[:MAX_WRONG]]
     answers: dict[int, str] = {}
     if with_answers:
-        longest = min(LONGEST_PROMPT, (base.limits.position_rows or math.inf) - MOST_TOKENS)
-        asked = [n for n, (prompt, _) in enumerate(listed) if len(prompt) <= longest][:MOST_ANSWERS]
+        longest = min(LONGEST_PROMPT, (base.limits.position_rows or math.inf) - MAX_TOKENS)
+        asked = [n for n, (prompt, _) in enumerate(listed) if len(prompt) <= longest][:MAX_ANSWERS]
         work = _answers(base, [listed[n][0] for n in asked])
         found = yield from scaled_progress(work, share, 1 - share, 1)
         answers = dict(zip(asked, found, strict=False))
@@ -58,10 +58,10 @@ def wrong_answers(
 
 
 def recorded(text: str, *, is_cut: bool = False) -> str:
-    """A text of any length as it is recorded."""
+    """A text shortened to its recorded length."""
     text = text.strip()
-    is_cut = is_cut or len(text) > MOST_CHARACTERS
-    return f"{text[: MOST_CHARACTERS - 1].rstrip()}…" if is_cut else text
+    is_cut = is_cut or len(text) > MAX_CHARACTERS
+    return f"{text[: MAX_CHARACTERS - 1].rstrip()}…" if is_cut else text
 
 
 def _last_reply(base: BaseModel, questions: QuestionSet, number: int) -> tuple[list[int], str]:
@@ -76,9 +76,9 @@ def _answers(base: BaseModel, prompts: list[list[int]]) -> Generator[float, None
     """The model's own; none where mlx-lm can't batch this model's cache."""
     ends, answers = stop_tokens(base.path, base.tokenizer), []
     with suppress(ValueError):
-        answers = yield from short_answers(base.model, prompts, ends, MOST_TOKENS)
+        answers = yield from short_answers(base.model, prompts, ends, MAX_TOKENS)
     decode = base.tokenizer.decode
     return [
-        recorded(decode(tokens, skip_special_tokens=True), is_cut=len(tokens) == MOST_TOKENS)
+        recorded(decode(tokens, skip_special_tokens=True), is_cut=len(tokens) == MAX_TOKENS)
         for tokens in answers
     ]

@@ -17,7 +17,7 @@ from app.engine.runtime.custom_gradients import custom_function
 from app.engine.runtime.mlx_runtime import has_fused_attention_gradient
 
 Mask = mx.array | str | None
-"""As MLX takes it: "causal", or an array of what is seen, or of what is added to the scores."""
+"""A mask as in MLX: "causal", a boolean array, or an array that is added to the scores."""
 Vectors = tuple[mx.array, ...]
 
 CHUNK = 256
@@ -77,7 +77,7 @@ def chunked_attention(
     @attend.vjp
     def _(primals: Vectors, cotangents: Vectors, outputs: Vectors) -> tuple[mx.array, ...]:
         (q, k, v, *added), error_of_all, (output, *kept) = primals, cotangents[0], outputs
-        # Summed over the chunks in float32, whatever the model computes in.
+        # Summed over the chunks in float32, for any dtype of the model.
         key_gradient, value_gradient = mx.zeros(k.shape, mx.float32), mx.zeros(v.shape, mx.float32)
         parts: list[mx.array] = []
         mask_parts: list[mx.array] = []
@@ -102,7 +102,7 @@ def chunked_attention(
 
 @dataclass(frozen=True)
 class _Chunks:
-    """How queries are cut, and what a chunk of them sees."""
+    """The chunks of queries, and the part of the mask for each."""
 
     scale: float
     mask: Mask
@@ -153,12 +153,12 @@ def _is_array(mask: Mask) -> TypeGuard[mx.array]:
 
 
 def _rows(mask: mx.array, start: int, stop: int) -> mx.array:
-    """Of a mask, what the queries `start:stop` see; one row may stand for all."""
+    """The part of a mask for the queries `start:stop`; a mask of one row is broadcast."""
     return mask if mask.shape[-2] == 1 else mask[..., start:stop, :]
 
 
 def _summed_to(shape: tuple[int, ...], gradient: mx.array) -> mx.array:
-    """A chunk's gradient of the scores, summed where a mask of `shape` stands for several."""
+    """A chunk's gradient of the scores, summed over the broadcast axes of a mask of `shape`."""
     spare = gradient.ndim - len(shape)
     axes = [axis for axis in range(gradient.ndim) if axis < spare or shape[axis - spare] == 1]
     summed = mx.sum(gradient, axis=axes, keepdims=True) if axes else gradient

@@ -36,7 +36,7 @@ class BatchLayout:
     is_evenly_mixed: bool = True
     """An epoch takes an even sample of each mixed dataset, not one by chance."""
     early_rows: int = 0
-    """Of a large dataset the first epoch begins with about so many; 0: it does not."""
+    """The rows with which the first epoch of a large dataset begins; 0 for all."""
     splits_large: bool = False
     """Gradients of batches far above the mean are computed in parts."""
     validation_share: float = 0.08
@@ -75,7 +75,7 @@ class BatchLayout:
 class TriedLayout:
     batching: BatchLayout
     supports_packing: bool | None
-    """Whether the model was seen to treat packed examples as if alone; None if not tried."""
+    """Whether the model gives the same outputs packed as unpacked; None if not checked."""
 
 
 def choose_batch_layout(

@@ -57,7 +57,7 @@ def _checkpointed(layer: CalledModule, trained: Set[str]) -> ModuleProxy:
     ) -> LayerOutput:
         parameters = trainable_parameters(layer)
         dropouts = _dropouts(layer)
-        # Drawn outside: the second computation must drop what the first dropped.
+        # Drawn outside, so that the second computation has the same dropout as the first.
         keys = _keys(len(dropouts))
 
         def call(parameters: Arrays, *args: object, **kwargs: object) -> LayerOutput:
@@ -122,7 +122,7 @@ def _keyed(dropouts: list[tuple[nn.Module, str]], keys: Sequence[mx.array]) -> I
 
 
 class _KeyedDropout:
-    """`nn.Dropout` with a random key of its own."""
+    """`nn.Dropout` with its own random key."""
 
     def __init__(self, kept_share: float, key: mx.array) -> None:
         self._kept_share = kept_share

@@ -1,6 +1,6 @@
 """Cross-entropy over trained tokens: the sum, so that batches add up by their trained tokens.
 
-Where the model's head was found, only positions that are trained pass through it, some rows at a
+If the model's head can be separated, only trained positions pass through it, some rows at a
 time, and the gradient of the hidden states is computed with the loss: the logits of a whole batch
 never exist. Elsewhere the model's own logits are used.
 """
@@ -55,7 +55,9 @@ def loss_inputs(batch: Batch, head: SplitModel | None) -> tuple[mx.array, ...]:
 
 
 def sum_cross_entropy(model: LanguageModel, head: SplitModel | None, *inputs: mx.array) -> mx.array:
-    """Sum of the cross-entropy, in nats, over the trained tokens; `inputs` of `loss_inputs`.
+    """Sum of the cross-entropy over the trained tokens: a float32 scalar in nats.
+
+    `inputs` are those of `loss_inputs`.
 
     Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
     after the last token is not trained. The gradient reaches the model through its hidden states
@@ -69,7 +71,7 @@ def sum_cross_entropy(model: LanguageModel, head: SplitModel | None, *inputs: mx
 def sum_cross_entropy_eval(
     model: LanguageModel, head: SplitModel | None, *inputs: mx.array
 ) -> mx.array:
-    """`sum_cross_entropy` where no gradient is wanted."""
+    """`sum_cross_entropy` without a gradient: a float32 scalar in nats."""
     if head is None:
         return _loss_of_all_logits(model, *inputs)
     tokens, positions, targets, weights, _ = inputs
@@ -89,13 +91,13 @@ def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -
     likely one; so one forward pass over the whole reply answers it. A row in which nothing is
     trained counts as exact.
     """
-    wanted = (batch.trained[:, 1:] > 0).reshape(-1)
-    is_right = np.ones(len(wanted), bool)
+    is_trained = (batch.trained[:, 1:] > 0).reshape(-1)
+    is_right = np.ones(len(is_trained), bool)
     if head is None:
         tokens = mx.array(batch.tokens)
         predicted = mx.argmax(model(tokens[:, :-1]), axis=-1)
-        is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~wanted
-    elif wanted.any():
+        is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~is_trained
+    elif is_trained.any():
         tokens, positions, targets, weights, _ = loss_inputs(batch, head)
         flat = flat_hidden(head, tokens)
         found, last = [], mx.array(0)
@@ -103,7 +105,7 @@ def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -
             last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
             found.append(last)
         hits = np.array((mx.concatenate(found) == targets) | (weights == 0))
-        is_right[wanted] = hits[: int(wanted.sum())]
+        is_right[is_trained] = hits[: int(is_trained.sum())]
     return [bool(row.all()) for row in is_right.reshape(len(batch.tokens), -1)]
 
 
@@ -193,8 +195,9 @@ def _loss_of_rows(
 
 
 def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
-    """Two functions: (logits, places) → each row's loss and what its gradient needs; and (logits,
-    places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
+    """Two functions: (logits, places) → each row's loss and the inputs of its gradient; and
+    (logits, places, scale, *kept) → the gradient of the logits, where row i's loss counts
+    `scale[i]`."""
     if uses_compile():
         return _losses_kept_small, _gradient_by_compiling
     return _losses_and_powers, _gradient_from_powers

@@ -25,7 +25,7 @@ from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.runtime.named_arrays import ArrayFunction, ArrayMap
 
 Objective = ArrayFunction
-"""(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""
+"""(model, head or None, *`loss_inputs`) → the loss, summed over the trained tokens."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from app.engine.runtime.tolerances import HIDDEN_STATES
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
 """A row of these has a border near each of its tokens."""
 _WORST = 4
-"""A single token may be so many times further off."""
+"""The factor by which a single token's error may exceed the tolerance."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def packed_attention(lengths: Sequence[int]) -> Iterator["BlockDiagonalAttention
 def supports_packing(
     model: LanguageModel, head: SplitModel | None, shapes: Sequence[BatchShape]
 ) -> bool:
-    """Whether the model makes of packed examples what it makes of each alone.
+    """Whether the model gives the same outputs for packed examples as for each alone.
 
     Tried on short examples and on a batch of the largest of these shapes, where masks, windows and
     positions are those of the run; in float32, with some layers of each kind. The model must ask
@@ -65,7 +65,7 @@ def supports_packing(
     ):
         try:
             return all(_agrees(model, head, lengths, layers) for lengths in probes)
-        except Exception:  # an architecture's own code, called as it was not written to be
+        except Exception:  # third-party model code can raise anything
             return False
 
 
@@ -144,7 +144,7 @@ def _agrees(
     alone = mx.concatenate([forward(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
     with packed_attention(lengths) as within:
         packed = forward(tokens)
-    allowed = HIDDEN_STATES.of(alone.dtype)
+    allowed = HIDDEN_STATES.for_dtype(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
     is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
     # False where a number is none. A layer that never asks may mix the examples unnoticed, now

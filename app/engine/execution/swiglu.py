@@ -19,7 +19,7 @@ from app.engine.runtime.mlx_runtime import uses_compile
 def memory_efficient_swiglu(model: LanguageModel) -> Iterator[None]:
     """Inside, where the code of `model` calls mlx-lm's SwiGLU, only the two inputs are kept.
 
-    Nothing changes where steps are not compiled: each operation is a pass of its own there.
+    Nothing changes if steps are not compiled, as each operation is a separate pass then.
     """
     if not uses_compile():
         yield

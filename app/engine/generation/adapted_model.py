@@ -62,7 +62,7 @@ class TunedModel:
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
     """Base and adapter in memory, dropout off; yields stages with the share of the weights read.
 
-    Raises InputError naming what is wrong.
+    Raises InputError, which names the problem.
     """
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
@@ -95,7 +95,7 @@ def _compared(tried: CheckpointRef, files: ModelFiles) -> BaseModelCheck:
 
 
 def _check_adapter(folder: Path) -> None:
-    """Raise InputError unless the adapter in `folder` is there, as it was written."""
+    """Raise InputError unless the adapter in `folder` is complete and unchanged."""
     if not folder.is_dir():
         raise InputError(f"There is no checkpoint at {folder}.", _CHOOSE)
     try:
@@ -137,9 +137,9 @@ def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
     ]
 
 
-def _mismatch_error(tried: CheckpointRef, why: str) -> InputError:
+def _mismatch_error(tried: CheckpointRef, reason: str) -> InputError:
     return InputError(
         f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
-        f"{why.strip().rstrip('.')}.",
+        f"{reason.strip().rstrip('.')}.",
         "It only works with the base model that it was trained on.",
     )

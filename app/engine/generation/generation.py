@@ -102,21 +102,23 @@ class _Answer:
         self, tuned: TunedModel, side: Side, prompt: list[int], sampling: Sampling,
         should_stop: ShouldStop,
     ) -> None:  # fmt: skip
-        room = _room(tuned, prompt)
+        free = _free_context(tuned, prompt)
         self.side, self.prompt = side, prompt
         self.tokens: list[int] = []
         self.ending: Ending | None = None
         self.logits: mx.array | None = None
         """The logits of the first token; [vocabulary]."""
         self._tuned, self._should_stop = tuned, should_stop
-        self._is_short = room is not None and room < sampling.max_tokens
+        self._is_short = free is not None and free < sampling.max_tokens
         self._stop_tokens = tuned.stop_tokens
         self._detokenizer = tuned.base.tokenizer.detokenizer
-        self._seconds, self._drawn = 0.0, 0
-        most = min(sampling.max_tokens, room or sampling.max_tokens)
-        self._steps = self._begin(most, sampling)
+        self._seconds, self._sampled = 0.0, 0
+        max_tokens = min(sampling.max_tokens, free or sampling.max_tokens)
+        self._steps = self._begin(max_tokens, sampling)
 
-    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, mx.array], None, None]:
+    def _begin(
+        self, max_tokens: int, sampling: Sampling
+    ) -> Generator[tuple[int, mx.array], None, None]:
         from mlx_lm.generate import generate_step
         from mlx_lm.models.cache import make_prompt_cache
 
@@ -124,7 +126,7 @@ class _Answer:
         unread = len(self.prompt)
 
         def remembering(tokens: mx.array, cache: mx.array) -> mx.array:
-            """The model; what it says after the prompt's last token is kept."""
+            """Runs the model and keeps its logits after the prompt's last token."""
             nonlocal unread
             logits = model(tokens, cache=cache)
             unread -= tokens.shape[1]
@@ -138,8 +140,9 @@ class _Answer:
 
         return generate_step(
             mx.array(self.prompt), remembering, mx.default_stream(mx.default_device()),
-            max_tokens=most, sampler=make_sampler(sampling), prompt_cache=make_prompt_cache(model),
-            prefill_step_size=PREFILL_TOKENS, prompt_progress_callback=stop_if_asked,
+            max_tokens=max_tokens, sampler=make_sampler(sampling),
+            prompt_cache=make_prompt_cache(model), prefill_step_size=PREFILL_TOKENS,
+            prompt_progress_callback=stop_if_asked,
         )  # fmt: skip
 
     def next_token(self) -> str:
@@ -152,13 +155,13 @@ class _Answer:
             token, _ = next(self._steps, (None, None))
         except _Stopped:
             return self._end("stopped")
-        if self._drawn:  # the first one took the prompt's time
+        if self._sampled:  # the first one took the prompt's time
             self._seconds += time.perf_counter() - began
         elif token is not None:
             self._check_logits()
         if token is None:
             return self._end("context" if self._is_short else "length")
-        self._drawn += 1
+        self._sampled += 1
         if token in self._stop_tokens:
             return self._end("end")
         self.tokens.append(token)
@@ -183,7 +186,7 @@ class _Answer:
         self._steps.close()
 
     def ended(self) -> AnswerEnded:
-        rate = (self._drawn - 1) / self._seconds if self._drawn > 1 else float("nan")
+        rate = (self._sampled - 1) / self._seconds if self._sampled > 1 else float("nan")
         return AnswerEnded(
             self.side, self.ending or "stopped", len(self.prompt), len(self.tokens), rate
         )
@@ -200,15 +203,16 @@ def _check_tokens(tuned: TunedModel, prompts: Iterable[Sequence[int]]) -> None:
             )
 
 
-def _room(tuned: TunedModel, prompt: Sequence[int]) -> int | None:
+def _free_context(tuned: TunedModel, prompt: Sequence[int]) -> int | None:
     """How many tokens the model can still write after `prompt`; None if its limit isn't known."""
-    most = tuned.loaded.context_tokens
-    if most is not None and len(prompt) >= most:
+    context = tuned.loaded.context_tokens
+    if context is not None and len(prompt) >= context:
         raise InputError(
-            f"The conversation has {len(prompt):,} tokens, and this model reads at most {most:,}.",
+            f"The conversation has {len(prompt):,} tokens, and this model reads at most "
+            f"{context:,}.",
             "Ask something shorter, or clear the conversation.",
         )
-    return None if most is None else most - len(prompt)
+    return None if context is None else context - len(prompt)
 
 
 def _compare(
@@ -266,9 +270,8 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
 
 
 def likeliest(logprobs: mx.array, top_p: float) -> mx.array:
-    """`logprobs` with -inf for all but the likeliest tokens that come to `top_p` together.
-
-    The likeliest of all always stays.
+    """`logprobs`, [rows, vocabulary], with -inf for all but the most likely tokens with a total
+    probability of `top_p`. The most likely one is always kept.
     """
     falling = -mx.sort(-logprobs, axis=-1)
     probabilities = mx.exp(falling.astype(mx.float32))

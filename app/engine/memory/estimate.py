@@ -34,7 +34,7 @@ class MemoryNeed:
 
     model_bytes: int
     adapter_bytes: int
-    """The adapter, its start, and what the optimizer remembers of it."""
+    """The adapter, its start, and its optimizer state."""
     work_bytes: int
     """Activations, loss and gradients of one batch, or the update if that takes more."""
 
@@ -53,8 +53,8 @@ class MemoryNeed:
             return "won't fit"
         # A GPU's cache is given back only once an allocation has failed.
         kept = self.cache_bytes if uses_compile() else 0
-        roomy = max(DOUBT * self.peak_bytes, self.peak_bytes + kept)
-        return "fits" if roomy <= available_bytes else "tight"
+        with_margin = max(DOUBT * self.peak_bytes, self.peak_bytes + kept)
+        return "fits" if with_margin <= available_bytes else "tight"
 
 
 def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
@@ -118,24 +118,24 @@ class Advisor:
         recomputing, smaller, *_ = kinds
         both = [one.with_more(other) for one in recomputing for other in smaller]
         slower = self._each([recomputing, smaller]) or self._each([both])
-        return (*slower, *self._each(kinds[2:])) or self._pile(kinds)
+        return (*slower, *self._each(kinds[2:])) or self._combined(kinds)
 
     def _each(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
         return tuple(advice for kind in kinds if (advice := self._first(kind)))
 
     def _kinds(self) -> list[list[Change]]:
-        """From what costs the user least; in each kind the smallest change first."""
+        """Changes ordered by their cost for the user; in each kind the smallest first."""
         kinds = (self._recomputing, self._smaller, self._shorter, self._four_bits, self._fewer)
         return [list(kind()) for kind in kinds]
 
     def _first(self, kind: list[Change]) -> MemoryAdvice | None:
         return next((advice for change in kind if (advice := self._tried(change))), None)
 
-    def _pile(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
-        pile = Change()
+    def _combined(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
+        combined = Change()
         for kind in filter(None, kinds):
-            pile = pile.with_more(kind[-1])
-            if advice := self._tried(pile):
+            combined = combined.with_more(kind[-1])
+            if advice := self._tried(combined):
                 return (advice,)
         return ()
 

@@ -12,7 +12,7 @@ from app.engine.memory.computation_graph import Graph, Operation
 MAX_WIDTH = 8
 """MLX takes 20. With 8, attention in chunks runs one after the other, as its own gradient does."""
 IN_FLIGHT = 66
-"""Dispatches the device is behind. MLX lets the CPU fall 100 behind; 66 fits what was measured."""
+"""Dispatches that the device is behind. MLX allows 100; 66 fits the measurements."""
 
 _VIEWS = {
     "AsStrided", "Broadcast", "BroadcastAxes", "Copy", "Depends", "ExpandDims", "Flatten",
@@ -29,23 +29,24 @@ _IN_PLACE = {
 
 
 def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:
-    """The peak bytes beyond the inputs; outputs stay allocated to the end."""
+    """The peak of bytes in use beyond the inputs; outputs are kept to the end."""
     return _Replay(graph, in_flight).run()
 
 
 def evaluation_order(graph: Graph) -> list[Operation]:
     """The order in which MLX computes the graph: breadth first from the end, in bounded width."""
-    maker = {name: op for op in graph.operations for name in op.outputs}
-    ends = [maker[name] for name in graph.outputs if name in maker]
+    producer = {name: op for op in graph.operations for name in op.outputs}
+    ends = [producer[name] for name in graph.outputs if name in producer]
     before = {
-        id(op): [maker[name] for name in op.inputs if name in maker] for op in graph.operations
+        id(op): [producer[name] for name in op.inputs if name in producer]
+        for op in graph.operations
     }
     waiting = _uses(ends, before)
     tape: list[Operation] = []
     paused: list[tuple[list[Operation], int]] = [(ends, 0)]
     at = 0
     while at < len(tape) or paused:
-        # The tape goes first; what was paused when it grew too wide is taken up from the last.
+        # The tape comes first; operations paused when it grew too wide resume from the last one.
         if at < len(tape):
             inputs, start = before[id(tape[at])], 0
             at += 1
@@ -88,7 +89,7 @@ class _Buffer:
 
 class _Replay:
     def __init__(self, graph: Graph, in_flight: int) -> None:
-        self._most_in_flight = in_flight
+        self._max_in_flight = in_flight
         self._values = graph.values
         self._order = evaluation_order(graph)
         self._uses = Counter(name for op in self._order for name in op.inputs)
@@ -120,7 +121,7 @@ class _Replay:
         self._dispatched += 1
         for index, name in enumerate(op.outputs):
             source = op.inputs[index if op.kind == "Depends" else 0]
-            self._take(name, self._buffers[source])
+            self._assign(name, self._buffers[source])
             self._layouts[name] = self._layout_of_view(op, source, name)
 
     def _layout_of_view(self, op: Operation, source: str, name: str) -> str:
@@ -136,18 +137,19 @@ class _Replay:
 
     def _compute(self, op: Operation) -> None:
         self._dispatched += 2
-        giver = self._giver(op)
+        donor = self._donor(op)
         for name in op.outputs:
-            self._layouts[name] = self._layouts[giver] if giver else "rows"
+            self._layouts[name] = self._layouts[donor] if donor else "rows"
             size = self._values[name].size_bytes
-            self._take(name, self._buffers[giver] if giver else self._allocated(size))
+            self._assign(name, self._buffers[donor] if donor else self._allocated(size))
         if op.kind == "Matmul":
             for name in op.inputs:
                 if self._layouts[name] == "spread":  # copied into rows first
-                    self._hold(self._allocated(self._values[name].size_bytes))
+                    self._retain(self._allocated(self._values[name].size_bytes))
 
-    def _giver(self, op: Operation) -> str | None:
-        """The input whose place the result can take: of its size, and not needed any more."""
+    def _donor(self, op: Operation) -> str | None:
+        """The input that can donate its buffer to the result: of the same size, and no longer
+        needed."""
         if op.kind not in _IN_PLACE:
             return None
         result = self._values[op.outputs[0]]
@@ -174,7 +176,7 @@ class _Replay:
         for name in set(op.inputs):
             buffer = self._buffers[name]
             if buffer is not None and buffer is not result:
-                self._hold(buffer)
+                self._retain(buffer)
         for name in (*op.inputs, *(name for name in op.outputs if not self._uses[name])):
             self._uses[name] -= 1
             buffer = self._buffers[name]
@@ -185,15 +187,15 @@ class _Replay:
         self._live_bytes += size_bytes
         return _Buffer(size_bytes)
 
-    def _take(self, name: str, buffer: _Buffer | None) -> None:
+    def _assign(self, name: str, buffer: _Buffer | None) -> None:
         self._buffers[name] = buffer
         if buffer is not None:
             buffer.holders += 1
 
-    def _hold(self, buffer: _Buffer) -> None:
-        """Keep a buffer until the device has done what was handed to it."""
+    def _retain(self, buffer: _Buffer) -> None:
+        """Keep a buffer until the device has completed the dispatched work."""
         buffer.holders += 1
-        self._in_flight.append((self._dispatched + self._most_in_flight, buffer))
+        self._in_flight.append((self._dispatched + self._max_in_flight, buffer))
 
     def _release(self, buffer: _Buffer) -> None:
         buffer.holders -= 1

@@ -110,7 +110,7 @@ def early_memory_warning(
 ) -> Iterator[Event]:
     """A warning before anything large is loaded, if the run may not fit.
 
-    A small model is loaded in no time, and what its batches need is known soon after.
+    A small model is loaded quickly, and the memory of its batches is known soon after.
     """
     weights = sum(file.stat().st_size for file in config.model.glob("*.safetensors"))
     if weights < SMALL_SHARE * available_bytes():

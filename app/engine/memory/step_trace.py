@@ -37,8 +37,8 @@ from app.engine.runtime.named_arrays import Arrays
 
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""
-MOST_KNOWN = 256
-MOST_OPERATIONS = 15_000
+MAX_KNOWN = 256
+MAX_OPERATIONS = 15_000
 """Of one trace. A model that goes through a row token by token has some for each, and a long row
 would take minutes."""
 _SHORT = (32, 64)
@@ -59,7 +59,7 @@ def step_bytes(model: LanguageModel, shape: BatchShape, *, recompute: bool) -> i
     key = (like, shape, recompute)
     if key not in _known:
         found = _found(model, shape, recompute)
-        if len(_known) >= MOST_KNOWN:
+        if len(_known) >= MAX_KNOWN:
             _known.clear()
         _known[key] = found
     return _known[key]
@@ -93,17 +93,17 @@ def _check_operations(
         for length in _SHORT
     )
     a_token = (longer - short) / (_SHORT[1] - _SHORT[0])
-    if longer + a_token * (shape.read_size[1] - _SHORT[1]) > MOST_OPERATIONS:
+    if longer + a_token * (shape.read_size[1] - _SHORT[1]) > MAX_OPERATIONS:
         raise ValueError("The model computes token by token, and the row is long.")
 
 
 def _counted(trace: "_Trace", kinds: list[list[int]], *, with_loss: bool) -> int:
     """The peak with all layers, from that of a few of each kind and what one more adds."""
-    few = {index for layers in kinds for index in layers[-TRACED_OF_A_KIND:]}
-    total = base = trace.peak(few, with_loss)
+    traced = {index for layers in kinds for index in layers[-TRACED_OF_A_KIND:]}
+    total = base = trace.peak(traced, with_loss)
     for layers in kinds:
         if rest := layers[:-TRACED_OF_A_KIND]:
-            more = trace.peak(few | {rest[-1]}, with_loss)
+            more = trace.peak(traced | {rest[-1]}, with_loss)
             total += len(rest) * (more - base)
     return total
 
@@ -182,7 +182,7 @@ class _Trace:
         return self._head.hidden(tokens) if self._head else self._model(tokens)
 
     def _pull(self, forward_output: mx.array) -> mx.array:
-        """The loss's gradient with respect to what the forward pass has given."""
+        """The loss's gradient with respect to the output of the forward pass."""
         if not self._with_loss:
             return mx.depends([mx.zeros_like(forward_output)], [forward_output])[0]
         return (
@@ -215,7 +215,8 @@ MAX_CHUNKS_TRACED = 32
 
 
 def hidden_gradient(head: SplitModel, hidden: mx.array) -> mx.array:
-    """As the fused loss does it, some rows at a time, where every token is trained."""
+    """The gradient of `hidden`, [rows, tokens, width], computed like that of the fused loss, if
+    every token is trained. It has the same shape and dtype."""
     flat = hidden.reshape(-1, hidden.shape[-1])
     count = flat.shape[0]
     every = mx.arange(count)
@@ -230,6 +231,8 @@ def hidden_gradient(head: SplitModel, hidden: mx.array) -> mx.array:
 
 
 def logits_gradient(logits: mx.array) -> mx.array:
+    """The gradient of a loss over all of `logits`, [..., vocabulary], of the same shape
+    and dtype."""
     wide = logits.reshape(-1, logits.shape[-1]).astype(mx.float32)
     places = (mx.arange(wide.shape[0]) % wide.shape[-1])[:, None]
     loss_of, gradient_of = row_functions()

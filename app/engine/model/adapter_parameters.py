@@ -70,7 +70,7 @@ def rank_axis(path: str, dimensions: int) -> int:
 
 
 def is_cut_by_rank(path: str) -> bool:
-    """False for what all ranks share: DoRA's magnitudes `m`."""
+    """False for DoRA's magnitudes `m`, which all ranks share."""
     return path.endswith(("lora_a", "lora_b"))
 
 

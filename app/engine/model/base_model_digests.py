@@ -119,7 +119,7 @@ class WeightsHashing:
         return self._digests.hashed_whole(self._sha256, self._after_step)
 
     def _work(self) -> None:
-        _make_way()
+        _lower_priority()
         try:
             with closing(hash_weights(self._files)) as hashing:
                 while not self._is_stopped.is_set():
@@ -130,7 +130,7 @@ class WeightsHashing:
             self.problem = str(error)
 
 
-def _make_way() -> None:
+def _lower_priority() -> None:
     """This thread gets a core after the others."""
     with suppress(OSError, AttributeError):
         if sys.platform.startswith("linux"):

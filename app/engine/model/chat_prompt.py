@@ -36,7 +36,7 @@ class ChatPrompt:
             raise InputError("There is no question.", "Write something first.")
 
     def takes_system(self, chat: Chat) -> bool:
-        """Whether the system prompt, if there is one, can have a role of its own."""
+        """Whether the template has a role for the system prompt."""
         if not chat.system or not self._tokenizer.has_chat_template:
             return True
         messages = _clean(chat.messages("tuned"))
@@ -128,11 +128,11 @@ def _turn_end(folder: Path, tokenizer: TokenizerWrapper) -> int | None:
     template = getattr(tokenizer, "chat_template", None)
     key = (folder, str(template), tokenizer_states(folder))
     if key not in _turn_ends:
-        while len(_turn_ends) >= _MOST_KEPT:
+        while len(_turn_ends) >= _MAX_KEPT:
             del _turn_ends[next(iter(_turn_ends))]
         _turn_ends[key] = ChatPrompt(tokenizer).turn_end()
     return _turn_ends[key]
 
 
-_MOST_KEPT = 16
+_MAX_KEPT = 16
 _turn_ends: dict[tuple[Path, str, FileStates], int | None] = {}

@@ -7,7 +7,7 @@ import mlx.nn as nn
 
 
 class CalledModule(nn.Module):
-    """A module of any architecture, which takes and gives what its own code does."""
+    """A module of any architecture, with the arguments and results of its own code."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError

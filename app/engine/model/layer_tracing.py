@@ -20,8 +20,8 @@ from app.engine.model.model_structure import (
 )
 from app.engine.runtime.named_arrays import Arrays, LayerOutput
 
-MOST_DIMENSIONS = 2
-"""Of what is no array of experts."""
+MAX_DIMENSIONS = 2
+"""The most dimensions of an array that holds no experts."""
 
 
 def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
@@ -37,9 +37,7 @@ def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
 
 def traced_parameters(module: nn.Module) -> Arrays:
     """The trained arrays without those of experts, whose gradients MLX can't export."""
-    return {
-        path: a for path, a in trainable_parameters(module).items() if a.ndim <= MOST_DIMENSIONS
-    }
+    return {path: a for path, a in trainable_parameters(module).items() if a.ndim <= MAX_DIMENSIONS}
 
 
 @contextmanager
@@ -67,6 +65,7 @@ class Call:
 
     @property
     def hidden_output(self) -> mx.array:
+        """The layer's hidden states, [rows, tokens, width]."""
         return hidden_of(self.output)
 
     @property
@@ -75,7 +74,8 @@ class Call:
         return isinstance(self.output, tuple | list)
 
     def gradients(self, cotangent: mx.array) -> list[mx.array]:
-        """Of the layer's input, then of its parameters; the layer is computed again for them."""
+        """The gradients of the layer's input, then of its parameters, each with its array's shape
+        and dtype. `cotangent` has the shape of the layer's output; the layer is computed again."""
         parameters_before = traced_parameters(self.layer)
 
         def again(hidden: mx.array, *values: mx.array) -> mx.array:
@@ -107,13 +107,13 @@ def identity_layer(layer: CalledModule) -> ModuleProxy:
 
 
 def hidden_of(output: LayerOutput) -> mx.array:
-    """The hidden states in what a layer returns."""
+    """The hidden states, [rows, tokens, width], in a layer's output."""
     return output[0] if isinstance(output, tuple | list) else output
 
 
 def trace_layer_calls(model: LanguageModel, path: str) -> list[Call]:
-    """How `model` calls the layers at `path`; nothing is computed. None, if it does its own with
-    their parts."""
+    """The calls by which `model` runs the layers at `path`; nothing is computed. Empty if it runs
+    parts of the layers instead."""
     calls: list[Call] = []
     written = {i: recording_layer(layer, calls) for i, layer in enumerate(get_module(model, path))}
     with replaced_layers(model, path, written):

@@ -70,7 +70,7 @@ class SplitModel:
 
 
 def split_model(model: LanguageModel) -> SplitModel | None:
-    """The model's head, or None where none is found that computes the model's own logits.
+    """The model's head, or None if no module computes the model's own logits.
 
     None too where anything outside the layers is trained, for the head passes on no gradient to
     its own weights. Evaluates the model a few times.
@@ -89,13 +89,13 @@ def vocabulary_of(model: LanguageModel, head: SplitModel | None) -> int:
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
-def _first(model: LanguageModel, is_good: Callable[..., bool]) -> SplitModel | None:
+def _first(model: LanguageModel, is_valid: Callable[..., bool]) -> SplitModel | None:
     layers_path = find_layers_path(model)
     if layers_path is None or not _trains_only(model, layers_path):
         return None
     path = layers_path.rpartition(".")[0]
     while path:
-        if head := _tried(model, path, is_good):
+        if head := _tried(model, path, is_valid):
             return head
         path = path.rpartition(".")[0]
     return None
@@ -106,7 +106,7 @@ def _trains_only(model: LanguageModel, layers_path: str) -> bool:
 
 
 def _tried(
-    model: LanguageModel, trunk_path: str, is_good: Callable[..., bool]
+    model: LanguageModel, trunk_path: str, is_valid: Callable[..., bool]
 ) -> SplitModel | None:
     tokens = _probe()
     try:
@@ -116,8 +116,8 @@ def _tried(
         # A module that returns logits already is the whole model, and no trunk.
         if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
             return None
-        return head if is_good(head, hidden, whole) else None
-    except Exception:  # an architecture's own code, called as it was not written to be
+        return head if is_valid(head, hidden, whole) else None
+    except Exception:  # third-party model code can raise anything
         return None
 
 
@@ -126,7 +126,7 @@ def _probe() -> mx.array:
 
 
 def _is_exact(head: SplitModel, hidden: mx.array, whole: mx.array) -> bool:
-    """Whether the head makes of some hidden states what the whole model made of them."""
+    """Whether the head computes the whole model's logits from its hidden states."""
     count = hidden.shape[0] * hidden.shape[1]
     some = mx.arange(1, count, 2)
     halves = head.logits(hidden.reshape(count, -1)[some])
@@ -136,7 +136,7 @@ def _is_exact(head: SplitModel, hidden: mx.array, whole: mx.array) -> bool:
 def _agree(halves: mx.array, whole: mx.array) -> bool:
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
-    allowed = LOGITS.of(whole.dtype)
+    allowed = LOGITS.for_dtype(whole.dtype)
     wide = whole.astype(mx.float32)
     difference = number(mx.max(mx.abs(halves.astype(mx.float32) - wide)))
     # False where a logit is not a number.

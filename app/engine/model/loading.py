@@ -1,7 +1,7 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences, and
 the architectures of mlx-lm that this copy of the app has.
 
-What an architecture's own code prints is kept off standard output.
+The output of an architecture's own code does not reach standard output.
 """
 
 import glob
@@ -29,7 +29,7 @@ from app.engine.model.model_structure import parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.runtime.named_arrays import JsonObject, TokenizerWrapper
 from app.models.model_code import NO_CODE
-from app.models.model_config_check import config_error, lacking, odd_value
+from app.models.model_config_check import config_error, invalid_value, missing_setting
 from app.models.model_folder import (
     check_layer_count,
     check_model_folder,
@@ -57,7 +57,8 @@ class BaseModel:
 
 
 def load_base_model(path: Path) -> BaseModel:
-    """Model and tokenizer with all weights in memory. Raises InputError naming what is wrong."""
+    """Model and tokenizer with all weights in memory. Raises InputError, which names the
+    problem."""
     return drain(loading_base_model(path))
 
 
@@ -99,12 +100,12 @@ def load_architecture(path: Path) -> LanguageModel:
             with _literal_pattern(mlx_lm_utils, path):
                 model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
         except SystemExit as error:
-            why = error_text(printed.getvalue() or "it gives no reason")
+            reason = error_text(printed.getvalue() or "it gives no reason")
             raise InputError(
                 f"The model in {path} can't be loaded, because mlx-lm's code for it ends the "
-                f"program: {why}."
+                f"program: {reason}."
             ) from error
-        except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
+        except Exception as error:  # mlx-lm passes on any exception of the architecture's code
             raise _load_error(path, config, error) from error
     _check_call(path, config, model)
     if not getattr(model, "layers", None):
@@ -115,7 +116,7 @@ def load_architecture(path: Path) -> LanguageModel:
 @contextmanager
 def _literal_pattern(mlx_lm_utils: Any, path: Path) -> Iterator[None]:
     """mlx-lm finds weights by a pattern that begins with the folder's name, in which brackets,
-    asterisks and question marks stand for other characters: here they stand for themselves."""
+    asterisks and question marks are wildcards; inside, they are literal."""
     if glob.escape(str(path)) == str(path):
         yield
         return
@@ -137,8 +138,10 @@ def check_configuration(path: Path) -> None:
     config = check_model_folder(path)
     check_layer_count(path, config, tensor_shapes(path))
     for key in ("quantization", "quantization_config"):
-        if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
-            raise config_error(path, odd)
+        if not isinstance(value := config.get(key), dict) and (
+            invalid := invalid_value({key: value})
+        ):
+            raise config_error(path, invalid)
     try:
         with output_captured():
             model_class, arguments = import_mlx_lm()._get_classes(dict(config))
@@ -153,13 +156,13 @@ def check_configuration(path: Path) -> None:
 
 def _check_call(path: Path, config: JsonObject, model: LanguageModel) -> None:
     """Raise InputError where a value in config.json lets the model be built, but not called."""
-    odd = odd_value(config, _arguments(config), TypeError(None))
-    if odd is None:
+    invalid = invalid_value(config, _arguments(config), TypeError(None))
+    if invalid is None:
         return
     try:
         model(mx.zeros((1, 4), mx.int32))  # nothing is computed
     except Exception as error:  # an architecture's own code
-        raise config_error(path, odd) from error
+        raise config_error(path, invalid) from error
 
 
 def _arguments(config: JsonObject) -> type | None:
@@ -185,12 +188,12 @@ def _limits(path: Path, model: LanguageModel) -> ModelLimits:
 
 
 def count_parameters(model: LanguageModel) -> int:
-    """Numbers in the base model; packed quantised weights count as the numbers they stand for."""
+    """Number of parameters of the base model; packed quantized weights are counted unpacked."""
     return int(import_mlx_lm().get_total_parameters(model))
 
 
 def load_tokenizer(path: Path) -> TokenizerWrapper:
-    """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
+    """The tokenizer alone, as mlx-lm wraps it. Raises InputError, which names the problem."""
     check_model_folder(path)
     try:
         return import_mlx_lm().load_tokenizer(path, NO_CODE)
@@ -201,7 +204,7 @@ def load_tokenizer(path: Path) -> TokenizerWrapper:
 def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
     kind = config["model_type"]
     arguments = _arguments(config)
-    if fault := odd_value(config, arguments, error):
+    if fault := invalid_value(config, arguments, error):
         return config_error(path, fault)
     if arguments is None:
         return InputError(
@@ -209,7 +212,7 @@ def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
             "know.",
             "Choose another base model.",
         )
-    if fault := lacking(config, error):
+    if fault := missing_setting(config, error):
         return InputError(
             f"The model in {path} can't be loaded: {path / 'config.json'} {fault}.",
             "Download the model again, or choose another.",
@@ -231,7 +234,7 @@ def output_captured() -> Iterator[StringIO]:
 
 
 class _OneThreadsOutput:
-    """Stands for a stream, and keeps what the thread that made it writes."""
+    """Replaces a stream, and keeps the output of the thread that created it."""
 
     def __init__(self, passed_to: TextIO | None) -> None:
         """`passed_to` is None in a program without standard output."""

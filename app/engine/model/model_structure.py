@@ -36,12 +36,12 @@ def get_module(module: nn.Module, path: str) -> Any:
 
 
 def evaluating(model: LanguageModel) -> AbstractContextManager[None]:
-    """Dropout off inside, and the mode as it was after."""
+    """Turn dropout off inside; the mode is restored afterwards."""
     return _in_mode(model, is_training=False)
 
 
 def training(model: LanguageModel) -> AbstractContextManager[None]:
-    """Dropout on inside, and the mode as it was after."""
+    """Turn dropout on inside; the mode is restored afterwards."""
     return _in_mode(model, is_training=True)
 
 
@@ -57,7 +57,7 @@ def _in_mode(model: LanguageModel, *, is_training: bool) -> Iterator[None]:
 
 @contextmanager
 def reclassed(modules: Iterable[Any], change: Callable[[Any], Any]) -> Iterator[None]:
-    """Inside, each module is of the class that `change` makes of its own."""
+    """Give each module the class `change(its class)` inside."""
     own = {id(module): (module, type(module)) for module in modules}  # one may stand at two places
     try:
         for module, kind in own.values():

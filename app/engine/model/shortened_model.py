@@ -15,7 +15,7 @@ from app.engine.model.layer_tracing import identity_layer, layer_kinds, replaced
 from app.engine.model.model_structure import find_layers_path, get_module, parameters, put
 
 OF_A_KIND = 2
-MOST_WIDE_BYTES = 4 * 1024**3
+MAX_WIDE_BYTES = 4 * 1024**3
 """Of weights in float32; where a trial needs more, it keeps the model's own numbers."""
 
 
@@ -56,7 +56,7 @@ def _skip_layers(model: LanguageModel, stack: ExitStack) -> int:
     try:
         with replaced_layers(model, path, skipped), interruptible:
             model(mx.zeros((1, 4), mx.int32))
-    except Exception:  # an architecture's own code, called as it was not written to be
+    except Exception:  # third-party model code can raise anything
         return count
     stack.enter_context(replaced_layers(model, path, skipped))
     return count - len(skipped)
@@ -90,6 +90,6 @@ def _widen(model: LanguageModel) -> None:
     # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
     start = f"{find_layers_path(model)}."
     for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
-        if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
+        if sum(array.size * 4 for array in some.values()) <= MAX_WIDE_BYTES:
             put(model, {path: array.astype(mx.float32) for path, array in some.items()})
             return

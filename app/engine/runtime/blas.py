@@ -44,7 +44,7 @@ class Blas:
 
 
 def load_fast_blas() -> Blas:
-    """Load OpenBLAS ahead of MLX; what was loaded, without a name where there is none.
+    """Load OpenBLAS ahead of MLX and return the loaded library, without a name if there is none.
 
     Does nothing on macOS, where MLX computes on Metal and Accelerate.
     """

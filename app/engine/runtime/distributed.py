@@ -58,7 +58,8 @@ class Machines:
     def summed(
         self, loss: mx.array, gradients: Mapping[int, mx.array]
     ) -> tuple[mx.array, dict[int, mx.array]]:
-        """Loss and each tier's gradient, a vector, summed over all machines in one message."""
+        """The scalar loss and each tier's gradient, a float32 vector, summed over all machines in
+        one message."""
         if self.count == 1:
             return loss, dict(gradients)
         arrays = [loss.reshape(1), *gradients.values()]
@@ -84,9 +85,9 @@ class Machines:
         found = np.array(mx.distributed.all_gather(mx.array([digest], mx.int32)))
         return len(np.unique(found)) == 1
 
-    def check_replicas(self, what: Mapping[str, str]) -> None:
+    def check_replicas(self, facts: Mapping[str, str]) -> None:
         """Raise InputError on every machine if one of these texts differs between them."""
-        for name, text in what.items():
+        for name, text in facts.items():
             if not self.all_equal(text):
                 raise InputError(
                     f"The machines can't train together: {name} is not the same on all of them.",

@@ -1,4 +1,4 @@
-"""Turns errors of MLX and of an architecture's own code into sentences a user can act on."""
+"""Turns errors of MLX and of third-party model code into sentences a user can act on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from app.core.text.sanitize import error_text
 NO_ADAPTER = "can't carry an adapter"
 NO_GRADIENTS = "can't compute gradients"
 
-_SAYINGS = (
+_KNOWN_ERRORS = (
     (
         ("[ring]",),
         "The connection to another machine was lost.",
@@ -37,7 +37,7 @@ _SAYINGS = (
 def as_run_error(error: RuntimeError) -> RunError:
     """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
     text = str(error)
-    for marks, message, hint in _SAYINGS:
+    for marks, message, hint in _KNOWN_ERRORS:
         if any(mark.lower() in text.lower() for mark in marks):
             return RunError(message, hint)
     return RunError(f"MLX failed: {error_text(error)}.")
@@ -45,7 +45,7 @@ def as_run_error(error: RuntimeError) -> RunError:
 
 @contextmanager
 def model_errors_as_input_errors(cannot: str) -> Iterator[None]:
-    """Turn an error of an architecture's own code into one sentence; MLX's own errors pass.
+    """Turn an error of third-party model code into one sentence; MLX's own errors pass.
 
     `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
     """

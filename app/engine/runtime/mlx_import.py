@@ -37,7 +37,7 @@ def load_mlx() -> Blas:
             "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
         ) from error
     if is_first and not may_call_compiler() and mx.default_device().type == mx.DeviceType.cpu:
-        mx.disable_compile()  # mlx-lm compiles functions of its own
+        mx.disable_compile()  # mlx-lm compiles its own functions
     return blas
 
 

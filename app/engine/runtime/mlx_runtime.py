@@ -31,7 +31,7 @@ CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
 
 NUMERICS_VERSION = 3
-"""Counted up where the last bits of the same run change. 2 had exponentials of its own on x86, and
+"""Raised when the last bits of the same run change. 2 had its own exponentials on x86, and
 computed the last layer's feed-forward part at trained tokens only; 1 and 3 have neither."""
 
 
@@ -125,8 +125,8 @@ _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size
 
 
 def available_bytes() -> int:
-    """What the GPU may use at best; where MLX computes on the CPU, the machine's memory or what the
-    system lets this process have of it."""
+    """The memory recommended for the GPU; if MLX computes on the CPU, the machine's memory or what
+    the system lets this process have of it."""
     facts = mx.device_info()
     for key in _DEVICE_KEYS:
         if isinstance(size := facts.get(key), int) and size > 0:
@@ -135,7 +135,7 @@ def available_bytes() -> int:
 
 
 HEADROOM = 1.1
-"""To what a step needs: less, and MLX waits so often that the GPU has to wait too."""
+"""Headroom over a step's measured need. With less, MLX stalls so often that the GPU idles."""
 
 
 class RunAheadLimit:
@@ -143,11 +143,11 @@ class RunAheadLimit:
 
     def __init__(self) -> None:
         self.needed_bytes = 0
-        """Beyond what was held before; 0 until measured."""
+        """Bytes beyond those held before; 0 until measured."""
 
     @contextmanager
     def measure(self) -> Iterator[None]:
-        """Inside, a step is computed with nothing running ahead, and what it needs is noted."""
+        """Compute a step inside without running ahead, and measure its memory."""
         active_bytes = mx.get_active_memory()
         mx.reset_peak_memory()
         with _limited_to(0):
@@ -204,8 +204,8 @@ def check_product() -> str:
         raise RunError(f"A product of two matrices is off by {error:.2g} of its largest value.")
     gradient = mx.grad(lambda x: mx.sum(x @ right))
     work = mx.compile(gradient) if uses_compile() else gradient
-    wanted = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
-    off = _relative_error(np.array(work(left)), wanted)
+    expected = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
+    off = _relative_error(np.array(work(left)), expected)
     if not off <= _TOLERANCE:
         raise RunError(f"A gradient is off by {off:.2g} of its largest value.")
     how = "compiled" if uses_compile() else "not compiled on the CPU"
@@ -217,5 +217,5 @@ def _random_matrix(seed: int) -> mx.array:
     return mx.array(random)
 
 
-def _relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+def _relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 
 JsonObject = Mapping[str, Any]
-"""A manifest, a config.json or an adapter's configuration, as it was read."""
+"""A parsed manifest, config.json or adapter configuration."""
 ArrayFunction = Callable[..., Any]
 """A function of arrays, and of lists and dicts of them, which MLX differentiates or compiles."""
 TokenizerWrapper: TypeAlias = Any

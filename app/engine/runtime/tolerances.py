@@ -21,7 +21,7 @@ class Tolerance:
     float16: float
     bfloat16: float
 
-    def of(self, dtype: mx.Dtype) -> float:
+    def for_dtype(self, dtype: mx.Dtype) -> float:
         """For numbers of this MLX type; 0 where there is none.
 
         That for float16 holds for float32 where the device rounds factors to as many bits.
@@ -45,7 +45,7 @@ LOSSES = Tolerance(float32=1e-3, float16=1e-2, bfloat16=3e-2)
 
 @cache
 def product_error(product: Callable[[mx.array, mx.array], mx.array] = operator.matmul) -> float:
-    """Of float32 products on this device, relative to their size.
+    """The relative error of float32 products, [n, n], on this device.
 
     CUDA and Apple's M5 round the factors to TF32, 11 significant bits, unless MLX_ENABLE_TF32 is 0.
     """

@@ -136,7 +136,7 @@ def _by_rank(parameters: ArrayMap, config: TrainingConfig) -> tuple[Slot, ...]:
     count = len(config.tiers)
     for path, array in parameters.items():
         if not is_cut_by_rank(path):
-            # Shared by all slices, it would change what the slow ones hold: it goes with them.
+            # All slices share it, so it moves with the slow ones, which it would change otherwise.
             slots.append(Slot(path, count - 1))
             continue
         rank = array.shape[rank_axis(path, array.ndim)]

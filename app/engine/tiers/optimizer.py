@@ -44,7 +44,7 @@ class OptimizerState:
     """Per tier: how many lessons moved it."""
 
     def tree(self) -> list[list[mx.array]]:
-        """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
+        """All arrays in a fixed nesting, [fields][tiers], for `mx.compile` and `mx.eval`."""
         return [getattr(self, kind.name) for kind in fields(self)]
 
     def named(self) -> Arrays:
@@ -56,7 +56,7 @@ class OptimizerState:
         }
 
     def copy(self) -> "OptimizerState":
-        """A state whose lists can be filled anew; the arrays are shared."""
+        """A copy with new lists; the arrays are shared."""
         return OptimizerState(*map(list, self.tree()))
 
 

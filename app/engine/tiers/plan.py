@@ -34,8 +34,9 @@ class Slot:
         """The slot's own name: the parameter's path where it is whole."""
         return self.path if self.start is None else f"{self.path}[{self.start}:{self.stop}]"
 
-    def of(self, array: mx.array) -> mx.array:
-        """The slot's part of the parameter `array`; the array itself where it is whole."""
+    def take(self, array: mx.array) -> mx.array:
+        """The slot's slice of the parameter `array`, with its dtype; the whole array without a
+        slice."""
         if self.start is None:
             return array
         along = slice(self.start, self.stop)
@@ -64,9 +65,9 @@ class TierPlan:
         return cls(tiers, tuple(Slot(path, tier) for path, tier in tier_of.items()))
 
     def restricted_to(self, paths: Iterable[str]) -> "TierPlan":
-        """The same for these parameters alone, without the tiers that hold none of them."""
-        wanted = set(paths)
-        chosen = [slot for slot in self.slots if slot.path in wanted]
+        """The plan for these parameters only, without tiers that would be empty."""
+        requested = set(paths)
+        chosen = [slot for slot in self.slots if slot.path in requested]
         numbers = sorted({slot.tier for slot in chosen})
         slots = tuple(replace(slot, tier=numbers.index(slot.tier)) for slot in chosen)
         return TierPlan(tuple(self.tiers[number] for number in numbers), slots)
@@ -96,14 +97,16 @@ class TierPlan:
         return tuple(k for k, tier in enumerate(self.tiers) if step % tier.period == 0)
 
     def flatten(self, tier: int, arrays: ArrayMap) -> mx.array:
-        """All numbers of a tier in one float32 vector, of `arrays` by parameter path."""
-        parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.slices_by_tier[tier]]
+        """A tier's numbers as one float32 vector, [numbers of the tier]; `arrays` are by path."""
+        parts = [slot.take(arrays[slot.path]).reshape(-1) for slot in self.slices_by_tier[tier]]
         return mx.concatenate(parts).astype(mx.float32)  # widened at once, not part by part
 
     def unflatten(self, vectors: Mapping[int, mx.array], arrays: ArrayMap) -> Arrays:
-        """The parameters of which the tiers in `vectors` hold a part, whole again.
+        """The parameters with slots in the tiers of `vectors` ([numbers of the tier] each), by
+        path.
 
-        The inverse of `flatten`; parts of other tiers are those of `arrays`.
+        The inverse of `flatten`. Each parameter has shape and dtype of the one in `arrays`, which
+        also gives the slices of other tiers.
         """
         parts: dict[Slot, mx.array] = {}
         for tier, vector in vectors.items():
@@ -119,11 +122,11 @@ class TierPlan:
         slots = self.slices_by_path[path]
         if len(slots) == 1:
             return parts[slots[0]]
-        all_parts = [parts[slot] if slot in parts else slot.of(array) for slot in slots]
+        all_parts = [parts[slot] if slot in parts else slot.take(array) for slot in slots]
         return mx.concatenate(all_parts, rank_axis(path, array.ndim))
 
     def check(self, parameters: ArrayMap) -> None:
-        """Raise InputError, naming what is wrong, unless the slots cover `parameters` once each."""
+        """Raise InputError, which names the problem, unless the slots cover each parameter once."""
         for path in self.slices_by_path:
             if path not in parameters:
                 raise InputError(f"The tier plan names {path}, which the adapter does not have.")

@@ -17,7 +17,7 @@ def tier_facts(plan: TierPlan, parameters: ArrayMap) -> tuple[TierFacts, ...]:
         TierFacts(
             period=tier.period,
             learning_rate_factor=tier.learning_rate_factor,
-            parameters=sum(slot.of(parameters[slot.path]).size for slot in slots),
+            parameters=sum(slot.take(parameters[slot.path]).size for slot in slots),
             layers=adapted_layers(slot.path for slot in slots),
             description=_describe(plan, slots),
         )

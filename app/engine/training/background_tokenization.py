@@ -34,7 +34,7 @@ class ComingRows:
             self._stores.start()
 
     def is_time(self, step: int) -> bool:
-        """Whether they are there after so many steps, or the next one needs them.
+        """Whether all rows are tokenized after this many steps, or the next step needs them.
 
         Raises RunError if what makes them has failed.
         """

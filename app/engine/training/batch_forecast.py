@@ -31,7 +31,8 @@ class StoredRows:
 class LikelyShapes:
     shapes: tuple[BatchShape, ...]
     is_bound: bool
-    """Examples may share rows, which takes less; whether the model bears it, only a run tries."""
+    """Examples may be packed, which takes less memory; only a run checks whether the model allows
+    it."""
 
 
 def likely_shapes(

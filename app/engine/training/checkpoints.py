@@ -1,4 +1,4 @@
-"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it the state to resume from.
+"""Checkpoints: an adapter that mlx-lm loads unchanged, and the state to resume from.
 
 A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
 """
@@ -122,7 +122,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
     """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
     folders = {folder.name: folder for folder in checkpoint_folders(run_dir)}
     if name not in folders:
-        known = f"It has {', '.join(folders)}." if folders else "It has none."
+        known = f"Its checkpoints are {', '.join(folders)}." if folders else "It has none."
         raise InputError(f"The run in {run_dir} has no checkpoint {name!r}.", known)
     return folders[name]
 
@@ -187,7 +187,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
+    """Verify every byte of a checkpoint. Raises InputError, which names a changed file."""
     with _plain_damage(folder):
         entries = _checked_state(folder)
         progress = entries["progress"]
@@ -244,10 +244,10 @@ def _plain_damage(folder: Path) -> Iterator[None]:
         raise _unreadable(folder, reason) from error
 
 
-def _unreadable(folder: Path, why: str) -> InputError:
+def _unreadable(folder: Path, reason: str) -> InputError:
     earlier = [other.name for other in checkpoint_folders(folder.parent.parent) if other < folder]
     hint = f"Resume from the one before it: {earlier[-1]}." if earlier else ""
-    return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
+    return InputError(f"The checkpoint {folder} can't be used: {reason}.", hint)
 
 
 def _size(folder: Path) -> int:

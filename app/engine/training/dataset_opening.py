@@ -69,15 +69,15 @@ def reading_ahead(
 ) -> Iterator[WorkProcess[FirstRows] | None]:
     """Inside, another process reads the dataset, if this one has mlx-lm to import, which takes a
     second or more."""
-    settings, wanted = (
+    settings, rows_to_begin = (
         data_settings(config, ModelLimits(), early_rows),
-        _wanted(config, validation_share),
+        _rows_to_begin(config, validation_share),
     )
     is_idle = has_mlx_lm() or mixed or not is_alone()
-    if is_idle or not may_begin_early(files, settings, wanted):
+    if is_idle or not may_begin_early(files, settings, rows_to_begin):
         yield None
         return
-    process = first_rows_process(files, settings, wanted)
+    process = first_rows_process(files, settings, rows_to_begin)
     try:
         process.start()
     except OSError:  # too many processes: this one reads the dataset
@@ -101,15 +101,15 @@ def open_rows(
     """`ahead` reads the dataset already."""
     yield StageChanged(mark("Reading the dataset"))
     if not mixed and is_alone():
-        wanted = _wanted(config, validation_share)
-        opening_some = open_early_data(files, base.tokenizer, settings, wanted, ahead)
+        rows_to_begin = _rows_to_begin(config, validation_share)
+        opening_some = open_early_data(files, base.tokenizer, settings, rows_to_begin, ahead)
         if rows := (yield from in_stage(mark("Reading the dataset"), opening_some)):
             return rows
     opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage(mark("Tokenizing"), opening))
 
 
-def _wanted(config: TrainingConfig, validation_share: float) -> int:
+def _rows_to_begin(config: TrainingConfig, validation_share: float) -> int:
     """Validation rows that a run begins with."""
     return SampleSizes.of(config, sys.maxsize, validation_share).early
 

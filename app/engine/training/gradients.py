@@ -50,8 +50,8 @@ class BatchGradients:
         self._functions: dict[Key, Callable[..., tuple[mx.array, Arrays]]] = {}
 
     def measure_memory(self, vectors: Vectors, batch: Batch) -> None:
-        """From here on steps hold little more than this batch, or another one that was measured,
-        is seen to need."""
+        """From here on steps hold little more memory than this batch, or another measured one,
+        needs."""
         own = next(self._machines.share(batch).micro_batches())
         every = tuple(range(len(self._plan.tiers)))
         mx.eval(self._of_batch(vectors, own, every, sum_cross_entropy))
@@ -61,7 +61,8 @@ class BatchGradients:
     def summed(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[mx.array, Gradients]:
-        """Loss and gradients summed, not averaged, over the trained tokens of all machines."""
+        """The scalar loss and each tier's gradient, a float32 vector, summed, not averaged, over
+        the trained tokens of all machines."""
         with self._machines.per_rank_rng(), self._bound.enforced():
             loss, gradients = self._own_sum(vectors, batches, tiers)
         return self._machines.summed(loss, gradients)
@@ -70,7 +71,7 @@ class BatchGradients:
         """The divergence from the base, summed over a lesson's trained tokens.
 
         Every machine computes all of it, as a lesson may have fewer rows than there are machines;
-        the mean of theirs is what all of them take.
+        all of them use the mean.
         """
         with self._bound.enforced():
             divergence, found = self._of_batch(vectors, batch, tiers, self._divergence)
@@ -84,7 +85,7 @@ class BatchGradients:
     def _own_sum(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[mx.array, Gradients]:
-        """Of this machine's share."""
+        """The same sums over this machine's share of the batches."""
         loss: mx.array | None = None
         total: Gradients = {}
         micro_batches = [

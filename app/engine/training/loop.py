@@ -277,7 +277,7 @@ class TrainingLoop:
         )
 
     def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
-        """The run's one ending; on a fault it keeps what it can and says what it could not.
+        """The end of the run; on a fault it saves as much as possible and reports the rest.
 
         A run that is stopped before its first step leaves nothing behind.
         """
@@ -294,7 +294,7 @@ class TrainingLoop:
         adapter_dir = self._recording.adapter_dir
         if adapter_dir is not None and not adapter_dir.is_dir():
             adapter_dir = None  # deleted while the run went on
-        # The other machines keep nothing: of the run's checkpoints they can say nothing.
+        # The other machines save no checkpoints, so they have nothing to report about them.
         if adapter_dir is None and outcome != "finished" and self._machines.is_first:
             message += " There is no checkpoint."
         if adapter_dir is not None:

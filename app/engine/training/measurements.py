@@ -46,7 +46,7 @@ class Measurements:
         self.reached_score: ScoreMeasured | None = None
         """The score that ends the run; None until the run has it."""
         self.base_kl = base_kl
-        """From the base model, as it was measured last; None before the first step's."""
+        """The last measured change from base; None before the first measurement."""
 
     def use(self, setup: TrainingSetup) -> None:
         """From here on measure with the rows of `setup`."""

@@ -19,7 +19,7 @@ from app.library.run.recorder import RunRecorder
 
 
 class RunRecording:
-    """What of a run outlasts it. Raises AppError when the disk refuses.
+    """The recorded part of a run. Raises AppError if the disk can't be written.
 
     Without a recorder nothing is written: that is a machine that trains along, and the first
     machine records the run.

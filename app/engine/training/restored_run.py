@@ -60,7 +60,7 @@ def training_step(
 
 
 def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> None:
-    """Raise VerificationError unless a resumed run holds what its checkpoint's files hold.
+    """Raise VerificationError unless a resumed run has the numbers of its checkpoint's files.
 
     They are read again here, so that a fault in loading or in restoring them shows.
     """

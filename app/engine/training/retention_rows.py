@@ -27,8 +27,8 @@ from app.library.run.manifest import read_manifest
 
 SHARE = 0.04
 """Of the rows trained between two measurements: a row is read, but never backwards."""
-FEWEST, FEWEST_EACH = 32, 4
-"""Rows of all sets together and of each, whatever they cost."""
+MIN_ROWS, MIN_EACH = 32, 4
+"""The fewest rows of all sets together and of each, at any cost."""
 _READING = mark("Reading earlier runs' data")
 
 
@@ -60,9 +60,9 @@ def open_kept_rows(
         if view is not None:
             views[_free_name(run.name, views)] = view
     between = config.steps_per_eval * config.batch_size * config.grad_accumulation_steps
-    rows = max(FEWEST, round(SHARE * between)) // max(1, len(views))
+    rows = max(MIN_ROWS, round(SHARE * between)) // max(1, len(views))
     samples = {
-        name: first_of_draw(view, max(FEWEST_EACH, rows), seed=0) for name, view in views.items()
+        name: first_of_draw(view, max(MIN_EACH, rows), seed=0) for name, view in views.items()
     }
     return tuple(
         KeptRows(name, batching.batches(view, vocabulary), tokens_digest(view))

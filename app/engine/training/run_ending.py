@@ -50,7 +50,7 @@ class RunEnding:
             return self._measured.distance_summary()
         if self._is_stale:
             return self._counters.best.summary()
-        return "it was complete."  # it was cut off once it had interpolated
+        return "it was complete."  # it was interrupted after its interpolation
 
     def where_stopped(self) -> str:
         """One sentence: after which step, and before which measurement."""

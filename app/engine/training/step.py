@@ -58,7 +58,7 @@ class TrainingStep:
         """`fast` says more than `head` and `recompute_layers`, and instead of them. `rules` are
         the configuration's; without them the audit goes by the optimizer's own settings. `anchor`
         pulls the adapter back to `start`, by the `stiffness` that it was made of;
-        `slow` gives lessons in what the base model knows."""
+        `slow` gives lessons on the base model's knowledge."""
         self._model = model
         self._optimizer = optimizer
         self.state = state
@@ -159,7 +159,7 @@ class TrainingStep:
         return None if batch is None else self._gradients.of_lesson(self._vectors, batch, tiers)
 
     def parameters(self) -> Arrays:
-        """The adapter as it stands in the model now."""
+        """The adapter's current parameters, by path."""
         return trainable_parameters(self._model)
 
     def stiffness(self, memory: float = 1.0) -> Arrays:
@@ -174,7 +174,7 @@ class TrainingStep:
         return self._slow.every if self._slow and self._optimizer.slow_rate else 0
 
     def check_at_rest(self, step: int) -> None:
-        """Raise VerificationError unless the model holds what was measured after `step`, finite,
+        """Raise VerificationError unless the model has the weights measured after `step`, finite,
         on the base model that it began with."""
         self._audit.finish()
         self._frozen.check(step)

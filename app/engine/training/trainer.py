@@ -63,7 +63,7 @@ from app.library.run.run_folder import FolderTaken, base_scores, choose_run_dir,
 from app.library.run.run_lock import is_locked
 from app.models.model_folder import check_model_folder
 
-_MOST_NAMES_TRIED = 20
+_MAX_NAME_ATTEMPTS = 20
 """Runs that begin in the same second, in the same library."""
 
 
@@ -196,7 +196,7 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
         ensure_own_folder(runs_dir)
         remember_disk(runs_dir)
         facts = facts | {"name": free_name(run_name(config), runs_dir)}
-    for _ in range(_MOST_NAMES_TRIED):
+    for _ in range(_MAX_NAME_ATTEMPTS):
         try:
             return RunRecorder.create(run_dir, config, facts, current_computer())
         except FolderTaken:

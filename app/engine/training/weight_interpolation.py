@@ -33,7 +33,7 @@ def interpolating(
     """Bring the model's adapter to the smallest share of the way from `start` at which `measure`,
     higher is better, keeps `keep` of its gain; returns the share, 1 where there was no gain.
 
-    Found by halving, so the smallest where the measure rises along the way. Yields the part done;
+    Found by bisection, so it is the smallest if the measure is monotonic. Yields the share done;
     closed early, it leaves the adapter as it was.
     """
     end = dict(trainable_parameters(model))

@@ -45,22 +45,22 @@ def foreign_checkpoints(run_dir: Path, folders: Iterable[Path]) -> dict[Path, st
 
 
 def own_checkpoints(run_dir: Path) -> list[Path]:
-    """The run's own, by step."""
+    """The run's own checkpoints, by step."""
     folders = checkpoint_folders(run_dir)
     others = foreign_checkpoints(run_dir, folders)
     return [folder for folder in folders if folder not in others]
 
 
 def prunable_checkpoints(run_dir: Path) -> list[Path]:
-    """All but the best and the last one, and those of which that is not certain."""
+    """The checkpoints that are certain to be neither the best nor the last."""
     log = read_event_log(run_dir)
     return superfluous(own_checkpoints(run_dir), scores_by_step(log), log)
 
 
 def superfluous(own: Sequence[Path], scores: Mapping[int, float], log: EventLog) -> list[Path]:
     """Of a run's own checkpoints, by step, those that are certain to be neither best nor last."""
-    best, unjudged = best_step_of(own, scores), _unjudged(own, scores, log)
-    return [f for f in own[:-1] if checkpoint_step(f) != best and f not in unjudged]
+    best, possibly_best = best_step_of(own, scores), _possibly_best(own, scores, log)
+    return [f for f in own[:-1] if checkpoint_step(f) != best and f not in possibly_best]
 
 
 def losses_by_step(log: EventLog) -> dict[int, float]:
@@ -69,7 +69,7 @@ def losses_by_step(log: EventLog) -> dict[int, float]:
 
 
 def scores_by_step(log: EventLog) -> dict[int, float]:
-    """What makes a checkpoint the best: the validation losses, with forgetting if it counts."""
+    """The scores that decide the best checkpoint: validation loss, plus forgetting if it counts."""
     return {evaluation.step: evaluation.score for evaluation in read_evaluations(log.events)}
 
 
@@ -83,11 +83,11 @@ def best_step_of(folders: Iterable[Path], scores: Mapping[int, float]) -> int | 
     return min(measured)[1] if measured else None
 
 
-def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -> set[Path]:
+def _possibly_best(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -> set[Path]:
     """Checkpoints that may or may not be the best.
 
-    Where lines of the log are lost, one of them may have held the loss of any that has none. A
-    checkpoint that a whole log has no line of was made after the log was cut.
+    If lines of the log are lost, one of them may hold the loss of a checkpoint without one. A
+    checkpoint without a line in an intact log was made after the log was cut.
     """
     saved = {e.get("step") for e in log.events if e["event"] == "checkpoint_saved"}
     return {
@@ -107,7 +107,7 @@ def is_best_lost(run_dir: Path, log: EventLog) -> bool:
 
 
 def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
-    """The reason why the best checkpoint is unknown; empty where it is known, or the run not over.
+    """The reason why the best checkpoint is unknown; empty if it is known, or the run is not over.
 
     The manifest and the event log disagree on the lowest loss: the log was cut off at its end, or
     the manifest was edited.
@@ -130,7 +130,7 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
 
 
 def update_manifest_pointers(run_dir: Path) -> None:
-    """Have the manifest name those that are there. Raises AppError if the run is being trained."""
+    """Update the checkpoints that the manifest names. Raises AppError if the run is in progress."""
     lock = RunLock(run_dir)
     try:
         manifest = read_manifest(run_dir)
@@ -147,7 +147,7 @@ def update_manifest_pointers(run_dir: Path) -> None:
 
 
 def best_step(run_dir: Path) -> int | None:
-    """The best step of those whose checkpoint is there."""
+    """The best step that has a checkpoint."""
     return best_step_of(own_checkpoints(run_dir), scores_by_step(read_event_log(run_dir)))
 
 

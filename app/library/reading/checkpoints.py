@@ -39,21 +39,21 @@ class CheckpointFacts:
     val_loss: float | None
     """The loss of a validation at exactly this step."""
     is_best: bool
-    """Its score is the lowest of the checkpoints that are there; of equal ones it is
-    the earliest, as in the run itself. None is where the log was cut off or edited since."""
+    """Its score is the lowest of the existing checkpoints; of equal ones it is the earliest, as in
+    the run itself. No checkpoint is the best if the log was cut off or edited."""
     is_last: bool
     deltas: tuple[float, ...]
     """Per tier: how far its last firing moved it; NaN if it had not moved or isn't known."""
     drifts: tuple[float, ...]
     problem: str = ""
     not_own: str = ""
-    """The reason why it is not this run's checkpoint of that step; then nothing else is known."""
+    """The reason why it is not this run's checkpoint of that step; if so, the rest is unknown."""
     is_superfluous: bool = False
-    """It is certain that it is neither the best nor the last."""
+    """It is certainly neither the best nor the last."""
 
 
 def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator[CheckpointFacts]:
-    """Complete ones, the earliest first."""
+    """The complete checkpoints of a run, the earliest first."""
     folders = checkpoint_folders(run_dir)
     others = foreign_checkpoints(run_dir, folders)
     own = [folder for folder in folders if folder not in others]
@@ -80,19 +80,19 @@ def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator
 
 
 def _movement(table: StepTable, step: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    upto = int(np.searchsorted(table.steps, step, "right"))
-    if not upto:
+    end = int(np.searchsorted(table.steps, step, "right"))
+    if not end:
         return (), ()
     deltas = []
     for tier in range(table.tiers):
-        fired = np.flatnonzero(table.fired(tier)[:upto])
+        fired = np.flatnonzero(table.fired(tier)[:end])
         deltas.append(float(table.rows["deltas"][fired[-1], tier]) if len(fired) else np.nan)
-    return tuple(deltas), tuple(map(float, table.rows["drifts"][upto - 1]))
+    return tuple(deltas), tuple(map(float, table.rows["drifts"][end - 1]))
 
 
 @dataclass(frozen=True)
 class CheckpointChoices:
-    """A run as it can be tried."""
+    """A run's checkpoints for the playground."""
 
     run_dir: Path
     name: str
@@ -104,7 +104,7 @@ class CheckpointChoices:
 
     @property
     def preferred(self) -> CheckpointFacts | None:
-        """The best, or the last where none was measured."""
+        """The best, or the last without validation."""
         best = [facts for facts in self.checkpoints if facts.is_best]
         last = [facts for facts in self.checkpoints if facts.is_last]
         return (best or last or list(self.checkpoints) or [None])[-1]  # type: ignore[list-item]
@@ -127,9 +127,9 @@ def read_choices(run_dir: Path) -> CheckpointChoices:
 def choose_checkpoint(
     run_dir: Path, name: str | None = None, model: Path | None = None
 ) -> CheckpointRef:
-    """The checkpoint named, otherwise the best, or the last where none was measured.
+    """The named checkpoint; by default the best, or the last without validation.
 
-    `model` is where the base model is now, if not where it was. Raises InputError.
+    `model` is the base model's folder if it was moved. Raises InputError.
     """
     choices = read_choices(run_dir)
     if not choices.checkpoints:
@@ -139,6 +139,6 @@ def choose_checkpoint(
     if checkpoint is None:
         raise InputError(
             f"The run {choices.name!r} has no checkpoint named {name!r}.",
-            f"It has {', '.join(names)}.",
+            f"Its checkpoints are {', '.join(names)}.",
         )
     return CheckpointRef(model or choices.model, checkpoint.folder)

@@ -1,4 +1,4 @@
-"""Reads a run's event log back into events; entries that can't have been one are skipped."""
+"""Reads a run's event log back into events; invalid entries are skipped."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
@@ -22,18 +22,18 @@ from app.library.run.step_table import StepTable
 _MAX_COUNT = 2**63
 _LARGE_COUNTS = ("parameters", "base_parameters", "trainable_parameters", "train_examples",
                  "valid_examples", "slow_texts", "rows", "texts")  # fmt: skip
-"""May be as large as this; all others are steps, or indexes of layers."""
+"""Fields with this limit; other whole numbers are steps, or indexes of layers."""
 _MAX_DATASETS = 100
 E = TypeVar("E", EvaluationFinished, RetentionMeasured, RunStarted)
 
 
 def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
-    """In order, without the run's last validation, which read other rows."""
+    """The validations in order, without the run's last one, which read other rows."""
     return [evaluation for evaluation in _evaluations(events) if not evaluation.is_last]
 
 
 def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinished | None:
-    """That of the run's end, on more rows than the others; None if there was none."""
+    """The validation at the run's end, on more rows than the others; None without one."""
     return next((evaluation for evaluation in _evaluations(events) if evaluation.is_last), None)
 
 
@@ -46,7 +46,7 @@ def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasure
 def read_started(
     events: Iterable[Mapping[str, Any]], summary: RunSummary, table: StepTable
 ) -> RunStarted:
-    """How the run began; where the log doesn't say, as far as manifest and measurements do."""
+    """The run's first event; if the log lacks it, rebuilt from manifest and measurements."""
     started = next(_of_kind(events, RunStarted), None)
     if started is not None and _fits(started, table):
         tiers = (replace(t, description=single_line(t.description)) for t in started.tiers)
@@ -63,13 +63,13 @@ def read_started(
 
 
 def _fits(started: RunStarted, table: StepTable) -> bool:
-    """Whether the steps that were measured can be this run's."""
+    """Whether the measured steps can belong to this run."""
     sizes = (len(started.tiers), len(started.adapted_layers))
     return not len(table) or sizes == (table.tiers, table.layers)
 
 
 def _periods(summary: RunSummary, table: StepTable) -> Sequence[int]:
-    """Of each tier that was measured; 1 where the manifest doesn't say."""
+    """The update period of each measured tier; 1 if the manifest lacks it."""
     if not len(table) or len(summary.periods) == table.tiers:
         return summary.periods
     return (1,) * table.tiers
@@ -86,7 +86,7 @@ def _named(losses: Iterable[DatasetLoss]) -> tuple[DatasetLoss, ...]:
 
 
 def _with_known_losses(event: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Without the datasets whose own loss is no number: the measurement is one all the same."""
+    """The measurement without datasets whose loss is NaN; the rest of it is valid."""
     datasets = event.get(key)
     if not isinstance(datasets, list):
         return event
@@ -107,7 +107,7 @@ def _of_kind(events: Iterable[Mapping[str, Any]], kind: type[E]) -> Iterator[E]:
 
 
 def _is_possible(value: object, name: str = "") -> bool:
-    """Whether all numbers in it can have been counted or measured."""
+    """Whether all its numbers are possible counts or measurements."""
     if is_dataclass(value):
         return all(_is_possible(item, name) for name, item in vars(value).items())
     if isinstance(value, tuple):

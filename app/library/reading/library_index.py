@@ -1,6 +1,6 @@
 """Caches the library's rows, so that listing is quick.
 
-Only a copy: a run that has changed since is read anew, and the file may be deleted at any time.
+Only a cache: a changed run is read again, and the file may be deleted at any time.
 """
 
 import json
@@ -21,14 +21,14 @@ from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS
 FORMAT = 4
 MAX_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
-"""Files that change whenever a finished run's row does."""
+"""One of these files changes whenever the row of a finished run does."""
 _LASTING = ("finished", "stopped", "failed")
 
 Entries = dict[str, dict[str, Any]]
 
 
 class Index:
-    """The rows of a library's runs that are over, by their folders' names."""
+    """The rows of a library's finished runs, by folder name."""
 
     def __init__(self, path: Path, runs_dir: Path) -> None:
         self._path, self._library = path, str(runs_dir)
@@ -43,7 +43,7 @@ class Index:
             with suppress(KeyError, ValueError, OverflowError):
                 run = replace(typed(known["row"], RunSummary), run_dir=run_dir)
                 if run.created is not None:
-                    run.created.astimezone()  # refuses a date that no calendar here shows
+                    run.created.astimezone()  # raises for a date outside the calendar
                 self._seen[run_dir.name] = known
                 return run
         run = summarize(run_dir)
@@ -52,7 +52,8 @@ class Index:
         return run
 
     def keep(self) -> None:
-        """Remember the rows asked for and no others; a disk that refuses costs only time."""
+        """Store the rows read since, and no others. If the disk can't be written, only time is
+        lost."""
         if self._seen != self._known:
             with suppress(AppError, OSError):
                 ensure_own_folder(self._path.parent)

@@ -15,7 +15,7 @@ _MEASURED = ("seconds", "loss", "learning_rate", "gradient_norm", "tokens_per_se
 
 
 def export_csv(details: RunDetails, path: Path) -> Path:
-    """Write every step's numbers; those that are none are left empty. Raises AppError."""
+    """Write every step's numbers; NaN is left empty. Raises AppError."""
     write_atomic(path, lambda aside: _write(details, aside), mode=SHARED_FILE)
     return path
 
@@ -29,7 +29,7 @@ def _write(details: RunDetails, path: Path) -> None:
 
 def _heading(details: RunDetails) -> list[str]:
     tiers = range(details.table.tiers)
-    of_tiers = (f"tier_{t}_{what}" for t in tiers for what in ("fired", "delta", "drift"))
+    of_tiers = (f"tier_{t}_{measure}" for t in tiers for measure in ("fired", "delta", "drift"))
     kept = dict.fromkeys(loss.name for point in details.retention for loss in point.kept)
     retention = ["retention_kl"] if details.retention else []
     retention += [f"kept_loss {name}" for name in kept]
@@ -44,7 +44,7 @@ def _layer_names(details: RunDetails) -> list[str]:
 
 
 def _rows(details: RunDetails) -> Iterator[dict[str, Any]]:
-    """By column; what is not measured at a step is left out."""
+    """The rows by column; values that a step did not measure are left out."""
     table, layers = details.table, _layer_names(details)
     measured: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for evaluation in details.evaluations:

@@ -1,6 +1,6 @@
 """Reads everything in a run's folder: settings, measurements, checkpoints and log.
 
-Whatever can be read is read; nothing here raises for a folder that is broken.
+Everything readable is read; a damaged folder raises no error.
 """
 
 import math
@@ -32,16 +32,16 @@ from app.library.run.metrics import read_event_log, read_steps
 from app.library.run.step_table import StepTable
 
 LOG_BYTES = 200_000
-"""The part of the log's end that is shown."""
+"""The size of the log's end that is shown."""
 
 
 @dataclass(frozen=True)
 class RunDetails:
     summary: RunSummary
     settings: dict[str, Any]
-    """The configuration as the manifest holds it."""
+    """The configuration as it is in the manifest."""
     config: TrainingConfig | None
-    """The same, if this Nestling understands it."""
+    """The same; None if this version of Nestling does not understand it."""
     config_problem: str
     started: RunStarted
     table: StepTable
@@ -50,11 +50,11 @@ class RunDetails:
     checkpoints: tuple[CheckpointFacts, ...]
     log: str
     message: str
-    """The run's own message about its end."""
+    """The sentence with which the run ended."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The manifest's other entries: data, versions, numbers of examples, scores."""
     log_problem: str = ""
-    """The lines of the event log that were changed."""
+    """The problem of the event log: changed or missing lines."""
     retention: tuple[RetentionMeasured, ...] = ()
     """The model's distance from its base along the run; the last one at its end."""
     last_validation: EvaluationFinished | None = None
@@ -62,7 +62,7 @@ class RunDetails:
 
     @property
     def answers(self) -> list[Answers]:
-        """Of the question sets that were asked after training."""
+        """The answers to the question sets that were asked after training."""
         return answers_by_set(read_scores(self.facts))
 
     @property
@@ -93,7 +93,7 @@ class RunDetails:
 
     @property
     def base_loss_below_all(self) -> float | None:
-        """The base model's own validation loss, if no checkpoint that is here came below it."""
+        """The base model's validation loss, if no existing checkpoint has a lower one."""
         base = next((e.val_loss for e in self.evaluations if e.step == 0), math.nan)
         measured = [c.val_loss for c in self.checkpoints if c.val_loss is not None]
         return base if measured and all(base <= loss for loss in measured) else None
@@ -126,7 +126,7 @@ def read_details(run_dir: Path) -> RunDetails:
 
 
 def settings_toml(details: RunDetails) -> str:
-    """The run's settings as TOML; those that aren't understood as they stand in its manifest.
+    """The run's settings as TOML; invalid ones are copied unchanged from its manifest.
 
     Raises InputError if there are none.
     """
@@ -159,7 +159,7 @@ def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | N
 
 
 def _log(run_dir: Path) -> str:
-    """The log's end, from the first whole line on."""
+    """The log's end, from the first complete line on."""
     try:
         with open_regular(run_dir / LOG_FILE) as file:
             size = file.seek(0, os.SEEK_END)

@@ -13,7 +13,7 @@ def summary_to_json(run: RunSummary) -> dict[str, Any]:
 
 
 def details_to_json(details: RunDetails) -> dict[str, Any]:
-    """The row of the run, and everything else but the steps themselves."""
+    """The run's summary and details, without its steps."""
     return (
         summary_to_json(details.summary)
         | {

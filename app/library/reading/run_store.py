@@ -36,19 +36,19 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
 
 
 def free_name(name: str, runs_dir: Path) -> str:
-    """`name`, or with the next number where a run of the library has it: "demo (2)"."""
+    """`name`, with the next free number if another run has it: "demo (2)"."""
     try:
         taken = {run.name for run in list_runs(runs_dir)}
-    except AppError:  # the run itself says it
+    except AppError:  # the run itself reports the error
         return name
     numbered = (f"{name} ({number})" for number in count(2))
     return next(each for each in chain((name,), numbered) if each not in taken)
 
 
 def find_run(name: str, runs_dir: Path) -> Path:
-    """The folder of the run that a user means: by its path, its folder's name or its own name.
+    """The folder of a run by its path, its folder's name or its own name.
 
-    Raises InputError if there is none, or more than one of that name.
+    Raises InputError if there is none, or more than one with that name.
     """
     path = expanded(Path(name))
     if (path / MANIFEST_FILE).exists():
@@ -77,7 +77,7 @@ def export_checkpoint_in_steps(
         if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")
     if destination.exists():
-        raise InputError(f"{destination} is already there.", "Choose a new name.")
+        raise InputError(f"{destination} already exists.", "Choose a new name.")
     has_stiffness = (adapter_dir / STIFFNESS_FILE).is_file()
     names = (*ADAPTER_FILES, STIFFNESS_FILE) if has_stiffness else ADAPTER_FILES
     with atomic_folder(destination, names, SHARED_FOLDER) as aside:

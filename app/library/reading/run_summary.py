@@ -19,16 +19,16 @@ from app.core.wording.display_names import question_set_name
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name, link_to
 from app.library.run.lenient_fields import LenientReader
-from app.library.run.manifest import MOST_QUESTIONS, WAS_CHANGED, read_manifest, settings_match
+from app.library.run.manifest import MAX_QUESTIONS, WAS_CHANGED, read_manifest, settings_match
 from app.library.run.metrics import count_steps
 from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, completed_reason
 from app.library.run.run_lock import is_locked
 
 RETENTION = "retention"
-"""Question sets with this word in their name measure what the model knew before."""
+"""Question sets with this word in their name measure earlier knowledge."""
 OUTCOMES = ("finished", "stopped", "failed", "running")
 _RESUMABLE_OUTCOMES = ("stopped", "interrupted", "failed")
-MOST_PERIOD, MOST_TIERS = 1_000_000, 8
+MAX_PERIOD, MAX_TIERS = 1_000_000, 8
 MAX_PROBLEM = 400
 CHANGED = (
     f"{MANIFEST_FILE} was edited: its steps, losses and scores may differ from the measured ones."
@@ -58,7 +58,7 @@ class RunSummary:
     created: datetime | None
     steps: int
     outcome: str
-    """finished, stopped, failed, running; "interrupted" if it says running and is not locked;
+    """finished, stopped, failed, running; "interrupted" if it is marked running and not locked;
     "unreadable" if the manifest can't be read."""
     best_val_loss: float | None
     adapter_dir: Path | None
@@ -69,17 +69,17 @@ class RunSummary:
     periods: tuple[int, ...] = ()
     """Each tier's update period."""
     method: str = ""
-    """Title of its learning method, in English; empty where its settings are invalid."""
+    """Title of its learning method, in English; empty if its settings are invalid."""
     retention: Retention | None = None
     known: Retention | None = None
     """The known questions that are still answered."""
     base_kl: float | None = None
-    """From the base model at the end, in nats per token."""
+    """Change from base at the end, in nats per token."""
     notes: str = ""
     learning_rate: float | None = None
     batch_size: int | None = None
     is_whole: bool = True
-    """The settings that decide its numbers are unchanged."""
+    """The settings that affect its numbers are unchanged."""
 
     @property
     def can_resume(self) -> bool:
@@ -89,8 +89,8 @@ class RunSummary:
     @property
     def resume_blocker(self) -> str:
         """The reason why it can't resume, in one sentence; empty if it can."""
-        if why_not := self.resume_blocker_at(max(self.steps, self.planned_steps)):
-            return why_not
+        if blocker := self.resume_blocker_at(max(self.steps, self.planned_steps)):
+            return blocker
         if self.adapter_dir is None:
             return self.problem or tr(NO_CHECKPOINT)
         return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or tr(IN_PROGRESS)
@@ -101,14 +101,14 @@ class RunSummary:
             return tr(IN_PROGRESS)
         if not self.is_whole:
             return self.problem
-        why = completed_reason(self.outcome, self.steps, self.planned_steps, step)
-        return tr("The run is complete: {why}", why=why) if why else ""
+        reason = completed_reason(self.outcome, self.steps, self.planned_steps, step)
+        return tr("The run is complete: {reason}", reason=reason) if reason else ""
 
 
 def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:
-    """Never raises: a value that can't be read becomes the run's problem.
+    """Summarize a run. Never raises: an unreadable value becomes the run's problem.
 
-    `recorded` is how many steps' measurements can be read, if that was found out already.
+    `recorded` is the number of readable steps, if it is known already.
     """
     try:
         return _summary(run_dir, read_manifest(run_dir), recorded)
@@ -178,7 +178,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
 
 
 def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
-    """The last checkpoint's folder, and what is wrong with it. Nothing outside the run is its."""
+    """The last checkpoint's folder and its problem. A folder outside the run does not count."""
     if link_to(run_dir, CHECKPOINTS):
         return None, f"Its folder {CHECKPOINTS} is a link: it is not used."
     if adapter is None:
@@ -201,7 +201,7 @@ def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
 def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
     """Damage of the folder that does not prevent resuming."""
     if has_damaged_label(run_dir):
-        return "The name and notes given to it can't be read: label.json is damaged."
+        return "Its name and notes can't be read: label.json is damaged."
     recorded = count_steps(run_dir) if recorded is None else recorded
     if recorded >= steps:
         return ""
@@ -212,10 +212,10 @@ def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
 
 def _periods(tiers: Any, reader: LenientReader) -> tuple[int, ...]:
     periods = tuple(tier["period"] for tier in tiers)
-    reader.integer(len(periods), "the number of tiers", MOST_TIERS)
+    reader.integer(len(periods), "the number of tiers", MAX_TIERS)
     valid = tuple(
-        reader.integer(period, "an update period", MOST_PERIOD, least=1)
-        for period in periods[:MOST_TIERS]
+        reader.integer(period, "an update period", MAX_PERIOD, minimum=1)
+        for period in periods[:MAX_TIERS]
     )
     return valid if all(valid) else ()
 
@@ -223,12 +223,12 @@ def _periods(tiers: Any, reader: LenientReader) -> tuple[int, ...]:
 def _method(settings: Any) -> str:
     try:
         return learning_method(config_from_manifest(settings, where=MANIFEST_FILE)).title
-    except (AppError, *_DAMAGES):  # what the row needs of them is read and reported one by one
+    except (AppError, *_DAMAGES):  # the fields that the row needs are read and reported one by one
         return ""
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Raises ValueError or OverflowError for one that no calendar here shows."""
+    """Parse a timestamp. Raises ValueError or OverflowError for a date outside the calendar."""
     timestamp = datetime.fromisoformat(text)
     timestamp = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     timestamp.astimezone()
@@ -236,7 +236,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def _retention(manifest: dict[str, Any], reader: LenientReader) -> Retention | None:
-    """The retention set, or the first question set whose name says that it measures retention; if
+    """The retention set, or the first question set whose name contains the retention word; if
     it was asked before and after."""
     scores = manifest["scores"]
     own = manifest["config"].get("retention_set")
@@ -253,13 +253,13 @@ def _asked(scores: list[dict[str, Any]], name: str, reader: LenientReader) -> Re
         return None
     before, after = right["before"], right["after"]
     numbers = (before["correct"], after["correct"], after["total"])
-    return Retention(*(reader.integer(n, "a score", MOST_QUESTIONS) for n in numbers))
+    return Retention(*(reader.integer(n, "a score", MAX_QUESTIONS) for n in numbers))
 
 
 def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
     if manifest["outcome"] != "running" or is_locked(run_dir):
         return str(manifest["outcome"])
-    # Cut off between its last checkpoint and the note that it ended: its questions may be left.
+    # Interrupted after its last checkpoint and before its end: its questions may be left.
     planned = manifest["config"].get("steps", 0)
     last = f"{CHECKPOINTS}/{checkpoint_name(planned)}" if type(planned) is int else None
     is_asked = any(score["when"] == "after" for score in manifest["scores"])
@@ -270,7 +270,7 @@ def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files; those that vanish meanwhile, as a checkpoint being written, are none."""
+    """Bytes of all files; files that disappear meanwhile, like partial checkpoints, count as 0."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:

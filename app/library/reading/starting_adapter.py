@@ -13,19 +13,19 @@ from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, checkpoint_step
 from app.library.run.manifest import IDENTITY, read_manifest
 
 STARTED_FROM = "started_from"
-"""Its place in a run's manifest."""
+"""The key in a run's manifest."""
 
 
 @dataclass(frozen=True)
 class StartingAdapter:
     folder: str
     run: str = ""
-    """The name of the run that made it; empty for an adapter from elsewhere."""
+    """The name of the run that made it; empty if no run of the library did."""
     identity: str = ""
     """Of that run."""
     step: int | None = None
     sha256: str = ""
-    """Digest of its numbers, as the new run keeps them."""
+    """Digest of its weights, as the new run stores them."""
     stiffness_sha256: str = ""
     """Digest of their stiffness; empty if the adapter has none."""
 
@@ -40,7 +40,7 @@ def starting_adapter(path: Path) -> StartingAdapter:
     """The adapter that `path` names: a run (its best checkpoint, or the last where none was
     measured), a checkpoint of one, or any folder that mlx-lm takes as `adapter_path`.
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     folder = choose_checkpoint(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
@@ -73,7 +73,7 @@ def _of_run(folder: Path, run_dir: Path) -> StartingAdapter:
         return StartingAdapter(
             str(folder), single_line(name), str(manifest.get(IDENTITY, "")), checkpoint_step(folder)
         )
-    except (AppError, KeyError):  # the adapter can be used all the same
+    except (AppError, KeyError):  # the adapter is usable without it
         return StartingAdapter(str(folder))
 
 
@@ -86,7 +86,7 @@ class EarlierRun:
     step: int | None
     """Step of the checkpoint that the next run started from; None for an adapter from elsewhere."""
     run_dir: Path | None
-    """None where that run is no longer there."""
+    """None if that run no longer exists."""
 
     def __str__(self) -> str:
         return self.name if self.step is None else f"{self.name}, step {self.step:,}"
@@ -101,7 +101,7 @@ def earlier_runs(facts: Mapping[str, Any]) -> tuple[EarlierRun, ...]:
             break
         run, manifest = _run_of(origin)
         if any(run.run_dir is not None and run.run_dir == earlier.run_dir for earlier in chain):
-            break  # only an edited manifest leads back
+            break  # only an edited manifest contains a cycle
         chain.insert(0, run)
     return tuple(chain)
 

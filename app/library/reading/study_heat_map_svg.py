@@ -6,16 +6,16 @@ from html import escape
 from app.core.text.sanitize import single_line
 from app.library.reading.study_report import ArmResult
 
-_CELL, _GAP, _SIDE, _TITLE, _FOOT, _APART = 40, 2, 18, 24, 20, 28
-_LEAST_WIDTH, _PER_LINE, _MAX_NAME = 190, 4, 28
+_CELL, _GAP, _SIDE, _TITLE, _FOOTER, _APART = 40, 2, 18, 24, 20, 28
+_MIN_WIDTH, _PER_LINE, _MAX_NAME = 190, 4, 28
 _LOW, _HIGH, _TEXT, _FAINT, _LIGHT = "#f1efec", "#0f6b5c", "#1d1c1a", "#66635c", "#ffffff"
 
 
 def as_svg(arms: Sequence[ArmResult]) -> str:
     """Up to four maps side by side."""
     tasks = max(len(arm.matrix) for arm in arms)
-    width = max(_LEAST_WIDTH, _SIDE + tasks * _CELL) + _APART
-    height = _TITLE + tasks * _CELL + _FOOT + _APART
+    width = max(_MIN_WIDTH, _SIDE + tasks * _CELL) + _APART
+    height = _TITLE + tasks * _CELL + _FOOTER + _APART
     lines, per_line = -(-len(arms) // _PER_LINE), min(_PER_LINE, len(arms))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{per_line * width}" '
@@ -43,9 +43,9 @@ def _map(arm: ArmResult) -> list[str]:
             )
             color = _LIGHT if value > 0.5 else _TEXT
             parts.append(_words(left + side // 2, top + middle, f"{100 * value:.0f}", color))
-    foot = _TITLE + len(arm.matrix) * _CELL + 14
+    baseline = _TITLE + len(arm.matrix) * _CELL + 14
     for j in range(len(arm.matrix)):
-        parts.append(_words(_SIDE + j * _CELL + _CELL // 2, foot, str(j + 1), _FAINT))
+        parts.append(_words(_SIDE + j * _CELL + _CELL // 2, baseline, str(j + 1), _FAINT))
     return parts
 
 
@@ -54,7 +54,7 @@ def _words(x: int, y: int, text: str, color: str, anchor: str = "middle") -> str
 
 
 def _mixed(share: float) -> str:
-    """Between the two colours."""
+    """A color between two others."""
     low, high = (bytes.fromhex(color[1:]) for color in (_LOW, _HIGH))
     share = min(1.0, max(0.0, share))
     mixed = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))

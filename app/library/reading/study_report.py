@@ -28,10 +28,10 @@ class TaskSequence:
     accuracy: tuple[tuple[float, ...], ...]
     """R[i][j]: of task j, after task i."""
     base_kl: float
-    """From the base model at the end, in nats per token."""
+    """Change from base at the end, in nats per token."""
     steps: int
     known: float = math.nan
-    """Share of the known questions that are still answered at the end; NaN where none was asked."""
+    """Share of the known questions that are still answered at the end; NaN if none was asked."""
 
     @property
     def learned(self) -> float:
@@ -73,14 +73,14 @@ class ArmResult:
     arm: str
     runs: tuple[TaskSequence, ...]
     is_matched: bool
-    """It learned as much as it takes to be compared."""
+    """It learned enough to be compared."""
 
     @property
     def steps(self) -> float:
         return fmean(run.steps for run in self.runs)
 
     def values(self, measure: str) -> list[float]:
-        """Each seed's, of one of `MEASURES`."""
+        """The values of one of `MEASURES`, one per seed."""
         return [getattr(run, MEASURES[measure]) for run in self.runs]
 
     def text(self, measure: str) -> str:
@@ -101,7 +101,7 @@ class ArmResult:
 
 
 def by_arm(sequences: Iterable[TaskSequence], acquisition: float) -> list[ArmResult]:
-    """In the order in which the arms come first."""
+    """The sequences by arm, in the order of the arms' first runs."""
     arms: dict[str, list[TaskSequence]] = {}
     for sequence in sequences:
         arms.setdefault(sequence.arm, []).append(sequence)
@@ -138,7 +138,7 @@ def markdown(
 
 
 def to_plain(sequences: Iterable[TaskSequence]) -> list[Mapping[str, object]]:
-    """For `--json` and the results file."""
+    """A JSON value, for `--json` and the results file."""
     return [
         {
             "arm": sequence.arm, "seed": sequence.seed,

@@ -1,6 +1,6 @@
-"""The runs of a study, which of them are done, and what those measured.
+"""The runs of a study, their progress and their results.
 
-Every run is an ordinary one, in a folder of its own below the study's.
+Every run is an ordinary one, in its own folder below the study's.
 """
 
 import json
@@ -31,7 +31,7 @@ class StudyRun:
     arm: Arm
     seed: int
     number: int
-    """Of the task, from 0."""
+    """The task's index, from 0."""
     folder: Path
     config: TrainingConfig
 
@@ -41,7 +41,7 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class ReadStudy:
-    """A study as its file and its folder are now."""
+    """The current state of a study's file and folder."""
 
     path: Path
     study: Study
@@ -58,7 +58,7 @@ class ReadStudy:
 
 
 def study_folder(path: Path) -> Path:
-    """Where a study's runs are kept: beside its file, or with the user's data where Nestling
+    """The folder of a study's runs: beside its file, or with the user's data if Nestling
     ships it."""
     if path.absolute().is_relative_to(resources_dir()):
         return home_dir() / "studies" / path.stem
@@ -66,7 +66,7 @@ def study_folder(path: Path) -> Path:
 
 
 def read_study(path: Path, folder: Path | None = None, model: Path | None = None) -> ReadStudy:
-    """Raises InputError naming what is wrong."""
+    """Read a study. Raises InputError, which names the problem."""
     study = load_study(path)
     if model is not None:
         arms = (replace(arm, config=replace(arm.config, model=model)) for arm in study.arms)
@@ -98,7 +98,7 @@ def is_done(run: StudyRun) -> bool:
 
 
 def results(study: Study, folder: Path) -> list[TaskSequence]:
-    """Of each arm and seed whose tasks are all learned."""
+    """The results of each arm and seed that have learned all tasks."""
     found = []
     for seed in study.seeds:
         for arm in study.arms:
@@ -110,7 +110,7 @@ def results(study: Study, folder: Path) -> list[TaskSequence]:
 
 
 def write_reports(study: ReadStudy) -> None:
-    """What its runs measured so far, into its folder; nothing where no arm is through."""
+    """Write the results so far into the study's folder; nothing if no arm is complete."""
     if study.sequences:
         text = json.dumps(to_plain(study.sequences), indent=1)
         write_text_atomic(study.folder / RESULTS, text, mode=SHARED_FILE)
@@ -122,7 +122,7 @@ def write_reports(study: ReadStudy) -> None:
 
 
 def seconds_left(elapsed: float, done: float, left: float) -> float | None:
-    """For `left` runs, where `done` of them took `elapsed`; None before that says something."""
+    """The time for `left` runs, if `done` runs took `elapsed`; None if too few are done."""
     return elapsed / done * left if done >= 0.25 else None
 
 
@@ -133,7 +133,7 @@ def _run(study: Study, arm: Arm, seed: int, number: int, folder: Path) -> StudyR
     config = replace(
         arm.config,
         data=task.data,
-        # The task's own come first: a score to stop at is one of them.
+        # The task's own set comes first, as a score to stop at refers to the first set.
         eval_sets=tuple(dict.fromkeys(one.questions for one in (task, *study.tasks))),
         mix=tuple(MixedDataset(one.data, share) for one in earlier) if share else (),
         seed=seed,

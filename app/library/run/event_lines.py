@@ -1,7 +1,7 @@
 """The lines of a run's event log: each has a number and a checksum.
 
-A line that was changed, added or moved is left out and named, and so is a gap. Knows no event and
-no file.
+A line that was changed, added or moved is left out and reported, and so is a gap. Knows no event
+and no file.
 """
 
 import json
@@ -37,9 +37,9 @@ class EventLog:
     events: tuple[Plain, ...] = ()
     """The intact events, in order."""
     problem: str = ""
-    """The lines that were changed; empty if none is known."""
+    """The problem: changed, missing or foreign lines; empty without one."""
     lines: int = 0
-    """The number of the last one; 0 where no line is intact."""
+    """The number of the last intact line; 0 without one."""
 
     def problem_to_keep(self, step: int) -> list[Plain]:
         """The event that keeps the problem in the log that is rewritten after `step`."""
@@ -67,15 +67,15 @@ class _LineReader:
     events: list[Plain] = field(default_factory=list)
     last: int = 0
     changed: list[int] = field(default_factory=list)
-    """Places of lines that are not as they were written."""
+    """Positions of lines that don't match their checksum."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """Where lines are missing: the place of the next one, and how many."""
+    """Gaps: the position of the next line, and the number of missing ones."""
     foreign: int = 0
     """Number of another run's lines."""
-    _odd: int = 0
-    """Changed lines since the last whole one."""
+    _changed_since: int = 0
+    """Changed lines since the last intact one."""
     _torn: list[int] = field(default_factory=list)
-    """Places of lines since then that are no JSON. A full disk leaves one, which has no number."""
+    """Positions of lines since then that are not JSON. A full disk leaves one without a number."""
 
     def take(self, place: int, event: Plain | None, line: bytes) -> None:
         if event is None:
@@ -87,15 +87,15 @@ class _LineReader:
             self.events.append({k: v for k, v in event.items() if k not in _SEAL})
         else:
             self.changed.append(place)
-            self._odd += 1
+            self._changed_since += 1
 
     def _follow(self, place: int, number: int) -> None:
-        missing = max(0, number - self.last - 1 - self._odd)
+        missing = max(0, number - self.last - 1 - self._changed_since)
         self.changed += self._torn[:missing]
         missing -= len(self._torn[:missing])
         if missing:
             self.gaps.append((place, missing))
-        self.last, self._odd, self._torn = number, 0, []
+        self.last, self._changed_since, self._torn = number, 0, []
 
     def log(self, name: str) -> EventLog:
         kept = [str(e.get("text")) for e in self.events if e["event"] == LOG_DAMAGED]
@@ -120,10 +120,10 @@ def _sentences(name: str, changed: list[int], gaps: list[tuple[int, int]]) -> It
 
 def _foreign_lines(name: str, count: int, own: int) -> Iterable[str]:
     if count and not own:
-        yield f"{name} is another run's and is not used."
+        yield f"{name} belongs to another run and is not used."
     elif count:
         lines = f"1 line of {name} is" if count == 1 else f"{count:,} lines of {name} are"
-        yield f"{lines} another run's and not used."
+        yield f"{lines} from another run and not used."
 
 
 def _is_intact(event: Plain, line: bytes) -> bool:

@@ -1,6 +1,6 @@
 """The user's name and notes for a run, in a file of their own.
 
-The manifest is the trainer's alone, so a run can be renamed while it is being trained.
+Only the trainer writes the manifest, so a run can be renamed during training.
 """
 
 import itertools
@@ -19,12 +19,12 @@ MAX_BYTES = 4 * 1024**2
 @dataclass(frozen=True)
 class RunLabel:
     name: str = ""
-    """Empty: the run is called as its manifest says."""
+    """Empty: the manifest's name applies."""
     notes: str = ""
 
 
 def read_label(run_dir: Path) -> RunLabel:
-    """The user's words; none if there are none or the file can't be read."""
+    """The user's name and notes; empty if there are none or the file can't be read."""
     try:
         data = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
     except (OSError, ValueError):
@@ -47,7 +47,8 @@ def has_damaged_label(run_dir: Path) -> bool:
 
 
 def write_label(run_dir: Path, label: RunLabel) -> None:
-    """One that can't be read is kept beside it. Raises AppError if the folder can't be written."""
+    """Write the label; an unreadable one is renamed. Raises AppError if the folder can't be
+    written."""
     if has_damaged_label(run_dir):
         with disk_errors_as_app_errors(run_dir):
             os.replace(run_dir / LABEL_FILE, _free_name(run_dir))

@@ -1,7 +1,7 @@
 """The layout of a run's folder, shared by engine and library: names of files and folders, the run
-or adapter that an opened path means, and the refusal of links.
+or adapter of an opened path, and the check that there are no links.
 
-Reads no contents. The run's folder itself may be reached by links; that is the user's own doing.
+Reads no contents. The path to the run's folder itself may contain links.
 """
 
 import os
@@ -42,7 +42,7 @@ def checkpoint_folder(run_dir: Path, step: int) -> Path:
 
 
 def checkpoint_step(folder: Path) -> int:
-    """-1 if the folder is no checkpoint."""
+    """The step of a checkpoint's folder; -1 for any other folder."""
     digits = folder.name.removeprefix("step-")
     is_step = folder.name.startswith("step-") and digits.isdecimal() and digits.isascii()
     return int(digits) if is_step and len(digits) < 12 else -1
@@ -65,13 +65,13 @@ class OpenedRun:
 
 @dataclass(frozen=True)
 class OpenedAdapter:
-    """An adapter that lies in no run."""
+    """An adapter outside any run."""
 
     folder: Path
 
 
 def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
-    """None for everything else: a dataset, a model, settings.
+    """The run or adapter of an opened path; None for a dataset, a model or settings.
 
     A run may be named by its folder or its manifest, a checkpoint by its folder or a file in it.
     """
@@ -87,10 +87,10 @@ def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
 
 
 def check_no_links(run_dir: Path) -> None:
-    """Raise InputError that names a link in the place of what a run reads or writes.
+    """Raise InputError, which names a link, if a file that a run reads or writes is one.
 
-    Of hard links those alone that a run would append to: the same file may be another run's, as in
-    a copy that `cp -al` made.
+    Hard links matter only for files that a run appends to: another run may share the file, as in
+    a copy made by `cp -al`.
     """
     own = (run_dir / name for name in RUN_FILES)
     for path in (*own, *_start_files(run_dir), *_checkpoint_files(run_dir)):
@@ -108,12 +108,12 @@ def check_no_links(run_dir: Path) -> None:
 
 
 def is_inner_folder(run_dir: Path, within: str) -> bool:
-    """Whether there is a folder `within` a run's that no link leads out of."""
+    """Whether `within` is a folder inside a run's folder, reached without links."""
     return (run_dir / within).is_dir() and link_to(run_dir, within) is None
 
 
 def link_to(run_dir: Path, within: str) -> str | None:
-    """The first link on the way from a run's folder to what is `within` it."""
+    """The first link on the path from a run's folder to `within`."""
     place = run_dir / within
     between = [place, *place.parents]
     inner = between[: between.index(run_dir)][::-1]
@@ -121,7 +121,7 @@ def link_to(run_dir: Path, within: str) -> str | None:
 
 
 def _checkpoint_files(run_dir: Path) -> Iterator[Path]:
-    """The checkpoints' folder, what is in it, and what is in that."""
+    """The folder of checkpoints, its entries, and theirs."""
     folder = run_dir / CHECKPOINTS
     yield folder
     for path in _entries(folder):

@@ -10,15 +10,15 @@ MAX_STEPS = 2**32 - 1
 
 
 class LenientReader:
-    """Reads values one after the other; the first that can't be is remembered as the problem."""
+    """Reads values one by one; the first invalid one becomes the problem."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self.problem = ""
 
-    def integer(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
+    def integer(self, value: Any, name: str, maximum: int = MAX_STEPS, minimum: int = 0) -> int:
         """A count, or 0."""
-        if type(value) is int and least <= value <= most:
+        if type(value) is int and minimum <= value <= maximum:
             return value
         self._refuse(name, value)
         return 0
@@ -33,7 +33,7 @@ class LenientReader:
         return None
 
     def name(self, value: Any, instead: str) -> str:
-        """Unchanged, unless it is empty; a name that is hard to show is reported."""
+        """A name, replaced only if it is empty; one that is hard to show is reported."""
         if not isinstance(value, str) or not value.strip():
             self._note("The run's name is empty.")
             return instead

@@ -16,27 +16,27 @@ from app.library.run.layout import MANIFEST_FILE
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 64 * 1024**2
-MOST_QUESTIONS = 10**9
-"""Of a set; larger numbers are no counts."""
+MAX_QUESTIONS = 10**9
+"""The most questions of a set; larger numbers are invalid."""
 WAS_CHANGED = "was_changed"
-"""An entry of an edited manifest; it stays when the run rewrites the file."""
+"""The key that marks an edited manifest; it is kept when the run rewrites the file."""
 IDENTITY = "id"
-"""An entry that no two runs share, but for copies of one; its event log's lines bear it too."""
+"""The key of a run's identity, which only copies share; lines of its event log have it too."""
 TEMPLATE_DAY = "template_day"
-"""An entry of a run whose chat template asks for the date: the one that its rows have."""
+"""The key of the date in a run's rows, if its chat template writes one."""
 _OWN_SUM = "own_sha256"
 
 
 def write_manifest(run_dir: Path, manifest: dict[str, Any]) -> None:
-    """Write it with a digest of its own. Raises AppError when the disk refuses."""
+    """Write the manifest with its digest. Raises AppError if the disk can't be written."""
     write_json_atomic(run_dir / MANIFEST_FILE, manifest | {_OWN_SUM: json_digest(manifest)})
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any]:
-    """A run's manifest. Raises InputError that says what is wrong with it.
+    """A run's manifest. Raises InputError, which names its problem.
 
-    One that can be read, but is not as it was written, has the entry WAS_CHANGED. Those of older
-    versions have no digest of their own.
+    A manifest that does not match its digest has the key WAS_CHANGED. Manifests of older
+    versions have no digest.
     """
     path = run_dir / MANIFEST_FILE
     try:
@@ -60,12 +60,12 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
 
 
 def read_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
-    """The run's scores; entries that can't have been one are left out."""
+    """The run's scores; invalid entries are left out."""
     found, listed = [], manifest.get("scores")
     for entry in listed if isinstance(listed, list) else []:
         with suppress(ValueError):
             score = typed(entry, ScoreMeasured)
-            if 0 <= score.correct <= score.total <= MOST_QUESTIONS:
+            if 0 <= score.correct <= score.total <= MAX_QUESTIONS:
                 found.append(score)
     return found
 
@@ -77,12 +77,12 @@ def json_digest(value: Any) -> str:
 
 
 def settings_match(manifest: dict[str, Any]) -> bool:
-    """Whether what decides the run's numbers is what it began with."""
+    """Whether the settings that affect the run's numbers are unchanged since its start."""
     return bool(manifest.get("settings_sha256") == json_digest(hashed_settings(manifest)))
 
 
 def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
-    """Raises InputError unless the run can be resumed with its own settings."""
+    """Raise InputError unless the run can be resumed with its own settings."""
     if not settings_match(manifest):
         raise InputError(
             f"The settings in {run_dir / MANIFEST_FILE} changed after the run began.",
@@ -91,7 +91,7 @@ def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
 
 
 def hashed_settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The settings that decide a run's numbers; the manifest holds their digest."""
+    """The settings that affect a run's numbers; the manifest holds their digest."""
     decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
     # Runs of older versions have none.
     return decided | {

@@ -1,6 +1,6 @@
 """A run's metrics on disk: steps as records of fixed size, other events as JSON lines.
 
-Both files are only appended to. A torn or damaged record or line is left out; the others count.
+Both files are only appended to. A torn or damaged record or line is left out; the others are used.
 Records and lines have checksums.
 """
 
@@ -25,13 +25,14 @@ from app.library.run.step_table import StepTable, decode, empty_table, encode, r
 HEADER_BYTES = 2048
 """A JSON object that names the columns, and spaces; the first record follows."""
 FORMAT = 1
-_MOST_TIERS, _MOST_LAYERS = 8, 100_000
-MOST_STEPS_BYTES, MOST_EVENTS_BYTES = 2**30, 2**28
-"""The rest is not read: millions of steps, a million other events."""
+_MAX_TIERS, _MAX_LAYERS = 8, 100_000
+MAX_STEPS_BYTES, MAX_EVENTS_BYTES = 2**30, 2**28
+"""Bytes beyond these limits are not read: millions of steps, a million other events."""
 
 
 class MetricsWriter:
-    """Appends to a run's metrics, from RunStarted on. Raises AppError when the disk refuses."""
+    """Appends to a run's metrics, from RunStarted on. Raises AppError if the disk can't be
+    written."""
 
     def __init__(
         self,
@@ -41,20 +42,19 @@ class MetricsWriter:
         is_validation_due: bool = False,
         identity: str = "",
     ) -> None:
-        """What lies beyond the steps file's first `keep_bytes` is dropped, and so is what happened
-        after those steps: a resumed run measures it again. So it does with the validation of the
-        last of them where that `is_validation_due`. Lines of the event log bear the run's
-        `identity`."""
+        """The steps file is cut to its first `keep_bytes`, and events after those steps are
+        dropped: a resumed run measures them again. With `is_validation_due`, so is the validation
+        of the last of these steps. Lines of the event log have the run's `identity`."""
         self._run_dir, self._keep_bytes = run_dir, keep_bytes
         self._is_validation_due, self._identity = is_validation_due, identity
         self._kind: np.dtype[Any] = record_type(1, 0)
         self._steps: IO[bytes] | None = None
         self._lines: int | None = None
-        """In the event log; None where it was not begun here."""
+        """The last line's number in the event log; None before the first line."""
         self._began, self._seconds = time.monotonic(), 0.0
 
     def append(self, event: Event) -> None:
-        """Raises RuntimeError for a step before RunStarted, which says how large a step is."""
+        """Append an event. Raises RuntimeError for a step before RunStarted, which has its size."""
         if isinstance(event, StepFinished):
             self._append_step(event)
             return
@@ -78,7 +78,7 @@ class MetricsWriter:
         with disk_errors_as_app_errors(self._run_dir / STEPS_FILE):
             with open_private(self._run_dir / EVENTS_FILE, "ab") as events:
                 os.fsync(events.fileno())
-            self._steps.flush()  # a record that found no room before
+            self._steps.flush()  # a record that a full disk delayed
             os.fsync(self._steps.fileno())
             return os.fstat(self._steps.fileno()).st_size
 
@@ -116,9 +116,9 @@ class MetricsWriter:
 
 
 def read_steps(run_dir: Path) -> StepTable:
-    """The steps that can be read; none if the file is missing or no metrics file."""
+    """The readable steps; none if the file is missing or not a metrics file."""
     try:
-        content = read_head(run_dir / STEPS_FILE, MOST_STEPS_BYTES)
+        content = read_head(run_dir / STEPS_FILE, MAX_STEPS_BYTES)
     except OSError:
         return empty_table()
     kind = _dtype_from_header(content[:HEADER_BYTES]) or _dtype_from_events(run_dir)
@@ -139,14 +139,14 @@ def count_steps(run_dir: Path) -> int:
 def read_event_log(run_dir: Path) -> EventLog:
     """All events but steps, and the log's problem; empty if there is no log."""
     try:
-        content = read_head(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES)
+        content = read_head(run_dir / EVENTS_FILE, MAX_EVENTS_BYTES)
     except OSError:
         return EventLog()
     return read_lines(content, EVENTS_FILE, _identity(run_dir))
 
 
 def _identity(run_dir: Path) -> str:
-    """Empty for a run of an older Nestling."""
+    """The run's identity; empty for a run of an older version."""
     try:
         return str(read_manifest(run_dir).get(IDENTITY, ""))
     except AppError:
@@ -159,7 +159,7 @@ def read_events(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def _is_kept(event: dict[str, Any], last_step: int, last_validated: int) -> bool:
-    """Whether it happened up to `last_step` and is not repeated when the run resumes from there."""
+    """Whether an event belongs to the steps up to `last_step` and is not repeated on resume."""
     step = event.get("step")
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False
@@ -200,7 +200,7 @@ def _dtype_from_header(header: bytes) -> "np.dtype[Any] | None":
 
 
 def _dtype_from_events(run_dir: Path) -> "np.dtype[Any] | None":
-    """The records' type of a file whose header is damaged."""
+    """The record type of a file with a damaged header."""
     for event in read_events(run_dir):
         tiers, layers = event.get("tiers"), event.get("adapted_layers")
         if isinstance(tiers, list) and isinstance(layers, list):
@@ -218,5 +218,5 @@ def _possible_dtype(tiers: object, layers: object, clocks: object) -> "np.dtype[
     if type(tiers) is not int or type(layers) is not int:
         return None
     has_clocks = any(clocks.values()) if isinstance(clocks, dict) else clocks is True
-    is_possible = 1 <= tiers <= _MOST_TIERS and 0 <= layers <= _MOST_LAYERS
+    is_possible = 1 <= tiers <= _MAX_TIERS and 0 <= layers <= _MAX_LAYERS
     return record_type(tiers, layers, has_clocks=has_clocks) if is_possible else None

@@ -41,13 +41,13 @@ from app.library.run.run_lock import RunLock, is_locked
 IN_METRICS = (
     StepFinished, EvaluationFinished, RetentionMeasured, CheckpointSaved, RunStarted,
 )  # fmt: skip
-"""Events that the metrics keep; scores stand in the manifest, messages in the log."""
+"""Events in the metrics; scores are in the manifest, messages in the log."""
 
 
 class RunRecorder:
     """Writes a run's folder while it happens: manifest, metrics, log.
 
-    The folder is right even if nobody watches: what is shown later is read from here.
+    The folder is the only source for anything shown later.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class RunRecorder:
         facts: dict[str, Any],
         environment: ComputeEnvironment | None = None,
     ) -> "RunRecorder":
-        """A new run; `facts` are what its manifest says beyond the config: data, plan.
+        """Create a new run; `facts` are the manifest's entries beside the config: data, plan.
 
-        Raises FolderTaken if another run has taken the folder since it was chosen, or something
-        is in it that has the name of one of a run's own files.
+        Raises FolderTaken if another run took the folder since it was chosen, or an entry
+        in it has the name of one of a run's own files.
         """
         with disk_errors_as_app_errors(run_dir):
             created = make_folder(run_dir)
@@ -131,7 +131,7 @@ class RunRecorder:
 
     @classmethod
     def _begin(cls, run_dir: Path, lock: RunLock, *facts: Any) -> "RunRecorder":
-        """A run whose manifest can't be written is not held on to."""
+        """Begin to record; the lock is released if the manifest can't be written."""
         try:
             return cls(run_dir, lock, *facts)
         except BaseException:
@@ -140,12 +140,12 @@ class RunRecorder:
 
     @property
     def warning(self) -> str:
-        """One sentence about the folder that the user must know; empty as nearly always."""
+        """A warning about the folder in one sentence; mostly empty."""
         return self._lock.warning
 
     @property
     def settings_digest(self) -> str:
-        """Digest of the settings that decide the run's numbers."""
+        """Digest of the settings that affect the run's numbers."""
         return str(self._manifest["settings_sha256"])
 
     @property
@@ -158,7 +158,7 @@ class RunRecorder:
         return str(self._manifest.get(IDENTITY, ""))
 
     def record(self, event: Event) -> None:
-        """Put one event where it belongs. Raises AppError when the disk refuses."""
+        """Record one event in its file. Raises AppError if the disk can't be written."""
         if isinstance(event, ScoreMeasured) and to_json(event) in self._manifest["scores"]:
             return  # measured before the run was resumed
         if isinstance(event, StepFinished):
@@ -192,7 +192,7 @@ class RunRecorder:
             self._manifest["best_adapter"] = folder
 
     def keep(self, **facts: Any) -> None:
-        """Put further facts into the manifest."""
+        """Add facts to the manifest."""
         self._manifest |= facts
         self._write_manifest()
 
@@ -202,7 +202,7 @@ class RunRecorder:
             self._lock.write(f"{now}  {text}\n")
 
     def synced_metrics_bytes(self) -> int:
-        """The length of the metrics, once they would survive a power cut.
+        """Sync the metrics to the disk and return their length in bytes.
 
         Raises RunError if the run's folder is gone.
         """
@@ -210,7 +210,7 @@ class RunRecorder:
         return self._metrics.sync()
 
     def _check_is_there(self) -> None:
-        """What is written to deleted files is lost, so that no further step is worth its time."""
+        """Raise RunError if the folder is gone: writes to deleted files would be lost."""
         if os.path.exists(self.run_dir / MANIFEST_FILE):
             return
         if not is_mounted(self._disk):
@@ -226,7 +226,7 @@ class RunRecorder:
         self._metrics.close()
 
     def discard(self) -> None:
-        """Undo the run; in a folder that was there before, or holds something else, only that of
+        """Remove the run's folder; if it existed before or holds other files, remove only those of
         this run is removed."""
         with disk_errors_as_app_errors(self.run_dir):
             for name in (MANIFEST_FILE, *METRICS_FILES, LOG_FILE):
@@ -239,7 +239,7 @@ class RunRecorder:
 
 
 def _lock_new_folder(run_dir: Path) -> RunLock:
-    """Locks a folder that holds no file with a name that the run will use."""
+    """Lock a folder without files that have names of the run's own files."""
     try:
         lock = RunLock(run_dir, is_new=True)
     except FileExistsError:

@@ -1,7 +1,7 @@
 """Reads from a checkpoint's state file which run and step it belongs to, and decides whether a run
 can be resumed from it; one rule for window, terminal and engine.
 
-Knows no arrays, and not whether base model and dataset are still what they were.
+Reads no arrays, and does not check base model or dataset.
 """
 
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ ANOTHER_RUNS = "of another run"
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """The state file as it stands. Raises OSError or ValueError."""
+    """Read the state file. Raises OSError or ValueError."""
     values: dict[str, Any] = parse_json(read_regular(folder / STATE_FILE, MAX_STATE_BYTES))
     return values
 
 
 def is_intact(state: dict[str, Any]) -> bool:
-    """Whether a state is as it was written."""
+    """Whether a state matches its digest."""
     values = {name: value for name, value in state.items() if name != "own_sha256"}
     return bool(state.get("own_sha256") == json_digest(values))
 
 
 @dataclass(frozen=True)
 class CheckpointOwner:
-    """The run that a checkpoint should belong to; what is empty is not known."""
+    """The run that a checkpoint should belong to; unknown values are empty."""
 
     settings_digest: str = ""
     identity: str = ""
 
 
 def read_owner(run_dir: Path) -> CheckpointOwner:
-    """As the run's manifest has it."""
+    """The owner as recorded in the run's manifest."""
     try:
         manifest = read_manifest(run_dir)
     except AppError:
@@ -69,9 +69,9 @@ def foreign_reason(folder: Path, step: int, owner: CheckpointOwner) -> str:
     return f"copy of step {own_step:,}" if is_copy else ""
 
 
-def describe_foreign(why: str) -> str:
+def describe_foreign(reason: str) -> str:
     """The result of `foreign_reason` as the end of a sentence."""
-    return "belongs to another run" if why == ANOTHER_RUNS else f"is a {why}"
+    return "belongs to another run" if reason == ANOTHER_RUNS else f"is a {reason}"
 
 
 def _differ(first: str, second: str) -> bool:
@@ -83,10 +83,10 @@ NO_CHECKPOINT = mark("It has no checkpoint to resume from.")
 
 
 def completed_reason(outcome: str, steps: int, planned_steps: int, step: int) -> str:
-    """The reason why nothing is left to do after the checkpoint of `step`; empty if something is.
+    """The reason why a run is complete at the checkpoint of `step`; empty if it is not.
 
-    `steps` are those the run made. One that was cut off after its last step has yet to end:
-    questions may be left to ask.
+    `steps` is the number of steps that the run made. A run interrupted after its last step is not
+    complete: questions may be left to ask.
     """
     last = steps if 0 < steps < planned_steps else planned_steps
     if outcome != "finished" or step < last:
@@ -100,8 +100,8 @@ def require_resumable(
     run_dir: Path, manifest: dict[str, Any], planned_steps: int, step: int
 ) -> None:
     """Raise InputError if the run has nothing left to do after its checkpoint of `step`."""
-    if why := completed_reason(manifest["outcome"], manifest["steps"], planned_steps, step):
+    if reason := completed_reason(manifest["outcome"], manifest["steps"], planned_steps, step):
         raise InputError(
-            tr("The run in {folder} is done: {why}", folder=run_dir, why=why),
+            tr("The run in {folder} is done: {reason}", folder=run_dir, reason=reason),
             tr("Resume from an earlier checkpoint, or start a new run."),
         )

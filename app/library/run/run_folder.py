@@ -1,4 +1,4 @@
-"""Names a run, chooses its folder, copies it, and makes the manifest of a run that begins or
+"""Names a run, chooses its folder, copies it, and makes the manifest of a run that starts or
 resumes.
 """
 
@@ -37,18 +37,18 @@ from app.library.run.manifest import (
 
 
 class FolderTaken(InputError):
-    """Something is in the folder that was to be a new run's own."""
+    """The folder chosen for a new run is in use."""
 
 
 def run_name(config: TrainingConfig) -> str:
-    """The user's name for the run, or the dataset's."""
+    """The run's name in the settings, or the dataset's name."""
     return config.name or dataset_title(config.data) or "run"
 
 
 def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
     """The run's folder: the config's `output`, or a new one in the library.
 
-    Nothing is created. Raises InputError if the folder can't be the run's own.
+    Nothing is created. Raises InputError if the folder can't be used.
     """
     _check_utf8(config.output or runs_dir)
     if config.output is None:
@@ -74,9 +74,10 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
 
 
 def copy_run_in_steps(run_dir: Path, output: Path) -> Generator[float, None, Path]:
-    """A whole copy of a run in the new or empty folder `output`, in small steps.
+    """Copy a run completely to the new or empty folder `output`, in small steps.
 
-    Yields the share done. Raises AppError; then, or closed early, it removes the partial copy.
+    Yields the share done. Raises AppError. If it fails or is closed early, the partial copy is
+    removed.
     """
     check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
@@ -92,12 +93,12 @@ def _check_utf8(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise AppError unless `folder` can be made and written to; leaves nothing behind."""
+    """Raise AppError unless `folder` can be created and written; leaves no files."""
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
         parent = next(p for p in (folder, *folder.parents) if p.exists())
-        Path(mkdtemp(prefix=".nestling-probe-", dir=parent)).rmdir()  # a name of no other process
+        Path(mkdtemp(prefix=".nestling-probe-", dir=parent)).rmdir()  # unique to this process
     except OSError as error:
         refused = disk_error(error, folder)
         raise InputError(refused.message, refused.hint) from error
@@ -106,7 +107,7 @@ def check_writable(folder: Path) -> None:
 def new_manifest(
     config: TrainingConfig, facts: Mapping[str, Any], environment: ComputeEnvironment | None
 ) -> dict[str, Any]:
-    """A run's manifest as it begins; `facts` are what it says beyond the config: data, plan."""
+    """The manifest of a new run; `facts` are its entries beside the config: data, plan."""
     manifest: dict[str, Any] = {
         "format": FORMAT,
         IDENTITY: uuid4().hex[:12],
@@ -144,7 +145,7 @@ def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
 def _environments(
     manifest: Mapping[str, Any], step: int, current: ComputeEnvironment
 ) -> list[dict[str, Any]]:
-    """The environments of the steps that stay, and `current` for the next steps if it differs."""
+    """The environments of the kept steps, and `current` for the next ones if it differs."""
     known = [
         (after, environment) for after, environment in read_environments(manifest) if after < step
     ]

@@ -1,7 +1,7 @@
 """Run lock: at most one process writes to a run's folder.
 
 It is a lock on the run's log file, which the operating system releases when the process ends. So a
-run that says "running" and is not locked was interrupted. On a disk without locks, only this
+run that is marked "running" and is not locked was interrupted. On a disk without locks, only this
 process's own runs are known.
 """
 
@@ -24,10 +24,10 @@ _unlocked: set[tuple[int, int]] = set()
 
 
 class RunLock:
-    """Held by this process; taken at once or refused with InputError."""
+    """A lock of this process, acquired at once. Raises InputError if another process has it."""
 
     def __init__(self, run_dir: Path, *, is_new: bool = False) -> None:
-        """`is_new`: there must be no log file yet. Raises FileExistsError if there is one."""
+        """With `is_new`, raises FileExistsError if a log file exists."""
         path = run_dir / LOG_FILE
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_EXCL if is_new else 0)
         try:
@@ -43,7 +43,7 @@ class RunLock:
             os.close(self._descriptor)
             raise InputError(f"The run in {run_dir} is being trained by another program.")
         self.warning = ""
-        """One sentence that the user must know about it; empty as nearly always."""
+        """A warning about the lock in one sentence; mostly empty."""
         if lock is Lock.UNKNOWN:
             self.warning = NO_LOCKS.format(run_dir)
             _unlocked.add(self._identity)

@@ -1,7 +1,7 @@
 """A step as a record of fixed size, and a table of such records. Knows no files.
 
-Every number is kept as it was measured but a layer's change, which is kept to within 5 %: one byte
-on a logarithmic scale, enough for its colour in a heat map and a quarter of what it would take.
+Numbers are stored exactly, except for a layer's change, which is stored to within 5 %: one byte
+on a logarithmic scale, enough for its color in a heat map and a quarter of the size.
 """
 
 import zlib
@@ -14,20 +14,20 @@ import numpy.typing as npt
 from app.core.events import StepFinished
 
 MAX_PENDING = 65_535
-_LEAST_POWER, _MOST_POWER, _CODES = -8.0, 2.0, 253
-_CODE_WIDTH = (_MOST_POWER - _LEAST_POWER) / _CODES
+_MIN_POWER, _MAX_POWER, _CODES = -8.0, 2.0, 253
+_CODE_WIDTH = (_MAX_POWER - _MIN_POWER) / _CODES
 _NOT_A_NUMBER = 255
 
 
 def record_type(tiers: int, layers: int, *, has_clocks: bool = False) -> np.dtype[Any]:
-    """The columns of a run with that many tiers and adapted layers; little-endian, no padding."""
+    """The columns for a number of tiers and adapted layers; little-endian, no padding."""
     clocks = [("pulls", "<f4", (tiers,)), ("base_kl", "<f4")]
     return np.dtype(
         [
             ("step", "<u4"),
             ("fired", "u1"),  # a bit for each tier, tier 0 the lowest
             ("void", "u1"),
-            ("seconds", "<f4"),  # since the run began, without the time it stood still
+            ("seconds", "<f4"),  # since the run began, without pauses
             ("loss", "<f4"),
             ("learning_rate", "<f4"),
             ("gradient_norm", "<f4"),
@@ -62,7 +62,7 @@ def encode(kind: np.dtype[Any], event: StepFinished, seconds: float) -> bytes:
 
 @dataclass(frozen=True)
 class StepTable:
-    """Steps in ascending order, those that could be read."""
+    """The readable steps, in ascending order."""
 
     rows: npt.NDArray[Any]
     """Of `record_type`."""
@@ -96,22 +96,22 @@ class StepTable:
         return moved
 
     def layer_deltas(self, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
-        """Steps × layers; NaN where the change was no number."""
+        """[steps, layers]; NaN where the change was not finite."""
         deltas: npt.NDArray[Any] = _DECODED[self.rows["layer_codes"][start:stop]]
         return deltas
 
 
 def decode(content: bytes | memoryview, kind: np.dtype[Any]) -> StepTable:
-    """The whole and undamaged records of `content`; others are left out."""
+    """The intact records of `content`; others are left out."""
     size = kind.itemsize
     count = len(content) // size
     rows = np.frombuffer(content, kind, count)
     view = memoryview(content)
     sums = [zlib.crc32(view[at : at + size - 4]) for at in range(0, count * size, size)]
-    is_good = rows["crc"] == np.array(sums, np.uint32)
+    is_intact = rows["crc"] == np.array(sums, np.uint32)
     steps = rows["step"].astype(np.int64)
-    is_good[1:] &= steps[1:] > np.maximum.accumulate(np.where(is_good, steps, 0))[:-1]
-    return StepTable(rows if is_good.all() else rows[is_good])
+    is_intact[1:] &= steps[1:] > np.maximum.accumulate(np.where(is_intact, steps, 0))[:-1]
+    return StepTable(rows if is_intact.all() else rows[is_intact])
 
 
 def empty_table() -> StepTable:
@@ -121,13 +121,13 @@ def empty_table() -> StepTable:
 def _layer_codes(values: tuple[float, ...]) -> npt.NDArray[np.uint8]:
     deltas = np.asarray(values, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        codes = np.rint((np.log10(deltas) - _LEAST_POWER) / _CODE_WIDTH)
+        codes = np.rint((np.log10(deltas) - _MIN_POWER) / _CODE_WIDTH)
     codes = np.where(deltas > 0, np.clip(codes, 1, _CODES), 0)
     return np.where(np.isfinite(deltas), codes, _NOT_A_NUMBER).astype(np.uint8)
 
 
 def _decoded() -> npt.NDArray[Any]:
-    values = 10 ** (_LEAST_POWER + _CODE_WIDTH * np.arange(256))
+    values = 10 ** (_MIN_POWER + _CODE_WIDTH * np.arange(256))
     values[0], values[_CODES + 1 :] = 0, np.nan
     return values.astype(np.float32)
 

@@ -32,10 +32,10 @@ HOW = tr(
     "Choose roles for the columns: prompt and completion, or messages, or text alone. "
     "The mapping is remembered for this file."
 )
-RECOGNISED = tr("Nestling recognized these columns. Choose roles to override.")
+RECOGNIZED = tr("Nestling recognized these columns. Choose roles to override.")
 UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
-_LEAST_ROWS = 3
+_MIN_ROWS = 3
 """In sight in a low window too."""
 
 
@@ -102,7 +102,7 @@ class ColumnsView(QWidget):
         found = shown.facts.problems if shown is not None and shown.facts is not None else ()
         unknown = next((issue for issue in found if issue.kind == "unknown shape"), None)
         if looked is not None and looked.rows and not looked.mapping:
-            self.how.setText(RECOGNISED)
+            self.how.setText(RECOGNIZED)
         elif unknown is not None and looked is not None and not looked.mapping:
             place, reason = location_text(unknown.place), localized(unknown.reason)
             self.how.setText(
@@ -124,7 +124,7 @@ class ColumnsView(QWidget):
         for index, column in enumerate(columns):
             self._add_row(index, column, named.get(column.name, ""))
         self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))
-        self._area.setMinimumHeight(min(_LEAST_ROWS, len(columns)) * (_ROW_PX + GRID_PX))
+        self._area.setMinimumHeight(min(_MIN_ROWS, len(columns)) * (_ROW_PX + GRID_PX))
         self._try()
 
     def _add_row(self, index: int, column: "ColumnSample", role: str) -> None:

@@ -19,7 +19,7 @@ from app.ui.tables.row_table import Verb, offer_verbs
 from app.ui.widgets.basic_widgets import restyle
 
 A_ROW = 3
-_LEAST_PX = 80
+_MIN_PX = 80
 """Long names must not make the window wider; the tooltip tells all."""
 
 
@@ -68,7 +68,7 @@ class DatasetChooser(QWidget):
         while len(self.choices) < count:
             made = RadioSegment()
             made.setObjectName("dataset")
-            made.setMinimumWidth(_LEAST_PX)
+            made.setMinimumWidth(_MIN_PX)
             number = len(self.choices)
             offer_verbs(made, partial(dataset_verbs, self._datasets, number))
             self._group.addButton(made, number)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHORT_NAME = 20
 """Characters of a dataset's name, where several are named side by side."""
 
-MOST_RUN_NAME = 32
+MAX_RUN_NAME = 32
 
 DECIDE_PACE = (
     "data", "mix", "mask_prompt", "replies", "max_seq_length", "batch_size", "grad_checkpoint",
@@ -265,7 +265,7 @@ def _time(trained_tokens: float, config: TrainingConfig, speed: "LastThroughput 
     if speed is None:
         return Figure(tr("Time"), tr("Not known yet"), tr("no run on this model yet"))
     seconds = trained_tokens / speed.tokens_per_second
-    name = formatting.shortened(speed.run, MOST_RUN_NAME)
+    name = formatting.shortened(speed.run, MAX_RUN_NAME)
     rate = formatting.rate(speed.tokens_per_second)
     note = (
         tr("Based on “{run}” ({rate} tokens/s)", run=name, rate=rate)

@@ -1,4 +1,4 @@
-"""Has a dataset read again once its files are others than those that were read.
+"""Polls a dataset's files and has the dataset read again when they change.
 
 What the page counts, shows and turns into tokens is then of one state of the files: the one that
 a run would find.

@@ -14,7 +14,7 @@ from app.ui.plots.style import QuietAxis, QuietPlot, ValueAxis, color, small_fon
 
 BARS_AN_OCTAVE = 6
 _ROWS_AXIS_PX = 52
-LEAST_LIMIT, MOST_LIMIT = 8, 1_000_000
+MIN_LIMIT, MAX_LIMIT = 8, 1_000_000
 _BESIDE = [(-0.06, 0.5), (1.06, 0.5)]
 """Where a line's label stands: clear of the line."""
 _HEADROOM = 1.3
@@ -147,7 +147,7 @@ class LengthPlot(QuietPlot):
         limit = round(wanted)
         if wanted >= _ROUND_FROM:
             limit = round(wanted / _ROUND_TO) * _ROUND_TO
-        limit = min(max(limit, LEAST_LIMIT), MOST_LIMIT)
+        limit = min(max(limit, MIN_LIMIT), MAX_LIMIT)
         self.line.label.setText(tr("limit {tokens:,}", tokens=limit))
         if limit != self.limit:
             self.limit = limit

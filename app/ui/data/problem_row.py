@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.workers.background_job import JobEnded
 
 _SIZE_PX = (640, 360)
-_MOST_CHARACTERS = 100_000
+_MAX_CHARACTERS = 100_000
 
 
 class ProblemRow(QDialog):
@@ -65,5 +65,5 @@ class ProblemRow(QDialog):
     def show_line(self, text: str) -> None:
         """A line that is longer than can be shown is cut."""
         self._line = text
-        is_cut = len(text) > _MOST_CHARACTERS
-        self.text.setPlainText(f"{text[:_MOST_CHARACTERS]}…" if is_cut else text)
+        is_cut = len(text) > _MAX_CHARACTERS
+        self.text.setPlainText(f"{text[:_MAX_CHARACTERS]}…" if is_cut else text)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
     from app.data.row_values import RowIssue
 
-_MOST_OF_A_LINE = 2000
+_MAX_LINE_CHARACTERS = 2000
 
 
 class ProblemsView(QWidget):
@@ -203,7 +203,7 @@ class ProblemsView(QWidget):
 
         def show(text: str) -> None:
             if self._job == number:
-                self.line.setText(single_line(text, _MOST_OF_A_LINE))
+                self.line.setText(single_line(text, _MAX_LINE_CHARACTERS))
 
         job = LoadLine(self.model.at(rows[0]).path, place.line)
         self._job = number = self._process.run(job, show, lambda _: None)

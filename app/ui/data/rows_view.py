@@ -14,7 +14,7 @@ from app.ui.widgets.basic_widgets import button, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox, CalmSpinBox
 from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row
 
-_MOST_ROWS = 2**31 - 1
+_MAX_ROWS = 2**31 - 1
 ROWS_A_PAGE = {str(n): trn("{n:,} row", "{n:,} rows", n) for n in (1, 5, 20)}
 READING = tr("The first rows are being read…")
 
@@ -70,12 +70,12 @@ class RowsView(QWidget):
         preview = self._preview
         self.text.show_rows(preview.rows)
         last = preview.first + len(preview.rows)
-        total = _MOST_ROWS if preview.total is None else preview.total
+        total = _MAX_ROWS if preview.total is None else preview.total
         self.first.setEnabled(preview.first > 0)
         self.previous.setEnabled(preview.first > 0)
         self.next.setEnabled(last < total and bool(preview.rows))
         self.number.blockSignals(True)
-        self.number.setRange(1, max(1, min(total, _MOST_ROWS)))
+        self.number.setRange(1, max(1, min(total, _MAX_ROWS)))
         self.number.setValue(preview.first + 1)
         self.number.blockSignals(False)
         self.number.setEnabled(total > 1)

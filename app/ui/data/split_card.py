@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
     from app.data.training_set.statistics import DataStatistics
 
-MOST_PERCENT = 50
+MAX_PERCENT = 50
 _STEPS_A_PERCENT = 2
 
 
@@ -35,7 +35,7 @@ class SplitSlider(QSlider):
 
     def __init__(self) -> None:
         super().__init__(Qt.Orientation.Horizontal)
-        self.setRange(0, MOST_PERCENT * _STEPS_A_PERCENT)
+        self.setRange(0, MAX_PERCENT * _STEPS_A_PERCENT)
         self.setPageStep(5 * _STEPS_A_PERCENT)
         self.setAccessibleName(tr("Validation split"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -13,7 +13,7 @@ from app.ui.widgets.basic_widgets import button, label, message, say
 from app.ui.widgets.layouts import GRID_PX, lay_out, row
 from app.workers.jobs.datasets import TokenizedDatasets
 
-_TOLD_SECONDS = 10
+_SHOWN_SECONDS = 10
 """Less isn't worth telling."""
 
 
@@ -74,7 +74,7 @@ class StatusStrip(QWidget):
             return f"{work.stage} …"
         if work.share is not None:
             share, left = formatting.percent(work.share), work.seconds_left
-            if left and left > _TOLD_SECONDS:
+            if left and left > _SHOWN_SECONDS:
                 duration = formatting.duration(left)
                 return tr("Tokenizing: {share}, about {left} left", share=share, left=duration)
             return tr("Tokenizing: {share}", share=share)

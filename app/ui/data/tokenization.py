@@ -33,7 +33,7 @@ Wanted = tuple[TokenizeDatasets, "tuple[DatasetFacts | None, ...]"]
 
 _DELAY_MS = 150
 """Settings change several times in a row while they are typed."""
-_LEAST_PACED_SECONDS = 3.0
+_MIN_PACED_SECONDS = 3.0
 _PATIENCE_MS = 8000
 """A lot of rows takes a second; a process that answers to nothing is ended, and its journal is
 some seconds old."""
@@ -84,7 +84,7 @@ class Tokenization(QObject):
             return None
         share, since = self._paced_from
         took = monotonic() - since
-        if took < _LEAST_PACED_SECONDS or self.share <= share:
+        if took < _MIN_PACED_SECONDS or self.share <= share:
             return None
         return took * (1 - self.share) / (self.share - share)
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSystemTrayIcon
 from app.core.text.sanitize import single_line
 
 TOOLS = {"darwin": "osascript", "linux": "notify-send"}
-_MOST_CHARACTERS = 240
+_MAX_CHARACTERS = 240
 _SCRIPT = (
     "on run argv",
     "display notification (item 2 of argv) with title (item 1 of argv)",
@@ -35,7 +35,7 @@ class Notifications(QObject):
 
     def post(self, title: str, text: str) -> None:
         """Nothing happens on a desktop without notifications."""
-        title, text = single_line(title, _MOST_CHARACTERS), single_line(text, _MOST_CHARACTERS)
+        title, text = single_line(title, _MAX_CHARACTERS), single_line(text, _MAX_CHARACTERS)
         if self._platform == "darwin":
             script = [part for line in _SCRIPT for part in ("-e", line)]
             self._run([*script, title, text])

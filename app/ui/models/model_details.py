@@ -20,7 +20,7 @@ from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.widgets.basic_widgets import (
-    LEAST_WRAPPED_PX,
+    MIN_WRAPPED_PX,
     CardFrame,
     allow,
     button,
@@ -35,7 +35,7 @@ from app.ui.widgets.layouts import GRID_PX, fill, grows, lay_out, row, scroll_do
 if TYPE_CHECKING:
     from app.models.model_description import ModelDescription
 
-_MOST_CHARACTERS = 400
+_MAX_CHARACTERS = 400
 FACTS = {
     "architecture": tr("Architecture"),
     "parameters": tr("Parameters"),
@@ -56,7 +56,7 @@ class ModelDetails(CardFrame):
     def __init__(self) -> None:
         super().__init__()
         self.name = label("", "heading", wraps=True)
-        self.name.setMinimumWidth(LEAST_WRAPPED_PX)
+        self.name.setMinimumWidth(MIN_WRAPPED_PX)
         self.state = label("", "pill")
         self.problem, self.hint = message("problem"), message("details")
         self.memory, self.note = message("note"), message("note")
@@ -129,7 +129,7 @@ class ModelDetails(CardFrame):
         self._how_rated.setVisible(bool(rated))
         say(self.note, localized(model.note))
         for fact, text in _facts(model).items():
-            self.facts[fact].setText(single_line(text, _MOST_CHARACTERS) or UNKNOWN)
+            self.facts[fact].setText(single_line(text, _MAX_CHARACTERS) or UNKNOWN)
         unread = "" if model.is_read else tr("The model is being read.")
         allow(self.use, problem or unread, tr("Train on this base model next"))
 
@@ -168,5 +168,5 @@ def _value(name: str) -> QLabel:
     if name == "folder":
         return selectable(ElidedLabel("", "", Qt.TextElideMode.ElideMiddle))
     made = label("", "", wraps=True)
-    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    made.setMinimumWidth(MIN_WRAPPED_PX)
     return selectable(made)

@@ -173,8 +173,8 @@ def _facts_line(model: "ModelDescription") -> str:
     return " · ".join(filter(None, facts)) if model.is_read else ""
 
 
-MOST_OFFERED = 8
-_MOST_CHARACTERS = 60
+MAX_OFFERED = 8
+_MAX_CHARACTERS = 60
 
 
 class ModelMenu(QObject):
@@ -198,7 +198,7 @@ class ModelMenu(QObject):
     def menu(self) -> QMenu:
         menu = QMenu(self._anchor)
         for name, folder in self._offered():
-            shown = single_line(name, _MOST_CHARACTERS).replace("&", "&&")
+            shown = single_line(name, _MAX_CHARACTERS).replace("&", "&&")
             action = self._item(menu, shown, partial(self.use_requested.emit, folder))
             action.setCheckable(True)
             action.setChecked(folder == self._state.config.model)
@@ -209,7 +209,7 @@ class ModelMenu(QObject):
 
     def _offered(self) -> list[tuple[str, Path]]:
         models = [m for m in self._page.list.models.all_models if m.is_read and not m.problem]
-        known = [(model.name, model.folder) for model in models[:MOST_OFFERED]]
+        known = [(model.name, model.folder) for model in models[:MAX_OFFERED]]
         return [(model_name(starter_model_dir()), starter_model_dir()), *known]
 
     def _item(self, menu: QMenu, text: str, does: Callable[[], None]) -> QAction:

@@ -167,7 +167,7 @@ class ModelsList(QWidget):
         self.details.arrange(columns=1 if is_wide else 2)
 
 
-LEAST_NAME_PX, WHOLE_NAME_PX = 220, 340
+MIN_NAME_PX, WHOLE_NAME_PX = 220, 340
 WORTH_LESS = (SOURCE_COLUMN, LICENSE_COLUMN)
 """Than the whole of a name that is not longer than WHOLE_NAME_PX."""
 SPARED = (*WORTH_LESS, CONTEXT_COLUMN, SIZE_COLUMN, WEIGHTS_COLUMN)
@@ -208,9 +208,9 @@ class ModelsColumns(QObject):
             return
         room = self._table.viewport().width()
         shown = set(range(1, len(self._widths)))
-        whole_name = min(max(self._widths[NAME_COLUMN], LEAST_NAME_PX), WHOLE_NAME_PX)
+        whole_name = min(max(self._widths[NAME_COLUMN], MIN_NAME_PX), WHOLE_NAME_PX)
         for spared in SPARED:
-            name = whole_name if spared in WORTH_LESS else LEAST_NAME_PX
+            name = whole_name if spared in WORTH_LESS else MIN_NAME_PX
             if sum(self._widths[column] for column in shown) + name <= room:
                 break
             shown.discard(spared)

@@ -19,7 +19,7 @@ from app.core.text.translation import tr, trn
 from app.ui.look import formatting
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.state.app_state import AppState
-from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, CardFrame, button
+from app.ui.widgets.basic_widgets import MIN_WRAPPED_PX, CardFrame, button
 from app.ui.widgets.layouts import column, row
 
 _INDENT_PX = 22
@@ -122,7 +122,7 @@ class _Line(PlainLabel):
         self._choice = choice
         self.setObjectName("secondary")
         self.setWordWrap(True)
-        self.setMinimumWidth(LEAST_WRAPPED_PX)
+        self.setMinimumWidth(MIN_WRAPPED_PX)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() is Qt.MouseButton.LeftButton:

@@ -76,7 +76,7 @@ class PlanHeader(CardFrame):
         return tr("“{run}” is training. This run can wait in the queue.", run=state.run_name)
 
 
-MOST_ADVICE = 3
+MAX_ADVICE = 3
 _TONES = {"fits": "", "tight": "warning", "won't fit": "danger"}
 
 
@@ -112,7 +112,7 @@ class MemoryNote(QWidget):
         advice = estimate.advice if estimate else ()
         self.lead.setVisible(bool(advice))
         clear(self._ways)
-        self.ways = [self._way(one) for one in advice[:MOST_ADVICE]]
+        self.ways = [self._way(one) for one in advice[:MAX_ADVICE]]
         for way in self.ways:
             self._ways.addWidget(way, 0, Qt.AlignmentFlag.AlignLeft)
 

@@ -72,7 +72,7 @@ class PlanFigures(CardFrame):
         return work.why_not() or tr("Available once the rows are tokenized.")
 
 
-LEAST_PX = 160
+MIN_PX = 160
 NO_ROWS = tr("Rows appear here as soon as they can be used.")
 
 
@@ -85,7 +85,7 @@ class PlanRows(CardFrame):
         super().__init__()
         self._preview = preview
         self.text = RowsText(tr("First rows of the dataset"), READING)
-        self.text.setMinimumHeight(LEAST_PX)
+        self.text.setMinimumHeight(MIN_PX)
         self.text.setFrameShape(self.text.Shape.NoFrame)
         self.legend = Legend()
         self.problem = message("problem")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointChoices, CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
-RUN_PX, CHECKPOINT_PX, LEAST_PX = 240, 324, 140
+RUN_PX, CHECKPOINT_PX, MIN_PX = 240, 324, 140
 
 
 class Chooser(QWidget):
@@ -39,7 +39,7 @@ class Chooser(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for chooser, width in ((self.run, RUN_PX), (self.checkpoint, CHECKPOINT_PX)):
-            chooser.setMinimumWidth(LEAST_PX)
+            chooser.setMinimumWidth(MIN_PX)
             chooser.setMaximumWidth(width)
             chooser.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
             chooser.setSizeAdjustPolicy(CalmComboBox.SizeAdjustPolicy.AdjustToContents)

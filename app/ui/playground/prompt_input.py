@@ -13,18 +13,18 @@ from app.ui.playground.chat_session import ChatSession
 from app.ui.widgets.basic_widgets import button, message, restyle, say
 from app.ui.widgets.layouts import GRID_PX, column, grows, row
 
-LEAST_LINES, MOST_LINES = 1, 7
+MIN_LINES, MAX_LINES = 1, 7
 MARGIN_PX = 6
-MOST_CHOICES = 60
+MAX_CHOICES = 60
 """Of a set, in the menu of the run's questions."""
-MOST_LETTERS = 72
+MAX_LETTERS = 72
 SENDS = tr("Return sends, Shift+Return breaks the line.")
 
 
 def shortened_question(question: str) -> str:
     """One line of it."""
     line = " ".join(question.split())
-    return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1].rstrip()}…"
+    return line if len(line) <= MAX_LETTERS else f"{line[: MAX_LETTERS - 1].rstrip()}…"
 
 
 class QuestionField(QPlainTextEdit):
@@ -77,9 +77,9 @@ class QuestionField(QPlainTextEdit):
 
     def _fit(self) -> None:
         lines = round(self.document().documentLayout().documentSize().height())
-        shown = min(max(lines, LEAST_LINES), MOST_LINES)
+        shown = min(max(lines, MIN_LINES), MAX_LINES)
         self.setFixedHeight(shown * self.fontMetrics().lineSpacing() + 2 * MARGIN_PX + 2)
-        wants_bar = lines > MOST_LINES
+        wants_bar = lines > MAX_LINES
         policy = Qt.ScrollBarPolicy
         self.setVerticalScrollBarPolicy(
             policy.ScrollBarAsNeeded if wants_bar else policy.ScrollBarAlwaysOff
@@ -136,7 +136,7 @@ class Composer(QFrame):
         self.menu.clear()
         for name, some in questions.items():
             under = self.menu.addMenu(name.replace("&", "&&"))
-            for question in islice(some, MOST_CHOICES):
+            for question in islice(some, MAX_CHOICES):
                 text = shortened_question(question).replace("&", "&&")
                 chosen = under.addAction(text)
                 chosen.triggered.connect(

@@ -26,9 +26,9 @@ NOT_MEASURED = tr(
 MEASURE = tr("KL divergence from the base model on everyday text")
 BRIEF_MEASURE = tr("KL divergence, everyday text")
 KEPT = tr("Dashed: rise in loss")
-_MOST_KEPT = 8
+_MAX_KEPT = 8
 """Of the rows that should be kept, how many are drawn."""
-_LEAST_TOP = 1e-3
+_MIN_TOP = 1e-3
 """Nats; below it, a curve that is flat would be drawn as a mountain."""
 _SAMPLE = 2_048
 
@@ -45,7 +45,7 @@ class ForgettingPlot(Plot):
         self.lessons = pg.PlotCurveItem(antialias=True)
         self.line = pg.PlotCurveItem(antialias=True)
         self.points = pg.ScatterPlotItem(size=7, antialias=True)
-        self.kept = [pg.PlotCurveItem(antialias=True) for _ in range(_MOST_KEPT)]
+        self.kept = [pg.PlotCurveItem(antialias=True) for _ in range(_MAX_KEPT)]
         for item in (self.lessons, *self.kept, self.line, self.points):
             self.addItem(item)
 
@@ -86,7 +86,7 @@ class ForgettingPlot(Plot):
             parts.append(tr("change {value} at {step:,}", **measured))
         if lesson := _last(run.lessons, step):
             parts.append(tr("lesson {value} at {step:,}", **lesson))
-        for name, series in list(run.kept.items())[:_MOST_KEPT]:
+        for name, series in list(run.kept.items())[:_MAX_KEPT]:
             if rise := _last(series, step):
                 parts.append(f"{name} {rise['value']}")
         return "  ·  ".join(parts)
@@ -118,4 +118,4 @@ def _last(series: Series, step: int) -> dict[str, Any]:
 def _top(measured: Values, lessons: Values) -> float:
     """Lone spikes of the lessons don't count; each measurement does."""
     usual = float(np.percentile(lessons, 98)) if len(lessons) else 0.0
-    return 1.08 * max(_LEAST_TOP, float(np.max(measured, initial=0.0)), usual)
+    return 1.08 * max(_MIN_TOP, float(np.max(measured, initial=0.0)), usual)

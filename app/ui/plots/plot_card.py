@@ -12,7 +12,7 @@ from app.ui.look.theme import Theme
 from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 
 EMPTY_TEXT = tr("Appears after the first step")
-_LEAST_PX = 70
+_MIN_PX = 70
 """Narrower, a subtitle says nothing."""
 _SHOW_ALL = tr("Show All")
 _SHOW_ALL_STEPS = tr("Show all steps")
@@ -31,7 +31,7 @@ class _SmallLine(ElidedLabel):
         return QSize(0, super().minimumSizeHint().height())
 
     def shown_text(self) -> str:
-        return super().shown_text() if self.width() >= _LEAST_PX else ""
+        return super().shown_text() if self.width() >= _MIN_PX else ""
 
 
 class _Subtitle(_SmallLine):
@@ -143,7 +143,7 @@ class Card(QFrame):
         has_readout, has_zoom = bool(self.readout.text()), is_filled and bool(self._zoom_text)
         margins = self.grid.contentsMargins()
         room = self.width() - margins.left() - margins.right() - _width(self.title) - _APART
-        room -= _LEAST_PX if self._is_compact and has_zoom else 0
+        room -= _MIN_PX if self._is_compact and has_zoom else 0
         has_choice_line = room < _width(self.choice)
         has_line = has_choice_line or room < _width(self.choice) + _width(self.legend)
         behind = (0, 1, 1, 1) if self._is_compact else (1, 0, 1, 2)
@@ -160,7 +160,7 @@ class Card(QFrame):
         self._hold_heights(has_line=has_line, has_choice_line=has_choice_line)
 
     def _fit_zoom(self, room: int, *, has_line: bool, has_choice_line: bool) -> None:
-        room += _LEAST_PX if self._is_compact else 0
+        room += _MIN_PX if self._is_compact else 0
         if self._is_compact:
             room -= 0 if has_choice_line else _width(self.choice)
             room -= 0 if has_line else _width(self.legend)

@@ -35,7 +35,7 @@ PLOTS: tuple[type[Plot], ...] = (
 )
 """As they are read."""
 _LESSONS = (tr("Lessons"), "faint")
-_MOST_NAMED, _MOST_LETTERS = 3, 14
+_MAX_NAMED, _MAX_LETTERS = 3, 14
 """Of the rows that should be kept: how many have their names in the legend, and how long these are.
 """
 _ROW_PX, _AXIS_PX = 18, 41
@@ -102,7 +102,7 @@ class RunCards(QObject):
         if plot is self.forgetting:
             is_measured = run is not None and not is_empty
             has_lessons = run is not None and run.clocks.slow_every > 0
-            kept = tuple(run.kept)[:_MOST_NAMED] if run is not None and is_measured else ()
+            kept = tuple(run.kept)[:_MAX_NAMED] if run is not None and is_measured else ()
             measured = run.latest_retention if run and is_measured else None
             self._name_curves(kept, measured, has_lessons=has_lessons)
             about = " · ".join((BRIEF_MEASURE, KEPT) if kept else (BRIEF_MEASURE,))
@@ -116,7 +116,7 @@ class RunCards(QObject):
     ) -> None:
         points = () if measured is None else ((on_texts(measured), "dots"),)
         lines = (_LESSONS, *points) if has_lessons else points
-        names = ((shortened(name, _MOST_LETTERS), "dashed") for name in kept)
+        names = ((shortened(name, _MAX_LETTERS), "dashed") for name in kept)
         self.forgetting_legend.set_entries((*lines, *names))
         self._lessons_named = has_lessons
         self._color_forgetting(self.forgetting.theme)

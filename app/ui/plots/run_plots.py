@@ -16,7 +16,7 @@ from app.ui.plots.run_series import RunSeries
 
 _COMPACT_BELOW_PX = 600
 _ONE_COLUMN_BELOW_PX = 500
-_LEAST_PX = 156
+_MIN_PX = 156
 """Least height of a card that stretches; tier activity has its own height."""
 _PLACES = {
     False: ((0, 0, 1), (0, 1, 1), (1, 0, 2), (2, 0, 1), (2, 1, 1)),
@@ -148,7 +148,7 @@ class RunPlots(QWidget):
         for card, (row, column, columns) in zip((*first, *others), places, strict=True):
             self.grid.addWidget(card, row, column, 1, columns)
         for row, stretch in enumerate(_STRETCHES[has_one_column]):
-            self.grid.setRowMinimumHeight(row, _LEAST_PX if stretch else 0)
+            self.grid.setRowMinimumHeight(row, _MIN_PX if stretch else 0)
             self.grid.setRowStretch(row, stretch)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -161,9 +161,9 @@ class RunPlots(QWidget):
             card.set_compact(is_compact)
 
 
-LEAST_MS, MOST_MS = 50, 500
+MIN_MS, MAX_MS = 50, 500
 _SHARE = 0.06
-"""Of the time, plots take at most so much, as long as MOST_MS allows."""
+"""Of the time, plots take at most so much, as long as MAX_MS allows."""
 _WEIGHT = 0.25
 
 
@@ -179,4 +179,4 @@ class RedrawRate:
 
     @property
     def wait_ms(self) -> int:
-        return int(min(MOST_MS, max(LEAST_MS, self._drawing_ms / _SHARE)))
+        return int(min(MAX_MS, max(MIN_MS, self._drawing_ms / _SHARE)))

@@ -11,12 +11,12 @@ from PySide6.QtWidgets import QPlainTextEdit
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
-from app.ui.widgets.name_field import MOST_NAME, NameField
+from app.ui.widgets.name_field import MAX_NAME, NameField
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
 
-MOST_NOTES = 20_000
+MAX_NOTES = 20_000
 _TOO_LONG = tr("Only the beginning of these notes is shown. All of them are in label.json.")
 
 
@@ -37,7 +37,7 @@ class LabelFields:
 
     def show_name(self, name: str) -> None:
         """Of a run without a folder, which has no notes."""
-        self._name.show_name(single_line(name, MOST_NAME))
+        self._name.show_name(single_line(name, MAX_NAME))
         self._shown = self._written()
 
     def edited(self, summary: "RunSummary") -> "RunSummary":
@@ -55,18 +55,18 @@ class LabelFields:
     def refused(self, summary: "RunSummary") -> "RunSummary":
         """The run with the label that its disk still has; the fields' is an edit again."""
         name, notes = self._read
-        self._shown = single_line(name, MOST_NAME), notes[:MOST_NOTES]
+        self._shown = single_line(name, MAX_NAME), notes[:MAX_NOTES]
         return replace(summary, name=name, notes=notes)
 
     def _show(self, summary: "RunSummary") -> None:
-        notes = summary.notes[:MOST_NOTES]
+        notes = summary.notes[:MAX_NOTES]
         if self._notes.toPlainText() != notes:
             self._notes.setPlainText(notes)
         # What is not shown must not be lost by what is written.
-        is_cut = len(summary.notes) > MOST_NOTES
+        is_cut = len(summary.notes) > MAX_NOTES
         self._notes.setReadOnly(is_cut)
         set_tip(self._notes, _TOO_LONG if is_cut else "")
         self.show_name(summary.name)
 
     def _written(self) -> tuple[str, str]:
-        return self._name.text().strip(), self._notes.toPlainText()[:MOST_NOTES]
+        return self._name.text().strip(), self._notes.toPlainText()[:MAX_NOTES]

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.run.run_description import Facts
-from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, CardFrame, label, selectable
+from app.ui.widgets.basic_widgets import MIN_WRAPPED_PX, CardFrame, label, selectable
 from app.ui.widgets.layouts import GRID_PX, column, keep_bar, scroll_down
 
 _NAME_PX = 200
@@ -46,5 +46,5 @@ def _grid(facts: Facts) -> QGridLayout:
 
 def _value(text: str) -> QLabel:
     made = label(text, "", wraps=True)
-    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    made.setMinimumWidth(MIN_WRAPPED_PX)
     return selectable(made)

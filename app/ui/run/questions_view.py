@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
-from app.core.wording.results import FORGOTTEN, Lapse, set_title
+from app.core.wording.results import FORGOTTEN, WrongQuestion, set_title
 from app.ui.look.theme import Theme
 from app.ui.tables.row_table import Verb, make_table, wrap_rows
 from app.ui.tables.table_model import Column, TableModel
@@ -17,13 +17,13 @@ from app.ui.widgets.layouts import GRID_PX, grows, lay_out
 if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
 
-ListedLapse = tuple[str, Lapse]
+ListedQuestion = tuple[str, WrongQuestion]
 """The name of its set, and the question."""
 
 
-def lapses(details: "RunDetails") -> list[ListedLapse]:
+def wrong_questions(details: "RunDetails") -> list[ListedQuestion]:
     """Of all question sets, those forgotten first."""
-    found = [(one.name, lapse) for one in details.answers for lapse in one.lapses]
+    found = [(one.name, question) for one in details.answers for question in one.wrong_questions]
     return sorted(found, key=lambda entry: entry[1].kind != FORGOTTEN)
 
 
@@ -33,7 +33,7 @@ class QuestionsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model: TableModel[ListedLapse] = TableModel(
+        self.model: TableModel[ListedQuestion] = TableModel(
             (
                 Column(tr("Result"), lambda entry: tr(entry[1].kind), tone=_tone),
                 Column(tr("Set"), lambda entry: set_title(entry[0])),
@@ -53,7 +53,7 @@ class QuestionsView(QWidget):
         lay_out(self, self.note, grows(self.table), spacing=GRID_PX + 4)
 
     def show_run(self, details: "RunDetails", *, is_live: bool = False) -> None:
-        answers, listed = details.answers, lapses(details)
+        answers, listed = details.answers, wrong_questions(details)
         self.model.show_rows(listed)
         wrong = sum(one.total - one.after for one in answers)
         if is_live and not answers:
@@ -72,7 +72,7 @@ class QuestionsView(QWidget):
         self.model.set_theme(theme)
 
 
-def _tone(entry: ListedLapse) -> str:
+def _tone(entry: ListedQuestion) -> str:
     return "danger" if entry[1].kind == FORGOTTEN else "warning"
 
 

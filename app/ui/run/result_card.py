@@ -1,27 +1,22 @@
 """The result of a run that is over: what was measured, what it took, and where the adapter is."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr, trn
-from app.core.wording.results import FORGOTTEN, result_sentences
+from app.core.wording.results import FORGOTTEN, WrongQuestion, result_sentences
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
-from app.ui.run.questions_view import lapses
+from app.ui.run.questions_view import wrong_questions
 from app.ui.state.run_loading import ReadRun
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.widgets.basic_widgets import CardFrame, button, label, say
 from app.ui.widgets.layouts import fill, grows, row
 
-if TYPE_CHECKING:
-    from app.core.wording.results import Lapse
-    from app.ui.state.run_loading import ReadRun
 
-
-def result_text(run: "ReadRun") -> str:
+def result_text(run: ReadRun) -> str:
     """What was measured, before and after; empty where nothing was."""
     details = run.details
     return result_sentences(
@@ -29,7 +24,7 @@ def result_text(run: "ReadRun") -> str:
     )
 
 
-def effort_text(run: "ReadRun") -> str:
+def effort_text(run: ReadRun) -> str:
     """How it ended, and what it took: steps, time, size."""
     summary, message = run.details.summary, localized(run.details.message).removesuffix(".")
     planned = summary.planned_steps
@@ -68,13 +63,13 @@ class ResultCard(CardFrame):
         self._adapter = run.details.summary.adapter_dir
         say(self.text, result_text(run))
         say(self.effort, effort_text(run))
-        self._show_lapses(lapses(run.details))
+        self._show_wrong_questions(wrong_questions(run.details))
         where = tr("Adapter: {path}", path=self._adapter) if self._adapter else tr("No checkpoint.")
         self.where.setText(where)
         self.reveal.setVisible(self._adapter is not None)
 
-    def _show_lapses(self, found: "list[tuple[str, Lapse]]") -> None:
-        forgotten = sum(lapse.kind == FORGOTTEN for _, lapse in found)
+    def _show_wrong_questions(self, found: list[tuple[str, WrongQuestion]]) -> None:
+        forgotten = sum(wrong.kind == FORGOTTEN for _, wrong in found)
         words = (
             trn("Show {n:,} Forgotten Question", "Show {n:,} Forgotten Questions", forgotten)
             if forgotten

@@ -16,7 +16,7 @@ from app.ui.widgets.layouts import clear, row
 if TYPE_CHECKING:
     from app.library.reading.starting_adapter import EarlierRun
 
-_MOST_LINKS, _LEAST_LINK_PX = 3, 96
+_MAX_LINKS, _MIN_LINK_PX = 3, 96
 GONE = tr("This run is no longer here.")
 
 
@@ -44,12 +44,12 @@ class RunChainLinks(QWidget):
 
     def _fill(self) -> None:
         self._layout.addWidget(label(tr("Continues from"), "secondary"))
-        left_out = self._shown[:-_MOST_LINKS]
+        left_out = self._shown[:-_MAX_LINKS]
         if left_out:
             dots = label("…", "secondary")
             set_tip(dots, " › ".join(_place(run.name, run.step) for run in left_out))
             self._layout.addWidget(dots)
-        for number, run in enumerate(self._shown[-_MOST_LINKS:]):
+        for number, run in enumerate(self._shown[-_MAX_LINKS:]):
             if number or left_out:
                 self._layout.addWidget(label("›", "secondary"))
             self.parts.append(self._part(run))
@@ -79,7 +79,7 @@ class RunLink(PushButton):
 
     def minimumSizeHint(self) -> QSize:
         whole = self.sizeHint()
-        return QSize(min(whole.width(), _LEAST_LINK_PX), whole.height())
+        return QSize(min(whole.width(), _MIN_LINK_PX), whole.height())
 
     def shown_text(self) -> str:
         """As much of the text as its place has room for."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
 
 Facts = list[tuple[str, str]]
-_MOST_FACTS, _MOST_WORDS, _MOST_COUNT = 100, 400, 10**15
+_MAX_FACTS, _MAX_WORDS, _MAX_COUNT = 100, 400, 10**15
 _SECTIONS = {
     "files": tr("Files"),
     "tiers": tr("Tiers"),
@@ -42,7 +42,7 @@ _WHEN = {"before": tr("before"), "after": tr("after")}
 def setting_facts(details: "RunDetails") -> dict[str, Facts]:
     """Every setting under its section's heading."""
     if details.config is None:
-        settings = list(details.settings.items())[:_MOST_FACTS]
+        settings = list(details.settings.items())[:_MAX_FACTS]
         rows = [(single_line(name), single_line(str(value))) for name, value in settings]
         return {tr("Settings"): rows} if rows else {}
     found: dict[str, Facts] = {}
@@ -51,7 +51,7 @@ def setting_facts(details: "RunDetails") -> dict[str, Facts]:
             continue
         heading = _SECTIONS[field.metadata["section"]]
         shown = single_line(
-            setting_text(getattr(details.config, field.name), field.name), _MOST_WORDS
+            setting_text(getattr(details.config, field.name), field.name), _MAX_WORDS
         )
         found.setdefault(heading, []).append((tr(field.metadata["label"]), shown))
     return found
@@ -80,15 +80,15 @@ def data_facts(details: "RunDetails") -> Facts:
         if tier.parameters:
             words = trn("{n:,} parameter", "{n:,} parameters", tier.parameters)
             rows.append((tr("Tier {n}", n=index), f"{words} · {localized(tier.description)}"))
-    for score in facts.get("scores", [])[:_MOST_FACTS]:
+    for score in facts.get("scores", [])[:_MAX_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
             rows.append((single_line(_asked(score)), single_line(_answered(score))))
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
-        rows.append((tr("Versions"), single_line(made_with, _MOST_WORDS)))
+        rows.append((tr("Versions"), single_line(made_with, _MAX_WORDS)))
     computers = read_environments(facts)
-    for after, computer in computers[-_MOST_FACTS:]:
+    for after, computer in computers[-_MAX_FACTS:]:
         several = tr("Device from step {step:,}", step=after + 1)
         rows.append((several if len(computers) > 1 else tr("Device"), str(computer)))
     if started.device and not computers:
@@ -114,10 +114,10 @@ def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
     except InputError:
         digests = None
     parts = [
-        (_PARTS[part], "\n".join(single_line(file, _MOST_WORDS) for file in files))
+        (_PARTS[part], "\n".join(single_line(file, _MAX_WORDS) for file in files))
         for part, files in (describe_digests(digests) if digests else ())
     ]
-    return [(tr("Status"), single_line(describe_check(check), _MOST_WORDS)), *parts]
+    return [(tr("Status"), single_line(describe_check(check), _MAX_WORDS)), *parts]
 
 
 def setting_text(value: Any, name: str) -> str:
@@ -171,5 +171,5 @@ def _tier(tier: TierConfig) -> str:
 
 
 def _add(rows: Facts, name: str, value: object) -> None:
-    if type(value) is int and 0 <= value < _MOST_COUNT:
+    if type(value) is int and 0 <= value < _MAX_COUNT:
         rows.append((name, decimal(f"{value:,}")))

@@ -31,7 +31,7 @@ from app.ui.runs.compared_losses import Curve
 
 _AXIS_LABELS = {"step": tr("step"), "tokens": tr("tokens"), "time": tr("time")}
 _LEAST = 1e-9
-_FAINT, _MOST_BINS = 0.22, 1000
+_FAINT, _MAX_BINS = 0.22, 1000
 _DOTS_UP_TO = 60
 _CLIPPED_PX = 8
 
@@ -181,7 +181,7 @@ class ComparePlot(QuietPlot):
     def _draw(self, curve: Curve, items: tuple[Any, Any, Any], span: tuple[int, int]) -> None:
         raw, smooth, marks = items
         x = curve.x[self.axis]
-        bins = int(min(_MOST_BINS, max(50, self.box.width() / 2)))
+        bins = int(min(_MAX_BINS, max(50, self.box.width() / 2)))
         raw.setData(*self._shown(extremes(x, curve.raw, span, bins)))
         points = self._shown(extremes(x, curve.smooth, span, bins))
         smooth.setData(*points)
@@ -190,7 +190,7 @@ class ComparePlot(QuietPlot):
 
     def _mark_clipped(self, spans: Sequence[tuple[int, int]], low: float, top: float) -> None:
         """At the top edge, where values lie above it."""
-        bins = int(min(_MOST_BINS, max(50, self.box.width() / 2)))
+        bins = int(min(_MAX_BINS, max(50, self.box.width() / 2)))
         beyond = [np.zeros(0)]
         for curve, span in zip(self._curves, spans, strict=True):
             x, y = self._shown(extremes(curve.x[self.axis], curve.raw, span, bins))

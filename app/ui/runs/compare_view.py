@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By time")}
-_MOST_ROWS, _MOST_SHARE = 6, 0.3
+_MAX_ROWS, _MAX_SHARE = 6, 0.3
 _PLACES = ((0, 1), (1, 0), (0, 0), (1, 1))
 """Row and column of each plot: as on a run's page the change from the base comes first."""
 _CARD_PX, _AROUND_READOUT_PX, _COMPACT_BELOW_PX = 130, 70, 720
@@ -184,8 +184,8 @@ class CompareView(QWidget):
 
     def _fit_table(self) -> None:
         """As high as its rows, but the plots have the larger part."""
-        room = int(_MOST_SHARE * self.height()) // ROW_PX - 1
-        shown = min(self.differences.rowCount(), _MOST_ROWS, max(1, room))
+        room = int(_MAX_SHARE * self.height()) // ROW_PX - 1
+        shown = min(self.differences.rowCount(), _MAX_ROWS, max(1, room))
         bar = self.table.horizontalScrollBar()
         beside = bar.sizeHint().height() if bar.maximum() else 0
         self.table.setFixedHeight((shown + 1) * ROW_PX + 4 + beside)

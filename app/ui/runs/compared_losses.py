@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
 
 AXES = ("step", "tokens", "time")
-MOST_COMPARED = 8
+MAX_COMPARED = 8
 NAME_LENGTH = 22
 """Characters that a legend and a table's head have room for."""
 
@@ -64,7 +64,7 @@ def comparing(run_dirs: Sequence[Path]) -> Callable[[], tuple[Compared, ...]]:
     """Reads these runs, at most eight of them."""
 
     def work() -> tuple[Compared, ...]:
-        return tuple(_compared(run_dir) for run_dir in run_dirs[:MOST_COMPARED])
+        return tuple(_compared(run_dir) for run_dir in run_dirs[:MAX_COMPARED])
 
     return work
 

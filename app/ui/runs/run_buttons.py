@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 from app.core.text.translation import tr
 from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import formatting
-from app.ui.runs.compared_losses import MOST_COMPARED
+from app.ui.runs.compared_losses import MAX_COMPARED
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.run_rows import WaitingRun
@@ -58,8 +58,8 @@ class RunButtons(QWidget):
         allow(self.open, "" if len(selected) == 1 else _ONE)
         allow(self.attempt, no_adapter)
         allow(self.resume, _resume_blocker(run, busy))
-        many = tr("Select two to {most} runs to compare them.", most=MOST_COMPARED)
-        allow(self.compare, "" if 2 <= len(runs) <= MOST_COMPARED else many)
+        many = tr("Select two to {most} runs to compare them.", most=MAX_COMPARED)
+        allow(self.compare, "" if 2 <= len(runs) <= MAX_COMPARED else many)
         allow(self.reveal, "" if run is not None else _ONE)
         allow(self.export, no_adapter)
         self._allow_removal(runs, waiting)

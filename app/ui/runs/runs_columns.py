@@ -46,7 +46,7 @@ from app.ui.tables.runs_model import (
     RunsModel,
 )
 
-LEAST_NAME_PX, FIXED_PX = 150, 120
+MIN_NAME_PX, FIXED_PX = 150, 120
 SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, KNOWN_COLUMN, KL_COLUMN, RETENTION_COLUMN,
           BASE_MODEL_COLUMN, TIERS_COLUMN, STEPS_COLUMN, DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
 """What a list does without when it gets narrower, one after the other: what tells runs apart goes
@@ -168,17 +168,17 @@ class RunsColumns(QObject):
     def _fitting(self, room: int) -> set[int]:
         shown = set(range(1, len(self._widths)))
         for spared in SPARED:
-            if sum(self._widths[column] for column in shown) + LEAST_NAME_PX <= room:
+            if sum(self._widths[column] for column in shown) + MIN_NAME_PX <= room:
                 break
             shown.discard(spared)
         return shown
 
     def _fit_name(self, left: int) -> None:
         stretch, interactive = QHeaderView.ResizeMode.Stretch, QHeaderView.ResizeMode.Interactive
-        is_tight = left < LEAST_NAME_PX
+        is_tight = left < MIN_NAME_PX
         self._header.setSectionResizeMode(NAME_COLUMN, interactive if is_tight else stretch)
         if is_tight:
-            self._table.setColumnWidth(NAME_COLUMN, LEAST_NAME_PX)
+            self._table.setColumnWidth(NAME_COLUMN, MIN_NAME_PX)
 
     def _title(self, column: int) -> str:
         model = self._table.model()

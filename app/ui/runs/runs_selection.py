@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.ui.runs.compared_losses import MOST_COMPARED
+from app.ui.runs.compared_losses import MAX_COMPARED
 from app.ui.system.stored_preferences import Preferences
 from app.ui.tables.row_table import RowTable
 from app.ui.tables.run_rows import WaitingRun
@@ -51,7 +51,7 @@ class RunsSelection:
 
     def remember(self, opened: Path | None) -> None:
         """Have the same runs selected the next time, and the run at `opened` shown again."""
-        chosen = [run.run_dir.name for run in self.runs()[:MOST_COMPARED]]
+        chosen = [run.run_dir.name for run in self.runs()[:MAX_COMPARED]]
         self._settings.set(_SELECTED, "/".join(chosen))
         self._settings.set(_OPENED, opened.name if opened is not None else "")
 

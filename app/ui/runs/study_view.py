@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 _SCALE = 1000
 """Parts of the progress bar."""
-_MOST_UNASKED = 20
+_MAX_UNASKED = 20
 """Runs that a click on Start trains without a question."""
-_MOST_OF_A_NAME = 32
+_MAX_NAME_CHARACTERS = 32
 
 
 class StudyView(QWidget):
@@ -169,7 +169,7 @@ class StudyView(QWidget):
         study = self.study
         if study is None or self.question is not None:
             return
-        if study.is_begun or len(study.runs) <= _MOST_UNASKED:
+        if study.is_begun or len(study.runs) <= _MAX_UNASKED:
             self._control.start()
         else:
             self._ask(study)
@@ -212,12 +212,12 @@ def _extent(study: "ReadStudy") -> str:
         trn("{n:,} task", "{n:,} tasks", len(plan.tasks)),
     )
     models = {arm.config.model: model_name(arm.config.model) for arm in plan.arms}
-    names = ", ".join(formatting.shortened(name, _MOST_OF_A_NAME) for name in models.values())
+    names = ", ".join(formatting.shortened(name, _MAX_NAME_CHARACTERS) for name in models.values())
     return tr(
         "{factors} = {runs} on {models}",
         factors=" × ".join(factors),
         runs=trn("{n:,} run", "{n:,} runs", len(study.runs)),
-        models=formatting.shortened(names, 2 * _MOST_OF_A_NAME),
+        models=formatting.shortened(names, 2 * _MAX_NAME_CHARACTERS),
     )
 
 

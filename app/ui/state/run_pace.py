@@ -41,7 +41,7 @@ class RunPace(QObject):
 
 
 WINDOW_STEPS = 200
-LEAST_STEPS = 3
+MIN_STEPS = 3
 
 
 class TimeLeft:
@@ -66,7 +66,7 @@ class TimeLeft:
 
     def seconds_left(self, steps: int) -> float | None:
         """None until enough steps came to say anything."""
-        if len(self._seen) < LEAST_STEPS:
+        if len(self._seen) < MIN_STEPS:
             return None
         (first, began), (last, ended) = self._seen[0], self._seen[-1]
         return (ended - began) / (last - first) * max(0, steps - last)

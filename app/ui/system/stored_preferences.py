@@ -84,7 +84,7 @@ def _nothing(_: object) -> None:
 
 
 def _nothing_failed(_: Failure) -> None:
-    """Nor can anyone help where it can't be: it only spares the user work."""
+    """Write errors are ignored: losing a preference is harmless."""
 
 
 _KEY = "recent/opened"

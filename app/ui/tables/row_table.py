@@ -23,7 +23,7 @@ from app.ui.look.plain_text import follow_tip
 from app.ui.tables.table_model import WHOLE_TEXT
 
 ROW_PX, TWO_LINES_PX = 36, 44
-LEAST_COLUMN_PX = 56
+MIN_COLUMN_PX = 56
 ROWS_MEASURED = 20
 """Columns are as wide as these rows need: to measure all of a long list takes its time."""
 _NO_KEYS, _CONTROL = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
@@ -197,5 +197,5 @@ def make_table(model: QAbstractItemModel, name: str, wide: tuple[int, ...]) -> R
     header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     for column in wide:
         header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
-    header.setMinimumSectionSize(LEAST_COLUMN_PX)
+    header.setMinimumSectionSize(MIN_COLUMN_PX)
     return table

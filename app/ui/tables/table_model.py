@@ -14,7 +14,7 @@ from app.ui.look.theme import LIGHT, Theme
 
 Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
-MOST_TIP, WARNING_PX = 400, 16
+MAX_TIP, WARNING_PX = 400, 16
 WHOLE_TEXT = Qt.ItemDataRole.UserRole + 2
 """The role of a cell's text in one line that is never cut, for the clipboard."""
 
@@ -83,7 +83,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         if role == Qt.ItemDataRole.DisplayRole:
             return single_line(column.heading or column.title)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(column.explained) or plain(single_line(column.title, MOST_TIP))
+            return tip(column.explained) or plain(single_line(column.title, MAX_TIP))
         return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -94,7 +94,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
             case _ if role == WHOLE_TEXT:
                 return single_line(shown := column.shown(row), len(shown) + 1)
             case Qt.ItemDataRole.ToolTipRole:
-                return plain(single_line(self._problem(row) or column.shown(row), MOST_TIP))
+                return plain(single_line(self._problem(row) or column.shown(row), MAX_TIP))
             case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._problem(row):
                 if self._warning is None:
                     self._warning = icons.icon("warning", self._theme.danger, WARNING_PX)

@@ -25,7 +25,7 @@ from app.ui.system.stored_preferences import Preferences
 from app.ui.widgets.layouts import GRID_PX, column, fill, grows, lay_out, row
 
 _EMPTY_WORDS_PX = 420
-LEAST_WRAPPED_PX = 80
+MIN_WRAPPED_PX = 80
 """A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
 
 
@@ -40,7 +40,7 @@ def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
 def message(role: str) -> QLabel:
     """A wrapped text that is only there when it has something to say."""
     made = label("", role, wraps=True)
-    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    made.setMinimumWidth(MIN_WRAPPED_PX)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     made.hide()
     return made
@@ -151,12 +151,12 @@ def leave_focus(part: QWidget) -> None:
 
 
 def rest_focus(focused: QWidget) -> None:
-    """The keyboard goes to the window's centre, where nothing is marked: where nothing had it, Qt
+    """The keyboard goes to the window's center, where nothing is marked: where nothing had it, Qt
     would mark the first part as soon as the window is active again."""
     window = focused.window()
-    centre = window.centralWidget() if isinstance(window, QMainWindow) else None
+    center = window.centralWidget() if isinstance(window, QMainWindow) else None
     if window.focusWidget() is focused:
-        focused.clearFocus() if centre is None else centre.setFocus()
+        focused.clearFocus() if center is None else center.setFocus()
 
 
 class TabRow(QTabBar):

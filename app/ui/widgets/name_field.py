@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionFrame, QStylePain
 from app.ui.widgets.basic_widgets import rest_focus
 from app.ui.widgets.calm_inputs import TextField
 
-MOST_NAME = 200
-NAME_ROOM_PX, LEAST_NAME_PX = 24, 120
+MAX_NAME = 200
+NAME_ROOM_PX, MIN_NAME_PX = 24, 120
 
 
 class NameField(TextField):
@@ -20,7 +20,7 @@ class NameField(TextField):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("title_field")
-        self.setMaxLength(MOST_NAME)
+        self.setMaxLength(MAX_NAME)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._before = ""
         self.textChanged.connect(self.updateGeometry)
@@ -38,7 +38,7 @@ class NameField(TextField):
         return QSize(width, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        width = min(LEAST_NAME_PX, self.sizeHint().width())
+        width = min(MIN_NAME_PX, self.sizeHint().width())
         return QSize(width, super().minimumSizeHint().height())
 
     def focusInEvent(self, event: QFocusEvent) -> None:

@@ -21,11 +21,11 @@ from app.core.text.translation import tr
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme
-from app.ui.widgets.basic_widgets import LEAST_WRAPPED_PX, button, label, restyle
+from app.ui.widgets.basic_widgets import MIN_WRAPPED_PX, button, label, restyle
 from app.ui.widgets.layouts import GRID_PX
 
-MOST_WORDS = 600
-MOST_IN_TIP = 4000
+MAX_WORDS = 600
+MAX_IN_TIP = 4000
 WIDTH_PX, MARGIN_PX = 560, 2 * GRID_PX
 CONFIRMED_FOR_MS = 8000
 """So long a confirmation is shown that asks for nothing; problems stay until they are dismissed."""
@@ -44,7 +44,7 @@ class Notice(QFrame):
         self._act_further: Callable[[], None] | None = None
         self.glyph: QLabel = PlainLabel()
         self.text = label("", "", wraps=True)
-        self.text.setMinimumWidth(LEAST_WRAPPED_PX)
+        self.text.setMinimumWidth(MIN_WRAPPED_PX)
         self.further = button("", self._do_further)
         self.action = button("", self._do)
         for offered in (self.action, self.further):
@@ -109,10 +109,10 @@ class Notice(QFrame):
         is_problem: bool,
     ) -> None:
         self._is_lasting, self.is_problem, self._act = is_lasting, is_problem, act
-        sentence = single_line(text, MOST_WORDS)
+        sentence = single_line(text, MAX_WORDS)
         self.text.setText(sentence)
-        is_cut = sentence != single_line(text, MOST_IN_TIP)
-        set_tip(self.text, single_line(text, MOST_IN_TIP) if is_cut else "", is_wrapped=True)
+        is_cut = sentence != single_line(text, MAX_IN_TIP)
+        set_tip(self.text, single_line(text, MAX_IN_TIP) if is_cut else "", is_wrapped=True)
         self.setAccessibleName(sentence)
         self.action.setText(action)
         self.action.setAccessibleName(action or tr("Do what the notice offers"))

@@ -16,6 +16,8 @@ class WrappingRow(QLayout):
 
     def __init__(self, left: Sequence[QWidget], right: Sequence[QWidget] = ()) -> None:
         super().__init__()
+        self._heights: dict[int, int] = {}
+        """By width, until something changes: Qt asks hundreds of times while a window is built."""
         self.setContentsMargins(0, 0, 0, 0)
         self.setSpacing(GRID_PX)
         self._items: list[QLayoutItem] = []
@@ -41,10 +43,16 @@ class WrappingRow(QLayout):
     def hasHeightForWidth(self) -> bool:
         return True
 
+    def invalidate(self) -> None:
+        self._heights.clear()
+        super().invalidate()
+
     def heightForWidth(self, width: int) -> int:
-        lines = list(self._lines(width))
-        heights = sum(max(item.sizeHint().height() for item in line) for line in lines)
-        return heights + self.spacing() * max(0, len(lines) - 1)
+        if width not in self._heights:
+            lines = list(self._lines(width))
+            heights = sum(max(item.sizeHint().height() for item in line) for line in lines)
+            self._heights[width] = heights + self.spacing() * max(0, len(lines) - 1)
+        return self._heights[width]
 
     def sizeHint(self) -> QSize:
         sizes = [item.sizeHint() for item in self._shown()]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
 
-_TOLD = "library/interrupted"
+_INTERRUPTED_KEY = "library/interrupted"
 
 
 class LibraryCommands(QObject):
@@ -227,10 +227,10 @@ class LibraryCommands(QObject):
 
     def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
         """Say once of each run that it was cut off, and offer to go on."""
-        notified = self._settings.text(_TOLD).split("/")
+        notified = self._settings.text(_INTERRUPTED_KEY).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
         new = [run for run in found if run.run_dir.name not in notified]
-        self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
+        self._settings.set(_INTERRUPTED_KEY, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             sentence = tr(
                 "{n:,} runs were interrupted. You can resume them from their last checkpoints.",

@@ -67,12 +67,12 @@ class MainWindow(QMainWindow):
         right.setObjectName("page")
         lay_out(right, grows(self.pages), spacing=0)
         self.notice = Notice(right)
-        centre = QWidget()
-        centre.setLayout(row(self.sidebar, grows(right), spacing=0))
-        self.setCentralWidget(centre)
+        center = QWidget()
+        center.setLayout(row(self.sidebar, grows(right), spacing=0))
+        self.setCentralWidget(center)
         # Nothing is marked as focused until the user tabs; a click beside a field leaves it.
-        centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        centre.setFocus()
+        center.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        center.setFocus()
 
     @property
     def place(self) -> Place:

@@ -17,7 +17,7 @@ from app.ui.state.run_state import Phase
 from app.ui.system import file_manager
 from app.ui.window.main_window import MainWindow
 
-_MOST_OF_A_NAME = 80
+_MAX_NAME_CHARACTERS = 80
 _ROLES = QMessageBox.ButtonRole
 
 
@@ -121,7 +121,7 @@ class QuitGuard(QObject):
         box.open()
 
     def _standing(self) -> str:
-        name = single_line(self._state.run_name, _MOST_OF_A_NAME)
+        name = single_line(self._state.run_name, _MAX_NAME_CHARACTERS)
         if self._state.phase is Phase.PAUSED:
             return tr("“{name}” is paused.", name=name)
         return tr("“{name}” is still training.", name=name)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """A dataset as it is to be read."""
+    """A dataset to read, with the settings that affect its rows."""
 
     data: Path
     valid: Path | None = None
@@ -77,7 +77,7 @@ class LoadTokenizer:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Yields nothing; what it imports need not be waited for later."""
+    """Yields nothing; it imports modules ahead of later jobs."""
 
     def __call__(self, _: ShouldStop) -> Iterator[None]:
         import app.data.inspection.row_previews
@@ -203,7 +203,7 @@ def _stored_dataset(files: "DatasetFiles", stores: "dict[Path, TokenStore]") -> 
 
 
 def _visible(work: Generator[float, None, T]) -> Generator[float, None, T]:
-    """The same work, which yields no more often than anyone can see."""
+    """The same work, with progress at most as often as it is visible."""
     return throttled(work, SECONDS_BETWEEN_SHARES, at_once=True)
 
 

@@ -60,7 +60,7 @@ class LoadedCheckpoint:
         return work
 
     def _loading(self, checkpoint: CheckpointRef) -> "Generator[Event, None, TunedModel]":
-        """The checkpoint as it is on the disk now."""
+        """The current state of the checkpoint on disk."""
         from app.engine.generation.adapted_model import loading_tuned_model
 
         file = _identity(checkpoint)
@@ -78,7 +78,7 @@ class LoadedCheckpoint:
 
 
 def _identity(checkpoint: CheckpointRef) -> tuple[int, ...]:
-    """Of the adapter's file: another one if it was written anew; none if it is gone."""
+    """Identifies the adapter's file: it changes if the file is rewritten; None if it is gone."""
     try:
         stat_result = (checkpoint.adapter_dir / ADAPTER_FILE).stat()
     except OSError:

@@ -54,7 +54,7 @@ class HeadRows:
 
 @dataclass(frozen=True)
 class LoadHeadRows:
-    """Yields what there is to show of a file at once, HeadRows: raw, then rendered."""
+    """Yields a file's HeadRows: raw, then rendered."""
 
     reading: DatasetRequest
     rows: int
@@ -90,15 +90,15 @@ def _rendered(
 
     tokenizer = get_tokenizer(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
-    painter = RowRenderer(tokenizer)
+    renderer = RowRenderer(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
         row, *others = tokenize.tokenize(example)  # type: ignore[arg-type]
         if isinstance(row, RowIssue):
             rows.append(replace(plain, problem=row.reason))
         else:
-            painted = painter.row(plain.number, row, rendering.limit, budget)
-            rows.append(replace(painted, file=plain.file, other_examples=len(others)))
+            rendered = renderer.row(plain.number, row, rendering.limit, budget)
+            rows.append(replace(rendered, file=plain.file, other_examples=len(others)))
     return tuple(rows)
 
 
@@ -122,7 +122,7 @@ class PageProgress:
 class LoadRowPage:
     """Yields PageProgress, then a RowPage of rows that are no tokens yet, rendered if that can be.
 
-    Where there are not so many, it is the last page.
+    If there are fewer rows, it is the last page.
     """
 
     reading: DatasetRequest
@@ -175,7 +175,7 @@ class LoadLine:
 
 @dataclass(frozen=True)
 class CheckFileStates:
-    """Yields what the files of each dataset are like now, a tuple of FileStates."""
+    """Yields the current FileStates of each dataset, as a tuple."""
 
     readings: tuple[DatasetRequest, ...]
 

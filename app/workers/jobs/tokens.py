@@ -55,14 +55,16 @@ class LoadTokenPage:
         files = stored.valid if self.file else stored.train
         parts = [_opened(folder).rows for _, folder in files]
         rows = concat_rows(parts)
-        painter = _painter(self.rendering.tokenizer)
+        renderer = _row_renderer(self.rendering.tokenizer)
         mask = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
         begins = [0, *accumulate(len(part) for part in parts)]
         numbers = range(self.first, min(self.first + self.count, len(rows)))
         view = TokenView(rows, _indexes(numbers), limit=2**31)
         shown = [
             replace(
-                painter.row(number, view[index], self.rendering.limit, BUDGET_TOKENS // self.count),
+                renderer.row(
+                    number, view[index], self.rendering.limit, BUDGET_TOKENS // self.count
+                ),
                 is_held_out=bool(mask is not None and mask[number]),
                 file=files[bisect_right(begins, number) - 1][0].name if len(files) > 1 else "",
             )
@@ -132,7 +134,7 @@ def _joined_mask(sets: Sets, split: HoldoutSplit, dataset: int) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _painter(tokenizer: ModelTokenizer) -> Any:
+def _row_renderer(tokenizer: ModelTokenizer) -> Any:
     from app.data.inspection.row_rendering import RowRenderer
 
     return RowRenderer(get_tokenizer(tokenizer))

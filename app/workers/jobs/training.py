@@ -95,7 +95,7 @@ class PlanRejected:
 
 @dataclass(frozen=True)
 class MemoryUnknown:
-    """There can be no estimate of what a run needs: the model's code can't be traced."""
+    """A run's memory can't be estimated: the model's code can't be traced."""
 
 
 PreviewResult = tuple[TierFacts, ...] | PlanRejected | MemoryEstimated | MemoryUnknown

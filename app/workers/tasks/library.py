@@ -1,4 +1,4 @@
-"""Reads, labels and exports what is in the library, and files that the user opens."""
+"""Reads, labels and exports runs of the library, and reads files that the user opens."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -158,9 +158,9 @@ def read_run_choices(run_dir: Path) -> RunChoices:
 def _questions(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Questions]:
     answers = answers_by_set(read_scores(read_manifest(run_dir)))
     found: dict[str, Questions] = {}
-    for lapse in (lapse for one in answers for lapse in one.lapses):
-        if not lapse.question.endswith("…"):  # it was recorded whole
-            found.setdefault(tr(lapse.kind), {})[lapse.question] = lapse.expected
+    for wrong in (wrong for one in answers for wrong in one.wrong_questions):
+        if not wrong.question.endswith("…"):  # it was recorded whole
+            found.setdefault(tr(wrong.kind), {})[wrong.question] = wrong.expected
     sets = current_names(dict(settings)).get("eval_sets")
     for path in [*(sets if isinstance(sets, list) else ()), settings.get("retention_set")]:
         if isinstance(path, str) and path:
@@ -172,7 +172,7 @@ def _questions(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Question
 
 
 def renewed_study(path: Path) -> ReadStudy:
-    """A study after one of its runs, with its reports written anew."""
+    """A study after one of its runs, with updated reports."""
     study = read_study(path)
     write_reports(study)
     return study

@@ -8,28 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import LogMessage, MemoryEstimated, StepFinished
 from app.engine.adapter.adapter import add_adapter
-from app.engine.batches.batches import Batch, BatchLoader, BatchShape
-from app.engine.clocks.slow_clock import SlowClock
+from app.engine.batches.batches import BatchShape
 from app.engine.memory import preflight
 from app.engine.memory.computation_graph import traced
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.preflight import estimate_memory, memory_estimate
-from app.engine.model.lm_head import split_model
 from app.engine.model.loading import load_base_model
 from app.engine.model.model_structure import trainable_parameters
 from app.engine.runtime.mlx_runtime import import_mlx_lm, uses_compile
-from app.engine.tiers.assignment import make_plan
-from app.engine.tiers.optimizer import TieredAdamW
-from app.engine.training.step import TrainingStep
 from app.engine.training.trainer import train
-from tests.engine.packed_models import examples
+from tests.engine.memory.measured_peak import measured_peak
 
 CONFIG = TrainingConfig(tiers=(TierConfig(1), TierConfig(2)), rank=8)
 FAR_OFF = 0.2
@@ -221,36 +215,6 @@ def _model(shape: Shape, config: TrainingConfig) -> Any:
     add_adapter(model, config)
     model.train()
     return model
-
-
-def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabulary: int) -> int:
-    """Over two steps of a model not yet computed, the second of which fires both tiers; what was
-    held before isn't counted."""
-    gc.collect()
-    active_before = mx.get_active_memory()
-    mx.eval(model.parameters())
-    plan = make_plan(trainable_parameters(model), config)
-    optimizer = TieredAdamW(plan, slow_rate=config.slow_adamw_rate)
-    head = split_model(model)
-    state = optimizer.init(trainable_parameters(model))
-    random = np.random.default_rng(0)
-    tokens = random.integers(1, vocabulary, shape.size).astype(np.int32)
-    batch = Batch(
-        tokens, np.ones(tokens.shape, np.float32), shape.places if shape.is_packed else ()
-    )
-    lessons = BatchLoader(examples([60, 60, 60]), 1)
-    step = TrainingStep(
-        model, optimizer, state, trainable_parameters(model),
-        head=head, recompute_layers=config.grad_checkpoint,
-        slow=SlowClock(lessons, 1, 1, 4.0, 0, "") if config.slow_every else None,
-        rules=replace(optimizer.rules(), slow_every=config.slow_every),
-    )  # fmt: skip
-    mx.eval(state.tree())
-    del state
-    mx.reset_peak_memory()
-    for number in (1, 2):
-        step.run([batch] * config.grad_accumulation_steps, number, 1e-4)
-    return int(mx.get_peak_memory() - active_before)
 
 
 def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(

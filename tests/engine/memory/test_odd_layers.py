@@ -15,11 +15,11 @@ from app.engine.batches.batches import BatchShape
 from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.preflight import estimate_memory, memory_estimate
-from app.engine.memory.step_trace import MOST_OPERATIONS
+from app.engine.memory.step_trace import MAX_OPERATIONS
 from app.engine.model.shortened_model import few_layers_in_float32
 from tests.engine import architectures
-from tests.engine.memory.test_estimate import measured_peak
-from tests.engine.test_architectures import NOT_BUILT
+from tests.engine.architectures import NOT_BUILT
+from tests.engine.memory.measured_peak import measured_peak
 
 CONFIG = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)), batch_size=3)
 FAR_OFF = 0.3
@@ -111,7 +111,7 @@ def test_a_row_too_long_to_trace_gets_a_message_instead_of_an_estimate(
     assert long is None
     (event,) = memory_estimate(config, [BatchShape((2000,))])
     assert getattr(event, "text", "") == NO_ESTIMATE
-    assert MOST_OPERATIONS < 10**5
+    assert MAX_OPERATIONS < 10**5
 
 
 @pytest.mark.slow

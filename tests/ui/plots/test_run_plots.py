@@ -7,7 +7,7 @@ from PySide6.QtGui import QMouseEvent
 
 from app.core.events import EvaluationFinished
 from app.ui.look.theme import DARK
-from app.ui.plots.run_plots import LEAST_MS, MOST_MS, RedrawRate, RunPlots
+from app.ui.plots.run_plots import MAX_MS, MIN_MS, RedrawRate, RunPlots
 from app.ui.plots.run_series import RunSeries
 
 pytestmark = pytest.mark.qt_log_ignore("does not support propagateSizeHints")
@@ -261,16 +261,16 @@ def test_slow_plots_are_redrawn_less_often():
     pace = RedrawRate()
     for _ in range(30):
         pace.note(1.0)
-    assert pace.wait_ms == LEAST_MS
+    assert pace.wait_ms == MIN_MS
     for _ in range(30):
         pace.note(12.0)
-    assert 150 < pace.wait_ms <= MOST_MS
+    assert 150 < pace.wait_ms <= MAX_MS
     for _ in range(30):
         pace.note(900.0)
-    assert pace.wait_ms == MOST_MS
+    assert pace.wait_ms == MAX_MS
     for _ in range(60):
         pace.note(1.0)
-    assert pace.wait_ms == LEAST_MS
+    assert pace.wait_ms == MIN_MS
 
 
 def test_another_theme_recolours_every_card(plots):
