@@ -59,7 +59,7 @@ def _known_objects_are_frozen(tiny_model: Path) -> None:
 
 @contextmanager
 def whole_windows(qapp: QApplication) -> Iterator[Callable[..., Nestling]]:
-    """Make the app with a configuration, not yet shown; ended at the end."""
+    """Make the app, not yet shown, any number of times; each ends with the context."""
     sheet = qapp.styleSheet()
     made: list[Nestling] = []
 
@@ -90,6 +90,7 @@ def whole_windows(qapp: QApplication) -> Iterator[Callable[..., Nestling]]:
 def build(
     qapp: QApplication, own_home: Path, _known_objects_are_frozen: None
 ) -> Iterator[Callable[..., Nestling]]:
+    """Make the app with a configuration, not yet shown; ended after the test."""
     with whole_windows(qapp) as make:
         yield make
 
@@ -99,7 +100,7 @@ def shared(
     request: pytest.FixtureRequest, qapp: QApplication, tiny_model: Path,
     tmp_path_factory: pytest.TempPathFactory, _known_objects_are_frozen: None,
 ) -> Iterator[Nestling]:  # fmt: skip
-    """The app in sight, for all tests of a module that leave its plan and its library alone."""
+    """The app in sight, one for all tests of a module; none depends on what another changes."""
     home = tmp_path_factory.mktemp("home-of-a-module")
     with pytest.MonkeyPatch.context() as patch, whole_windows(qapp) as make:
         patch.setenv(HOME_VARIABLE, str(home))

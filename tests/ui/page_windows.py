@@ -21,6 +21,8 @@ from app.window_services import Services
 
 @dataclass(frozen=True)
 class Library:
+    """The Runs page; the other places are empty."""
+
     services: Services
     runs: RunsPage
     window: MainWindow
@@ -33,6 +35,8 @@ class Library:
 
 @dataclass(frozen=True)
 class Playground:
+    """Its page; the other places are empty."""
+
     services: Services
     page: PlaygroundPage
     window: MainWindow
@@ -44,7 +48,7 @@ class Playground:
 
 
 def library_window(services: Services, actions: RunActions) -> Library:
-    """Without the other pages; not yet shown."""
+    """Not yet shown."""
     state, control, queue = services.state, services.control, services.queue
     runs = RunsPage(state, services.pace, actions, queue, services.settings, services.study)
     window = _window(Place.RUNS, runs, services)
@@ -58,7 +62,7 @@ def library_window(services: Services, actions: RunActions) -> Library:
 
 
 def playground_window(services: Services) -> Playground:
-    """Without the other pages; not yet shown."""
+    """Not yet shown."""
     page = PlaygroundPage(services.trial, services.settings)
     window = _window(Place.PLAYGROUND, page, services)
     commands = PlaygroundCommands(window, page, services.background, runs_dir())

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.plots.style import RAW_ALPHA
 from app.ui.state.window_pages import Place
-from tests.conftest import write_chats, write_run
+from tests.conftest import write_chats
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 TEXT, MARK = 4.5, 3.0
@@ -154,10 +154,53 @@ def test_the_line_of_a_problem_looks_as_if_it_had_the_keyboard_once_it_has(
     dialog.close()
 
 
+def tab_stops(nestling: Nestling) -> list[tuple[QWidget, QRect]]:
+    """Controls in sight, in the order of the Tab key, with their places in the window."""
+    window = nestling.window
+    stops = []
+    widget = window.nextInFocusChain()
+    while widget is not window and widget is not None:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible():
+            stops.append((widget, QRect(widget.mapTo(window, QPoint()), widget.size())))
+        widget = widget.nextInFocusChain()
+    return stops
+
+
+def is_read_before(one: QRect, other: QRect) -> bool:
+    """Whether `one` stands above `other` in its column, or left of it in its line."""
+    is_in_line = one.top() < other.center().y() < one.bottom()
+    is_above = one.bottom() <= other.top() and one.left() < other.right()
+    return one.right() <= other.left() if is_in_line else is_above
+
+
+def test_the_tab_key_follows_the_order_of_reading(
+    nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
+) -> None:
+    make_run(runs_dir() / "a", saves=(4, 8))
+    nestling.commands.open_path(chat_file)
+    nestling.window.resize(1440, 900)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    for place in Place:
+        nestling.window.show_place(place)
+        qtbot.waitUntil(lambda: not nestling.background.is_busy)
+        stops = tab_stops(nestling)
+        assert len(stops) > len(Place)
+        against = [
+            f"{name_of(later)} comes after {name_of(earlier)}"
+            for (earlier, at), (later, then) in itertools.pairwise(stops)
+            if is_read_before(then, at)
+        ]
+        assert (place, against) == (place, [])
+
+
+def name_of(widget: QWidget) -> str:
+    text = widget.text() if isinstance(widget, QAbstractButton) else ""
+    return f"{type(widget).__name__} {widget.accessibleName() or text}"
+
+
 @pytest.fixture(scope="module")
 def filled(shared: Nestling, tmp_path_factory: pytest.TempPathFactory) -> Nestling:
-    """With a run in the library, and a dataset that is being read."""
-    write_run(runs_dir() / "a", saves=(4, 8))
+    """With a dataset that is being read."""
     write_chats(data := tmp_path_factory.mktemp("data") / "chats.jsonl", 40)
     shared.commands.open_path(data)
     return shared
@@ -215,43 +258,3 @@ def surroundings(widget: QWidget) -> object:
     frame = widget.parentWidget() or widget
     place = QRect(widget.mapTo(frame, widget.rect().topLeft()), widget.size())
     return frame.grab(place.adjusted(-4, -4, 4, 4)).toImage()
-
-
-def tab_stops(nestling: Nestling) -> list[tuple[QWidget, QRect]]:
-    """Controls in sight, in the order of the Tab key, with their places in the window."""
-    window = nestling.window
-    stops = []
-    widget = window.nextInFocusChain()
-    while widget is not window and widget is not None:
-        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible():
-            stops.append((widget, QRect(widget.mapTo(window, QPoint()), widget.size())))
-        widget = widget.nextInFocusChain()
-    return stops
-
-
-def is_read_before(one: QRect, other: QRect) -> bool:
-    """Whether `one` stands above `other` in its column, or left of it in its line."""
-    is_in_line = one.top() < other.center().y() < one.bottom()
-    is_above = one.bottom() <= other.top() and one.left() < other.right()
-    return one.right() <= other.left() if is_in_line else is_above
-
-
-def test_the_tab_key_follows_the_order_of_reading(filled: Nestling, qtbot: QtBot) -> None:
-    filled.window.resize(1440, 900)
-    qtbot.waitUntil(filled.actions.start.isEnabled)
-    for place in Place:
-        filled.window.show_place(place)
-        qtbot.waitUntil(lambda: not filled.background.is_busy)
-        stops = tab_stops(filled)
-        assert len(stops) > len(Place)
-        against = [
-            f"{name_of(later)} comes after {name_of(earlier)}"
-            for (earlier, at), (later, then) in itertools.pairwise(stops)
-            if is_read_before(then, at)
-        ]
-        assert (place, against) == (place, [])
-
-
-def name_of(widget: QWidget) -> str:
-    text = widget.text() if isinstance(widget, QAbstractButton) else ""
-    return f"{type(widget).__name__} {widget.accessibleName() or text}"

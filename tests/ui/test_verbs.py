@@ -121,6 +121,51 @@ def test_find_searches_the_list_that_is_shown(
         assert search.text() == ""
 
 
+def found(nestling: Nestling) -> tuple[int, str]:
+    """Where the selection begins in the log, and what is selected."""
+    cursor = nestling.runs.opened.log.textCursor()
+    return cursor.selectionStart(), cursor.selectedText()
+
+
+def test_find_goes_through_the_log(make_run: MakeRun, nestling: Nestling, qtbot: QtBot) -> None:
+    open_run(nestling, make_run(runs_dir() / "a", saves=(2, 4, 8)), LOG, qtbot)
+    view = nestling.runs.opened
+    bar, log = view.finders[LOG], view.log
+    assert not bar.isVisible()
+    assert greyed(nestling, qtbot)["findNext"]
+    focused(log, qtbot)
+    qtbot.keyClick(log, Qt.Key.Key_F, CONTROL)
+    assert bar.field.hasFocus()
+    qtbot.keyClicks(bar.field, "CHECKPOINT SAVED")
+    text = log.toPlainText()
+    first = text.index("checkpoint saved")
+    second = text.index("checkpoint saved", first + 1)
+    last = text.rindex("checkpoint saved")
+    assert (found(nestling), bar.count.text()) == ((first, "checkpoint saved"), "1 of 3")
+    assert len(log.extraSelections()) == 3
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert (found(nestling)[0], bar.count.text()) == (second, "2 of 3")
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
+    assert (found(nestling)[0], bar.count.text()) == (last, "3 of 3")
+    qtbot.mouseClick(bar.next, Qt.MouseButton.LeftButton)
+    assert found(nestling)[0] == first
+    qtbot.keyClick(focused(bar.previous, qtbot), Qt.Key.Key_Return)
+    assert found(nestling)[0] == first  # Return is of the field
+    qtbot.keyClick(bar.previous, Qt.Key.Key_Space)
+    assert (found(nestling)[0], bar.field.hasFocus()) == (last, True)
+    qtbot.mouseClick(bar.next, Qt.MouseButton.LeftButton)
+    QTest.keyClick(nestling.window.windowHandle(), Qt.Key.Key_Escape)  # to whatever has the keys
+    assert not bar.isVisible()
+    assert log.hasFocus()
+    assert log.extraSelections() == []
+    assert not greyed(nestling, qtbot)["findNext"]
+    qtbot.keyClick(log, Qt.Key.Key_G, CONTROL)
+    assert found(nestling)[0] == second
+    qtbot.keyClick(log, Qt.Key.Key_C, CONTROL)
+    assert QGuiApplication.clipboard().text() == "checkpoint saved"
+
+
 def test_the_keys_of_a_place_lead_to_its_list(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:
@@ -285,51 +330,6 @@ def test_find_is_disabled_where_nothing_can_be_searched_and_leads_nowhere_else(
     assert shared.runs.opened_run_dir == run
 
 
-def found(nestling: Nestling) -> tuple[int, str]:
-    """Where the selection begins in the log, and what is selected."""
-    cursor = nestling.runs.opened.log.textCursor()
-    return cursor.selectionStart(), cursor.selectedText()
-
-
-def test_find_goes_through_the_log(make_run: MakeRun, shared: Nestling, qtbot: QtBot) -> None:
-    open_run(shared, make_run(runs_dir() / "a", saves=(2, 4, 8)), LOG, qtbot)
-    view = shared.runs.opened
-    bar, log = view.finders[LOG], view.log
-    assert not bar.isVisible()
-    assert greyed(shared, qtbot)["findNext"]
-    focused(log, qtbot)
-    qtbot.keyClick(log, Qt.Key.Key_F, CONTROL)
-    assert bar.field.hasFocus()
-    qtbot.keyClicks(bar.field, "CHECKPOINT SAVED")
-    text = log.toPlainText()
-    first = text.index("checkpoint saved")
-    second = text.index("checkpoint saved", first + 1)
-    last = text.rindex("checkpoint saved")
-    assert (found(shared), bar.count.text()) == ((first, "checkpoint saved"), "1 of 3")
-    assert len(log.extraSelections()) == 3
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
-    assert (found(shared)[0], bar.count.text()) == (second, "2 of 3")
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
-    assert (found(shared)[0], bar.count.text()) == (last, "3 of 3")
-    qtbot.mouseClick(bar.next, Qt.MouseButton.LeftButton)
-    assert found(shared)[0] == first
-    qtbot.keyClick(focused(bar.previous, qtbot), Qt.Key.Key_Return)
-    assert found(shared)[0] == first  # Return is of the field
-    qtbot.keyClick(bar.previous, Qt.Key.Key_Space)
-    assert (found(shared)[0], bar.field.hasFocus()) == (last, True)
-    qtbot.mouseClick(bar.next, Qt.MouseButton.LeftButton)
-    QTest.keyClick(shared.window.windowHandle(), Qt.Key.Key_Escape)  # to whatever has the keys
-    assert not bar.isVisible()
-    assert log.hasFocus()
-    assert log.extraSelections() == []
-    assert not greyed(shared, qtbot)["findNext"]
-    qtbot.keyClick(log, Qt.Key.Key_G, CONTROL)
-    assert found(shared)[0] == second
-    qtbot.keyClick(log, Qt.Key.Key_C, CONTROL)
-    assert QGuiApplication.clipboard().text() == "checkpoint saved"
-
-
 def test_find_begins_at_the_lines_in_sight_and_goes_through_any_number(
     make_run: MakeRun, shared: Nestling, qtbot: QtBot
 ) -> None:
@@ -367,6 +367,7 @@ def test_control_backspace_still_deletes_a_word_of_a_text(
     ):
         text.window().show()
         opened.finders[NOTES].show()
+        text.clear()
         focused(text, qtbot)
         qtbot.keyClicks(text, "one two")
         QTest.keyClick(shared.window.windowHandle(), Qt.Key.Key_Backspace, CONTROL)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAction, QColor
 from PySide6.QtWidgets import (
@@ -227,7 +228,7 @@ def test_buttons_of_dialogs_have_no_icons(shared: Nestling) -> None:
     assert not box.style().styleHint(hint, None, box)
     assert all(button.icon().isNull() for button in box.buttons())
     dialog.close()
-    dialog.deleteLater()
+    shiboken6.delete(dialog)  # at once: it is in the window of the other tests
 
 
 def test_a_low_window_scrolls_the_plots_and_squeezes_none(
