@@ -3,6 +3,7 @@
 import gc
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config.training_config import TrainingConfig
-from app.core.files.paths import home_dir, runs_dir
+from app.core.files.paths import HOME_VARIABLE, home_dir, runs_dir
 from app.library.queue_store import QUEUE_FILE
 from app.ui.data.data_page import DataPage
 from app.ui.new_run.new_run_page import NewRunPage
@@ -25,15 +26,20 @@ from app.ui.system.stored_preferences import Preferences
 from app.window_services import Services
 from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
+from tests.patience import PATIENCE_MS
 from tests.ui.dropped_files import drop
+from tests.ui.page_windows import Library, Playground, library_window, playground_window
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, bool, bool]:
     """A window goes as soon as its test has let go of it. Later its parts might be collected while
     Qt connects or disconnects and holds a lock, for which they would wait for ever."""
     is_done = yield
-    if {"build", "services"} & set(getattr(item, "fixturenames", ())):
+    is_last_of_module = nextitem is None or nextitem.path != item.path
+    if is_last_of_module or {"build", "services"} & set(getattr(item, "fixturenames", ())):
         gc.collect()
     return is_done
 
@@ -51,29 +57,58 @@ def _known_objects_are_frozen(tiny_model: Path) -> None:
     gc.freeze()
 
 
-@pytest.fixture
-def build(
-    qapp: QApplication,
-    own_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    _known_objects_are_frozen: None,
-) -> Iterator[Callable[..., Nestling]]:
-    """Make the app with a configuration, not yet shown; ended after the test."""
-    monkeypatch.setattr("app.ui.desktop.notifications.TOOLS", {})  # the desktop is the developer's
+@contextmanager
+def whole_windows(qapp: QApplication) -> Iterator[Callable[..., Nestling]]:
+    """Make the app, not yet shown, any number of times; each ends with the context."""
+    sheet = qapp.styleSheet()
     made: list[Nestling] = []
 
     def make(config: TrainingConfig | None = None) -> Nestling:
+        for before in [*made]:
+            if before.settings._is_closed:  # shut down; it would be styled with the new one
+                delete(before)
         made.append(Nestling(qapp, config))
         return made[-1]
 
-    yield make
-    for nestling in made:
+    def delete(nestling: Nestling) -> None:
+        made.remove(nestling)
         nestling.shut_down()
         nestling.window.close()
         nestling.window.deleteLater()
         nestling.deleteLater()
-    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    qapp.setStyleSheet("")  # a program begins without one
+        qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.ui.desktop.notifications.TOOLS", {})  # the desktop is the developer's
+        yield make
+    for nestling in [*made]:
+        delete(nestling)
+    qapp.setStyleSheet(sheet)  # a program begins without one
+
+
+@pytest.fixture
+def build(
+    qapp: QApplication, own_home: Path, _known_objects_are_frozen: None
+) -> Iterator[Callable[..., Nestling]]:
+    """Make the app with a configuration, not yet shown; ended after the test."""
+    with whole_windows(qapp) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared(
+    request: pytest.FixtureRequest, qapp: QApplication, tiny_model: Path,
+    tmp_path_factory: pytest.TempPathFactory, _known_objects_are_frozen: None,
+) -> Iterator[Nestling]:  # fmt: skip
+    """The app in sight, one for all tests of a module; none depends on what another changes."""
+    home = tmp_path_factory.mktemp("home-of-a-module")
+    with pytest.MonkeyPatch.context() as patch, whole_windows(qapp) as make:
+        patch.setenv(HOME_VARIABLE, str(home))
+        patch.setenv("XDG_DATA_HOME", str(home / "data-home"))
+        made = make(TrainingConfig(model=tiny_model))
+        made.window.show()
+        QtBot(request).waitUntil(lambda: made.runs.opened.plots is not None, timeout=PATIENCE_MS)
+        yield made
 
 
 @pytest.fixture
@@ -115,6 +150,23 @@ def data_page(services: Services, qtbot: QtBot) -> DataPage:
     made = DataPage(services.state, services.data_work)
     qtbot.addWidget(made)
     made.show()
+    return made
+
+
+@pytest.fixture
+def library(services: Services, actions: RunActions, qtbot: QtBot) -> Library:
+    """The Runs page in sight, before it has read a run."""
+    made = library_window(services, actions)
+    qtbot.addWidget(made.window)
+    made.window.show()
+    return made
+
+
+@pytest.fixture
+def playground(services: Services, qtbot: QtBot) -> Playground:
+    """The Playground, not yet in sight."""
+    made = playground_window(services)
+    qtbot.addWidget(made.window)
     return made
 
 

@@ -26,6 +26,7 @@ from app.core.files.paths import runs_dir
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.plots.style import RAW_ALPHA
 from app.ui.state.window_pages import Place
+from tests.conftest import write_chats
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 TEXT, MARK = 4.5, 3.0
@@ -120,6 +121,7 @@ def places(nestling: Nestling) -> Iterator[str]:
     for view in range(nestling.data.tabs.count()):
         nestling.data.show_view(view)
         yield nestling.data.tabs.tabText(view)
+    nestling.data.show_view(0)
 
 
 def interactive(nestling: Nestling) -> Iterator[QWidget]:
@@ -128,50 +130,6 @@ def interactive(nestling: Nestling) -> Iterator[QWidget]:
         is_inside = any(isinstance(widget.parent(), kind) for kind in (QComboBox, QAbstractSpinBox))
         if isinstance(widget, INTERACTIVE) and is_ours and not is_inside:
             yield widget
-
-
-def test_nothing_that_can_be_used_is_nameless_or_a_tick_box_that_is_none(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
-) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nameless, ticks = set(), set()
-    for place in places(nestling):
-        for widget in interactive(nestling):
-            if not widget.isVisible():
-                continue
-            if not spoken_name(widget).strip():
-                nameless.add(f"{place}: {widget!r}")
-            role = QAccessible.queryAccessibleInterface(widget).role()
-            if role is QAccessible.Role.CheckBox:
-                ticks.add(widget.objectName() or widget.metaObject().className())
-    assert not nameless
-    assert ticks <= {"QCheckBox", "disclosure"}
-    tabs = QAccessible.queryAccessibleInterface(nestling.data.tabs)
-    assert tabs.role() is QAccessible.Role.PageTabList
-    sidebar = nestling.window.sidebar.places[Place.DATA]
-    assert QAccessible.queryAccessibleInterface(sidebar).role() is QAccessible.Role.RadioButton
-
-
-def test_what_has_the_keyboard_looks_so(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    with qtbot.waitActive(nestling.window):
-        nestling.window.activateWindow()
-    unmarked, seen = set(), 0
-    for place in places(nestling):
-        for widget in nestling.window.findChildren(QWidget):
-            takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
-            if not (takes and widget.isVisible() and widget.isEnabled()):
-                continue
-            clear_focus()
-            before = surroundings(widget)
-            widget.setFocus(Qt.FocusReason.TabFocusReason)
-            seen += 1
-            if widget.hasFocus() and surroundings(widget) == before:
-                unmarked.add(f"{place}: {widget!r}")
-    assert seen > 60
-    assert not unmarked
 
 
 def test_the_line_of_a_problem_looks_as_if_it_had_the_keyboard_once_it_has(
@@ -196,18 +154,6 @@ def test_the_line_of_a_problem_looks_as_if_it_had_the_keyboard_once_it_has(
     dialog.close()
 
 
-def clear_focus() -> None:
-    if (focused := QApplication.focusWidget()) is not None:
-        focused.clearFocus()
-
-
-def surroundings(widget: QWidget) -> object:
-    """How the widget and the frame it stands in are drawn."""
-    frame = widget.parentWidget() or widget
-    place = QRect(widget.mapTo(frame, widget.rect().topLeft()), widget.size())
-    return frame.grab(place.adjusted(-4, -4, 4, 4)).toImage()
-
-
 def tab_stops(nestling: Nestling) -> list[tuple[QWidget, QRect]]:
     """Controls in sight, in the order of the Tab key, with their places in the window."""
     window = nestling.window
@@ -227,27 +173,88 @@ def is_read_before(one: QRect, other: QRect) -> bool:
     return one.right() <= other.left() if is_in_line else is_above
 
 
-@pytest.mark.parametrize("place", Place)
 def test_the_tab_key_follows_the_order_of_reading(
-    nestling: Nestling, place: Place, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
+    nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
 ) -> None:
     make_run(runs_dir() / "a", saves=(4, 8))
-    nestling.window.resize(1440, 900)
-    nestling.window.show()
     nestling.commands.open_path(chat_file)
+    nestling.window.resize(1440, 900)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.window.show_place(place)
-    qtbot.waitUntil(lambda: not nestling.background.is_busy)
-    stops = tab_stops(nestling)
-    assert len(stops) > len(Place)
-    against = [
-        f"{name_of(later)} comes after {name_of(earlier)}"
-        for (earlier, at), (later, then) in itertools.pairwise(stops)
-        if is_read_before(then, at)
-    ]
-    assert against == []
+    for place in Place:
+        nestling.window.show_place(place)
+        qtbot.waitUntil(lambda: not nestling.background.is_busy)
+        stops = tab_stops(nestling)
+        assert len(stops) > len(Place)
+        against = [
+            f"{name_of(later)} comes after {name_of(earlier)}"
+            for (earlier, at), (later, then) in itertools.pairwise(stops)
+            if is_read_before(then, at)
+        ]
+        assert (place, against) == (place, [])
 
 
 def name_of(widget: QWidget) -> str:
     text = widget.text() if isinstance(widget, QAbstractButton) else ""
     return f"{type(widget).__name__} {widget.accessibleName() or text}"
+
+
+@pytest.fixture(scope="module")
+def filled(shared: Nestling, tmp_path_factory: pytest.TempPathFactory) -> Nestling:
+    """With a dataset that is being read."""
+    write_chats(data := tmp_path_factory.mktemp("data") / "chats.jsonl", 40)
+    shared.commands.open_path(data)
+    return shared
+
+
+def test_nothing_that_can_be_used_is_nameless_or_a_tick_box_that_is_none(
+    filled: Nestling, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(filled.actions.start.isEnabled)
+    nameless, ticks = set(), set()
+    for place in places(filled):
+        for widget in interactive(filled):
+            if not widget.isVisible():
+                continue
+            if not spoken_name(widget).strip():
+                nameless.add(f"{place}: {widget!r}")
+            role = QAccessible.queryAccessibleInterface(widget).role()
+            if role is QAccessible.Role.CheckBox:
+                ticks.add(widget.objectName() or widget.metaObject().className())
+    assert not nameless
+    assert ticks <= {"QCheckBox", "disclosure"}
+    tabs = QAccessible.queryAccessibleInterface(filled.data.tabs)
+    assert tabs.role() is QAccessible.Role.PageTabList
+    sidebar = filled.window.sidebar.places[Place.DATA]
+    assert QAccessible.queryAccessibleInterface(sidebar).role() is QAccessible.Role.RadioButton
+
+
+def test_what_has_the_keyboard_looks_so(filled: Nestling, qtbot: QtBot) -> None:
+    qtbot.waitUntil(filled.actions.start.isEnabled)
+    with qtbot.waitActive(filled.window):
+        filled.window.activateWindow()
+    unmarked, seen = set(), 0
+    for place in places(filled):
+        for widget in filled.window.findChildren(QWidget):
+            takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+            if not (takes and widget.isVisible() and widget.isEnabled()):
+                continue
+            clear_focus()
+            before = surroundings(widget)
+            widget.setFocus(Qt.FocusReason.TabFocusReason)
+            seen += 1
+            if widget.hasFocus() and surroundings(widget) == before:
+                unmarked.add(f"{place}: {widget!r}")
+    assert seen > 60
+    assert not unmarked
+
+
+def clear_focus() -> None:
+    if (focused := QApplication.focusWidget()) is not None:
+        focused.clearFocus()
+
+
+def surroundings(widget: QWidget) -> object:
+    """How the widget and the frame it stands in are drawn."""
+    frame = widget.parentWidget() or widget
+    place = QRect(widget.mapTo(frame, widget.rect().topLeft()), widget.size())
+    return frame.grab(place.adjusted(-4, -4, 4, 4)).toImage()

@@ -13,13 +13,25 @@ from app.core.files.paths import runs_dir
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import STATE_COLUMN
+from tests.ui.page_windows import Library
 
 MakeRun = Callable[..., Path]
 
 
 @pytest.fixture
-def opened(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[Path], Nestling]:
-    """The window with this run opened."""
+def opened(library: Library, qtbot: QtBot) -> Callable[[Path], Library]:
+    """Show the Runs page with this run opened."""
+
+    def show(run_dir: Path) -> Library:
+        library.open_run(run_dir, qtbot)
+        return library
+
+    return show
+
+
+@pytest.fixture
+def opened_whole(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[Path], Nestling]:
+    """The same in the whole window."""
 
     def show(run_dir: Path) -> Nestling:
         made = build()
@@ -34,10 +46,10 @@ def opened(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[Path], Nes
 
 
 def test_a_finished_run_is_not_resumed_from_its_last_checkpoint(
-    make_run: MakeRun, opened: Callable[[Path], Nestling]
+    make_run: MakeRun, opened: Callable[[Path], Library]
 ) -> None:
-    nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
-    view = nestling.runs.opened.checkpoints
+    library = opened(make_run(runs_dir() / "a", saves=(4, 8)))
+    view = library.runs.opened.checkpoints
     assert not view.resume.isEnabled()
     assert "all 8 steps are done" in view.resume.toolTip()
     assert "all 8 steps are done" in view.why_not.text()
@@ -48,16 +60,16 @@ def test_a_finished_run_is_not_resumed_from_its_last_checkpoint(
 
 
 def test_nothing_is_thinned_out_when_only_the_best_and_the_last_are_left(
-    make_run: MakeRun, opened: Callable[[Path], Nestling]
+    make_run: MakeRun, opened: Callable[[Path], Library]
 ) -> None:
-    nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
-    thin_out = nestling.runs.opened.checkpoints.thin_out
+    library = opened(make_run(runs_dir() / "a", saves=(4, 8)))
+    thin_out = library.runs.opened.checkpoints.thin_out
     assert not thin_out.isEnabled()
     assert "Only the best and the last" in thin_out.toolTip()
 
 
 def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
-    make_run: MakeRun, opened: Callable[[Path], Nestling]
+    make_run: MakeRun, opened: Callable[[Path], Library]
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(4, 8))
     (run / "checkpoints" / "step-000008" / "adapters.safetensors").unlink()
@@ -69,7 +81,7 @@ def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
 
 
 def test_a_run_whose_last_checkpoint_is_damaged_resumes_from_an_earlier_one_only(
-    make_run: MakeRun, opened: Callable[[Path], Nestling]
+    make_run: MakeRun, opened: Callable[[Path], Library]
 ) -> None:
     run = make_run(runs_dir() / "a", outcome=None, saves=(4, 6))
     (run / "checkpoints" / "step-000006" / "adapters.safetensors").unlink()
@@ -83,9 +95,9 @@ def test_a_run_whose_last_checkpoint_is_damaged_resumes_from_an_earlier_one_only
 
 
 def test_no_run_is_resumed_while_one_is_in_progress_and_any_can_be_planned(
-    make_run: MakeRun, opened: Callable[[Path], Nestling]
+    make_run: MakeRun, opened_whole: Callable[[Path], Nestling]
 ) -> None:
-    nestling = opened(make_run(runs_dir() / "a", outcome="stopped", saves=(4, 6)))
+    nestling = opened_whole(make_run(runs_dir() / "a", outcome="stopped", saves=(4, 6)))
     view, runs = nestling.runs.opened, nestling.runs.list
     resuming = (view.head.resume, view.checkpoints.resume, runs.buttons.resume)
     planning = (view.head.more.continued, *view.head.more.repeats)
@@ -100,9 +112,9 @@ def test_no_run_is_resumed_while_one_is_in_progress_and_any_can_be_planned(
 
 
 def test_the_menu_offers_to_take_a_run_only_where_there_is_one(
-    make_run: MakeRun, opened: Callable[[Path], Nestling]
+    make_run: MakeRun, opened_whole: Callable[[Path], Nestling]
 ) -> None:
-    nestling = opened(make_run(runs_dir() / "a"))
+    nestling = opened_whole(make_run(runs_dir() / "a"))
     menus, window = nestling.menus, nestling.window
     menus.file.aboutToShow.emit()
     assert menus.reveal.isEnabled()
@@ -118,12 +130,12 @@ def test_the_menu_offers_to_take_a_run_only_where_there_is_one(
 
 
 def test_a_waiting_run_that_is_prepared_keeps_its_place(
-    nestling: Nestling, tiny_model: Path, chat_file: Path, qtbot: QtBot
+    library: Library, tiny_model: Path, chat_file: Path, qtbot: QtBot
 ) -> None:
     config = TrainingConfig(
         model=tiny_model, data=chat_file, steps=3, rank=2, tiers=(TierConfig(1),), name="first"
     )
-    queue, page = nestling.queue, nestling.runs.list
+    queue, page = library.services.queue, library.runs.list
     queue.add(config)
     queue.add(replace(config, name="second"))
     queue.start()
@@ -139,5 +151,5 @@ def test_a_waiting_run_that_is_prepared_keeps_its_place(
     page.table.select_rows([1])
     assert page.buttons.delete.isEnabled()
     queue.hold()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    qtbot.waitUntil(lambda: library.services.state.phase is Phase.FINISHED)
     assert [run.config.name for run in queue.runs] == ["second"]

@@ -7,7 +7,6 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.application import Nestling
 from app.core.events import KNOWN_QUESTIONS, ScoreMeasured, WrongAnswer
 from app.core.files.paths import runs_dir
 from app.core.wording.results import (
@@ -18,7 +17,7 @@ from app.core.wording.results import (
     wrong_question_lines,
 )
 from app.ui.run.run_view import QUESTIONS
-from app.ui.state.window_pages import Place
+from tests.ui.page_windows import Library
 
 MakeRun = Callable[..., Path]
 LOST = WrongAnswer("Which tool does a gardener use?", "A spade.", "A hammer.")
@@ -31,14 +30,8 @@ SCORES = (
 )
 
 
-def open_run(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
-    nestling.window.show_place(Place.RUNS)
-    nestling.library_commands.open_run(run_dir)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
-
-
-def listed(nestling: Nestling) -> list[list[str]]:
-    model = nestling.runs.opened.questions.model
+def listed(library: Library) -> list[list[str]]:
+    model = library.runs.opened.questions.model
     columns = range(model.columnCount())
     return [
         [str(model.data(model.index(row, column))) for column in columns]
@@ -47,22 +40,22 @@ def listed(nestling: Nestling) -> list[list[str]]:
 
 
 def test_a_click_on_the_number_shows_the_questions(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    make_run: MakeRun, library: Library, qtbot: QtBot
 ) -> None:
-    open_run(nestling, make_run(runs_dir() / "a", scores=SCORES), qtbot)
-    view = nestling.runs.opened
+    library.open_run(make_run(runs_dir() / "a", scores=SCORES), qtbot)
+    view = library.runs.opened
     assert view.result.questions.text() == "Show 1 Forgotten Question"
     qtbot.mouseClick(view.result.questions, Qt.MouseButton.LeftButton)
     assert view.parts.currentWidget().isAncestorOf(view.questions)
     assert view.questions.table.isVisible()
-    assert listed(nestling) == [
+    assert listed(library) == [
         ["Forgotten", "Known questions", LOST.question, LOST.expected, LOST.answer],
         ["Not learned", "New facts", NEVER.question, NEVER.expected, NEVER.answer],
     ]
 
 
 def test_a_run_without_wrong_answers_says_so(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    make_run: MakeRun, library: Library, qtbot: QtBot
 ) -> None:
     right = ScoreMeasured("new_facts", "after", 29, 29)
     old = ScoreMeasured("new_facts", "after", 20, 29)
@@ -71,18 +64,18 @@ def test_a_run_without_wrong_answers_says_so(
         ("none", (), "No questions were asked after training."),
         ("old", (old,), "This run didn't record its wrong answers."),
     ):
-        open_run(nestling, make_run(runs_dir() / name, scores=scores), qtbot)
-        nestling.runs.opened.show_part(QUESTIONS)
-        assert nestling.runs.opened.questions.note.text() == words
-        assert not nestling.runs.opened.result.questions.isVisible()
+        library.open_run(make_run(runs_dir() / name, scores=scores), qtbot)
+        library.runs.opened.show_part(QUESTIONS)
+        assert library.runs.opened.questions.note.text() == words
+        assert not library.runs.opened.result.questions.isVisible()
 
 
 def test_markup_and_control_characters_are_shown_as_text(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    make_run: MakeRun, library: Library, qtbot: QtBot
 ) -> None:
     odd = ScoreMeasured("odd", "after", 0, 1, (WrongAnswer("<b>a\x00", "b\n\x1b[31m", "c"),))
-    open_run(nestling, make_run(runs_dir() / "a", scores=(odd,)), qtbot)
-    assert listed(nestling) == [["Wrong", "Odd", "<b>a", "b [31m", "c"]]
+    library.open_run(make_run(runs_dir() / "a", scores=(odd,)), qtbot)
+    assert listed(library) == [["Wrong", "Odd", "<b>a", "b [31m", "c"]]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +116,10 @@ def test_the_terminal_writes_each_question_on_one_line() -> None:
 
 
 def test_a_run_in_progress_asks_when_it_ends(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    make_run: MakeRun, library: Library, qtbot: QtBot
 ) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), qtbot)
-    view = nestling.runs.opened
+    library.open_run(make_run(runs_dir() / "a"), qtbot)
+    view = library.runs.opened
     assert view.run is not None
     view.questions.show_run(view.run.details, is_live=True)
     assert view.questions.note.text() == "Questions are asked when training ends."

@@ -28,12 +28,16 @@ from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_lock import RunLock
 from app.ui.plots.run_plots import RunPlots
+from app.ui.run.run_actions import RunActions
+from app.ui.state.plan_memory import RetentionDefault
 from app.ui.state.run_loading import reading
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
+from app.window_services import Services
 from app.workers.tasks.trash import delete_runs, restore
 from tests.conftest import write_chats
 from tests.library.made_up import made_up_step, run_started, write_state
+from tests.ui.page_windows import Library
 
 MakeRun = Callable[..., Path]
 
@@ -47,8 +51,20 @@ def own_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling]:
-    """The library page as a user comes to it; the runs are listed."""
+def shown(library: Library, qtbot: QtBot) -> Callable[[], Library]:
+    """List the runs on the Runs page."""
+
+    def show() -> Library:
+        library.commands.list_runs()
+        qtbot.waitUntil(lambda: library.runs.list.runs.rowCount() > 0)
+        return library
+
+    return show
+
+
+@pytest.fixture
+def show_all(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling]:
+    """The whole window with the Runs page as a user comes to it; the runs are listed."""
 
     def show() -> Nestling:
         made = build()
@@ -61,25 +77,25 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
 
 
 def test_the_cause_of_a_failure_is_shown_whole(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", outcome="failed")
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    head = nestling.runs.opened.head
+    library = shown()
+    library.open_run(run, qtbot)
+    head = library.runs.opened.head
     assert head.problem.text() == "Done.", "what the run's end says"
     assert head.problem.isVisible()
     assert "Done." not in head.subtitle.text()
 
 
 def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
-    make_run: MakeRun, shown: Callable[[], Nestling]
+    make_run: MakeRun, shown: Callable[[], Library]
 ) -> None:
     made = make_run(runs_dir() / "b", name="a name that takes some room")
-    nestling, run = shown(), reading(made)()
+    library, run = shown(), reading(made)()
     assert run is not None
-    nestling.runs.show_run(run, is_live=False)
-    view = nestling.runs.opened
+    library.runs.show_run(run, is_live=False)
+    view = library.runs.opened
     assert view.head.pill.x() > view.head.name.geometry().right()
 
 
@@ -89,12 +105,12 @@ def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
 
 
 def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(4, 8), learning_rate=3e-4)
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view = nestling.runs.opened
+    library = shown()
+    library.open_run(run, qtbot)
+    view = library.runs.opened
     assert view.plots is not None
     assert view.plots.series is not None
     assert view.plots.series.last_step == 8
@@ -107,13 +123,13 @@ def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
 
 
 def test_a_run_whose_manifest_is_damaged_still_shows_its_plots_and_checkpoints(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
     (run / "run.json").write_text("{")
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view = nestling.runs.opened
+    library = shown()
+    library.open_run(run, qtbot)
+    view = library.runs.opened
     assert "can't be read" in view.head.problem.text()
     assert view.plots is not None
     assert view.plots.series is not None
@@ -127,19 +143,19 @@ def test_a_run_whose_manifest_is_damaged_still_shows_its_plots_and_checkpoints(
 
 
 def test_a_new_name_and_notes_are_kept_beside_the_manifest(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
     before = (run / "run.json").read_bytes()
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view = nestling.runs.opened
+    library = shown()
+    library.open_run(run, qtbot)
+    view = library.runs.opened
     view.head.name.setText("Kittens")
     view.notes.setPlainText("Better than the first.")
     view.head.back.click()
     qtbot.waitUntil(lambda: read_label(run).name == "Kittens")
     assert read_label(run).notes == "Better than the first."
-    runs = nestling.runs.list
+    runs = library.runs.list
     qtbot.waitUntil(lambda: runs.selection.runs()[0].name == "Kittens")
     assert (run / "run.json").read_bytes() == before
     runs.header.search.setText("than first")
@@ -149,54 +165,54 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
 
 
 def test_notes_that_the_disk_refused_stay_and_are_kept_once_it_takes_them(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view, notice = nestling.runs.opened, nestling.window.notice
+    library = shown()
+    library.open_run(run, qtbot)
+    view, notice = library.runs.opened, library.window.notice
     in_the_way = run / f"label.json.{os.getpid()}.partial"
     in_the_way.mkdir()  # where the label is written aside
     view.notes.setPlainText("worth keeping")
     view.keep_label()
     qtbot.waitUntil(lambda: notice.isVisible())
     in_the_way.rmdir()
-    nestling.library_commands.refresh()
-    qtbot.waitUntil(lambda: not nestling.background.is_busy)
+    library.commands.refresh()
+    qtbot.waitUntil(lambda: not library.services.background.is_busy)
     assert view.notes.toPlainText() == "worth keeping"
     view.keep_label()
     qtbot.waitUntil(lambda: read_label(run).notes == "worth keeping")
 
 
 def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
     long = RunLabel("n" * 300, "line\r\n" * 9000)
     write_label(run, long)
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    nestling.runs.opened.head.back.click()
-    opened(nestling, run, qtbot)
+    library = shown()
+    library.open_run(run, qtbot)
+    library.runs.opened.head.back.click()
+    library.open_run(run, qtbot)
     assert read_label(run) == long
-    nestling.runs.opened.head.name.setText("short")
-    nestling.runs.opened.head.back.click()
+    library.runs.opened.head.name.setText("short")
+    library.runs.opened.head.back.click()
     qtbot.waitUntil(lambda: read_label(run) == RunLabel("short", long.notes))
 
 
 def test_a_run_without_a_name_keeps_the_one_it_had(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    nestling.runs.opened.head.name.setText("  ")
-    nestling.runs.opened.head.back.click()
-    assert nestling.runs.opened.head.name.text() == "cats"
+    library = shown()
+    library.open_run(run, qtbot)
+    library.runs.opened.head.name.setText("  ")
+    library.runs.opened.head.back.click()
+    assert library.runs.opened.head.name.text() == "cats"
 
 
 def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
-    make_run: MakeRun, shown: Callable[[], Nestling]
+    make_run: MakeRun, shown: Callable[[], Library]
 ) -> None:
     make_run(runs_dir() / "done")
     make_run(runs_dir() / "stopped", outcome="stopped")
@@ -219,12 +235,12 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
 
 
 def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, show_all: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
     make_run(runs_dir() / "b")
     before = {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    nestling = shown()
+    nestling = show_all()
     runs = nestling.runs.list
     runs.selection.select(run)
     runs.buttons.delete.click()
@@ -240,19 +256,19 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
 def test_an_undo_that_the_disk_refused_can_be_repeated(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     for name in ("a", "b"):
         make_run(runs_dir() / name)
-    nestling = shown()
-    page, history = nestling.runs.list, nestling.undo
+    library = shown()
+    page, history = library.runs.list, library.services.undo
     page.selection.select(runs_dir() / "a", runs_dir() / "b")
     page.buttons.delete.click()
     qtbot.waitUntil(lambda: page.runs.rowCount() == 0)
     shutil.move(runs_dir(), away := runs_dir().with_name("away"))
     runs_dir().write_text("in the way of the library")
     history.undo()
-    qtbot.waitUntil(lambda: nestling.window.notice.is_problem and bool(history.name))
+    qtbot.waitUntil(lambda: library.window.notice.is_problem and bool(history.name))
     runs_dir().unlink()
     shutil.move(away, runs_dir())
     history.undo()
@@ -272,26 +288,26 @@ def test_an_account_that_never_had_a_trash_gets_one(
 
 
 def test_a_run_in_progress_can_not_be_deleted(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", outcome=None, saves=(4,))
-    nestling = shown()
+    library = shown()
     claim = RunLock(run)  # begun elsewhere since the list was made
-    nestling.runs.list.request_delete()
-    qtbot.waitUntil(lambda: "in progress" in nestling.window.notice.text.text())
+    library.runs.list.request_delete()
+    qtbot.waitUntil(lambda: "in progress" in library.window.notice.text.text())
     assert run.is_dir()
-    nestling.library_commands.list_runs()
-    qtbot.waitUntil(lambda: not nestling.runs.list.buttons.delete.isEnabled())
+    library.commands.list_runs()
+    qtbot.waitUntil(lambda: not library.runs.list.buttons.delete.isEnabled())
     claim.release()
 
 
 def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_back(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(2, 4, 6, 8))
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view = nestling.runs.opened.checkpoints
+    library = shown()
+    library.open_run(run, qtbot)
+    view = library.runs.opened.checkpoints
     view.thin_out.click()
     qtbot.waitUntil(lambda: view.model.rowCount() == 2)
     assert [view.model.at(row).step for row in range(2)] == [8, 6]
@@ -299,40 +315,40 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     view.delete.click()
     qtbot.waitUntil(lambda: view.model.rowCount() == 1)
     assert read_manifest(run)["adapter"] == "checkpoints/step-000006"
-    nestling.undo.undo()
-    nestling.undo.undo()
+    library.services.undo.undo()
+    library.services.undo.undo()
     qtbot.waitUntil(lambda: view.model.rowCount() == 4)
     assert read_manifest(run)["adapter"] == "checkpoints/step-000008"
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
 def test_checkpoints_that_can_t_be_judged_are_not_thinned_out_and_the_reason_is_shown(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(2, 4, 8))
     events = run / "events.jsonl"
     # The best, of 4, and that of 2 have lost their losses.
     edited = events.read_text().replace('"val_loss":1.0', '"val_loss":9.0')
     events.write_text(edited.replace('"step":2,"val_loss":2.0', '"step":2,"val_loss":3.0'))
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view = nestling.runs.opened.checkpoints
+    library = shown()
+    library.open_run(run, qtbot)
+    view = library.runs.opened.checkpoints
     assert not view.thin_out.isEnabled()
     message = "Lines 2 and 4 of events.jsonl were changed and are not used."
     assert f"The best checkpoint is uncertain. {message}" in view.thin_out.toolTip()
-    assert nestling.runs.opened.head.problem.text() == message
+    assert library.runs.opened.head.problem.text() == message
 
 
 def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_resumes_from_it(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(2, 4), steps=4, outcome="stopped")
     copy = run / "checkpoints" / "step-000007"
     shutil.copytree(run / "checkpoints" / "step-000004", copy)
     write_state(copy, 4)
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view = nestling.runs.opened.checkpoints
+    library = shown()
+    library.open_run(run, qtbot)
+    view = library.runs.opened.checkpoints
     assert view.model.index(0, view.model.columnCount() - 1).data() == "Copy of step 4"
     view.table.select_rows([0])
     assert not view.resume.isEnabled()
@@ -340,50 +356,51 @@ def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_resumes_from_it(
 
 
 def test_checkpoints_that_never_came_below_the_base_model_say_so(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(4, 8))
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    note = nestling.runs.opened.checkpoints.note
+    library = shown()
+    library.open_run(run, qtbot)
+    note = library.runs.opened.checkpoints.note
     assert note.isHidden()
     MetricsWriter(run).append(EvaluationFinished(0, 0.000124, is_best=True))
-    nestling.library_commands.refresh()
+    library.commands.refresh()
     qtbot.waitUntil(lambda: "0.000124" in note.text())
 
 
 def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    nestling = shown()
-    opened(nestling, run, qtbot)
+    library = shown()
+    library.open_run(run, qtbot)
     shutil.rmtree(run)
-    nestling.library_commands.refresh()
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir is None)
+    library.commands.refresh()
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir is None)
 
 
 def test_a_run_whose_folder_goes_while_it_is_open_makes_way_for_the_list(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
     make_run(runs_dir() / "b")
-    nestling = shown()
-    opened(nestling, run, qtbot)
+    library = shown()
+    library.open_run(run, qtbot)
     shutil.rmtree(run)
-    nestling.window.show_place(Place.NEW_RUN)
-    nestling.window.show_place(Place.RUNS)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir is None)
-    assert nestling.window.notice.text.text() == f"The run's folder is no longer at {run}."
-    qtbot.waitUntil(lambda: nestling.runs.list.runs.rowCount() == 1)
+    library.window.show_place(Place.NEW_RUN)
+    library.window.show_place(Place.RUNS)
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir is None)
+    assert library.window.notice.text.text() == f"The run's folder is no longer at {run}."
+    qtbot.waitUntil(lambda: library.runs.list.runs.rowCount() == 1)
 
 
 def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
-    make_run: MakeRun, shown: Callable[[], Nestling], build: Callable[..., Nestling], qtbot: QtBot
-) -> None:
+    make_run: MakeRun, show_all: Callable[[], Nestling], build: Callable[..., Nestling],
+    qtbot: QtBot,
+) -> None:  # fmt: skip
     run = make_run(runs_dir() / "a")
     make_run(runs_dir() / "b")
-    first = shown()
+    first = show_all()
     opened(first, run, qtbot)
     first.window.close()
     first.shut_down()
@@ -403,57 +420,57 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
 
 
 def test_an_interrupted_run_is_reported_once_at_start(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, show_all: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     make_run(runs_dir() / "a", outcome=None, steps=20, saves=(4, 8))
-    first = shown()
+    first = show_all()
     qtbot.waitUntil(first.window.notice.isVisible)
     assert "You can resume from step 8." in first.window.notice.text.text()
     assert first.window.notice.action.text() == "Resume"
     first.shut_down()
-    assert not shown().window.notice.isVisible()
+    assert not show_all().window.notice.isVisible()
 
 
-def test_a_stopped_run_resumes_in_the_window_to_its_end(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
+def test_a_stopped_run_resumes_to_its_end(
+    library: Library, actions: RunActions, chat_file: Path, qtbot: QtBot
 ) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.state.change_config(steps=4000, steps_per_eval=1000, steps_per_save=1000, rank=2)
-    nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.step is not None)
-    nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
-    assert nestling.state.finished is not None
-    run_dir, done = nestling.state.finished.run_dir, nestling.state.finished.steps
-    nestling.file_opener.use_starter_model()
-    nestling.state.change_config(steps=7)
-    nestling.window.show_place(Place.RUNS)
-    qtbot.waitUntil(lambda: nestling.runs.list.buttons.resume.isEnabled())
-    nestling.runs.list.buttons.resume.click()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.RUNNING)
-    assert nestling.state.config.steps == 7, "the plan of the next run is another matter"
-    assert nestling.state.evaluation is not None  # the last one before it was stopped
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
-    qtbot.waitUntil(lambda: nestling.state.step is not None)
-    assert nestling.state.step is not None
-    assert nestling.state.step.step > done
-    plots = nestling.runs.opened.plots_place.plots
+    state = library.services.state
+    library.services.datasets.open(chat_file)
+    qtbot.waitUntil(actions.start.isEnabled)
+    state.change_config(steps=4000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    actions.start.trigger()
+    qtbot.waitUntil(lambda: state.step is not None)
+    actions.stop.trigger()
+    qtbot.waitUntil(lambda: state.phase is Phase.FINISHED)
+    assert state.finished is not None
+    run_dir, done = state.finished.run_dir, state.finished.steps
+    library.services.file_opener.use_starter_model()
+    state.change_config(steps=7)
+    qtbot.waitUntil(lambda: library.runs.list.buttons.resume.isEnabled())
+    library.runs.list.buttons.resume.click()
+    qtbot.waitUntil(lambda: state.phase is Phase.RUNNING)
+    assert state.config.steps == 7, "the plan of the next run is another matter"
+    assert state.evaluation is not None  # the last one before it was stopped
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir == run_dir)
+    qtbot.waitUntil(lambda: state.step is not None)
+    assert state.step is not None
+    assert state.step.step > done
+    plots = library.runs.opened.plots_place.plots
     assert plots is not None
     assert plots.series is not None
     assert (plots.series.first_step, len(plots.series.losses)) == (1, plots.series.last_step)
-    nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    actions.stop.trigger()
+    qtbot.waitUntil(lambda: state.phase is Phase.FINISHED)
     steps = list(read_steps(run_dir).steps)
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) > done
 
 
 def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
-    make_run: MakeRun, shown: Callable[[], Nestling], chat_file: Path, qtbot: QtBot
+    make_run: MakeRun, show_all: Callable[[], Nestling], chat_file: Path, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", data=chat_file, learning_rate=3e-4, assign="rank")
-    nestling = shown()
+    nestling = show_all()
     opened(nestling, run, qtbot)
     details = nestling.runs.opened.run
     assert details is not None
@@ -473,10 +490,11 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
 
 
 def test_a_run_is_continued_with_new_data_and_nothing_changes_until_they_are_read(
-    make_run: MakeRun, shown: Callable[[], Nestling], chat_file: Path, tmp_path: Path, qtbot: QtBot
-) -> None:
+    make_run: MakeRun, show_all: Callable[[], Nestling], chat_file: Path, tmp_path: Path,
+    qtbot: QtBot,
+) -> None:  # fmt: skip
     run = make_run(runs_dir() / "a", data=chat_file, learning_rate=3e-4)
-    nestling = shown()
+    nestling = show_all()
     with qtbot.waitSignal(nestling.datasets.opened):
         nestling.datasets.open(chat_file)
     opened(nestling, run, qtbot)
@@ -541,12 +559,12 @@ def _continue_with(
 
 
 def test_settings_numbers_and_plots_are_exported_to_files(
-    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], tmp_path: Path, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", steps=5, saves=(4, 5))
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    view, exports = nestling.runs.opened, nestling.library_commands.exports
+    library = shown()
+    library.open_run(run, qtbot)
+    view, exports = library.runs.opened, library.commands.exports
     assert view.run is not None
     assert view.plots is not None
     exports.save_settings(view.run.details, tmp_path / "a.toml")
@@ -568,15 +586,15 @@ def test_settings_numbers_and_plots_are_exported_to_files(
 
 
 def test_settings_that_are_not_understood_are_exported_as_they_stand(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot, tmp_path: Path
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot, tmp_path: Path
 ) -> None:
     run_dir = make_run(runs_dir() / "r")
     manifest = json.loads((run_dir / "run.json").read_text())
     manifest["config"] |= {"dreams": {"depth": 3, "none": None}}
     (run_dir / "run.json").write_text(json.dumps(manifest))
-    nestling = shown()
-    opened(nestling, run_dir, qtbot)
-    view = nestling.runs.opened
+    library = shown()
+    library.open_run(run_dir, qtbot)
+    view = library.runs.opened
     for repeat in view.head.more.repeats:
         assert not repeat.isEnabled()
         assert "dreams" in repeat.toolTip()
@@ -584,7 +602,7 @@ def test_settings_that_are_not_understood_are_exported_as_they_stand(
     assert view.head.more.settings.isEnabled()
     assert view.run is not None
     path = tmp_path / "raw.toml"
-    nestling.library_commands.exports.save_settings(view.run.details, path)
+    library.commands.exports.save_settings(view.run.details, path)
     qtbot.waitUntil(path.exists)
     exported = tomllib.loads(path.read_text())
     assert exported["dreams"] == {"depth": 3}
@@ -593,13 +611,13 @@ def test_settings_that_are_not_understood_are_exported_as_they_stand(
 
 
 def test_a_run_without_measurements_has_none_to_export_and_says_so(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run_dir = make_run(runs_dir() / "r")
     (run_dir / "metrics.bin").unlink()
-    nestling = shown()
-    opened(nestling, run_dir, qtbot)
-    repeat = nestling.runs.opened.head.more
+    library = shown()
+    library.open_run(run_dir, qtbot)
+    repeat = library.runs.opened.head.more
     assert all(action.isEnabled() for action in (*repeat.repeats, repeat.settings))
     for export in repeat.measured:
         assert not export.isEnabled()
@@ -607,13 +625,13 @@ def test_a_run_without_measurements_has_none_to_export_and_says_so(
 
 
 def test_tables_are_numbered_named_after_their_runs_and_replace_no_file(
-    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], tmp_path: Path, qtbot: QtBot
 ) -> None:
     runs = [make_run(runs_dir() / "a", steps=5), make_run(runs_dir() / "b", steps=3, name="b/c")]
     (tmp_path / "runs 1 cats.csv").write_text("mine")
-    nestling = shown()
-    nestling.library_commands.exports.save_data(runs, tmp_path / "runs.csv")
-    notice_text = nestling.window.notice.text
+    library = shown()
+    library.commands.exports.save_data(runs, tmp_path / "runs.csv")
+    notice_text = library.window.notice.text
     qtbot.waitUntil((tmp_path / "runs 2 b-c.csv").is_file)
     qtbot.waitUntil(lambda: notice_text.text().startswith(f"Exported 2 tables to {tmp_path}."))
     assert (tmp_path / "runs 1 cats.csv").read_text() == "mine"
@@ -634,16 +652,16 @@ def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
 
 
 def test_a_file_that_can_not_be_written_is_reported(
-    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], tmp_path: Path, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    nestling = shown()
-    opened(nestling, run, qtbot)
-    assert nestling.runs.opened.run is not None
-    nestling.library_commands.exports.save_settings(
-        nestling.runs.opened.run.details, tmp_path / "none" / "a.toml"
+    library = shown()
+    library.open_run(run, qtbot)
+    assert library.runs.opened.run is not None
+    library.commands.exports.save_settings(
+        library.runs.opened.run.details, tmp_path / "none" / "a.toml"
     )
-    qtbot.waitUntil(lambda: "could not be written" in nestling.window.notice.text.text())
+    qtbot.waitUntil(lambda: "could not be written" in library.window.notice.text.text())
 
 
 def test_a_file_of_settings_is_opened_like_a_dataset(
@@ -660,20 +678,21 @@ def test_a_file_of_settings_is_opened_like_a_dataset(
     assert nestling.state.config == wanted
 
 
-def test_best_and_last_only_can_become_the_default(build: Callable[..., Nestling]) -> None:
-    first = build()
-    assert first.state.config.keep_checkpoints == "all"
-    first.retention.action.trigger()
-    assert first.state.config.keep_checkpoints == "best-and-last"
-    first.shut_down()
-    assert build().state.config.keep_checkpoints == "best-and-last"
+def test_best_and_last_only_can_become_the_default(services: Services) -> None:
+    assert services.state.config.keep_checkpoints == "all"
+    RetentionDefault(services.state, services.settings).action.trigger()
+    assert services.state.config.keep_checkpoints == "best-and-last"
+    services.shut_down()
+    again = Services()
+    again.shut_down()
+    assert again.state.config.keep_checkpoints == "best-and-last"
 
 
 def test_notes_being_written_when_the_window_closes_are_kept(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, show_all: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    nestling = shown()
+    nestling = show_all()
     opened(nestling, run, qtbot)
     nestling.runs.opened.notes.setPlainText("Not yet saved")
     nestling.window.close()
@@ -682,7 +701,7 @@ def test_notes_being_written_when_the_window_closes_are_kept(
 
 
 def test_runs_are_read_and_written_beside_the_window_s_thread(
-    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+    make_run: MakeRun, show_all: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
     here, touched = threading.get_ident(), []
     is_watching = True
@@ -695,7 +714,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
 
     runs = [make_run(runs_dir() / name, saves=(2, 4, 6, 8)) for name in ("a", "b")]
     sys.addaudithook(watch)
-    nestling = shown()
+    nestling = show_all()
     opened(nestling, runs[0], qtbot)
     view = nestling.runs.opened
     view.checkpoints.thin_out.click()
@@ -762,26 +781,26 @@ def drawn_losses(plots: RunPlots) -> int:
 
 
 def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Library], qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", outcome=None)
     recorder = RunRecorder.reopen(run, HEADER_BYTES, None)
-    nestling = shown()
+    library = shown()
     try:
-        opened(nestling, run, qtbot)
-        view = nestling.runs.opened
+        library.open_run(run, qtbot)
+        view = library.runs.opened
         assert view.head.pill.text() == "Running elsewhere"
         view.notes.setPlainText("not yet kept")
         recorder.record(run_started(run, 41))
         for number in range(1, 41):
             recorder.record(made_up_step(number))
         recorder.log("a line")
-        qtbot.waitUntil(lambda: last_step(nestling) == 40)
+        qtbot.waitUntil(lambda: last_step(library) == 40)
         qtbot.waitUntil(lambda: "a line" in view.log.toPlainText())
         assert view.notes.toPlainText() == "not yet kept"
         view.plots_place.plots.deltas.steps_selected.emit(10.0, 20.0)  # type: ignore[union-attr]
         recorder.record(made_up_step(41))
-        qtbot.waitUntil(lambda: last_step(nestling) == 41)
+        qtbot.waitUntil(lambda: last_step(library) == 41)
         assert view.plots is not None
         assert view.plots.loss.steps.selection == (10.0, 20.0)
         recorder.record(RunFinished("stopped", run, None, 41, "Stopped after step 41."))
@@ -791,6 +810,6 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
     assert "Stopped after step 41" in view.result.effort.text()
 
 
-def last_step(nestling: Nestling) -> int:
-    plots = nestling.runs.opened.plots
+def last_step(library: Library) -> int:
+    plots = library.runs.opened.plots
     return plots.series.last_step if plots is not None and plots.series is not None else 0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QFileOpenEvent
 from pytestqt.qtbot import QtBot
 
@@ -29,9 +29,7 @@ def open_from_finder(application: NestlingApplication, *paths: Path) -> None:
 
 
 def wire(application: NestlingApplication, nestling: Nestling) -> None:
-    application.paths_opened.connect(
-        nestling.opening.open_paths, Qt.ConnectionType.SingleShotConnection
-    )
+    application.paths_opened.connect(nestling.opening.open_paths)
 
 
 def test_a_dataset_opened_before_the_window_is_seen_waits_for_it(
@@ -66,76 +64,81 @@ def test_an_event_without_a_file_is_not_taken(qapp_as_started: NestlingApplicati
     assert qapp_as_started._waiting == []
 
 
-@pytest.mark.parametrize("name", ["", "config.json", "tokenizer.json", "model.safetensors"])
 def test_a_model_and_settings_reach_the_train_page(
     qapp_as_started: NestlingApplication, nestling: Nestling, tiny_model: Path, tmp_path: Path,
-    qtbot: QtBot, name: str,
+    qtbot: QtBot,
 ) -> None:  # fmt: skip
-    model = tmp_path / "other-model"
-    shutil.copytree(tiny_model, model)
+    """The model by its folder, or by any file in it."""
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    nestling.window.show_place(Place.DATA)
-    open_from_finder(qapp_as_started, model / name)
-    qtbot.waitUntil(lambda: nestling.state.config.model == model)
-    assert nestling.window.place is Place.NEW_RUN
+    for name in ("", "config.json", "tokenizer.json", "model.safetensors"):
+        model = tmp_path / f"model with {name}"
+        shutil.copytree(tiny_model, model)
+        nestling.window.show_place(Place.DATA)
+        open_from_finder(qapp_as_started, model / name)
+        qtbot.waitUntil(lambda model=model: nestling.state.config.model == model)
+        assert nestling.window.place is Place.NEW_RUN
     nestling.window.show_place(Place.DATA)
     settings = tmp_path / "run.toml"
     settings.write_text("steps = 77\n")
-    wire(qapp_as_started, nestling)
     open_from_finder(qapp_as_started, settings)
     qtbot.waitUntil(lambda: nestling.state.config.steps == 77)
     assert nestling.window.place is Place.NEW_RUN
 
 
-@pytest.mark.parametrize("name", ["", "run.json"])
 def test_a_run_opens_in_the_library(
     qapp_as_started: NestlingApplication, nestling: Nestling, make_run: Callable[..., Path],
-    qtbot: QtBot, name: str,
+    qtbot: QtBot,
 ) -> None:  # fmt: skip
-    run_dir = make_run(runs_dir() / "one")
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    open_from_finder(qapp_as_started, run_dir / name)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
-    assert nestling.window.place is Place.RUNS
+    for folder, name in (("one", ""), ("two", "run.json")):
+        run_dir = make_run(runs_dir() / folder)
+        nestling.window.show_place(Place.NEW_RUN)
+        open_from_finder(qapp_as_started, run_dir / name)
+        qtbot.waitUntil(lambda run_dir=run_dir: nestling.runs.opened_run_dir == run_dir)
+        assert nestling.window.place is Place.RUNS
 
 
-@pytest.mark.parametrize("name", ["", *NEEDED_FILES])
 def test_a_checkpoint_opens_on_the_try_page(
     qapp_as_started: NestlingApplication, nestling: Nestling, make_run: Callable[..., Path],
-    qtbot: QtBot, name: str,
+    qtbot: QtBot,
 ) -> None:  # fmt: skip
-    run_dir = make_run(runs_dir() / "one", saves=(2, 4, 8))
-    checkpoint = run_dir / "checkpoints" / "step-000002"
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    open_from_finder(qapp_as_started, checkpoint / name)
-    qtbot.waitUntil(lambda: nestling.playground.chooser.folder == checkpoint)
-    assert nestling.window.place is Place.PLAYGROUND
+    chooser = nestling.playground.chooser
+    for name in ("", *NEEDED_FILES):
+        run_dir = make_run(runs_dir() / f"run of {name}", saves=(2, 4, 8))
+        checkpoint = run_dir / "checkpoints" / "step-000002"
+        nestling.window.show_place(Place.NEW_RUN)
+        open_from_finder(qapp_as_started, checkpoint / name)
+        qtbot.waitUntil(lambda checkpoint=checkpoint: chooser.folder == checkpoint)
+        assert nestling.window.place is Place.PLAYGROUND
 
 
-@pytest.mark.parametrize("name", ADAPTER_FILES)
 def test_an_adapter_outside_any_run_goes_into_the_plan(
-    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot,
-    name: str,
-) -> None:  # fmt: skip
-    folder = tmp_path / "from elsewhere"
-    folder.mkdir()
-    for file in ADAPTER_FILES:
-        (folder / file).write_text("")
+    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """By either of its files."""
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
-    open_from_finder(qapp_as_started, folder / name)
-    qtbot.waitUntil(lambda: nestling.state.config.adapter == folder)
-    assert nestling.window.place is Place.NEW_RUN
-    assert "continues from the adapter “from elsewhere”" in nestling.window.notice.text.text()
-    assert nestling.new_run.start_from.name.text() == "from elsewhere"
+    for name in ADAPTER_FILES:
+        folder = tmp_path / f"adapter opened by {name}"
+        folder.mkdir()
+        for file in ADAPTER_FILES:
+            (folder / file).write_text("")
+        nestling.window.show_place(Place.DATA)
+        open_from_finder(qapp_as_started, folder / name)
+        qtbot.waitUntil(lambda folder=folder: nestling.state.config.adapter == folder)
+        assert nestling.window.place is Place.NEW_RUN
+        notice = nestling.window.notice.text.text()
+        assert f"continues from the adapter “{folder.name}”" in notice
+        assert nestling.new_run.start_from.name.text() == folder.name
 
 
 def test_an_adapter_without_its_settings_is_named(
-    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot,
-) -> None:  # fmt: skip
+    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
     (tmp_path / "adapters.safetensors").write_text("")
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()

@@ -10,6 +10,8 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.files.paths import runs_dir
 from app.ui.state.window_pages import Place
+from app.ui.window.place_history import PlaceHistory
+from tests.ui.page_windows import Library
 
 MakeRun = Callable[..., Path]
 BACK, FORWARD = (
@@ -24,19 +26,30 @@ def press(nestling: Nestling, qtbot: QtBot, key: tuple[Qt.Key, Qt.KeyboardModifi
     qtbot.keyClick(nestling.window, *key)
 
 
-def open_run(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
-    nestling.library_commands.open_run(run_dir)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
+@pytest.fixture
+def history(library: Library, qtbot: QtBot) -> PlaceHistory:
+    made = PlaceHistory(library.window, library.runs, library.commands)
+    library.window.show_place(Place.NEW_RUN)
+    with qtbot.waitSignal(library.window.first_painted):
+        library.window.show()
+    return made
 
 
 @pytest.fixture
-def opened_runs(make_run: MakeRun, nestling: Nestling, qtbot: QtBot) -> list[Path]:
+def opened_runs(
+    make_run: MakeRun, history: PlaceHistory, library: Library, qtbot: QtBot
+) -> list[Path]:
     """Two runs, opened from the list one after the other."""
     runs = [make_run(runs_dir() / name) for name in "ab"]
-    nestling.window.show_place(Place.RUNS)
+    library.window.show_place(Place.RUNS)
     for run_dir in runs:
-        open_run(nestling, run_dir, qtbot)
+        library.open_run(run_dir, qtbot)
     return runs
+
+
+def turns(history: PlaceHistory) -> list[bool]:
+    """Whether Back and Forward lead anywhere."""
+    return [history.can_turn(by) for by in (-1, 1)]
 
 
 def allowed(nestling: Nestling) -> list[bool]:
@@ -72,68 +85,68 @@ def test_back_and_forward_lead_through_the_places(nestling: Nestling, qtbot: QtB
 
 
 def test_runs_that_were_opened_are_steps_of_their_own(
-    opened_runs: list[Path], nestling: Nestling, qtbot: QtBot
+    opened_runs: list[Path], history: PlaceHistory, library: Library, qtbot: QtBot
 ) -> None:
     first, second = opened_runs
-    nestling.window.show_place(Place.PLAYGROUND)
-    press(nestling, qtbot, BACK)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == second)
-    press(nestling, qtbot, BACK)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == first)
-    press(nestling, qtbot, BACK)
-    assert nestling.runs.views.currentWidget() is nestling.runs.list
-    assert nestling.window.place is Place.RUNS
-    press(nestling, qtbot, FORWARD)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == first)
-    press(nestling, qtbot, FORWARD)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == second)
-    press(nestling, qtbot, FORWARD)
-    assert nestling.window.place is Place.PLAYGROUND
-    assert allowed(nestling) == [True, False]
+    library.window.show_place(Place.PLAYGROUND)
+    history.turn(-1)
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir == second)
+    history.turn(-1)
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir == first)
+    history.turn(-1)
+    assert library.runs.views.currentWidget() is library.runs.list
+    assert library.window.place is Place.RUNS
+    history.turn(1)
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir == first)
+    history.turn(1)
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir == second)
+    history.turn(1)
+    assert library.window.place is Place.PLAYGROUND
+    assert turns(history) == [True, False]
 
 
 def test_a_run_that_is_gone_leads_to_the_list(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    make_run: MakeRun, history: PlaceHistory, library: Library, qtbot: QtBot
 ) -> None:
     run_dir = make_run(runs_dir() / "a")
-    nestling.window.show_place(Place.RUNS)
-    open_run(nestling, run_dir, qtbot)
-    nestling.runs.show_list()
+    library.window.show_place(Place.RUNS)
+    library.open_run(run_dir, qtbot)
+    library.runs.show_list()
     run_dir.rename(runs_dir().parent / "elsewhere")
-    press(nestling, qtbot, BACK)
-    with qtbot.waitSignal(nestling.library_commands.listed):
-        nestling.library_commands.list_runs()  # behind what reads the run
-    assert nestling.runs.views.currentWidget() is nestling.runs.list
-    press(nestling, qtbot, BACK)
-    nestling.window.show_place(Place.DATA)
-    press(nestling, qtbot, BACK)
-    assert nestling.window.place is Place.RUNS
+    history.turn(-1)
+    with qtbot.waitSignal(library.commands.listed):
+        library.commands.list_runs()  # behind what reads the run
+    assert library.runs.views.currentWidget() is library.runs.list
+    history.turn(-1)
+    library.window.show_place(Place.DATA)
+    history.turn(-1)
+    assert library.window.place is Place.RUNS
 
 
 def test_a_run_that_gets_its_folder_is_the_same_place(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
+    make_run: MakeRun, history: PlaceHistory, library: Library, qtbot: QtBot
 ) -> None:
     run_dir = make_run(runs_dir() / "a")
-    nestling.runs.show_attempt()
-    nestling.window.show_place(Place.RUNS)
-    open_run(nestling, run_dir, qtbot)
-    press(nestling, qtbot, BACK)
-    assert nestling.window.place is Place.NEW_RUN
-    press(nestling, qtbot, FORWARD)
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
-    assert allowed(nestling) == [True, False]
+    library.runs.show_attempt()
+    library.window.show_place(Place.RUNS)
+    library.open_run(run_dir, qtbot)
+    history.turn(-1)
+    assert library.window.place is Place.NEW_RUN
+    history.turn(1)
+    qtbot.waitUntil(lambda: library.runs.opened_run_dir == run_dir)
+    assert turns(history) == [True, False]
 
 
 def test_back_again_before_a_run_is_read_leaves_it_out(
-    opened_runs: list[Path], nestling: Nestling, qtbot: QtBot
+    opened_runs: list[Path], history: PlaceHistory, library: Library, qtbot: QtBot
 ) -> None:
-    assert nestling.runs.opened_run_dir == opened_runs[1]
-    press(nestling, qtbot, BACK)
-    press(nestling, qtbot, BACK)
-    with qtbot.waitSignal(nestling.library_commands.listed):
-        nestling.library_commands.list_runs()  # behind what reads the run
-    assert nestling.runs.views.currentWidget() is nestling.runs.list
-    assert allowed(nestling) == [True, True]
+    assert library.runs.opened_run_dir == opened_runs[1]
+    history.turn(-1)
+    history.turn(-1)
+    with qtbot.waitSignal(library.commands.listed):
+        library.commands.list_runs()  # behind what reads the run
+    assert library.runs.views.currentWidget() is library.runs.list
+    assert turns(history) == [True, True]
 
 
 def test_a_run_that_is_shown_again_at_the_start_is_no_step(
@@ -143,7 +156,8 @@ def test_a_run_that_is_shown_again_at_the_start_is_no_step(
     first = build()
     first.window.show()
     first.window.show_place(Place.RUNS)
-    open_run(first, run_dir, qtbot)
+    first.library_commands.open_run(run_dir)
+    qtbot.waitUntil(lambda: first.runs.opened_run_dir == run_dir)
     first.window.close()
     first.shut_down()
     again = build()

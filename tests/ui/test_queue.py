@@ -17,6 +17,7 @@ from app.core.errors import InputError
 from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_queue, write_queue
 from app.library.reading.run_store import list_runs
+from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_view import RunsView
 from app.ui.runs.trash_actions import TrashActions
 from app.ui.state.run_queue import RunQueue
@@ -25,7 +26,9 @@ from app.ui.state.undo import UndoHistory
 from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
 from app.ui.widgets.notice_bar import Notice
+from app.window_services import Services
 from app.workers.background_thread import BackgroundThread
+from tests.ui.page_windows import Library
 from tests.ui.run_summaries import summary
 
 
@@ -195,46 +198,46 @@ def test_a_queue_survives_quitting_and_starts_only_on_request(
 
 
 def test_runs_follow_each_other_to_the_end_of_the_queue(
-    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+    library: Library, config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    nestling.queue.add(config)
-    nestling.queue.add(replace(config, name="second", steps=4))
-    nestling.runs.list.header.start.click()
-    qtbot.waitUntil(lambda: not nestling.queue.is_going)
-    assert nestling.queue.runs == []
+    library.services.queue.add(config)
+    library.services.queue.add(replace(config, name="second", steps=4))
+    library.runs.list.header.start.click()
+    qtbot.waitUntil(lambda: not library.services.queue.is_going)
+    assert library.services.queue.runs == []
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
     assert done == [("first", 3, "finished"), ("second", 4, "finished")]
     qtbot.waitUntil(lambda: list(read_queue(home_dir() / QUEUE_FILE).runs) == [])
 
 
 def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
-    nestling: Nestling, config: TrainingConfig, tmp_path: Path, qtbot: QtBot
+    library: Library, config: TrainingConfig, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    nestling.queue.add(replace(config, name="broken", data=tmp_path / "gone.jsonl"))
-    nestling.queue.add(replace(config, name="good"))
-    nestling.queue.start()
-    qtbot.waitUntil(lambda: not nestling.queue.is_going)
-    assert names(nestling.queue) == ["broken"]
-    assert "gone.jsonl isn't there" in nestling.queue.runs[0].problem
+    library.services.queue.add(replace(config, name="broken", data=tmp_path / "gone.jsonl"))
+    library.services.queue.add(replace(config, name="good"))
+    library.services.queue.start()
+    qtbot.waitUntil(lambda: not library.services.queue.is_going)
+    assert names(library.services.queue) == ["broken"]
+    assert "gone.jsonl isn't there" in library.services.queue.runs[0].problem
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
-    assert nestling.queue.why_not_start() == "The queue is empty."
-    page = nestling.runs.list
+    assert library.services.queue.why_not_start() == "The queue is empty."
+    page = library.runs.list
     page.selection.select(page.runs.at(0).run_dir)
-    assert page.problem.text() == nestling.queue.runs[0].problem
+    assert page.problem.text() == library.services.queue.runs[0].problem
     assert not page.problem.isHidden()
 
 
 def test_a_stopped_run_holds_the_queue(
-    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+    library: Library, actions: RunActions, config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    nestling.queue.add(replace(config, steps=5000))
-    nestling.queue.add(replace(config, name="second"))
-    nestling.queue.start()
-    qtbot.waitUntil(lambda: nestling.state.step is not None)
-    nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
-    assert not nestling.queue.is_going
-    assert names(nestling.queue) == ["second"]
+    library.services.queue.add(replace(config, steps=5000))
+    library.services.queue.add(replace(config, name="second"))
+    library.services.queue.start()
+    qtbot.waitUntil(lambda: library.services.state.step is not None)
+    actions.stop.trigger()
+    qtbot.waitUntil(lambda: library.services.state.phase is Phase.FINISHED)
+    assert not library.services.queue.is_going
+    assert names(library.services.queue) == ["second"]
 
 
 def test_the_settings_of_the_train_page_are_added_by_the_menu(
@@ -347,20 +350,20 @@ def test_an_invalid_name_of_an_unfinished_run_is_ignored(
 
 
 def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
-    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+    services: Services, config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    nestling.queue.add(replace(config, name="long", steps=4000))
-    nestling.queue.add(replace(config, name="next"))
-    nestling.queue.start()
-    qtbot.waitUntil(lambda: nestling.state.step is not None)
-    assert names(nestling.queue) == ["next"]
+    services.queue.add(replace(config, name="long", steps=4000))
+    services.queue.add(replace(config, name="next"))
+    services.queue.start()
+    qtbot.waitUntil(lambda: services.state.step is not None)
+    assert names(services.queue) == ["next"]
     qtbot.waitUntil(
         lambda: [r.config.name for r in list(read_queue(home_dir() / QUEUE_FILE).runs)] == ["next"]
     )  # as a kill would leave it
-    nestling.control.stop()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
-    assert names(nestling.queue) == ["next"]
-    assert not nestling.queue.is_going
+    services.control.stop()
+    qtbot.waitUntil(lambda: not services.state.phase.is_active)
+    assert names(services.queue) == ["next"]
+    assert not services.queue.is_going
 
 
 def test_the_run_menu_offers_what_can_be_done_with_the_queue(

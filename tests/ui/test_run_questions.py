@@ -18,15 +18,14 @@ from app.library.run.manifest import read_manifest, write_manifest
 from app.ui.playground.conversation_view import Conversation
 from app.ui.run.run_view import QUESTIONS
 from app.ui.state.window_pages import Place
+from tests.ui.page_windows import Playground
 
 ASKED = {"What is 2 plus 2?": "4", "What is 3 plus 3?": "6"}
 
 
 @pytest.fixture
-def shown(
-    build: Callable[..., Nestling], tiny_model: Path, chat_file: Path, tmp_path: Path, qtbot: QtBot
-) -> Nestling:
-    """The window with a run that was asked two questions and forgot one of them."""
+def config(own_home: Path, tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    """Of the only run in the library, which was asked two questions and forgot one of them."""
     rows = (json.dumps({"prompt": q, "completion": a}) for q, a in ASKED.items())
     (tmp_path / "sums.jsonl").write_text("\n".join(rows), encoding="utf-8")
     config = TrainingConfig(
@@ -42,16 +41,7 @@ def shown(
         ScoreMeasured(KNOWN_QUESTIONS, "after", 9, 9),
     )
     write_manifest(run_dir, manifest | {"scores": list(map(to_json, scores))})
-    made = build(config)
-    made.window.show()
-    return made
-
-
-def in_playground(nestling: Nestling, qtbot: QtBot) -> None:
-    nestling.window.show_place(Place.PLAYGROUND)
-    qtbot.waitUntil(lambda: nestling.trial.subject is not None)
-    qtbot.waitUntil(lambda: not nestling.trial.why_not_ask())
-    nestling.playground.form.max_tokens.setValue(3)
+    return config
 
 
 def expected(conversation: Conversation) -> list[str]:
@@ -61,10 +51,14 @@ def expected(conversation: Conversation) -> list[str]:
 
 @pytest.mark.qt_log_ignore("grabbing the keyboard", extend=True)
 def test_a_question_of_the_run_is_picked_and_its_answer_shown(
-    shown: Nestling, qtbot: QtBot
+    config: TrainingConfig, playground: Playground, qtbot: QtBot
 ) -> None:
-    in_playground(shown, qtbot)
-    composer, conversation = shown.playground.composer, shown.playground.conversation
+    page, trial = playground.page, playground.trial
+    composer, conversation = page.composer, page.conversation
+    playground.services.state.replace_config(config)
+    playground.window.show()
+    qtbot.waitUntil(lambda: trial.subject is not None and not trial.why_not_ask())
+    page.form.max_tokens.setValue(3)
     qtbot.waitUntil(composer.questions.isVisible)
     menus = {menu.title(): menu for menu in composer.menu.findChildren(QMenu)}
     assert list(menus) == ["Forgotten", "Sums", "Known questions"]
@@ -75,21 +69,24 @@ def test_a_question_of_the_run_is_picked_and_its_answer_shown(
     qtbot.waitUntil(composer.menu.isVisible)
     composer.menu.close()
     menus["Forgotten"].actions()[0].trigger()
-    qtbot.waitUntil(lambda: bool(conversation.turns) and not shown.trial.is_answering)
+    qtbot.waitUntil(lambda: bool(conversation.turns) and not trial.is_answering)
     assert expected(conversation) == ["Expected: 6"]
     for typed, answer in (("what is 2  plus 2? ", "Expected: 4"), ("Who?", "")):
         composer.field.setPlainText(typed)
         composer.send.click()
-        qtbot.waitUntil(lambda: not shown.trial.is_answering)
+        qtbot.waitUntil(lambda: not trial.is_answering)
         assert expected(conversation)[-1] == answer
 
 
 def test_a_double_click_on_a_forgotten_question_prepares_it_in_the_playground(
-    shown: Nestling, make_run: Callable[..., Path], tiny_model: Path, qtbot: QtBot
-) -> None:
+    config: TrainingConfig, build: Callable[..., Nestling], make_run: Callable[..., Path],
+    qtbot: QtBot,
+) -> None:  # fmt: skip
     """Of that run, as it was asked, and what stood in the field comes back with Undo."""
+    shown = build(config)
+    shown.window.show()
     (run_dir,) = runs_dir().iterdir()
-    make_run(runs_dir() / "another", model=tiny_model)
+    make_run(runs_dir() / "another", model=config.model)
     manifest = read_manifest(run_dir)
     code = "def f():\n    return 1\n" + "# " * 150 + "\nWhat does f return?"
     lost = ScoreMeasured("sums", "after", 1, 2, (WrongAnswer(code, "1", "7"),))
@@ -114,11 +111,9 @@ def test_a_double_click_on_a_forgotten_question_prepares_it_in_the_playground(
 
 
 def test_a_run_without_questions_offers_none(
-    build: Callable[..., Nestling], make_run: Callable[..., Path], tiny_model: Path, qtbot: QtBot
+    playground: Playground, make_run: Callable[..., Path], tiny_model: Path, qtbot: QtBot
 ) -> None:
     make_run(runs_dir() / "a", model=tiny_model)
-    made = build(TrainingConfig(model=tiny_model))
-    made.window.show()
-    made.window.show_place(Place.PLAYGROUND)
-    qtbot.waitUntil(lambda: made.trial.subject is not None)
-    assert made.playground.composer.questions.isHidden()
+    playground.window.show()
+    qtbot.waitUntil(lambda: playground.trial.subject is not None)
+    assert playground.page.composer.questions.isHidden()

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.files.paths import home_dir, runs_dir
 from app.ui.state.window_pages import Place
 from app.ui.system.single_instance import SingleInstance
+from app.ui.window.main_window import MainWindow
+from app.window_services import Services
 from tests.patience import PATIENCE_SECONDS
 
 SECOND = """
@@ -85,12 +87,18 @@ def second(*options: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def test_a_minimised_window_comes_forward(build: Callable[..., Nestling], qtbot: QtBot) -> None:
-    nestling = build()
-    nestling.window.showMinimized()
-    nestling.window.come_forward()
-    assert not nestling.window.isMinimized()
-    assert nestling.window.isVisible()
+def empty_window(services: Services, qtbot: QtBot) -> MainWindow:
+    made = MainWindow({place: QWidget() for place in Place}, services.settings)
+    qtbot.addWidget(made)
+    return made
+
+
+def test_a_minimised_window_comes_forward(services: Services, qtbot: QtBot) -> None:
+    window = empty_window(services, qtbot)
+    window.showMinimized()
+    window.come_forward()
+    assert not window.isMinimized()
+    assert window.isVisible()
 
 
 def test_page_and_selection_come_back(
@@ -113,7 +121,10 @@ def test_page_and_selection_come_back(
 
 
 @pytest.mark.parametrize("value", ["99", "LIBRARY", ""])
-def test_a_page_that_is_not_there_is_the_first(build: Callable[..., Nestling], value: str) -> None:
-    home_dir().mkdir(parents=True)
-    (home_dir() / "settings.ini").write_text(f"[window]\nplace={value}\n")
-    assert build().window.place is Place.NEW_RUN
+def test_a_page_that_is_not_there_is_the_first(
+    services: Services, value: str, qtbot: QtBot
+) -> None:
+    services.settings.set("window/place", value)
+    window = empty_window(services, qtbot)
+    window.restore_place()
+    assert window.place is Place.NEW_RUN

@@ -12,12 +12,14 @@ from app.core.config.study import study_file
 from app.core.files.paths import home_dir, studies_dir
 from app.library.reading.study_report import TaskSequence
 from app.library.reading.study_results import read_study, study_folder
+from app.ui.runs.runs_page import RunsPage
 from app.ui.runs.study_heat_maps import ArmMap, StudyHeatMaps
 from app.ui.state.run_state import Phase
 from app.ui.state.window_pages import Place
 from app.ui.tables.study_model import StudyModel
 from tests.benchmarks import forgetting
 from tests.made_study import two_tasks
+from tests.ui.page_windows import Library
 
 
 @pytest.fixture
@@ -26,29 +28,41 @@ def file(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(nestling: Nestling, file: Path, qtbot: QtBot) -> Nestling:
+def opened(library: Library, file: Path, qtbot: QtBot) -> Library:
+    open_study(library, file, qtbot)
+    return library
+
+
+def open_study(library: Library, file: Path, qtbot: QtBot) -> None:
+    library.services.study.open(file)
+    qtbot.waitUntil(lambda: library.runs.views.currentWidget() is library.runs.study)
+
+
+@pytest.fixture
+def opened_whole(nestling: Nestling, file: Path, qtbot: QtBot) -> Nestling:
+    """In the whole window, as Finder opens it."""
     nestling.opening.open_paths((file,))
     qtbot.waitUntil(lambda: nestling.runs.views.currentWidget() is nestling.runs.study)
     return nestling
 
 
-def cells(nestling: Nestling) -> list[str]:
-    model = nestling.runs.study.table_model
+def cells(runs: RunsPage) -> list[str]:
+    model = runs.study.table_model
     return [model.data(model.index(0, column)) for column in range(model.columnCount())]
 
 
-def test_it_is_opened_and_shows_the_remaining_runs(opened: Nestling) -> None:
-    assert opened.window.place is Place.RUNS
-    page = opened.runs.study
+def test_it_is_opened_and_shows_the_remaining_runs(opened_whole: Nestling) -> None:
+    assert opened_whole.window.place is Place.RUNS
+    page = opened_whole.runs.study
     assert page.title.text() == "two"
     assert page.progress_text.text() == "0 of 2 runs done"
-    assert cells(opened)[:4] == ["AdamW", "0 of 1", "–", "–"]
+    assert cells(opened_whole.runs)[:4] == ["AdamW", "0 of 1", "–", "–"]
     assert (page.start.text(), page.start.isEnabled()) == ("Start", True)
     assert not page.export_report.isEnabled()
 
 
 def test_it_says_how_much_is_trained_on_which_model_and_where(
-    opened: Nestling, tiny_model: Path, tmp_path: Path
+    opened: Library, tiny_model: Path, tmp_path: Path
 ) -> None:
     page = opened.runs.study
     assert page.facts.text() == f"1 arm × 1 seed × 2 tasks = 2 runs on {tiny_model.name}"
@@ -57,23 +71,22 @@ def test_it_says_how_much_is_trained_on_which_model_and_where(
 
 
 @pytest.fixture
-def many(nestling: Nestling, file: Path, qtbot: QtBot) -> Nestling:
+def many(library: Library, file: Path, qtbot: QtBot) -> Library:
     """A study of more runs than are started without a question."""
     file.write_text(f"seeds = {list(range(11))}\n{file.read_text()}")
-    nestling.opening.open_paths((file,))
-    qtbot.waitUntil(lambda: nestling.runs.views.currentWidget() is nestling.runs.study)
-    return nestling
+    open_study(library, file, qtbot)
+    return library
 
 
-def answer(nestling: Nestling, role: QMessageBox.ButtonRole) -> None:
-    question = nestling.runs.study.question
+def answer(library: Library, role: QMessageBox.ButtonRole) -> None:
+    question = library.runs.study.question
     assert question is not None
     (button,) = (b for b in question.buttons() if question.buttonRole(b) is role)
     button.click()
 
 
-def test_many_runs_are_started_only_once_the_user_agrees(many: Nestling, qtbot: QtBot) -> None:
-    page, control = many.runs.study, many.study
+def test_many_runs_are_started_only_once_the_user_agrees(many: Library, qtbot: QtBot) -> None:
+    page, control = many.runs.study, many.services.study
     page.start.click()
     assert page.question is not None
     assert page.question.text() == "Train 22 runs?"
@@ -85,54 +98,57 @@ def test_many_runs_are_started_only_once_the_user_agrees(many: Nestling, qtbot: 
     answer(many, QMessageBox.ButtonRole.AcceptRole)
     assert control.is_going
     page.stop.click()
-    qtbot.waitUntil(lambda: not many.state.phase.is_active and control.run is None)
+    qtbot.waitUntil(lambda: not many.services.state.phase.is_active and control.run is None)
 
 
-def test_an_answer_starts_no_other_study(many: Nestling, tmp_path: Path, qtbot: QtBot) -> None:
+def test_an_answer_starts_no_other_study(many: Library, tmp_path: Path, qtbot: QtBot) -> None:
     page = many.runs.study
     page.start.click()
     other = tmp_path / "other.toml"
     other.write_text((tmp_path / "two.toml").read_text())
-    many.study.open(other)
+    many.services.study.open(other)
     qtbot.waitUntil(lambda: page.title.text() == "other")
     answer(many, QMessageBox.ButtonRole.AcceptRole)
-    assert not many.study.is_going
+    assert not many.services.study.is_going
 
 
-def test_the_list_of_runs_leads_back_to_it(opened: Nestling, file: Path, qtbot: QtBot) -> None:
-    runs = opened.runs
+def test_the_list_of_runs_leads_back_to_it(
+    opened_whole: Nestling, file: Path, qtbot: QtBot
+) -> None:
+    runs = opened_whole.runs
     runs.study.back.click()
     line = runs.list.back_to_study
     assert line.isVisible()
     assert line.text.text() == "Study “two”: 0 of 2 runs done"
     runs.study.start.click()
     qtbot.waitUntil(lambda: line.text.text() == "Study “two”: 1 of 2 runs done")
-    assert opened.study.is_going
+    assert opened_whole.study.is_going
     line.open.click()
     assert runs.views.currentWidget() is runs.study
-    opened.study.open(file.with_name("other.toml"))
-    assert opened.window.notice.text.text().startswith("“two” is being trained.")
+    opened_whole.study.open(file.with_name("other.toml"))
+    assert opened_whole.window.notice.text.text().startswith("“two” is being trained.")
     runs.show_list()
-    opened.opening.open_paths((file,))  # it is being trained: shown, not reread
+    opened_whole.opening.open_paths((file,))  # it is being trained: shown, not reread
     assert runs.views.currentWidget() is runs.study
-    qtbot.waitUntil(lambda: not opened.study.is_going and not opened.state.phase.is_active)
+    qtbot.waitUntil(
+        lambda: not opened_whole.study.is_going and not opened_whole.state.phase.is_active
+    )
     assert line.text.text() == "Study “two”: 2 of 2 runs done"
 
 
-def test_without_a_study_there_is_no_line(nestling: Nestling) -> None:
-    nestling.window.show_place(Place.RUNS)
-    assert nestling.runs.list.isVisible()
-    assert not nestling.runs.list.back_to_study.isVisible()
+def test_without_a_study_there_is_no_line(library: Library) -> None:
+    assert library.runs.list.isVisible()
+    assert not library.runs.list.back_to_study.isVisible()
 
 
 def test_it_is_opened_again_from_the_recent_ones(
-    opened: Nestling, file: Path, qtbot: QtBot
+    opened_whole: Nestling, file: Path, qtbot: QtBot
 ) -> None:
-    assert opened.recent.items()[0] == ("two (study)", file)
-    opened.runs.show_list()
-    opened._prepare_file_menu()
-    opened.menus.recent.actions()[0].trigger()
-    qtbot.waitUntil(lambda: opened.runs.views.currentWidget() is opened.runs.study)
+    assert opened_whole.recent.items()[0] == ("two (study)", file)
+    opened_whole.runs.show_list()
+    opened_whole._prepare_file_menu()
+    opened_whole.menus.recent.actions()[0].trigger()
+    qtbot.waitUntil(lambda: opened_whole.runs.views.currentWidget() is opened_whole.runs.study)
 
 
 def test_each_header_explains_its_column() -> None:
@@ -145,33 +161,33 @@ def test_each_header_explains_its_column() -> None:
 
 
 def test_all_runs_are_trained_and_the_results_shown(
-    opened: Nestling, file: Path, tmp_path: Path, qtbot: QtBot
+    opened: Library, file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    page, control = opened.runs.study, opened.study
+    page, control = opened.runs.study, opened.services.study
     followed = []
-    opened.state.phase_changed.connect(
+    opened.services.state.phase_changed.connect(
         lambda: (
-            followed.append(opened.state.is_followed)
-            if opened.state.phase is Phase.FINISHED
+            followed.append(opened.services.state.is_followed)
+            if opened.services.state.phase is Phase.FINISHED
             else None
         )
     )
     page.start.click()
     assert control.is_going
-    qtbot.waitUntil(lambda: not control.is_going and not opened.state.phase.is_active)
+    qtbot.waitUntil(lambda: not control.is_going and not opened.services.state.phase.is_active)
     qtbot.waitUntil(lambda: page.progress_text.text() == "2 of 2 runs done")
     one = read_study(file).sequences[0]
-    assert cells(opened)[1:4] == ["1 of 1", "6", f"{one.learned:.3f}"]
+    assert cells(opened.runs)[1:4] == ["1 of 1", "6", f"{one.learned:.3f}"]
     assert page.maps.maps == (ArmMap("AdamW", one.accuracy),)
     assert followed == [True, False]  # one notification, at the end
     assert not page.start.isEnabled()
     assert (study_folder(file) / "report.md").exists()
-    opened.library_commands.exports.save_picture(page.picture, "two", tmp_path / "two.png")
+    opened.commands.exports.save_picture(page.picture, "two", tmp_path / "two.png")
     qtbot.waitUntil((tmp_path / "two.png").exists)
 
 
-def test_a_stopped_study_resumes_where_it_was(opened: Nestling, qtbot: QtBot) -> None:
-    page, control, state = opened.runs.study, opened.study, opened.state
+def test_a_stopped_study_resumes_where_it_was(opened: Library, qtbot: QtBot) -> None:
+    page, control, state = opened.runs.study, opened.services.study, opened.services.state
     page.start.click()
     qtbot.waitUntil(lambda: state.step is not None and state.step.step >= 1)
     page.stop.click()
@@ -186,22 +202,22 @@ def test_a_stopped_study_resumes_where_it_was(opened: Nestling, qtbot: QtBot) ->
     qtbot.waitUntil(lambda: not state.phase.is_active)
 
 
-def test_it_waits_for_another_run(opened: Nestling) -> None:
-    opened.state.set_phase(Phase.RUNNING)
+def test_it_waits_for_another_run(opened: Library) -> None:
+    opened.services.state.set_phase(Phase.RUNNING)
     page = opened.runs.study
     assert not page.start.isEnabled()
-    opened.study.start()
-    assert not opened.study.is_going
-    opened.state.set_phase(Phase.IDLE)
+    opened.services.study.start()
+    assert not opened.services.study.is_going
+    opened.services.state.set_phase(Phase.IDLE)
     assert page.start.isEnabled()
 
 
 def test_a_file_that_is_no_study_is_reported(
-    opened: Nestling, tmp_path: Path, qtbot: QtBot
+    opened_whole: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
     (tmp_path / "bad.toml").write_text("arms = 1")
-    opened.opening.open_paths((tmp_path / "bad.toml",))
-    qtbot.waitUntil(lambda: "needs [[tasks]]" in opened.window.notice.text.text())
+    opened_whole.opening.open_paths((tmp_path / "bad.toml",))
+    qtbot.waitUntil(lambda: "needs [[tasks]]" in opened_whole.window.notice.text.text())
 
 
 def test_a_study_is_distinguished_from_settings(file: Path, tmp_path: Path) -> None:

@@ -98,25 +98,6 @@ def choose(menu: QMenu, text: str, qtbot: QtBot) -> None:
     qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
 
-# -- Find --------------------------------------------------------------------------------------
-
-
-def test_find_is_disabled_where_nothing_can_be_searched_and_leads_nowhere_else(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    run = make_run(runs_dir() / "a")
-    activate(nestling, qtbot)
-    for place in (Place.NEW_RUN, Place.DATA, Place.PLAYGROUND):
-        nestling.window.show_place(place)
-        assert greyed(nestling, qtbot)["find"]
-        qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
-        assert nestling.window.place is place
-    open_run(nestling, run, 0, qtbot)
-    assert greyed(nestling, qtbot)["find"], "plots"
-    qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
-    assert nestling.runs.opened_run_dir == run
-
-
 def test_find_searches_the_list_that_is_shown(
     make_run: MakeRun, nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -185,76 +166,6 @@ def test_find_goes_through_the_log(make_run: MakeRun, nestling: Nestling, qtbot:
     assert QGuiApplication.clipboard().text() == "checkpoint saved"
 
 
-def test_find_begins_at_the_lines_in_sight_and_goes_through_any_number(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
-    bar, log = nestling.runs.opened.finders[LOG], nestling.runs.opened.log
-    log.setPlainText("\n".join(f"🐣 line {number} Überhitzt" for number in range(1, 3001)))
-    log.verticalScrollBar().setValue(500)
-    qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
-    bar.field.setText("überhitzt")
-    assert bar.count.text() == "501 of 3,000"
-    marked = [one.cursor.block().blockNumber() for one in log.extraSelections()]
-    assert marked[0] == 500
-    assert len(marked) < 100, "only lines in sight"
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
-    assert bar.count.text() == "502 of 3,000"
-    log.verticalScrollBar().setValue(2000)
-    assert log.extraSelections()[0].cursor.block().blockNumber() == 2000
-    log.moveCursor(QTextCursor.MoveOperation.Start)
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
-    assert bar.count.text() == "3,000 of 3,000"
-    assert found(nestling)[1] == "Überhitzt"
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
-    assert bar.count.text() == "1 of 3,000"
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="deletes to the line's beginning there")
-def test_control_backspace_still_deletes_a_word_of_a_text(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), NOTES, qtbot)
-    opened = nestling.runs.opened
-    for text, content in (
-        (opened.notes, opened.notes.toPlainText),
-        (opened.finders[NOTES].field, opened.finders[NOTES].field.text),
-    ):
-        text.window().show()
-        opened.finders[NOTES].show()
-        focused(text, qtbot)
-        qtbot.keyClicks(text, "one two")
-        QTest.keyClick(nestling.window.windowHandle(), Qt.Key.Key_Backspace, CONTROL)
-        assert content() == "one "
-
-
-def test_a_search_without_results_says_so_and_finds_later_lines(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
-    bar = nestling.runs.opened.finders[LOG]
-    qtbot.keyClick(nestling.window, Qt.Key.Key_F, CONTROL)
-    qtbot.keyClicks(bar.field, "overheated")
-    assert bar.count.text() == "No Results"
-    assert not bar.next.isEnabled()
-    nestling.runs.opened.log.appendPlainText("the device overheated")
-    assert bar.count.text() != "No Results"
-    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
-    assert found(nestling)[1] == "overheated"
-
-
-def test_notes_are_searched_too(make_run: MakeRun, nestling: Nestling, qtbot: QtBot) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), NOTES, qtbot)
-    notes = nestling.runs.opened.notes
-    focused(notes, qtbot)
-    qtbot.keyClicks(notes, "red and blue")
-    qtbot.keyClick(notes, Qt.Key.Key_F, CONTROL)
-    bar = QApplication.focusWidget().parentWidget()
-    assert isinstance(bar, FindBar)
-    qtbot.keyClicks(bar.field, "blue")
-    assert notes.textCursor().selectedText() == "blue"
-
-
 def test_the_keys_of_a_place_lead_to_its_list(
     make_run: MakeRun, nestling: Nestling, qtbot: QtBot
 ) -> None:
@@ -292,59 +203,6 @@ def test_a_button_that_its_click_hides_hands_the_keyboard_to_nothing(
     qtbot.mouseClick(combine, Qt.MouseButton.LeftButton)
     assert not combine.isVisible()
     assert nestling.window.focusWidget() is nestling.window.centralWidget()
-
-
-def test_a_menu_that_a_click_opened_leaves_its_button_unmarked(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
-    more = nestling.runs.opened.head.more
-    more.menu().aboutToShow.connect(lambda: QTimer.singleShot(0, more.menu().close))
-    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
-    assert nestling.window.focusWidget() is nestling.window.centralWidget()
-
-
-def test_a_dialog_that_led_elsewhere_leaves_no_place_marked(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    open_run(nestling, make_run(runs_dir() / "a"), LOG, qtbot)
-    focused(nestling.runs.opened.head.more, qtbot)
-    dialog = QDialog(nestling.window)
-    with qtbot.waitActive(dialog):
-        dialog.show()
-        dialog.activateWindow()
-    nestling.window.show_place(Place.DATA)
-    dialog.close()
-    activate(nestling, qtbot)
-    assert nestling.window.focusWidget() is nestling.window.centralWidget()
-
-
-# -- rows --------------------------------------------------------------------------------------
-
-
-def test_wrong_answers_are_asked_again_and_copied_whole(
-    make_run: MakeRun, nestling: Nestling, qtbot: QtBot
-) -> None:
-    wrong = (WrongAnswer("One?", "1", A_LONG_ANSWER), WrongAnswer("Two?", "2", "3"))
-    run = make_run(runs_dir() / "a", scores=(ScoreMeasured("new_facts", "after", 0, 2, wrong),))
-    open_run(nestling, run, QUESTIONS, qtbot)
-    table = nestling.runs.opened.questions.table
-    menu = row_menu(table, 1)
-    assert offered(menu) == {"Ask in Playground": True, "Copy": True}
-    choose(menu, "Copy", qtbot)
-    assert QGuiApplication.clipboard().text() == "Wrong\tNew facts\tTwo?\t2\t3"
-    focused(table, qtbot)
-    qtbot.keyClick(table, Qt.Key.Key_A, CONTROL)
-    qtbot.keyClick(table, Qt.Key.Key_C, CONTROL)
-    first, second = QGuiApplication.clipboard().text().splitlines()
-    assert (first.endswith(A_LONG_ANSWER), second.split("\t")[2]) == (True, "Two?")
-    menu = row_menu(table, 0)
-    assert offered(menu) == {"Ask in Playground": False, "Copy": True}, "two are selected"
-    menu.close()
-    table.select_rows([1])
-    with qtbot.waitSignal(nestling.runs.opened.questions.question_requested) as asked:
-        qtbot.keyClick(table, Qt.Key.Key_Return)
-    assert asked.args == ["Two?"]
 
 
 @one_trash
@@ -444,25 +302,164 @@ def test_a_mixed_in_dataset_is_removed_from_its_menu_and_by_key(
     assert all(file.exists() for file in files)
 
 
-def test_delete_in_the_menu_removes_the_text_that_is_selected(
-    nestling: Nestling, qtbot: QtBot
+@pytest.mark.skipif(sys.platform == "darwin", reason="it has no Ctrl+F4")
+def test_every_key_that_closes_a_window_here_closes_it(nestling: Nestling, qtbot: QtBot) -> None:
+    for key in (Qt.Key.Key_W, Qt.Key.Key_F4):
+        nestling.window.show()
+        activate(nestling, qtbot)
+        qtbot.keyClick(nestling.window, key, CONTROL)
+        assert not nestling.window.isVisible()
+
+
+# -- one window for all: last, for a new window styles every other one ----------------------------
+
+
+def test_find_is_disabled_where_nothing_can_be_searched_and_leads_nowhere_else(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
 ) -> None:
-    activate(nestling, qtbot)
-    name = nestling.new_run.header.name
+    run = make_run(runs_dir() / "a")
+    activate(shared, qtbot)
+    for place in (Place.NEW_RUN, Place.DATA, Place.PLAYGROUND):
+        shared.window.show_place(place)
+        assert greyed(shared, qtbot)["find"]
+        qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
+        assert shared.window.place is place
+    open_run(shared, run, 0, qtbot)
+    assert greyed(shared, qtbot)["find"], "plots"
+    qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
+    assert shared.runs.opened_run_dir == run
+
+
+def test_find_begins_at_the_lines_in_sight_and_goes_through_any_number(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    open_run(shared, make_run(runs_dir() / "a"), LOG, qtbot)
+    bar, log = shared.runs.opened.finders[LOG], shared.runs.opened.log
+    log.setPlainText("\n".join(f"🐣 line {number} Überhitzt" for number in range(1, 3001)))
+    log.verticalScrollBar().setValue(500)
+    qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
+    bar.field.setText("überhitzt")
+    assert bar.count.text() == "501 of 3,000"
+    marked = [one.cursor.block().blockNumber() for one in log.extraSelections()]
+    assert marked[0] == 500
+    assert len(marked) < 100, "only lines in sight"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert bar.count.text() == "502 of 3,000"
+    log.verticalScrollBar().setValue(2000)
+    assert log.extraSelections()[0].cursor.block().blockNumber() == 2000
+    log.moveCursor(QTextCursor.MoveOperation.Start)
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
+    assert bar.count.text() == "3,000 of 3,000"
+    assert found(shared)[1] == "Überhitzt"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert bar.count.text() == "1 of 3,000"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="deletes to the line's beginning there")
+def test_control_backspace_still_deletes_a_word_of_a_text(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    open_run(shared, make_run(runs_dir() / "a"), NOTES, qtbot)
+    opened = shared.runs.opened
+    for text, content in (
+        (opened.notes, opened.notes.toPlainText),
+        (opened.finders[NOTES].field, opened.finders[NOTES].field.text),
+    ):
+        text.window().show()
+        opened.finders[NOTES].show()
+        text.clear()
+        focused(text, qtbot)
+        qtbot.keyClicks(text, "one two")
+        QTest.keyClick(shared.window.windowHandle(), Qt.Key.Key_Backspace, CONTROL)
+        assert content() == "one "
+
+
+def test_a_search_without_results_says_so_and_finds_later_lines(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    open_run(shared, make_run(runs_dir() / "a"), LOG, qtbot)
+    bar = shared.runs.opened.finders[LOG]
+    qtbot.keyClick(shared.window, Qt.Key.Key_F, CONTROL)
+    qtbot.keyClicks(bar.field, "overheated")
+    assert bar.count.text() == "No Results"
+    assert not bar.next.isEnabled()
+    shared.runs.opened.log.appendPlainText("the device overheated")
+    assert bar.count.text() != "No Results"
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert found(shared)[1] == "overheated"
+
+
+def test_notes_are_searched_too(make_run: MakeRun, shared: Nestling, qtbot: QtBot) -> None:
+    open_run(shared, make_run(runs_dir() / "a"), NOTES, qtbot)
+    notes = shared.runs.opened.notes
+    focused(notes, qtbot)
+    qtbot.keyClicks(notes, "red and blue")
+    qtbot.keyClick(notes, Qt.Key.Key_F, CONTROL)
+    bar = QApplication.focusWidget().parentWidget()
+    assert isinstance(bar, FindBar)
+    qtbot.keyClicks(bar.field, "blue")
+    assert notes.textCursor().selectedText() == "blue"
+
+
+def test_a_menu_that_a_click_opened_leaves_its_button_unmarked(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    open_run(shared, make_run(runs_dir() / "a"), LOG, qtbot)
+    more = shared.runs.opened.head.more
+    more.menu().aboutToShow.connect(lambda: QTimer.singleShot(0, more.menu().close))
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
+    assert shared.window.focusWidget() is shared.window.centralWidget()
+
+
+def test_a_dialog_that_led_elsewhere_leaves_no_place_marked(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    open_run(shared, make_run(runs_dir() / "a"), LOG, qtbot)
+    focused(shared.runs.opened.head.more, qtbot)
+    dialog = QDialog(shared.window)
+    with qtbot.waitActive(dialog):
+        dialog.show()
+        dialog.activateWindow()
+    shared.window.show_place(Place.DATA)
+    dialog.close()
+    activate(shared, qtbot)
+    assert shared.window.focusWidget() is shared.window.centralWidget()
+
+
+def test_wrong_answers_are_asked_again_and_copied_whole(
+    make_run: MakeRun, shared: Nestling, qtbot: QtBot
+) -> None:
+    wrong = (WrongAnswer("One?", "1", A_LONG_ANSWER), WrongAnswer("Two?", "2", "3"))
+    run = make_run(runs_dir() / "a", scores=(ScoreMeasured("new_facts", "after", 0, 2, wrong),))
+    open_run(shared, run, QUESTIONS, qtbot)
+    table = shared.runs.opened.questions.table
+    menu = row_menu(table, 1)
+    assert offered(menu) == {"Ask in Playground": True, "Copy": True}
+    choose(menu, "Copy", qtbot)
+    assert QGuiApplication.clipboard().text() == "Wrong\tNew facts\tTwo?\t2\t3"
+    focused(table, qtbot)
+    qtbot.keyClick(table, Qt.Key.Key_A, CONTROL)
+    qtbot.keyClick(table, Qt.Key.Key_C, CONTROL)
+    first, second = QGuiApplication.clipboard().text().splitlines()
+    assert (first.endswith(A_LONG_ANSWER), second.split("\t")[2]) == (True, "Two?")
+    menu = row_menu(table, 0)
+    assert offered(menu) == {"Ask in Playground": False, "Copy": True}, "two are selected"
+    menu.close()
+    table.select_rows([1])
+    with qtbot.waitSignal(shared.runs.opened.questions.question_requested) as asked:
+        qtbot.keyClick(table, Qt.Key.Key_Return)
+    assert asked.args == ["Two?"]
+
+
+def test_delete_in_the_menu_removes_the_text_that_is_selected(
+    shared: Nestling, qtbot: QtBot
+) -> None:
+    activate(shared, qtbot)
+    name = shared.new_run.header.name
     focused(name, qtbot)
     qtbot.keyClicks(name, "a name")
-    assert greyed(nestling, qtbot)["delete"], "nothing is selected"
+    assert greyed(shared, qtbot)["delete"], "nothing is selected"
     qtbot.keyClick(name, Qt.Key.Key_A, CONTROL)
-    assert not greyed(nestling, qtbot)["delete"]
-    nestling.menus.edits["delete"].trigger()
+    assert not greyed(shared, qtbot)["delete"]
+    shared.menus.edits["delete"].trigger()
     assert name.text() == ""
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="it has no Ctrl+F4")
-@pytest.mark.parametrize("key", [Qt.Key.Key_W, Qt.Key.Key_F4])
-def test_every_key_that_closes_a_window_here_closes_it(
-    nestling: Nestling, key: Qt.Key, qtbot: QtBot
-) -> None:
-    activate(nestling, qtbot)
-    qtbot.keyClick(nestling.window, key, CONTROL)
-    assert not nestling.window.isVisible()

@@ -1,9 +1,10 @@
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAction, QColor
 from PySide6.QtWidgets import (
@@ -28,56 +29,32 @@ from app.core.system.version import version_line
 from app.ui.look.theme import DARK, LIGHT, Theme
 from app.ui.state.window_pages import Place
 from app.ui.system.error_dialog import ErrorDialog
-from app.ui.system.theme_controller import Look
+from app.ui.system.language import SETTINGS_FILE
+from app.ui.system.stored_preferences import Preferences
+from app.ui.system.theme_controller import Look, ThemeController
+from app.window_services import Services
 
 
-def test_every_control_has_a_name_for_voice_over(nestling: Nestling) -> None:
-    kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
-    nameless = [
-        control
-        for control in nestling.window.findChildren(QWidget)
-        if isinstance(control, kinds)
-        and control.objectName()
-        not in ("qt_spinbox_lineedit", "qt_menubar_ext_button", "qt_tableview_cornerbutton")
-        and not (control.accessibleName() or (hasattr(control, "text") and control.text()))
-    ]
-    assert not nameless, nameless
-
-
-def test_all_controls_in_sight_are_reached_by_the_tab_key(nestling: Nestling) -> None:
-    form = nestling.new_run.form
-    reached: set[QWidget] = set()
-    widget = nestling.window.nextInFocusChain()
-    while widget is not nestling.window and widget is not None:
-        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
-            reached.add(widget)
-        widget = widget.nextInFocusChain()
-    assert {field.control for field in form.fields.values()} <= reached
-    assert {nestling.new_run.data.choose, nestling.new_run.tiers.assign} <= reached
-
-
-def test_shortcuts_are_unique(nestling: Nestling) -> None:
-    of_the_run = (nestling.actions.start, nestling.actions.pause, nestling.actions.stop)
-    actions = {*nestling.window.findChildren(QAction), *of_the_run}
-    keys = [a.shortcut().toString() for a in actions if not a.shortcut().isEmpty()]
-    assert len(keys) == len(set(keys)), sorted(keys)
-
-
-def test_buttons_say_why_they_can_not_be_pressed(nestling: Nestling) -> None:
-    assert nestling.new_run.header.start.toolTip() == "Choose a dataset first."
-    assert nestling.runs.opened.head.stop.toolTip() == "No run is in progress."
+@pytest.fixture
+def appearance(services: Services, qapp: QApplication) -> Iterator[ThemeController]:
+    made = ThemeController(qapp, services.settings, services)
+    yield made
+    made.choose(Look.SYSTEM)
+    qapp.setStyleSheet("")
 
 
 @pytest.mark.parametrize(("look", "theme"), [(Look.DARK, DARK), (Look.LIGHT, LIGHT)])
 def test_the_appearance_can_be_chosen_and_is_remembered(
-    build: Callable[..., Nestling], look: Look, theme: Theme, qapp: QApplication, qtbot: QtBot
-) -> None:
-    first = build()
-    first.appearance.choose(look)
+    appearance: ThemeController, services: Services, look: Look, theme: Theme, qapp: QApplication,
+    qtbot: QtBot,
+) -> None:  # fmt: skip
+    appearance.choose(look)
     assert qapp.palette().window().color() == QColor(theme.window)
     qtbot.waitUntil(lambda: stored().value("appearance") == look.value)
-    assert build().appearance.theme is theme
-    first.appearance.choose(Look.SYSTEM)
+    again = Preferences(home_dir() / SETTINGS_FILE, services.background)
+    next_session = ThemeController(qapp, again, services)
+    next_session.begin()
+    assert next_session.theme is theme
 
 
 def test_the_window_is_restored_in_place(build: Callable[..., Nestling], qtbot: QtBot) -> None:
@@ -91,13 +68,12 @@ def test_the_window_is_restored_in_place(build: Callable[..., Nestling], qtbot: 
 
 def stored() -> QSettings:
     """The preferences on the disk."""
-    return QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat)
+    return QSettings(str(home_dir() / SETTINGS_FILE), QSettings.Format.IniFormat)
 
 
 def test_preferences_are_never_written_in_the_gui_thread(
-    build: Callable[..., Nestling], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    appearance: ThemeController, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nestling = build()
     writers: set[int] = set()
 
     class Watched(QSettings):
@@ -106,11 +82,10 @@ def test_preferences_are_never_written_in_the_gui_thread(
             super().sync()
 
     monkeypatch.setattr("app.ui.system.stored_preferences.QSettings", Watched)
-    nestling.appearance.choose(Look.DARK)
+    appearance.choose(Look.DARK)
     qtbot.waitUntil(lambda: stored().value("appearance") == "dark")
     assert writers
     assert threading.get_ident() not in writers
-    nestling.appearance.choose(Look.SYSTEM)
 
 
 def test_a_window_closed_at_once_still_remembers(build: Callable[..., Nestling]) -> None:
@@ -121,24 +96,6 @@ def test_a_window_closed_at_once_still_remembers(build: Callable[..., Nestling])
     nestling.window.close()
     nestling.shut_down()
     assert stored().value("window/place") == "DATA"
-
-
-def test_the_sidebar_gives_way_in_a_narrow_window(nestling: Nestling, qtbot: QtBot) -> None:
-    nestling.window.resize(1024, 700)
-    qtbot.waitUntil(lambda: nestling.window.width() == 1024)
-    assert nestling.window.sidebar.places[Place.RUNS].text().strip() == "Runs"
-    wide = nestling.window.sidebar.width()
-    nestling.window.resize(900, 600)
-    qtbot.waitUntil(lambda: nestling.window.width() == 900)
-    assert nestling.window.sidebar.width() < wide
-
-
-def test_the_sidebar_and_the_menu_lead_to_the_same_places(nestling: Nestling) -> None:
-    handlers = nestling.menus._handlers
-    handlers["RUNS"]()
-    assert nestling.window.place is Place.RUNS
-    nestling.window.sidebar.choose(Place.NEW_RUN)
-    assert nestling.window.place is Place.NEW_RUN
 
 
 def shown_boxes() -> list[QMessageBox]:
@@ -195,18 +152,74 @@ def test_start_leaves_no_focus_ring_elsewhere(
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
 
 
-def test_a_scroll_bar_shows_no_thumb_where_nothing_scrolls(
-    nestling: Nestling, qtbot: QtBot
-) -> None:
-    nestling.window.resize(1280, 1400)
-    qtbot.waitUntil(lambda: nestling.window.height() == 1400)
-    for area in nestling.new_run.findChildren(QScrollArea):
+# -- one window for all: the last ones, for a new look of the app styles every window ----------
+
+
+def test_every_control_has_a_name_for_voice_over(shared: Nestling) -> None:
+    kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
+    nameless = [
+        control
+        for control in shared.window.findChildren(QWidget)
+        if isinstance(control, kinds)
+        and control.objectName()
+        not in ("qt_spinbox_lineedit", "qt_menubar_ext_button", "qt_tableview_cornerbutton")
+        and not (control.accessibleName() or (hasattr(control, "text") and control.text()))
+    ]
+    assert not nameless, nameless
+
+
+def test_all_controls_in_sight_are_reached_by_the_tab_key(shared: Nestling) -> None:
+    form = shared.new_run.form
+    reached: set[QWidget] = set()
+    widget = shared.window.nextInFocusChain()
+    while widget is not shared.window and widget is not None:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            reached.add(widget)
+        widget = widget.nextInFocusChain()
+    assert {field.control for field in form.fields.values()} <= reached
+    assert {shared.new_run.data.choose, shared.new_run.tiers.assign} <= reached
+
+
+def test_shortcuts_are_unique(shared: Nestling) -> None:
+    of_the_run = (shared.actions.start, shared.actions.pause, shared.actions.stop)
+    actions = {*shared.window.findChildren(QAction), *of_the_run}
+    keys = [a.shortcut().toString() for a in actions if not a.shortcut().isEmpty()]
+    assert len(keys) == len(set(keys)), sorted(keys)
+
+
+def test_buttons_say_why_they_can_not_be_pressed(shared: Nestling) -> None:
+    assert shared.new_run.header.start.toolTip() == "Choose a dataset first."
+    assert shared.runs.opened.head.stop.toolTip() == "No run is in progress."
+
+
+def test_the_sidebar_gives_way_in_a_narrow_window(shared: Nestling, qtbot: QtBot) -> None:
+    shared.window.resize(1024, 700)
+    qtbot.waitUntil(lambda: shared.window.width() == 1024)
+    assert shared.window.sidebar.places[Place.RUNS].text().strip() == "Runs"
+    wide = shared.window.sidebar.width()
+    shared.window.resize(900, 600)
+    qtbot.waitUntil(lambda: shared.window.width() == 900)
+    assert shared.window.sidebar.width() < wide
+
+
+def test_the_sidebar_and_the_menu_lead_to_the_same_places(shared: Nestling) -> None:
+    handlers = shared.menus._handlers
+    handlers["RUNS"]()
+    assert shared.window.place is Place.RUNS
+    shared.window.sidebar.choose(Place.NEW_RUN)
+    assert shared.window.place is Place.NEW_RUN
+
+
+def test_a_scroll_bar_shows_no_thumb_where_nothing_scrolls(shared: Nestling, qtbot: QtBot) -> None:
+    shared.window.resize(1280, 1400)
+    qtbot.waitUntil(lambda: shared.window.height() == 1400)
+    for area in shared.new_run.findChildren(QScrollArea):
         bar = area.verticalScrollBar()
         assert bar.isEnabled() == (bar.maximum() > 0)
 
 
-def test_buttons_of_dialogs_have_no_icons(nestling: Nestling) -> None:
-    dialog = QFileDialog(nestling.window)
+def test_buttons_of_dialogs_have_no_icons(shared: Nestling) -> None:
+    dialog = QFileDialog(shared.window)
     dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
     dialog.show()
     box = dialog.findChild(QDialogButtonBox)
@@ -215,18 +228,18 @@ def test_buttons_of_dialogs_have_no_icons(nestling: Nestling) -> None:
     assert not box.style().styleHint(hint, None, box)
     assert all(button.icon().isNull() for button in box.buttons())
     dialog.close()
-    dialog.deleteLater()
+    shiboken6.delete(dialog)  # at once: it is in the window of the other tests
 
 
 def test_a_low_window_scrolls_the_plots_and_squeezes_none(
-    nestling: Nestling, make_run: Callable[..., Path], qtbot: QtBot
+    shared: Nestling, make_run: Callable[..., Path], qtbot: QtBot
 ) -> None:
-    nestling.window.show_place(Place.RUNS)
-    nestling.library_commands.open_run(make_run(runs_dir() / "a", periods=(1, 2, 4)))
-    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir is not None)
-    nestling.window.resize(820, 560)
-    qtbot.waitUntil(lambda: nestling.window.height() == 560)
-    plots = nestling.runs.opened.plots
+    shared.window.show_place(Place.RUNS)
+    shared.library_commands.open_run(make_run(runs_dir() / "a", periods=(1, 2, 4)))
+    qtbot.waitUntil(lambda: shared.runs.opened_run_dir is not None)
+    shared.window.resize(820, 560)
+    qtbot.waitUntil(lambda: shared.window.height() == 560)
+    plots = shared.runs.opened.plots
     assert plots is not None
     for card in plots.cards:
         assert card.stack.height() >= 80
@@ -235,8 +248,8 @@ def test_a_low_window_scrolls_the_plots_and_squeezes_none(
         qtbot.waitUntil(lambda title=title: title.width() >= title.sizeHint().width())
 
 
-def test_about_names_the_version_the_commit_and_that_of_mlx(nestling: Nestling) -> None:
-    nestling.commands.show_about()
-    (box,) = nestling.window.findChildren(QMessageBox)
+def test_about_names_the_version_the_commit_and_that_of_mlx(shared: Nestling) -> None:
+    shared.commands.show_about()
+    (box,) = shared.window.findChildren(QMessageBox)
     assert version_line() in box.informativeText()
     box.close()
