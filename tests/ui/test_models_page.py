@@ -377,6 +377,36 @@ def test_a_folder_that_is_dropped_is_remembered_and_selected_and_can_be_removed(
     qtbot.waitUntil(lambda: [name for name, _ in shown(commands)] == ["a", "z"])
 
 
+def test_a_selected_model_stays_selected_when_models_are_listed_again(
+    commands: ModelsCommands, user: Path, qtbot: QtBot
+) -> None:
+    for name in "ab":
+        write_model(user / ".lmstudio" / "models" / "org" / name, num_hidden_layers=1)
+    page = commands._page
+    commands.refresh()
+    qtbot.waitUntil(lambda: len(commands._models) == 2 and not commands._is_listing)
+    second = commands._models[1].folder
+    page.list.select(second)
+    commands.refresh()
+    qtbot.waitUntil(lambda: not commands._is_listing)
+    chosen = page.list.selected()
+    assert chosen is not None
+    assert chosen.folder == second
+
+
+def test_a_folder_added_during_a_listing_is_selected_by_the_next(
+    commands: ModelsCommands, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = write_model(tmp_path / "z", num_hidden_layers=1)
+    page = commands._page
+    commands._is_listing = True  # since before the folder was added
+    commands.add_folders((model,))
+    qtbot.waitUntil(lambda: commands._is_asked_again)
+    commands._take(listed())
+    qtbot.waitUntil(lambda: (found := page.list.selected()) is not None and found.folder == model)
+    assert commands._notice.isHidden()
+
+
 def test_a_folder_without_a_model_says_what_it_lacks(
     commands: ModelsCommands, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -135,11 +135,15 @@ class ModelsCommands(QObject):
             self._list(READING_S)
 
     def _select_wanted(self, listed: "ListedModels") -> None:
-        wanted, self._wanted = self._wanted, None
+        if (wanted := self._wanted) is None:
+            return
         found = [model for model in listed.models if wanted in (model.folder, model.chosen)]
+        if not found and self._is_asked_again:
+            return  # this listing may have begun before the folder was added
+        self._wanted = None
         if found:
             self._page.select(found[0].folder)
-        elif wanted is not None:
+        else:
             self._notice.tell(
                 tr("{folder} is already in the list or contains no model.", folder=wanted)
             )
