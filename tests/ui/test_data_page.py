@@ -365,6 +365,14 @@ def test_a_corrected_file_is_read_again(
     assert data_page.problems.counts == {}
 
 
+def chain(first: QWidget) -> list[QWidget]:
+    """A widget and those after it in the order of the Tab key."""
+    found = [first]
+    while (following := found[-1].nextInFocusChain()) is not first:
+        found.append(following)
+    return found
+
+
 def test_columns_are_mapped_tried_used_and_remembered(
     services: Services,
     new_run_page: NewRunPage,
@@ -382,6 +390,8 @@ def test_columns_are_mapped_tried_used_and_remembered(
     assert new_run_page.header.show_data.text() == "Map Columns…"
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
+    following = chain(view)
+    assert following.index(view.roles["answered"]) < following.index(view.use)
     choose(view.roles["asked"], "prompt")
     assert "but none to completion" in view.problem.text()
     assert not view.use.isEnabled()

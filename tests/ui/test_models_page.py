@@ -72,6 +72,10 @@ def names(page: ModelsPage) -> list[str]:
     return [model.at(row).short_name for row in range(model.rowCount())]
 
 
+def test_the_heads_of_columns_have_a_name_for_voice_over(page: ModelsPage) -> None:
+    assert page.list.table.horizontalHeader().accessibleName() == "Models"
+
+
 # -- the table ---------------------------------------------------------------------------------
 
 

@@ -18,7 +18,16 @@ from app.ui.look.theme import Theme
 from app.ui.state.app_state import AppState
 from app.ui.widgets.basic_widgets import button, enable, label, message, say
 from app.ui.widgets.calm_inputs import CalmComboBox
-from app.ui.widgets.layouts import GRID_PX, beside_a_bar, clear, grows, lay_out, row, scrolling
+from app.ui.widgets.layouts import (
+    GRID_PX,
+    beside_a_bar,
+    clear,
+    grows,
+    lay_out,
+    order_as_read,
+    row,
+    scrolling,
+)
 from app.workers.background_job import JobEnded
 from app.workers.data_process import DataProcess
 from app.workers.jobs.datasets import DatasetRequest
@@ -123,6 +132,7 @@ class ColumnsView(QWidget):
         named = {name: role for role, name in (mapping.by_role() if mapping else {}).items()}
         for index, column in enumerate(columns):
             self._add_row(index, column, named.get(column.name, ""))
+        order_as_read(self)
         self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))
         self._area.setMinimumHeight(min(_MIN_ROWS, len(columns)) * (_ROW_PX + GRID_PX))
         self._try()

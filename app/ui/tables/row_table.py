@@ -191,6 +191,7 @@ def make_table(model: QAbstractItemModel, name: str, wide: tuple[int, ...]) -> R
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(ROW_PX)
     header = table.horizontalHeader()
+    header.setAccessibleName(name)
     header.setHighlightSections(False)
     header.setTextElideMode(Qt.TextElideMode.ElideRight)
     header.setResizeContentsPrecision(ROWS_MEASURED)
