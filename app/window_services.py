@@ -11,7 +11,7 @@ from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import QUEUE_FILE
 from app.ui.data.dataset_services import DataServices
 from app.ui.new_run.tier_preview import TierPreview
-from app.ui.playground.chat_session import ChatSession
+from app.ui.playground.playground_session import PlaygroundSession
 from app.ui.run.run_export import AdapterExport
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRunWatch, LiveSeries
@@ -52,7 +52,7 @@ class Services(QObject):
         self.export = AdapterExport(self.background, self)
         self.live_series, self.pace = LiveSeries(self.state), RunPace(self.state)
         self.live_run = LiveRunWatch(self.state, self.pace)
-        self.trial = ChatSession(self.state, self.compute)
+        self.trial = PlaygroundSession(self.state, self.compute)
 
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""

@@ -14,7 +14,7 @@ from app.core.events import CheckpointSaved, EvaluationFinished
 from app.core.files.paths import home_dir, runs_dir
 from app.library.column_mapping_store import remember_columns
 from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, write_queue
-from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.run_store import list_runs
 from app.library.run.label import RunLabel, write_label
 from app.library.run.metrics import read_steps

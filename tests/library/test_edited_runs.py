@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.core.text.sanitize import MAX_LINE_CHARACTERS, single_line
-from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
 from app.library.reading.run_json import details_to_json

@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 
 from app.core.events import EvaluationFinished
 from app.core.files.folders import remove_folder
-from app.library.reading.checkpoint_retention import (
-    best_step,
-    prunable_checkpoints,
-    update_manifest_pointers,
-)
+from app.library.reading.checkpoint_retention import best_step, prunable_checkpoints
 from app.library.reading.checkpoints import read_choices
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.run_details import RunDetails, read_details
 from app.library.run.event_lines import read_lines, sealed_line
 from app.library.run.layout import CHECKPOINT_FILES

@@ -16,7 +16,7 @@ from app.core.errors import AppError
 from app.core.files.paths import cache_dir
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
-from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import RunDetails, read_details
 from app.library.reading.run_json import details_to_json

@@ -24,7 +24,7 @@ from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns
 from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_queue, write_queue
-from app.library.reading.checkpoint_retention import update_manifest_pointers
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import list_runs

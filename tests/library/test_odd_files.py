@@ -20,8 +20,8 @@ from app.engine.training.checkpoints import check_files
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remembered_columns
 from app.library.queue_store import QUEUE_FILE, read_queue
-from app.library.reading.checkpoint_retention import update_manifest_pointers
 from app.library.reading.checkpoints import read_choices
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.metrics_csv import export_csv
 from app.library.reading.run_details import read_details
 from app.library.reading.run_json import details_to_json

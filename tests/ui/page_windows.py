@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.files.paths import runs_dir
-from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.playground_page import PlaygroundPage
+from app.ui.playground.playground_session import PlaygroundSession
 from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.window_pages import Place
@@ -43,7 +43,7 @@ class Playground:
     commands: PlaygroundCommands
 
     @property
-    def trial(self) -> ChatSession:
+    def trial(self) -> PlaygroundSession:
         return self.services.trial
 
 

@@ -17,8 +17,8 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.files.paths import runs_dir
 from app.core.generation_events import AnswerEnded, Sampling, TextAdded
 from app.engine.training.trainer import train
-from app.ui.playground.chat_session import IN_PROGRESS, ChatSession
 from app.ui.playground.playground_page import EMPTY, LOOKING, READY, TALK, PlaygroundPage
+from app.ui.playground.playground_session import IN_PROGRESS, PlaygroundSession
 from app.ui.run.run_actions import RunActions
 from app.ui.run.run_description import base_model_facts
 from app.ui.state.run_loading import read_run
@@ -181,7 +181,7 @@ def test_a_run_is_tried_from_the_list_and_after_training(
     qtbot.waitUntil(lambda: _run_dir(whole.trial) == run_dir)
 
 
-def _run_dir(trial: ChatSession) -> Path | None:
+def _run_dir(trial: PlaygroundSession) -> Path | None:
     subject = trial.subject
     return subject.tried.adapter_dir.parent.parent if subject else None
 

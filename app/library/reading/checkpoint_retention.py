@@ -1,5 +1,5 @@
-"""A run's own checkpoints: which is the best, which are neither the best nor the last and can be
-removed, and which of them the manifest names.
+"""A run's own checkpoints: which is the best, and which can be removed, being neither the best nor
+the last.
 """
 
 import math
@@ -19,10 +19,9 @@ from app.library.run.layout import (
     checkpoint_step,
     is_inner_folder,
 )
-from app.library.run.manifest import read_manifest, write_manifest
+from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_event_log
 from app.library.run.resumability import foreign_reason, read_owner
-from app.library.run.run_lock import RunLock
 
 
 def checkpoint_folders(run_dir: Path) -> list[Path]:
@@ -129,27 +128,6 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
     )
 
 
-def update_manifest_pointers(run_dir: Path) -> None:
-    """Update the checkpoints that the manifest names. Raises AppError if the run is in progress."""
-    lock = RunLock(run_dir)
-    try:
-        manifest = read_manifest(run_dir)
-        folders = own_checkpoints(run_dir)
-        manifest["adapter"] = _named(run_dir, folders[-1:])
-        if lost_best(manifest, read_event_log(run_dir)):
-            best = [f for f in folders if _named(run_dir, [f]) == manifest.get("best_adapter")]
-        else:
-            best = [f for f in folders if checkpoint_step(f) == best_step(run_dir)]
-        manifest["best_adapter"] = _named(run_dir, best)
-        write_manifest(run_dir, manifest)
-    finally:
-        lock.release()
-
-
 def best_step(run_dir: Path) -> int | None:
     """The best step that has a checkpoint."""
     return best_step_of(own_checkpoints(run_dir), scores_by_step(read_event_log(run_dir)))
-
-
-def _named(run_dir: Path, folders: list[Path]) -> str | None:
-    return str(folders[0].relative_to(run_dir)) if folders else None

@@ -10,7 +10,7 @@ from app.core.generation_events import CheckpointRef
 from app.core.text.sanitize import single_line
 from app.core.text.translation import tr
 from app.ui.look import formatting
-from app.ui.playground.chat_session import Subject
+from app.ui.playground.playground_session import Subject
 from app.ui.tables.checkpoints_model import marks_text
 from app.ui.tables.run_rows import day_text
 from app.ui.widgets.calm_inputs import CalmComboBox

@@ -10,7 +10,7 @@ from app.core.generation_events import AnswerEnded, AnswerEvent
 from app.core.text.translation import tr
 from app.ui.look.plain_text import ElidedLabel
 from app.ui.playground.answer_pair import TurnView
-from app.ui.playground.chat_session import ChatSession, Subject
+from app.ui.playground.playground_session import PlaygroundSession, Subject
 from app.ui.system.deferred_calls import Throttle
 from app.ui.widgets.layouts import GRID_PX, column, scroll_down
 
@@ -21,7 +21,7 @@ AT_END_PX = 24
 
 
 class Conversation(QScrollArea):
-    def __init__(self, trial: ChatSession) -> None:
+    def __init__(self, trial: PlaygroundSession) -> None:
         super().__init__()
         self._trial = trial
         self._subject: Subject | None = None

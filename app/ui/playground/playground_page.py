@@ -11,9 +11,9 @@ from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
-from app.ui.playground.chat_session import ChatSession
 from app.ui.playground.checkpoint_picker import Chooser
 from app.ui.playground.conversation_view import Conversation
+from app.ui.playground.playground_session import PlaygroundSession
 from app.ui.playground.prompt_input import Composer, shortened_question
 from app.ui.playground.sampling_form import SamplingForm
 from app.ui.system.stored_preferences import Preferences
@@ -35,7 +35,7 @@ class PlaygroundPage(QWidget):
     model_choice_requested = Signal()
     """The base model's folder is to be found."""
 
-    def __init__(self, trial: ChatSession, settings: Preferences) -> None:
+    def __init__(self, trial: PlaygroundSession, settings: Preferences) -> None:
         super().__init__()
         self.setObjectName("page")
         self.trial = trial

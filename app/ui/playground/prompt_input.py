@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QWidget
 
 from app.core.text.translation import tr
 from app.ui.look.plain_text import set_tip
-from app.ui.playground.chat_session import ChatSession
+from app.ui.playground.playground_session import PlaygroundSession
 from app.ui.widgets.basic_widgets import button, message, restyle, say
 from app.ui.widgets.layouts import GRID_PX, column, grows, row
 
@@ -92,7 +92,7 @@ class Composer(QFrame):
     question_chosen = Signal(str)
     """One of the run's own."""
 
-    def __init__(self, trial: ChatSession, settings: QWidget) -> None:
+    def __init__(self, trial: PlaygroundSession, settings: QWidget) -> None:
         """`settings` stands below the question."""
         super().__init__()
         self._trial = trial

@@ -15,7 +15,8 @@ from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.folders import copy_folder_in_steps, make_folder
 from app.core.progress import drain
-from app.library.reading.checkpoint_retention import prunable_checkpoints, update_manifest_pointers
+from app.library.reading.checkpoint_retention import prunable_checkpoints
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.run.run_lock import is_locked
 
 

@@ -40,7 +40,7 @@ class Subject:
         return tr("{name}, step {step:,}", name=self.run_name, step=self.checkpoint.step)
 
 
-class ChatSession(QObject):
+class PlaygroundSession(QObject):
     subject_changed = Signal()
     asked = Signal(str)
     """The question, as it was asked; its answers follow."""

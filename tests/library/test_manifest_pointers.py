@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.engine.training.early_stopping import BestValidation
-from app.library.reading.checkpoint_retention import (
-    best_step,
-    prunable_checkpoints,
-    update_manifest_pointers,
-)
+from app.library.reading.checkpoint_retention import best_step, prunable_checkpoints
 from app.library.reading.checkpoints import read_choices
+from app.library.reading.manifest_pointers import update_manifest_pointers
 from app.library.reading.run_details import read_details
 from app.library.run.manifest import read_manifest
 from tests.library.made_up import set_losses
