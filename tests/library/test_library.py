@@ -235,7 +235,7 @@ def test_an_export_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
 def test_an_export_never_writes_over_anything(make_run: MakeRun, tmp_path: Path) -> None:
     checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="already there"):
+    with pytest.raises(InputError, match="already exists"):
         export_checkpoint(checkpoint, tmp_path / "out")
 
 

@@ -528,10 +528,10 @@ def test_a_run_is_continued_with_new_data_and_nothing_changes_until_they_are_rea
 
 
 def test_a_checkpoint_is_continued_with_new_data(
-    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+    make_run: MakeRun, show_all: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(2, 4, 8))
-    nestling = shown()
+    nestling = show_all()
     opened(nestling, run, qtbot)
     checkpoints = nestling.runs.opened.checkpoints
     rows = range(checkpoints.model.rowCount())

@@ -214,7 +214,8 @@ def test_checkpoints_have_their_verbs_and_several_are_deleted_with_undo(
     view = nestling.runs.opened.checkpoints
     menu = row_menu(view.table, 0)
     assert offered(menu) == {
-        "Try": True, "Export…": True, "Resume from Here": False, "Copy": True, "Move to Trash": True
+        "Try": True, "Export…": True, "Resume from Here": False, "Continue with New Data…": True,
+        "Copy": True, "Move to Trash": True,
     }  # fmt: skip
     resume = next(one for one in menu.actions() if one.text() == "Resume from Here")
     assert "all 8 steps are done" in resume.toolTip()

@@ -12,7 +12,6 @@ from app.core.errors import AppError
 from app.core.text.sanitize import single_line
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.library.reading.starting_adapter import starting_adapter
 from app.ui.data.dataset_list import DatasetList
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
@@ -73,6 +72,8 @@ class PlanCommands(QObject):
     def continue_adapter(self, folder: Path) -> None:
         """The plan starts from an adapter that lies in no run; whether it fits the base model is
         found out when the run starts."""
+        from app.library.reading.starting_adapter import starting_adapter  # it imports numpy
+
         try:
             starting_adapter(folder)
         except AppError as error:
