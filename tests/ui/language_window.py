@@ -228,12 +228,14 @@ def _read(window: "QWidget", place: str, texts: set[str], found: Found) -> None:
 
 def _resize(window: "QWidget", size: tuple[int, int]) -> None:
     """Until all of it is laid out anew: parts follow the size of others."""
-    from PySide6.QtWidgets import QApplication
+    from PySide6.QtWidgets import QApplication, QWidget
 
     window.resize(*size)
-    for _ in range(3):
+    places: list[list[object]] = []
+    while len(places) < 3 or not places[-1] == places[-2] == places[-3]:
         QApplication.processEvents()
         QApplication.sendPostedEvents()
+        places.append([widget.geometry().getRect() for widget in window.findChildren(QWidget)])
 
 
 def _measure(window: "QWidget", place: str, found: Found) -> None:
