@@ -158,8 +158,8 @@ class DataSettings:
 
 
 def name_shared_by_two(questions: Iterable[Path]) -> str:
-    """A sentence on two question sets of one name, by which their scores could not be told apart;
-    empty where each has its own."""
+    """Names two question sets that share a name, as scores are stored by name; empty if all names
+    differ."""
     named = {KNOWN_QUESTIONS: Path(KNOWN_QUESTIONS)}
     for path in questions:
         name = question_set_name(path)

@@ -1,7 +1,7 @@
 """Audits gradients of the slow clock: those of some lessons are computed a second time.
 
-By a function that is not compiled, from the weights that the model holds. Lessons whose gradients
-are of other weights, turned around or larger than they are would be taken, and each update right.
+An uncompiled function computes them from the model's own weights. Without it, a lesson with the
+gradients of other weights, or with scaled or negated ones, would pass every other audit.
 """
 
 import math
@@ -30,12 +30,12 @@ EARLY, EVERY = (1, 2, 5, 20), 100
 _TOLERANCE = 0.01
 """Of the gradient, at least: compiled functions round differently."""
 _LEAST = 0.02
-"""In nats per token: of a smaller divergence, much is the rounding of a model in half precision."""
+"""In nats per token. In half precision, rounding is a large part of a smaller divergence."""
 _LEAST_IN_FLOAT32 = 1e-4
 
 
 class LessonGradients:
-    """Computes lessons once more. Not where dropout makes each time another."""
+    """Computes lessons a second time, unless dropout makes each computation differ."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan, fast: FastPaths) -> None:
         self._model, self._plan = model, plan
@@ -57,7 +57,7 @@ class LessonGradients:
     def divergence_after(self, lesson: Lesson | None) -> float:
         """The mean divergence of an audited lesson after its step's update, in nats per token.
 
-        NaN where it is not audited, or was hardly more than rounding before.
+        NaN if it is not audited, or was close to its rounding before.
         """
         if lesson is None or not lesson.mean() > self._least:
             return math.nan
@@ -76,7 +76,7 @@ class LessonGradients:
         return Lesson(divergence, gradients, batch)
 
     def check(self, expected: Lesson | None, taken: Lesson | None, step: int) -> None:
-        """Raise VerificationError unless a lesson was taken as it is expected."""
+        """Raise VerificationError unless a lesson's divergence and gradients are as expected."""
         if expected is None or taken is None or not expected.mean() > self._least:
             return
         # Not finite: the step is void.
