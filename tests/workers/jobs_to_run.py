@@ -19,12 +19,18 @@ def _until_it_is_asked_to_close(should_stop: Callable[[], bool]) -> None:
 class Counting:
     """Yields numbers; closed early, it writes down how far it came.
 
-    One that does not come to its end has a last step in hand until it is asked to close.
+    One without an end has a last step in hand until it is asked to close. The file `in_hand` is
+    there once that step has begun: a job that is closed before it does not do it.
     """
 
     up_to: int
     note: Path | None = None
     has_end: bool = True
+
+    @property
+    def in_hand(self) -> Path:
+        assert self.note is not None
+        return self.note.with_name(f"{self.note.name}-in-hand")
 
     def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
         number = 0
@@ -32,6 +38,8 @@ class Counting:
             for number in range(1, self.up_to + 1):
                 yield number
             while not self.has_end:
+                if self.note is not None:
+                    self.in_hand.touch()
                 _until_it_is_asked_to_close(should_stop)
                 number += 1
                 yield number

@@ -89,8 +89,10 @@ def test_it_has_neither_qt_nor_mlx_and_restarts(process: DataProcess, qtbot: QtB
 def test_a_cancelled_job_closes_in_order_and_one_that_waits_never_begins(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    running, number = begin(process, Counting(3, tmp_path / "note", has_end=False))
+    job = Counting(3, tmp_path / "note", has_end=False)
+    running, number = begin(process, job)
     waiting, other = begin(process, Counting(3, tmp_path / "other"))
+    qtbot.waitUntil(job.in_hand.exists)
     qtbot.waitUntil(lambda: running.values == [1, 2, 3])
     process.cancel(other)
     process.cancel(number)
@@ -133,7 +135,9 @@ def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
 def test_shutting_down_lets_the_job_in_hand_keep_its_work(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    received, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
+    job = Counting(3, tmp_path / "note", has_end=False)
+    received, _ = begin(process, job)
+    qtbot.waitUntil(job.in_hand.exists)
     qtbot.waitUntil(lambda: received.values == [1, 2, 3])
     process.shut_down()
     assert (tmp_path / "note").read_text() == "4"
@@ -214,8 +218,15 @@ from tests.workers.jobs_to_run import Counting
 if __name__ == "__main__":
     application = QCoreApplication([])
     process = DataProcess()
-    process.run(Counting(3, Path(sys.argv[1]), has_end=False), lambda number: os._exit(9)
-                if number == 3 else None, print)
+    job = Counting(3, Path(sys.argv[1]), has_end=False)
+
+    def exit_in_the_last_step(number):
+        if number == 3:
+            while not job.in_hand.exists():
+                pass
+            os._exit(9)
+
+    process.run(job, exit_in_the_last_step, print)
     application.exec()
 """
 
