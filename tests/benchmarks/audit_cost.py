@@ -9,6 +9,7 @@ from typing import Any
 
 from app.core.config.presets import demo_config
 from app.engine.adapter.adapter import add_adapter
+from app.engine.audit.gradient_audit import EVERY_STEP
 from app.engine.audit.loss_audit import EVERY
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.model.loading import load_base_model
@@ -26,11 +27,11 @@ from tests.benchmarks.workloads import (
     equal_rows,
 )
 
-GOAL, GOAL_OF_LOSSES = "≤ 1.01", "≤ 0.01"
+GOAL, GOAL_OF_SECOND = "≤ 1.01", "≤ 0.01"
 
 
 class NoAudit:
-    """In an audit's place: takes everything for true."""
+    """Replaces an audit, and accepts everything."""
 
     def observe(self, *_: Any) -> Any:
         import mlx.core as mx
@@ -91,14 +92,24 @@ def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, r
         ours.steps(batches[:1])
         timed(bare, lambda: ours.steps(batches))
     time_ratio(f"{what}, audited / not", GOAL, audited, bare)
-    checked, plain = Measured(), Measured()
-    for _ in range(rounds):
-        timed(checked, lambda: step._losses.expected(batches, EVERY))
-        timed(plain, lambda: ours.steps(batches))
-    share = checked.median / plain.median / EVERY
-    name = f"{what}, the loss of every {EVERY}th step / steps"
-    detail = f"{1000 * checked.median:.0f} / {1000 * plain.median:.0f} ms"
-    print_row(name, GOAL_OF_LOSSES, share, None, detail)
+    tiers = tuple(range(len(step._optimizer.plan.tiers)))
+    audits: list[tuple[str, int, Callable[[], object]]] = [
+        ("loss", EVERY, lambda: step._losses.expected(batches[:1], EVERY)),
+        (
+            "gradients",
+            EVERY_STEP,
+            lambda: step._second_gradients.of_step(batches[:1], EVERY_STEP, tiers),
+        ),
+    ]
+    for audited_part, every, audit in audits:
+        checked, plain = Measured(), Measured()
+        for _ in range(rounds):
+            timed(checked, audit)
+            timed(plain, lambda: ours.steps(batches[:1]))
+        share = checked.median / plain.median / every
+        name = f"{what}, the {audited_part} of every {every}th step / steps"
+        detail = f"{1000 * checked.median:.0f} / {1000 * plain.median:.0f} ms"
+        print_row(name, GOAL_OF_SECOND, share, None, detail)
 
 
 ROWS: dict[str, Callable[[], None]] = {f.__name__: f for f in (small, starter, real)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.engine.audit.loss_audit import LessonAudit
+from app.engine.audit.lesson_audit import LessonAudit
 from app.engine.batches.batches import BatchLoader
 from app.engine.clocks.slow_clock import SlowClock
 from app.engine.runtime.mlx_runtime import uses_compile

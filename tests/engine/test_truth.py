@@ -504,22 +504,68 @@ def test_a_rate_below_the_weights_rounding_is_no_fault(tiny_model: Path) -> None
     step.check_at_rest(5)
 
 
-def zero_gradients(patch: pytest.MonkeyPatch) -> None:
-    """Tier 1's gradient is lost on the way to the optimizer."""
-    gradients = BatchGradients.summed
+def gradients_times(*factors: float) -> Lie:
+    """Each tier's gradient reaches the optimizer times a factor of its own."""
+
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        summed = BatchGradients.summed
+
+        def lying(self: BatchGradients, *a: Any) -> Any:
+            loss, found = summed(self, *a)
+            return loss, {tier: factors[tier] * gradient for tier, gradient in found.items()}
+
+        patch.setattr(BatchGradients, "summed", lying)
+
+    return lie
+
+
+zero_gradients = gradients_times(1, 0)
+"""Those of tier 1."""
+LOST = "model.layers.3.self_attn.q_proj"
+
+
+def a_module_without_gradients(patch: pytest.MonkeyPatch) -> None:
+    summed = BatchGradients.summed
 
     def lying(self: BatchGradients, *a: Any) -> Any:
-        loss, found = gradients(self, *a)
-        return loss, {k: mx.zeros_like(g) if k == 1 else g for k, g in found.items()}
+        loss, found = summed(self, *a)
+        plan, weights = self._plan, trainable_parameters(self._model)
+        named = plan.unflatten(found, weights)
+        named |= {p: mx.zeros_like(g) for p, g in named.items() if p.startswith(LOST)}
+        return loss, {tier: plan.flatten(tier, named) for tier in found}
 
     patch.setattr(BatchGradients, "summed", lying)
+
+
+@pytest.mark.parametrize("lie", [
+    gradients_times(-1, -1),
+    gradients_times(1, -1),
+    gradients_times(1.05, 1),
+    gradients_times(0.5, 0.5),
+    zero_gradients,
+    a_module_without_gradients,
+], ids=["negative", "of one tier negative", "of one tier larger", "halved", "of one tier lost",
+        "of one module lost"])  # fmt: skip
+@pytest.mark.parametrize("changes", [{}, {"grad_accumulation_steps": 2}, {"grad_checkpoint": True}])
+def test_other_gradients_of_the_right_loss_stop_the_run(
+    config: TrainingConfig, lie: Lie, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every update of them is AdamW's, and the loss is the model's own."""
+    lie(monkeypatch)
+    end = ending(replace(config, **changes))
+    assert end.outcome == "failed"
+    assert "At step 5, the gradients are not those of the weights" in end.message
+
+
+UNAUDITED = 4
+"""Steps: the gradients of the fifth are the first to be audited."""
 
 
 def test_a_tier_that_never_had_a_gradient_is_named_at_the_end(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zero_gradients(monkeypatch)
-    end = ending(config)
+    end = ending(replace(config, steps=UNAUDITED))
     assert "Tier 1 learned nothing: its gradient was always zero; only weight decay" in end.message
 
 
@@ -527,25 +573,16 @@ def test_a_tier_that_never_moved_is_named_at_the_end(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zero_gradients(monkeypatch)
-    end = ending(replace(config, weight_decay=0.0))
+    end = ending(replace(config, steps=UNAUDITED, weight_decay=0.0))
     assert end.message.endswith("Tier 1 learned nothing: its gradient was always zero.")
 
 
 def test_a_module_that_learned_nothing_is_named_at_the_end(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gradients = BatchGradients.summed
-    lost = "model.layers.3.self_attn.q_proj"
-
-    def lying(self: BatchGradients, *a: Any) -> Any:
-        loss, found = gradients(self, *a)
-        plan, weights = self._plan, trainable_parameters(self._model)
-        named = plan.unflatten(found, weights)
-        named |= {p: mx.zeros_like(g) for p, g in named.items() if p.startswith(lost)}
-        return loss, {tier: plan.flatten(tier, named) for tier in found}
-
-    monkeypatch.setattr(BatchGradients, "summed", lying)
-    assert ending(config).message == f"All 6 steps done. Modules that learned nothing: {lost}."
+    a_module_without_gradients(monkeypatch)
+    end = ending(replace(config, steps=UNAUDITED))
+    assert end.message == f"All {UNAUDITED} steps done. Modules that learned nothing: {LOST}."
 
 
 def test_a_tier_whose_period_is_longer_than_the_run_is_named_at_the_end(
@@ -558,11 +595,11 @@ def test_a_tier_whose_period_is_longer_than_the_run_is_named_at_the_end(
 def test_an_idle_tier_is_named_after_a_resume_too_but_not_one_that_learned_before(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *_, stopped = train(config, stop_after=4)
-    assert stopped.message == "Stopped after step 4."
+    *_, stopped = train(replace(config, steps=UNAUDITED), stop_after=2)
+    assert stopped.message == "Stopped after step 2."
     zero_gradients(monkeypatch)
     *_, end = resume(config.output)
-    assert end.message == "All 6 steps done."
+    assert end.message == f"All {UNAUDITED} steps done."
 
 
 @pytest.mark.parametrize("changes", [

@@ -13,8 +13,9 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
-from app.engine.audit.lesson_gradients import LessonGradients
-from app.engine.audit.loss_audit import LessonAudit, LossAudit
+from app.engine.audit.gradient_audit import GradientAudit, Recomputed
+from app.engine.audit.lesson_audit import LessonAudit
+from app.engine.audit.loss_audit import LossAudit
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.audit.verification import (
     FrozenWeights,
@@ -84,7 +85,7 @@ class TrainingStep:
         self._lessons = LessonAudit(rules or optimizer.rules(), self._audit.positions)
         fast = fast or FastPaths(head, recompute_layers)
         self._losses = LossAudit(model, fast.head)
-        self._own_lessons = LessonGradients(model, optimizer.plan, fast) if slow else None
+        self._second_gradients = GradientAudit(model, optimizer.plan, fast)
         self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
         self._updates: dict[tuple[tuple[int, ...], bool], ArrayFunction] = {}
 
@@ -99,9 +100,10 @@ class TrainingStep:
         expected_loss = self._losses.expected(batches, step)
         due = self._optimizer.plan.due(step)
         tiers_needing_gradients = self._optimizer.tiers_needing_gradients(due)
+        expected_task = self._second_gradients.of_step(batches, step, tiers_needing_gradients)
         loss, task = self._gradients.summed(self._vectors, batches, tiers_needing_gradients)
         is_apart = self._optimizer.slow_rate > 0
-        lesson, expected = self._lesson(step, due if is_apart else tiers_needing_gradients)
+        lesson, expected_lesson = self._lesson(step, due if is_apart else tiers_needing_gradients)
         gradients = task
         if lesson is not None and self._slow is not None and not is_apart:
             gradients = lesson.added_to(task, self._slow.weight * trained_tokens)
@@ -153,20 +155,19 @@ class TrainingStep:
             self._lessons.clipped_means(learned),
         )  # fmt: skip
         self._lessons.check(learned, step, measurement)
-        if self._own_lessons:
-            self._own_lessons.check(expected, lesson, step)
-            after_kl = self._own_lessons.divergence_after(expected)
-            measurement = replace(measurement, base_kl_after=after_kl)
         self._losses.check(expected_loss, step, measurement.loss, trained_tokens)
-        return measurement
+        self._second_gradients.check_step(expected_task, task, step)
+        self._second_gradients.check_lesson(expected_lesson, lesson, step)
+        after_kl = self._second_gradients.divergence_after(expected_lesson, lesson)
+        return replace(measurement, base_kl_after=after_kl)
 
-    def _lesson(self, step: int, tiers: tuple[int, ...]) -> tuple[Lesson | None, Lesson | None]:
+    def _lesson(self, step: int, tiers: tuple[int, ...]) -> tuple[Lesson | None, Recomputed | None]:
         """The slow clock's at `step`, for some tiers, and what the audit expects of it; None where
         there is none."""
         batch = self._slow.lesson(step) if self._slow and tiers else None
-        if batch is None or not (self._slow and self._own_lessons):
+        if batch is None or self._slow is None:
             return None, None
-        expected = self._own_lessons.expected(batch, step // self._slow.every, tiers)
+        expected = self._second_gradients.of_lesson(batch, step // self._slow.every, tiers)
         return self._gradients.of_lesson(self._vectors, batch, tiers), expected
 
     def parameters(self) -> Arrays:
