@@ -233,7 +233,11 @@ def cut_short(folder: Path) -> None:
         (changed_config(lora_parameters={"rank": math.inf, "scale": 1.0}), "adapter_config.json"),
         (with_a_huge_rank, "no whole number as rank"),
         (changed_config(lora_parameters={"rank": 8, "scale": 1.0, "keys": "q"}), "no list of"),
-        (changed_config(num_layers=99), "Layers is set to 99"),
+        (changed_config(num_layers=99), "does not fit the base model: Layers is set to 99"),
+        (
+            changed_config(lora_parameters={"rank": 8, "scale": 1.0, "keys": ["none.here"]}),
+            "does not fit the base model: The model has no module named 'none.here'",
+        ),
         (changed_config(num_layers=None), "has no number as num_layers"),
         (changed_config(lora_parameters={"rank": 4, "scale": 1.0}), "does not fit the base model"),
         (without_a_part, "it has nothing for model.layers"),
@@ -255,6 +259,7 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name_and_nothing_is_left(
     with pytest.raises(InputError) as refused:
         list(train(made))
     assert words in refused.value.message
+    assert "Use -1" not in refused.value.hint
     assert not (made.output or Path()).exists()
 
 

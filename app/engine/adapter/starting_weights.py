@@ -17,6 +17,7 @@ from app.core.events import LogMessage
 from app.core.files.strict_parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.sanitize import error_text, short_repr
+from app.engine.adapter.adapter import add_adapter
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.model_structure import trainable_parameters
@@ -61,6 +62,18 @@ def with_adapter_settings(config: TrainingConfig, folder: Path) -> TrainingConfi
     except InputError as error:
         message = f"The adapter in {folder} can't be continued: {error.message}"
         raise InputError(message, error.hint) from error
+
+
+def add_fitting_adapter(
+    model: LanguageModel, config: TrainingConfig, start: Path | None
+) -> tuple[str, ...]:
+    """`add_adapter`, with errors that name the adapter in `start` that the settings come from."""
+    try:
+        return add_adapter(model, config)
+    except InputError as error:
+        if start is None:
+            raise
+        raise InputError(_misfit(start, error.message), _OTHER) from error
 
 
 def load_starting_weights(model: LanguageModel, folder: Path) -> str:
@@ -209,4 +222,8 @@ def _check_fits(folder: Path, saved: ArrayMap, own: ArrayMap) -> None:
             reason = f"{path} has the shape {saved[path].shape}, and the model's {own[path].shape}"
         else:
             continue
-        raise InputError(f"The adapter in {folder} does not fit the base model: {reason}.", _OTHER)
+        raise InputError(_misfit(folder, f"{reason}."), _OTHER)
+
+
+def _misfit(folder: Path, reason: str) -> str:
+    return f"The adapter in {folder} does not fit the base model: {reason}"

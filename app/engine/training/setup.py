@@ -19,8 +19,8 @@ from app.data.chat.template_environment import run_note, with_day
 from app.data.files.dataset_files import find_files
 from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import LaterRows, MixedFiles, TrainingData
-from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import (
+    add_fitting_adapter,
     digest_of_weights,
     load_starting_weights,
     read_stiffness,
@@ -145,7 +145,7 @@ def set_up(
         yield StageChanged(mark("Loading the model"))
         base = yield from in_stage(mark("Loading the model"), loading_base_model(config.model))
         after_loading()
-        left_out = add_adapter(base.model, config)
+        left_out = add_fitting_adapter(base.model, config, start)
         mx.eval(base.model.parameters())
         start_sha256 = load_starting_weights(base.model, start) if start else ""
         saved_plan = None if saved is None else saved.get("plan")
