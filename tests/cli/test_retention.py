@@ -39,7 +39,7 @@ def test_a_stopped_run_states_the_step_of_each_measurement() -> None:
     assert result_sentences((), [], [], 15) == ""
     later = [RetentionMeasured(0, 0.0, 4), RetentionMeasured(10, 0.25, 4)]
     assert result_sentences((), [], later, 15) == (
-        "Change from base at step 10: 0.25 nats per token on 4 everyday texts."
+        "Change from base at step 10: 0.250 nats per token on 4 everyday texts."
     )
 
 

@@ -122,7 +122,7 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     for field in ("weight_decay", "seed"):
         camera.take(f"plan-advanced-{field}", scrolled_to=nestling.new_run.form.fields[field])
     nestling.new_run.form.advanced.toggle.setChecked(False)
-    train(nestling, camera)
+    train(nestling, camera, home)
     compare(nestling, camera)
     study(nestling, camera, home)
     meet_errors(nestling, camera, home)
@@ -298,7 +298,31 @@ def ask_to_quit(nestling: Nestling, camera: Camera) -> None:
     nestling.quitting._has_dock = file_manager.HAS_DOCK
 
 
-def train(nestling: Nestling, camera: Camera) -> None:
+def continue_run(nestling: Nestling, camera: Camera, home: Path) -> None:
+    """The plan of a run that starts from the opened one, and such a run's chain."""
+    state, first = nestling.state, nestling.state.config
+    more = home / "more.jsonl"
+    more.write_text('{"prompt": "What is Ada?", "completion": "Blue."}\n' * 24, encoding="utf-8")
+    run = nestling.runs.opened.run
+    assert run is not None
+    nestling.datasets.open(more, adapter=run.details.summary.adapter_dir, model=first.model)
+    wait_until(lambda: state.config.data == more and nestling.actions.start.isEnabled())
+    nestling.window.show_place(Place.NEW_RUN)
+    camera.take("plan-continues", scrolled_to=nestling.new_run.model)
+    state.change_config(name="continued", steps=4)
+    nestling.actions.start.trigger()
+    wait_until(lambda: state.phase.is_active)
+    wait_until(lambda: not state.phase.is_active)
+    assert state.finished is not None
+    nestling.library_commands.open_run(state.finished.run_dir)
+    wait_until(lambda: nestling.runs.opened_run_dir == state.finished.run_dir)
+    camera.take("run-chain")
+    nestling.runs.show_list()
+    state.replace_config(first)
+    nestling.datasets.read_again()
+
+
+def train(nestling: Nestling, camera: Camera, home: Path) -> None:
     window, state = nestling.window, nestling.state
     nestling.actions.start.trigger()
     camera.take("run-preparing")
@@ -325,7 +349,8 @@ def train(nestling: Nestling, camera: Camera) -> None:
     nestling.actions.pause.trigger()
     wait_until(lambda: not state.phase.is_active)
     assert state.finished is not None
-    nestling.library_commands.open_run(state.finished.run_dir)
+    run_dir = state.finished.run_dir
+    nestling.library_commands.open_run(run_dir)
     wait_until(lambda: nestling.runs.opened_run_dir is not None)
     parts = ("result", "run-questions", "checkpoints", "run-data", "run-settings", "log")
     for number, part in enumerate(parts):
@@ -345,6 +370,8 @@ def train(nestling: Nestling, camera: Camera) -> None:
     nestling.playground.starters[0].click()
     wait_until(lambda: not nestling.trial.is_answering)
     camera.take("playground-answer")
+    nestling.library_commands.open_run(run_dir)
+    continue_run(nestling, camera, home)
 
 
 def rest(milliseconds: int) -> None:

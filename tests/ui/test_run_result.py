@@ -54,11 +54,11 @@ def test_the_first_sentence_reports_learning_and_retention(
     scored = replace(run, details=replace(run.details, retention=measured, facts=facts))
     assert result_text(scored) == (
         "Old: 1 of 2 right. Validation loss rose from 1.000 to 2.000 since step 4. Change from "
-        "base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
+        "base: 0.0543 nats per token on 24 everyday texts, 0.500 before."
     )
     only = replace(scored, details=replace(scored.details, evaluations=(), facts={}))
     assert result_text(only) == (
-        "Change from base: 0.0543 nats per token on 24 everyday texts, 0.5 before."
+        "Change from base: 0.0543 nats per token on 24 everyday texts, 0.500 before."
     )
     fewer = (RetentionMeasured(4, 0.5, 4), measured[1])  # other texts: no "before"
     assert result_text(replace(only, details=replace(only.details, retention=fewer))) == (

@@ -161,19 +161,19 @@ def retention_sentence(retention: Sequence[RetentionMeasured], steps: int) -> st
     first, last = retention[0], retention[-1]
     if last.step != steps:
         return tr(
-            "Change from base at step {step:,}: {nats:.3g} nats per token on {texts:,} everyday "
+            "Change from base at step {step:,}: {nats} nats per token on {texts:,} everyday "
             "texts.",
-            step=last.step, nats=last.base_kl, texts=last.texts,
+            step=last.step, nats=_nats(last), texts=last.texts,
         )  # fmt: skip
     if first.step < last.step and first.texts == last.texts and first.base_kl >= _MOVED:
         return tr(
-            "Change from base: {nats:.3g} nats per token on {texts:,} everyday texts, {before:.3g} "
+            "Change from base: {nats} nats per token on {texts:,} everyday texts, {before} "
             "before.",
-            nats=last.base_kl, before=first.base_kl, texts=last.texts,
+            nats=_nats(last), before=_nats(first), texts=last.texts,
         )  # fmt: skip
     return tr(
-        "Change from base: {nats:.3g} nats per token on {texts:,} everyday texts.",
-        nats=last.base_kl,
+        "Change from base: {nats} nats per token on {texts:,} everyday texts.",
+        nats=_nats(last),
         texts=last.texts,
     )
 
@@ -229,6 +229,10 @@ def question_set_title(path: Path) -> str:
 def _loss(evaluation: EvaluationFinished) -> str:
     value = evaluation.val_loss
     return decimal(format_loss(value, _DIGITS)) if math.isfinite(value) else "–"
+
+
+def _nats(measured: RetentionMeasured) -> str:
+    return decimal(format_loss(measured.base_kl, _DIGITS))
 
 
 def event_line(event: Event) -> str:
