@@ -46,7 +46,7 @@ def test_a_stopped_run_states_the_step_of_each_measurement() -> None:
 def test_a_run_that_continues_another_says_where_it_began() -> None:
     measured = [RetentionMeasured(0, 1.85, 4), RetentionMeasured(20, 1.32, 4)]
     assert result_sentences((), [], measured, 20) == (
-        "Change from base: 1.32 nats per token on 4 everyday texts, 1.85 before."
+        "Change from base: 1.320 nats per token on 4 everyday texts, 1.850 before."
     )
 
 
