@@ -57,8 +57,8 @@ ELSEWHERE = {
     "The validation set {path} isn't there: put it back, or choose another.",
     "{path} can't be read as a dataset.", "{path} can't be read as a validation set.",
     "{event}, before: {correct} of {total} right", "{event}, after: {correct} of {total} right",
-    "The base model's logits aren't numbers, so it can't answer.",
-    "The tuned model's logits aren't numbers, so it can't answer.",
+    "The base model's logits contain NaN, so it can't answer.",
+    "The tuned model's logits contain NaN, so it can't answer.",
 }  # fmt: skip
 """Sentences that are no literals of these layers."""
 NO_SENTENCES = {
@@ -78,7 +78,7 @@ NO_SENTENCES = {
     "{path} can't be read as a {noun}.", "{event}, {when}: {correct} of {total} right",
     "The {part} in {path} needs Python code from the model folder; Nestling does not run code of "
     "models.",
-    "The {side} model's logits aren't numbers, so it can't answer.",
+    "The {side} model's logits contain NaN, so it can't answer.",
     ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .txt and .md",
 }  # fmt: skip
 """Words for code, names, and parts of sentences that are collected whole."""

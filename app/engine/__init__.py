@@ -1,6 +1,6 @@
-"""Models, training and generation with MLX, which is loaded here: before any module that names it.
+"""Models, training and generation with MLX. Importing this package loads MLX.
 
-Processes without MLX import nothing of this package.
+Processes without MLX must not import it.
 """
 
 from app.engine.runtime.mlx_import import load_mlx

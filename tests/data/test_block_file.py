@@ -58,9 +58,9 @@ def test_a_changed_bit_is_seen_in_its_block_and_costs_no_other(
         if block != hit:
             assert file.read(*place) == CONTENT[slice(*place)]
             continue
-        with pytest.raises(ValueError, match=f"block {hit} of file is not as it was written"):
+        with pytest.raises(ValueError, match=f"block {hit} of file changed since it was written"):
             file.read(*place)
-    with pytest.raises(ValueError, match="not as it was written"):
+    with pytest.raises(ValueError, match="changed since it was written"):
         file.check()
 
 

@@ -381,7 +381,7 @@ def save(name: str, folder: Path, *, dtype: str = "float32", bits: int | None = 
 
 REFUSED = {
     "deepseek_v41": "can't compute gradients",
-    "phi3small": "a token sees later ones",
+    "phi3small": "a token sees later tokens",
     "recurrent_gemma": "can't carry an adapter",
 }
 """Part of the sentence."""

@@ -38,7 +38,7 @@ def test_a_module_whose_weights_the_models_code_reads_itself_is_unfit() -> None:
     model = Model()
     assert unfit(model, adaptable(model.layers)) == ["read"]
     assert type(model.layers[0].read) is nn.Linear
-    assert not hasattr(model.layers[0].read, "_seen")
+    assert not hasattr(model.layers[0].read, "_reads")
 
 
 class Remembering(Model):

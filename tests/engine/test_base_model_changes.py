@@ -289,7 +289,8 @@ def test_large_weights_not_hashed_to_the_end_are_reported(
     digests = read_digests(read_manifest(run_dir))
     assert digests is not None
     assert not digests.is_whole
-    assert "The base model's weights were not hashed whole." in (run_dir / "log.txt").read_text()
+    log = (run_dir / "log.txt").read_text()
+    assert "The base model's weights were not hashed completely." in log
     assert load_tuned_model(
         CheckpointRef(config.model, last_checkpoint(run_dir))
     ).loaded.base_model.state == ("sampled")

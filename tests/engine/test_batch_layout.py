@@ -36,9 +36,9 @@ def losses(events: list[object]) -> list[float]:
 @pytest.mark.parametrize(
     ("batch_size", "bears", "is_packed", "message"),
     [
-        (4, True, True, "share one row"),
-        (4, False, False, "row of its own: this model computes something else"),
-        (1, True, False, "Each batch is one example"),
+        (4, True, True, "Sequence packing is on"),
+        (4, False, False, "this model's outputs differ for packed examples"),
+        (1, True, False, "each batch has one example"),
     ],
 )
 def test_a_run_says_and_keeps_whether_examples_share_a_row(
@@ -83,7 +83,7 @@ def test_a_run_resumes_with_separate_rows_where_the_model_differs_and_logs_it(
     list(train(config, stop_after=2))
     monkeypatch.setattr(batch_layout, "supports_packing", lambda *_: False)
     events: list[object] = list(resume(config.output))
-    assert "from here on each has a row of its own" in logged(events)
+    assert "The rest of the run has one row per example" in logged(events)
     assert len(losses(events)) == 4
 
 

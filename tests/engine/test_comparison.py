@@ -118,7 +118,7 @@ def test_a_run_names_the_path_it_goes_without(
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("phi3small", "a token sees later ones"),
+        ("phi3small", "a token sees later tokens"),
         ("recurrent_gemma", "This model can't carry an adapter"),
     ],
 )

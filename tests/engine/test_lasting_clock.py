@@ -209,7 +209,7 @@ def test_an_adapter_without_a_stiffness_pulls_nothing(config: TrainingConfig, fi
     (begun,) = [event for event in events if isinstance(event, RunStarted)]
     assert begun.clocks.lasting_pull == 0
     logged = [event.text for event in events if isinstance(event, LogMessage)]
-    assert any("so nothing is pulled back to it" in text for text in logged)
+    assert any("so the lasting clock does not pull toward it" in text for text in logged)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
 

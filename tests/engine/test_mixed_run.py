@@ -65,7 +65,7 @@ def test_the_run_says_what_it_took_and_how_each_dataset_does(whole):
     # 36 chats and 16 texts to train on: an epoch is 36 + 12 rows, in 16 batches.
     assert any("36 rows of chats.jsonl (75.0%), which has 36" in n for n in notes)
     assert any("12 rows of old.csv (25.0%), which has 16" in n for n in notes)
-    (taken,) = [note for note in notes if note.startswith("24 steps took these rows: ")]
+    (taken,) = [note for note in notes if note.startswith("24 steps used these rows: ")]
     numbers = [int(word) for word in taken.split() if word.isdigit()]
     assert sum(numbers[1:]) == 24 * 3
     evaluations = [e for e in events if isinstance(e, EvaluationFinished)]
@@ -101,7 +101,7 @@ def test_stopped_in_the_second_epoch_it_resumes_without_a_difference(whole, tmp_
 
 def test_its_examples_share_rows(config):
     notes = [e.text for e in train(config, stop_after=1) if isinstance(e, LogMessage)]
-    assert any(note.startswith("The examples of a batch share one row") for note in notes)
+    assert any(note.startswith("Sequence packing is on") for note in notes)
     assert read_manifest(config.output)["batching"]["is_packed"]
 
 

@@ -284,7 +284,7 @@ def test_a_run_deleted_while_it_prepares_to_resume_is_refused_in_a_sentence(stop
     events = resume(stopped)
     next(events)
     shutil.rmtree(stopped)
-    with pytest.raises(InputError, match="can't be read any more"):
+    with pytest.raises(InputError, match="can no longer be read"):
         list(events)
 
 
@@ -367,7 +367,7 @@ def test_a_changed_question_set_is_named_and_the_run_resumes(
     questions.write_text("".join(questions.read_text().splitlines(keepends=True)[1:]))
     (changed,) = question_messages(aside["changed"])
     assert changed.is_warning
-    assert "(quiz.jsonl), so its scores before and after are of different" in changed.text
+    assert "(quiz.jsonl), so its scores before and after are for different" in changed.text
 
 
 def test_a_run_that_is_done_is_refused(whole_copy: Path) -> None:

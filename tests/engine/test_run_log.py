@@ -47,9 +47,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
         "1 row is left out; the first: new.jsonl, line 26: completion is empty.",
         "The first epoch takes ",
         "rows of old.jsonl (50.0%), which has",
-        "The examples of a batch share one row",
+        "Sequence packing is on",
         "The loss is computed on trained tokens only",
-        "2 steps took these rows: ",
+        "2 steps used these rows: ",
     ],
 )
 def test_the_log_says(run: Path, claim: str) -> None:
@@ -72,7 +72,7 @@ def test_a_resumed_run_logs_its_batch_layout_again(
     list(train(config, stop_after=1))
     list(resume(tmp_path / "run"))
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert log.count("The examples of a batch share one row") == 2
+    assert log.count("Sequence packing is on") == 2
 
 
 def test_a_run_says_that_mlx_lm_would_not_stop_where_the_template_ends_a_reply(

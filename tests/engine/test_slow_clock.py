@@ -477,7 +477,7 @@ def test_a_model_that_reads_little_takes_lessons_cut_to_its_window(config: Train
 def test_an_unusable_custom_text_is_named(config: TrainingConfig, tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
-    with pytest.raises(InputError, match=r"own\.jsonl can't be the slow clock's text"):
+    with pytest.raises(InputError, match=r"The slow clock can't use own\.jsonl"):
         list(train(replace(config, slow_every=2, slow_text=path)))
 
 

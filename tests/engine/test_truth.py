@@ -491,7 +491,7 @@ def test_a_run_that_does_not_resume_from_its_checkpoint_is_stopped(
     *_, end = resume(config.output)
     assert isinstance(end, RunFinished)
     assert end.outcome == "failed"
-    assert "run differs from" in end.message or "is not of step" in end.message
+    assert "run differs from" in end.message or "is not step" in end.message
 
 
 def test_a_rate_below_the_weights_rounding_is_no_fault(tiny_model: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_run_that_was_killed_afterwards_does_it_only_once(
     other = replace(config, output=tmp_path / "other")
     with closing(train(other)) as events:  # type: ignore[type-var]
         for event in events:
-            if isinstance(event, LogMessage) and event.text.startswith("The adapter is at"):
+            if isinstance(event, LogMessage) and "adapter was moved back" in event.text:
                 next(events)  # the checkpoint
                 break
     ending = list(resume(other.output or Path()))[-1]

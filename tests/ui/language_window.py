@@ -34,7 +34,7 @@ ENDINGS = (
 LOG_PART = 5
 """The log's number among the parts of a run."""
 LOGGED = (
-    "The examples of a batch share one row, and none affects another.",
+    "Sequence packing is on: this model's outputs are the same packed as unpacked.",
     "Resuming after step 1,200.",
 )
 MEASURED = (

@@ -202,5 +202,5 @@ def test_a_run_over_two_datasets_says_how_each_does(
     assert services.state.finished is not None
     log = (services.state.finished.run_dir / LOG_FILE).read_text(encoding="utf-8")
     assert "The first epoch takes 27 rows of new.jsonl (50.0%)" in log
-    assert "3 steps took these rows: " in log
+    assert "3 steps used these rows: " in log
     assert "(new.jsonl " in log

@@ -279,7 +279,7 @@ def test_a_damaged_checkpoint_is_reported_in_a_sentence(
         file.write_bytes(file.read_bytes()[:-1])
     ask(shown, "Hi", qtbot)
     turn = shown.page.conversation.turns[0]
-    words = "There is no checkpoint at" if damage == "deleted" else "is not as it was written"
+    words = "There is no checkpoint at" if damage == "deleted" else "changed since it was written"
     assert words in turn.problem.text()
     assert turn.problem.isVisible()
     assert not shown.trial._earlier

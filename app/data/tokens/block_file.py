@@ -64,7 +64,7 @@ class BlockFile:
         for block in range(first, last):
             at = (block - first) * BLOCK_BYTES
             if zlib.crc32(content[at : at + BLOCK_BYTES]) != self._sums[block]:
-                raise ValueError(f"block {block:,} of {self._name} is not as it was written")
+                raise ValueError(f"block {block:,} of {self._name} changed since it was written")
         return content[start - begin : stop - begin]
 
     def parts(self) -> Iterator[memoryview]:

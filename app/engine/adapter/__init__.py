@@ -1,1 +1,1 @@
-"""LoRA and DoRA adapters: where they fit, their layers, where they start."""
+"""LoRA and DoRA adapters: the modules that can carry one, their layers, their initial weights."""

@@ -1,4 +1,4 @@
-"""Selects the modules of a model's layers that can carry an adapter, as mlx-lm loads one."""
+"""Selects the modules of a model's layers that can carry an adapter that mlx-lm can load."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,31 +18,33 @@ Modules = Mapping[str, Sequence[CalledModule]]
 
 
 def adaptable(layers: Sequence[CalledModule]) -> dict[str, list[CalledModule]]:
-    """The modules that mlx-lm gives an adapter."""
+    """The modules that mlx-lm can adapt, by path within a layer."""
     from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
     kinds = (
         nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding,
         SwitchLinear, QuantizedSwitchLinear,
     )  # fmt: skip
-    found: dict[str, list[CalledModule]] = {}
+    by_path: dict[str, list[CalledModule]] = {}
     for layer in layers:
         for path, module in reversed(layer.named_modules()):
             if isinstance(module, kinds) or hasattr(module, "to_lora"):
-                found.setdefault(path, []).append(module)
-    return found
+                by_path.setdefault(path, []).append(module)
+    return by_path
 
 
-def unfit(model: LanguageModel, there: Modules) -> list[str]:
-    """Paths of those modules that must stay as they are.
+def unfit(model: LanguageModel, candidates: Modules) -> list[str]:
+    """Paths of the candidates that can't carry an adapter.
 
-    A model's code may read a module's weights itself, which an adapted one no longer has at that
-    place; and a module may have an adapter of its own, of parts that mlx-lm does not load.
+    There are two reasons: the model's code reads the module's weights directly, which an adapted
+    module no longer has at that place; or the module's own adapter class has other parameters than
+    `lora_a` and `lora_b`, which mlx-lm does not load.
     """
-    read = _read_by_the_model(model, [module for modules in there.values() for module in modules])
+    modules = [module for at_path in candidates.values() for module in at_path]
+    read = _read_by_the_model(model, modules)
     return [
         path
-        for path, modules in there.items()
+        for path, modules in candidates.items()
         if any(id(module) in read or not _has_plain_adapter(module) for module in modules)
     ]
 
@@ -55,59 +57,61 @@ def _has_plain_adapter(module: CalledModule) -> bool:
 
 
 def _read_by_the_model(model: LanguageModel, modules: Sequence[CalledModule]) -> set[int]:
-    """By id, the modules with an array that is read outside their own call.
+    """Ids of the modules of which an array is read outside their own call.
 
-    Nothing is computed, and no weights are read from disk. The model is called in both modes: one
-    may keep in evaluation what it made of its weights (kimi_k3), or read them in one mode alone.
+    Computes nothing and reads no weights from disk. Calls the model in both modes, because a model
+    may read weights in one mode only, or cache values made of them in evaluation (kimi_k3).
     """
     read: set[int] = set()
-    with _watched(modules, read):
+    with _recorded(modules, read):
         try:
             for mode in (training, evaluating):
                 with mode(model), interruptible:
                     model(mx.zeros((1, 4), mx.int32))
-        except Exception:  # an architecture's own code; whether it trains is tried later
+        except Exception:  # an architecture's own code; a later probe tests whether it trains
             return set()
     return read
 
 
 @contextmanager
-def _watched(modules: Sequence[CalledModule], read: set[int]) -> Iterator[None]:
-    seen = _Seen(read)
-    with reclassed(modules, _watching):
+def _recorded(modules: Sequence[CalledModule], read: set[int]) -> Iterator[None]:
+    reads = _Reads(read)
+    with reclassed(modules, _recording):
         for module in modules:
-            vars(module)["_seen"] = seen
+            vars(module)["_reads"] = reads
         try:
             yield
         finally:
             for module in modules:
-                vars(module).pop("_seen", None)
+                vars(module).pop("_reads", None)
 
 
-class _Seen:
+class _Reads:
+    """Ids of modules: those read from outside, and those whose call is running."""
+
     def __init__(self, read: set[int]) -> None:
         self.read = read
         self.in_call: set[int] = set()
 
 
 @cache
-def _watching(kind: ModuleClass) -> ModuleClass:
-    """A subclass of a module's own class; one for each, as a class goes by the collector alone."""
+def _recording(kind: ModuleClass) -> ModuleClass:
+    """A subclass that records reads; cached, because only the garbage collector frees a class."""
 
-    class Watching(kind):  # type: ignore[misc]
+    class Recording(kind):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            seen = vars(self)["_seen"]
-            seen.in_call.add(id(self))
+            reads = vars(self)["_reads"]
+            reads.in_call.add(id(self))
             try:
                 return super().__call__(*args, **kwargs)
             finally:
-                seen.in_call.discard(id(self))
+                reads.in_call.discard(id(self))
 
         def __getattr__(self, name: str) -> Any:
             value = super().__getattr__(name)
-            seen = vars(self).get("_seen")
-            if isinstance(value, mx.array) and seen and id(self) not in seen.in_call:
-                seen.read.add(id(self))
+            reads = vars(self).get("_reads")
+            if isinstance(value, mx.array) and reads and id(self) not in reads.in_call:
+                reads.read.add(id(self))
             return value
 
-    return Watching
+    return Recording

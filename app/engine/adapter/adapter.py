@@ -1,5 +1,5 @@
-"""LoRA and DoRA adapters through mlx-lm's own layers, the config file they are saved with, and a
-model with its adapter off: the base itself, module by module.
+"""Adds LoRA and DoRA adapters with mlx-lm's layers, writes their config file, and takes an adapter
+off to get the base model back.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,19 +22,19 @@ from app.engine.runtime.named_arrays import JsonObject, number
 
 
 def add_adapter(model: LanguageModel, config: TrainingConfig) -> tuple[str, ...]:
-    """Freeze `model` and give its top `num_layers` layers adapters, seeded by the config.
+    """Freeze `model` and add adapters to its top `num_layers` layers, with the config's seed.
 
-    Returns the paths within a layer of the modules that must stay without. Raises InputError if
-    the model can't carry adapters as the config asks.
+    Returns the paths, within a layer, of modules that can't carry an adapter. Raises InputError if
+    the model can't carry the adapter that the config describes.
     """
     from mlx_lm.tuner.utils import linear_to_lora_layers
 
     is_dora = config.fine_tune_type == "dora"
     count, parameters = adapted_layer_count(model, config), _sizes(config)
-    there = adaptable(model.layers)
-    keys = _chosen(config.keys, list(there)) if config.keys else list(there)
+    candidates = adaptable(model.layers)
+    keys = _chosen(config.keys, list(candidates)) if config.keys else list(candidates)
     with model_errors_as_input_errors(NO_ADAPTER):
-        left_out = unfit(model, {path: there[path] for path in keys})
+        left_out = unfit(model, {path: candidates[path] for path in keys})
     keys = [path for path in keys if path not in left_out]
     if config.keys or left_out:
         parameters["keys"] = keys
@@ -62,9 +62,9 @@ def adapted_layer_count(model: LanguageModel, config: TrainingConfig) -> int:
 
 
 def adapter_config(model: LanguageModel, config: TrainingConfig) -> JsonObject:
-    """What `adapter_config.json` must hold for `mlx_lm.load(base, adapter_path=…)`.
+    """The contents of `adapter_config.json` for `mlx_lm.load(base, adapter_path=…)`.
 
-    `model` carries its adapter already.
+    `model` already carries its adapter.
     """
     parameters = _sizes(config)
     adapted = _adapted(model.layers)
@@ -80,17 +80,17 @@ def adapter_config(model: LanguageModel, config: TrainingConfig) -> JsonObject:
 
 def _adapted(layers: Sequence[CalledModule]) -> list[str]:
     """Paths within a layer of the modules that carry an adapter."""
-    found = (
+    paths = (
         path
         for layer in layers
         for path, module in reversed(layer.named_modules())
         if "lora_a" in module
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
 def _is_bare_elsewhere(model: LanguageModel, adapted: Sequence[str]) -> bool:
-    """Whether mlx-lm, given no names, would adapt more than carries an adapter now."""
+    """Whether mlx-lm, without a list of names, would adapt more modules than these."""
     # An adapted module contains the one it replaces.
     return any(
         path not in adapted and path.rpartition(".")[0] not in adapted
@@ -99,7 +99,7 @@ def _is_bare_elsewhere(model: LanguageModel, adapted: Sequence[str]) -> bool:
 
 
 def check_scale(model: LanguageModel, config: JsonObject) -> None:
-    """Raise VerificationError unless an adapter's `config` has the scale of the model's layers."""
+    """Raise VerificationError if the scale in `config` differs from that of the model's layers."""
     scale = config["lora_parameters"]["scale"]
     for path, module in model.named_modules():
         if "lora_b" in module and module.scale != scale:
@@ -112,23 +112,24 @@ def _sizes(config: TrainingConfig) -> dict[str, object]:
     return {"rank": config.rank, "scale": config.scale, "dropout": config.dropout}
 
 
-def _chosen(keys: str, there: Sequence[str]) -> list[str]:
-    """The modules that `keys` names, whole ("self_attn.q_proj") or by their end ("q_proj")."""
+def _chosen(keys: str, paths: Sequence[str]) -> list[str]:
+    """The modules named in `keys`, by path ("self_attn.q_proj") or by its end ("q_proj")."""
     chosen = set()
     for name in filter(None, (name.strip() for name in keys.split(","))):
-        found = {path for path in there if path == name or path.endswith(f".{name}")}
-        if not found:
-            known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in there))
+        matches = {path for path in paths if path == name or path.endswith(f".{name}")}
+        if not matches:
+            known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in paths))
             raise InputError(
                 f"The model has no module named {name!r}.", f"Its modules are {known}."
             )
-        chosen |= found
-    return [path for path in there if path in chosen]
+        chosen |= matches
+    return [path for path in paths if path in chosen]
 
 
-def _check_dora(there: Mapping[str, Sequence[CalledModule]], keys: Sequence[str]) -> None:
-    """Raise InputError for what mlx-lm's DoRA can't do: experts, bits that don't divide 32."""
-    for path, module in [(key, module) for key in keys for module in there.get(key, ())]:
+def _check_dora(modules: Mapping[str, Sequence[CalledModule]], keys: Sequence[str]) -> None:
+    """Raise InputError for modules that mlx-lm's DoRA can't adapt: experts, and quantized ones
+    whose bits don't divide 32."""
+    for path, module in [(key, module) for key in keys for module in modules.get(key, ())]:
         if not isinstance(module, nn.Linear | nn.QuantizedLinear):
             raise InputError(
                 f"DoRA can't adapt {path}: it is a {type(module).__name__}.",
@@ -136,13 +137,13 @@ def _check_dora(there: Mapping[str, Sequence[CalledModule]], keys: Sequence[str]
             )
         if isinstance(module, nn.QuantizedLinear) and 32 % module.bits:
             raise InputError(
-                f"DoRA can't adapt a base quantised to {module.bits} bits.",
-                "Use LoRA, or a base of 4 or 8 bits.",
+                f"DoRA can't adapt a base model quantized to {module.bits} bits.",
+                "Use LoRA, or a base model with 4 or 8 bits.",
             )
 
 
 def largest_logit_change(model: Path, adapter: Path, text: str) -> float:
-    """max |Δ logit| over all tokens of `text` and the whole vocabulary."""
+    """The adapter's largest change of a logit, over all tokens of `text` and the vocabulary."""
     base = load_base_model(model)
     from mlx_lm.tuner.utils import load_adapters
 
@@ -155,9 +156,9 @@ def largest_logit_change(model: Path, adapter: Path, text: str) -> float:
 
 
 _Place = tuple[Any, str | int, Any]
-"""A module or list, a name or index in it, and the module there."""
+"""A module or list, a name or index in it, and the adapted module there."""
 _INNER = ("linear", "embedding")
-"""By what mlx-lm's adapters call the module that they wrap."""
+"""The names of the wrapped module in mlx-lm's adapters."""
 
 
 class BareModel:
@@ -178,7 +179,7 @@ class BareModel:
 
     @contextmanager
     def bare(self) -> Iterator[None]:
-        """Inside, the model is its base."""
+        """Inside, the model has no adapter and equals its base."""
         try:
             self.take_off()
             yield
@@ -188,17 +189,17 @@ class BareModel:
 
 def _adapters(model: LanguageModel) -> list[_Place]:
     """Each adapted module, with the module or list that holds it and its name there."""
-    found: list[_Place] = []
+    places: list[_Place] = []
     for _, owner in model.named_modules():
         for name, child in owner.items():
             if isinstance(child, list):
-                found += [(child, i, member) for i, member in enumerate(child) if _is_one(member)]
-            elif _is_one(child):
-                found.append((owner, name, child))
-    return found
+                places += [(child, i, item) for i, item in enumerate(child) if _is_adapter(item)]
+            elif _is_adapter(child):
+                places.append((owner, name, child))
+    return places
 
 
-def _is_one(module: object) -> bool:
+def _is_adapter(module: object) -> bool:
     return isinstance(module, dict) and "lora_a" in module
 
 

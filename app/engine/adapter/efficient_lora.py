@@ -1,10 +1,10 @@
-"""mlx-lm's LoRA layers with a leaner call: the same sum, in fewer passes and less memory.
+"""A more efficient call for mlx-lm's LoRA layers: the same result in fewer passes and less memory.
 
-An adapter is trained in float32, so mlx-lm's layers widen the activations of a bfloat16 model in
-every adapted module, and keep the wide copies for the backward pass. Here the two small matrices
-are narrowed instead, as mixed precision does it; gradients and updates are float32 as before. The
-scale goes into the second small matrix and the sum into its product, where mlx-lm passes twice over
-what the module puts out.
+An adapter is trained in float32, so mlx-lm's layers cast the activations of a bfloat16 model to
+float32 in every adapted module and keep the copies for the backward pass. Here the two LoRA
+matrices are cast to bfloat16 instead, as in mixed precision; gradients and updates stay float32.
+The scale is multiplied into `lora_b`, and one fused product adds the result, where mlx-lm makes two
+more passes over the module's output.
 """
 
 from collections.abc import Iterator, Set
@@ -19,9 +19,9 @@ from app.engine.runtime.named_arrays import ModuleClass
 
 
 def use_efficient_lora(model: LanguageModel) -> None:
-    """Give every LoRA layer over a linear module of `model` the leaner call.
+    """Give every LoRA layer over a linear module of `model` the efficient call.
 
-    The layers stay mlx-lm's in everything else, with the same parameters at the same paths.
+    Everything else stays mlx-lm's, with the same parameters at the same paths.
     """
     from mlx_lm.tuner.lora import LoRALinear
 
@@ -39,7 +39,7 @@ def restore_lora_layers(model: LanguageModel) -> None:
 
 
 def plain_lora_layers(model: LanguageModel) -> AbstractContextManager[None]:
-    """Inside, lean layers have mlx-lm's own call."""
+    """Inside, efficient layers use mlx-lm's call."""
     lean = [module for _, module in model.named_modules() if is_efficient(module)]
     return reclassed(lean, lambda kind: kind.__base__)
 
@@ -49,20 +49,20 @@ def has_efficient_layers(model: LanguageModel) -> bool:
 
 
 def is_efficient(module: CalledModule) -> bool:
-    """Whether `module` has the leaner call."""
+    """Whether `module` has the efficient call."""
     return getattr(type(module), "is_efficient", False)
 
 
 @contextmanager
 def eager_lora_gradients(model: LanguageModel, trained: Set[str]) -> Iterator[None]:
-    """Inside, a lean layer gives its own gradients before the one of its input.
+    """Inside, an efficient layer computes the gradients of its parameters before that of its input.
 
-    MLX would leave them for when it has passed the layers below, and keep for them what went into
-    the layer and came back. `trained` are the paths of the parameters that take a gradient: layers
-    of which none does are left alone.
+    MLX would compute them after the backward pass through the layers below, and would keep the
+    layer's input and output gradient until then. `trained` are the paths of the parameters that
+    take a gradient; a layer is affected only if both its matrices do.
     """
     lean = {
-        id(module): module  # once, though it may stand at two places
+        id(module): module  # by id, because a module can occur at two paths
         for path, module in model.named_modules()
         if is_efficient(module) and {f"{path}.lora_a", f"{path}.lora_b"} <= trained
     }
@@ -77,17 +77,17 @@ def eager_lora_gradients(model: LanguageModel, trained: Set[str]) -> Iterator[No
 
 
 def _lean_kind(lora: ModuleClass) -> ModuleClass:
-    """A subclass of mlx-lm's `LoRALinear`; made here, since mlx-lm may only be imported late."""
+    """A subclass of mlx-lm's `LoRALinear`; created late, because importing mlx-lm is slow."""
 
     class LeanLoRALinear(lora):  # type: ignore[misc]
         is_efficient = True
         is_eager = False
 
         def __call__(self, x: mx.array) -> mx.array:
-            # float16 can overflow where float32 does not; bfloat16 has the same range.
+            # float16 can overflow where float32 does not; bfloat16 has float32's range.
             if x.dtype not in (mx.float32, mx.bfloat16):
                 return super().__call__(x)
-            # If a FlatAdapter has scaled and narrowed them already, this does nothing.
+            # Does nothing if a FlatAdapter has already scaled and cast them.
             scaled = self.lora_b if self.scale == 1 else self.scale * self.lora_b
             down, up = self.lora_a.astype(x.dtype), scaled.astype(x.dtype)
             dropped = self.dropout(x)
@@ -101,9 +101,9 @@ def _lean_kind(lora: ModuleClass) -> ModuleClass:
 def _sum_with_gradients_at_once(
     linear: CalledModule, x: mx.array, down: mx.array, up: mx.array
 ) -> mx.array:
-    """linear(x) + x · down · up; `linear` is constant."""
+    """linear(x) + x · down · up, with `linear` frozen; the parameters' gradients come first."""
     rows = x.reshape(-1, x.shape[-1])
-    # Outside, so that gradients reach it, and unused parts of the sum are not computed.
+    # Computed outside `both`, so that gradients reach it and unused parts are not computed.
     low = mx.stop_gradient(rows @ down)
 
     @custom_function
@@ -114,11 +114,11 @@ def _sum_with_gradients_at_once(
     def _(primals: tuple[mx.array, ...], error: mx.array, _: mx.array) -> tuple[mx.array, ...]:
         rows, down, up, low = primals
         low_error = error @ up.T
-        own = [rows.T @ low_error, low.T @ error]
-        error, low_error = mx.depends([error, low_error], own)
-        below = mx.vjp(linear, [rows], [error])[1][0]
-        gradients = (mx.addmm(below, low_error, down.T), *own, low_error)
-        # Where `linear` gives more than it is given, as with a wider bias, `error` is wide.
+        matrix_gradients = [rows.T @ low_error, low.T @ error]
+        error, low_error = mx.depends([error, low_error], matrix_gradients)
+        through_linear = mx.vjp(linear, [rows], [error])[1][0]
+        gradients = (mx.addmm(through_linear, low_error, down.T), *matrix_gradients, low_error)
+        # If `linear` returns a wider dtype than its input's, as with a wider bias, so is `error`.
         return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))
 
     return both(rows, down, up, low).reshape(*x.shape[:-1], up.shape[-1])

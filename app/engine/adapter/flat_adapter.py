@@ -1,8 +1,8 @@
-"""The adapter in one vector for each tier, scaled and narrowed at once for the model's layers.
+"""Keeps the adapter as one vector per tier, and scales and casts it once for all layers.
 
-A tier's numbers stand in one float32 vector. Scaling and narrowing that takes two passes; doing it
-in every adapted module takes three small ones each, again for the gradients, and once more where
-layers are recomputed: a fifth of what a GPU is asked to do.
+A tier's numbers form one float32 vector; scaling and casting it takes two operations. In the
+adapted modules it would take three small operations each, again for the gradients, and once more
+with gradient checkpointing: a fifth of all operations of a step on a GPU.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from app.engine.tiers.plan import TierPlan
 
 
 class FlatAdapter:
-    """Turns each tier's vector into the arrays a forward pass takes, and gradients back."""
+    """Converts each tier's vector into the arrays of a forward pass, and their gradients back."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan) -> None:
         self._model, self._plan = model, plan
@@ -32,7 +32,7 @@ class FlatAdapter:
         self._dtype = dtype
         if dtype is None:
             return
-        # Only their shapes and dtypes count; they are never computed.
+        # Only their shapes and dtypes are used; the zeros are never computed.
         self._forms = {path: mx.zeros(array.shape, dtype) for path, array in parameters.items()}
         scales = {path: mx.full(parameters[path].shape, self._scale(path)) for path in parameters}
         self._scales = [plan.flatten(tier, scales) for tier in range(len(plan.tiers))]
@@ -40,10 +40,10 @@ class FlatAdapter:
 
     @property
     def is_flat(self) -> bool:
-        """Whether vectors are scaled and narrowed here; else the layers do it, each its own.
+        """Whether vectors are scaled and cast here; otherwise each layer does it.
 
-        They do where a parameter is shared between tiers, and where not every adapted module is a
-        linear one with activations of one kind.
+        The layers do it if tiers share a parameter, or unless all adapted modules are linear and
+        have inputs of one dtype.
         """
         return self._dtype is not None
 
@@ -51,10 +51,9 @@ class FlatAdapter:
     def applied(self, vectors: Sequence[mx.array]) -> Iterator[ArrayMap]:
         """Inside, the model's layers use parameters made from `vectors`; yields them by path.
 
-        `vectors` has one float32 vector, [numbers of the tier], for each tier.
-
-        Without prepared views, the layers use the model's own parameters. Afterwards the model has
-        its own parameters again, and no tracers.
+        `vectors` has one float32 vector, [numbers of the tier], for each tier. Unless `is_flat`,
+        the layers use the model's own parameters. Afterwards the model has its own parameters
+        again, and no tracers of a trace.
         """
         parameters = read_parameters(self._model, self._paths)
         arrays = parameters if self._dtype is None else self._arrays(vectors, self._dtype)
@@ -65,10 +64,10 @@ class FlatAdapter:
         finally:
             self._put(parameters, scales)
 
-    def gradient(self, tier: int, found: ArrayMap) -> mx.array:
-        """A tier's gradient as a float32 vector, [numbers of the tier], from the gradients `found`
-        of the arrays that `applied` yielded."""
-        vector = self._plan.flatten(tier, found)
+    def gradient(self, tier: int, gradients: ArrayMap) -> mx.array:
+        """A tier's gradient as a float32 vector, [numbers of the tier], from the `gradients` of the
+        arrays that `applied` yielded."""
+        vector = self._plan.flatten(tier, gradients)
         return vector * self._scales[tier] if self.is_flat else vector
 
     def _arrays(self, vectors: Sequence[mx.array], dtype: mx.Dtype) -> ArrayMap:
@@ -88,33 +87,33 @@ class FlatAdapter:
 
 
 def _all_lean_layers(model: LanguageModel, paths: ArrayMap) -> dict[str, nn.Module]:
-    """By path, the modules that hold an adapter; none if one of them is of another kind."""
+    """Path → module for the adapted modules; empty unless all are efficient LoRA layers."""
     modules = dict(model.named_modules())
     layers = {path: modules[path] for path in dict.fromkeys(map(module_path, paths))}
     return layers if all(map(is_efficient, layers.values())) else {}
 
 
 def activation_dtype(model: LanguageModel) -> mx.Dtype | None:
-    """The one dtype of what goes into the adapted modules; None where it differs, or is no wide
-    one, or a module is not lean.
+    """The dtype of the adapted modules' inputs, float32 or bfloat16.
 
-    Nothing is computed. float16 can overflow where float32 does not.
+    None if modules have different dtypes, float16 (which can overflow where float32 does not), or
+    no efficient LoRA layer. Computes nothing.
     """
     layers = list(_all_lean_layers(model, trainable_parameters(model)).values())
-    seen: set[mx.Dtype] = set()
+    dtypes: set[mx.Dtype] = set()
     linears = [layer["linear"] for layer in layers]
 
-    def noting(linear: CalledModule, x: mx.array) -> mx.array:
-        seen.add(x.dtype)
+    def record(linear: CalledModule, x: mx.array) -> mx.array:
+        dtypes.add(x.dtype)
         return linear(x)
 
     try:
         for layer, linear in zip(layers, linears, strict=True):
-            layer["linear"] = ModuleProxy(linear, noting)
+            layer["linear"] = ModuleProxy(linear, record)
         model(mx.zeros((1, 2), mx.int32))
     except Exception:  # third-party model code can raise anything
         return None
     finally:
         for layer, linear in zip(layers, linears, strict=True):
             layer["linear"] = linear
-    return seen.pop() if len(seen) == 1 and seen <= {mx.float32, mx.bfloat16} else None
+    return dtypes.pop() if len(dtypes) == 1 and dtypes <= {mx.float32, mx.bfloat16} else None

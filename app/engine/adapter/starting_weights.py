@@ -1,6 +1,6 @@
-"""A run that starts from an adapter: the settings that it takes over, and the weights themselves.
+"""Starts a run from an adapter: takes over its settings and loads its weights.
 
-The run keeps a copy of those weights, from which its drift is measured when it resumes.
+The run saves a copy of these weights, so that drift is measured from them after a resume too.
 """
 
 import hashlib
@@ -28,37 +28,39 @@ from app.library.run.manifest import read_manifest
 
 _MAX_CONFIG_BYTES = 2**20
 _NO_STIFFNESS = (
-    "The adapter has no record of the weights that earlier runs depend on, so nothing is pulled "
-    "back to it."
+    "The adapter has no record of how much earlier runs depend on each weight, so the lasting "
+    "clock does not pull toward it."
 )
 _OTHER = "Choose another adapter, or another base model."
 
 
 def with_adapter_settings(config: TrainingConfig, folder: Path) -> TrainingConfig:
-    """`config` with method, rank, scale, layers and modules of the adapter in `folder`.
+    """`config` with the method, rank, scale, layers and modules of the adapter in `folder`.
 
-    Raises InputError where there is none that can be continued.
+    Raises InputError if the adapter can't be continued.
     """
-    found = _read_config(folder)
-    kind = found.get("fine_tune_type", "lora")
+    saved = _read_config(folder)
+    kind = saved.get("fine_tune_type", "lora")
     if kind not in CHOICES["fine_tune_type"]:
         raise InputError(
             f"The adapter in {folder} can't be continued: its fine_tune_type is "
             f"{short_repr(kind)}.",
             "Choose a LoRA or DoRA adapter.",
         )
-    sizes = found.get("lora_parameters")
+    sizes = saved.get("lora_parameters")
     sizes = sizes if isinstance(sizes, dict) else {}
-    rank, layers = _whole(folder, sizes, "rank"), _whole(folder, found, "num_layers")
+    rank, layers = _integer(folder, sizes, "rank"), _integer(folder, saved, "num_layers")
     keys = sizes.get("keys") or []
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise InputError(f"{folder / ADAPTER_CONFIG_FILE} has no list of names as keys.", _OTHER)
+        raise InputError(
+            f"The keys in {folder / ADAPTER_CONFIG_FILE} are not a list of names.", _OTHER
+        )
     scale = float(_number(folder, sizes, "scale"))
-    taken = replace(
+    merged = replace(
         config, fine_tune_type=kind, rank=rank, scale=scale, num_layers=layers, keys=",".join(keys)
     )
     try:
-        return taken.checked()
+        return merged.checked()
     except InputError as error:
         message = f"The adapter in {folder} can't be continued: {error.message}"
         raise InputError(message, error.hint) from error
@@ -77,51 +79,51 @@ def add_fitting_adapter(
 
 
 def load_starting_weights(model: LanguageModel, folder: Path) -> str:
-    """Put the adapter in `folder` into `model`, which carries one of its settings; its digest.
+    """Load the weights in `folder` into `model`'s adapter, which has the same settings.
 
-    Raises InputError where the two don't fit, naming the first part.
+    Returns the weights' digest. Raises InputError that names the first parameter that doesn't fit.
     """
     try:
         saved = load_arrays(folder / ADAPTER_FILE)
         mx.eval(saved)
-    except Exception as error:  # whatever a file from elsewhere may hold
+    except Exception as error:  # a file from elsewhere can contain anything
         raise InputError(
             f"{folder / ADAPTER_FILE} can't be read: {error_text(error)}.", _OTHER
         ) from error
-    own = trainable_parameters(model)
-    _check_fits(folder, saved, own)
-    weights = {path: saved[path].astype(array.dtype) for path, array in own.items()}
+    current = trainable_parameters(model)
+    _check_fits(folder, saved, current)
+    weights = {path: saved[path].astype(array.dtype) for path, array in current.items()}
     if bad := [path for path in weights if not mx.isfinite(weights[path]).all().item()]:
-        raise InputError(f"The adapter in {folder} has no finite numbers in {bad[0]}.", _OTHER)
+        raise InputError(f"The adapter in {folder} has infinite or NaN values in {bad[0]}.", _OTHER)
     write_parameters(model, weights)
     return digest_of_weights(trainable_parameters(model))
 
 
 def read_stiffness(folder: Path, parameters: ArrayMap) -> Arrays | None:
-    """How stiffly the adapter in `folder` is tied to `parameters`; None where it does not say.
+    """The stiffness of the adapter in `folder`, by path; None if it has no stiffness file.
 
-    Raises InputError where it says so of other numbers, or of none.
+    Raises InputError if its names or shapes differ from `parameters`, or a value is invalid.
     """
     path = folder / STIFFNESS_FILE
     if not path.exists():
         return None
     hint = "Remove the file to continue without it, or choose another adapter."
     try:
-        found = load_arrays(path)
-        mx.eval(found)
-    except Exception as error:  # whatever a file from elsewhere may hold
+        stiffness = load_arrays(path)
+        mx.eval(stiffness)
+    except Exception as error:  # a file from elsewhere can contain anything
         raise InputError(f"{path} can't be read: {error_text(error)}.", hint) from error
-    shapes = {name: array.shape for name, array in found.items()}
+    shapes = {name: array.shape for name, array in stiffness.items()}
     if shapes != {name: array.shape for name, array in parameters.items()}:
         raise InputError(f"{path} does not fit the adapter beside it.", hint)
-    wide = {name: array.astype(mx.float32) for name, array in found.items()}
+    wide = {name: array.astype(mx.float32) for name, array in stiffness.items()}
     if not all((mx.isfinite(a) & (a >= 0)).all().item() for a in wide.values()):
-        raise InputError(f"{path} has numbers below 0 or none at all.", hint)
-    return found
+        raise InputError(f"{path} has negative, infinite or NaN values.", hint)
+    return stiffness
 
 
 def digest_of_weights(weights: ArrayMap) -> str:
-    """SHA-256 over names, shapes and numbers, in the order of the names."""
+    """SHA-256 of names, shapes and values, in the order of the names; hexadecimal."""
     import numpy as np
 
     digest = hashlib.sha256()
@@ -135,7 +137,7 @@ def digest_of_weights(weights: ArrayMap) -> str:
 def check_same_start(
     run_dir: Path, manifest: JsonObject, sha256: str, stiffness_sha256: str
 ) -> None:
-    """Raise InputError unless a run that resumes has the adapter that it started from."""
+    """Raise InputError if the adapter that a resumed run started from has changed."""
     origin = read_started_from(manifest)
     if origin and (origin.sha256, origin.stiffness_sha256) != (sha256, stiffness_sha256):
         raise InputError(
@@ -147,8 +149,8 @@ def check_same_start(
 def starting_notes(
     origin: StartingAdapter, config: TrainingConfig, digests: BaseModelDigests
 ) -> list[LogMessage]:
-    """For the log: the adapter, its settings, whether the lasting clock can pull toward it, and
-    whether another base model was under it."""
+    """Log messages on the adapter and its settings, on a missing stiffness, and on another base
+    model."""
     notes = [LogMessage(_words(origin, config))]
     if config.lasting_pull and not origin.stiffness_sha256:
         notes.append(LogMessage(_NO_STIFFNESS))
@@ -169,7 +171,7 @@ def _words(origin: StartingAdapter, config: TrainingConfig) -> str:
 
 
 def _other_base(origin: StartingAdapter, model: Path, digests: BaseModelDigests) -> str:
-    """A warning where the run that made the adapter had other weights; empty if not."""
+    """A warning if the adapter's run had a base model with other weights, else ""."""
     if not origin.run:
         return ""
     try:
@@ -181,45 +183,45 @@ def _other_base(origin: StartingAdapter, model: Path, digests: BaseModelDigests)
         return ""
     return (
         f"{origin} was trained on another base model than {model}: the weights differ "
-        f"({', '.join(check.files)}). What it learned there may be of no use here."
+        f"({', '.join(check.files)}). The adapter may not work on this one."
     )
 
 
 def _read_config(folder: Path) -> JsonObject:
     path = folder / ADAPTER_CONFIG_FILE
     try:
-        found = parse_json(read_regular(path, _MAX_CONFIG_BYTES))
+        parsed = parse_json(read_regular(path, _MAX_CONFIG_BYTES))
     except (OSError, ValueError, RecursionError, AppError) as error:
         raise InputError(f"{path} can't be read: {error_text(error)}.", _OTHER) from error
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise InputError(f"{path} isn't an adapter's configuration.", _OTHER)
-    return found
+    return parsed
 
 
-def _number(folder: Path, found: JsonObject, name: str) -> float:
-    value = found.get(name)
+def _number(folder: Path, saved: JsonObject, name: str) -> float:
+    value = saved.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         where = folder / ADAPTER_CONFIG_FILE
-        raise InputError(f"{where} has no number as {name}.", _OTHER)
+        raise InputError(f"{where}: {name} is missing or not a number.", _OTHER)
     return value
 
 
-def _whole(folder: Path, found: JsonObject, name: str) -> int:
-    value = _number(folder, found, name)
+def _integer(folder: Path, saved: JsonObject, name: str) -> int:
+    value = _number(folder, saved, name)
     if not math.isfinite(value) or value != int(value):
         where = folder / ADAPTER_CONFIG_FILE
-        raise InputError(f"{where} has no whole number as {name}.", _OTHER)
+        raise InputError(f"{where}: {name} is not a whole number.", _OTHER)
     return int(value)
 
 
-def _check_fits(folder: Path, saved: ArrayMap, own: ArrayMap) -> None:
-    for path in sorted(saved.keys() | own.keys()):
-        if path not in own:
-            reason = f"the model has no place for {path}"
+def _check_fits(folder: Path, saved: ArrayMap, current: ArrayMap) -> None:
+    for path in sorted(saved.keys() | current.keys()):
+        if path not in current:
+            reason = f"the model has no parameter {path}"
         elif path not in saved:
-            reason = f"it has nothing for {path}"
-        elif saved[path].shape != own[path].shape:
-            reason = f"{path} has the shape {saved[path].shape}, and the model's {own[path].shape}"
+            reason = f"it has no weights for {path}"
+        elif saved[path].shape != current[path].shape:
+            reason = f"{path} has shape {saved[path].shape}; the model needs {current[path].shape}"
         else:
             continue
         raise InputError(_misfit(folder, f"{reason}."), _OTHER)

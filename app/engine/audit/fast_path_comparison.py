@@ -1,8 +1,8 @@
 """Compares loss and gradients of a run's fast paths with those of the model's own code.
 
-That is mlx-lm's code, with mlx-lm's own LoRA layers and MLX's own attention, called with one
-unpadded example at a time. Loss and gradients of a path that differs are not to be trusted, and the
-run goes without it. The examples are long enough for each path to be taken that the run takes.
+The reference is mlx-lm's code, with mlx-lm's LoRA layers and MLX's attention, on one unpadded
+example at a time. If a path's loss or gradients differ, the run does not use that path. The
+examples are long enough to trigger every path that the run's own examples trigger.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,11 +39,11 @@ from app.engine.tiers.plan import TierPlan
 
 _SHORT = (9, 5, 3)
 _LONG = MIN_LENGTH + 88
-"""Tokens: more than one chunk of attention, and no multiple of it."""
+"""Tokens: more than one chunk of attention, and not a multiple of the chunk."""
 _SMALL = 1e-2
-"""Of the largest tensor's gradient: one that is smaller is measured by that."""
-_PULL = 0.01
-"""Of `lora_b`, which starts as 0 and would leave `lora_a` without a gradient."""
+"""A gradient smaller than this, relative to the largest tensor's, is compared on that scale."""
+_SPREAD = 0.01
+"""Standard deviation of `lora_b` in the trial. At its initial 0, `lora_a` has no gradient."""
 
 Gradients = ArrayMap
 
@@ -51,11 +51,11 @@ Gradients = ArrayMap
 @dataclass(frozen=True)
 class Compared:
     fast: FastPaths
-    """The wanted paths that agree with the model's own code."""
+    """The requested paths that agree with the model's own code."""
     left_out: tuple[str, ...] = ()
-    """Names of the others."""
+    """Names of the requested paths that don't."""
     is_finite: bool = True
-    """False where the model's own numbers were none: then nothing could be compared."""
+    """False if the model's own loss or gradients are not finite: nothing was compared."""
 
 
 def compare_with_own_code(
@@ -63,13 +63,14 @@ def compare_with_own_code(
 ) -> Compared:
     """Drop the paths of `requested` that don't agree with the model's own code.
 
-    `longest` is how many tokens the run's longest example has. The model stays as it is, but for
-    lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
+    `longest` is the length of the run's longest example, in tokens. The model is unchanged
+    afterwards, except that efficient LoRA layers become mlx-lm's if their gradients differ. Raises
+    InputError for a model that can't be trained.
     """
     has_lean = requested.has_efficient_lora and has_efficient_layers(model)
     requested = replace(requested, has_efficient_lora=has_lean)
     with evaluating(model), model_errors_as_input_errors(NO_GRADIENTS), interruptible:
-        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of the unchanged model
+        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all layers, at the model's own precision
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
@@ -105,9 +106,10 @@ def _without(fast: FastPaths, fields: Iterable[str]) -> FastPaths:
 
 
 def _agreeing_paths(trial: "_Trial", requested: FastPaths) -> FastPaths:
-    """`requested` without the paths that differ when taken alone, or without any path.
+    """`requested` without the paths that differ when used alone, or without any path.
 
-    Raises InputError if even then the model gives examples in a batch other gradients than alone.
+    Raises InputError if, without any path, an example's gradients in a batch differ from its
+    gradients alone.
     """
     fields = [field for field in _PATHS.values() if _has(requested, field)]
     differing = [
@@ -125,7 +127,7 @@ def _agreeing_paths(trial: "_Trial", requested: FastPaths) -> FastPaths:
 
 
 class _Trial:
-    """Some examples, with the results of the model's own code."""
+    """Random examples, with the results of the model's own code."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan, longest: int) -> None:
         self._model, self._plan = model, plan.restricted_to(trainable_parameters(model))
@@ -135,18 +137,18 @@ class _Trial:
         with model_errors_as_input_errors(NO_GRADIENTS):
             logits = model(mx.zeros((1, 4), mx.int32))
         vocabulary, self._dtype = logits.shape[-1], logits.dtype
-        # One more than is read: the last is only to be predicted.
+        # One token more than the input: the last is a target only.
         self._rows = [random.integers(0, vocabulary, n + 1).astype(np.int32) for n in self._lengths]
         self._check_order()
         for path, array in trainable_parameters(model).items():
             if path.endswith("lora_b"):
-                values = random.normal(0, _PULL, array.shape).astype(np.float32)
+                values = random.normal(0, _SPREAD, array.shape).astype(np.float32)
                 put(model, {path: mx.array(values, array.dtype)})
         self._short = _batch(self._rows[-len(_SHORT) :], is_packed=False)
         self._loss, self._gradients = self._by_own_code()
 
     def _check_order(self) -> None:
-        """Raise InputError where a token's logits depend on later tokens."""
+        """Raise InputError if a token's logits depend on later tokens."""
         tokens = mx.array(self._rows[0][None, : _SHORT[0]])
         half = tokens.shape[1] // 2
         others = mx.concatenate([tokens[:, :half], tokens[:, half:][:, ::-1]], axis=1)
@@ -155,14 +157,14 @@ class _Trial:
             is_alike = _is_near(after, before, self._dtype)
         if not is_alike:
             raise InputError(
-                "This model can't be trained: in mlx-lm's code for it a token sees later ones, so "
-                "it would learn to copy what it is to predict.",
+                "This model can't be trained: in mlx-lm's code for it, a token sees later tokens, "
+                "so the model would learn to copy its targets.",
                 "Choose another base model.",
             )
 
     def is_finite(self) -> bool:
-        own = [self._loss, *self._gradients.values()]
-        return all(mx.isfinite(array).all().item() for array in own)
+        arrays = [self._loss, *self._gradients.values()]
+        return all(mx.isfinite(array).all().item() for array in arrays)
 
     def agrees(self, fast: FastPaths) -> bool:
         try:
@@ -172,28 +174,30 @@ class _Trial:
             return False
 
     def agrees_on_divergence(self, fast: FastPaths) -> bool:
-        """Whether the divergence from the base is the same by the head and from all logits."""
+        """Whether the split head gives the same KL divergence from the base as all logits."""
         if fast.head is None:
             return True
-        of = partial(summed_divergence, BareModel(self._model))
+        objective = partial(summed_divergence, BareModel(self._model))
         plain = FastPaths(
             cuts_attention=False,
             has_lean_gating=False,
             has_efficient_lora=fast.has_efficient_lora,
         )
-        ways = (replace(fast, is_packed=False), plain)
-        (loss, gradients), own = (self._by_layers(w, self._short, of) for w in ways)
-        return self._is_near_all(loss, gradients, own)
+        (loss, gradients), reference = (
+            self._by_layers(paths, self._short, objective)
+            for paths in (replace(fast, is_packed=False), plain)
+        )
+        return self._is_near_all(loss, gradients, reference)
 
     def _is_near_all(
-        self, loss: mx.array, gradients: Gradients, own: tuple[mx.array, Gradients]
+        self, loss: mx.array, gradients: Gradients, reference: tuple[mx.array, Gradients]
     ) -> bool:
-        own_loss, own_gradients = own
-        norms = [mx.linalg.norm(array) for array in own_gradients.values()]
+        reference_loss, reference_gradients = reference
+        norms = [mx.linalg.norm(array) for array in reference_gradients.values()]
         floor = _SMALL * max(map(number, norms))
-        return _is_near(loss, own_loss, self._dtype) and all(
+        return _is_near(loss, reference_loss, self._dtype) and all(
             _is_near(gradients[path], array, self._dtype, floor)
-            for path, array in own_gradients.items()
+            for path, array in reference_gradients.items()
         )
 
     def _by_own_code(self) -> tuple[mx.array, Gradients]:
@@ -217,7 +221,7 @@ class _Trial:
 
     def _by(self, fast: FastPaths) -> tuple[mx.array, Gradients]:
         rows = self._rows
-        # Beside a long row, padding costs as much as an example: only one example is padded to it.
+        # Padding to a long row costs as much as an example, so only one short row is padded to it.
         is_split = len(rows) > len(_SHORT) and not fast.is_packed
         parts = [rows[:2], rows[2:]] if is_split else [rows]
         batches = [_batch(part, fast.is_packed) for part in parts]
@@ -243,21 +247,21 @@ class _Trial:
         return loss, {path: array.astype(mx.float32) for path, array in arrays.items()}
 
 
-def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
-    """False where a number is none."""
+def _is_near(value: mx.array, reference: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
+    """False if a number is NaN."""
     norm = mx.linalg.norm
     allowed = GRADIENTS.for_dtype(dtype)
-    difference = number(norm((some - own).reshape(-1)))
-    return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
+    difference = number(norm((value - reference).reshape(-1)))
+    return bool(difference <= allowed * max(number(norm(reference.reshape(-1))), floor))
 
 
 def _finite(logits: mx.array) -> mx.array:
-    """In float32, with 0 for infinities: some models rule out tokens by -inf."""
+    """`logits` in float32, with 0 for infinities: some models rule out tokens with -inf."""
     return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _batch(rows: Sequence[np.ndarray], is_packed: bool) -> Batch:
-    """Two of three tokens are trained, so that what computes those alone is tried too."""
+    """A batch in which two of three tokens are trained, so that the loss mask takes effect."""
     longest = max(map(len, rows))
     places = tuple(map(len, rows)) if is_packed else ()
     trained = [(np.arange(len(row)) % 3 > 0).astype(np.float32) for row in rows]

@@ -1,7 +1,7 @@
-"""Audits gradients: those of some steps and of some lessons are computed a second time.
+"""Audits gradients: those of some steps and lessons are computed a second time.
 
-An uncompiled function computes them from the model's own weights. Without it, gradients of other
-weights, or scaled or negated ones, would pass every other audit.
+An uncompiled function computes them from the model's own weights. No other audit would notice
+gradients of other weights, or scaled or negated ones.
 """
 
 import math
@@ -28,17 +28,18 @@ from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import TierPlan
 
 STEP, EVERY_STEP = 5, 500
-"""The steps that are audited: this one, and then every five hundredth. Each costs about as much as
-a step."""
+"""Audited steps: this one, and then every five hundredth. An audit takes about as long as a
+step."""
 LESSONS, EVERY_LESSON = (1, 2, 5, 20), 100
-"""The lessons that are audited: these, and then every hundredth."""
+"""Audited lessons: these, and then every hundredth."""
 _TOLERANCE = 0.01
-"""Of the gradient, at least: compiled functions round differently."""
+"""The smallest tolerance, as a share of the gradient: compiled functions round differently."""
 _SMALL = 0.05
-"""Of the gradient of all tiers: a tier whose own is smaller is measured by that."""
+"""As a share of the whole gradient: the tolerance of a smaller tier's gradient is relative to
+this."""
 _LEAST = 0.02
-"""In nats per token. In half precision, rounding is a large part of a smaller loss or divergence,
-and of its gradients."""
+"""In nats per token. In half precision, rounding dominates smaller losses and divergences and
+their gradients."""
 _LEAST_IN_FLOAT32 = 1e-4
 
 
@@ -53,7 +54,7 @@ class Recomputed(NamedTuple):
 
 
 class GradientAudit:
-    """Computes gradients a second time, unless dropout makes each computation differ."""
+    """Computes gradients a second time; not with dropout, which makes each computation differ."""
 
     def __init__(self, model: LanguageModel, plan: TierPlan, fast: FastPaths) -> None:
         self._model, self._plan, self._fast = model, plan, fast
@@ -68,7 +69,7 @@ class GradientAudit:
     def of_step(
         self, batches: Sequence[Batch], step: int, tiers: tuple[int, ...]
     ) -> Recomputed | None:
-        """The task's gradients before `step` (1-based); None where they are not audited."""
+        """The task's gradients before `step` (1-based); None if they are not audited."""
         if self._is_random or (step != STEP and step % EVERY_STEP):
             return None
         # One example at a time needs no more memory than the step does.
@@ -80,7 +81,7 @@ class GradientAudit:
         return self._recomputed(examples, tiers, sum_cross_entropy)
 
     def of_lesson(self, batch: Batch, lesson: int, tiers: tuple[int, ...]) -> Recomputed | None:
-        """Those of lesson number `lesson` (1-based) before its step; None where it is not
+        """The gradients of lesson number `lesson` (1-based) before its step; None if they are not
         audited."""
         if self._is_random or (lesson not in LESSONS and lesson % EVERY_LESSON):
             return None
@@ -89,19 +90,19 @@ class GradientAudit:
     def divergence_after(self, before: Recomputed | None, lesson: Lesson | None) -> float:
         """The mean divergence of an audited lesson after its step's update, in nats per token.
 
-        NaN if it is not audited, or was close to its rounding before.
+        NaN if the lesson is not audited, or rounding dominated its divergence before.
         """
         if before is None or lesson is None or not before.mean > self._least:
             return math.nan
         return self._recomputed([lesson.batch], (), self._divergence).mean
 
     def check_step(self, expected: Recomputed | None, gradients: Gradients, step: int) -> None:
-        """Raise VerificationError unless the task's summed gradients are as expected."""
+        """Raise VerificationError if the task's summed gradients differ from the expected ones."""
         if expected is not None and not self._is_near(gradients, expected):
             raise fault(step, "the gradients are not those of the weights that the model has")
 
     def check_lesson(self, expected: Recomputed | None, lesson: Lesson | None, step: int) -> None:
-        """Raise VerificationError unless a lesson's divergence and gradients are as expected."""
+        """Raise VerificationError if a lesson's divergence or gradients differ from `expected`."""
         if expected is None or lesson is None or not expected.mean > self._least:
             return
         if abs(lesson.mean() - expected.mean) > self._tolerance * expected.mean:

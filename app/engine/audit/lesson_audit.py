@@ -1,7 +1,6 @@
-"""Audits the lessons of the slow clock: each comes when it is due, and counts by its weight.
+"""Audits the lessons of the slow clock: each is taken when it is due, with the configured weight.
 
-That is seen from the configuration, and from samples of the gradients that an UpdateAudit follows
-anyway.
+The weight is measured on the gradients of the numbers that an UpdateAudit samples.
 """
 
 import math
@@ -18,35 +17,35 @@ from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.update_rules import Array, UpdateRules
 
 _LEAST = 1e-4
-"""In nats per token: below lies what rounding makes of a model that is still its base."""
+"""In nats per token: rounding alone makes a model that equals its base differ by less."""
 
 
 class LessonParts(NamedTuple):
-    """The parts of a lesson that its check needs, as arrays on the device."""
+    """The input of a lesson's check, as arrays on the device."""
 
     sampled: mx.array
-    """[3, samples]: gradients of the task, of the lesson, and of what AdamW took for the task."""
+    """[3, samples]: gradients of the task, gradients of the lesson, and AdamW's input."""
     squares: mx.array
-    """Of the lesson's whole gradient, summed."""
+    """The sum of squares of the lesson's whole gradient, a scalar array."""
     divergence: mx.array
-    """Summed over the lesson's `tokens`."""
+    """In nats, summed over the lesson's `tokens`: a scalar array."""
     tokens: int
     tiers: tuple[int, ...]
-    """Those with gradients of the lesson, in the order of the samples."""
+    """The tiers with gradients of the lesson, in the order of the samples."""
 
 
 class LessonAudit:
     """Follows a run's lessons."""
 
     def __init__(self, rules: UpdateRules, positions: Sequence[mx.array]) -> None:
-        """`positions` of each tier's samples, in its vector."""
+        """`positions` has the indices of each tier's samples in its vector."""
         self._rules, self._positions = rules, positions
         self._has_lesson = self._has_difference = False
 
     def observe(
         self, task: Gradients, lesson: Lesson | None, taken: Gradients
     ) -> LessonParts | None:
-        """The input of `check` from a step's gradients, lazy; None without a lesson."""
+        """The input of `check` from a step's gradients, unevaluated; None without a lesson."""
         if lesson is None:
             return None
         tiers = tuple(lesson.gradients)
@@ -58,8 +57,8 @@ class LessonAudit:
         return LessonParts(mx.stack(sampled), squares, lesson.divergence, lesson.tokens, tiers)
 
     def clipped_means(self, parts: LessonParts | None) -> dict[int, Array]:
-        """What the slow clock's own AdamW takes, of the sampled numbers by tier; NaN where it can
-        take nothing, and nothing where it has none."""
+        """Tier → the input of the slow clock's own AdamW for the sampled numbers; NaN if the
+        gradient is not finite, empty if the slow clock has no AdamW of its own."""
         if parts is None or not self._rules.slow_rate:
             return {}
         norm = math.sqrt(number(parts.squares)) / parts.tokens
@@ -69,8 +68,8 @@ class LessonAudit:
         return {k: scale * found for k, found in zip(parts.tiers, samples, strict=True)}
 
     def check(self, parts: LessonParts | None, step: int, reported: StepMeasurement) -> None:
-        """Raise VerificationError unless a lesson that was due was taken, by its weight, and is
-        reported as it was."""
+        """Raise VerificationError if a lesson was missed or came out of turn, counted with another
+        weight, or is reported with another divergence."""
         if self._rules.has_lesson(step) != (parts is not None):
             event = "left out" if parts is None else "given out of turn"
             raise fault(step, f"a lesson of the slow clock was {event}")
@@ -95,7 +94,7 @@ class LessonAudit:
             raise fault(step, "the slow clock's lesson was not taken by its weight")
 
     def remark(self) -> str:
-        """For the run's last sentence, after a space: lessons that drew nothing; mostly empty."""
+        """A sentence for the run's end, after a space, if no lesson had an effect; else empty."""
         if not self._has_lesson or self._has_difference:
             return ""
         return " The slow clock changed nothing: no lesson found a difference from the base model."

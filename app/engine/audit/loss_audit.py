@@ -1,8 +1,8 @@
 """Audits the loss of some steps.
 
-A training step computes loss and gradients by a compiled function of the weights that it is given.
-One that is given other weights than the model's would train on, and every update would be right:
-the model itself, on the weights that it holds, must agree.
+A training step computes loss and gradients with a compiled function of the weights. If other
+weights than the model's reached that function, each update would still follow from its gradients.
+So the model itself computes the loss of these steps again.
 """
 
 import math
@@ -21,13 +21,13 @@ from app.engine.runtime.tolerances import LOSSES
 EARLY, EVERY = (5, 20), 100
 """The steps that are audited: these, and then every hundredth."""
 _SMALL = 0.5
-"""In nats: a loss below it is measured by that."""
+"""In nats: the tolerance of a smaller loss is relative to this."""
 _MANY = 100
-"""Trained tokens whose rounding averages out as the tolerance asks; of fewer, less does."""
+"""Trained tokens that the tolerance applies to; rounding averages out less over fewer tokens."""
 
 
 class LossAudit:
-    """Computes the loss of a step's batches a second time, by a forward pass."""
+    """Computes the loss of a step's batches a second time, in a forward pass."""
 
     def __init__(self, model: LanguageModel, head: SplitModel | None) -> None:
         self._execution = Execution(model, FastPaths(head))
@@ -36,15 +36,16 @@ class LossAudit:
         self._is_random = has_dropout(model)
 
     def expected(self, batches: Sequence[Batch], step: int) -> float | None:
-        """The mean loss of the batches before `step`; None where it is not audited."""
+        """The mean loss of the batches before `step`, in nats per token; None if it is not
+        audited."""
         if self._is_random or (step not in EARLY and step % EVERY):
             return None
         tokens = sum(batch.trained_tokens for batch in batches)
         return math.fsum(map(self._loss, batches)) / tokens
 
     def check(self, expected: float | None, step: int, loss: float, tokens: int) -> None:
-        """Raise VerificationError unless the step's mean `loss` over its trained `tokens` is near
-        the `expected` one."""
+        """Raise VerificationError if the step's mean `loss` over its trained `tokens` differs from
+        `expected` by more than rounding."""
         if expected is None or not (math.isfinite(expected) and math.isfinite(loss)):
             return
         tolerance = self._tolerance * math.sqrt(max(1.0, _MANY / tokens))

@@ -1,6 +1,6 @@
-"""Probes a loaded model before its run: its structure, and the fast paths that are right for it.
+"""Probes a loaded model before its run: its structure, and which fast paths compute it correctly.
 
-One probe, whose findings are frozen and kept in the run's manifest. Knows no architecture.
+The findings are saved in the run's manifest. Nothing here depends on the architecture.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -19,30 +19,30 @@ from app.engine.model.model_structure import find_layers_path
 from app.engine.tiers.plan import TierPlan
 
 TRAITS_KEY = "model_traits"
-"""Their place in a run's manifest."""
+"""The key of the traits in a run's manifest."""
 
 
 @dataclass(frozen=True)
 class ModelTraits:
-    """The findings of a probe, in plain values."""
+    """The findings of a probe, as plain values."""
 
     layers_path: str | None
-    """Dotted path of the list of its layers."""
+    """Dotted path of the model's list of layers."""
     trunk_path: str | None
-    """Of the module that gives hidden states; None where the loss is computed from all logits."""
+    """Dotted path of the module that outputs hidden states; None if the loss needs all logits."""
     vocabulary: int
-    """Tokens that it has logits for."""
+    """Number of logits per token."""
     activation_dtype: str | None
-    """Of what goes into the adapted modules, where it is one and wide enough; else None."""
+    """Dtype of the adapted modules' inputs; None if it varies or is not wide enough."""
     supports_packing: bool | None
-    """None where it was not tried, as examples have rows of their own anyway."""
+    """None if packing was not tried because every example has its own row."""
     left_out: tuple[str, ...]
-    """Names of the fast paths that computed something else than the model's own code."""
+    """Names of the fast paths whose results differ from the model's own code."""
     was_compared: bool
-    """False where the model's own gradients were not finite in the trial."""
+    """False if the model's own gradients were not finite in the trial."""
 
     def data(self) -> dict[str, object]:
-        """As the manifest keeps them."""
+        """The traits as the manifest stores them."""
         return asdict(self) | {"left_out": list(self.left_out)}
 
 
@@ -50,7 +50,7 @@ class ModelTraits:
 class Probed:
     traits: ModelTraits
     fast: FastPaths
-    """The fast paths that the run takes."""
+    """The fast paths that the run uses."""
     batching: BatchLayout
 
 
@@ -66,20 +66,20 @@ def probing(
 ) -> Generator[Event, None, Probed]:
     """Try `model`, which carries its adapter, with rows like those of its run.
 
-    `longest` is how many tokens the longest row has; `saved` is the manifest of a run that
-    resumes. The model stays as it is, but for lean LoRA layers that are left out. Raises InputError
-    for a model that can't be trained.
+    `longest` is the longest row's length in tokens; `saved` is the manifest of a resumed run. The
+    model is unchanged afterwards, except that efficient LoRA layers become mlx-lm's if their
+    gradients differ. Raises InputError for a model that can't be trained.
     """
     head = split_model(model)
     tried = yield from choose_batch_layout(model, head, rows, settings, saved)
     yield StageChanged(mark("Checking gradients against the model's own code"))
     requested = FastPaths(head, recomputes_layers, is_packed=tried.batching.is_packed)
-    found = compare_with_own_code(model, make_plan(), requested, longest - 1)
-    if not found.is_finite:
+    compared = compare_with_own_code(model, make_plan(), requested, longest - 1)
+    if not compared.is_finite:
         yield LogMessage(_NOT_COMPARED, is_warning=True)
-    for name in found.left_out:
+    for name in compared.left_out:
         yield LogMessage(f"Left out, because it changes this model's gradients: {name}.", True)
-    head = found.fast.head
+    head = compared.fast.head
     dtype = activation_dtype(model)
     traits = ModelTraits(
         layers_path=find_layers_path(model),
@@ -87,11 +87,11 @@ def probing(
         vocabulary=vocabulary_of(model, head),
         activation_dtype=None if dtype is None else str(dtype),
         supports_packing=tried.supports_packing,
-        left_out=found.left_out,
-        was_compared=found.is_finite,
+        left_out=compared.left_out,
+        was_compared=compared.is_finite,
     )
-    batching = replace(tried.batching, is_packed=found.fast.is_packed)
-    return Probed(traits, found.fast, batching)
+    batching = replace(tried.batching, is_packed=compared.fast.is_packed)
+    return Probed(traits, compared.fast, batching)
 
 
 _NOT_COMPARED = (

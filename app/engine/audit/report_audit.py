@@ -1,4 +1,4 @@
-"""Audits the figures that a step reports: each is compared with a second measurement of it."""
+"""Audits the figures that a step reports against a second, independent measurement."""
 
 import math
 from collections.abc import Sequence
@@ -7,23 +7,23 @@ from app.engine.audit.verification import Movement, StepMeasurement, fault
 
 TOLERANCE = 0.02
 _SMALLEST = 1e-18
-"""Norms below it are sums of squares that float32 rounds to 0."""
+"""float32 rounds the sum of squares of a smaller norm to 0."""
 
 
 class ReportAudit:
     """Follows a run's reports step by step."""
 
     def __init__(self, drifts: Sequence[float], *, is_all_in_layers: bool) -> None:
-        """`drifts` are the tiers' distances from the run's start where it begins or continues;
-        `is_all_in_layers` says that every adapted parameter belongs to a layer."""
+        """`drifts` are the tiers' distances from the run's start where it starts or resumes;
+        `is_all_in_layers` says whether every adapted parameter belongs to a layer."""
         self._drifts = tuple(drifts)
         self._is_all_in_layers = is_all_in_layers
 
     def check(
         self, step: int, reported: StepMeasurement, norm: float, deltas: Sequence[float]
     ) -> None:
-        """Raise VerificationError unless a step's report agrees with the gradient's `norm` and
-        the tiers' `deltas`, which the audit measured itself."""
+        """Raise VerificationError unless a step's report agrees with the audit's own measurements:
+        the gradient's `norm` and the tiers' `deltas`."""
         moved = reported.movement
         _check_equal(step, "a gradient norm", reported.gradient_norm, norm)
         for k, (shown, measured) in enumerate(zip(moved.deltas, deltas, strict=True)):
@@ -42,12 +42,12 @@ class ReportAudit:
         self._drifts = moved.drifts
 
     def check_drifts(self, step: int, measured: Sequence[float]) -> None:
-        """Raise VerificationError unless the last report has the tiers' `measured` distances."""
+        """Raise VerificationError unless the last report agrees with the `measured` distances."""
         for k, (shown, drift) in enumerate(zip(self._drifts, measured, strict=True)):
             _check_equal(step, f"a distance of tier {k} from its start", shown, drift)
 
     def _check_layers(self, step: int, moved: Movement, whole: float) -> None:
-        """The layers' changes make up that of all tiers, where only layers are adapted."""
+        """If only layers are adapted, the norm of all layers' changes equals that of all tiers."""
         layers = math.hypot(*moved.layer_deltas)
         if self._is_all_in_layers or layers > whole:
             _check_equal(step, "a change of all layers", layers, whole)

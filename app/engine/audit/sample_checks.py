@@ -1,6 +1,6 @@
-"""Compares a step's update of one tier with the expected one, and reports the differences.
+"""Compares a step's update of one tier with the expected one.
 
-Each raises VerificationError.
+Each check raises VerificationError that describes the difference.
 """
 
 import math
@@ -13,9 +13,11 @@ from app.engine.audit.verification import Movement, fault
 from app.engine.tiers.update_rules import Array
 
 TOLERANCE = 0.01
-"""Of the learning rate: float32 against float64, on devices that round functions differently."""
+"""Relative to the learning rate. Devices round functions differently, and the reference is
+float64."""
 ROUNDING = 1e-5
-"""Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
+"""Relative to the learning rate: the part of that error which can point along the weight decay in
+every sample."""
 
 
 def check_finite(movement: Movement, step: int) -> None:
@@ -41,12 +43,12 @@ def check_samples(step: int, tier: SampledTier, found: Array, expected: Array, r
 def check_part(
     step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
 ) -> None:
-    """Raise VerificationError if a `part` of the update was left out, or is far from its true
-    value.
+    """Raise VerificationError if `part` of the update, such as its weight decay, is missing or off
+    by more than half.
 
-    Of a single number it lies within the tolerance. The part of all samples' errors along it shows
-    it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is
-    not.
+    In a single number, the part is smaller than the tolerance. It shows in the projection of all
+    samples' errors onto it. If rounding alone could cause such a projection, nothing is checked:
+    that is the usual case for weight decay in bfloat16.
     """
     size = float(part @ part)
     rounding = tier.precision * np.abs(tier.values) * np.abs(part)

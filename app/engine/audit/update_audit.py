@@ -1,8 +1,8 @@
 """Audits every update: compares the model with the update that settings and gradients ask for.
 
-Some numbers of each parameter are sampled. The host computes in float64, by `update_rules`, what
-AdamW makes of their gradients, and compares that with the model. Of all other numbers the device
-checks that each is what the optimizer meant to write, and that none moved further than AdamW can.
+Some numbers of each parameter are sampled. For these, the host computes AdamW's update in float64
+(`update_rules`) and compares it with the model. For all other numbers, the device checks that the
+model holds what the optimizer wrote, and that none moved further than AdamW can move it.
 """
 
 import math
@@ -32,9 +32,9 @@ from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
 
 SAMPLES = 1024
-"""Sampled numbers over all tiers, about."""
+"""Approximate number of samples over all tiers."""
 MIN_EACH, MAX_EACH = 4, 64
-"""Samples of one parameter, or of the slice of it that a tier holds."""
+"""Fewest and most samples of one parameter, or of the slice of it that a tier holds."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class _Step:
     rate: float
     values: list[Array]
     gradients: list[Array | None]
-    """Clipped means over trained tokens; None of tiers that take none, and in void steps."""
+    """Per tier, the clipped mean over trained tokens; None without a gradient or in a void step."""
     lesson: Mapping[int, Array]
-    """Likewise, the gradients of the slow clock's own AdamW, by tier."""
+    """Per tier, the clipped mean gradient for the slow clock's own AdamW."""
     pending: tuple[int, ...]
     """Gradients per tier that the step reports as not yet applied."""
 
@@ -64,21 +64,22 @@ class UpdateAudit:
         drifts: Sequence[float],
         anchor: tuple[ArrayMap, ArrayMap] | None = None,
     ) -> None:
-        """`parameters` and `state` are those the run starts or continues from, `drifts` the tiers'
-        distances from the run's start there; `anchor` is the lasting clock's center and stiffness,
-        by path."""
+        """`parameters` and `state` are those that the run starts or resumes from, and `drifts` are
+        the tiers' distances from the run's start at that point. `anchor` holds the lasting clock's
+        center and stiffness, by path. Raises VerificationError if a tier's vector does not hold
+        the sampled numbers."""
         self._rules, self._plan = rules, plan
         in_layers = all(layer_index(path) is not None for path in parameters)
         self._reports = ReportAudit(drifts, is_all_in_layers=in_layers)
         each = min(MAX_EACH, max(MIN_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.slices_by_tier]
         self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
-        """Of each tier's sampled numbers, in its vector."""
+        """Per tier, the positions of its sampled numbers in its vector."""
         self._observations: dict[tuple[tuple[int, ...], ...], ArrayFunction] = {}
         self._open: _Step | None = None
         self._anchors: list[tuple[mx.array, mx.array]] = []
         for k, tier in enumerate(self._tiers):
-            counts = (int(number(found[k])) for found in (state.fired_counts, state.pending_counts))
+            counts = (int(number(each[k])) for each in (state.fired_counts, state.pending_counts))
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
             if state.slow_m:
                 count = int(number(state.slow_counts[k]))
@@ -103,17 +104,17 @@ class UpdateAudit:
     ) -> mx.array:
         """Measure a step on the device, as a lazy float32 vector for `check`.
 
-        `parameters` are the model's at the beginning of the step; the other arguments are
-        those of `observation`.
+        `parameters` are the model's at the beginning of the step; `observation` describes the
+        other arguments.
         """
         key = tuple(gradients), tuple(wanted)
         if key not in self._observations:
             self._observations[key] = maybe_compile(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
-        found = [self._plan.flatten(k, parameters) for k in range(len(self._tiers))]
+        at_start = [self._plan.flatten(k, parameters) for k in range(len(self._tiers))]
         return self._observations[key](
-            gradients, dict(wanted), found, list(before), list(after),
+            gradients, dict(wanted), at_start, list(before), list(after),
             mx.array(allowed, mx.float32), self.positions, self._anchors,
             mx.array([self._firmness(k, rate) for k in range(len(self._tiers))], mx.float32),
         )  # fmt: skip
@@ -132,12 +133,12 @@ class UpdateAudit:
         """Raise VerificationError unless a step and its report are correct.
 
         `observed` is the evaluated vector of `observe`; `after` has a float32 vector, [numbers of
-        the tier], for each tier; `lesson` is `LessonAudit`'s `clipped_means`. Its samples are
-        compared at the next `finish`.
+        the tier], for each tier; `lesson` is `LessonAudit`'s `clipped_means`. The step's samples
+        are compared at the next `finish`.
         """
         rules, due = self._rules, self._rules.due(step)
         if tuple(gradients) != rules.with_gradients(step):
-            raise fault(step, "gradients were computed of the wrong tiers")
+            raise fault(step, "gradients were computed for the wrong tiers")
         sizes = [len(tier.values) for tier in self._tiers]
         seen = parsed(np.array(observed, np.float64), sizes, gradients)
         for k, now in enumerate(seen):
@@ -147,7 +148,7 @@ class UpdateAudit:
                 )
         norm = math.sqrt(sum(tier.squares for tier in seen)) / reported.trained_tokens
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
-        is_finite = is_finite and all(np.isfinite(found).all() for found in lesson.values())
+        is_finite = is_finite and all(np.isfinite(mean).all() for mean in lesson.values())
         check_finite(reported.movement, step)
         for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
             tier.has_gradient |= is_finite and now.squares > 0
@@ -188,7 +189,7 @@ class UpdateAudit:
     def finish(self) -> None:
         """Compare the last step's samples with AdamW. Raises VerificationError.
 
-        Apart from `check`, so that it can happen while the device computes the next step.
+        Separate from `check`, so that the host can do it while the device computes the next step.
         """
         done, self._open = self._open, None
         if done is None:
@@ -236,7 +237,7 @@ class UpdateAudit:
         )
 
     def _firmness(self, k: int, rate: float) -> float:
-        """How firmly a number of stiffness 1 in tier k is tied, at a learning rate of `rate`."""
+        """The pull on a number of stiffness 1 in tier k, at a learning rate of `rate`."""
         return rate * self._rules.factors[k] * self._rules.pull
 
     def check_rate(self, step: int, rate: float) -> None:
@@ -250,8 +251,8 @@ class UpdateAudit:
             )
 
     def check_drifts(self, step: int, drifts: Sequence[float]) -> None:
-        """Raise VerificationError unless the tiers' distances from the run's start, measured
-        again after `step`, are those that it reported."""
+        """Raise VerificationError if the tiers' distances from the run's start, measured again
+        after `step`, differ from those that the step reported."""
         self._reports.check_drifts(step, drifts)
 
     def learning_tiers(self) -> list[int]:
@@ -259,7 +260,7 @@ class UpdateAudit:
         return [k for k, tier in enumerate(self._tiers) if tier.state.fired and tier.had_gradient]
 
     def idle_tiers(self, drifts: Sequence[float]) -> str:
-        """Sentences on the tiers that learned nothing, each after a space; mostly none.
+        """A sentence for each tier that learned nothing, with a leading space; "" if none.
 
         `drifts` are the tiers' distances from the run's start.
         """

@@ -1,6 +1,6 @@
-"""Samples of a tier that an audit follows on the host, and the device's measures of the rest.
+"""The numbers of a tier that an audit follows on the host, and the device's measures of the rest.
 
-Knows no rule for them.
+Knows none of the rules that they are checked by.
 """
 
 import itertools
@@ -37,14 +37,14 @@ class SampledTier:
         self.positions = np.concatenate(
             [start + places for start, places in zip(starts, chosen, strict=True)]
         )
-        """Where they stand in the tier's vector."""
+        """Positions of the samples in the tier's vector."""
         self.values = _values(slots, chosen, parameters)
         """The numbers as last read from the model."""
         self.precision = max(_precision(parameters[slot.path]) for slot in slots)
-        """The largest relative rounding error of one of the tier's numbers."""
+        """The largest relative rounding error of the tier's dtypes."""
         self.state = AdamWState.zeros(len(self.values))
         self.slow = AdamWState.zeros(len(self.values))
-        """Of the slow clock's own AdamW."""
+        """State of the slow clock's own AdamW."""
         self.has_gradient = False
         """Whether a gradient since the last firing was not zero."""
         self.had_gradient = False
@@ -55,25 +55,26 @@ class SampledTier:
     ) -> None:
         """Continue from the tier's optimizer state: float32 vectors, [numbers of the tier]."""
         here = mx.array(self.positions.astype(np.int32))
-        of_m, of_v, of_pending = (np.array(vector[here], np.float64) for vector in (m, v, pending))
-        self.state = AdamWState(of_m, of_v, of_pending, fired, pending_count)
+        means, squares, waiting = (np.array(x[here], np.float64) for x in (m, v, pending))
+        self.state = AdamWState(means, squares, waiting, fired, pending_count)
         has = [bool(mx.any(vector != 0).item()) for vector in (m, v, pending)]
         self.has_gradient, self.had_gradient = has[2], any(has)
 
     def tie(self, center: ArrayMap, stiffness: ArrayMap) -> None:
-        """Tie the numbers to an anchor, whose arrays have the parameters' paths."""
-        arrays = (_values(self._slots, self._chosen, found) for found in (center, stiffness))
+        """Tie the numbers to an anchor; `center` and `stiffness` have the parameters' paths."""
+        arrays = (_values(self._slots, self._chosen, each) for each in (center, stiffness))
         self.anchor = SampledAnchor(*arrays)
 
     def pull(self, values: Array, firmness: float) -> Array:
-        """How far the anchor pulls these numbers; 0 where there is none."""
+        """How far the anchor pulls these numbers; 0 without an anchor."""
         return self.anchor.pull(values, firmness) if self.anchor else np.zeros_like(values)
 
     def restore_slow(self, m: mx.array, v: mx.array, count: int) -> None:
-        """Continue from the state of the slow clock's own AdamW: float32 vectors, as `restore`."""
+        """Continue from the state of the slow clock's own AdamW: float32 vectors as in `restore`,
+        and its `count` of updates."""
         here = mx.array(self.positions.astype(np.int32))
-        of_m, of_v = (np.array(vector[here], np.float64) for vector in (m, v))
-        self.slow = AdamWState(of_m, of_v, np.zeros_like(of_m), count)
+        slow_m, slow_v = (np.array(vector[here], np.float64) for vector in (m, v))
+        self.slow = AdamWState(slow_m, slow_v, np.zeros_like(slow_m), count)
         self.had_gradient |= bool(mx.any(m != 0).item())
 
     def would_move(
@@ -85,9 +86,9 @@ class SampledTier:
         lesson: Array | None = None,
         slow_rate: float = 0.0,
     ) -> bool:
-        """Whether firing now, with these mean gradients first, moves a sampled number at all.
+        """Whether firing now, after accumulating this mean gradient, moves any sampled number.
 
-        At a rate below a number's rounding, as at the end of a long schedule, it moves none.
+        At the end of a long schedule, an update can be smaller than the rounding of every number.
         """
         state = replace(self.state)
         if gradient is not None:
@@ -99,7 +100,7 @@ class SampledTier:
         return bool(np.any(change > self.precision * np.abs(self.values) + _SMALLEST))
 
     def name_at(self, position: int) -> str:
-        """The parameter, or slice of one, that the number at `position` of the vector is of."""
+        """Name of the parameter, or slice of one, at this `position` of the tier's vector."""
         return self._slots[int(np.searchsorted(self._ends, position, side="right"))].key
 
 
@@ -112,13 +113,13 @@ class Observed:
     excess: float
     """The largest change of any number beyond its weight decay and rounding."""
     was_touched: bool
-    """Whether the step began with other numbers than the one before left."""
+    """Whether a number changed between the end of the step before and the start of this one."""
     differs: bool
-    """Whether any number is not the one that was to be written."""
+    """Whether any number differs from the one that the optimizer wrote."""
     moved: float
     """The sum of all the tier's squared changes."""
     gradients: Array | None = None
-    """Of the sampled numbers, summed over trained tokens; None where none was computed."""
+    """Gradients of the sampled numbers, summed over trained tokens; None if not computed."""
     squares: float = 0.0
     """The sum of all the tier's squared gradients."""
 
@@ -131,11 +132,11 @@ def observation(
 ) -> mx.array:  # fmt: skip
     """All tiers' measures as one lazy float32 vector for `parsed`, so the host waits only once.
 
-    `wanted` has the vector, [numbers of the tier], of each tier to be written; `before` and `after`
-    are all tiers' vectors, read from the model after the last step and after this one, and `found`
-    when this one began; `allowed` is the change of each tier's numbers, relative to their size,
-    that is no excess. Nor is a pull towards `anchors`, each tier's center and stiffness, where a
-    stiffness of 1 has the tier's `firmness`.
+    Each tier has a vector, [numbers of the tier]. `wanted` holds those that the optimizer wrote, of
+    the tiers that were due. The others were read from the model: `before` after the last step,
+    `found` at the start of this one, `after` at its end. `allowed` is each tier's change, relative
+    to a number's size, that does not count as excess. Neither does the pull towards `anchors` (each
+    tier's center and stiffness), where `firmness` is a tier's pull at stiffness 1.
     """
     samples, scalars = [], []
     for tier, (at_start, old, new, here) in enumerate(
@@ -159,18 +160,21 @@ def observation(
 
 
 def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]) -> list[Observed]:
-    """By tier, the vector that `observation` gave with gradients of those tiers."""
+    """Split a vector of `observation` by tier.
+
+    `sizes` are the tiers' sample counts; `with_gradients` are the tiers that had gradients.
+    """
     scalars = iter(numbers)
     heads = [[next(scalars) for _ in range(4 + (k in with_gradients))] for k in range(len(sizes))]
     lengths = [n for k, n in enumerate(sizes) for _ in range(1 + (k in with_gradients))]
     start = sum(map(len, heads))
     samples = iter(np.split(numbers[start:], np.cumsum(lengths)[:-1]))
-    found = []
+    tiers = []
     for k, (excess, touched, differs, moved, *squares) in enumerate(heads):
         values = next(samples)
-        of_gradient = (next(samples), *squares) if k in with_gradients else ()
-        found.append(Observed(values, excess, bool(touched), bool(differs), moved, *of_gradient))
-    return found
+        gradient = (next(samples), *squares) if k in with_gradients else ()
+        tiers.append(Observed(values, excess, bool(touched), bool(differs), moved, *gradient))
+    return tiers
 
 
 def _values(slots: Sequence[Slot], chosen: Sequence[np.ndarray], parameters: ArrayMap) -> Array:

@@ -1,8 +1,8 @@
-"""Verifies the movement of the weights against the tier plan, measured from the model itself, and
-that the base model's weights keep their bits.
+"""Verifies that exactly the tiers that are due move, measured from the model itself, and that the
+base model's weights stay bit-identical.
 
-Of the latter a sum of bits stands for each array, so two numbers that change places within an array
-are not seen.
+The base weights are compared by a checksum per array: the sum of its bits. Two numbers that swap
+places within one array go undetected.
 """
 
 import itertools
@@ -52,15 +52,15 @@ class StepMeasurement:
     """KL divergence from the base on the slow clock's lesson before the update, nats per token; NaN
     without one."""
     base_kl_after: float = math.nan
-    """The same lesson's after the update, where the lesson is audited."""
+    """The KL divergence on the same lesson after the update; NaN unless the lesson is audited."""
     pulls: tuple[float, ...] = ()
-    """Per tier, how far the lasting clock pulled it back: an L2 norm. Empty without an anchor."""
+    """Per tier, the L2 norm of the lasting clock's pull. Empty without an anchor."""
 
 
 class MovementMeter:
     """Compares the model's weights before and after a step, on the device.
 
-    The squares are summed by span: the numbers of one layer that stand together in one tier.
+    Squares are summed per span: a contiguous run of one layer's numbers in a tier's vector.
     """
 
     def __init__(self, plan: TierPlan, start: ArrayMap) -> None:
@@ -80,19 +80,19 @@ class MovementMeter:
     ) -> tuple[mx.array, list[mx.array]]:
         """The movement from the vectors `before` to the parameters `after`, and `after` as vectors.
 
-        The first is a lazy float32 vector: per span the squared delta, per span the squared
-        drift, and per tier 1.0 if a number changed.
+        The movement is a lazy float32 vector: the squared delta of each span, then the squared
+        drift of each span, then 1.0 for each tier in which a number changed, else 0.0.
         """
         return self._measure(list(before), dict(after), self._start)
 
     def drifts(self, now: Sequence[mx.array]) -> tuple[float, ...]:
-        """Per tier, the L2 distance of its vector in `now` (float32) from the start."""
+        """Per tier, the L2 distance of its float32 vector in `now` from the start."""
         return tuple(
             number(mx.linalg.norm(new - first)) for new, first in zip(now, self._start, strict=True)
         )
 
     def unmoved(self, now: Sequence[mx.array], tiers: Sequence[int]) -> list[str]:
-        """Paths of parameters in these tiers that have not moved; `now` as of `read`."""
+        """Paths of parameters in these tiers that have not moved; `now` is a result of `read`."""
         has_moved: dict[str, bool] = {}
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))
@@ -103,13 +103,13 @@ class MovementMeter:
 
     def movement(self, measured: Sequence[float]) -> Movement:
         """The movement per tier and layer, from `measure`'s vector as a list."""
-        spans = [(tier, layer) for tier, found in enumerate(self._spans) for layer, _ in found]
+        spans = [(tier, layer) for tier, of_tier in enumerate(self._spans) for layer, _ in of_tier]
         deltas, drifts = measured[: len(spans)], measured[len(spans) : 2 * len(spans)]
         changed = measured[2 * len(spans) :]
 
         def norm(squares: Sequence[float], place: int, wanted: int) -> float:
-            of_wanted = (s for s, span in zip(squares, spans, strict=True) if span[place] == wanted)
-            return math.sqrt(sum(of_wanted))
+            matching = (s for s, span in zip(squares, spans, strict=True) if span[place] == wanted)
+            return math.sqrt(sum(matching))
 
         tiers = range(len(changed))
         return Movement(
@@ -121,10 +121,10 @@ class MovementMeter:
 
 
 def idle_modules(unmoved: Sequence[str]) -> str:
-    """A sentence, after a space, on the modules that learned nothing; mostly none.
+    """A sentence that names the modules that learned nothing, with a leading space; "" if none.
 
-    Any gradient moves `lora_b`. It starts at 0, so one that did not move leaves its module as it
-    was, whatever happened to `lora_a`.
+    Any gradient moves `lora_b`. It starts at 0, so a module whose `lora_b` never moved still
+    computes the base model's output, whatever happened to its `lora_a`.
     """
     end = ".lora_b"
     modules = [path.removesuffix(end) for path in unmoved if path.endswith(end)]
@@ -136,7 +136,7 @@ def idle_modules(unmoved: Sequence[str]) -> str:
 
 
 Span = tuple[int | None, int]
-"""A layer's index, None outside the layers, and how many numbers of it stand together."""
+"""A layer's index (None outside the layers) and how many contiguous numbers belong to it."""
 
 
 def _read(plan: TierPlan, parameters: ArrayMap) -> list[mx.array]:
@@ -144,8 +144,11 @@ def _read(plan: TierPlan, parameters: ArrayMap) -> list[mx.array]:
 
 
 def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> ArrayFunction:
-    """`MovementMeter.measure` as a function of arrays alone; a method would hold its meter
-    in a circle and keep the weights in memory after the run."""
+    """`MovementMeter.measure` as a function of arrays alone.
+
+    A compiled method and its meter would refer to each other, and that reference cycle would keep
+    the weights in memory after the run.
+    """
 
     def measured(
         before: list[mx.array], after: Arrays, start: list[mx.array]
@@ -167,7 +170,7 @@ def _spans(slots: Sequence[Slot], arrays: ArrayMap) -> list[Span]:
 
 
 def _ends(slots: Sequence[Slot], arrays: ArrayMap) -> list[int]:
-    """Where each slot's numbers end in the vector of them all."""
+    """The end offset of each slot in the concatenated vector."""
     sizes = (math.prod(slot.shape(arrays[slot.path].shape)) for slot in slots)
     return list(itertools.accumulate(sizes))
 
@@ -184,10 +187,10 @@ def verify(
     is_lost: Sequence[bool],
     step: int,
 ) -> None:
-    """Raise VerificationError if a tier that was not due moved, or a due one did not.
+    """Raise VerificationError if a tier moved without being due, or was due and did not move.
 
-    `had_gradient[k]` says whether tier k had a non-zero gradient to apply, and `is_lost[k]` whether
-    the model does not hold its update.
+    `had_gradient[k]` says whether tier k had a non-zero gradient to apply; `is_lost[k]` says
+    whether its update is missing from the model.
     """
     for tier, has_gradient in enumerate(had_gradient):
         if tier in movement.fired and tier not in due:
@@ -207,14 +210,14 @@ def fault(step: int, sentence: str) -> VerificationError:
 
 
 class FrozenWeights:
-    """The sums of the arrays that a model has and does not train. Lives on the MLX thread."""
+    """Checksums of a model's frozen arrays. Lives on the MLX thread."""
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
         self._sums = _bit_sums(model)
 
     def check(self, step: int) -> None:
-        """Raise VerificationError naming an array that changed, came or went since the start."""
+        """Raise VerificationError if an array was changed, added or removed since the start."""
         now = _bit_sums(self._model)
         changed = [path for path in self._sums | now if self._sums.get(path) != now.get(path)]
         if not changed:
@@ -228,7 +231,7 @@ class FrozenWeights:
 
 
 def _bit_sums(model: LanguageModel) -> dict[str, int]:
-    """By path, the sum of an array's words of bits, modulo 2³²."""
+    """Path → the sum of the array's bit patterns, read as unsigned words, modulo 2³²."""
     words = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint32}
     frozen = _frozen(model)
     if not frozen:

@@ -1,1 +1,1 @@
-"""Rows as batches: few shapes, little padding, an order decided by the seed."""
+"""Batches of rows: few shapes, little padding, and an order that the seed determines."""

@@ -1,12 +1,12 @@
-"""Batches of few distinct shapes, in an order decided by seed and epoch alone.
+"""Batches of few distinct shapes, in an order that seed and epoch alone determine.
 
-Every epoch visits every example exactly once, or those that a mixing of datasets takes: others in
-each epoch, but none longer than in any other, so that the shapes stay. A batch is a row for each
-example, padded to one length; or, packed, a single row in which each example has a place of its
-own, padded to that of the few lengths that its shape has there (`bucketing.py`). Packed,
-16 shapes offer 64 lengths where a batch has 4 examples: on long-tailed data 4 % of what is computed
-is padding, not 10 %, and the largest batch is less than a third as large. A batch that is short is
-filled up with examples in which nothing is trained, so that none is lost and no new shape arises.
+An epoch visits every example once. Of mixed datasets it visits a sample, which changes with each
+epoch, but its lengths don't, so the shapes stay the same. Unpacked, a batch has one row per
+example, padded to one length. Packed, it is a single row with one slot per example; the batch's
+shape sets the length of each slot (`bucketing.py`). With 4 examples per batch, 16 packed shapes
+offer 64 slot lengths: on long-tailed data, padding is 4 % of the tokens instead of 10 %, and the
+largest batch is less than a third as large. A short batch is filled up with untrained examples, so
+no example is dropped and no new shape arises.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,33 +23,33 @@ from app.engine.batches.bucketing import BLANK, MIN_BATCHES, make_buckets
 MAX_SHAPES = 16
 """Each shape is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
 MAX_STRATA = 4
-"""The most lengths of a packed shape: each needs its own attention in every layer."""
+"""The most slot lengths of a packed shape: each needs a separate attention call in every layer."""
 LENGTH_STEP = 16
-"""Rows of their own have lengths that are multiples of this, but for the longest."""
+"""Unpacked rows have lengths that are multiples of this, except the longest."""
 ENOUGH_PADDING = 0.05
 """The largest share of padding at which fewer shapes suffice."""
 MAX_CELLS = 2
-"""Times the mean batch: larger ones are split. Rows of long-tailed data are of similar length in a
-batch, so the longest batch, which decides the peak of memory, has several times the mean's cells.
-Few batches are that large, and their parts keep a device busy."""
+"""Batches with more than this many times the mean number of cells are split. The rows of a batch
+have similar lengths, so with long-tailed data the longest batch has several times the mean's cells
+and sets the peak of memory. Few batches are that large, and their parts keep a device busy."""
 _BATCHES_A_SHAPE = 4
-"""A shape that fewer batches of an epoch have isn't worth its tracing."""
+"""A shape is worth tracing only if an epoch has at least this many batches per shape."""
 
 
 @dataclass(frozen=True)
 class BatchShape:
-    """Where the examples of a batch lie."""
+    """The slots of a batch, one for each example."""
 
     places: tuple[int, ...]
-    """The room for each example, in tokens, the longest first."""
+    """Length of each slot, in tokens, the longest first."""
     is_packed: bool = False
-    """One after the other in a single row; otherwise each in a row, and all places are equal."""
+    """Whether all slots share one row; otherwise each slot is a row, and all have one length."""
     splits: int = 1
-    """Into how many micro-batches its rows are split for their gradients."""
+    """Number of micro-batches for the gradients."""
 
     @property
     def micro_batch(self) -> "BatchShape":
-        """The shape of which a step computes gradients at once."""
+        """The shape of one of its micro-batches."""
         return replace(self, places=self.places[:: self.splits], splits=1)
 
     @property
@@ -62,22 +62,22 @@ class BatchShape:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Rows and length of its arrays."""
+        """Shape of its arrays: rows and length."""
         return (1, self.cells) if self.is_packed else (len(self.places), self.longest)
 
     @property
     def read_size(self) -> tuple[int, int]:
-        """The lengths that the model reads: all but the last token of each slot."""
+        """Shape of the model's input: `size` without the last token of each slot."""
         rows, length = self.size
         return rows, length - len(self.places) // rows
 
     @property
     def input_lengths(self) -> tuple[int, ...]:
-        """If packed, of each place; otherwise none."""
+        """If packed, the input tokens of each slot; otherwise empty."""
         return tuple(place - 1 for place in self.places) if self.is_packed else ()
 
     def with_longest(self, length: int) -> "BatchShape":
-        """This shape with a slot for an example of this length."""
+        """This shape with its longest slot extended to `length`; unpacked, all slots."""
         longest = max(length, self.longest)
         others = self.places[1:] if self.is_packed else (longest,) * (len(self.places) - 1)
         return replace(self, places=(longest, *others))
@@ -95,9 +95,9 @@ class Batch:
     trained: npt.NDArray[np.float32]
     """[rows, length], 1.0 where the token is a target."""
     places: tuple[int, ...] = ()
-    """Of a packed batch, which is a single row: the length of each example's place, in order."""
+    """Length of each example's slot in a packed batch, in order; empty if unpacked."""
     splits: int = 1
-    """As of its `BatchShape`."""
+    """Number of micro-batches, as in `BatchShape`."""
 
     @property
     def trained_tokens(self) -> int:
@@ -105,18 +105,18 @@ class Batch:
 
     @property
     def read(self) -> npt.NDArray[np.intp]:
-        """The columns that the model reads, all but the last of each example: the token that each
-        is to predict stands in the column after it."""
+        """Columns of the model's input: all but the last of each slot. The target of each column
+        is the column after it."""
         last = [end - 1 for end in _ends(self.places or self.tokens.shape[1:])]
         return np.delete(np.arange(self.tokens.shape[1]), last)
 
     @property
     def input_lengths(self) -> tuple[int, ...]:
-        """Of a packed batch: how many tokens the model reads of each place."""
+        """If packed, the input tokens of each slot; otherwise empty."""
         return tuple(place - 1 for place in self.places)
 
     def part(self, examples: Sequence[int]) -> "Batch":
-        """Some of its examples, by number."""
+        """A batch of these examples, by index."""
         if not self.places:
             rows = list(examples)
             return replace(self, tokens=self.tokens[rows], trained=self.trained[rows])
@@ -126,7 +126,7 @@ class Batch:
         return Batch(self.tokens[:, columns], self.trained[:, columns], places)
 
     def micro_batches(self) -> "Iterator[Batch]":
-        """Its rows in `splits` parts, so that the activations of one part exist at a time."""
+        """Its rows in `splits` parts, to limit the activations in memory at once."""
         if self.splits == 1:
             yield self
             return
@@ -137,7 +137,7 @@ class Batch:
 
 
 class BatchLoader:
-    """The batches of a dataset, addressed by number, or each once for evaluation."""
+    """The batches of a dataset, in training order, or each once for evaluation."""
 
     def __init__(
         self,
@@ -150,12 +150,11 @@ class BatchLoader:
         vocabulary: int | None = None,
         most_shapes: int = MAX_SHAPES,
     ) -> None:
-        """`has_free_shapes` where nothing is traced: then a shape more costs nothing.
+        """`has_free_shapes` says that nothing is traced, so that additional shapes cost nothing.
+        With `splits_large`, batches far above the mean size are split into micro-batches.
 
-        `splits_large`: gradients of batches far above the mean are computed in parts.
-
-        `vocabulary`: how many tokens the model has. A batch with a token beyond them would read
-        memory that is not the model's; it is refused.
+        `vocabulary` is the model's number of tokens: `batch` rejects larger ids, for which MLX
+        would read memory outside the embedding.
         """
         self._examples, self._vocabulary = examples, vocabulary
         self._batch_size = batch_size
@@ -180,14 +179,14 @@ class BatchLoader:
         return -(-self._examples.rows_per_epoch // self._batch_size)
 
     def epoch(self, seed: int, epoch: int) -> list[npt.NDArray[np.intp]]:
-        """The example indexes of each batch of epoch `epoch` (0-based), in training order."""
+        """The example indexes of each batch of an epoch (0-based), in training order."""
         random = np.random.default_rng((seed, epoch))
         rows = self._examples.epoch(seed, epoch)
         batches = self._arranged(random)
         return [rows[batches[i]] for i in random.permutation(len(batches))]
 
     def infinite(self, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Batch number `start` of the run and all that follow, epoch after epoch."""
+        """The run's batches from number `start` (0-based) on, epoch after epoch, without end."""
         epoch, skip = divmod(start, len(self))
         while True:
             for indexes in self.epoch(seed, epoch)[skip:]:
@@ -195,7 +194,8 @@ class BatchLoader:
             epoch, skip = epoch + 1, 0
 
     def rows_by_dataset(self, seed: int, batches: int) -> list[int]:
-        """How many rows of each mixed dataset the run's first batches hold; empty for one."""
+        """How many rows of each mixed dataset the run's first `batches` have; empty for a single
+        dataset."""
         if (mixing := self._examples.mixing) is None:
             return []
         epochs, rest = divmod(batches, len(self))
@@ -205,18 +205,21 @@ class BatchLoader:
         return [int(count) for count in counts]
 
     def once(self) -> Iterator[Batch]:
-        """Every example once; the same batches every time. Not of mixed datasets."""
+        """Every example once, in the same batches every time. Not for mixed datasets."""
         assert self._examples.mixing is None
         for indexes in self._arranged(None):
             yield self.batch(indexes)
 
     def rows_once(self) -> Iterator[npt.NDArray[np.intp]]:
-        """The examples of each batch of `once`, in the order of its rows."""
+        """The example indexes of each batch of `once`, in the order of its rows."""
         for indexes in self._arranged(None):
             yield self._longest_first(indexes)
 
     def batch(self, indexes: npt.NDArray[np.intp]) -> Batch:
-        """The examples of one of an epoch's batches, the longest first. Raises RunError."""
+        """The batch of these examples, the longest first.
+
+        Raises RunError if a token is beyond the vocabulary.
+        """
         indexes = self._longest_first(indexes)
         batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
         # The longest example goes to the longest slot, and so on, so each fits.
@@ -225,7 +228,7 @@ class BatchLoader:
             batch.tokens[row, start : start + len(tokens)] = tokens
             for first, end in spans.tolist():
                 batch.trained[row, start + first : start + end] = 1.0
-        # As they are stored, without a sign: the largest ones are not below 0 then.
+        # Compared as unsigned numbers, so that ids of 2³¹ and more aren't negative.
         if self._vocabulary and batch.tokens.view(np.uint32).max() >= self._vocabulary:
             self._refuse(indexes, self._vocabulary)
         return batch
@@ -234,7 +237,7 @@ class BatchLoader:
         return indexes[np.argsort(-self._examples.lengths[indexes], kind="stable")]
 
     def _refuse(self, indexes: npt.NDArray[np.intp], vocabulary: int) -> None:
-        """Name the first row that holds a token beyond the vocabulary."""
+        """Raise RunError that names the first row with a token beyond the vocabulary."""
         for index in indexes.tolist():
             largest = int(self._examples.row_arrays(index)[0].max())
             if largest >= vocabulary:
@@ -245,7 +248,7 @@ class BatchLoader:
                 )
 
     def blank(self, shape: BatchShape) -> Batch:
-        """A batch of this shape for tracing, with as many trained tokens as are likely."""
+        """A batch of zeros for tracing this shape, with the dataset's share of trained tokens."""
         batch = self._empty(shape)
         for place, (row, start) in zip(shape.places, _starts(batch), strict=True):
             count = max(1, round(self._trained_share * (place - 1)))
@@ -253,7 +256,7 @@ class BatchLoader:
         return batch
 
     def _smallest_shape(self, lengths: npt.NDArray[np.int64]) -> BatchShape:
-        """The smallest shape with a place for each of a batch's examples, the longest first."""
+        """The smallest shape whose slots fit examples of these lengths, the longest first."""
         return next(
             shape
             for shape in self._smallest_first
@@ -275,7 +278,7 @@ class BatchLoader:
         ]  # fmt: skip
 
     def _arranged(self, random: np.random.Generator | None) -> list[npt.NDArray[np.intp]]:
-        """Of each batch, which of an epoch's rows it holds."""
+        """For each batch, the indexes of its examples among an epoch's rows."""
         batches = [batch for kind in self._kinds for batch in kind.batches(random)]
         # The first batch of the first kind is the only one that may be short.
         batches[0] = batches[0][batches[0] != BLANK]
@@ -288,17 +291,17 @@ class BatchLoader:
 
 
 def _starts(batch: Batch) -> list[tuple[int, int]]:
-    """The row and the column at which each example's place begins."""
+    """The row and column where each example's slot begins."""
     if not batch.places:
         return [(row, 0) for row in range(len(batch.tokens))]
     return [(0, end - place) for end, place in zip(_ends(batch.places), batch.places, strict=True)]
 
 
 def _ends(places: Iterable[int]) -> list[int]:
-    """The column after each place."""
+    """The end column of each slot."""
     return list(accumulate(places))
 
 
 def _in_steps(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Lengths rounded up, except for the longest: a limit of 2,000 is still 2,000."""
+    """Lengths rounded up to LENGTH_STEP, at most to the longest: a limit of 2,000 stays 2,000."""
     return np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, max(2, int(lengths.max())))

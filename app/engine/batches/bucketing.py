@@ -1,11 +1,12 @@
-"""Sorts examples into buckets of batches: few shapes, little padding, a new choice every epoch.
+"""Length bucketing: sorts examples into batches of few shapes with little padding, shuffled anew
+every epoch.
 
-Sorted by length, the examples are cut into strata of one size, and a batch takes as many from each
-as it does from the others. A shape says how much room a batch has for an example of each stratum,
-so a few shapes offer a multiple of that many lengths, and no batch holds long examples alone. The
-longest of one stratum meet the shortest of the others: what a batch computes varies little.
+The examples are sorted by length and cut into strata of equal size. A batch takes the same number
+from each stratum, and its shape has a slot length for each. So a few shapes offer several times as
+many lengths, and no batch has long examples only. The longest examples of one stratum are combined
+with the shortest of the others, so the size of batches varies little.
 
-With a single stratum all examples of a batch are of similar length, as rows of one array must be.
+With a single stratum, all examples of a batch have similar lengths, as an unpacked batch needs.
 Knows lengths, not tokens.
 """
 
@@ -20,11 +21,12 @@ Indexes = npt.NDArray[np.intp]
 BLANK = -1
 """The index of a missing example in a batch with too few."""
 MIN_BATCHES = 2
-"""Of a shape, so that batches are other ones in every epoch. Not where all examples of a batch are
-of similar length: there a few long ones would make those beside them as long."""
+"""The fewest batches of a shape, so that batches differ between epochs. Not with a single stratum:
+a few long examples would extend the padding of other batches."""
 _SHORTEST = 2
-"""Tokens: one to be read, one to be predicted."""
+"""Tokens of the shortest slot: one input and one target."""
 _MAX_CUTS = 512
+"""The most candidates for the bucket boundaries."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,14 @@ class BatchBucket:
     """Batches of one shape."""
 
     places: tuple[int, ...]
-    """The room for each example, in tokens, the longest first."""
+    """Length of each slot, in tokens, the longest first."""
     strata: tuple[Indexes, ...]
-    """The examples of each stratum, so many for every batch of this kind; BLANKs go first, and
-    there are fewer of them than make a batch."""
+    """The bucket's examples in each stratum; BLANKs come first and are fewer than a batch."""
     rows: tuple[int, ...]
-    """How many of each stratum a batch takes."""
+    """How many examples of each stratum a batch takes."""
 
     def batches(self, random: np.random.Generator | None) -> Indexes:
-        """[batches, batch size]: each example once, by chance, or in order where that is None."""
+        """[batches, batch size]: each example once, shuffled by `random`, or in order if None."""
         return np.concatenate(
             [
                 _mixed(stratum, random).reshape(-1, rows)
@@ -53,9 +54,9 @@ class BatchBucket:
 def make_buckets(
     lengths: Ints, batch_size: int, strata: int, most: int, enough_padding: float
 ) -> list[BatchBucket]:
-    """The kinds that an epoch of batches has, with the least padding that `most` kinds can have.
+    """The buckets of an epoch's batches: at most `most`, with the least padding.
 
-    There are fewer where those leave no more than `enough_padding`, a share of all tokens.
+    Uses fewer buckets if their padding is at most `enough_padding`, as a share of all tokens.
     """
     cut = _LengthStrata(lengths, batch_size, min(strata, batch_size))
     ends = _best_ends(cut, most, lengths.sum() / (1 - enough_padding))
@@ -63,7 +64,7 @@ def make_buckets(
 
 
 class _LengthStrata:
-    """The examples in strata, each in the order in which they go to batches."""
+    """The examples in strata, each in the order in which batches take them."""
 
     def __init__(self, lengths: Ints, batch_size: int, count: int) -> None:
         self.count = count
@@ -74,16 +75,16 @@ class _LengthStrata:
         missing, start = self.batches * batch_size - len(lengths), 0
         self._strata: list[Indexes] = []
         for number, rows in enumerate(self._rows, 1):
-            # All blanks belong to the same batch, the first.
+            # All blanks belong to the first batch.
             blanks = min(missing, rows)
             missing -= blanks
             end = start + self.batches * rows - blanks
-            found = ascending[start:end] if number == count else ascending[start:end][::-1]
-            self._strata.append(np.concatenate((np.full(blanks, BLANK), found)))
+            examples = ascending[start:end] if number == count else ascending[start:end][::-1]
+            self._strata.append(np.concatenate((np.full(blanks, BLANK), examples)))
             start = end
 
     def kind(self, start: int, end: int) -> BatchBucket:
-        """Of the batches from number `start` to the one before `end`."""
+        """The bucket of the batches `start:end`."""
         parts = [s[start * r : end * r] for s, r in zip(self._strata, self._rows, strict=True)]
         places = [
             self._longest(part) for part, rows in zip(parts, self._rows, strict=True)
@@ -92,10 +93,11 @@ class _LengthStrata:
         return BatchBucket(tuple(sorted(places, reverse=True)), tuple(parts), tuple(self._rows))
 
     def slot_sums(self) -> tuple[Ints, Ints]:
-        """[batches] each: the slot size of the last stratum, which grows, and that of the others,
-        which shrinks.
+        """Two arrays, [batches]: the slot lengths of the last stratum, which grow with the batch
+        number, and those of the other strata, which shrink.
 
-        Batches `i` to `j` all need the first of `j`, and the second of `i`.
+        A bucket of the batches `i` to `j` needs the first array's value at `j` and the second's at
+        `i`.
         """
         per_batch = [
             rows * np.where(part == BLANK, 0, self._lengths[part]).reshape(-1, rows).max(axis=1)
@@ -106,15 +108,15 @@ class _LengthStrata:
         return growing, np.sum(shrinking, axis=0, dtype=np.int64) + np.zeros_like(growing)
 
     def _longest(self, part: Indexes) -> int:
-        found = part[part != BLANK]
-        return max(_SHORTEST, int(self._lengths[found].max())) if len(found) else _SHORTEST
+        examples = part[part != BLANK]
+        return max(_SHORTEST, int(self._lengths[examples].max())) if len(examples) else _SHORTEST
 
 
 def _best_ends(cut: _LengthStrata, most: int, enough: float) -> list[int]:
-    """After which batches a kind ends, ascending, the last one included."""
+    """The end of each bucket as a batch number, ascending; dynamic programming over the cuts."""
     growing, shrinking = cut.slot_sums()
     at = _possible_cuts(growing, shrinking)
-    # cost[j, i]: cells of the batches from the cut i to the cut j, all with the room they need.
+    # cost[j, i]: cells of the batches between the cuts i and j, as one bucket.
     count = at[:, None] - at[None, :]
     cost = count * (np.append(0, growing)[at][:, None] + np.append(shrinking, 0)[at][None, :])
     min_batches = min(MIN_BATCHES, cut.batches) if cut.count > 1 else 1
@@ -136,9 +138,9 @@ def _best_ends(cut: _LengthStrata, most: int, enough: float) -> list[int]:
 
 
 def _possible_cuts(growing: Ints, shrinking: Ints) -> Ints:
-    """Numbers of batches between which a kind may end, the first and the last included.
+    """Candidates for the ends of buckets, including the first and the last.
 
-    Where there are many, they are dense where lengths change fast.
+    If there are more than `_MAX_CUTS`, they are denser where lengths change fast.
     """
     count = len(growing)
     if count <= _MAX_CUTS:

@@ -1,8 +1,8 @@
-"""The batches that a run trains on, in an order decided by seed and epoch alone.
+"""The batches that a run trains on, in an order that seed and epoch alone determine.
 
-Where a dataset has early rows, they share batches with each other only, and the first epoch takes
-these first; in later epochs their batches come among all others. Until the other rows are tokens
-the early ones are all there is.
+If a dataset has early rows, these share batches only with each other. The first epoch begins with
+their batches; later epochs mix them with the others. Until the other rows are tokenized, only the
+early ones are available.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,17 @@ import numpy.typing as npt
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 
 _STREAM = 11
-"""Apart from the random numbers that the seed gives elsewhere."""
+"""Separates these random numbers from others of the same seed."""
 
-_Place = tuple[BatchLoader, npt.NDArray[np.intp]]
-"""A batch as the indexes of its examples."""
+_BatchIndexes = tuple[BatchLoader, npt.NDArray[np.intp]]
+"""A batch: its loader, and the indexes of its examples there."""
 
 
 class TrainingBatchLoader:
+    """The batches of early rows and of all others, in training order."""
+
     def __init__(self, early: BatchLoader | None, others: BatchLoader | None) -> None:
-        """One of them may be missing."""
+        """At most one of them is None."""
         self._early, self._others = early, others
         self._parts = [part for part in (early, others) if part is not None]
         self.shapes = list(dict.fromkeys(shape for part in self._parts for shape in part.shapes))
@@ -33,7 +35,8 @@ class TrainingBatchLoader:
 
     @property
     def at_once(self) -> int:
-        """How many of the first epoch are there from the start, whether all rows are or not."""
+        """How many batches of the first epoch need only the early rows, or all batches without
+        early rows."""
         return len(self._parts[0])
 
     def __len__(self) -> int:
@@ -41,7 +44,7 @@ class TrainingBatchLoader:
         return sum(map(len, self._parts))
 
     def blanks(self) -> Iterator[Batch]:
-        """A batch of each shape for tracing."""
+        """A blank batch of each shape, for tracing."""
         seen = set()
         for part in self._parts:
             for shape in part.shapes:
@@ -58,12 +61,13 @@ class TrainingBatchLoader:
             epoch, skip = epoch + 1, 0
 
     def rows_by_dataset(self, seed: int, batches: int) -> list[int]:
-        """How many rows of each mixed dataset the run's first batches hold; empty for one."""
+        """How many rows of each mixed dataset the run's first `batches` have; empty for a single
+        dataset."""
         return self._others.rows_by_dataset(seed, batches) if self._others else []
 
-    def _epoch(self, seed: int, epoch: int) -> list[_Place]:
-        taken = [(part, one) for part in self._parts for one in part.epoch(seed, epoch)]
+    def _epoch(self, seed: int, epoch: int) -> list[_BatchIndexes]:
+        batches = [(part, indexes) for part in self._parts for indexes in part.epoch(seed, epoch)]
         if epoch == 0 or len(self._parts) == 1:
-            return taken
+            return batches
         random = np.random.default_rng((seed, _STREAM, epoch))
-        return [taken[i] for i in random.permutation(len(taken))]
+        return [batches[i] for i in random.permutation(len(batches))]

@@ -1,4 +1,4 @@
-"""The slow and the lasting clock: how a run keeps what the model knew before it.
+"""The slow and the lasting clock, which preserve what the model knew before a run.
 
-The fast clock is TieredAdamW itself. None of the others is on unless the configuration asks for it.
+The fast clock is TieredAdamW itself. The others are off unless the configuration turns them on.
 """

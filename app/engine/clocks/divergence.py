@@ -1,8 +1,8 @@
 """KL divergence of a tuned model from its base: the sum over trained tokens, in nats.
 
-It is KL(base ‖ tuned), so the tuned model must keep all that its base finds likely. Where the head
-was found, logits exist for some rows at a time only, as for the loss; the base's own are computed
-anew each time and never kept.
+KL(base ‖ tuned) is large where the tuned model loses tokens that its base finds likely. If the
+model is split, logits are computed in chunks of rows, as for the loss; the base's logits are
+recomputed each time and not stored.
 """
 
 import mlx.core as mx
@@ -17,7 +17,8 @@ from app.engine.runtime.custom_gradients import custom_function
 def summed_divergence(
     bare: BareModel, model: LanguageModel, head: SplitModel | None, *inputs: mx.array
 ) -> mx.array:
-    """Σ KL(base ‖ model) over the trained tokens; `inputs` as of `losses.loss_inputs`."""
+    """Σ KL(base ‖ model) over the trained tokens, a scalar; `inputs` are those of
+    `losses.loss_inputs`."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
     tokens, positions, _targets, weights, places = inputs
@@ -42,10 +43,10 @@ def summed_divergence_alone(
     total = mx.array(0.0)
     for rows, chunk in in_chunks(head, flat_hidden(head, tokens)[positions]):
         chunk = mx.depends([chunk], [total])[0]
-        of_both = (head.logits(hidden).astype(mx.float32) for hidden in (base[rows], chunk))
-        log_base, log_tuned = map(_log_likelihoods, of_both)
-        found = _summed(mx.exp(log_base), log_base - log_tuned)
-        total = total + mx.where(weights[rows] > 0, found, 0.0).sum()
+        logits = (head.logits(hidden).astype(mx.float32) for hidden in (base[rows], chunk))
+        log_base, log_tuned = map(_log_likelihoods, logits)
+        each = _summed(mx.exp(log_base), log_base - log_tuned)
+        total = total + mx.where(weights[rows] > 0, each, 0.0).sum()
     return total
 
 
@@ -55,23 +56,24 @@ def _of_all_logits(
     with bare.bare():
         base = mx.stop_gradient(model(tokens)).astype(mx.float32)
     log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(model(tokens).astype(mx.float32))
-    found = _summed(mx.exp(log_base), log_base - log_tuned)
-    # Where nothing is trained a logit may be anything, even NaN: it must not count.
-    return mx.where(trained > 0, found, 0.0).sum()
+    each = _summed(mx.exp(log_base), log_base - log_tuned)
+    # `where` instead of a product: logits of untrained tokens can be NaN.
+    return mx.where(trained > 0, each, 0.0).sum()
 
 
 def _of_rows(
     head: SplitModel, hidden: mx.array, base_hidden: mx.array, weights: mx.array
 ) -> mx.array:
-    """Of some rows, with few passes over the logits for the gradient: softmax − base's softmax."""
+    """The sum over some rows. Its custom gradient, softmax − the base's softmax, needs few passes
+    over the logits."""
     base = head.logits(base_hidden).astype(mx.float32)
 
     @custom_function
     def divergence(logits: mx.array) -> tuple[mx.array, mx.array]:
         log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(logits)
         likely = mx.exp(log_base)
-        found = _summed(likely, log_base - log_tuned)
-        return mx.where(weights > 0, found, 0.0).sum(), mx.exp(log_tuned) - likely
+        each = _summed(likely, log_base - log_tuned)
+        return mx.where(weights > 0, each, 0.0).sum(), mx.exp(log_tuned) - likely
 
     @divergence.vjp
     def _(_: mx.array, cotangents: mx.array, outputs: mx.array) -> mx.array:
@@ -87,5 +89,5 @@ def _log_likelihoods(logits: mx.array) -> mx.array:
 
 
 def _summed(likely: mx.array, difference: mx.array) -> mx.array:
-    """Over the vocabulary; a token that the base rules out counts for nothing."""
+    """The sum over the vocabulary; tokens with probability 0 in the base don't count."""
     return (likely * mx.where(likely > 0, difference, 0.0)).sum(-1)

@@ -1,7 +1,8 @@
-"""The lasting clock: an adapter's weights are pulled back to where earlier runs left them.
+"""The lasting clock: pulls an adapter's weights back toward their values after earlier runs.
 
-Each number as hard as those runs depend on it. The pull is decoupled from the gradient and taken
-after AdamW's update: θ ← θ⁰ + (θ − θ⁰) / (1 + η·λ·s), which never overshoots θ⁰.
+The pull on each number grows with the earlier runs' dependence on it, its stiffness s. It is
+decoupled from the gradient and follows AdamW's update: θ ← θ⁰ + (θ − θ⁰) / (1 + η·λ·s), which never
+overshoots θ⁰.
 """
 
 from dataclasses import dataclass
@@ -17,17 +18,17 @@ _BETA_2 = 0.999
 
 @dataclass(frozen=True)
 class Anchor:
-    """Where earlier runs left the adapter, and how stiffly each number is tied to it."""
+    """The adapter's weights after earlier runs, and the stiffness of each number."""
 
     center: list[mx.array]
     """θ⁰, per tier: a float32 vector in the order of `TierPlan.flatten`."""
     stiffness: list[mx.array]
-    """s ≥ 0, likewise; its mean is 1 for each earlier run."""
+    """s ≥ 0, likewise; each earlier run adds a mean of 1."""
     strength: float
     """λ: the setting `lasting_pull`."""
 
     def pulled(self, tier: int, values: mx.array, rate: mx.array) -> mx.array:
-        """`values` of a tier, after its update at learning rate `rate`, once they are pulled."""
+        """A tier's `values` after its update at learning rate `rate`, pulled toward the center."""
         center = self.center[tier]
         firmness = rate * self.strength * self.stiffness[tier]
         return center + (values - center) / (1 + firmness)
@@ -39,9 +40,9 @@ def anchor_of(
     stiffness: ArrayMap | None,
     strength: float,
 ) -> Anchor | None:
-    """The anchor of a run whose adapter starts as `start`; None where nothing pulls.
+    """The anchor of a run whose adapter starts as `start`; None without stiffness or strength.
 
-    `stiffness`, by path like `start`, is that of the adapter that the run starts from.
+    `stiffness` belongs to the adapter that the run starts from; both are by path.
     """
     if not stiffness or not strength:
         return None
@@ -59,12 +60,12 @@ def stiffness_after(
     before: ArrayMap | None,
     memory: float = 1.0,
 ) -> Arrays:
-    """How stiffly the next run is to be tied to `parameters`: memory·s + v / mean(v), by path,
+    """The stiffness for a run that starts from `parameters`: memory·s + v / mean(v), by path,
     bfloat16.
 
-    v is AdamW's own second moment, without its bias: the mean of the squared gradients, and so an
-    estimate of the Fisher information (Kirkpatrick et al., 2017, "Overcoming catastrophic
-    forgetting in neural networks"). `before` is the stiffness that this run began with.
+    v is AdamW's bias-corrected second moment: the mean of the squared gradients, which estimates
+    the Fisher information (Kirkpatrick et al., 2017, "Overcoming catastrophic forgetting in neural
+    networks"). `before` is s, the stiffness that this run began with.
     """
     moments = {
         tier: v / mx.maximum(1 - _BETA_2 ** state.fired_counts[tier].astype(mx.float32), 1e-30)
@@ -72,14 +73,15 @@ def stiffness_after(
     }
     total = sum(mx.sum(v) for v in moments.values())
     mean = total / sum(v.size for v in moments.values())
-    # A run that has learned nothing ties nothing.
+    # A run without gradients adds no stiffness.
     shares = {t: mx.where(mean > 0, v / mx.maximum(mean, 1e-37), 0.0) for t, v in moments.items()}
     wide = {path: mx.zeros(array.shape) for path, array in parameters.items()}
-    found = plan.unflatten(shares, wide)
+    stiffness = plan.unflatten(shares, wide)
     if before:
-        found = {
-            path: array + memory * before[path].astype(mx.float32) for path, array in found.items()
+        stiffness = {
+            path: array + memory * before[path].astype(mx.float32)
+            for path, array in stiffness.items()
         }
-    narrow = {path: array.astype(mx.bfloat16) for path, array in found.items()}
+    narrow = {path: array.astype(mx.bfloat16) for path, array in stiffness.items()}
     mx.eval(narrow)
     return narrow

@@ -1,4 +1,4 @@
-"""General text as tokens: everyday rows of no task, by which a model is compared with its base."""
+"""Opens general text as tokens: everyday text of no task, to compare a model with its base."""
 
 from collections.abc import Generator
 from contextlib import suppress
@@ -16,29 +16,29 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
 MOST_TOKENS = 128
-"""Of a text: most tokenizers need about 100."""
+"""The most tokens of a text; most tokenizers need about 100."""
 
 
 def open_general_text(
     base: BaseModel, use: str, path: Path | None = None
 ) -> Generator[Event, None, TokenView]:
-    """The rows of `path`, or those that come with Nestling for one `use`: "lessons" or "meter".
+    """The rows of `path`, or Nestling's own rows for a `use`: "lessons" or "meter".
 
-    Of a chat the replies are what counts. Rows that can't be used are left out; of those of `path`
-    the log says so. Where no chat can be used, passages take their place. Raises AppError where no
-    row of `path` can be used.
+    In a chat, the replies are trained tokens. Rows that can't be used are skipped, with a log
+    message for rows of `path`. If the model can't use Nestling's chats, its passages replace them.
+    Raises AppError if no row can be used.
     """
     if path is not None:
         try:
             data = yield from _opened(base, path)
         except InputError as error:
-            problem = f"{path.name} can't be the slow clock's text: {error.message}"
+            problem = f"The slow clock can't use {path.name}: {error.message}"
             raise InputError(problem, error.hint) from error
         for note in data.notes:
             yield LogMessage(f"{path.name}: {note}")
         return data.train
     if base.tokenizer.has_chat_template:
-        with suppress(InputError):  # all prompts are longer than the model reads, say
+        with suppress(InputError):  # for example, all prompts are too long for the model
             return (yield from _opened(base, general_text_file(use, is_chat=True))).train
     return (yield from _opened(base, general_text_file(use, is_chat=False))).train
 

@@ -1,8 +1,8 @@
-"""The slow clock: every few steps, a lesson in what the base model knows.
+"""The slow clock: every few steps, a lesson on the base model's knowledge.
 
-A lesson is some rows of general text. On them the tuned model is drawn to the base's own
-predictions, after "Learning without Forgetting" (Li and Hoiem, 2017), with text of no task: by an
-AdamW of its own on mean KL(base ‖ tuned), or beside the task's loss, as loss + β · mean KL.
+A lesson is a batch of general text on which the tuned model learns the base model's predictions,
+after "Learning without Forgetting" (Li and Hoiem, 2017). It minimizes mean KL(base ‖ tuned) with
+its own AdamW, or adds it to the task's loss: loss + β · mean KL.
 """
 
 from collections.abc import Generator, Mapping
@@ -20,28 +20,28 @@ from app.engine.runtime.named_arrays import number
 
 _SHAPES = 2
 _STREAM = 11
-"""Apart from the random numbers that the seed gives elsewhere."""
+"""Separates these random numbers from others of the same seed."""
 
 
 @dataclass(frozen=True)
 class SlowClock:
-    """Which rows are the lesson of which step: a function of the seed alone."""
+    """The rows of each step's lesson; the seed alone determines them."""
 
     batches: BatchLoader
     texts: int
     every: int
     weight: float
-    """β, where lessons share the task's AdamW."""
+    """β, if lessons share the task's AdamW."""
     seed: int
     sha256: str
-    """Of the texts' tokens."""
+    """Digest of the texts' tokens."""
 
     @property
     def shapes(self) -> tuple[BatchShape, ...]:
         return tuple(self.batches.shapes)
 
     def lesson(self, step: int) -> Batch | None:
-        """The rows of optimizer step `step` (1-based); None where it is no lesson's."""
+        """The lesson's rows at optimizer step `step` (1-based); None if the step has no lesson."""
         if step % self.every:
             return None
         return next(self.batches.infinite(self.seed + _STREAM, start=step // self.every - 1))
@@ -49,36 +49,36 @@ class SlowClock:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson, computed."""
+    """The KL divergence of one lesson and its gradients."""
 
     divergence: mx.array
-    """The sum over its trained tokens, in nats, before the step's update: a scalar array."""
+    """The sum over trained tokens before the step's update, in nats; a scalar array."""
     gradients: Mapping[int, mx.array]
-    """Of that sum, by tier: float32 vectors in the order of `TierPlan.flatten`."""
+    """Gradients of that sum, by tier: float32 vectors in the order of `TierPlan.flatten`."""
     batch: Batch
 
     @property
     def tokens(self) -> int:
-        """Trained ones."""
+        """The number of trained tokens."""
         return self.batch.trained_tokens
 
     def added_to(self, gradients: Mapping[int, mx.array], weight: float) -> dict[int, mx.array]:
-        """Gradients by tier with `weight` times those of the mean divergence."""
+        """`gradients`, by tier, plus `weight` times the gradients of the mean divergence."""
         factor = weight / self.tokens
         return {tier: array + factor * self.gradients[tier] for tier, array in gradients.items()}
 
     def mean_gradients(self) -> dict[int, mx.array]:
-        """Those of the mean divergence."""
+        """Gradients of the mean divergence, by tier."""
         return {tier: array / self.tokens for tier, array in self.gradients.items()}
 
     def mean(self) -> float:
-        """In nats per token."""
+        """The mean divergence in nats per token."""
         return number(self.divergence) / self.tokens
 
 
 def lesson_batch_size(config: TrainingConfig, texts: int) -> int:
-    """As in the settings, of so many `texts`; by default half as many as a step trains on, at
-    least one."""
+    """Rows of a lesson: the setting, at most `texts`; by default half the rows of a step, at least
+    one."""
     half = max(1, config.batch_size * config.grad_accumulation_steps // 2)
     return min(config.slow_rows, texts) or half
 
@@ -86,7 +86,7 @@ def lesson_batch_size(config: TrainingConfig, texts: int) -> int:
 def open_slow_clock(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, SlowClock | None]:
-    """None where it is off. Reports how far it is; raises AppError where the text can't be used."""
+    """The run's slow clock; None if it is off. Raises AppError if its text can't be used."""
     if not config.slow_every:
         return None
     view = yield from open_general_text(base, "lessons", config.slow_text)
@@ -99,11 +99,11 @@ def open_slow_clock(
 
 
 TEXT_KEY = "general_text_sha256"
-"""Its place in a run's manifest."""
+"""The key of the text's digest in a run's manifest."""
 
 
 def text_notes(saved: Mapping[str, object], slow: SlowClock | None) -> list[LogMessage]:
-    """For the log of a run that resumes with other general text than it began with."""
+    """A warning for the log if a resumed run has other general text than before."""
     began = saved.get(TEXT_KEY) or None
     if slow is None or began in (None, slow.sha256):
         return []

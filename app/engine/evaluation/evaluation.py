@@ -1,4 +1,4 @@
-"""Measures a model without training it: validation loss, and questions answered exactly."""
+"""Evaluates a model without training it: validation loss, and exact answers to questions."""
 
 from collections.abc import Generator
 
@@ -16,7 +16,7 @@ from app.engine.runtime.named_arrays import ArrayFunction, number
 
 
 class Evaluator:
-    """Runs a model over batches with dropout off; traces each batch shape once."""
+    """Evaluates a model on batches with dropout off; traces each batch shape once."""
 
     def __init__(
         self,
@@ -25,16 +25,16 @@ class Evaluator:
         machines: Machines = ALONE,
         objective: ArrayFunction = sum_cross_entropy_eval,
     ) -> None:
-        """`objective` takes model, head and the inputs of `loss_inputs`, and sums over trained
-        tokens."""
+        """`objective` takes the model, the head and the inputs of `loss_inputs`, and returns a sum
+        over trained tokens."""
         self._execution = Execution(model, fast)
         self._machines, self._objective = machines, objective
         self._losses: dict[tuple[int, ...], ArrayFunction] = {}
 
     def mean_loss(self, batches: BatchLoader) -> Generator[float, None, float]:
-        """Mean per trained token over every example; cross-entropy in nats, if nothing else.
+        """The mean objective per trained token over all examples; by default cross-entropy in nats.
 
-        Yields the share done after each batch; the model is not to be used in between.
+        Yields the share done after each batch. Don't use the model between batches.
         """
         loss, tokens = 0.0, 0.0
         with self._execution.scoring():
@@ -55,7 +55,7 @@ class Evaluator:
         return self._losses[lengths](*loss_inputs(batch, self._execution.fast.head))
 
     def _loss_for(self, packed_lengths: tuple[int, ...]) -> ArrayFunction:
-        # Not `self`: the cache in `self` would refer to itself.
+        # Not `self`, whose cache would then be part of a reference cycle.
         execution, objective = self._execution, self._objective
 
         def loss(*inputs: mx.array) -> mx.array:
@@ -71,19 +71,19 @@ def find_wrong_answers(
     head: SplitModel | None = None,
     machines: Machines = ALONE,
 ) -> Generator[float, None, list[int]]:
-    """The examples of unpacked batches that greedy decoding does not answer with exactly the
-    trained tokens, by number.
+    """Indexes of the examples for which greedy decoding does not give exactly the trained tokens.
 
-    Yields the share done after each batch; the model is not to be used in between.
+    `batches` are unpacked. Yields the share done after each batch. Don't use the model between
+    batches.
     """
     examples = list(batches.rows_once())
-    own = iter(examples[machines.rank :: machines.count])
+    local = iter(examples[machines.rank :: machines.count])
     is_wrong = np.zeros(sum(map(len, examples)))
     with Execution(model).evaluating():
         for batch, share in machines.round_robin(batches.once(), len(batches)):
             if batch is not None:
-                rows = next(own)
-                # Rows that only fill up a last batch are no example's.
+                rows = next(local)
+                # Rows that pad the last batch belong to no example.
                 is_wrong[rows] = np.logical_not(exact_answers(model, batch, head)[: len(rows)])
             yield share
     return [int(row) for row in np.flatnonzero(machines.total(*is_wrong.tolist()))]

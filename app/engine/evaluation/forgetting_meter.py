@@ -1,7 +1,7 @@
-"""The forgetting meter: how far a model is from its base on text that no lesson holds, and the
-loss of rows that it should keep.
+"""The forgetting meter: the KL divergence from the base model on text that no lesson contains, and
+the loss on rows that the model should keep.
 
-It changes no weight and draws no random number: a run is the same with and without it.
+It changes no weights and draws no random numbers, so a run has the same result without it.
 """
 
 from collections.abc import Generator, Sequence
@@ -24,14 +24,14 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
 
 SHARE = 0.02
-"""Of the rows trained between two measurements: a text is read twice, but never backwards."""
+"""Texts read per row trained between two measurements. A text takes two forward passes."""
 MIN_ROWS = 4
 _ROWS = 4
-"""Of a batch."""
+"""Rows of a batch."""
 
 
 class RetentionTexts:
-    """The texts of one model's meter: some for each measurement, all of them for the last."""
+    """The meter's texts: `each` for every measurement, and the larger sample `last` at the end."""
 
     def __init__(self, each: BatchLoader, last: BatchLoader, counts: tuple[int, int]) -> None:
         self.each, self.last, self.counts = each, last, counts
@@ -44,8 +44,10 @@ class RetentionTexts:
 def open_retention_texts(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, RetentionTexts | None]:
-    """None where forgetting is not measured, or this model can't read the texts; then a message
-    says so."""
+    """The meter's texts; None if forgetting is not measured.
+
+    If the model can't read the texts, yields a warning and returns None.
+    """
     if not config.measure_forgetting:
         return None
     try:
@@ -65,16 +67,16 @@ def open_retention_texts(
 
 @dataclass(frozen=True)
 class KeptRows:
-    """Rows that the model should keep, the same ones at each measurement."""
+    """A set of rows that the model should keep; every measurement reads the same rows."""
 
     name: str
     batches: BatchLoader
     sha256: str
-    """As of `view.tokens_digest`."""
+    """Digest of the rows' tokens, from `tokens_digest`."""
 
 
 class RetentionMeter:
-    """Of one model with its adapter. Lives on the MLX thread."""
+    """Measures one model with its adapter. Lives on the MLX thread."""
 
     def __init__(
         self,
@@ -92,8 +94,10 @@ class RetentionMeter:
     def measure(
         self, step: int, *, is_last: bool = False, reads_all: bool = False
     ) -> Generator[float, None, RetentionMeasured]:
-        """Divergence from the base, and losses, after `step`; yields the share done after each
-        batch. With `reads_all` it reads the texts of the run's end."""
+        """KL divergence from the base, and the losses, after `step`.
+
+        `reads_all` selects the texts of the run's end. Yields the share done after each batch.
+        """
         reads_all = reads_all or is_last
         batches = self._texts.last if reads_all else self._texts.each
         whole = len(batches) + sum(len(one.batches) for one in self._kept)
@@ -106,5 +110,5 @@ class RetentionMeter:
             losses.append(DatasetLoss(one.name, loss))
             done += size
         count = self._texts.counts[reads_all]
-        # Rounding can give a model that is its base a little less than 0.
+        # For a model equal to its base, rounding can give slightly less than 0.
         return RetentionMeasured(step, max(0.0, divergence), count, is_last, tuple(losses))

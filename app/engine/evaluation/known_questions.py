@@ -1,8 +1,8 @@
-"""Known questions: shipped ones that the base model answers correctly, and those still answered.
+"""Known questions: asks a model again the shipped questions that its base answers correctly.
 
-The base model is asked once; which it answers, and how, is remembered by the digests of its files.
-A model whose answer begins like the base's right one needs a forward pass and no generation. Asking
-changes no weight and draws no random number: a run is the same with and without it.
+The base model is asked once; its correct answers are cached under the digests of its files. If a
+model's answer begins like the base's, one forward pass confirms it without generation. Asking
+changes no weights and draws no random numbers, so a run has the same result without it.
 """
 
 import hashlib
@@ -41,38 +41,38 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
 SHARE = 0.01
-"""Of the rows that a run trains on; an answer costs about two forward passes of a question."""
+"""Questions per row that a run trains on; an answer costs about two forward passes."""
 MIN_QUESTIONS = 48
-"""Asked in any case, where the base knows as many; and of these it must know one, or none of the
-others is asked."""
+"""The fewest questions asked, if the base knows as many. If the base answers none of the first
+`MIN_QUESTIONS` of the pool, it is not asked the others."""
 _MAX_CACHE_BYTES = 1_000_000
 _FORMAT = 2
-"""Size limit and format of the cached answers."""
+"""Size limit and format version of the cached answers."""
 _PASS_ROWS, _PASS_SHARE = 16, 0.2
-"""Of the forward passes: rows of a batch, and their share of the work."""
+"""Batch size of the forward passes, and their share of the work."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One of the shipped pool."""
+    """A question of the shipped pool."""
 
     question: str
     answers: tuple[str, ...]
-    """Any of them is right."""
+    """All accepted answers."""
 
     def is_answered_by(self, text: str) -> bool:
-        """Whether `text` has a right answer as whole words."""
+        """Whether `text` contains an accepted answer as whole words."""
         return self._pattern.search(text) is not None
 
     def is_answered_before_the_end_of(self, text: str) -> bool:
-        """The same, for any continuation of `text`."""
-        found = self._pattern.search(text)
-        return found is not None and found.end() < len(text.rstrip("\ufffd"))
+        """Whether every continuation of `text` contains an accepted answer as whole words."""
+        match = self._pattern.search(text)
+        return match is not None and match.end() < len(text.rstrip("\ufffd"))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        right = "|".join(map(re.escape, self.answers))
-        return re.compile(rf"(?<!\w)(?:{right})(?!\w)", re.IGNORECASE)
+        answers = "|".join(map(re.escape, self.answers))
+        return re.compile(rf"(?<!\w)(?:{answers})(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Known:
 
     question: Question
     beginning: tuple[int, ...] = ()
-    """Of its own answer, as far as to be right whatever follows; empty where it ends too soon for
-    that."""
+    """The first tokens of the base's answer, enough to be correct whatever follows; empty if the
+    answer ends with its correct words."""
 
 
 class KnownQuestions:
@@ -103,16 +103,16 @@ class KnownQuestions:
     ) -> Generator[float, None, tuple[WrongAnswer, ...]]:
         """The questions that the model now answers incorrectly; yields the share done.
 
-        Greedy decoding begins with an answer's beginning exactly if each of its tokens is the most
-        likely one, so one forward pass tells; the other questions are answered in full.
+        Greedy decoding reproduces a beginning exactly if each of its tokens is the most likely one,
+        which one forward pass shows. All other questions are answered by generation.
         """
-        sure, passed = [one for one in self.known if one.beginning], set()
-        rows = dict(zip(sure, _prompts(self._base, [one.question for one in sure]), strict=True))
-        batches = _batches(rows)
+        checkable, passed = [one for one in self.known if one.beginning], set()
+        prompts = _prompts(self._base, [one.question for one in checkable])
+        batches = _batches(dict(zip(checkable, prompts, strict=True)))
         with Execution(self._base.model).evaluating():
-            for done, (some, batch) in enumerate(batches):
+            for done, (group, batch) in enumerate(batches):
                 are_exact = exact_answers(self._base.model, batch, head)
-                passed |= {one for one, is_exact in zip(some, are_exact, strict=True) if is_exact}
+                passed |= {one for one, is_exact in zip(group, are_exact, strict=True) if is_exact}
                 yield _PASS_SHARE * done / len(batches)
         rest = [one.question for one in self.known if one not in passed]
         if not rest:
@@ -127,24 +127,24 @@ class KnownQuestions:
 
 
 def _batches(rows: Mapping[Known, list[int]]) -> list[tuple[list[Known], Batch]]:
-    """Prompts with the beginnings, which are to be predicted; of similar lengths."""
+    """Batches of similar lengths: each row is a prompt followed by its beginning as the target."""
     ordered = sorted(rows, key=lambda one: len(rows[one]) + len(one.beginning))
-    made = []
+    batches = []
     for start in range(0, len(ordered), _PASS_ROWS):
-        some = ordered[start : start + _PASS_ROWS]
-        longest = len(rows[some[-1]]) + len(some[-1].beginning)
-        tokens = np.zeros((len(some), longest), np.int32)
-        trained = np.zeros((len(some), longest), np.float32)
-        for number, one in enumerate(some):
+        group = ordered[start : start + _PASS_ROWS]
+        longest = len(rows[group[-1]]) + len(group[-1].beginning)
+        tokens = np.zeros((len(group), longest), np.int32)
+        trained = np.zeros((len(group), longest), np.float32)
+        for number, one in enumerate(group):
             first, end = len(rows[one]), len(rows[one]) + len(one.beginning)
             tokens[number, :end] = [*rows[one], *one.beginning]
             trained[number, first:end] = 1.0
-        made.append((some, Batch(tokens, trained)))
-    return made
+        batches.append((group, Batch(tokens, trained)))
+    return batches
 
 
 def shipped_questions() -> tuple[Question, ...]:
-    """The pool, every kind from the beginning on."""
+    """The whole pool, ordered so that every prefix has each kind of question in proportion."""
     kinds: dict[str, list[Question]] = {}
     for line in known_questions_file().read_text(encoding="utf-8").splitlines():
         row = parse_json(line)
@@ -160,7 +160,7 @@ def shipped_questions() -> tuple[Question, ...]:
 def open_known_questions(
     config: TrainingConfig, base: BaseModel
 ) -> Generator[Event, None, KnownQuestions | None]:
-    """None if forgetting is not measured, or if this base model answers none of them."""
+    """The known questions of a run; None if forgetting is not measured or there are none."""
     if not config.measure_forgetting:
         return None
     pool = shipped_questions()
@@ -189,7 +189,8 @@ def open_known_questions(
 
 
 def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, None, list[str]]:
-    """The model's answers."""
+    """The model's answers as text; yields the share done. Raises InputError if the model can't read
+    a question."""
     answers = yield from _answers(base, questions)
     return [base.tokenizer.decode(tokens) for tokens in answers]
 
@@ -197,7 +198,7 @@ def asking(base: BaseModel, questions: Sequence[Question]) -> Generator[float, N
 def _answers(
     base: BaseModel, questions: Sequence[Question]
 ) -> Generator[float, None, list[list[int]]]:
-    """The tokens of the model's answers."""
+    """The model's answers as tokens."""
     prompts = list(_prompts(base, questions))
     ends = stop_tokens(base.path, base.tokenizer)
     return (yield from short_answers(base.model, prompts, ends, MAX_TOKENS))
@@ -244,7 +245,8 @@ def _right_ones(
 def _beginning(
     question: Question, tokens: Sequence[int], decode: Callable[[list[int]], str]
 ) -> tuple[int, ...]:
-    """The fewest tokens after which the right words have ended: a whole character follows them."""
+    """The fewest tokens that contain a correct answer and a whole character after it; empty if
+    none do."""
     for count in range(1, len(tokens) + 1):
         text = decode(list(tokens[:count]))
         if question.is_answered_before_the_end_of(text):
@@ -253,17 +255,17 @@ def _beginning(
 
 
 def _remembered(place: Path, pool: Sequence[Question]) -> list[Known] | None:
-    """None where nothing is remembered that can be read."""
+    """The cached known questions; None if there is no readable cache."""
     try:
         known = dict(parse_json(read_regular(place, _MAX_CACHE_BYTES)))
-        found = {name: tuple(map(index, tokens)) for name, tokens in known.items()}
+        beginnings = {text: tuple(map(index, tokens)) for text, tokens in known.items()}
     except (OSError, ValueError, TypeError):
         return None
-    return [Known(q, found[q.question]) for q in pool if q.question in found]
+    return [Known(q, beginnings[q.question]) for q in pool if q.question in beginnings]
 
 
 def _key(base: BaseModel) -> str:
-    """Of all that decides the answers: the model's files, the pool, the length of an answer."""
+    """The cache key: a digest of the model's files, the pool and the length limit of answers."""
     files = asdict(read_model_files(base.path).digests.sampled())
     pool = hashlib.sha256(known_questions_file().read_bytes()).hexdigest()
     text = json.dumps([_FORMAT, files, pool, MAX_TOKENS], sort_keys=True, default=str)

@@ -1,6 +1,6 @@
-"""Question sets of a run: read, sampled by seed, asked before its first step and after its last.
+"""Reads a run's question sets and samples them by seed.
 
-Both times the questions are the same, so the two counts can be compared.
+The same questions are asked before the first step and after the last, so the scores are comparable.
 """
 
 import math
@@ -28,23 +28,22 @@ from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
 MIN_QUESTIONS = 128
-"""The fewest questions of a set, at any cost: with fewer, the share of right answers is too
-coarse."""
+"""The fewest questions of a set, whatever they cost: with fewer, the score is too coarse."""
 _ROWS_AT_ONCE = 256
-"""Rows that are read between two looks at whether the run is to stop."""
+"""Rows read between two checks for a stop request."""
 SHARE = 0.04
-"""Of the run's training, as its questions may cost, with a forward pass a third of a step."""
+"""Share of the training's cost that questions may add; a forward pass costs a third of a step."""
 
 
 @dataclass(frozen=True)
 class QuestionSet:
     name: str
     batches: BatchLoader
-    """Of those that are asked."""
+    """Batches of the sampled questions."""
     rows: TokenView
-    """The same."""
+    """Tokens of the sampled questions."""
     texts: tuple[str, ...]
-    """Each row's question as its file has it, or else its place there."""
+    """Each row's question from its file, or its place there if the row is not a chat."""
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the questions were read from."""
 
@@ -53,13 +52,13 @@ class QuestionSet:
         return len(self.rows)
 
 
-def questions_asked(config: TrainingConfig, found: int) -> int:
-    """How many of `found` questions of one set are asked each time."""
+def questions_asked(config: TrainingConfig, available: int) -> int:
+    """How many of the `available` questions of one set are asked each time."""
     if config.eval_questions:
-        return min(config.eval_questions, found)
+        return min(config.eval_questions, available)
     trained = config.steps * config.batch_size * config.grad_accumulation_steps
     times = 2 * max(1, len(config.question_files))
-    return min(max(MIN_QUESTIONS, math.ceil(SHARE * 3 * trained / times)), found)
+    return min(max(MIN_QUESTIONS, math.ceil(SHARE * 3 * trained / times)), available)
 
 
 def read_question_sets(
@@ -67,34 +66,37 @@ def read_question_sets(
 ) -> Generator[Event, None, tuple[QuestionSet, ...]]:
     limits, read = base.limits, []
     for path in config.question_files:
-        found = yield from open_questions(path, base)
-        longest, name = int(found.train.lengths.max()), question_set_name(path)
+        data = yield from open_questions(path, base)
+        longest, name = int(data.train.lengths.max()), question_set_name(path)
         if limits.position_rows is not None and longest > limits.position_rows:
             raise InputError(
                 f"A question in {path.name} has {longest:,} tokens with its answer, and this model "
                 f"reads at most {limits.position_rows:,}.",
                 "Leave it out, or make it shorter.",
             )
-        if note := limits.beyond_sentence(found.beyond_context):
-            yield LogMessage(f"Of the {name}: {note}")
-        sample = first_of_draw(found.train, questions_asked(config, len(found.train)), config.seed)
-        if len(sample) < len(found.train):
+        if note := limits.beyond_sentence(data.beyond_context):
+            yield LogMessage(f"In “{name}”: {note}")
+        sample = first_of_draw(data.train, questions_asked(config, len(data.train)), config.seed)
+        if len(sample) < len(data.train):
             yield LogMessage(
-                f"Of the {len(found.train):,} {name}, {len(sample):,} are asked before the run and "
-                "after it, the same ones."
+                f"“{name}” has {len(data.train):,} questions. The same {len(sample):,} of them are "
+                "asked before and after the run."
             )
         batches = BatchLoader(sample, batch_size=32, vocabulary=vocabulary)
         reading = _question_texts(path, sample)
         texts = yield from in_stage(mark("Reading the questions"), reading)
-        read.append(QuestionSet(name, batches, sample, texts, found.fingerprints))
+        read.append(QuestionSet(name, batches, sample, texts, data.fingerprints))
     return tuple(read)
 
 
 def _question_texts(path: Path, rows: TokenView) -> Generator[float, None, tuple[str, ...]]:
-    """Reads as far as the last of the rows; yields the share done."""
+    """The questions of `rows` from their file; yields the share done.
+
+    Stops reading after the last of these rows.
+    """
     places = [rows.name(index) for index in range(len(rows))]
     left, texts = set(places), dict[str, str]()
-    with suppress(AppError):  # its rows were read before: the file has changed since
+    with suppress(AppError):  # only if the file changed since its rows were tokenized
         for number, (file, example) in enumerate(_examples(path)):
             place = f"{file.name}, {example.place}"
             if place in left:
@@ -115,7 +117,7 @@ def _examples(path: Path) -> Iterator[tuple[Path, Example | RowIssue]]:
 
 
 def open_questions(path: Path, base: BaseModel) -> Generator[Event, None, TrainingData]:
-    """All rows of a set as training rows. None is cut, as a cut question would be another one."""
+    """All rows of a set as training rows, without truncation, which would change a question."""
     yield StageChanged(mark("Reading the questions"))
     settings = DataSettings(
         RowSettings(mask_prompt=True, replies="last", embedding_rows=base.limits.embedding_rows),
@@ -131,27 +133,30 @@ QUESTIONS_KEY = "question_data"
 """The manifest's entry: path → SHA-256 of each question set's files."""
 
 
-def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMessage]:
-    """Notes of a resumed run on its question sets. They train nothing, so a run with
-    others may resume."""
-    if not found:
+def question_notes(manifest: ArrayMap, fingerprints: Mapping[str, str]) -> list[LogMessage]:
+    """Notes of a resumed run on changed question sets; they are not trained on, so it may resume.
+
+    `fingerprints` maps each path to the SHA-256 of its file now.
+    """
+    if not fingerprints:
         return []
     began = at_shipped_places(manifest.get(QUESTIONS_KEY))
     if not isinstance(began, Mapping):
         return [
             LogMessage(
-                "This run didn't record its questions, so its scores before and after may be of "
-                "different ones."
+                "This run didn't record its questions, so its scores before and after may be for "
+                "different questions."
             )
         ]
-    changed = [Path(path).name for path, digest in found.items() if began.get(path) != digest]
-    if not changed and began.keys() == found.keys():
+    current = fingerprints.items()
+    changed = [Path(path).name for path, digest in current if began.get(path) != digest]
+    if not changed and began.keys() == fingerprints.keys():
         return []
     names = ", ".join(changed) or "its files"
     return [
         LogMessage(
             f"The question sets changed since this run began ({names}), so its scores before "
-            "and after are of different questions.",
+            "and after are for different questions.",
             is_warning=True,
         )
     ]

@@ -1,4 +1,4 @@
-"""Short greedy answers of a model to many prompts, in batches by mlx-lm's own generator."""
+"""Generates short greedy answers to many prompts, in batches with mlx-lm's generator."""
 
 from collections.abc import Collection, Generator, Sequence
 
@@ -8,18 +8,18 @@ from app.engine.execution.model_execution import Execution
 from app.engine.model.language_model import LanguageModel
 
 ROWS = 32
-"""Answers that grow together, at most."""
+"""The most answers generated in one batch."""
 _TOKENS = 8_192
-"""Of the prompts of those, which are in memory together."""
+"""The most prompt tokens in one batch."""
 
 
 def short_answers(
     model: LanguageModel, prompts: Sequence[list[int]], ends: Collection[int], max_tokens: int
 ) -> Generator[float, None, list[list[int]]]:
-    """The tokens of each answer, without the one that ends it; at most `max_tokens` of them.
+    """The tokens of each answer, without its stop token; at most `max_tokens` each.
 
-    Yields the share done after each token; the model is not to be used in between. Raises
-    ValueError where mlx-lm can't batch this model's cache.
+    Yields the share done after each token. Don't use the model meanwhile. Raises ValueError if
+    mlx-lm can't batch this model's cache.
     """
     from mlx_lm.generate import BatchGenerator
 

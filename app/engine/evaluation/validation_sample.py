@@ -1,8 +1,7 @@
-"""Samples the held-out rows that a run's validations read: by seed, the same rows each time.
+"""Samples the held-out rows of a run's validations by seed: the same rows each time.
 
-The larger of two samples contains the smaller one. Where the first epoch begins with early rows,
-the sample is of the rows that are held out first, which are tokens early too. Knows no model and
-computes no loss.
+The larger of two samples contains the smaller one. If the first epoch begins with early rows, the
+sample has the first rows of the validation draw, which are also tokenized early. Computes no loss.
 """
 
 import math
@@ -20,25 +19,27 @@ from app.engine.batches.batches import BatchLoader
 from app.engine.execution.batch_layout import BatchLayout
 
 _MIN_TRAINED = 200
-"""Rows between two validations, at least, that decide their size: a loss of few says little."""
+"""The size of a validation is computed for at least this many trained rows between validations: a
+mean loss over fewer held-out rows is too noisy."""
 _EARLY_LAST = 512
-"""Rows of the last validation: a run that reads more of them has steps enough to wait for them."""
+"""If the last validation reads at most this many rows, they are tokenized before the run begins. A
+run that reads more has enough steps to tokenize them meanwhile."""
 _STREAM = 7
-"""Apart from the random numbers that the seed gives elsewhere."""
+"""Separates these random numbers from others of the same seed."""
 
 
 @dataclass(frozen=True)
 class SampleSizes:
-    """In rows, over all datasets."""
+    """Numbers of validation rows, over all datasets."""
 
     each: int
-    """Of every validation."""
+    """Rows of every validation."""
     last: int
-    """Of the one when the run ends."""
+    """Rows of the validation at the run's end."""
 
     @classmethod
     def of(cls, config: TrainingConfig, held_out: int, share: float) -> "SampleSizes":
-        """For `held_out` rows that could be read; `share` of the rows trained is."""
+        """The sizes for `held_out` available rows, with `share` rows read per row trained."""
         if config.validation_rows:
             return cls(min(config.validation_rows, held_out), held_out)
         rows = config.batch_size * config.grad_accumulation_steps
@@ -48,18 +49,18 @@ class SampleSizes:
 
     @property
     def early(self) -> int:
-        """Rows that are to be tokens when the run begins."""
+        """The number of rows to tokenize before the run begins."""
         return self.last if self.last <= _EARLY_LAST else self.each
 
 
 def first_of_draw(view: TokenView, rows: int, seed: int) -> TokenView:
-    """The `rows` rows that the seed draws first, in the order of the file."""
+    """The first `rows` rows of the seed's draw, in the order of the file."""
     drawn = np.argsort(draw_numbers(view.digests, seed), kind="stable")[:rows]
     return view.part(np.sort(drawn))
 
 
 def sampled(views: Sequence[TokenView], rows: int, seed: int) -> list[TokenView]:
-    """About `rows` of the rows of several datasets, of each by its size and at least one."""
+    """About `rows` rows of several datasets, in proportion to their sizes; at least one of each."""
     sizes = [len(view) for view in views]
     if rows >= sum(sizes):
         return list(views)
@@ -70,7 +71,7 @@ def sampled(views: Sequence[TokenView], rows: int, seed: int) -> list[TokenView]
 
 
 def _chosen(size: int, count: int, seed: int) -> npt.NDArray[np.intp]:
-    """In the order of the file."""
+    """`count` random indexes below `size`, ascending."""
     return np.sort(np.random.default_rng((seed, _STREAM)).permutation(size)[:count])
 
 
@@ -78,15 +79,15 @@ def _chosen(size: int, count: int, seed: int) -> npt.NDArray[np.intp]:
 class ValidationSet:
     name: str
     batches: BatchLoader
-    """Of the sample that each validation reads."""
+    """Batches of the sample that each validation reads."""
     last_batches: BatchLoader
-    """Of all rows, or a larger sample, for when the run ends; the same object where it is equal."""
+    """Batches of the larger sample, or of all rows, at the run's end; the same object if equal."""
     rows: int
     last_rows: int
     weight: float
-    """The weight of its loss: the tokens that an epoch trains of the same dataset."""
+    """The weight of the dataset's loss: its trained tokens per epoch."""
     is_last_there: bool = True
-    """False while rows of the last sample are no tokens yet."""
+    """False while some rows of the last sample are not tokenized."""
 
 
 def validation_sets(
@@ -98,7 +99,7 @@ def validation_sets(
     sets = []
 
     def sample(size: int) -> list[TokenView]:
-        if len(rows.early):  # of one dataset
+        if len(rows.early):  # then there is only one dataset
             return [first_of_draw(view, size, config.seed) for view in views]
         return sampled(views, size, config.seed)
 
@@ -117,7 +118,7 @@ def validation_sets(
 
 
 def sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
-    """A sentence for the log; empty if every validation reads all held-out rows."""
+    """A sentence for the log; "" if every validation reads all held-out rows."""
     each, last = sum(one.rows for one in sets), sum(one.last_rows for one in sets)
     if each == held_out:
         return ""

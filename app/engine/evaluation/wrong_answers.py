@@ -1,4 +1,5 @@
-"""The questions of a set that a model answers incorrectly, with the expected answer and its own."""
+"""Lists the questions of a set that a model answers incorrectly, with the expected answer and the
+model's."""
 
 import math
 from collections.abc import Generator
@@ -15,16 +16,16 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
 
 MAX_TOKENS = 24
-"""Of an answer."""
+"""The most tokens of a generated answer."""
 MAX_ANSWERS = 2 * ROWS
-"""Of one set: further wrong answers are recorded without the model's own."""
+"""The most answers generated for one set; further questions are recorded without one."""
 MAX_CHARACTERS = 2_000
-"""Of each text that is recorded."""
+"""The most characters of a recorded text."""
 LONGEST_PROMPT = 1_024
-"""In tokens: after longer ones the model's own answer is not recorded. The memory that a run is
-forecast to need has room for no more."""
+"""In tokens. No answer is generated for a longer prompt, because the memory forecast of a run does
+not include it."""
 _CHECKING = 0.3
-"""Its share of the work."""
+"""The share of the work that finds the wrong answers."""
 
 
 def wrong_answers(
@@ -35,9 +36,9 @@ def wrong_answers(
     *,
     with_answers: bool,
 ) -> Generator[float, None, tuple[int, tuple[WrongAnswer, ...]]]:
-    """How many questions the model answers exactly, and the others.
+    """The number of exact answers, and the questions that the model answers incorrectly.
 
-    Yields the share done; the model is not to be used in between.
+    Yields the share done. Don't use the model meanwhile.
     """
     checking = find_wrong_answers(base.model, questions.batches, head, machines)
     share = _CHECKING if with_answers else 1
@@ -48,8 +49,8 @@ def wrong_answers(
         longest = min(LONGEST_PROMPT, (base.limits.position_rows or math.inf) - MAX_TOKENS)
         asked = [n for n, (prompt, _) in enumerate(listed) if len(prompt) <= longest][:MAX_ANSWERS]
         work = _answers(base, [listed[n][0] for n in asked])
-        found = yield from scaled_progress(work, share, 1 - share, 1)
-        answers = dict(zip(asked, found, strict=False))
+        texts = yield from scaled_progress(work, share, 1 - share, 1)
+        answers = dict(zip(asked, texts, strict=False))
     wrong = (
         WrongAnswer(recorded(questions.texts[number]), expected, answers.get(n, ""))
         for n, (number, (_, expected)) in enumerate(zip(numbers, listed, strict=False))
@@ -58,14 +59,14 @@ def wrong_answers(
 
 
 def recorded(text: str, *, is_cut: bool = False) -> str:
-    """A text shortened to its recorded length."""
+    """`text` shortened to the recorded length, with "…" if it was cut."""
     text = text.strip()
     is_cut = is_cut or len(text) > MAX_CHARACTERS
     return f"{text[: MAX_CHARACTERS - 1].rstrip()}…" if is_cut else text
 
 
 def _last_reply(base: BaseModel, questions: QuestionSet, number: int) -> tuple[list[int], str]:
-    """The tokens before the last reply that is asked for, and the reply."""
+    """The prompt of a question as tokens, and the expected reply as text."""
     row = questions.rows[number]
     start, end = row.trained[-1]
     reply = base.tokenizer.decode(row.tokens[start:end], skip_special_tokens=True)
@@ -73,7 +74,7 @@ def _last_reply(base: BaseModel, questions: QuestionSet, number: int) -> tuple[l
 
 
 def _answers(base: BaseModel, prompts: list[list[int]]) -> Generator[float, None, list[str]]:
-    """The model's own; none where mlx-lm can't batch this model's cache."""
+    """The model's answers as text; empty if mlx-lm can't batch this model's cache."""
     ends, answers = stop_tokens(base.path, base.tokenizer), []
     with suppress(ValueError):
         answers = yield from short_answers(base.model, prompts, ends, MAX_TOKENS)

@@ -1,8 +1,10 @@
-"""Attention for training on long sequences: some queries at a time, forward and backward.
+"""Chunked attention for training on long sequences: a chunk of queries at a time, forward and
+backward.
 
-MLX trains with unfused attention on the CPU and on Metal: each head has a whole matrix of scores,
-of which a causal mask hides half, and several of them exist at once. Here a chunk of queries meets
-only the keys it may see: half the work, and half of one matrix is kept for the backward pass.
+On the CPU and on Metal, MLX's attention is not fused in training: each head has a full matrix of
+scores, of which a causal mask hides half, and several such matrices exist at once. Here a chunk of
+queries uses only the keys that the mask allows: half the work, and half of one matrix is kept for
+the backward pass.
 """
 
 from collections.abc import Iterator
@@ -21,14 +23,17 @@ Mask = mx.array | str | None
 Vectors = tuple[mx.array, ...]
 
 CHUNK = 256
-"""Queries at a time."""
+"""Queries per chunk."""
 MIN_LENGTH = 2 * CHUNK
-"""Shorter sequences are left to MLX: there is too little to save."""
+"""Shorter sequences use MLX's attention, because chunks would save too little."""
 
 
 @contextmanager
 def attention_in_chunks() -> Iterator[None]:
-    """Inside, a model's call of MLX's attention on a long sequence is `chunked_attention`."""
+    """Inside, a model's calls of MLX's attention on long sequences use `chunked_attention`.
+
+    Without effect where MLX's own gradient is fused.
+    """
     if has_fused_attention_gradient():
         yield
         return
@@ -40,7 +45,7 @@ def _in_chunks_where_it_can(original: Attention) -> Attention:
     def attention(
         q: mx.array, k: mx.array, v: mx.array, *, scale: float, mask: Mask = None, **more: object
     ) -> mx.array:
-        # A model may add sinks: keys of no value, which are not cut here.
+        # Other options, such as attention sinks, are left to MLX.
         if any(value is not None for value in more.values()) or not _can_be_cut(q, k):
             return original(q, k, v, scale=scale, mask=mask, **more)
         return chunked_attention(q, k, v, scale=scale, mask=mask)
@@ -51,12 +56,12 @@ def _in_chunks_where_it_can(original: Attention) -> Attention:
 def chunked_attention(
     q: mx.array, k: mx.array, v: mx.array, *, scale: float, mask: Mask = None
 ) -> mx.array:
-    """softmax(scale · q kᵀ + mask) v in the shape of q, with gradients for all that is added up.
+    """softmax(scale · q kᵀ + mask) v, in the shape of q.
 
     q is [batch, heads, length, depth]; k and v are [batch, key heads, length, depth]. `mask` is
-    None, "causal", or an array that broadcasts to [batch, heads, length, length]: boolean, True
-    where a key is seen, or added to the scores. An added one gets a gradient like q, k and v: some
-    models compute a part of their scores themselves. Where nothing asks for it, none is computed.
+    None, "causal", or an array that broadcasts to [batch, heads, length, length]: either boolean,
+    True where a key is visible, or additive. q, k, v and an additive mask have gradients, since
+    some models compute a part of their scores as a mask. Unused gradients are not computed.
     """
     added = [mask] if _is_array(mask) and mask.dtype != mx.bool_ else []
     chunks = _Chunks(scale, None if added else mask, repeats=q.shape[1] // k.shape[1])
@@ -66,7 +71,7 @@ def chunked_attention(
         parts: list[mx.array] = []
         kept: list[mx.array] = []
         for start, stop, seen in chunks.ranges(q.shape[2]):
-            # One after the other, so that the scores of one are free before the next.
+            # One chunk after the other, so that a chunk's scores are freed before the next.
             queries = chunks.folded(_after(q, parts), start, stop)
             scores = chunks.scores(queries, k[..., :seen, :], start, stop, *added)
             weights = mx.softmax(scores, axis=-1, precise=True)
@@ -88,7 +93,7 @@ def chunked_attention(
             scores = weights * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner)
             if added:
                 mask_parts.append(_summed_to(added[0].shape, chunks.unfolded(scores)))
-            # What is small is scaled, not the scores.
+            # Scale the smaller arrays, not the scores.
             parts.append(chunks.unfolded(scores @ k[..., :seen, :] * scale))
             queries = chunks.folded(q, start, stop) * scale
             key_gradient = _added(key_gradient, scores.swapaxes(-1, -2) @ queries)
@@ -102,22 +107,22 @@ def chunked_attention(
 
 @dataclass(frozen=True)
 class _Chunks:
-    """The chunks of queries, and the part of the mask for each."""
+    """Chunks of queries, with the part of the mask for each."""
 
     scale: float
     mask: Mask
     repeats: int
-    """Query heads to one key head; folded into the queries, so that keys need no copies."""
+    """Query heads per key head; they are folded into the queries, so that keys need no copies."""
 
     def ranges(self, length: int) -> Iterator[tuple[int, int, int]]:
-        """Per chunk: its first query, the one after its last, and how many keys it sees."""
+        """For each chunk, its queries `start:stop` and the number of keys that it uses."""
         is_causal = isinstance(self.mask, str)
         for start in range(0, length, CHUNK):
             stop = min(start + CHUNK, length)
             yield start, stop, stop if is_causal else length
 
     def folded(self, array: mx.array, start: int, stop: int) -> mx.array:
-        """Queries `start:stop` as [batch, key heads, repeats · queries, depth]."""
+        """The queries `start:stop` as [batch, key heads, repeats · queries, depth]."""
         part = array[:, :, start:stop]
         batch, heads, _, depth = part.shape
         return part.reshape(batch, heads // self.repeats, -1, depth)
@@ -130,7 +135,7 @@ class _Chunks:
     def scores(
         self, queries: mx.array, keys: mx.array, start: int, stop: int, *added: mx.array
     ) -> mx.array:
-        """[batch, key heads, repeats · queries, keys]: how well each key answers each query."""
+        """The masked scores, [batch, key heads, repeats · queries, keys]."""
         scores = (queries * self.scale) @ keys.swapaxes(-1, -2)
         shape = scores.shape
         if added:
@@ -158,7 +163,7 @@ def _rows(mask: mx.array, start: int, stop: int) -> mx.array:
 
 
 def _summed_to(shape: tuple[int, ...], gradient: mx.array) -> mx.array:
-    """A chunk's gradient of the scores, summed over the broadcast axes of a mask of `shape`."""
+    """The gradient of a chunk's scores, summed over the broadcast axes of a mask of `shape`."""
     spare = gradient.ndim - len(shape)
     axes = [axis for axis in range(gradient.ndim) if axis < spare or shape[axis - spare] == 1]
     summed = mx.sum(gradient, axis=axes, keepdims=True) if axes else gradient
@@ -166,7 +171,7 @@ def _summed_to(shape: tuple[int, ...], gradient: mx.array) -> mx.array:
 
 
 def _joined(shape: tuple[int, ...], parts: list[mx.array]) -> mx.array:
-    """The gradient of a mask of `shape`, from those of the chunks."""
+    """The gradient of a mask of `shape`, from its parts for the chunks."""
     return sum(parts[1:], parts[0]) if shape[-2] == 1 else mx.concatenate(parts, axis=-2)
 
 
@@ -176,7 +181,7 @@ def _can_be_cut(q: mx.array, k: mx.array) -> bool:
 
 
 def _after(array: mx.array, others: list[mx.array]) -> mx.array:
-    """`array`, not to be used before the last of `others` is computed."""
+    """`array`, with a dependency on the last of `others`."""
     return mx.depends([array], others[-1:])[0] if others else array
 
 

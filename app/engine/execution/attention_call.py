@@ -1,7 +1,7 @@
-"""MLX's attention replaced for the calls of one thread.
+"""Replaces MLX's attention for the calls of one thread.
 
-Models look `mx.fast.scaled_dot_product_attention` up at every call, so it is replaced in MLX's
-module; other threads are passed on to MLX's own.
+Models look up `mx.fast.scaled_dot_product_attention` at every call, so it is replaced in MLX's
+module; calls of other threads go to MLX's attention.
 """
 
 import threading
@@ -15,7 +15,8 @@ Attention = Callable[..., mx.array]
 
 @contextmanager
 def replaced_attention(by: Callable[[Attention], Attention]) -> Iterator[None]:
-    """Inside, this thread's calls get `by(attention)`, made of the attention that it had before."""
+    """Inside, this thread's calls go to `by(previous)`, where `previous` is the attention that was
+    active before."""
     _install()
     before = _thread.attention
     _thread.attention = by(before or _installed.original())
@@ -31,21 +32,21 @@ def _attention(*args: mx.array, **options: object) -> mx.array:
 
 
 class _Installed:
-    """MLX's own attention, while some thread has replaced it."""
+    """MLX's attention, and the number of threads' replacements in effect."""
 
-    own: Attention | None = None
+    mlx_attention: Attention | None = None
     users = 0
 
     def original(self) -> Attention:
-        assert self.own is not None
-        return self.own
+        assert self.mlx_attention is not None
+        return self.mlx_attention
 
 
 def _install() -> None:
     fast = mx.fast
     with _lock:
         if not _installed.users:
-            _installed.own = fast.scaled_dot_product_attention
+            _installed.mlx_attention = fast.scaled_dot_product_attention
             fast.scaled_dot_product_attention = _attention
         _installed.users += 1
 

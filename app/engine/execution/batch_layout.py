@@ -1,8 +1,8 @@
-"""The layout of a run's batches: chosen at its start, kept in its manifest, followed on resume.
+"""The layout of a run's batches: chosen at its start, saved in its manifest, and kept on resume.
 
-Examples share a row where the model was seen to bear it and that is faster. It is not on a CUDA GPU
-(tests/benchmarks/README.md): there each launch costs more than the padding it saves, and a packed
-row's attention takes several.
+Examples are packed if that is faster and the model gives the same outputs. On a CUDA GPU it is not
+faster (tests/benchmarks/README.md): attention in a packed row takes several kernel launches, which
+cost more than the padding that packing saves.
 """
 
 from collections.abc import Generator, Mapping
@@ -23,24 +23,24 @@ from app.engine.model.lm_head import SplitModel
 from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, uses_compile
 
 EARLY_SHAPES = 8
-"""Of the early rows' batches, where a shape is traced: the others have theirs beside them."""
+"""The most shapes of the early rows' batches if shapes are traced; the other rows add theirs."""
 
 
 @dataclass(frozen=True)
 class BatchLayout:
-    """The settings that decide, with data and seed, which examples share a batch, and how."""
+    """The settings that, with data and seed, decide which examples share a batch, and how."""
 
     batch_size: int
     is_packed: bool
     has_free_shapes: bool
     is_evenly_mixed: bool = True
-    """An epoch takes an even sample of each mixed dataset, not one by chance."""
+    """Whether an epoch takes a systematic sample of each mixed dataset instead of a random one."""
     early_rows: int = 0
     """The rows with which the first epoch of a large dataset begins; 0 for all."""
     splits_large: bool = False
-    """Gradients of batches far above the mean are computed in parts."""
+    """Whether batches far above the mean size are split into micro-batches."""
     validation_share: float = 0.08
-    """Of the rows trained, the share that validations read."""
+    """Rows that validations read per row trained."""
 
     def batches(
         self, view: TokenView, vocabulary: int | None = None, most_shapes: int = MAX_SHAPES
@@ -56,7 +56,7 @@ class BatchLayout:
         )
 
     def training(self, rows: TrainingData, vocabulary: int | None = None) -> TrainingBatchLoader:
-        """The batches that a run trains on; only those of early rows while others are no tokens."""
+        """The batches that a run trains on; only the early rows' until the others are tokenized."""
         if not len(rows.early):
             return TrainingBatchLoader(None, self.batches(rows.train, vocabulary))
         most = MAX_SHAPES if self.has_free_shapes else EARLY_SHAPES
@@ -67,7 +67,7 @@ class BatchLayout:
         return TrainingBatchLoader(early, self.batches(rows.train.part(others), vocabulary))
 
     def data(self) -> dict[str, object]:
-        """As the manifest keeps it."""
+        """The layout as the manifest stores it."""
         return asdict(self)
 
 
@@ -85,7 +85,10 @@ def choose_batch_layout(
     settings: DataSettings,
     saved: Mapping[str, object] | None = None,
 ) -> Generator[Event, None, TriedLayout]:
-    """Try the model and log the choice; a run that resumes keeps that of its manifest `saved`."""
+    """Choose the layout, check sequence packing, and log the choice.
+
+    A resumed run keeps the layout of its manifest `saved`. Raises InputError if it has none.
+    """
     batch_size = settings.batch_size
     chosen = saved_layout(saved) if saved else default_layout(batch_size, settings.early_rows)
     if not chosen.is_packed:
@@ -93,7 +96,8 @@ def choose_batch_layout(
         return TriedLayout(chosen, supports_packing=None)
     yield StageChanged(mark("Checking whether examples can be packed"))
     if len(rows.early):
-        # The same trial whether the others are tokens or not; one of them may be that long.
+        # Try the length limit, which a row that is not tokenized yet can have. The result is then
+        # the same once all rows are tokenized.
         shapes = [
             shape.with_longest(settings.max_seq_length)
             for shape in chosen.training(rows).early_shapes
@@ -108,21 +112,21 @@ def choose_batch_layout(
     return TriedLayout(replace(chosen, is_packed=False), supports_packing=False)
 
 
-_SHARED = "The examples of a batch share one row, and none affects another."
-_APART = "Each example has a row of its own: this model computes something else in a packed row."
+_SHARED = "Sequence packing is on: this model's outputs are the same packed as unpacked."
+_APART = "Sequence packing is off: this model's outputs differ for packed examples."
 _APART_FROM_HERE_ON = (
-    "Examples shared rows when this run began; this model computes something else in a packed row, "
-    "so from here on each has a row of its own, in batches of another order."
+    "This run began with sequence packing, but now this model's outputs differ for packed "
+    "examples. The rest of the run has one row per example, and its batches come in another order."
 )
-_FASTER_APART = "Each example has a row of its own."
-_OF_ONE = "Each batch is one example."
+_FASTER_APART = "Sequence packing is off: each example has its own row."
+_OF_ONE = "Sequence packing is off: each batch has one example."
 
 
 def default_validation_share() -> float:
-    """Of the rows trained, the share that validations read, and once more at the end.
+    """Rows that validations read per row trained; the last validation may read as many again.
 
-    A forward pass is a third of a step's cost where matrix products are most of it, and all of it
-    on an x86 CPU: exponentials are slow there, and the backward pass has none.
+    Where matrix products dominate, a forward pass is a third of a step's cost. On an x86 CPU it is
+    more: exponentials are slow there, and the backward pass has none.
     """
     return 0.05 if uses_compile() else 0.03
 
@@ -141,7 +145,7 @@ def default_layout(batch_size: int, early_rows: int = 0) -> BatchLayout:
 
 
 def saved_layout(manifest: Mapping[str, object]) -> BatchLayout:
-    """Raises InputError where the manifest has none."""
+    """The layout in a run's manifest. Raises InputError if it has none."""
     data = manifest.get("batching")
     try:
         return BatchLayout(**data)  # type: ignore[arg-type]

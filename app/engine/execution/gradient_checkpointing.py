@@ -1,8 +1,8 @@
-"""Gradient checkpointing of one model's layers, for as long as its loss is traced.
+"""Gradient checkpointing of one model's layers, in effect while its loss is traced.
 
-mlx-lm patches the layers' class for good, so that runs in one process stack up. Here the entries of
-the model's list of layers give way to thin stand-ins and come back: nothing is left to undo, and
-parameters keep their paths.
+mlx-lm patches the layers' class permanently, so that several runs in one process add up. Here
+proxies replace the entries of the model's list of layers, and the layers are restored afterwards.
+Parameters keep their paths.
 """
 
 from collections.abc import Iterator, Sequence, Set
@@ -29,7 +29,7 @@ def checkpointed_layers(model: LanguageModel, is_on: bool, trained: Set[str]) ->
     """Inside, a call of `model` keeps only the layers' inputs for the backward pass.
 
     `trained` are the paths of the parameters that take a gradient; others are constants. Raises
-    InputError if the model's layers can't be exchanged.
+    InputError if the list of layers is not found.
     """
     if not is_on:
         yield
@@ -50,14 +50,14 @@ def checkpointed_layers(model: LanguageModel, is_on: bool, trained: Set[str]) ->
 
 
 def _checkpointed(layer: CalledModule, trained: Set[str]) -> ModuleProxy:
-    """`layer`, whose call is a checkpoint."""
+    """A proxy for `layer` whose call is a gradient checkpoint."""
 
     def checkpointed(
         layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object
     ) -> LayerOutput:
         parameters = trainable_parameters(layer)
         dropouts = _dropouts(layer)
-        # Drawn outside, so that the second computation has the same dropout as the first.
+        # Drawn outside the checkpoint, so that the recomputation has the same dropout.
         keys = _keys(len(dropouts))
 
         def call(parameters: Arrays, *args: object, **kwargs: object) -> LayerOutput:
@@ -65,10 +65,10 @@ def _checkpointed(layer: CalledModule, trained: Set[str]) -> ModuleProxy:
             with _keyed(dropouts, keys):
                 return layer(*args, **kwargs)
 
-        own = {name: value for name, value in parameters.items() if name in trained}
+        with_gradient = {name: value for name, value in parameters.items() if name in trained}
         try:
-            hidden, *values = _gradients_before_input(hidden, *own.values())
-            tied = dict(zip(own, values, strict=True))
+            hidden, *values = _gradients_before_input(hidden, *with_gradient.values())
+            tied = dict(zip(with_gradient, values, strict=True))
             return mx.checkpoint(call)(tied, hidden, *args, **kwargs)
         finally:
             put(layer, parameters)
@@ -77,9 +77,10 @@ def _checkpointed(layer: CalledModule, trained: Set[str]) -> ModuleProxy:
 
 
 def _gradients_before_input(hidden: mx.array, *parameters: mx.array) -> Sequence[mx.array]:
-    """Its arguments; in the backward pass the layer below waits for the gradients of `parameters`.
+    """Returns its arguments; makes the backward pass compute the gradients of `parameters` before
+    it continues with the layer below.
 
-    Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
+    Otherwise MLX computes them last, and keeps every layer's recomputed activations until then.
     """
 
     @custom_function
@@ -88,14 +89,14 @@ def _gradients_before_input(hidden: mx.array, *parameters: mx.array) -> Sequence
 
     @tied.vjp
     def _(_: mx.array, cotangents: mx.array, __: mx.array) -> tuple[mx.array, ...]:
-        below, *own = cotangents
-        return (mx.depends([below], own)[0], *own)
+        input_gradient, *others = cotangents
+        return (mx.depends([input_gradient], others)[0], *others)
 
     return tied(hidden, *parameters) if parameters else [hidden]
 
 
 def _dropouts(layer: CalledModule) -> list[tuple[nn.Module, str]]:
-    """Every active dropout of a layer, as its owner and its name there."""
+    """The layer's active dropouts, each as its parent module and its name there."""
     return [
         (module, name)
         for _, module in layer.named_modules()
@@ -105,7 +106,7 @@ def _dropouts(layer: CalledModule) -> list[tuple[nn.Module, str]]:
 
 
 def _keys(count: int) -> Sequence[mx.array]:
-    """Random keys; where there are none, nothing is drawn, which a GPU would be asked to do."""
+    """`count` random keys; for 0, draws nothing, to save the GPU an operation."""
     return list(mx.random.randint(0, 2**31 - 1, (count, 2)).astype(mx.uint32)) if count else []
 
 

@@ -1,8 +1,8 @@
-"""Cross-entropy over trained tokens: the sum, so that batches add up by their trained tokens.
+"""Cross-entropy summed over trained tokens, so that batches add up by their trained tokens.
 
-If the model's head can be separated, only trained positions pass through it, some rows at a
-time, and the gradient of the hidden states is computed with the loss: the logits of a whole batch
-never exist. Elsewhere the model's own logits are used.
+If the model's head can be separated, only trained positions pass through it, in chunks, and the
+gradient of the hidden states is computed with the loss, so the logits of a whole batch never exist.
+Otherwise the model's own logits are used.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,49 +19,47 @@ from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.runtime.named_arrays import ArrayFunction
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
-"""Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
-A GPU reads the head's weights once a chunk, so it wants fewer."""
+"""The most logits of a chunk: 32 and 64 MiB in float32, of which about four copies exist at once.
+A GPU reads the head's weights once per chunk, so it gets fewer, larger chunks."""
 CHUNK_ROWS = (64, 256)
-"""Rows of one chunk, at least and at most: fewer use the processor badly."""
+"""The fewest and the most rows of a chunk; with fewer, matrix products are inefficient."""
 
 
 def loss_inputs(batch: Batch, head: SplitModel | None) -> tuple[mx.array, ...]:
     """The inputs of `sum_cross_entropy` for a batch, as arrays on the device.
 
-    First the tokens that the model reads, [rows, read]. Without a head, then: the token to be
-    predicted at each, and 1.0 where it is trained. With one: the trained positions as flat indexes
-    into [rows, read], the token to be predicted at each, 1.0 or, for padding, 0.0; and for every
-    position its place among the trained ones, or their number where it is none.
+    Without a head: the input tokens, [rows, read]; the targets; and the loss mask, 1.0 where the
+    target is trained. With a head: the input tokens; the trained positions as flat indexes into
+    [rows, read], padded; the target of each; weights, 1.0 or, for padding, 0.0; and the inverse
+    index: for each of [rows · read], its place among the trained positions, or their number if it
+    is not trained.
     """
     read = batch.read
     tokens, following = batch.tokens[:, read], batch.tokens[:, read + 1]
     is_trained = batch.trained[:, read + 1]
     if head is None:
         return mx.array(tokens), mx.array(following), mx.array(is_trained)
-    trained = is_trained.reshape(-1) > 0
-    found = np.flatnonzero(trained).astype(np.int32)
-    size = (
-        _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if uses_compile() else None
-    )
-    # Padding repeats a trained position: what stands elsewhere may be anything, even NaN.
-    positions = np.full(size or max(1, len(found)), found[0] if len(found) else 0, np.int32)
-    positions[: len(found)] = found
+    mask = is_trained.reshape(-1) > 0
+    trained = np.flatnonzero(mask).astype(np.int32)
+    count = len(trained)
+    size = _padded(count, len(mask), chunk_rows(head.vocabulary)) if uses_compile() else None
+    # Padding repeats a trained position: hidden states elsewhere can be NaN.
+    positions = np.full(size or max(1, count), trained[0] if count else 0, np.int32)
+    positions[:count] = trained
     weights = np.zeros(len(positions), np.float32)
-    weights[: len(found)] = 1.0
-    places = np.full(len(trained), len(positions), np.int32)
-    places[found] = np.arange(len(found), dtype=np.int32)
+    weights[:count] = 1.0
+    places = np.full(len(mask), len(positions), np.int32)
+    places[trained] = np.arange(count, dtype=np.int32)
     targets = following.reshape(-1)[positions]
     return tuple(mx.array(a) for a in (tokens, positions, targets, weights, places))
 
 
 def sum_cross_entropy(model: LanguageModel, head: SplitModel | None, *inputs: mx.array) -> mx.array:
-    """Sum of the cross-entropy over the trained tokens: a float32 scalar in nats.
+    """The cross-entropy summed over the trained tokens: a float32 scalar in nats.
 
-    `inputs` are those of `loss_inputs`.
-
-    Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
-    after the last token is not trained. The gradient reaches the model through its hidden states
-    alone, so with a head, nothing in the head may be trainable.
+    `inputs` are those of `loss_inputs`. Divide by the number of trained tokens for the mean. Unlike
+    in mlx-lm's loss, the pad token after the last token is not trained. With a head, the gradient
+    reaches the model only through its hidden states, so no parameter of the head may be trained.
     """
     if head is None:
         return _loss_of_all_logits(model, *inputs)
@@ -85,11 +83,10 @@ def sum_cross_entropy_eval(
 
 
 def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -> list[bool]:
-    """Per row of an unpacked batch, whether greedy decoding gives exactly the trained tokens.
+    """For each row of an unpacked batch, whether greedy decoding gives exactly the trained tokens.
 
-    Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
-    likely one; so one forward pass over the whole reply answers it. A row in which nothing is
-    trained counts as exact.
+    That is so if, given the reply so far, each next token is the most likely one, so one forward
+    pass over the whole reply is enough. A row without trained tokens counts as exact.
     """
     is_trained = (batch.trained[:, 1:] > 0).reshape(-1)
     is_right = np.ones(len(is_trained), bool)
@@ -100,17 +97,17 @@ def exact_answers(model: LanguageModel, batch: Batch, head: SplitModel | None) -
     elif is_trained.any():
         tokens, positions, targets, weights, _ = loss_inputs(batch, head)
         flat = flat_hidden(head, tokens)
-        found, last = [], mx.array(0)
+        predicted_parts, last = [], mx.array(0)
         for _, chunk in in_chunks(head, flat[positions]):
             last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
-            found.append(last)
-        hits = np.array((mx.concatenate(found) == targets) | (weights == 0))
+            predicted_parts.append(last)
+        hits = np.array((mx.concatenate(predicted_parts) == targets) | (weights == 0))
         is_right[is_trained] = hits[: int(is_trained.sum())]
     return [bool(row.all()) for row in is_right.reshape(len(batch.tokens), -1)]
 
 
 def chunk_rows(vocabulary: int) -> int:
-    """How many rows of logits are computed at once: a power of two."""
+    """The number of rows whose logits are computed at once: a power of two."""
     low, high = CHUNK_ROWS
     most = CHUNK_LOGITS["gpu" if uses_compile() else "cpu"]
     return int(min(high, max(low, 2 ** int(np.log2(most / vocabulary)))))
@@ -121,7 +118,7 @@ def _loss_of_all_logits(
 ) -> mx.array:
     logits = model(tokens).astype(mx.float32)
     losses = nn.losses.cross_entropy(logits, targets)
-    # Where nothing is trained a logit may be anything, even NaN: it must not count.
+    # `where` instead of a product: logits of untrained tokens can be NaN.
     return mx.where(trained > 0, losses, 0.0).sum()
 
 
@@ -145,10 +142,10 @@ def summed_over_chunks(
     where: tuple[mx.array, mx.array, mx.array],
     of_rows: Callable[[mx.array, slice], mx.array],
 ) -> mx.array:
-    """The sum of `of_rows` over chunks of hidden states, whose gradient is computed with it.
+    """The sum of `of_rows` over chunks of hidden states; their gradient is computed with it.
 
-    `where` are tokens, positions and places as of `loss_inputs`. `of_rows` takes the hidden states
-    [n, hidden] of some positions, and which of the positions these are; it gives a scalar.
+    `where` holds tokens, positions and the inverse index of `loss_inputs`. `of_rows` takes hidden
+    states, [n, hidden], and the slice of the positions that they belong to; it returns a scalar.
     """
     tokens, positions, places = where
 
@@ -157,19 +154,19 @@ def summed_over_chunks(
         total = mx.array(0.0)
         gradients: list[mx.array] = []
         for rows, chunk in in_chunks(head, flat[positions]):
-            # One chunk after the other, so that the logits of one are free before the next.
+            # One chunk after the other, so that a chunk's logits are freed before the next.
             chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
-            found, gradient = mx.value_and_grad(lambda hidden, rows=rows: of_rows(hidden, rows))(
+            value, gradient = mx.value_and_grad(lambda hidden, rows=rows: of_rows(hidden, rows))(
                 chunk
             )
-            total = total + found
+            total = total + value
             gradients.append(gradient)
         return total, mx.concatenate(gradients)
 
     @sum_and_gradient.vjp
     def _(_: mx.array, cotangents: mx.array, outputs: mx.array) -> mx.array:
         gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
-        # Gathered, not scattered: each position looks up its own row, or the 0 after the last one.
+        # A gather, not a scatter: each position looks up its row, or the zeros after the last.
         return mx.concatenate([gradient, mx.zeros_like(gradient[:1])])[places]
 
     return sum_and_gradient(flat_hidden(head, tokens))[0]
@@ -178,7 +175,7 @@ def summed_over_chunks(
 def _loss_of_rows(
     head: SplitModel, hidden: mx.array, targets: mx.array, weights: mx.array
 ) -> mx.array:
-    """The summed loss of some rows, with few passes over the logits for its gradient."""
+    """The summed loss of some rows; its custom gradient needs few passes over the logits."""
     places = targets[:, None]
     loss_of, gradient_of = row_functions()
 
@@ -195,8 +192,8 @@ def _loss_of_rows(
 
 
 def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
-    """Two functions: (logits, places) → each row's loss and the inputs of its gradient; and
-    (logits, places, scale, *kept) → the gradient of the logits, where row i's loss counts
+    """Two functions: (logits, targets) → the loss of each row and the inputs of its gradient; and
+    (logits, targets, scale, *those inputs) → the gradient of the logits, with row i scaled by
     `scale[i]`."""
     if uses_compile():
         return _losses_kept_small, _gradient_by_compiling
@@ -204,7 +201,7 @@ def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
 
 
 def _losses_and_powers(logits: mx.array, places: mx.array) -> tuple[mx.array, ...]:
-    """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
+    """For the CPU, where exponentials dominate: they are computed once, for loss and gradient."""
     largest = mx.max(logits, axis=-1, keepdims=True)
     powers = mx.exp(logits - largest)
     total = mx.sum(powers, axis=-1, keepdims=True)
@@ -221,7 +218,8 @@ def _gradient_from_powers(
 
 
 def _losses_kept_small(logits: mx.array, places: mx.array) -> tuple[mx.array, ...]:
-    """On a GPU memory is most of the work: the logits are read again, and nothing else is kept."""
+    """For a GPU, where memory traffic dominates: the gradient reads the logits again, and of the
+    forward pass only the normalizers are kept."""
     normalizer = mx.logsumexp(logits, axis=-1, keepdims=True)
     scores = mx.take_along_axis(logits, places, axis=-1)
     return (normalizer - scores).squeeze(-1), normalizer
@@ -230,7 +228,7 @@ def _losses_kept_small(logits: mx.array, places: mx.array) -> tuple[mx.array, ..
 def _gradient_by_compiling(
     logits: mx.array, places: mx.array, scale: mx.array, normalizer: mx.array
 ) -> mx.array:
-    """Written as one expression of each logit, which `mx.compile` makes one kernel of."""
+    """Written as one elementwise expression, which `mx.compile` turns into one kernel."""
     is_target = mx.arange(logits.shape[-1]) == places
     return (mx.exp(logits - normalizer) - is_target) * scale
 
@@ -242,7 +240,7 @@ def flat_hidden(head: SplitModel, tokens: mx.array) -> mx.array:
 
 
 def in_chunks(head: SplitModel, hidden: mx.array) -> Iterator[tuple[slice, mx.array]]:
-    """Hidden states [n, hidden] some at a time: as many as may have logits at once."""
+    """Slices of the hidden states, [n, hidden], of `chunk_rows` rows each, with their ranges."""
     size = chunk_rows(head.vocabulary)
     for start in range(0, hidden.shape[0], size):
         rows = slice(start, start + size)

@@ -1,7 +1,7 @@
-"""Runs a model with its patches for training, evaluation or tracing, in their order.
+"""Applies a model's patches for training, evaluation or tracing in order, and undoes them.
 
-The one place that applies them together and undoes them. Knows nothing of optimizers. What is
-faster here is compared with the model's own code by `app.engine.audit.fast_path_comparison`.
+Knows nothing of optimizers. `app.engine.audit.fast_path_comparison` compares the fast paths with
+the model's own code.
 """
 
 from collections.abc import Collection, Iterator, Sequence, Set
@@ -30,21 +30,22 @@ Objective = ArrayFunction
 
 @dataclass(frozen=True)
 class FastPaths:
-    """The faster ways that a run takes instead of the model's own code; a run may go without."""
+    """The fast paths that a run uses instead of the model's own code."""
 
     head: SplitModel | None = None
-    """The loss in two halves; else it is computed from all logits."""
+    """The split model, for the loss in chunks; None to compute it from all logits."""
     recomputes_layers: bool = False
     cuts_attention: bool = True
     has_lean_gating: bool = True
     has_split_divergence: bool = True
-    """Whether the slow clock's divergence is computed in two halves too."""
+    """Whether the slow clock's KL divergence uses `head` too."""
     is_packed: bool = False
     has_efficient_lora: bool = True
-    """The LoRA layers' own fast call, which is a matter of the model, not of a context."""
+    """Whether LoRA layers have the efficient call. It belongs to the model; no context applies it.
+    """
 
     def for_divergence(self) -> "FastPaths":
-        """Those that the slow clock's divergence takes."""
+        """The fast paths for the slow clock's KL divergence."""
         return self if self.has_split_divergence else replace(self, head=None)
 
 
@@ -62,9 +63,10 @@ class Execution:
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
-        """`evaluating`, for losses alone: on a CPU with attention in chunks, as in a training step.
+        """`evaluating` without packing: on a CPU with attention in chunks, as in a training step.
 
-        MLX's own computes the scores that a causal mask hides too there; a GPU's has them fused.
+        On a CPU, MLX's attention also computes the scores that a causal mask hides; on a GPU it is
+        fused.
         """
         with evaluating(self.model), ExitStack() as patches:
             if self.fast.cuts_attention and not uses_compile():
@@ -79,7 +81,8 @@ class Execution:
 
     @contextmanager
     def tracing(self, packed_lengths: Sequence[int] = ()) -> Iterator[None]:
-        """Inside, attention is computed as in a training step, without what can't be traced."""
+        """Inside, attention is computed as in a training step; patches that can't be traced are
+        left out."""
         with attention_in_chunks(), self.packing(packed_lengths):
             yield
 
@@ -87,11 +90,11 @@ class Execution:
     def training(self, packed_lengths: Sequence[int], trained: Set[str]) -> Iterator[None]:
         """Inside, a loss and its gradients are computed at the parameters `trained`, by path.
 
-        The context lasts through the backward pass too, which calls recomputed layers again.
+        Keep the context open during the backward pass: gradient checkpointing calls layers again.
         """
         with ExitStack() as patches:
             patches.enter_context(model_errors_as_input_errors(NO_GRADIENTS))
-            # Packed examples are separated first; each one's attention is cut into chunks then.
+            # The last patch runs first: it separates packed examples, then each is cut into chunks.
             if trained and self.fast.cuts_attention:
                 patches.enter_context(attention_in_chunks())
             patches.enter_context(self.packing(packed_lengths))
@@ -108,10 +111,10 @@ class Execution:
         packed_lengths: tuple[int, ...],
         objective: Objective = sum_cross_entropy,
     ) -> ArrayFunction:
-        """(tiers' vectors, *`loss_inputs`) → the summed loss, and by path the gradients at `paths`.
+        """A function (tiers' vectors, *`loss_inputs`) → the summed `objective`, and its gradients
+        at `paths` by path.
 
-        `objective` is summed over the trained tokens instead of the cross-entropy. The backward
-        pass ends at the lowest of `paths`.
+        The backward pass ends at the lowest layer in `paths`.
         """
         trained = dict.fromkeys(paths).keys()
 

@@ -1,12 +1,12 @@
-"""Sequence packing: several examples in one row, with attention within each, and a trial of it.
+"""Sequence packing: several examples in one row with block-diagonal attention; checks that a model
+gives the same outputs packed as unpacked.
 
-A packed batch is one row of tokens, [1, length], its examples one after the other. Nearly all that
-a model computes it computes for each token alone; attention is what has to know where an example
-ends. So MLX's attention gives way to one that is asked for each example with its own queries, keys
-and part of the mask: no score is computed that a mask would hide, and a fused one stays fused.
-Positions count on through the row, which changes nothing where they are relative. Not every model
-is like that: some learn positions, convolve, carry a state along or have an attention of their own.
-What such a model makes of a packed row differs, and is seen before the run.
+A packed batch is one row of tokens, [1, length], with its examples one after the other. Most layers
+process each token alone; only attention must know where an example ends. So MLX's attention is
+replaced by one call per example, with the example's queries, keys and part of the mask: masked
+scores are not computed, and fused attention stays fused. Positions continue through the row, which
+makes no difference to relative positions. Models with learned positions, convolutions, recurrent
+states or their own attention give other outputs; the check before a run detects them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,23 +27,24 @@ from app.engine.model.shortened_model import few_layers_in_float32
 from app.engine.runtime.tolerances import HIDDEN_STATES
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
-"""A row of these has a border near each of its tokens."""
+"""In a row of these lengths, every token is near a border."""
 _WORST = 4
 """The factor by which a single token's error may exceed the tolerance."""
 
 
 @contextmanager
 def packed_attention(lengths: Sequence[int]) -> Iterator["BlockDiagonalAttention | None"]:
-    """Inside, attention on a row of examples of these lengths stays within each.
+    """Inside, attention on a row of examples of these lengths stays within each example.
 
-    Without lengths nothing changes. What stood in for MLX's attention before is asked in its turn.
+    Without lengths, nothing changes. Each example's attention goes to the attention that was
+    active before.
     """
     if not lengths:
         yield None
         return
-    within = BlockDiagonalAttention(tuple(lengths))
-    with replaced_attention(within.with_parts_attended_by):
-        yield within
+    attention = BlockDiagonalAttention(tuple(lengths))
+    with replaced_attention(attention.wrapping):
+        yield attention
 
 
 def supports_packing(
@@ -51,9 +52,9 @@ def supports_packing(
 ) -> bool:
     """Whether the model gives the same outputs for packed examples as for each alone.
 
-    Tried on short examples and on a batch of the largest of these shapes, where masks, windows and
-    positions are those of the run; in float32, with some layers of each kind. The model must ask
-    for attention in every layer.
+    Tries short examples, and a batch of the largest of `shapes`, whose masks, windows and positions
+    are those of the run; in float32, with a few layers of each kind. The model must call MLX's
+    attention in every layer.
     """
     largest = max(shapes, key=lambda shape: shape.cells)
     probes = (_SHORT_LENGTHS, largest.input_lengths)
@@ -70,14 +71,15 @@ def supports_packing(
 
 
 class BlockDiagonalAttention:
-    """Attention, [1, heads, length, depth], by parts of `length`."""
+    """Attention on one row, [1, heads, length, depth], in separate blocks of these lengths."""
 
     def __init__(self, lengths: tuple[int, ...]) -> None:
         self._lengths = lengths
         self._attend: Attention | None = None
         self.calls = 0
 
-    def with_parts_attended_by(self, attend: Attention) -> Attention:
+    def wrapping(self, attend: Attention) -> Attention:
+        """This object, with `attend` for the attention within a block."""
         self._attend = attend
         return self
 
@@ -91,14 +93,14 @@ class BlockDiagonalAttention:
         **more: object,
     ) -> mx.array:
         if not q.shape[2] == k.shape[2] == sum(self._lengths) or q.shape[0] != 1:
-            raise ValueError("Attention is asked for something else than a packed row.")
+            raise ValueError("The shape in a call of attention is not that of the packed row.")
         self.calls += 1
         assert self._attend is not None
         array = None if isinstance(mask, str) else mask
         runs = list(_runs(self._lengths, alone=array is not None))
         ends = tuple(accumulate(length * count for length, count in runs))
         parts = []
-        # Split, not sliced: going back, a split is one concatenation.
+        # Split, not sliced: the gradient of a split is one concatenation.
         split = zip(*(part.split(ends[:-1], axis=2) for part in (q, k, v)), strict=True)
         for (length, count), end, qkv in zip(runs, ends, split, strict=True):
             seen = mask if array is None else _part(array, slice(end - length, end))
@@ -108,14 +110,15 @@ class BlockDiagonalAttention:
 
 
 def _runs(lengths: tuple[int, ...], *, alone: bool) -> Iterator[tuple[int, int]]:
-    """Each length and how many examples in a row have it; a mask's parts differ, so one then."""
+    """Runs of equal lengths as (length, count); with `alone`, each length is a run of 1, because
+    parts of a mask differ."""
     for length, group in groupby(lengths):
         count = len(list(group))
         yield from [(length, 1)] * count if alone else [(length, count)]
 
 
 def _rows(part: mx.array, count: int) -> mx.array:
-    """[1, heads, count · length, depth] as [count, heads, length, depth]."""
+    """Reshape [1, heads, count · length, depth] to [count, heads, length, depth]."""
     if count == 1:
         return part
     _, heads, _, depth = part.shape
@@ -123,7 +126,7 @@ def _rows(part: mx.array, count: int) -> mx.array:
 
 
 def _row(rows: mx.array) -> mx.array:
-    """And back."""
+    """The inverse of `_rows`."""
     count, heads, length, depth = rows.shape
     if count == 1:
         return rows
@@ -142,17 +145,17 @@ def _agrees(
     tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
     ends = np.cumsum(lengths).tolist()
     alone = mx.concatenate([forward(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
-    with packed_attention(lengths) as within:
+    with packed_attention(lengths) as attention:
         packed = forward(tokens)
     allowed = HIDDEN_STATES.for_dtype(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
     is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
-    # False where a number is none. A layer that never asks may mix the examples unnoticed, now
-    # that its weights, or the adapter's, are zero.
-    return bool(is_near) and within is not None and within.calls >= layers
+    # False for NaN. A layer without a call of MLX's attention could mix examples undetected while
+    # its weights or the adapter's are zero.
+    return bool(is_near) and attention is not None and attention.calls >= layers
 
 
 def _relative_errors(packed: mx.array, alone: mx.array) -> mx.array:
-    """[1, length]: how far each token's numbers lie apart."""
+    """The relative error of each token's hidden state or logits, [1, length]."""
     norm = mx.linalg.norm
     return norm(packed - alone, axis=-1) / norm(alone, axis=-1)

@@ -1,7 +1,7 @@
-"""SwiGLU for compiled training steps: the inputs of its gradient are computed again.
+"""Memory-efficient SwiGLU for compiled training steps: the backward pass recomputes intermediates.
 
-MLX keeps the sigmoid, and the gate times it, for the backward pass, each as large as the gate.
-Both cost nothing in the kernels that compute the gradients.
+For the backward pass, MLX keeps the sigmoid and its product with the gate, each as large as the
+gate. The kernels that compute the gradients can recompute both at no cost.
 """
 
 import sys
@@ -17,9 +17,9 @@ from app.engine.runtime.mlx_runtime import uses_compile
 
 @contextmanager
 def memory_efficient_swiglu(model: LanguageModel) -> Iterator[None]:
-    """Inside, where the code of `model` calls mlx-lm's SwiGLU, only the two inputs are kept.
+    """Inside, calls of mlx-lm's SwiGLU in the code of `model` keep only their two inputs.
 
-    Nothing changes if steps are not compiled, as each operation is a separate pass then.
+    Without compilation nothing changes, because each operation is then a separate pass.
     """
     if not uses_compile():
         yield
@@ -39,7 +39,7 @@ def memory_efficient_swiglu(model: LanguageModel) -> Iterator[None]:
 
 
 def efficient_swiglu(gate: mx.array, x: mx.array) -> mx.array:
-    """silu(gate) · x; in the lean way where both arrays have one shape and dtype."""
+    """silu(gate) · x; memory-efficient if both arrays have the same shape and dtype."""
     if gate.shape != x.shape or gate.dtype != x.dtype:
         return gate * mx.sigmoid(gate) * x
 
@@ -52,11 +52,11 @@ def efficient_swiglu(gate: mx.array, x: mx.array) -> mx.array:
         primals: tuple[mx.array, mx.array], error: mx.array, _: mx.array
     ) -> tuple[mx.array, mx.array]:
         gate, x = primals
-        # To MLX another gate each time: so it finds no sigmoid to be kept from one for the other.
+        # `depends` makes MLX see a new gate each time, so that it shares and keeps no sigmoid.
         again = mx.depends([gate], [error])[0]
-        of_x = error * (again * mx.sigmoid(again))
-        again = mx.depends([gate], [of_x])[0]
-        opened = mx.sigmoid(again)
-        return error * x * (opened * (1 + again * (1 - opened))), of_x
+        x_error = error * (again * mx.sigmoid(again))
+        again = mx.depends([gate], [x_error])[0]
+        sigmoid = mx.sigmoid(again)
+        return error * x * (sigmoid * (1 + again * (1 - sigmoid))), x_error
 
     return gated(gate, x)

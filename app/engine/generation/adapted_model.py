@@ -1,4 +1,4 @@
-"""A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
+"""A checkpoint on its base model, with the adapter on or off: both sides share one model."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -33,10 +33,10 @@ _LEAVES = ("lora_a", "lora_b", "m")
 
 @dataclass
 class TunedModel:
-    """A base model whose adapted modules can be changed for the base's own, and back.
+    """A base model whose adapter can be switched on and off.
 
-    With the adapter off the model is the base itself, module by module: not an adapter scaled to
-    nothing, which for DoRA and quantised bases would compute something else.
+    With the adapter off, the model has the base's own modules. An adapter scaled to 0 would not be
+    the same: for DoRA and quantized bases, it changes the output.
     """
 
     base: BaseModel
@@ -45,11 +45,11 @@ class TunedModel:
     """Tokens that end an answer."""
     _adapters: BareModel
     end_note: str = ""
-    """A note that mlx-lm would not stop where the answer ends; empty where it would."""
+    """A note that mlx-lm would not stop at the end of an answer; "" if it would."""
     _side: Side = field(default="tuned")
 
     def select_side(self, side: Side) -> LanguageModel:
-        """The model as this side has it; the same object for both."""
+        """The model with the adapter on or off; the same object for both sides."""
         if side != self._side:
             if side == "base":
                 self._adapters.take_off()
@@ -60,9 +60,9 @@ class TunedModel:
 
 
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
-    """Base and adapter in memory, dropout off; yields stages with the share of the weights read.
+    """Load base model and adapter with dropout off; yields stages with the share of weights read.
 
-    Raises InputError, which names the problem.
+    Raises InputError if the model or the adapter is missing, damaged or doesn't fit.
     """
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
@@ -105,7 +105,10 @@ def _check_adapter(folder: Path) -> None:
 
 
 def _attach_adapter(base: BaseModel, tried: CheckpointRef) -> int:
-    """Give the model its adapter and read it back: how many numbers it has."""
+    """Load the adapter into the model and read it back; returns its number of parameters.
+
+    Raises InputError if it does not fit.
+    """
     from mlx_lm.tuner.utils import load_adapters
 
     try:
@@ -121,17 +124,17 @@ def _attach_adapter(base: BaseModel, tried: CheckpointRef) -> int:
     bare = _bare_modules(base.model, set(map(module_path, loaded_arrays)))
     if bare or loaded_arrays.keys() != saved.keys():
         raise _mismatch_error(
-            tried, f"it has nothing for {bare[0]}" if bare else "it has other parts"
+            tried, f"it has no weights for {bare[0]}" if bare else "it has other parameters"
         )
     if not all(
         mx.array_equal(loaded_arrays[path], saved[path], equal_nan=True).item() for path in saved
     ):
-        raise _mismatch_error(tried, "it did not reach the model as it is in the file")
+        raise _mismatch_error(tried, "the loaded weights differ from the file")
     return sum(int(array.size) for array in saved.values())
 
 
 def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
-    """Paths of modules with an adapter of which the file has nothing."""
+    """Paths of adapted modules for which the file has no weights."""
     return [
         path for path, module in model.named_modules() if "lora_a" in module and path not in loaded
     ]

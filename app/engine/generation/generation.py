@@ -1,8 +1,8 @@
-"""Answers of the base model and the tuned one to the same question, token by token.
+"""Generates the answers of the base model and the tuned model to one question, token by token.
 
-They take turns on one model in memory, so that both answers grow side by side. mlx-lm's samplers
-draw from the random numbers of the thread that imported them, and are compiled, which on the CPU
-calls the host's compiler; here every answer has a key of its own.
+Both sides take turns on one model in memory, so their answers grow side by side. mlx-lm's samplers
+are not used: they share the random state of the thread that imported them, and on the CPU compiling
+them calls the host's compiler. Here every answer has its own random key.
 """
 
 import time
@@ -31,7 +31,7 @@ from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES
 from app.engine.runtime.named_arrays import number
 
 PREFILL_TOKENS = 512
-"""So many tokens of a prompt are read at once; a stop takes effect in between."""
+"""Tokens of a prompt per forward pass; a stop takes effect between two passes."""
 
 ShouldStop = Callable[[], bool]
 
@@ -43,11 +43,12 @@ def answer(
     sides: Sequence[Side] = SIDES,
     should_stop: ShouldStop = lambda: False,
 ) -> Iterator[AnswerEvent]:
-    """Answer `chat` on every one of `sides`; an AnswerEnded for each comes always.
+    """Answer `chat` on each of `sides`; every side ends with an AnswerEnded.
 
-    With both sides, LogitsCompared comes after the first token of each, and AnswersCompared last
-    unless one was stopped. Raises InputError if the question can't be put, RunError if MLX gives
-    up. All MLX work happens in `next()`; closing the generator leaves the model as it was.
+    With both sides, LogitsCompared follows the first token of each, and AnswersCompared comes last
+    unless an answer was stopped. Raises InputError if the prompt can't be encoded or is too long,
+    and RunError if MLX fails. All MLX work happens in `next()`. Closing the generator switches the
+    adapter back on.
     """
     if problem := sampling.problem():
         raise InputError(problem)
@@ -85,18 +86,18 @@ def _in_turns(
                 yield one.ended()
         if not are_compared and all(one.logits is not None for one in answers.values()):
             are_compared = True
-            if found := _compare(tuned, answers["base"], answers["tuned"], should_stop):
-                yield found
+            if compared := _compare(tuned, answers["base"], answers["tuned"], should_stop):
+                yield compared
     if len(answers) == len(SIDES) and not any(a.ending == "stopped" for a in answers.values()):
         yield compare_answers(answers["base"].tokens, answers["tuned"].tokens)
 
 
 class _Stopped(Exception):
-    """In the middle of reading a prompt."""
+    """The stop was requested while a prompt was read."""
 
 
 class _Answer:
-    """One side's answer as far as it has come."""
+    """One side's answer while it is generated."""
 
     def __init__(
         self, tuned: TunedModel, side: Side, prompt: list[int], sampling: Sampling,
@@ -125,8 +126,8 @@ class _Answer:
         model = self._tuned.base.model
         unread = len(self.prompt)
 
-        def remembering(tokens: mx.array, cache: mx.array) -> mx.array:
-            """Runs the model and keeps its logits after the prompt's last token."""
+        def with_first_logits(tokens: mx.array, cache: mx.array) -> mx.array:
+            """Run the model and keep the logits after the prompt's last token."""
             nonlocal unread
             logits = model(tokens, cache=cache)
             unread -= tokens.shape[1]
@@ -139,14 +140,14 @@ class _Answer:
                 raise _Stopped
 
         return generate_step(
-            mx.array(self.prompt), remembering, mx.default_stream(mx.default_device()),
+            mx.array(self.prompt), with_first_logits, mx.default_stream(mx.default_device()),
             max_tokens=max_tokens, sampler=make_sampler(sampling),
             prompt_cache=make_prompt_cache(model), prefill_step_size=PREFILL_TOKENS,
             prompt_progress_callback=stop_if_asked,
         )  # fmt: skip
 
     def next_token(self) -> str:
-        """One token more; the text that is whole with it. Sets `ending` where there is none."""
+        """Generate one token; returns the text that it completes. Sets `ending` at the end."""
         if self._should_stop():
             return self._end("stopped")
         began = time.perf_counter()
@@ -155,7 +156,7 @@ class _Answer:
             token, _ = next(self._steps, (None, None))
         except _Stopped:
             return self._end("stopped")
-        if self._sampled:  # the first one took the prompt's time
+        if self._sampled:  # the first token's time includes reading the prompt
             self._seconds += time.perf_counter() - began
         elif token is not None:
             self._check_logits()
@@ -171,7 +172,7 @@ class _Answer:
     def _check_logits(self) -> None:
         if self.logits is None or mx.isnan(self.logits).any().item():
             raise RunError(
-                f"The {self.side} model's logits aren't numbers, so it can't answer.",
+                f"The {self.side} model's logits contain NaN, so it can't answer.",
                 "Choose another checkpoint.",
             )
 
@@ -182,7 +183,8 @@ class _Answer:
         return str(self._detokenizer.last_segment)
 
     def close(self) -> None:
-        """MLX's stream is left on the thread that entered it, not where garbage is collected."""
+        """Close the generator on the thread that entered MLX's stream, before it is garbage
+        collected on another."""
         self._steps.close()
 
     def ended(self) -> AnswerEnded:
@@ -193,7 +195,7 @@ class _Answer:
 
 
 def _check_tokens(tuned: TunedModel, prompts: Iterable[Sequence[int]]) -> None:
-    """Raise InputError for a prompt that the model would read out of bounds."""
+    """Raise InputError if a token of a prompt has no row in the model's embedding."""
     rows, tokenizer = tuned.base.limits.embedding_rows, tuned.base.tokenizer
     for prompt in prompts:
         if beyond := token_beyond(prompt, tokenizer, rows):
@@ -204,7 +206,10 @@ def _check_tokens(tuned: TunedModel, prompts: Iterable[Sequence[int]]) -> None:
 
 
 def _free_context(tuned: TunedModel, prompt: Sequence[int]) -> int | None:
-    """How many tokens the model can still write after `prompt`; None if its limit isn't known."""
+    """How many tokens fit after `prompt`; None if the model's context length is unknown.
+
+    Raises InputError if the prompt fills the context.
+    """
     context = tuned.loaded.context_tokens
     if context is not None and len(prompt) >= context:
         raise InputError(
@@ -218,7 +223,8 @@ def _free_context(tuned: TunedModel, prompt: Sequence[int]) -> int | None:
 def _compare(
     tuned: TunedModel, base: _Answer, other: _Answer, should_stop: ShouldStop
 ) -> LogitsCompared | None:
-    """Both after the tuned side's prompt; the base reads it now if its own was another one."""
+    """Compare both sides' logits after the tuned side's prompt; the base reads that prompt now if
+    its own differs. None if stopped."""
     if base.prompt != other.prompt:
         with closing(
             _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
@@ -230,7 +236,7 @@ def _compare(
 
 
 def compare_logits(base: mx.array, other: mx.array) -> LogitsCompared:
-    """Of two vectors of logits [vocabulary]."""
+    """Compare two vectors of logits, [vocabulary]."""
     base, other = base.astype(mx.float32), other.astype(mx.float32)
     apart = mx.where(base == other, 0.0, mx.abs(base - other))
     log_p = other - mx.logsumexp(other)
@@ -246,7 +252,7 @@ def compare_logits(base: mx.array, other: mx.array) -> LogitsCompared:
 
 
 def compare_answers(base: Sequence[int], other: Sequence[int]) -> AnswersCompared:
-    """Two answers' tokens."""
+    """Find the first difference between two answers' tokens (1-based)."""
     if base == other:
         return AnswersCompared(are_equal=True, first_difference=None)
     pairs = enumerate(zip(base, other, strict=False), start=1)
@@ -255,7 +261,8 @@ def compare_answers(base: Sequence[int], other: Sequence[int]) -> AnswersCompare
 
 
 def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
-    """Log-probabilities [1, vocabulary] → token [1]; the same seed draws the same tokens."""
+    """A function from log-probabilities, [1, vocabulary], to a token, [1]; the same seed draws the
+    same tokens."""
     if sampling.temperature == 0:
         return lambda logprobs: mx.argmax(logprobs, axis=-1)
     key = mx.random.key(sampling.seed)
@@ -270,8 +277,8 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
 
 
 def likeliest(logprobs: mx.array, top_p: float) -> mx.array:
-    """`logprobs`, [rows, vocabulary], with -inf for all but the most likely tokens with a total
-    probability of `top_p`. The most likely one is always kept.
+    """Top-p filter of `logprobs`, [rows, vocabulary]: -inf for all but the most likely tokens whose
+    probabilities add up to `top_p`. Always keeps the most likely token.
     """
     falling = -mx.sort(-logprobs, axis=-1)
     probabilities = mx.exp(falling.astype(mx.float32))

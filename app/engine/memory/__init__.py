@@ -1,1 +1,1 @@
-"""The memory a run will need, before it starts. This package imports nothing."""
+"""Estimates the memory of a run before it starts. This package imports nothing."""

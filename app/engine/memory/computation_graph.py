@@ -1,6 +1,6 @@
-"""A computation as a graph with sizes, traced without computing anything.
+"""Traces a function of arrays as a graph of operations with sizes, without computing anything.
 
-Knows nothing of training: a function of arrays goes in, its operations come out.
+Knows nothing of training.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from app.engine.runtime.named_arrays import JsonObject
 
 @dataclass(frozen=True)
 class Value:
-    """An array that would exist."""
+    """Size and dimensions of an array in the graph."""
 
     size_bytes: int
     item_bytes: int
@@ -25,11 +25,11 @@ class Value:
 @dataclass(frozen=True)
 class Operation:
     kind: str
-    """MLX's name of the primitive: "Matmul"."""
+    """MLX's name of the primitive, such as "Matmul"."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     axes: tuple[int, ...] = ()
-    """Of a transposition."""
+    """Axes of a Transpose, otherwise empty."""
 
 
 @dataclass
@@ -38,12 +38,12 @@ class Graph:
 
     values: dict[str, Value] = field(default_factory=dict)
     inputs: set[str] = field(default_factory=set)
-    """Values that are there before: inputs and constants."""
+    """Values that exist before: inputs and constants."""
     outputs: list[str] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
 
     def take(self, entry: JsonObject) -> None:
-        """One piece of what `mx.export_function` tells of a function."""
+        """Add an entry that `mx.export_function` passes to its callback."""
         match entry["type"]:
             case "inputs":
                 self.inputs.update(self._named(entry["inputs"]))
@@ -71,11 +71,11 @@ class Graph:
 
 
 def traced(function: Callable[..., list[mx.array]], *inputs: mx.array) -> Graph:
-    """The graph of `function(*inputs)`; of the inputs only shapes and types are looked at.
+    """The graph of `function(*inputs)`; only the inputs' shapes and dtypes matter.
 
-    Every array that must not be computed for this has to be an input. Functions with a gradient of
-    their own are differentiated as they stand, for MLX can't tell of the others. Raises ValueError
-    where it can't tell of an operation either.
+    Pass every array that must not be computed as an input. Custom gradients are replaced by
+    automatic ones, because MLX can't export them. Raises ValueError if MLX can't export an
+    operation.
     """
     graph = Graph()
     with tracing():

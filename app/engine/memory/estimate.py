@@ -1,5 +1,5 @@
-"""The memory that a run needs (base model, adapter, optimizer, and the work on one batch), and
-changes of settings that make it fit, each one estimated.
+"""Estimates the memory of a run (base model, adapter, optimizer state, work on one batch), and
+finds changes of settings that make it fit.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,20 +17,21 @@ from app.engine.model.model_structure import parameters, trainable_parameters
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, uses_compile
 
 KEPT_COPIES = 4
-"""Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
+"""Copies of the adapter kept beside it: both moments, pending gradients, the start."""
 UPDATE_COPIES = 10.5
-"""The same while the update and its proof run, gradients included; measured on the CPU."""
+"""Copies during the update and its verification, including gradients; measured on the CPU."""
 SLOW_COPIES, SLOW_UPDATE = 2, 2.25
-"""Both moments of the slow clock's own AdamW; how much more each takes during the update."""
+"""Copies for both moments of the slow clock's own AdamW; further copies of each in the update."""
 CPU_CACHE_SHARE = 0.1
-"""Of the work. With 0 to 1 a step took equally long on 16 cores; the process grew by as much."""
+"""MLX's cache on the CPU, relative to the work. From 0 to 1, a step took equally long on 16 cores,
+and the process grew by the cache's size."""
 DOUBT = 1.2
-"""How far an estimate may be off."""
+"""Safety factor on an estimate."""
 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Bytes of a run's largest batch; `peak_bytes` is what MLX's own counter should show."""
+    """The memory of a run at its largest batch; `peak_bytes` predicts `mx.get_peak_memory()`."""
 
     model_bytes: int
     adapter_bytes: int
@@ -44,51 +45,53 @@ class MemoryNeed:
 
     @property
     def cache_bytes(self) -> int:
-        """Freed memory that MLX may keep beside the peak; it gives it back when memory is short."""
+        """Freed memory that MLX may keep in its cache; it returns it when memory is short."""
         share = 1.0 if uses_compile() else CPU_CACHE_SHARE
         return min(CACHE_LIMIT_BYTES, int(share * self.work_bytes))
 
     def verdict(self, available_bytes: int) -> MemoryVerdict:
         if self.peak_bytes > available_bytes:
             return "won't fit"
-        # A GPU's cache is given back only once an allocation has failed.
+        # On a GPU, MLX empties its cache only after an allocation fails.
         kept = self.cache_bytes if uses_compile() else 0
         with_margin = max(DOUBT * self.peak_bytes, self.peak_bytes + kept)
         return "fits" if with_margin <= available_bytes else "tight"
 
 
 def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
-    """The need of `config` with batches of this shape; `model` carries its adapter.
+    """The memory of `config` with batches of this shape; `model` carries its adapter.
 
     Raises ValueError or RuntimeError for a model whose code can't be traced.
     """
-    adapter = sum(array.size * 4 for array in trainable_parameters(model).values())
+    in_float32 = sum(array.size * 4 for array in trainable_parameters(model).values())
     whole = sum(array.nbytes for array in parameters(model).values())
-    own = sum(array.nbytes for array in trainable_parameters(model).values())
+    adapter = sum(array.nbytes for array in trainable_parameters(model).values())
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
     if config.grad_accumulation_steps > 1:
-        batch += adapter  # the sum so far
+        batch += in_float32  # the accumulated gradient
     slow = SLOW_COPIES if config.slow_adamw_rate else 0
     return MemoryNeed(
-        model_bytes=whole - own,
-        adapter_bytes=own + (KEPT_COPIES + slow) * adapter,
-        work_bytes=max(batch, int((UPDATE_COPIES + SLOW_UPDATE * slow) * adapter)),
+        model_bytes=whole - adapter,
+        adapter_bytes=adapter + (KEPT_COPIES + slow) * in_float32,
+        work_bytes=max(batch, int((UPDATE_COPIES + SLOW_UPDATE * slow) * in_float32)),
     )
 
 
 SHORTEST = 128
-"""Tokens; a shorter limit would cut most examples."""
+"""Tokens; a shorter limit would truncate most examples."""
 
 Need = Callable[[TrainingConfig, BatchShape, bool], MemoryNeed]
-"""Of a config, batches of this shape, and whether the base is made one of 4 bits."""
+"""(config, batch shape, whether to quantize the base to 4 bits) → the memory needed."""
 
 
 @dataclass(frozen=True)
 class Change:
+    """A change of settings that saves memory."""
+
     text: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     work_share: float = 0.0
-    """At least so much of the work remains: what can't be enough needs no estimate."""
+    """At least this share of the work remains; a change that can't be enough is not estimated."""
     has_four_bits: bool = False
 
     def with_more(self, more: "Change") -> "Change":
@@ -99,20 +102,22 @@ class Change:
 
 @dataclass(frozen=True)
 class Advisor:
+    """Finds changes that make a run fit into the available memory."""
+
     config: TrainingConfig
     shape: BatchShape
-    """Of the largest batch."""
+    """The shape of the largest batch."""
     layers: int
-    """How many carry an adapter."""
+    """The number of adapted layers."""
     needed: MemoryNeed
     need: Need
     available_bytes: int
 
     def advice(self) -> tuple[MemoryAdvice, ...]:
-        """Single changes that make the run fit; where none does, the first pile of them that does.
+        """Single changes that make the run fit, or else the first combination that does.
 
-        Of each kind of change the smallest that is enough. Two that cost only time are tried
-        together before one that takes something from the run stands alone.
+        Each kind of change contributes the smallest change that is enough. The two kinds that cost
+        only time are also tried together; other kinds follow them.
         """
         kinds = self._kinds()
         recomputing, smaller, *_ = kinds
@@ -124,7 +129,8 @@ class Advisor:
         return tuple(advice for kind in kinds if (advice := self._first(kind)))
 
     def _kinds(self) -> list[list[Change]]:
-        """Changes ordered by their cost for the user; in each kind the smallest first."""
+        """Kinds of changes, ordered by their cost for the user; in each kind, the smallest change
+        first."""
         kinds = (self._recomputing, self._smaller, self._shorter, self._four_bits, self._fewer)
         return [list(kind()) for kind in kinds]
 
@@ -149,11 +155,11 @@ class Advisor:
             needed = self.need(changed, shape, change.has_four_bits)
         except (AppError, StoppedEarly):
             raise
-        except Exception:  # trained that way, the model's code can't be traced
+        except Exception:  # with these settings, the model's code can't be traced
             return None
         if needed.verdict(self.available_bytes) != "fits":
             return None
-        # A base of fewer bits is another model: no setting makes it.
+        # A 4-bit base is another model, which no setting selects.
         settings = () if change.has_four_bits else tuple(change.settings.items())
         return MemoryAdvice(f"{change.text}.", settings, needed.peak_bytes)
 
@@ -162,7 +168,7 @@ class Advisor:
             yield Change("Gradient checkpointing", {"grad_checkpoint": True})
 
     def _smaller(self) -> Iterator[Change]:
-        """Smaller batches, with as many examples to a step as before."""
+        """Smaller batches with the same number of examples per step."""
         batch = self.config.batch_size
         for size in range(batch // 2, 0, -1):
             if batch % size == 0:
@@ -174,7 +180,7 @@ class Advisor:
     def _shorter(self) -> Iterator[Change]:
         limit = 1 << (self.shape.longest - 1).bit_length() >> 1
         while limit >= SHORTEST:
-            share = (limit / self.shape.longest) ** 2  # all of it attention
+            share = (limit / self.shape.longest) ** 2  # as if all work were attention
             yield Change(f"Max length {limit:,} tokens", {"max_seq_length": limit}, share)
             limit //= 2
 

@@ -1,8 +1,7 @@
-"""The most memory a graph would hold at once, found by replaying MLX's evaluation of it.
+"""Finds the peak memory of a graph by simulating MLX's evaluation (mlx/transforms.cpp, eval_impl).
 
-As MLX does (mlx/transforms.cpp, eval_impl): operations run in its order; a value is freed after its
-last use, or gives its place to the result; what was handed to the device keeps its inputs until
-the device is done, which lies some operations behind.
+Operations run in MLX's order. A value is freed after its last use, or donates its buffer to the
+result. A dispatched operation keeps its inputs until the device has run it, some operations later.
 """
 
 from collections import Counter, deque
@@ -10,9 +9,10 @@ from collections import Counter, deque
 from app.engine.memory.computation_graph import Graph, Operation
 
 MAX_WIDTH = 8
-"""MLX takes 20. With 8, attention in chunks runs one after the other, as its own gradient does."""
+"""MLX uses 20. With 8, the chunks of attention run one after the other, as they do with the custom
+gradient, which is not traced."""
 IN_FLIGHT = 66
-"""Dispatches that the device is behind. MLX allows 100; 66 fits the measurements."""
+"""Dispatches by which the device lags behind. MLX allows 100; 66 fits the measurements."""
 
 _VIEWS = {
     "AsStrided", "Broadcast", "BroadcastAxes", "Copy", "Depends", "ExpandDims", "Flatten",
@@ -25,16 +25,16 @@ _IN_PLACE = {
     "Negative", "Power", "Scatter", "ScatterAxis", "Select", "Sigmoid", "Sin", "SliceUpdate",
     "Softmax", "Sqrt", "Square", "Subtract", "Tanh",
 }  # fmt: skip
-"""Operations that may write their result in place of an input."""
+"""Operations that can write their result into an input's buffer."""
 
 
 def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:
-    """The peak of bytes in use beyond the inputs; outputs are kept to the end."""
+    """The peak memory in bytes beyond the inputs; outputs are kept to the end."""
     return _Replay(graph, in_flight).run()
 
 
 def evaluation_order(graph: Graph) -> list[Operation]:
-    """The order in which MLX computes the graph: breadth first from the end, in bounded width."""
+    """MLX's order of the operations: breadth first from the outputs, with bounded width."""
     producer = {name: op for op in graph.operations for name in op.outputs}
     ends = [producer[name] for name in graph.outputs if name in producer]
     before = {
@@ -46,7 +46,7 @@ def evaluation_order(graph: Graph) -> list[Operation]:
     paused: list[tuple[list[Operation], int]] = [(ends, 0)]
     at = 0
     while at < len(tape) or paused:
-        # The tape comes first; operations paused when it grew too wide resume from the last one.
+        # The tape comes first. Then the inputs that were paused at MAX_WIDTH, the last ones first.
         if at < len(tape):
             inputs, start = before[id(tape[at])], 0
             at += 1
@@ -64,7 +64,7 @@ def evaluation_order(graph: Graph) -> list[Operation]:
 
 
 def _uses(ends: list[Operation], before: dict[int, list[Operation]]) -> Counter[int]:
-    """How often each operation that is needed is an input, by id."""
+    """Id of each needed operation → how often it is an input or output of the graph."""
     uses: Counter[int] = Counter()
     stack, seen = list(ends), set[int]()
     uses.update(id(op) for op in ends)
@@ -78,7 +78,7 @@ def _uses(ends: list[Operation], before: dict[int, list[Operation]]) -> Counter[
 
 
 class _Buffer:
-    """Memory that some values share."""
+    """Memory that one or more values share."""
 
     __slots__ = ("holders", "size_bytes")
 
@@ -94,7 +94,7 @@ class _Replay:
         self._order = evaluation_order(graph)
         self._uses = Counter(name for op in self._order for name in op.inputs)
         self._uses.update(graph.outputs)
-        # Inputs are not counted and never freed.
+        # The graph's inputs don't count and are never freed.
         self._buffers: dict[str, _Buffer | None] = dict.fromkeys(graph.inputs)
         self._layouts = dict.fromkeys(graph.inputs, "rows")
         self._in_flight: deque[tuple[int, _Buffer]] = deque()
@@ -109,7 +109,7 @@ class _Replay:
                 self._view(op)
             else:
                 self._compute(op)
-            self._hand_over(op)
+            self._dispatch(op)
             self._peak = max(self._peak, self._live_bytes)
         return self._peak
 
@@ -144,12 +144,12 @@ class _Replay:
             self._assign(name, self._buffers[donor] if donor else self._allocated(size))
         if op.kind == "Matmul":
             for name in op.inputs:
-                if self._layouts[name] == "spread":  # copied into rows first
+                if self._layouts[name] == "spread":  # MLX copies it into rows first
                     self._retain(self._allocated(self._values[name].size_bytes))
 
     def _donor(self, op: Operation) -> str | None:
-        """The input that can donate its buffer to the result: of the same size, and no longer
-        needed."""
+        """The input that can donate its buffer to the result: same size, and used here for the last
+        time."""
         if op.kind not in _IN_PLACE:
             return None
         result = self._values[op.outputs[0]]
@@ -171,7 +171,7 @@ class _Replay:
                 return name
         return None
 
-    def _hand_over(self, op: Operation) -> None:
+    def _dispatch(self, op: Operation) -> None:
         result = self._buffers[op.outputs[0]]
         for name in set(op.inputs):
             buffer = self._buffers[name]
@@ -193,7 +193,7 @@ class _Replay:
             buffer.holders += 1
 
     def _retain(self, buffer: _Buffer) -> None:
-        """Keep a buffer until the device has completed the dispatched work."""
+        """Keep a buffer until the device has run what was dispatched so far."""
         buffer.holders += 1
         self._in_flight.append((self._dispatched + self._max_in_flight, buffer))
 

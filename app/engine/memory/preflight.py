@@ -1,4 +1,4 @@
-"""Estimates tiers and memory of a run before it starts, while the user edits its settings."""
+"""Estimates the tiers and the memory of a run before it starts, also while settings are edited."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
@@ -24,15 +24,16 @@ from app.engine.tiers.plan_summary import tier_facts
 from app.models.model_folder import folder_limits
 
 SMALL_SHARE = 0.02
-"""Of the memory: weights that are loaded before an estimate would be there."""
+"""Weights below this share of the memory load faster than an estimate takes."""
 FOUR_BITS_GROUP = 64
-"""Weights that share a scale, as mlx-lm quantizes to 4 bits."""
+"""mlx-lm's group size for 4 bits: the weights that share a scale."""
 
 
 def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
     """The parameters of each tier of `config`, without reading weights. Raises AppError.
 
-    By importance the data decides, at the start: the counts are about right, the rest is open.
+    For assignment by importance, the data decides when the run starts: counts are approximate, and
+    layers are left out.
     """
     model = load_architecture(config.checked().model)
     add_adapter(model, config)
@@ -55,11 +56,10 @@ def estimate_memory(
 ) -> MemoryEstimated | None:
     """The memory that `config` needs, without reading weights; None if the model can't be traced.
 
-    `model` carries its adapter; None if it isn't loaded yet.
-    `shapes` are those of its batches. Where they aren't known, each example has a row of the
-    `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
-    batches may turn out smaller than the shapes. Raises AppError as loading would, and
-    StoppedEarly once `should_stop` says so.
+    `model` carries its adapter; None if it isn't loaded. `shapes` are the run's batch shapes. If
+    they are unknown, every row has the length of the `longest` example, or the length limit if that
+    is unknown too. `is_bound` says that batches may be smaller than the shapes. Raises AppError as
+    loading does, and StoppedEarly once `should_stop` returns True.
     """
     traced = model or _adapted(config.checked())
     limit = folder_limits(config.model).row_limit(config.max_seq_length)
@@ -79,7 +79,7 @@ def estimate_memory(
             return memory_need(other, changed, shape)
 
     try:
-        # Attention grows with the square of the longest, all else with the cells.
+        # Attention grows with the square of the longest row, everything else with the cells.
         largest = {max(shapes, key=lambda s: s.cells), max(shapes, key=lambda s: s.longest)}
         needs = {shape: need(config, shape) for shape in largest}
         shape, needed = max(needs.items(), key=lambda item: item[1].peak_bytes)
@@ -89,7 +89,7 @@ def estimate_memory(
         advice = () if verdict == "fits" else advisor.advice()
     except AppError:
         raise
-    except Exception:  # the model's own code, or an operation of it that MLX can't describe
+    except Exception:  # third-party model code, or an operation that MLX can't export
         return None
     return MemoryEstimated(
         model_bytes=needed.model_bytes,
@@ -108,9 +108,9 @@ def estimate_memory(
 def early_memory_warning(
     config: TrainingConfig, should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
-    """A warning before anything large is loaded, if the run may not fit.
+    """Yields an estimate before anything large is loaded, if the run may not fit.
 
-    A small model is loaded quickly, and the memory of its batches is known soon after.
+    Skips small models: they load quickly, and a better estimate follows.
     """
     weights = sum(file.stat().st_size for file in config.model.glob("*.safetensors"))
     if weights < SMALL_SHARE * available_bytes():
@@ -127,11 +127,11 @@ def memory_estimate(
     should_stop: Callable[[], bool] = lambda: False,
     model: LanguageModel | None = None,
 ) -> Generator[Event, None, None]:
-    """The estimate for batches of these shapes, or that there can be none; `model` carries its
-    adapter.
+    """Yields the estimate for batches of these shapes, or a message that there is none; `model`
+    carries its adapter.
 
-    On the CPU MLX keeps no more of freed memory from here on than the estimate says. Batches of
-    every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
+    On the CPU, also limits MLX's cache to the estimate. Batches of different lengths free buffers
+    of different sizes, so the cache would grow to CACHE_LIMIT_BYTES with any model.
     """
     estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop, model=model)
     if estimate is not None and not uses_compile():

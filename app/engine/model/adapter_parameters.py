@@ -1,5 +1,5 @@
-"""An adapter's parameters in the model: their names, their rank axis, and the one place that
-writes them."""
+"""An adapter's parameters in the model: their paths, their rank axis, and the only function that
+writes an update."""
 
 import re
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from app.engine.model.model_structure import get_module, put
 from app.engine.runtime.named_arrays import ArrayMap, Arrays
 
 _LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
-"""By what mlx-lm's architectures call the list of their layers."""
+"""The names of the list of layers in mlx-lm's architectures."""
 
 
 def read_parameters(model: nn.Module, paths: Iterable[str]) -> Arrays:
-    """The arrays at `paths` as they stand in the model now, each looked up from the model's root.
+    """The model's current arrays at `paths`, each looked up from the model's root.
 
-    The same as a part of `trainable_parameters`, without a walk over all modules, which in a deep
-    model takes milliseconds of every step. Raises VerificationError where there is no parameter.
+    Unlike `trainable_parameters`, it does not walk over all modules, which in a deep model takes
+    milliseconds of every step. Raises VerificationError if a path has no parameter.
     """
     return {path: _looked_up(model, path) for path in paths}
 
@@ -32,11 +32,11 @@ def _looked_up(model: nn.Module, path: str) -> mx.array:
 
 
 def write_parameters(model: nn.Module, updates: ArrayMap) -> None:
-    """Put `updates` (dotted path → array) into the model: the one place that does.
+    """Write `updates` (dotted path → array) into the model; nothing else writes an update.
 
-    Nestling began with updates that never arrived. So: names and shapes are checked before, as
-    `Module.update` lets a wrong shape pass, and afterwards the model is asked for what it holds.
-    Raises VerificationError; a refused update changes nothing.
+    Names, shapes and dtypes are checked first, because `Module.update` accepts a wrong shape.
+    Afterwards the model is read back, so that no update can get lost. Raises VerificationError;
+    an update with a wrong name, shape or dtype changes nothing.
     """
     current = read_parameters(model, updates)
     for path, value in updates.items():
@@ -53,16 +53,16 @@ def write_parameters(model: nn.Module, updates: ArrayMap) -> None:
 
 
 def layer_index(path: str) -> int | None:
-    """The model's layer a parameter belongs to: "model.layers.3.mlp…" → 3; None outside layers."""
+    """The index of a parameter's layer: "model.layers.3.mlp…" → 3; None outside the layers."""
     match = _LAYER_INDEX.search(path)
     return int(match.group(1)) if match else None
 
 
 def rank_axis(path: str, dimensions: int) -> int:
-    """Along which axis of a parameter with `dimensions` axes its rank lies.
+    """The axis of the rank in a parameter with this number of `dimensions`.
 
-    `lora_a` is [in, rank], `lora_b` [rank, out]; of experts [experts, rank, in] and
-    [experts, out, rank].
+    `lora_a` is [in, rank] and `lora_b` is [rank, out]; with experts they are [experts, rank, in]
+    and [experts, out, rank].
     """
     if path.endswith("lora_a"):
         return 1
@@ -70,7 +70,7 @@ def rank_axis(path: str, dimensions: int) -> int:
 
 
 def is_cut_by_rank(path: str) -> bool:
-    """False for DoRA's magnitudes `m`, which all ranks share."""
+    """Whether the parameter has a rank axis; DoRA's magnitudes `m` don't."""
     return path.endswith(("lora_a", "lora_b"))
 
 

@@ -1,6 +1,6 @@
-"""Digests of a run's base model: taken when it starts, compared when it resumes.
+"""Digests of a run's base model: computed when it starts, compared when it resumes.
 
-Large weights are hashed beside the training, in a thread that makes way for it.
+Large weights are hashed during training, in a low-priority thread.
 """
 
 import os
@@ -21,13 +21,13 @@ from app.engine.runtime.stopping import in_stage
 
 _NICENESS = 10
 _SAMPLED = (
-    "The weights of the base model were not hashed whole when this run began: of their tensors, "
-    "the blocks that were are the same."
+    "When this run began, only blocks of the base model's weights were hashed; these blocks are "
+    "the same."
 )
 
 
 def hash_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
-    """The digests of a run's base model; those of all bytes of large weights come later.
+    """The digests of a run's base model; large weights are hashed completely later.
 
     Raises InputError if a file changes meanwhile.
     """
@@ -41,7 +41,7 @@ def hash_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelD
 def check_is_same(
     folder: Path, manifest: JsonObject, digests: BaseModelDigests
 ) -> list[LogMessage]:
-    """Raise InputError unless `folder` is the resumed run's base model; else notes on it."""
+    """Log messages on the base model in `folder`. Raises InputError if it is not the run's."""
     check = compare_digests(folder, read_digests(manifest), digests)
     if check.state == "changed":
         raise InputError(check.message, check.hint)
@@ -49,7 +49,7 @@ def check_is_same(
 
 
 def merged(manifest: JsonObject, digests: BaseModelDigests, step: int) -> BaseModelDigests:
-    """The digests of a run that resumes after `step`: those recorded before, and new ones."""
+    """The digests of a run that resumes after `step`: the recorded ones, completed by new ones."""
     recorded = read_digests(manifest)
     if recorded is None:
         return replace(digests, after_step=step, whole_after_step=step)
@@ -60,14 +60,14 @@ def merged(manifest: JsonObject, digests: BaseModelDigests, step: int) -> BaseMo
 
 
 def token_notes(manifest: JsonObject, tokens: str) -> list[LogMessage]:
-    """A warning if the same texts have become other tokens, which is no reason to refuse."""
+    """A warning if the same texts now give different tokens; the run can resume all the same."""
     if manifest.get("tokens_sha256") in (None, tokens):
         return []
     return [
         LogMessage(
             "The dataset's files are the same as when this run began, but their tokens differ: the "
             "version of Nestling or of a library changed, or the chat template writes a date "
-            "that the run didn't record. What follows is not bit-equal to a run that never "
+            "that the run didn't record. The result won't be bit-equal to a run that never "
             "stopped.",
             is_warning=True,
         )
@@ -75,19 +75,19 @@ def token_notes(manifest: JsonObject, tokens: str) -> list[LogMessage]:
 
 
 class WeightsHashing:
-    """Hashes weights whole while a run trains, and compares them with those it began with."""
+    """Hashes all bytes of the weights while a run trains, and detects changed weights."""
 
     def __init__(
         self, files: ModelFiles, digests: BaseModelDigests, after_step: int, advice: str = ""
     ) -> None:
-        """`digests` are those that the run keeps so far; `advice` tells how to resume where the
-        weights are others."""
+        """`digests` are those that the run has recorded; `advice` says how to resume if the weights
+        have changed."""
         self._files, self._digests = files, digests
         self._after_step, self._advice = after_step, advice
         self._is_stopped = threading.Event()
         self._sha256: dict[str, str] | None = None
         self.problem = "The run ended before."
-        """Why there is nothing to compare, where there isn't."""
+        """Why the hash is missing, if `result` returns None."""
         self._thread = threading.Thread(target=self._work, name="hashing", daemon=True)
 
     def start(self) -> None:
@@ -98,20 +98,20 @@ class WeightsHashing:
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """Within hundredths of a second."""
+        """Stop the thread and wait for it: some hundredths of a second."""
         self._is_stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def result(self) -> BaseModelDigests | None:
-        """The run's digests with those of all bytes; None if there are none.
+        """The run's digests of the complete weights; None if hashing did not finish.
 
-        Raises RunError if the weights are not those the run began with.
+        Raises RunError if the weights changed since the run began.
         """
         if self._sha256 is None:
             return None
-        found = self._files.digests.hashed_whole(self._sha256, self._after_step)
-        check = compare_digests(self._files.folder, self._digests, found)
+        current = self._files.digests.hashed_whole(self._sha256, self._after_step)
+        check = compare_digests(self._files.folder, self._digests, current)
         if check.state == "changed":
             raise RunError(check.message, f"{check.hint} {self._advice}".strip())
         if self._digests.is_whole:
@@ -131,13 +131,13 @@ class WeightsHashing:
 
 
 def _lower_priority() -> None:
-    """This thread gets a core after the others."""
+    """Lower this thread's priority below the training's."""
     with suppress(OSError, AttributeError):
         if sys.platform.startswith("linux"):
             thread = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
         elif sys.platform == "darwin":
-            # Python names these from 3.12 on; the system reads fewer bytes at a time for them.
+            # Python defines these from 3.12 on. They also lower the thread's disk priority.
             os.setpriority(os.PRIO_DARWIN_THREAD, 0, os.PRIO_DARWIN_BG)
 
 

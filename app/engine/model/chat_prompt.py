@@ -1,5 +1,5 @@
-"""Encodes a conversation as a prompt, by the model's own chat template where it has one, and finds
-the tokens that end an answer: those that mlx-lm knows, and the one that the template writes.
+"""Encodes a conversation as a prompt with the model's chat template, if it has one, and finds the
+tokens that end an answer: mlx-lm's stop tokens, and the one that the template writes.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from app.engine.runtime.named_arrays import TokenizerWrapper
 from app.models.model_folder import folder_end_tokens
 
 NO_SYSTEM_ROLE = (
-    "This model's chat template has no system role: the system prompt stands before the first "
-    "message instead."
+    "This model's chat template has no system role: the system prompt is put before the first "
+    "message."
 )
 
 Messages = list[dict[str, str]]
 
 
 class ChatPrompt:
-    """How one tokenizer puts a conversation."""
+    """Encodes conversations for one tokenizer."""
 
     def __init__(self, tokenizer: TokenizerWrapper) -> None:
         self._tokenizer = tokenizer
@@ -36,7 +36,7 @@ class ChatPrompt:
             raise InputError("There is no question.", "Write something first.")
 
     def takes_system(self, chat: Chat) -> bool:
-        """Whether the template has a role for the system prompt."""
+        """Whether the template writes the system prompt; True if there is none, or no template."""
         if not chat.system or not self._tokenizer.has_chat_template:
             return True
         messages = _clean(chat.messages("tuned"))
@@ -46,9 +46,9 @@ class ChatPrompt:
             return False
 
     def turn_end(self) -> int | None:
-        """The token with which the template ends a reply, which training has taught; None without.
+        """The token with which the template ends a reply, as in training; None without one.
 
-        It need not be the tokenizer's own end of text.
+        It can differ from the tokenizer's end-of-text token.
         """
         if not self._tokenizer.has_chat_template:
             return None
@@ -80,7 +80,7 @@ class ChatPrompt:
 
 
 def _clean(messages: Sequence[dict[str, str]]) -> Messages:
-    """The messages without halves of characters, which no tokenizer takes."""
+    """The messages without lone surrogates, which tokenizers reject."""
     return [message | {"content": _whole(message["content"])} for message in messages]
 
 
@@ -89,13 +89,13 @@ def _whole(text: str) -> str:
 
 
 def _folded(messages: Messages) -> Messages:
-    """The first message's content put before the second one's."""
+    """The messages with the first one's content merged into the second."""
     system, first, *rest = messages
     return [first | {"content": f"{system['content']}\n\n{first['content']}"}, *rest]
 
 
 def mlx_lm_stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
-    """The tokens at which `mlx_lm.generate` stops: the tokenizer's, and those of the folder's
+    """The tokens at which `mlx_lm.generate` stops: those of the tokenizer and of the folder's
     generation_config.json or config.json."""
     ends = getattr(tokenizer, "eos_token_ids", None)
     ends = [ends] if isinstance(ends, int) else ends or ()
@@ -103,7 +103,7 @@ def mlx_lm_stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[i
 
 
 def stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
-    """Those of mlx-lm, and the token with which the chat template ends a reply."""
+    """mlx-lm's stop tokens, and the token with which the chat template ends a reply."""
     turn_end = _turn_end(folder, tokenizer)
     return mlx_lm_stop_tokens(folder, tokenizer) | ({turn_end} if turn_end is not None else set())
 
@@ -123,8 +123,10 @@ def stop_token_note(folder: Path, tokenizer: TokenizerWrapper) -> str:
 
 
 def _turn_end(folder: Path, tokenizer: TokenizerWrapper) -> int | None:
-    """The token with which the chat template ends a reply. Found once as long as the folder's files
-    stay: rendering starts a process, which takes a quarter of a second."""
+    """The token with which the chat template ends a reply; None without one.
+
+    Cached until the folder's files change, because rendering starts a process (0.25 s).
+    """
     template = getattr(tokenizer, "chat_template", None)
     key = (folder, str(template), tokenizer_states(folder))
     if key not in _turn_ends:

@@ -1,8 +1,8 @@
-"""Finds how many tokens and positions a model has embeddings for, by watching it read tokens.
+"""Finds how many tokens and positions a model has embeddings for, by recording its look-ups.
 
-Knows no architecture: an embedding that is asked for the probe's ids is that of the tokens, and one
-that is asked for numbers that rise by one is that of learned positions. An id beyond the rows of
-either would be read from whatever lies behind them in memory.
+Works for any architecture: an embedding that is called with the probe's ids embeds tokens, and one
+that is called with consecutive numbers embeds learned positions. MLX does not check bounds: for an
+id beyond an embedding's rows, it reads the memory behind them.
 """
 
 from functools import partial
@@ -18,36 +18,36 @@ from app.engine.model.model_structure import evaluating, reclassed
 from app.engine.runtime.named_arrays import ModuleClass
 
 _PROBE = (7, 3, 5, 6, 2, 4)
-"""Ids that every vocabulary has, and that are no positions."""
+"""Ids that every vocabulary has and that are not consecutive."""
 
 
 def embedding_limits(model: LanguageModel) -> ModelLimits | None:
-    """The rows of the embeddings that `model` looks up; None where no look-up was seen.
+    """The row counts of `model`'s token and position embeddings; None if no look-up was recorded.
 
-    The model's output is never computed.
+    The model's output is not computed.
     """
     lookups: list[tuple[int, mx.array]] = []
-    kinds, noting = nn.Embedding | nn.QuantizedEmbedding, partial(_watching, lookups=lookups)
+    kinds, recording = nn.Embedding | nn.QuantizedEmbedding, partial(_recording, lookups=lookups)
     try:
         embeddings = [module for module in model.modules() if isinstance(module, kinds)]
-        with reclassed(embeddings, noting), evaluating(model), interruptible:
+        with reclassed(embeddings, recording), evaluating(model), interruptible:
             model(mx.array([_PROBE], mx.int32))
-            found = [(rows, np.array(ids).reshape(-1).tolist()) for rows, ids in lookups]
+            calls = [(rows, np.array(ids).reshape(-1).tolist()) for rows, ids in lookups]
     except Exception:  # third-party model code can raise anything
         return None
-    tokens = [rows for rows, ids in found if ids == list(_PROBE)]
-    positions = [rows - ids[0] for rows, ids in found if _is_rising(ids)]
+    tokens = [rows for rows, ids in calls if ids == list(_PROBE)]
+    positions = [rows - ids[0] for rows, ids in calls if _is_consecutive(ids)]
     if not tokens:
         return None
     return ModelLimits(embedding_rows=min(tokens), position_rows=min(positions, default=None))
 
 
-def _is_rising(ids: list[int]) -> bool:
+def _is_consecutive(ids: list[int]) -> bool:
     return len(ids) == len(_PROBE) and ids == list(range(ids[0], ids[0] + len(ids)))
 
 
-def _watching(kind: ModuleClass, lookups: list[tuple[int, mx.array]]) -> ModuleClass:
-    """A subclass whose instances note their rows and the ids that they are called with."""
+def _recording(kind: ModuleClass, lookups: list[tuple[int, mx.array]]) -> ModuleClass:
+    """A subclass that appends its row count and the ids of each call to `lookups`."""
 
     def call(module: nn.Module, ids: mx.array) -> mx.array:
         lookups.append((int(module.weight.shape[0]), ids))

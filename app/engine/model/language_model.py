@@ -1,4 +1,4 @@
-"""Types of mlx-lm's models: `nn.Module`s that are called. Loads nothing."""
+"""Types for mlx-lm's models, for type checkers. Loads nothing."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ import mlx.nn as nn
 
 
 class CalledModule(nn.Module):
-    """A module of any architecture, with the arguments and results of its own code."""
+    """A module of any architecture; arguments and results depend on its code."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
 
 
 class LanguageModel(nn.Module):
-    """A whole model: its layers, and the logits that it gives.
+    """A whole model with a list of layers; calling it returns logits.
 
-    mlx-lm's classes don't inherit from this one: it is what they have in common.
+    mlx-lm's classes don't inherit from this class; it describes their common interface.
     """
 
     layers: list[CalledModule]

@@ -1,4 +1,5 @@
-"""A model's layers while a step is traced: sorted by kind, skipped, or written down.
+"""Groups a model's layers by kind, and replaces them during a trace to skip them or record their
+calls.
 
 Knows nothing of losses and batches.
 """
@@ -21,11 +22,11 @@ from app.engine.model.model_structure import (
 from app.engine.runtime.named_arrays import Arrays, LayerOutput
 
 MAX_DIMENSIONS = 2
-"""The most dimensions of an array that holds no experts."""
+"""Arrays with more dimensions hold experts."""
 
 
 def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
-    """Indexes of the layers that are built alike and train alike."""
+    """Indexes of the layers, grouped by class, array shapes and dtypes, and trained parameters."""
     kinds: dict[object, list[int]] = {}
     for index, layer in enumerate(get_module(model, path)):
         arrays = parameters(layer).items()
@@ -36,7 +37,7 @@ def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
 
 
 def traced_parameters(module: nn.Module) -> Arrays:
-    """The trained arrays without those of experts, whose gradients MLX can't export."""
+    """The trained arrays, except those of experts, whose gradients MLX can't export."""
     return {path: a for path, a in trainable_parameters(module).items() if a.ndim <= MAX_DIMENSIONS}
 
 
@@ -44,7 +45,7 @@ def traced_parameters(module: nn.Module) -> Arrays:
 def replaced_layers(
     model: LanguageModel, path: str, instead: Mapping[int, ModuleProxy]
 ) -> Iterator[None]:
-    """Inside, layers of the list at `path` give way to those `instead`, by index."""
+    """Inside, the layers at `path` are replaced by those of `instead`, by index."""
     layers = get_module(model, path)
     originals = list(layers)
     for index, layer in instead.items():
@@ -70,12 +71,12 @@ class Call:
 
     @property
     def gives_more(self) -> bool:
-        """Beside its hidden states, for the layers after it."""
+        """Whether the layer's output has more than hidden states, for later layers."""
         return isinstance(self.output, tuple | list)
 
     def gradients(self, cotangent: mx.array) -> list[mx.array]:
-        """The gradients of the layer's input, then of its parameters, each with its array's shape
-        and dtype. `cotangent` has the shape of the layer's output; the layer is computed again."""
+        """The gradients of the layer's input, then of its parameters, with their arrays' shapes and
+        dtypes. `cotangent` has the shape of the hidden output. Computes the layer again."""
         parameters_before = traced_parameters(self.layer)
 
         def again(hidden: mx.array, *values: mx.array) -> mx.array:
@@ -85,21 +86,21 @@ class Call:
         hidden = mx.depends([self.hidden], [cotangent])[0]
         _, gradients = mx.vjp(again, [hidden, *parameters_before.values()], [cotangent])
         put(self.layer, parameters_before)
-        below, *own = gradients
-        return [mx.depends([below], own)[0] if own else below, *own]
+        input_gradient, *others = gradients
+        return [mx.depends([input_gradient], others)[0] if others else input_gradient, *others]
 
 
 def identity_layer(layer: CalledModule) -> ModuleProxy:
-    """A layer without parameters that hands its input on; answers for `layer` in everything else.
+    """A proxy for `layer` that returns its input; it has no parameters.
 
-    What `layer` gives beside its hidden states, for the layers after it, it still gives.
+    If `layer` outputs more than hidden states, for later layers, the proxy outputs that too.
     """
     gives_more: list[bool] = []
 
     def call(layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object) -> LayerOutput:
         if gives_more == [False]:
             return hidden
-        output = layer(hidden, *args, **kwargs)  # computed only as far as it is used
+        output = layer(hidden, *args, **kwargs)  # lazy: computes only the used parts
         gives_more[:] = [isinstance(output, tuple | list)]
         return (hidden, *output[1:]) if gives_more[0] else hidden
 
@@ -112,17 +113,18 @@ def hidden_of(output: LayerOutput) -> mx.array:
 
 
 def trace_layer_calls(model: LanguageModel, path: str) -> list[Call]:
-    """The calls by which `model` runs the layers at `path`; nothing is computed. Empty if it runs
+    """The calls of the layers at `path` in a forward pass; computes nothing. Empty if `model` calls
     parts of the layers instead."""
     calls: list[Call] = []
-    written = {i: recording_layer(layer, calls) for i, layer in enumerate(get_module(model, path))}
-    with replaced_layers(model, path, written):
+    layers = enumerate(get_module(model, path))
+    recording = {index: recording_layer(layer, calls) for index, layer in layers}
+    with replaced_layers(model, path, recording):
         model(mx.zeros((1, 4), mx.int32))
     return calls
 
 
 def recording_layer(layer: CalledModule, calls: list[Call]) -> ModuleProxy:
-    """`layer` with its calls written down."""
+    """A proxy for `layer` that appends its calls to `calls`."""
 
     def call(layer: CalledModule, hidden: mx.array, *args: object, **kwargs: object) -> LayerOutput:
         output = layer(hidden, *args, **kwargs)

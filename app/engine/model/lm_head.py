@@ -1,9 +1,9 @@
-"""A language model in two halves: the trunk, tokens to hidden states, and the head, to logits.
+"""Splits a language model into a trunk, from tokens to hidden states, and a head, to logits.
 
-Found without knowing the architecture: the trunk is the module that holds the model's layers, and
-the head is the model's own code, run with the trunk's output put in its place. So tied weights,
-quantised heads, soft caps and scales are what the model makes of them. Both halves together are
-compared with the whole once, on a probe.
+Works for any architecture: the trunk is the module that contains the model's layers. The head is
+the model's own code, run with given hidden states in place of the trunk's output, so tied weights,
+quantized heads, soft caps and scales need no special case. Both halves together are compared with
+the whole model once, on a probe.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ PROBE_SHAPE = (2, 8)
 
 @dataclass(frozen=True)
 class SplitModel:
-    """The two halves of `model`, to be called while the model's own call is not running."""
+    """The two halves of `model`. Don't call them from inside the model's own call."""
 
     model: LanguageModel
     trunk_path: str
@@ -46,19 +46,19 @@ class SplitModel:
             return seen[-1]
 
         with self._trunk_called_by(record):
-            self.model(tokens)  # its logits are never computed: MLX is lazy
+            self.model(tokens)  # MLX is lazy, so the logits are not computed
         return seen[0]
 
     def logits(self, hidden: mx.array) -> mx.array:
         """Logits [rows, vocabulary] of hidden states [rows, hidden]."""
         rows = hidden[None]
         with self._trunk_called_by(lambda *_, **__: rows):
-            # Not [0]: an index gathers, which copies the logits, and again in the backward pass.
+            # Not [0]: indexing copies the logits, and again in the backward pass.
             return self.model(mx.zeros(rows.shape[:2], mx.int32)).squeeze(0)
 
     @contextmanager
     def _trunk_called_by(self, call: ArrayFunction) -> Iterator[None]:
-        """Have the model call `call(trunk, …)` where it would call its trunk."""
+        """Inside, the model calls `call(trunk, …)` instead of its trunk."""
         owner_path, _, name = self.trunk_path.rpartition(".")
         owner = get_module(self.model, owner_path)
         trunk = owner[name]
@@ -70,9 +70,9 @@ class SplitModel:
 
 
 def split_model(model: LanguageModel) -> SplitModel | None:
-    """The model's head, or None if no module computes the model's own logits.
+    """The model's two halves; None if no split gives the model's own logits.
 
-    None too where anything outside the layers is trained, for the head passes on no gradient to
+    Also None if a parameter outside the layers is trained, because the head passes no gradient to
     its own weights. Evaluates the model a few times.
     """
     with evaluating(model), interruptible:
@@ -80,12 +80,12 @@ def split_model(model: LanguageModel) -> SplitModel | None:
 
 
 def split_by_shapes(model: LanguageModel) -> SplitModel | None:
-    """`split_model` by shapes alone: nothing is computed, and no weights are read."""
+    """`split_model` by shapes alone: computes nothing and reads no weights."""
     return _first(model, lambda *_: True)
 
 
 def vocabulary_of(model: LanguageModel, head: SplitModel | None) -> int:
-    """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
+    """The number of logits per token. Computes nothing: MLX is lazy."""
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
@@ -113,7 +113,7 @@ def _tried(
         whole = model(tokens)
         head = SplitModel(model, trunk_path, whole.shape[-1])
         hidden = head.hidden(tokens)
-        # A module that returns logits already is the whole model, and no trunk.
+        # A module that returns logits is a whole model, not a trunk.
         if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
             return None
         return head if is_valid(head, hidden, whole) else None
@@ -128,9 +128,9 @@ def _probe() -> mx.array:
 def _is_exact(head: SplitModel, hidden: mx.array, whole: mx.array) -> bool:
     """Whether the head computes the whole model's logits from its hidden states."""
     count = hidden.shape[0] * hidden.shape[1]
-    some = mx.arange(1, count, 2)
-    halves = head.logits(hidden.reshape(count, -1)[some])
-    return _agree(halves, whole.reshape(count, -1)[some])
+    rows = mx.arange(1, count, 2)
+    halves = head.logits(hidden.reshape(count, -1)[rows])
+    return _agree(halves, whole.reshape(count, -1)[rows])
 
 
 def _agree(halves: mx.array, whole: mx.array) -> bool:
@@ -139,5 +139,5 @@ def _agree(halves: mx.array, whole: mx.array) -> bool:
     allowed = LOGITS.for_dtype(whole.dtype)
     wide = whole.astype(mx.float32)
     difference = number(mx.max(mx.abs(halves.astype(mx.float32) - wide)))
-    # False where a logit is not a number.
+    # False if a logit is NaN.
     return bool(difference <= allowed * number(mx.max(mx.abs(wide))))

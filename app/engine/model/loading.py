@@ -1,7 +1,7 @@
-"""Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences, and
-the architectures of mlx-lm that this copy of the app has.
+"""Loads base models from a folder with mlx-lm, turns its errors into plain sentences, and lists the
+architectures that this copy of the app can load.
 
-The output of an architecture's own code does not reach standard output.
+Output of an architecture's code does not reach standard output.
 """
 
 import glob
@@ -40,7 +40,7 @@ from app.models.model_folder import (
 from app.models.tokenizer_without_mlx import tokenizer_error
 
 _PIECE_BYTES = 2**28
-"""So much of the weights is read at once; loading can be stopped in between."""
+"""Weights are read in pieces of this size; loading can be stopped between two pieces."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,12 @@ class BaseModel:
 
 
 def load_base_model(path: Path) -> BaseModel:
-    """Model and tokenizer with all weights in memory. Raises InputError, which names the
-    problem."""
+    """Load model and tokenizer, with all weights in memory. Raises InputError."""
     return drain(loading_base_model(path))
 
 
 def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
-    """`load_base_model` in small steps: yields the share of the weights that is read."""
+    """`load_base_model` in small steps: yields the share of the weights read."""
     model = load_architecture(path)
     try:
         yield from _reading_weights(model)
@@ -90,7 +89,10 @@ def _reading_weights(model: LanguageModel) -> Generator[float, None, None]:
 
 
 def load_architecture(path: Path) -> LanguageModel:
-    """The model with its weights not yet read: enough for shapes and names, in little time."""
+    """The model without reading its weights: fast, and enough for shapes and names.
+
+    Raises InputError.
+    """
     config = check_model_folder(path)
     check_weights(path, config)
     model: LanguageModel
@@ -115,8 +117,8 @@ def load_architecture(path: Path) -> LanguageModel:
 
 @contextmanager
 def _literal_pattern(mlx_lm_utils: Any, path: Path) -> Iterator[None]:
-    """mlx-lm finds weights by a pattern that begins with the folder's name, in which brackets,
-    asterisks and question marks are wildcards; inside, they are literal."""
+    """Inside, mlx-lm finds weights in a folder whose name contains brackets, asterisks or question
+    marks; its own glob pattern treats them as wildcards."""
     if glob.escape(str(path)) == str(path):
         yield
         return
@@ -131,9 +133,9 @@ def _literal_pattern(mlx_lm_utils: Any, path: Path) -> Iterator[None]:
 
 
 def check_configuration(path: Path) -> None:
-    """Raise InputError, as loading would, where mlx-lm can't build a model of `path`'s config.json.
+    """Raise InputError, as loading does, if mlx-lm can't build a model from `path`'s config.json.
 
-    Weights are neither read nor computed.
+    Reads no weights and computes nothing.
     """
     config = check_model_folder(path)
     check_layer_count(path, config, tensor_shapes(path))
@@ -146,7 +148,7 @@ def check_configuration(path: Path) -> None:
         with output_captured():
             model_class, arguments = import_mlx_lm()._get_classes(dict(config))
             model = model_class(arguments.from_dict(config))
-    except SystemExit:  # as mlx-lm itself says when it is loaded
+    except SystemExit:  # loading reports mlx-lm's reason
         load_architecture(path)
         return
     except Exception as error:  # an architecture's own code
@@ -155,12 +157,12 @@ def check_configuration(path: Path) -> None:
 
 
 def _check_call(path: Path, config: JsonObject, model: LanguageModel) -> None:
-    """Raise InputError where a value in config.json lets the model be built, but not called."""
+    """Raise InputError if an invalid value in config.json makes the model fail when called."""
     invalid = invalid_value(config, _arguments(config), TypeError(None))
     if invalid is None:
         return
     try:
-        model(mx.zeros((1, 4), mx.int32))  # nothing is computed
+        model(mx.zeros((1, 4), mx.int32))  # lazy: computes nothing
     except Exception as error:  # an architecture's own code
         raise config_error(path, invalid) from error
 
@@ -175,8 +177,7 @@ def _arguments(config: JsonObject) -> type | None:
 
 
 def _limits(path: Path, model: LanguageModel) -> ModelLimits:
-    """As the loaded model itself reads tokens and positions; as its folder says where it can't be
-    seen."""
+    """The limits of the loaded model's embeddings; those of its folder if probing fails."""
     limits = folder_limits(path)
     seen = embedding_limits(model)
     if seen is None:
@@ -188,12 +189,12 @@ def _limits(path: Path, model: LanguageModel) -> ModelLimits:
 
 
 def count_parameters(model: LanguageModel) -> int:
-    """Number of parameters of the base model; packed quantized weights are counted unpacked."""
+    """Number of parameters of the base model; quantized weights count unpacked."""
     return int(import_mlx_lm().get_total_parameters(model))
 
 
 def load_tokenizer(path: Path) -> TokenizerWrapper:
-    """The tokenizer alone, as mlx-lm wraps it. Raises InputError, which names the problem."""
+    """The tokenizer alone, wrapped by mlx-lm. Raises InputError."""
     check_model_folder(path)
     try:
         return import_mlx_lm().load_tokenizer(path, NO_CODE)
@@ -229,12 +230,12 @@ def output_captured() -> Iterator[StringIO]:
         yield stream.captured
     finally:
         stream.pass_all()
-        if sys.stdout is stream:  # else another thread put its own in front, which keeps it
+        if sys.stdout is stream:  # otherwise another thread has wrapped this stream and needs it
             sys.stdout = stream.passed_to
 
 
 class _OneThreadsOutput:
-    """Replaces a stream, and keeps the output of the thread that created it."""
+    """Wraps a stream and captures the output of the thread that created it."""
 
     def __init__(self, passed_to: TextIO | None) -> None:
         """`passed_to` is None in a program without standard output."""
@@ -259,9 +260,10 @@ class _OneThreadsOutput:
 
 
 def import_architectures() -> tuple[str, ...]:
-    """The names of all, each imported as a config.json with its name asks for it.
+    """The names of all architectures of mlx-lm that can be imported.
 
-    Left out is one that ends the program because it wants a package that mlx-lm does not bring.
+    An architecture that exits the program is left out: it needs a package that mlx-lm does not
+    install.
     """
     import_mlx_lm()
     package = importlib.import_module("mlx_lm.models")

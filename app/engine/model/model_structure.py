@@ -1,7 +1,7 @@
-"""A model's structure and mode: modules and arrays by their dotted paths, its layers, dropout on or
-off, and a proxy for one of its modules.
+"""A model's structure and mode: modules and arrays by dotted path, the list of layers, dropout on
+or off, and a proxy that replaces a module.
 
-Knows no architecture, and nothing of what is computed. Checks nothing: a run's updates go through
+Works for any architecture. Checks nothing: a run's updates go through
 `adapter_parameters.write_parameters`.
 """
 
@@ -18,7 +18,8 @@ from app.engine.runtime.named_arrays import ArrayFunction, ArrayMap, Arrays
 
 
 def find_layers_path(model: LanguageModel) -> str | None:
-    """Dotted path of the list that holds the model's layers, for example "model.layers"."""
+    """Dotted path of the list of the model's layers, for example "model.layers"; None if it is not
+    found."""
     first = model.layers[0]
     for path, module in model.named_modules():
         for name, child in module.items():
@@ -29,19 +30,19 @@ def find_layers_path(model: LanguageModel) -> str | None:
 
 def get_module(module: nn.Module, path: str) -> Any:
     """The module, list of modules or array at a dotted path."""
-    found: Any = module
+    item: Any = module
     for part in path.split(".") if path else ():
-        found = found[int(part)] if isinstance(found, list) else found[part]
-    return found
+        item = item[int(part)] if isinstance(item, list) else item[part]
+    return item
 
 
 def evaluating(model: LanguageModel) -> AbstractContextManager[None]:
-    """Turn dropout off inside; the mode is restored afterwards."""
+    """Inside, dropout is off; the mode is restored afterwards."""
     return _in_mode(model, is_training=False)
 
 
 def training(model: LanguageModel) -> AbstractContextManager[None]:
-    """Turn dropout on inside; the mode is restored afterwards."""
+    """Inside, dropout is on; the mode is restored afterwards."""
     return _in_mode(model, is_training=True)
 
 
@@ -57,25 +58,26 @@ def _in_mode(model: LanguageModel, *, is_training: bool) -> Iterator[None]:
 
 @contextmanager
 def reclassed(modules: Iterable[Any], change: Callable[[Any], Any]) -> Iterator[None]:
-    """Give each module the class `change(its class)` inside."""
-    own = {id(module): (module, type(module)) for module in modules}  # one may stand at two places
+    """Inside, each module has the class `change(its class)`."""
+    # By id, because a module can occur at two paths.
+    originals = {id(module): (module, type(module)) for module in modules}
     try:
-        for module, kind in own.values():
+        for module, kind in originals.values():
             module.__class__ = change(kind)
         yield
     finally:
-        for module, kind in own.values():
+        for module, kind in originals.values():
             module.__class__ = kind
 
 
 class ModuleProxy:
-    """Stands for `module` where a model calls it: `call(module, …)` is called instead.
+    """Replaces `module` in a model: a call runs `call(module, …)` instead.
 
-    `call` gets arguments by position, also those that the model passes by name, if the module's own
-    call takes it so.
+    If the model passes all arguments by name, `call` gets them by position where the module's own
+    signature allows it.
 
-    `isinstance` and attributes are the module's own, since a model's code may choose its mask by
-    them. A walk over the model's modules finds no parameters here.
+    `isinstance` and attribute access behave as for the module, since a model's code may choose its
+    mask by them. A walk over the model's modules finds no parameters here.
     """
 
     def __init__(self, module: Any, call: ArrayFunction) -> None:
@@ -102,7 +104,7 @@ class ModuleProxy:
         return name in self._module
 
     def items(self) -> tuple[()]:
-        """Empty for the walks of `nn.Module`."""
+        """Empty, so that walks of `nn.Module` find nothing."""
         return ()
 
     def children(self) -> dict[str, Any]:
@@ -120,12 +122,12 @@ def trainable_parameters(module: nn.Module) -> Arrays:
 
 
 def put(module: nn.Module, arrays: ArrayMap) -> None:
-    """Replace the arrays at these paths, some or none. A wrong shape passes."""
+    """Replace the arrays at these paths, if any. Shapes are not checked."""
     if arrays:
         module.update(tree_unflatten(list(arrays.items())))
 
 
 def has_dropout(model: LanguageModel) -> bool:
-    """Whether two forward passes in training differ."""
+    """Whether the model has a dropout layer with a probability above 0."""
     modules = (module for _, module in model.named_modules())
     return any(isinstance(module, nn.Dropout) and module._p_1 < 1 for module in modules)

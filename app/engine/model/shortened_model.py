@@ -1,7 +1,7 @@
-"""Reduces a model for a quick trial to few layers of each kind, in float32, and restores it.
+"""Reduces a model for a quick trial to a few layers of each kind, in float32, and restores it.
 
-Two layers of a kind show a fault of a model's code as well as all of them do; and in
-bfloat16 rounding would hide what is wrong.
+Two layers of a kind reveal a fault in the model's code as well as all layers do. In bfloat16,
+rounding would hide it.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from app.engine.model.model_structure import find_layers_path, get_module, param
 
 OF_A_KIND = 2
 MAX_WIDE_BYTES = 4 * 1024**3
-"""Of weights in float32; where a trial needs more, it keeps the model's own numbers."""
+"""Limit for weights in float32; a model that needs more keeps its own dtype in the trial."""
 
 
 @contextmanager
 def few_layers_in_float32(model: LanguageModel) -> Iterator[int]:
-    """Inside, only some layers of `model` compute; yields how many.
+    """Inside, only some layers of `model` compute; yields their number.
 
-    All of them do where the model's code can't go without some.
+    If the model's code fails with layers skipped, all layers compute.
     """
     with unchanged(model), ExitStack() as stack:
         count = _skip_layers(model, stack)
@@ -33,7 +33,7 @@ def few_layers_in_float32(model: LanguageModel) -> Iterator[int]:
 
 @contextmanager
 def unchanged(model: LanguageModel) -> Iterator[None]:
-    """Undo afterwards all changes of the model's modules, those by its own code too."""
+    """Restore the model's modules afterwards, including changes by the model's own code."""
     saved = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
     try:
         yield
@@ -63,7 +63,7 @@ def _skip_layers(model: LanguageModel, stack: ExitStack) -> int:
 
 
 def _kinds(model: LanguageModel, path: str) -> list[list[int]]:
-    """Layers of one structure and configuration: a layer with a window differs from one without."""
+    """Groups of layers with the same structure and flags, such as sliding-window attention."""
     layers = get_module(model, path)
     kinds: dict[object, list[int]] = {}
     for number, alike in enumerate(layer_kinds(model, path)):
@@ -87,9 +87,11 @@ def _widen(model: LanguageModel) -> None:
         for path, array in parameters(model).items()
         if array.dtype in (mx.bfloat16, mx.float16)
     }
-    # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
+    # If the whole model is too large, widen the layers alone: they compute in float32 even with
+    # narrow embeddings, which can take more memory than the layers.
     start = f"{find_layers_path(model)}."
-    for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
-        if sum(array.size * 4 for array in some.values()) <= MAX_WIDE_BYTES:
-            put(model, {path: array.astype(mx.float32) for path, array in some.items()})
+    in_layers = {path: array for path, array in narrow.items() if path.startswith(start)}
+    for arrays in (narrow, in_layers):
+        if sum(array.size * 4 for array in arrays.values()) <= MAX_WIDE_BYTES:
+            put(model, {path: array.astype(mx.float32) for path, array in arrays.items()})
             return

@@ -1,1 +1,1 @@
-"""MLX itself: its gate, errors, device, distributed processes, and stopping."""
+"""MLX itself: its import, errors, device and distributed processes; and stopping long work."""

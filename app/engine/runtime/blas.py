@@ -1,9 +1,9 @@
-"""A fast BLAS in front of MLX's CPU build on Linux, whose wheel brings the reference one.
+"""Loads a fast BLAS before MLX's CPU build on Linux, whose wheel contains the reference BLAS.
 
-A 512x256x704 float32 product: 56 ms with the wheel's own BLAS, 0.9 ms with OpenBLAS in front
-(2 cores). The OpenBLAS on PyPI is built for SciPy: its symbols carry the prefix `scipy_`. Once a
-version, a copy in which the matrix products carry the plain names is made in the cache folder, its
-digest beside it, and loaded before MLX, so that the dynamic linker finds its `cblas_sgemm` first.
+A 512x256x704 float32 product takes 56 ms with the wheel's BLAS and 0.9 ms with OpenBLAS (2 cores).
+The OpenBLAS on PyPI is built for SciPy: its symbols have the prefix `scipy_`. Once per version, a
+copy with plain names for the matrix products is written to the cache folder with its digest. It is
+loaded before MLX, so the dynamic linker finds its `cblas_sgemm` first.
 """
 
 import ctypes
@@ -27,26 +27,26 @@ from app.core.system.version import bundled
 
 SYSTEM_LIBRARY = "libopenblas.so.0"
 IDLE_CYCLES_LOG2 = "23"
-"""OpenBLAS's threads wait for their next product in a loop: for some 4 ms, not for their usual 30,
-in which a small model keeps a core from the window and from reading. A step is as quick by the
-clock and takes a fifth less of the processor (tests/benchmarks/README.md)."""
+"""OpenBLAS's threads spin for about 4 ms while they wait for the next product, instead of the usual
+30, which with a small model blocks a core for the window and for reading data. A step takes as long
+and uses a fifth less processor time (tests/benchmarks/README.md)."""
 
 _DIGEST_BYTES = 64
 
 
 @dataclass(frozen=True)
 class Blas:
-    """A BLAS that was loaded."""
+    """The loaded BLAS."""
 
     name: str = ""
     kernels: str = ""
-    """Which of its kernels it chose for this processor: others give other last bits."""
+    """The kernels that it chose for this processor; other kernels give different last bits."""
 
 
 def load_fast_blas() -> Blas:
-    """Load OpenBLAS ahead of MLX and return the loaded library, without a name if there is none.
+    """Load OpenBLAS before MLX and describe it; the name is "" if none could be loaded.
 
-    Does nothing on macOS, where MLX computes on Metal and Accelerate.
+    Does nothing on macOS, where MLX uses Metal and Accelerate.
     """
     if not sys.platform.startswith("linux"):
         return Blas()
@@ -73,7 +73,7 @@ def _load_renamed() -> ctypes.CDLL:
         with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
             copy = Path(folder) / source.name
             rename_symbols(source, copy)
-            return _load_globally(copy)  # which needs the file no longer
+            return _load_globally(copy)  # a loaded library no longer needs its file
 
 
 def _load_globally(path: Path) -> ctypes.CDLL:
@@ -86,7 +86,7 @@ def _load_system() -> Blas:
 
 
 def _kernels(library: ctypes.CDLL, function: str) -> str:
-    """The library's own description; empty if it has none."""
+    """The library's description of its kernels; "" if it has none."""
     ask = getattr(library, function, None)
     if ask is None:
         return ""
@@ -106,18 +106,18 @@ def _installed_library() -> Path:
 
 
 def _renamed_copy(source: Path) -> Path:
-    """`source` with plain symbol names, from the cache or made now (0.1 s)."""
+    """`source` with plain symbol names, from the cache or created now (0.1 s)."""
     copy = cache_dir() / f"libopenblas-{_bundled_version()}.so"
     digest = copy.with_suffix(".sha256")
-    if not _is_as_written(copy, digest):
+    if not _is_intact(copy, digest):
         ensure_own_folder(copy.parent)
         write_atomic(copy, lambda aside: rename_symbols(source, aside))
         write_text_atomic(digest, _digest(copy))
     return copy
 
 
-def _is_as_written(copy: Path, digest: Path) -> bool:
-    """Loading a damaged library would end the process (30 ms of hashing)."""
+def _is_intact(copy: Path, digest: Path) -> bool:
+    """Compare the digest (30 ms), because loading a damaged library would crash the process."""
     try:
         return read_regular(digest, _DIGEST_BYTES).decode() == _digest(copy)
     except (OSError, UnicodeDecodeError):

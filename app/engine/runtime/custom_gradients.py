@@ -1,6 +1,6 @@
-"""Functions with custom gradients, which a tracing thread differentiates as they stand.
+"""Functions with custom gradients, which a tracing thread replaces by automatic ones.
 
-The switch is the thread's own: a run that computes beside a trace keeps its gradients.
+The switch is thread-local, so a run beside a trace keeps its custom gradients.
 """
 
 import threading
@@ -14,7 +14,7 @@ from app.engine.runtime.named_arrays import ArrayFunction
 
 
 class CustomFunction(Protocol):
-    """A function of arrays, and the decorator of its gradient."""
+    """A function of arrays; `vjp` decorates its gradient."""
 
     def __call__(self, *args: mx.array) -> Any: ...
 
@@ -22,8 +22,7 @@ class CustomFunction(Protocol):
 
 
 def custom_function(function: ArrayFunction) -> CustomFunction:
-    """`mx.custom_function(function)`; in a thread inside `tracing`, `function` itself
-    with a `vjp` that is ignored."""
+    """`mx.custom_function(function)`; inside `tracing`, a plain function that ignores its `vjp`."""
     if _thread.is_tracing:
         return _Plain(function)
     custom: CustomFunction = mx.custom_function(function)
@@ -32,8 +31,8 @@ def custom_function(function: ArrayFunction) -> CustomFunction:
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """Inside, `custom_function` makes plain functions in this thread: `mx.export_function` can't
-    export a gradient of their own."""
+    """Inside, `custom_function` returns plain functions in this thread, because
+    `mx.export_function` can't export custom gradients."""
     before = _thread.is_tracing
     _thread.is_tracing = True
     try:

@@ -1,7 +1,8 @@
-"""Several processes, mostly on several machines, that train one model together.
+"""Distributed training: several processes, usually on several machines, train one model together.
 
-`mlx.launch` starts the same command on each and tells it its rank; MLX's own ring carries the sums.
-Each takes its rows of every batch, all hold the same weights, and the first alone keeps the run.
+`mlx.launch` starts the same command on each and sets its rank; sums go over MLX's ring backend.
+Each process computes its share of every batch, all hold the same weights, and the first one records
+the run.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ RANK_VARIABLE = "MLX_RANK"
 
 @dataclass(frozen=True)
 class Machines:
-    """This process among those of the run."""
+    """The rank of this process and the number of processes in the run."""
 
     rank: int = 0
     count: int = 1
@@ -34,10 +35,10 @@ class Machines:
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """The examples of a batch that are this machine's: as many, and about as much to do."""
+        """This machine's examples of a batch: the same number on each, with about equal work."""
         if self.count == 1:
             return batch
-        # Dealt there and back: they come the longest first.
+        # Dealt in alternating directions, because the longest examples come first.
         turn = [*range(self.count), *reversed(range(self.count))]
         examples = range(len(batch.places) or len(batch.tokens))
         return batch.part([i for i in examples if turn[i % len(turn)] == self.rank])
@@ -45,20 +46,20 @@ class Machines:
     def round_robin(
         self, batches: Iterable[Batch], count: int
     ) -> Iterator[tuple[Batch | None, float]]:
-        """Those of `count` batches that are this machine's, whole, and the share done after each.
+        """This machine's whole batches out of `count`, each with the share done after it.
 
-        All machines take as many turns, so that they can agree on something after each; where the
-        batches don't come out even, the last turn of some is None.
+        All machines take the same number of turns, so that they can communicate after each. If the
+        batches don't divide evenly, some machines get None in the last turn.
         """
-        own = itertools.islice(batches, self.rank, None, self.count)
+        local = itertools.islice(batches, self.rank, None, self.count)
         turns = -(-count // self.count)
         for turn in range(1, turns + 1):
-            yield next(own, None), turn / turns
+            yield next(local, None), turn / turns
 
     def summed(
         self, loss: mx.array, gradients: Mapping[int, mx.array]
     ) -> tuple[mx.array, dict[int, mx.array]]:
-        """The scalar loss and each tier's gradient, a float32 vector, summed over all machines in
+        """The scalar loss and each tier's gradient (a float32 vector), summed over all machines in
         one message."""
         if self.count == 1:
             return loss, dict(gradients)
@@ -73,17 +74,17 @@ class Machines:
             return numbers
         return tuple(np.array(mx.distributed.all_sum(mx.array(numbers, mx.float32))).tolist())
 
-    def any_true(self, *words: bool) -> tuple[bool, ...]:
-        """Of each word whether it is true on at least one machine: the same answers on all."""
-        return tuple(count > 0 for count in self.total(*map(float, words)))
+    def any_true(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag, whether it is true on at least one machine."""
+        return tuple(count > 0 for count in self.total(*map(float, flags)))
 
     def all_equal(self, text: str) -> bool:
-        """Whether `text` is the same on all machines; every one gets the same answer."""
+        """Whether `text` is the same on all machines; all get the same answer."""
         if self.count == 1:
             return True
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-        found = np.array(mx.distributed.all_gather(mx.array([digest], mx.int32)))
-        return len(np.unique(found)) == 1
+        digests = np.array(mx.distributed.all_gather(mx.array([digest], mx.int32)))
+        return len(np.unique(digests)) == 1
 
     def check_replicas(self, facts: Mapping[str, str]) -> None:
         """Raise InputError on every machine if one of these texts differs between them."""
@@ -96,7 +97,8 @@ class Machines:
 
     @contextmanager
     def per_rank_rng(self) -> Iterator[None]:
-        """Inside, dropout differs from that of the other machines; afterwards all agree again."""
+        """Inside, each machine draws its own random numbers, for dropout; afterwards all draw the
+        same again."""
         if self.count == 1:
             yield
             return
@@ -110,13 +112,14 @@ class Machines:
 
 
 ALONE = Machines()
-"""One process, as nearly always."""
+"""A run on one machine."""
 
 
 def join_world(batch_size: int) -> Machines:
-    """The machines that `mlx.launch` started together; this one alone without it.
+    """Join the other processes that `mlx.launch` started, if any.
 
-    Waits for the others. Raises AppError if they can't be reached or can't share a batch.
+    Waits for them. Raises RunError if they can't be reached, InputError if the batch size can't be
+    divided evenly.
     """
     if is_alone():
         return ALONE
@@ -134,10 +137,10 @@ def join_world(batch_size: int) -> Machines:
 
 
 def is_alone() -> bool:
-    """Whether this process is no part of a run on several machines."""
+    """Whether this process is not part of a distributed run."""
     return RANK_VARIABLE not in os.environ
 
 
 def is_first_machine() -> bool:
-    """Whether this process reports the run; asked before MLX is loaded."""
+    """Whether this process records and reports the run. Works before MLX is loaded."""
     return os.environ.get(RANK_VARIABLE, "0") == "0"

@@ -13,7 +13,7 @@ _KNOWN_ERRORS = (
     (
         ("[ring]",),
         "The connection to another machine was lost.",
-        f"Check that all of them are there, {TRY_AGAIN}.",
+        f"Check that all machines can be reached, {TRY_AGAIN}.",
     ),
     (
         ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
@@ -22,8 +22,8 @@ _KNOWN_ERRORS = (
     ),
     (
         ("[GatherMM",),
-        "On a processor MLX computes a mixture of experts in float32 only, and this model's "
-        "weights are in another format.",
+        "On a CPU, MLX computes a mixture of experts in float32 only, and this model's weights "
+        "have another format.",
         "Convert the model with mlx_lm.convert and --dtype float32 or -q, or train on a Mac's GPU.",
     ),
     (
@@ -35,7 +35,7 @@ _KNOWN_ERRORS = (
 
 
 def as_run_error(error: RuntimeError) -> RunError:
-    """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
+    """The RunError for a RuntimeError of MLX; an unknown error keeps MLX's text."""
     text = str(error)
     for marks, message, hint in _KNOWN_ERRORS:
         if any(mark.lower() in text.lower() for mark in marks):
@@ -45,9 +45,9 @@ def as_run_error(error: RuntimeError) -> RunError:
 
 @contextmanager
 def model_errors_as_input_errors(cannot: str) -> Iterator[None]:
-    """Turn an error of third-party model code into one sentence; MLX's own errors pass.
+    """Turn an error of third-party model code into InputError; MLX's own errors pass.
 
-    `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
+    `cannot` completes "This model …": NO_ADAPTER or NO_GRADIENTS.
     """
     try:
         yield

@@ -1,4 +1,5 @@
-"""Loads MLX, once and prepared: with a fast BLAS, Metal's watchdog relaxed, and its own library."""
+"""Loads MLX once: on Linux with a fast BLAS, on macOS with Metal's watchdog relaxed, and in the
+app bundle with the bundle's library."""
 
 import ctypes
 import os
@@ -13,15 +14,14 @@ from app.engine.runtime.blas import Blas, load_fast_blas
 
 @cache
 def load_mlx() -> Blas:
-    """Import MLX, on Linux with a fast BLAS in front, which is returned; on macOS with Metal's
-    watchdog relaxed.
+    """Import MLX and return the BLAS that was loaded before it.
 
-    Raises RunError where MLX can't be loaded.
+    Raises RunError if MLX can't be loaded.
     """
     blas = Blas()
     is_first = "mlx.core" not in sys.modules
     if is_first:
-        # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
+        # Silences "will result in indexing errors": Nestling truncates long rows and reports them.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         # Metal kills long command buffers while the screen is on; read once, when MLX starts
         # (ml-explore/mlx#3267).
@@ -37,12 +37,12 @@ def load_mlx() -> Blas:
             "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
         ) from error
     if is_first and not may_call_compiler() and mx.default_device().type == mx.DeviceType.cpu:
-        mx.disable_compile()  # mlx-lm compiles its own functions
+        mx.disable_compile()  # mlx-lm compiles functions too
     return blas
 
 
 def _load_library() -> None:
-    """In the bundle, load MLX's library from where its shaders are: it looks for them beside
-    itself, and mlx.core would find it through a link elsewhere."""
+    """In the app bundle, load MLX's library from the folder of its shaders. The library looks for
+    them beside itself, and mlx.core would load it through a link in another folder."""
     if (library := bundled("mlx/lib/libmlx.dylib")) is not None:
         ctypes.CDLL(str(library))

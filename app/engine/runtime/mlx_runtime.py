@@ -1,13 +1,12 @@
-"""MLX on its thread: device, compilation, random numbers, cache, and mlx-lm beside it; how far it
-runs ahead of a GPU; and a check that it computes: shaders, and a product and a gradient as NumPy
-has them.
+"""MLX's device, compilation, random state and caches; the import of mlx-lm; a limit on how far MLX
+runs ahead of the GPU; and a check that MLX computes as NumPy does.
 
-One thread uses MLX, and ends with `close_thread()`.
+One thread uses MLX and ends with `close_thread()`.
 
-MLX hands operations over long before the GPU comes to them, and keeps what they read until then: at
-a step's peak that was as much again as its operations need one after the other
-(tests/benchmarks/README.md). Above its memory limit it waits instead. So what a step needs is
-measured once with a limit of nothing, and the limit of later steps lies a little above that.
+MLX submits operations long before the GPU runs them, and keeps their inputs until then. At a step's
+peak, that took twice the memory that the operations need one after the other
+(tests/benchmarks/README.md). Above its memory limit, MLX waits instead. So a step's need is
+measured once with a limit of 0, and later steps run with a limit slightly above that.
 """
 
 import sys
@@ -28,22 +27,22 @@ from app.engine.runtime.mlx_import import load_mlx
 from app.engine.runtime.named_arrays import ArrayFunction
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
-"""MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
+"""Limit of MLX's cache of freed buffers; without it, the cache grows with every new shape."""
 
 NUMERICS_VERSION = 3
-"""Raised when the last bits of the same run change. 2 had its own exponentials on x86, and
-computed the last layer's feed-forward part at trained tokens only; 1 and 3 have neither."""
+"""Raised when the last bits of the same run change. Version 2 had custom exponentials on x86, and
+computed the last layer's feed-forward part at trained tokens only; versions 1 and 3 do neither."""
 
 
 def import_mlx_lm() -> Any:
-    """`mlx_lm.utils`, imported without the lower limit of open files that it sets for good."""
+    """Import `mlx_lm.utils` but keep the limit of open files, which mlx-lm lowers."""
     with open_file_limit_kept():
         import mlx_lm.utils
     return mlx_lm.utils
 
 
 def has_mlx_lm() -> bool:
-    """Whether `import_mlx_lm` has nothing left to do."""
+    """Whether mlx-lm is already imported."""
     return "mlx_lm.utils" in sys.modules
 
 
@@ -55,7 +54,7 @@ def device_name() -> str:
 
 
 def current_computer() -> ComputeEnvironment:
-    """The device and versions that decide the last bits of a run's numbers."""
+    """The device and versions that determine the last bits of a run's numbers."""
     loaded, version = load_mlx(), str(mx.__version__)  # type: ignore[attr-defined]
     if mx.default_device().type != mx.DeviceType.cpu:
         mlx = f"{version}{_shaders(Path(str(mx.__file__)))}"
@@ -69,20 +68,23 @@ def current_computer() -> ComputeEnvironment:
 
 
 def _shaders(core: Path) -> str:
-    """Which of MLX's wheels for macOS this is: those of one version have different kernels, and
-    the bundle has the oldest system's."""
+    """The macOS target of MLX's shaders, in parentheses; "" if there are none.
+
+    MLX's wheels of one version have different kernels for each macOS target. The app bundle
+    contains those for the oldest one.
+    """
     try:
         return f" (shaders for macOS {shader_target(core.parent / 'lib' / SHADERS)})"
-    except (OSError, ValueError):  # a GPU of another maker
+    except (OSError, ValueError):  # not an Apple GPU
         return ""
 
 
 def maybe_compile(function: ArrayFunction, **captured: Any) -> ArrayFunction:
     """`mx.compile(function)` on a GPU; on the CPU `function` itself.
 
-    On the CPU MLX compiles by calling the host's C++ compiler, for a gain of 2 to 15 % a step: the
-    first step of a first run took 69 s instead of 0.5 (tests/benchmarks/README.md), and without a
-    compiler nothing is gained.
+    On the CPU, MLX calls the host's C++ compiler. That speeds up a step by 2 to 15 %, but the first
+    step of a first run took 69 s instead of 0.5 (tests/benchmarks/README.md), and not every
+    computer has a compiler.
     """
     if not uses_compile():
         return function
@@ -90,17 +92,17 @@ def maybe_compile(function: ArrayFunction, **captured: Any) -> ArrayFunction:
 
 
 def uses_compile() -> bool:
-    """Whether `maybe_compile` compiles here: then every new shape costs a trace."""
+    """Whether `maybe_compile` compiles on this device; then every new shape costs a trace."""
     return bool(mx.default_device().type != mx.DeviceType.cpu)
 
 
 def has_fused_attention_gradient() -> bool:
-    """Whether MLX's own attention keeps no scores for its gradient: with CUDA alone."""
+    """Whether the gradient of MLX's attention needs no stored scores: on CUDA only."""
     return bool(mx.cuda.is_available())
 
 
 def random_key() -> tuple[int, int]:
-    """The key of this thread's next random numbers: 32 bits each."""
+    """The random key of this thread, as two 32-bit numbers."""
     high, low = np.array(mx.random.state[0]).tolist()  # type: ignore[index]
     return high, low
 
@@ -111,22 +113,22 @@ def set_random_key(high: int, low: int) -> None:
 
 
 def clear_cache() -> None:
-    """Give back the buffers that MLX kept for reuse."""
+    """Free the buffers that MLX keeps for reuse."""
     mx.clear_cache()
 
 
 def close_thread() -> None:
-    """The last act of a thread that used MLX; without it the process can abort at exit."""
+    """Call this at the end of a thread that used MLX; otherwise the process can abort at exit."""
     mx.clear_streams()
 
 
 _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
-"""MLX's names for it on Metal and on CUDA, the narrowest first."""
+"""MLX's keys for the device's memory on Metal and CUDA, the smallest size first."""
 
 
 def available_bytes() -> int:
-    """The memory recommended for the GPU; if MLX computes on the CPU, the machine's memory or what
-    the system lets this process have of it."""
+    """The memory recommended for the GPU, in bytes; on the CPU, the memory that this process may
+    use."""
     facts = mx.device_info()
     for key in _DEVICE_KEYS:
         if isinstance(size := facts.get(key), int) and size > 0:
@@ -135,19 +137,19 @@ def available_bytes() -> int:
 
 
 HEADROOM = 1.1
-"""Headroom over a step's measured need. With less, MLX stalls so often that the GPU idles."""
+"""Factor on a step's measured memory. With less, MLX waits so often that the GPU idles."""
 
 
 class RunAheadLimit:
-    """Of one run's steps; without effect until something was measured."""
+    """Limits the memory of one run's steps; without effect until a step was measured."""
 
     def __init__(self) -> None:
         self.needed_bytes = 0
-        """Bytes beyond those held before; 0 until measured."""
+        """The largest measured need, beyond the memory in use before the step; 0 until measured."""
 
     @contextmanager
     def measure(self) -> Iterator[None]:
-        """Compute a step inside without running ahead, and measure its memory."""
+        """Inside, MLX doesn't run ahead; measures the memory of a step computed there."""
         active_bytes = mx.get_active_memory()
         mx.reset_peak_memory()
         with _limited_to(0):
@@ -157,7 +159,8 @@ class RunAheadLimit:
 
     @contextmanager
     def enforced(self) -> Iterator[None]:
-        """Inside, MLX waits for the GPU rather than hold much more than the largest step needs."""
+        """Inside, MLX waits for the GPU before it uses much more memory than the largest measured
+        step."""
         if not self.needed_bytes:
             yield
             return
@@ -167,7 +170,7 @@ class RunAheadLimit:
 
 @contextmanager
 def _limited_to(limit_bytes: int) -> Iterator[None]:
-    """A limit that MLX keeps where waiting helps, and passes where it doesn't."""
+    """Inside, MLX has this memory limit. It exceeds the limit if waiting frees no memory."""
     before = mx.set_memory_limit(limit_bytes)
     try:
         yield
@@ -177,7 +180,7 @@ def _limited_to(limit_bytes: int) -> Iterator[None]:
 
 SIZE = 128
 _TOLERANCE = 1e-3
-"""Relative to the largest value of the product; GPUs sum in another order, some in TF32."""
+"""Relative to the largest value. GPUs sum in another order, and some use TF32."""
 
 
 def describe_device() -> str:
@@ -196,7 +199,8 @@ def _shaders_text(platform: str) -> str:
 
 
 def check_product() -> str:
-    """Multiply two matrices and differentiate the product's sum. Raises RunError."""
+    """Compare a matrix product and a gradient with NumPy's; returns a description. Raises RunError
+    if one is wrong."""
     left, right = map(_random_matrix, (1, 2))
     product = np.array(left @ right)
     error = _relative_error(product, np.array(left) @ np.array(right))
@@ -217,5 +221,5 @@ def _random_matrix(seed: int) -> mx.array:
     return mx.array(random)
 
 
-def _relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def _relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())

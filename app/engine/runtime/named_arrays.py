@@ -1,5 +1,5 @@
-"""Arrays by name: their types, the file that holds them, and one number of them; and names for
-values that MLX, mlx-lm and JSON give without types.
+"""Types for arrays by name and for untyped values of MLX, mlx-lm and JSON; reads a safetensors
+file, and a scalar array's value.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,29 +11,32 @@ import mlx.core as mx
 JsonObject = Mapping[str, Any]
 """A parsed manifest, config.json or adapter configuration."""
 ArrayFunction = Callable[..., Any]
-"""A function of arrays, and of lists and dicts of them, which MLX differentiates or compiles."""
+"""A function of arrays, or of lists and dicts of them, that MLX differentiates or compiles."""
 TokenizerWrapper: TypeAlias = Any
-"""mlx-lm's, around a tokenizer of transformers."""
+"""mlx-lm's wrapper around a tokenizer of transformers."""
 ModuleClass = type[Any]
-"""The class of a module, of any architecture."""
+"""The class of a module, in any architecture."""
 LayerOutput: TypeAlias = Any
-"""Hidden states, or a tuple or list that begins with them."""
+"""A layer's hidden states, or a tuple or list that begins with them."""
 
 
 Arrays = dict[str, mx.array]
 """Dotted path of a parameter → its array."""
 ArrayMap = Mapping[str, mx.array]
-"""Arrays, only read."""
+"""Read-only `Arrays`."""
 
 
 def load_arrays(path: Path) -> Arrays:
-    """The arrays of a safetensors file, not yet read. Raises what MLX raises."""
-    found = mx.load(str(path))
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no arrays by name.")
-    return found
+    """The arrays of a safetensors file, loaded lazily.
+
+    Raises MLX's errors, and ValueError if the file has no named arrays.
+    """
+    arrays = mx.load(str(path))
+    if not isinstance(arrays, dict):
+        raise ValueError(f"{path} has no named arrays.")
+    return arrays
 
 
 def number(scalar: mx.array) -> float:
-    """The value of a scalar array, which is computed for it."""
+    """The value of a scalar array; evaluates it."""
     return float(scalar.item())  # type: ignore[arg-type]

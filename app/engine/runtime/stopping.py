@@ -1,6 +1,6 @@
-"""Runs long work in stages, and cuts it off between two batches once the run is asked to stop.
+"""Runs long work in stages, and interrupts it between two batches when the run is asked to stop.
 
-Knows nothing of what the work is, only that all machines of the run take as many turns at it.
+All machines of a distributed run stop together.
 """
 
 from collections.abc import Callable, Generator
@@ -17,7 +17,7 @@ from app.engine.runtime.distributed import Machines
 from app.engine.runtime.named_arrays import TokenizerWrapper
 
 SECONDS_BETWEEN_STAGES = 0.2
-"""A stage doesn't say more often how far it is."""
+"""The shortest time between two progress events of a stage."""
 
 T = TypeVar("T")
 Work = Generator[float, None, T]
@@ -27,12 +27,10 @@ Work = Generator[float, None, T]
 def until_stopped(
     work: Generator[Event, None, T], should_stop: Callable[[], bool]
 ) -> Generator[Event, None, T]:
-    """The result of `work`, which prepares a run.
+    """Run `work`, which prepares a run, and return its result.
 
-    Asks whether to stop after each of its events, and within foreign code. A stage that reports
-    its share too often is passed on less often.
-
-    Raises StoppedEarly.
+    Calls `should_stop` after each event, and inside third-party code. Drops progress events of a
+    stage that come too often. Raises StoppedEarly.
     """
     shown, stage = -inf, ""
     with closing(work):
@@ -53,10 +51,10 @@ def until_stopped(
 def until_any_stops(
     work: Generator[Event, None, T], should_stop: Callable[[], bool], machines: Machines
 ) -> Generator[Event, None, T]:
-    """The same on every machine of a run: once all are ready, or were stopped before, they agree.
+    """`until_stopped` on every machine of a run; they compare when all have finished or stopped.
 
-    Not sooner: they do not come to the same stages, as one may have made its tokens before. Raises
-    StoppedEarly on all where one was stopped.
+    They can't compare earlier, because their stages differ: one machine may have cached tokens.
+    Raises StoppedEarly on all machines if one was stopped.
     """
     result, is_stopped = None, False
     try:
@@ -71,7 +69,7 @@ def until_any_stops(
 
 
 def in_stage(name: str, work: "Work[T]") -> Generator[Event, None, T]:
-    """The result of `work`, with stages for its progress; none if there is nothing to do."""
+    """Run `work` and return its result; yields a StageChanged for each share that it yields."""
     with closing(work):
         while True:
             try:
@@ -81,14 +79,14 @@ def in_stage(name: str, work: "Work[T]") -> Generator[Event, None, T]:
 
 
 def trying_template(tokenizer: TokenizerWrapper) -> Generator[Event, None, None]:
-    """Find out whether the model's chat template can be used, in a stage of its own; who renders
-    with it says why not."""
+    """Try whether the model's chat template works, as a separate stage. A failure is reported when
+    the template is used."""
     for _ in try_templates(getattr(tokenizer, "chat_template", None)):
         yield StageChanged(TRYING)
 
 
 class StopRequest:
-    """Whether the run is asked to stop: all machines get the same answer, and it stays so."""
+    """A request to stop the run: it is the same on all machines, and can't be withdrawn."""
 
     def __init__(self, should_stop: Callable[[], bool], machines: Machines) -> None:
         self._should_stop = should_stop
@@ -96,17 +94,17 @@ class StopRequest:
         self._is_requested = False
 
     def is_requested(self) -> bool:
-        """Asked on all machines at the same moment of the run."""
+        """Whether a stop was requested. Call it at the same point on all machines."""
         return self.is_requested_or(False)[0]
 
     def is_requested_or(self, other: bool) -> tuple[bool, bool]:
-        """The same, and whether `other` is true on at least one machine, in one message."""
+        """`is_requested`, and whether `other` is true on at least one machine, in one message."""
         stops, is_other = self._machines.any_true(self._is_requested or self._should_stop(), other)
         self._is_requested = stops
         return stops, is_other
 
     def stage(self, name: str, work: "Work[T]") -> Generator[Event, None, T | None]:
-        """The result of `work`, with stages for its progress; None if it was cut off."""
+        """Run `work`, with StageChanged events for its progress; None if it was interrupted."""
         shown, share = -inf, 0.0
         with closing(work):
             while not self.is_requested():

@@ -1,4 +1,4 @@
-"""Tolerances between two right ways of computing the same, by the device's precision."""
+"""Tolerances for comparing two correct computations of one result, by the device's precision."""
 
 import operator
 from collections.abc import Callable
@@ -10,21 +10,21 @@ import numpy as np
 
 _SIZE = 256
 _EXACT = 1e-5
-"""Of a product: float32 is off by some 1e-7, TF32 by some 3e-4."""
+"""Largest relative error of a float32 product; float32 is off by about 1e-7, TF32 by 3e-4."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By type of number, relative to a size that the user of the tolerance chooses."""
+    """A relative tolerance for each dtype; the caller chooses the scale."""
 
     float32: float
     float16: float
     bfloat16: float
 
     def for_dtype(self, dtype: mx.Dtype) -> float:
-        """For numbers of this MLX type; 0 where there is none.
+        """The tolerance for this dtype; 0 for any other dtype.
 
-        That for float16 holds for float32 where the device rounds factors to as many bits.
+        If the device rounds float32 factors to as few bits as float16 has, float32 gets float16's.
         """
         name = str(dtype).rpartition(".")[2]
         is_rounded = name == "float32" and product_error() > _EXACT
@@ -32,15 +32,15 @@ class Tolerance:
 
 
 LOGITS = Tolerance(float32=1e-4, float16=1e-2, bfloat16=5e-2)
-"""Of the largest logit: products of other row counts add up in another order."""
+"""Relative to the largest logit. Products with a different number of rows sum in another order."""
 HIDDEN_STATES = Tolerance(float32=1e-3, float16=1e-2, bfloat16=5e-2)
-"""Of a token's hidden state, on average: positions are rounded, and products of other row counts
-add up in another order."""
+"""Relative to a token's hidden state, averaged over tokens. Positions are rounded, and products
+with a different number of rows sum in another order."""
 GRADIENTS = Tolerance(float32=1e-3, float16=3e-2, bfloat16=2e-1)
-"""Of a tensor's gradient, or of a loss."""
+"""Relative to the norm of a tensor's gradient, or to a loss."""
 
 LOSSES = Tolerance(float32=1e-3, float16=1e-2, bfloat16=3e-2)
-"""Of a mean loss over some hundred tokens, where the rounding of single logits averages out."""
+"""Relative to a mean loss over hundreds of tokens, where rounding of single logits averages out."""
 
 
 @cache

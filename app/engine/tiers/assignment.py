@@ -1,6 +1,7 @@
 """Assigns parameters to tiers: by depth, module, rank, importance, or by patterns.
 
-A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at the same place.
+A module's `lora_a` and `lora_b` always share a tier. Assignment by rank cuts both at the same
+ranks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from app.engine.runtime.named_arrays import ArrayMap
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 Activity = Mapping[str, float]
-"""Module path → how strongly the user's data pulls at it; see `measure_gradient_importance`."""
+"""Module path → mean gradient magnitude on the user's data; see `measure_gradient_importance`."""
 
 
 def make_plan(
@@ -21,8 +22,8 @@ def make_plan(
 ) -> TierPlan:
     """Sort `parameters` (dotted path → array) into the config's tiers.
 
-    `activity` is what assignment by importance goes by. Raises InputError that names a tier which
-    would hold nothing, or a parameter that would have no tier.
+    Assignment by importance needs `activity`. Raises InputError if a tier would hold no parameters
+    or a parameter would have no tier.
     """
     if config.assign == "rank":
         plan = TierPlan(config.tiers, _by_rank(parameters, config))
@@ -40,7 +41,7 @@ def is_attention(module: str) -> bool:
 
 
 def kind(module: str) -> str:
-    """A module's name within every layer: "q_proj"."""
+    """A module's name within its layer: "q_proj"."""
     return module.rpartition(".")[2]
 
 
@@ -89,31 +90,33 @@ def _by_depth(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int
 
     def tier(module: str) -> int:
         index = layer_index(f"{module}.")
-        # What stands outside the layers (an embedding) changes every prediction: it goes slowest.
+        # A module outside the layers, such as an embedding, affects every prediction: slowest tier.
         return count - 1 if index is None else tier_of_layer[index]
 
     return {module: tier(module) for module in sizes}
 
 
 def _by_module(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
-    """Attention apart from the rest; with more than two tiers, kinds of modules in that order."""
+    """Attention and the other modules in separate tiers; more than two tiers split by module name,
+    attention first or last."""
     is_fast: Callable[[str], bool] = (
         is_attention if config.fastest_first == "top" else lambda module: not is_attention(module)
     )
     if len(config.tiers) <= 2:
         last = len(config.tiers) - 1
         return {module: 0 if is_fast(module) else last for module in sizes}
-    of_kind: dict[str, int] = {}
+    kind_sizes: dict[str, int] = {}
     for module in sorted(sizes, key=is_fast, reverse=True):
-        of_kind[kind(module)] = of_kind.get(kind(module), 0) + sizes[module]
-    tier_of_kind = even_groups(list(of_kind), of_kind, len(config.tiers))
+        kind_sizes[kind(module)] = kind_sizes.get(kind(module), 0) + sizes[module]
+    tier_of_kind = even_groups(list(kind_sizes), kind_sizes, len(config.tiers))
     return {module: tier_of_kind[kind(module)] for module in sizes}
 
 
 def _by_importance(
     sizes: Mapping[str, int], config: TrainingConfig, activity: Activity
 ) -> dict[str, int]:
-    """The most active modules fastest, or slowest with `fastest_first="bottom"`."""
+    """The modules with the largest gradients in the fastest tier, or in the slowest with
+    `fastest_first="bottom"`."""
     sign = -1 if config.fastest_first == "top" else 1
     order = sorted(sizes, key=lambda module: sign * activity.get(module, 0.0))
     return even_groups(order, sizes, len(config.tiers))
@@ -131,12 +134,12 @@ def _by_pattern(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, i
 
 
 def _by_rank(parameters: ArrayMap, config: TrainingConfig) -> tuple[Slot, ...]:
-    """Within every module, contiguous slices of the rank, tier 0 the first."""
+    """Every module cut into contiguous slices of the rank, the first in tier 0."""
     slots: list[Slot] = []
     count = len(config.tiers)
     for path, array in parameters.items():
         if not is_cut_by_rank(path):
-            # All slices share it, so it moves with the slow ones, which it would change otherwise.
+            # All slices share it: in a faster tier it would change the slow slices' output.
             slots.append(Slot(path, count - 1))
             continue
         rank = array.shape[rank_axis(path, array.ndim)]

@@ -1,7 +1,7 @@
 """TieredAdamW: AdamW in which every tier accumulates its gradients and fires at its own period.
 
-After the idea of the Continuum Memory System in Behrouz et al., "Nested Learning" (NeurIPS 2025):
-level l takes up, every C(l) steps, the errors accumulated since. With all periods 1 it equals
+After the Continuum Memory System in Behrouz et al., "Nested Learning" (NeurIPS 2025): every C(l)
+steps, level l applies the gradients accumulated since its last update. With all periods 1 it equals
 MLX's `AdamW(bias_correction=True)` bit for bit.
 """
 
@@ -25,7 +25,7 @@ Pull = Callable[[int, mx.array, mx.array], mx.array]
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """Everything TieredAdamW remembers between steps, as arrays on the device, by tier."""
+    """TieredAdamW's state between steps, as arrays on the device, by tier."""
 
     m: list[mx.array]
     """Per tier: the first moment, a float32 vector in the order of `TierPlan.flatten`."""
@@ -38,7 +38,7 @@ class OptimizerState:
     pending_counts: list[mx.array]
     """Per tier: how many gradients its running mean holds, a scalar array."""
     slow_m: list[mx.array] = field(default_factory=list)
-    """Likewise, of the slow clock's own AdamW; empty where lessons share the task's."""
+    """First moment of the slow clock's own AdamW; empty if lessons share the task's."""
     slow_v: list[mx.array] = field(default_factory=list)
     slow_counts: list[mx.array] = field(default_factory=list)
     """Per tier: how many lessons moved it."""
@@ -65,16 +65,16 @@ class OptimizerStep:
     """The result of one step."""
 
     updated: Arrays
-    """The parameters of which a tier that was due holds a part, whole."""
+    """Path → the whole parameter, for each parameter with a slot in a tier that was due."""
     vectors: dict[int, mx.array]
-    """Of each tier that was due, all its numbers after the step, as `updated` has them."""
+    """Tier that was due → its numbers after the step: `updated` as float32 vectors."""
     state: OptimizerState
     norm: mx.array
     """The gradient's L2 norm over all tiers, before clipping."""
     is_finite: mx.array
     """False if the step is void."""
     pulls: dict[int, mx.array]
-    """Of each tier that was due, how far the anchor pulled it back: an L2 norm. Empty without."""
+    """Tier that was due → the L2 norm of the anchor's pull; empty without an anchor."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class TieredAdamW:
     skip_pending: bool = False
     """Drop the gradients of tiers that are not due, instead of accumulating them.
 
-    A tier's own `pending` wins. Dropped gradients need not be given, and where they are not, the
-    norm is that of the others.
+    A tier's own `pending` setting takes precedence. `step` doesn't need gradients that it would
+    drop; those left out don't count in the norm.
     """
     slow_rate: float = 0.0
-    """The learning rate of the slow clock's own AdamW, over the task's; 0 where it has none."""
+    """Learning rate of the slow clock's own AdamW, as a factor on the task's; 0 without one."""
 
     def init(self, parameters: ArrayMap) -> OptimizerState:
-        """The state before the first step: zeros, as many as `parameters` has numbers."""
+        """The state before the first step: zeros, one for each number of `parameters`."""
         tiers = range(len(self.plan.tiers))
         sizes = [self.plan.flatten(tier, parameters).size for tier in tiers]
         slow = sizes if self.slow_rate else []
@@ -125,13 +125,13 @@ class TieredAdamW:
         pull: Pull | None = None,
         lesson: Gradients | None = None,
     ) -> OptimizerStep:
-        """One optimizer step on `parameters`, which `tier_vectors` hold too, one for each tier.
+        """One optimizer step on `parameters`; `tier_vectors` holds the same numbers, by tier.
 
-        `gradients`, a vector for each of `tiers_needing_gradients`, are sums over `tokens`;
-        `learning_rate` (before tier factors) and `loss` are scalar arrays. `lesson`, mean gradients
-        of tiers that are due, moves them by an AdamW of its own after the task's; `pull` comes
-        last. If the loss or a gradient is not finite the step is void: every array comes back as it
-        was.
+        `gradients` has a vector for each of `tiers_needing_gradients`, summed over `tokens`.
+        `learning_rate` (before tier factors) and `loss` are scalar arrays. After the task's update,
+        `lesson`, the mean gradients of the tiers that are due, updates them by a separate AdamW;
+        `pull` comes last. If the loss or a gradient is not finite, the step is void: every array
+        is returned unchanged.
         """
         means = {tier: gradient / tokens for tier, gradient in gradients.items()}
         norm = self._norm(means, parameters)
@@ -161,8 +161,8 @@ class TieredAdamW:
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
             if lesson:
                 m, v, count = state.slow_m[tier], state.slow_v[tier], state.slow_counts[tier] + 1
-                own_rate = rate * self.slow_rate
-                new, slow_m, slow_v = self._adam(new, lesson[tier], m, v, count, own_rate)
+                slow_rate = rate * self.slow_rate
+                new, slow_m, slow_v = self._adam(new, lesson[tier], m, v, count, slow_rate)
                 after.slow_m[tier] = unless_void(slow_m, m)
                 after.slow_v[tier] = unless_void(slow_v, v)
                 after.slow_counts[tier] = unless_void(count, state.slow_counts[tier])
@@ -199,11 +199,11 @@ class TieredAdamW:
         return self.skip_pending if tier.pending is None else tier.pending == "skip"
 
     def _norm(self, means: Mapping[int, mx.array], parameters: ArrayMap) -> mx.array:
-        """The L2 norm of all gradients given."""
+        """The L2 norm over all tiers in `means`."""
         parts = list(means.values())
         if not uses_compile():
-            # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
-            # means bit-equal. A GPU would pay for it with two kernels a parameter.
+            # Sums parameter by parameter, as `mlx.optimizers.clip_grad_norm` does, so that equal
+            # means bit-equal. On a GPU this would cost two kernels per parameter.
             nothing = {path: mx.zeros_like(array) for path, array in parameters.items()}
             whole = self.plan.unflatten(means, nothing)
             parts = [whole[path] for path in self.plan.slices_by_path if path in whole]
@@ -238,7 +238,7 @@ class TieredAdamW:
     ) -> tuple[mx.array, mx.array, mx.array]:
         """The parameter, m and v after Adam, with bias correction by the count of firings.
 
-        The order of operations is that of `mlx.optimizers.AdamW`, so that equal means bit-equal.
+        The order of operations is that of `mlx.optimizers.AdamW`, so results are bit-equal.
         """
         b1, b2 = self.betas
         m = b1 * m + (1 - b1) * gradient

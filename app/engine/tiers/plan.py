@@ -1,6 +1,6 @@
-"""The tier plan as data: which slots, whole parameters or slices of them, belong to which tier.
+"""The tier plan as data: which slots (whole parameters or slices of them) belong to which tier.
 
-Knows no way of assigning them.
+`assignment` decides the tier of each slot.
 """
 
 import hashlib
@@ -31,12 +31,11 @@ class Slot:
 
     @property
     def key(self) -> str:
-        """The slot's own name: the parameter's path where it is whole."""
+        """The slot's name: the parameter's path, followed by the range of a slice."""
         return self.path if self.start is None else f"{self.path}[{self.start}:{self.stop}]"
 
     def take(self, array: mx.array) -> mx.array:
-        """The slot's slice of the parameter `array`, with its dtype; the whole array without a
-        slice."""
+        """The slot's slice of the parameter `array`, or the whole array; same dtype."""
         if self.start is None:
             return array
         along = slice(self.start, self.stop)
@@ -52,7 +51,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class TierPlan:
-    """Tiers and the slots they hold; `check` says whether these cover a model's parameters."""
+    """Tiers and the slots they hold; `check` tests whether they cover a model's parameters."""
 
     tiers: tuple[TierConfig, ...]
     slots: tuple[Slot, ...]
@@ -61,7 +60,7 @@ class TierPlan:
     def from_whole_parameters(
         cls, tiers: tuple[TierConfig, ...], tier_of: Mapping[str, int]
     ) -> "TierPlan":
-        """A plan that cuts nothing: `tier_of` gives each parameter's tier."""
+        """A plan of whole parameters; `tier_of` maps each path to its tier."""
         return cls(tiers, tuple(Slot(path, tier) for path, tier in tier_of.items()))
 
     def restricted_to(self, paths: Iterable[str]) -> "TierPlan":
@@ -83,10 +82,10 @@ class TierPlan:
     @cached_property
     def slices_by_path(self) -> Mapping[str, tuple[Slot, ...]]:
         """Per parameter: its slots, along the rank."""
-        found: dict[str, list[Slot]] = {}
+        by_path: dict[str, list[Slot]] = {}
         for slot in self.slots:
-            found.setdefault(slot.path, []).append(slot)
-        return {p: tuple(sorted(s, key=lambda s: s.start or 0)) for p, s in found.items()}
+            by_path.setdefault(slot.path, []).append(slot)
+        return {p: tuple(sorted(s, key=lambda s: s.start or 0)) for p, s in by_path.items()}
 
     def paths(self, tier: int) -> tuple[str, ...]:
         """The parameters of which a tier holds at least a part, in the model's order."""
@@ -99,14 +98,13 @@ class TierPlan:
     def flatten(self, tier: int, arrays: ArrayMap) -> mx.array:
         """A tier's numbers as one float32 vector, [numbers of the tier]; `arrays` are by path."""
         parts = [slot.take(arrays[slot.path]).reshape(-1) for slot in self.slices_by_tier[tier]]
-        return mx.concatenate(parts).astype(mx.float32)  # widened at once, not part by part
+        return mx.concatenate(parts).astype(mx.float32)  # one cast instead of one per part
 
     def unflatten(self, vectors: Mapping[int, mx.array], arrays: ArrayMap) -> Arrays:
         """The parameters with slots in the tiers of `vectors` ([numbers of the tier] each), by
         path.
 
-        The inverse of `flatten`. Each parameter has shape and dtype of the one in `arrays`, which
-        also gives the slices of other tiers.
+        The inverse of `flatten`. Shapes, dtypes and the slices of other tiers come from `arrays`.
         """
         parts: dict[Slot, mx.array] = {}
         for tier, vector in vectors.items():
@@ -126,7 +124,7 @@ class TierPlan:
         return mx.concatenate(all_parts, rank_axis(path, array.ndim))
 
     def check(self, parameters: ArrayMap) -> None:
-        """Raise InputError, which names the problem, unless the slots cover each parameter once."""
+        """Raise InputError unless the slots cover each parameter exactly once."""
         for path in self.slices_by_path:
             if path not in parameters:
                 raise InputError(f"The tier plan names {path}, which the adapter does not have.")
@@ -145,12 +143,12 @@ class TierPlan:
         return {path: _slots_data(slots) for path, slots in self.slices_by_path.items()}
 
     def digest(self) -> str:
-        """Of the slots and their order."""
+        """SHA-256 of the slots and their order, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.data()).encode()).hexdigest()
 
 
 def plan_from_data(tiers: tuple[TierConfig, ...], data: object) -> TierPlan:
-    """The plan that `TierPlan.data()` described. Raises InputError if it is no plan."""
+    """The plan of `TierPlan.data()`. Raises InputError if `data` is not a plan."""
     if not isinstance(data, Mapping):
         raise InputError("The saved tier plan can't be read: it isn't a table of parameters.")
     return TierPlan(tiers, tuple(slot for path in data for slot in _read_slots(path, data[path])))

@@ -12,7 +12,7 @@ MAX_KINDS_NAMED = 4
 
 
 def tier_facts(plan: TierPlan, parameters: ArrayMap) -> tuple[TierFacts, ...]:
-    """Counts read from the arrays themselves, for every tier of the plan."""
+    """The size, layers and description of every tier, counted from the arrays in `parameters`."""
     return tuple(
         TierFacts(
             period=tier.period,
@@ -38,7 +38,7 @@ def _describe(plan: TierPlan, slots: Sequence[Slot]) -> str:
 
 
 def _ranks(slots: Sequence[Slot]) -> str:
-    """ "ranks 1–4 of ", where every slot that is cut is cut alike."""
+    """ "ranks 1–4 of " if all slices cover the same ranks, else ""."""
     cuts = {(slot.start, slot.stop) for slot in slots if slot.start is not None}
     if len(cuts) != 1:
         return ""
@@ -48,7 +48,7 @@ def _ranks(slots: Sequence[Slot]) -> str:
 
 
 def _kinds(modules: Sequence[str], everything: Sequence[str]) -> str:
-    """Which modules of their layers these are: "" for all, or "attention of "."""
+    """The kinds of modules, as "attention of " or "q_proj, v_proj of "; "" for all kinds."""
     kinds = list(dict.fromkeys(kind(module) for module in modules))
     all_kinds = {kind(module): is_attention(module) for module in everything}
     if len(kinds) == len(all_kinds):

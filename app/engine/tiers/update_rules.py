@@ -1,7 +1,7 @@
 """The update that a run's configuration asks for, as plain numbers and float64 arithmetic.
 
-Shares no code with the tier plan, the schedules and the optimizer: a fault in one of them shows as
-a difference from what is worked out here.
+Shares no code with the tier plan, the learning rate schedules and the optimizer, so a fault in one
+of them shows as a difference from the update computed here.
 """
 
 import math
@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class UpdateRules:
-    """Of every tier: when it is due, and by which rate, decay and clipping it moves."""
+    """When each tier is due, and the learning rate, weight decay and clipping of its update."""
 
     periods: tuple[int, ...]
     factors: tuple[float, ...]
@@ -31,13 +31,13 @@ class UpdateRules:
     pull: float = 0.0
     """The lasting clock's strength; 0 where the run has no anchor."""
     slow_every: int = 0
-    """Steps from one lesson of the slow clock to the next; 0 where there are none."""
+    """Steps from one lesson of the slow clock to the next; 0 without lessons."""
     slow_weight: float = 0.0
     slow_rate: float = 0.0
-    """The learning rate of the slow clock's own AdamW, over the task's; 0 where it has none."""
+    """Learning rate of the slow clock's own AdamW, as a factor on the task's; 0 without one."""
     rate: Callable[[int], float] | None = None
-    """The learning rate of a step (1-based), before the tiers' factors; None where the caller
-    sets the rate of each step by itself."""
+    """The learning rate of a step (1-based), before the tiers' factors; None if the caller sets
+    it."""
     rate_tolerance: float = 0.0
 
     @classmethod
@@ -67,16 +67,16 @@ class UpdateRules:
         )
 
     def has_lesson(self, step: int) -> bool:
-        """Whether `step` takes a lesson: one that no tier takes a gradient of is left out."""
+        """Whether `step` has a lesson. A lesson that gives no tier a gradient is skipped."""
         is_due = bool(self.slow_every) and not step % self.slow_every
         return is_due and bool(self.lesson_tiers(step))
 
     def lesson_tiers(self, step: int) -> tuple[int, ...]:
-        """The tiers that take a gradient of the lesson at `step`."""
+        """The tiers that a lesson at `step` gives a gradient."""
         return self.due(step) if self.slow_rate else self.with_gradients(step)
 
     def clipping(self, norm: float) -> float:
-        """The factor on gradients whose L2 norm over all tiers is `norm`."""
+        """The clipping factor for gradients whose L2 norm over all tiers is `norm`."""
         return min(1.0, self.max_grad_norm / (norm + 1e-6)) if self.max_grad_norm else 1.0
 
 
@@ -110,30 +110,30 @@ class AdamWState:
         return values - rate * weight_decay * values - rate * mean / (deviation + EPSILON)
 
     def learn(self, values: Array, gradient: Array, rate: float) -> Array:
-        """`values` after a step by this gradient alone, without decay."""
+        """`values` after an Adam step on this gradient, without weight decay."""
         self.accumulate(gradient)
         return self.fire(values, rate, 0.0)
 
 
 @dataclass(frozen=True)
 class SampledAnchor:
-    """Where some of a tier's numbers are tied to, and how stiffly, in float64."""
+    """The anchor of a tier's sampled numbers: center and stiffness, in float64."""
 
     center: Array
     stiffness: Array
 
     def pull(self, values: Array, firmness: float) -> Array:
-        """How far each of `values` is pulled, where a stiffness of 1 has this `firmness`."""
+        """How far each of `values` is pulled; `firmness` is the pull at stiffness 1."""
         share: Array = firmness * self.stiffness / (1 + firmness * self.stiffness)
         return share * (self.center - values)
 
 
 def largest_update(fired: int) -> float:
-    """The most that AdamW's `fired`-th update can move a number, over its learning rate.
+    """The most that AdamW's `fired`-th update can move a number, relative to the learning rate.
 
     By the Cauchy-Schwarz inequality, with r = β1²/β2: |m| = (1 − β1) |Σ β1ⁱ gᵢ| is at most
-    (1 − β1) √(Σ β2ⁱ gᵢ²) √(Σ rⁱ) = (1 − β1) √(v / (1 − β2)) √((1 − rᵗ) / (1 − r)); then both bias
-    corrections. 1 at the first update, 7.3 in the long run.
+    (1 − β1) √(Σ β2ⁱ gᵢ²) √(Σ rⁱ) = (1 − β1) √(v / (1 − β2)) √((1 − rᵗ) / (1 − r)). Both bias
+    corrections follow. The bound is 1 at the first update and 7.3 in the long run.
     """
     ratio = BETA_1**2 / BETA_2
     most = (1 - BETA_1) * math.sqrt((1 - ratio**fired) / (1 - ratio) / (1 - BETA_2))

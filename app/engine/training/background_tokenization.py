@@ -1,7 +1,6 @@
-"""The rows of a run that become tokens while it trains on others: when it needs them, and whether
-they are there.
+"""Tokenizes the rest of a run's rows in another process while the run trains on the early rows.
 
-A run that never comes to them leaves them as they are.
+A run that ends before it needs the other rows does not tokenize them.
 """
 
 from collections.abc import Generator
@@ -18,9 +17,11 @@ from app.engine.training.setup import TrainingSetup
 
 
 class ComingRows:
+    """The rows that are not tokenized yet, and when the run needs them."""
+
     def __init__(self, config: TrainingConfig, prepared: TrainingSetup) -> None:
         if prepared.later is None:
-            raise ValueError("All rows of this run are tokens.")
+            raise ValueError("All rows of this run are tokenized.")
         self._later = prepared.later
         self._stores = store_process(self._later)
         self._each = config.grad_accumulation_steps
@@ -36,13 +37,13 @@ class ComingRows:
     def is_time(self, step: int) -> bool:
         """Whether all rows are tokenized after this many steps, or the next step needs them.
 
-        Raises RunError if what makes them has failed.
+        Raises RunError if the process that tokenizes them failed.
         """
         is_next = (step + 1) * self._each > self._at_once
         return self._are_needed and (is_next or self._stores.is_done())
 
     def waiting(self) -> Generator[float, None, TrainingData]:
-        """All rows, waited for; yields the share that is made."""
+        """Wait for all rows and return them; yields the share done. Raises RunError."""
         yield from self._stores.waiting()
         later = self._later
         datasets = [MixedFiles(later.files, 1.0, later.settings.rows.columns)]
@@ -53,5 +54,5 @@ class ComingRows:
         return rows_from_stores(datasets, stores, later.settings)
 
     def close(self) -> None:
-        """What is made is kept."""
+        """End the process; the rows it has tokenized stay on the disk."""
         self._stores.close()

@@ -1,6 +1,6 @@
-"""Forecasts the shapes of a run's batches from rows that are tokens already.
+"""Forecasts the shapes of a run's batches from rows that are already tokenized.
 
-Computes nothing with the model, so that it can be asked while settings are edited.
+Does not run the model, so that it is fast enough while settings are edited.
 """
 
 from dataclasses import dataclass, replace
@@ -19,29 +19,29 @@ from app.models.model_folder import folder_limits
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The datasets of a run, whose rows are in token stores."""
+    """The datasets of a run whose rows are in token stores."""
 
     datasets: tuple[MixedFiles, ...]
-    """The one that the others are mixed into first; shares are the configuration's."""
+    """The main dataset first, then those mixed in; the configuration decides their shares."""
     folders: tuple[tuple[Path, Path], ...]
-    """Each file with its store's folder."""
+    """Pairs of a dataset file and its store's folder."""
 
 
 @dataclass(frozen=True)
 class LikelyShapes:
     shapes: tuple[BatchShape, ...]
     is_bound: bool
-    """Examples may be packed, which takes less memory; only a run checks whether the model allows
-    it."""
+    """Whether the shapes are an upper bound: with sequence packing, which only a run can verify,
+    they would need less memory."""
 
 
 def likely_shapes(
     config: TrainingConfig, stored: StoredRows, was_packed: bool | None
 ) -> LikelyShapes:
-    """As a run of `config` would have them; `was_packed`: what the last one on this model did,
-    if that is known.
+    """The batch shapes of a run of `config`.
 
-    Raises InputError where the run would, RunError if a store is gone.
+    `was_packed` says whether the last run on this model packed sequences; None if unknown. Raises
+    InputError if the run would, and RunError if a token store is missing or damaged.
     """
     stores = {path: _opened(folder) for path, folder in stored.folders}
     shares = (1.0, *(mixed.share for mixed in config.mix))

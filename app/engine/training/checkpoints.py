@@ -1,6 +1,7 @@
 """Checkpoints: an adapter that mlx-lm loads unchanged, and the state to resume from.
 
-A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
+A checkpoint folder is complete or absent: it is written under a temporary name, flushed to the disk
+and renamed.
 """
 
 import hashlib
@@ -45,35 +46,35 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run had come. The data order needs no place here: seed and step decide it."""
+    """A run's state at a checkpoint. Seed and step determine the data order, so it is not saved."""
 
     step: int = 0
     trained_tokens: int = 0
     void_steps: int = 0
-    """Void steps in a row, up to here."""
+    """Void steps in a row, up to this step."""
     void_steps_in_all: int = 0
     best_val_loss: float | None = None
     best_step: int | None = None
-    """The step of that validation; 0 is the base model, of which there is no checkpoint."""
+    """The step of that validation; 0 is the base model, which has no checkpoint."""
     evals_since_best: int = 0
     random_state: tuple[int, int] = (0, 0)
     """MLX's random key on the training thread."""
     metrics_bytes: int = 0
     """Length of the steps file when the checkpoint was made."""
     plan_digest: str = ""
-    """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
+    """Digest of the tier plan, which maps the optimizer's state to parameters."""
     settings_digest: str = ""
-    """Of what decides the run's numbers, as its manifest has it; older checkpoints have none."""
+    """The manifest's digest of the settings that affect the weights; "" in older checkpoints."""
     run: str = ""
-    """The run's identity; older checkpoints have none."""
+    """The run's identity; "" in older checkpoints."""
     is_validation_due: bool = False
-    """The validation after this step was cut off: a resumed run makes it first."""
+    """The validation after this step was interrupted; a resumed run repeats it first."""
     best_forgetting: float = 0.0
-    """What counted beside the best validation's loss."""
+    """The forgetting penalty added to the best validation's loss."""
     interpolated: float | None = None
-    """The adapter's share of the way from its start, where the run's end brought it back."""
+    """The adapter's share of its distance from the start, if it was interpolated at the end."""
     base_kl: float | None = None
-    """As it was measured last; None where no step was."""
+    """The last KL divergence from the base; None if it was never measured after a step."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,13 @@ class Checkpoint:
     state: OptimizerState
     progress: Progress
     computed_by: ComputeEnvironment | None = None
-    """Older checkpoints don't say."""
+    """None in older checkpoints."""
 
     def check_fits(self, parameters: ArrayMap, plan: TierPlan, *, has_slow: bool = False) -> None:
-        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`;
-        `has_slow`: and to a run whose slow clock has an AdamW of its own."""
+        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`.
+
+        `has_slow` says whether the run's slow clock has its own AdamW.
+        """
         sizes = [plan.flatten(tier, parameters).size for tier in range(len(plan.tiers))]
         state = self.state
         parts = [state.m, state.v, state.pending]
@@ -108,7 +111,8 @@ def _shapes(arrays: ArrayMap) -> dict[str, tuple[int, ...]]:
 def last_checkpoint(run_dir: Path) -> Path:
     """The folder of the checkpoint with the highest step. Raises InputError if there is none.
 
-    A copy of one under a later step's name is none; another run's is refused when it is loaded.
+    A copy under a later step's name is skipped. A checkpoint of another run is not, but
+    `load_checkpoint` rejects it.
     """
     folders = checkpoint_folders(run_dir)
     others = foreign_checkpoints(run_dir, folders)
@@ -119,7 +123,7 @@ def last_checkpoint(run_dir: Path) -> Path:
 
 
 def named_checkpoint(run_dir: Path, name: str) -> Path:
-    """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
+    """The folder of the checkpoint `name`. Raises InputError that lists the existing ones."""
     folders = {folder.name: folder for folder in checkpoint_folders(run_dir)}
     if name not in folders:
         known = f"Its checkpoints are {', '.join(folders)}." if folders else "It has none."
@@ -128,8 +132,11 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 
 
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
-    """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
-    run resumes from an earlier one and makes them again. Returns that folder."""
+    """Move the checkpoints after `step`, with a copy of the metrics, to a new folder.
+
+    A run that resumes from an earlier checkpoint loses nothing this way. Returns the folder, or
+    None if there is no later checkpoint. Raises AppError.
+    """
     later = [folder for folder in checkpoint_folders(run_dir) if checkpoint_step(folder) > step]
     if not later:
         return None
@@ -154,7 +161,7 @@ def save_adapter(
     adapter_config: JsonObject,
     stiffness: ArrayMap | None,
 ) -> None:
-    """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
+    """Write `folder` as an adapter that mlx-lm reads, with its stiffness. Raises AppError."""
     arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
     with atomic_folder(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
@@ -187,7 +194,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Verify every byte of a checkpoint. Raises InputError, which names a changed file."""
+    """Load a checkpoint and verify every byte. Raises InputError that names a changed file."""
     with _plain_damage(folder):
         entries = _checked_state(folder)
         progress = entries["progress"]
@@ -209,23 +216,23 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def check_files(folder: Path, names: Collection[str]) -> None:
-    """Raise InputError unless these files of a checkpoint are the ones written."""
+    """Raise InputError if one of these files of a checkpoint changed."""
     with _plain_damage(folder):
         _checked_state(folder, names)
 
 
 def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonObject:
-    """What the checkpoint's state file says, once all files, or those of `names`, are as it has
-    them."""
+    """The contents of the checkpoint's state file. Checks the digests of the files in `names`, or
+    of all files, and raises InputError if one differs."""
     values = read_state(folder)
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
     if not is_intact(values):
-        raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
+        raise _unreadable(folder, f"{STATE_FILE} changed since it was written")
     digests = values["sha256"]
     for name in digests if names is None else names:
         if _digest(folder / name) != digests[name]:
-            raise _unreadable(folder, f"{name} is not as it was written")
+            raise _unreadable(folder, f"{name} changed since it was written")
     return values
 
 
@@ -260,13 +267,13 @@ def _digest(path: Path) -> str:
 
 
 def _save_arrays(path: Path, arrays: ArrayMap) -> None:
-    # Through a Python file, because a full disk then says so as an OSError.
+    # Through a Python file, because then a full disk raises OSError.
     with create_file(path) as file:
         mx.save_safetensors(cast(BinaryIO, file), dict(arrays))
 
 
 def _save_all(folder: Path, arrays: Mapping[str, ArrayMap]) -> None:
-    """Write files by name, and read them back. Raises VerificationError where they differ."""
+    """Write files by name and read them back. Raises VerificationError if they differ."""
     for name, content in arrays.items():
         _save_arrays(folder / name, content)
     for name, content in arrays.items():
@@ -275,14 +282,14 @@ def _save_all(folder: Path, arrays: Mapping[str, ArrayMap]) -> None:
 
 
 def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
-    """The adapter and the optimizer's state as they stand in a checkpoint's files."""
+    """The arrays of a checkpoint's files: the adapter's, and the optimizer's by kind and tier."""
     return load_arrays(folder / ADAPTER_FILE), load_arrays(folder / OPTIMIZER_FILE)
 
 
-def same_arrays(found: ArrayMap, arrays: ArrayMap) -> bool:
-    """Whether the arrays have the same names and are equal bit for bit."""
-    return found.keys() == arrays.keys() and all(
-        mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()
+def same_arrays(left: ArrayMap, right: ArrayMap) -> bool:
+    """Whether both have the same names and equal arrays; NaN equals NaN."""
+    return left.keys() == right.keys() and all(
+        mx.array_equal(left[name], array, equal_nan=True).item() for name, array in right.items()
     )
 
 

@@ -35,8 +35,8 @@ from app.library.run.manifest import TEMPLATE_DAY
 
 
 def sampling_of(saved: Mapping[str, object] | None) -> tuple[int, float]:
-    """About how many rows the first epoch begins with, and how many rows validations read for each
-    row trained: in a new run, or in the resumed one whose manifest is `saved`."""
+    """Two sizes, for a new run or for the resumed run with the manifest `saved`: about how many
+    rows the first epoch begins with, and how many rows validations read per trained row."""
     if saved is None:
         return EARLY_ROWS, default_validation_share()
     layout = saved_layout(saved)
@@ -67,8 +67,8 @@ def reading_ahead(
     early_rows: int,
     validation_share: float,
 ) -> Iterator[WorkProcess[FirstRows] | None]:
-    """Inside, another process reads the dataset, if this one has mlx-lm to import, which takes a
-    second or more."""
+    """While this process imports mlx-lm, which takes a second or more, another process reads the
+    dataset; None if no such process runs."""
     settings, rows_to_begin = (
         data_settings(config, ModelLimits(), early_rows),
         _rows_to_begin(config, validation_share),
@@ -98,32 +98,32 @@ def open_rows(
     validation_share: float,
     ahead: WorkProcess[FirstRows] | None = None,
 ) -> Generator[Event, None, TrainingData]:
-    """`ahead` reads the dataset already."""
+    """Read and tokenize the rows; `ahead` is the process that already reads the dataset."""
     yield StageChanged(mark("Reading the dataset"))
     if not mixed and is_alone():
         rows_to_begin = _rows_to_begin(config, validation_share)
-        opening_some = open_early_data(files, base.tokenizer, settings, rows_to_begin, ahead)
-        if rows := (yield from in_stage(mark("Reading the dataset"), opening_some)):
+        opening_early = open_early_data(files, base.tokenizer, settings, rows_to_begin, ahead)
+        if rows := (yield from in_stage(mark("Reading the dataset"), opening_early)):
             return rows
     opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage(mark("Tokenizing"), opening))
 
 
 def _rows_to_begin(config: TrainingConfig, validation_share: float) -> int:
-    """Validation rows that a run begins with."""
+    """The number of validation rows that a run begins with."""
     return SampleSizes.of(config, sys.maxsize, validation_share).early
 
 
 def setup_notes(
     config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
 ) -> Iterator[LogMessage]:
-    """Notes on the rows and on this model's use of them."""
+    """Log messages on the rows, on the model's length limit and on its stop token."""
     if rows.later is None:
         yield from row_notes(base, rows)
     else:
         yield LogMessage(
-            f"The run begins with {len(rows.train):,} rows from all over the dataset and tokenizes "
-            "the others while it trains."
+            f"The run begins with {len(rows.train):,} rows from all parts of the dataset and "
+            "tokenizes the others while it trains."
         )
         for note in rows.notes:
             yield LogMessage(note)
@@ -141,15 +141,17 @@ def row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
 
 
 def rows_digest(rows: TrainingData) -> str:
-    """Of all rows, or of the early ones."""
+    """Digest of the early rows' tokens, or of all tokens if there are no early rows."""
     if not len(rows.early):
         return tokens_digest(rows.train, rows.valid)
     return tokens_digest(rows.train.part(rows.early))
 
 
 def longest_row(rows: TrainingData, settings: DataSettings) -> int:
-    """Tokens of the longest row; where the first epoch begins with early rows, as many as any may
-    have: what is found is then the same whether the others are tokens or not."""
+    """Tokens of the longest row, or the length limit if the first epoch begins with early rows.
+
+    A probe then has the same result whether or not the other rows are tokenized.
+    """
     if len(rows.early):
         return settings.max_seq_length
     views: list[TokenView] = [rows.train, *(part.valid for part in rows.parts)]
@@ -157,13 +159,13 @@ def longest_row(rows: TrainingData, settings: DataSettings) -> int:
 
 
 def template_day(tokenizer: TokenizerWrapper, saved: Mapping[str, object] | None) -> date | None:
-    """Today for a new run; for a run that resumes, the day on which it began.
+    """Today for a new run; for a resumed run, the day on which it began.
 
-    None where the template asks for no date.
+    None if the template uses no date.
     """
     if not asks_for_the_date(tokenizer):
         return None
     try:
         return date.today() if saved is None else date.fromisoformat(str(saved[TEMPLATE_DAY]))
-    except (KeyError, ValueError):  # an edited manifest: its tokens are checked
+    except (KeyError, ValueError):  # an edited manifest; the digest of the tokens detects a change
         return date.today()

@@ -1,9 +1,9 @@
-"""Gradients of batches and of lessons, by tier, in functions that are compiled once a shape; and
-the mean gradient of each module on the user's data, to assign tiers by importance.
+"""Gradients of batches and lessons by tier, compiled once per shape; also the mean gradient
+magnitude of each module on the user's data, to assign tiers by importance.
 
-An adapter starts with `lora_b` = 0, so the gradient of `lora_a` is 0 whatever the data; that of
-`lora_b` is the base weight's own gradient seen through the random `lora_a`. Its mean magnitude is
-what is measured: it needs no gradient of the base, and it is what the first update goes by.
+An adapter starts with `lora_b` = 0, so the gradient of `lora_a` is 0. The gradient of `lora_b` is
+the base weight's gradient projected by the random `lora_a`. Its mean magnitude measures importance:
+it needs no gradients of the base weights, and it drives the first update.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -29,15 +29,15 @@ from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import TierPlan
 
 Vectors = Sequence[mx.array]
-"""Each tier's numbers as the model holds them, in one float32 vector."""
+"""One float32 vector per tier: [numbers of the tier], as read from the model."""
 
 
 Key = tuple[tuple[int, ...], tuple[int, ...], Objective]
-"""Tiers, lengths of packed examples, objective: one compiled function each."""
+"""Tiers, lengths of packed examples and objective: the key of a compiled function."""
 
 
 class BatchGradients:
-    """Of one model with its adapter, on this machine and the others. Lives on the MLX thread."""
+    """Computes one adapter's gradients, summed over all machines. Lives on the MLX thread."""
 
     def __init__(
         self, model: LanguageModel, plan: TierPlan, fast: FastPaths, machines: Machines
@@ -49,28 +49,28 @@ class BatchGradients:
         self._functions: dict[Key, Callable[..., tuple[mx.array, Arrays]]] = {}
 
     def measure_memory(self, vectors: Vectors, batch: Batch) -> None:
-        """From here on steps hold little more memory than this batch, or another measured one,
-        needs."""
-        own = next(self._machines.share(batch).micro_batches())
-        every = tuple(range(len(self._plan.tiers)))
-        mx.eval(self._of_batch(vectors, own, every, sum_cross_entropy))
-        with self._bound.measure():  # not the first time, which also makes what stays
-            mx.eval(self._of_batch(vectors, own, every, sum_cross_entropy))
+        """Measure the memory of this batch. From then on, a step uses little more memory than the
+        largest measured batch."""
+        micro_batch = next(self._machines.share(batch).micro_batches())
+        all_tiers = tuple(range(len(self._plan.tiers)))
+        mx.eval(self._of_batch(vectors, micro_batch, all_tiers, sum_cross_entropy))
+        with self._bound.measure():  # the second time: the first also allocates lasting arrays
+            mx.eval(self._of_batch(vectors, micro_batch, all_tiers, sum_cross_entropy))
 
     def summed(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[mx.array, Gradients]:
-        """The scalar loss and each tier's gradient, a float32 vector, summed, not averaged, over
-        the trained tokens of all machines."""
+        """The scalar loss and each tier's gradient (a float32 vector), summed over the trained
+        tokens of all machines."""
         with self._machines.per_rank_rng(), self._bound.enforced():
             loss, gradients = self._own_sum(vectors, batches, tiers)
         return self._machines.summed(loss, gradients)
 
     def of_lesson(self, vectors: Vectors, batch: Batch, tiers: tuple[int, ...]) -> Lesson:
-        """The divergence from the base, summed over a lesson's trained tokens.
+        """The KL divergence from the base and its gradients, summed over a lesson's trained tokens.
 
-        Every machine computes all of it, as a lesson may have fewer rows than there are machines;
-        all of them use the mean.
+        A lesson may have fewer rows than there are machines, so every machine computes the whole
+        lesson, and all use the mean of the results.
         """
         with self._bound.enforced():
             divergence, found = self._of_batch(vectors, batch, tiers, self._divergence)
@@ -84,7 +84,7 @@ class BatchGradients:
     def _own_sum(
         self, vectors: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[mx.array, Gradients]:
-        """The same sums over this machine's share of the batches."""
+        """The sums of `summed` over this machine's share of the batches."""
         loss: mx.array | None = None
         total: Gradients = {}
         micro_batches = [
@@ -92,8 +92,8 @@ class BatchGradients:
         ]
         for batch in micro_batches:
             batch_loss, found = self._of_batch(vectors, batch, tiers, sum_cross_entropy)
-            # Before anything asks for them together: the backward pass gives gradients layer by
-            # layer, and each layer's activations are to be gone before the next one's come.
+            # Evaluate before the vectors are built. The backward pass yields gradients layer by
+            # layer, so each layer's activations are freed before those of the next are computed.
             mx.async_eval(batch_loss, found)
             gradients = {tier: self._input.gradient(tier, found) for tier in tiers}
             if loss is None:
@@ -102,15 +102,15 @@ class BatchGradients:
                 loss += batch_loss
                 total = {tier: total[tier] + gradients[tier] for tier in total}
             if len(micro_batches) > 1:
-                mx.eval(loss, total)  # one micro-batch's activations at a time
+                mx.eval(loss, total)  # frees a micro-batch's activations before the next one
         assert loss is not None  # a step has a batch
         return loss, total
 
     def _of_batch(
         self, vectors: Vectors, batch: Batch, tiers: tuple[int, ...], objective: Objective
     ) -> tuple[mx.array, Arrays]:
-        """By parameter, summed; compiled for the batch's shape the first time."""
-        # Packed rows of one length may hold examples of other lengths: not one function.
+        """The summed loss, and gradients by path; compiled at the first batch of a shape."""
+        # Packed rows of the same length can hold examples of different lengths.
         key = (tiers, batch.input_lengths, objective)
         if key not in self._functions:
             random = mx.random.state
@@ -123,10 +123,10 @@ class BatchGradients:
     def _function(
         self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...], objective: Objective
     ) -> ArrayFunction:
-        """Loss and gradients of some tiers; the backward pass ends at the lowest of them.
+        """Loss and gradients of these tiers; the backward pass ends at their lowest layer.
 
-        What is made here is kept in `self` and must not hold it: the model would stay in memory
-        after the run, until Python's collector came by.
+        `self` keeps the function, so the function must not refer to `self`: the reference cycle
+        would keep the model in memory after the run, until Python's garbage collector runs.
         """
         paths = [path for tier in tiers for path in self._plan.paths(tier)]
         execution = Execution(self._model, self._paths_of(objective))
@@ -141,8 +141,8 @@ def measure_gradient_importance(
 ) -> Generator[float, None, dict[str, float]]:
     """Yields the share done; returns module path → mean |gradient| of the mean loss per token.
 
-    Goes through the first `count` batches of the training order that `seed` decides, at most one
-    epoch, with dropout off; the same seed gives the same numbers. The model stays as it is.
+    Uses the first `count` batches of the training order that `seed` gives, at most one epoch,
+    without dropout. The same seed gives the same result. The model is unchanged afterwards.
     """
     execution, adapter = Execution(model), trainable_parameters(model)
 
@@ -160,7 +160,7 @@ def measure_gradient_importance(
         batch = next(infinite)
         with execution.evaluating(batch.input_lengths):
             _, gradients = loss_and_gradient(adapter, *loss_inputs(batch, None))
-        put(model, adapter)  # not the placeholders of the trace
+        put(model, adapter)  # replaces the placeholders of the trace
         for path, gradient in gradients.items():
             if path.endswith("lora_b"):
                 mean = number(mx.mean(mx.abs(gradient.astype(mx.float32)))) / batch.trained_tokens

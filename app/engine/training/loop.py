@@ -1,4 +1,4 @@
-"""The training loop: steps, validation and checkpoints in order, with the counters it keeps."""
+"""The training loop: runs steps, validation and checkpoints in order, and keeps their counters."""
 
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -79,25 +79,25 @@ class TrainingLoop:
 
     @property
     def _step(self) -> int:
-        """The last one done."""
+        """The last completed step; 0 before the first."""
         return self._counters.step
 
     def events(self) -> Iterator[Event]:
-        """Everything that happens, recorded on disk before it is reported."""
-        happening = self._until_done()
+        """The run's events, each recorded on disk before it is yielded."""
+        events = self._until_done()
         try:
-            for event in happening:
+            for event in events:
                 self._recording.record(event)
                 yield event
         except GeneratorExit:
-            happening.close()
+            events.close()
             self._end("stopped", self._ending.where_stopped())
             raise
         except VerificationError as error:
             yield self._end("failed", str(error), keep=False)
         except (AppError, RuntimeError) as error:
-            fault = error if isinstance(error, AppError) else as_run_error(error)
-            yield self._end("failed", str(fault))
+            reported = error if isinstance(error, AppError) else as_run_error(error)
+            yield self._end("failed", str(reported))
         except Exception:
             self._recording.log(traceback.format_exc())
             self._end("failed", "Nestling itself failed; log.txt says where.")
@@ -141,7 +141,7 @@ class TrainingLoop:
         is_asked_to_stop = self._stop.is_requested()
         while self._step < self._last_step and not self._ending.is_over and not is_asked_to_stop:
             if self._coming and self._coming.is_time(self._step):
-                if not (yield from self._rows_come()):
+                if not (yield from self._add_later_rows()):
                     break
                 batches = self._batches()
             step = self._step + 1
@@ -176,8 +176,8 @@ class TrainingLoop:
         taken = self._step * self._config.grad_accumulation_steps
         return self._prepared.train.infinite(self._config.seed, start=taken)
 
-    def _rows_come(self) -> Generator[Event, None, bool]:
-        """Wait for the rows that are no tokens yet, and train on them too; False once stopped."""
+    def _add_later_rows(self) -> Generator[Event, None, bool]:
+        """Wait until all rows are tokenized and add them to the training set; False if stopped."""
         assert self._coming is not None
         rows = yield from self._stop.stage(mark("Tokenizing"), self._coming.waiting())
         if rows is None:
@@ -195,13 +195,13 @@ class TrainingLoop:
         return True
 
     def _try_shapes(self, key: tuple[int, int]) -> Iterator[Event]:
-        """Where layers are recomputed on a GPU, find how much memory a step of each shape needs.
+        """With gradient checkpointing on a GPU, measure the memory that a step of each shape needs.
 
-        `key` is that of the random numbers that follow.
+        Sets the random state to `key` at the end.
         """
         if uses_compile() and self._config.grad_checkpoint:
             yield from self._stop.stage(mark("Measuring memory"), self._shapes_tried())
-        set_random_key(*key)  # a trial draws some too
+        set_random_key(*key)  # a trial draws random numbers too
         mx.reset_peak_memory()
 
     def _shapes_tried(self) -> Work[None]:
@@ -211,7 +211,7 @@ class TrainingLoop:
             yield done / len(blanks)
 
     def _interpolation(self) -> Iterator[Event]:
-        """Of a run that made all its steps: its last checkpoint is the adapter that was found."""
+        """After all steps, interpolate the adapter and save it as the run's last checkpoint."""
         keep, measured = self._config.interpolation, self._measurements
         if not keep or self._counters.interpolated is not None or not self._ending.is_complete:
             return
@@ -225,22 +225,23 @@ class TrainingLoop:
             self._counters.interpolated = share
             self._recording.keep(interpolated=share)
             yield LogMessage(
-                f"The adapter is at {share:.4g} of the way from where it started: there it keeps "
-                f"at least {keep:.4g} of what the run learned."
+                f"The adapter was moved back to {share:.4g} of its distance from the start. It "
+                f"keeps at least {keep:.4g} of what the run learned."
             )
             yield self._saved()
 
     def _last_measurements(self) -> Iterator[Event]:
-        """Of a run that made all its steps; where one is cut off, the run is not done."""
+        """The measurements after all steps; if one is interrupted, the run is not finished."""
         if not self._ending.is_complete or self._measurements.is_last_left:
             return
         if self._coming and self._measurements.needs_later_rows:
-            self._measurements.is_last_left = not (yield from self._rows_come())
+            self._measurements.is_last_left = not (yield from self._add_later_rows())
         if not self._measurements.is_last_left:
             yield from self._measurements.last(self._step)
 
     def _resumed(self, start: Checkpoint) -> Iterator[Event]:
-        """The checkpoint, once the validation that was cut off after its step is made up for."""
+        """Repeat the validation that was interrupted after the checkpoint's step, then report the
+        checkpoint."""
         was_due = self._measurements.is_validation_due
         if was_due:
             yield from self._measurements.after_step(self._step)
@@ -251,7 +252,7 @@ class TrainingLoop:
         yield from self._measurements.target_score(self._step)
 
     def _is_worth_keeping(self) -> bool:
-        """Whether a checkpoint of the step just done is to be made anyway."""
+        """Whether the last step needs a checkpoint: on schedule, at the end, or as the best."""
         is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
         return is_due or self._counters.best.step == self._step
 
@@ -297,10 +298,10 @@ class TrainingLoop:
                 self._recording.prune_checkpoints()
         except (AppError, RuntimeError) as error:
             if str(error) not in message:
-                message = f"{message} The last checkpoint could not be kept: {error}"
+                message = f"{message} The last checkpoint could not be saved: {error}"
         adapter_dir = self._recording.adapter_dir
         if adapter_dir is not None and not adapter_dir.is_dir():
-            adapter_dir = None  # deleted while the run went on
+            adapter_dir = None  # deleted during the run
         # The other machines save no checkpoints, so they have nothing to report about them.
         if adapter_dir is None and outcome != "finished" and self._machines.is_first:
             message += " There is no checkpoint."

@@ -1,4 +1,4 @@
-"""A run's measurements beside its steps: validation, forgetting, questions; each can be cut off."""
+"""A run's measurements: validation, forgetting and questions; each of them can be interrupted."""
 
 from collections.abc import Generator, Iterator
 from typing import Literal
@@ -18,7 +18,7 @@ from app.engine.training.validation import Validation
 
 
 class Measurements:
-    """One run's measurements, and which of them are still to be made."""
+    """One run's measurements, and which of them were interrupted."""
 
     def __init__(
         self,
@@ -39,32 +39,33 @@ class Measurements:
             RetentionMeter(model, setup.fast, texts, setup.kept, machines) if texts else None
         )
         self.is_validation_due = is_validation_due
-        """Whether the validation after the last step was cut off."""
+        """Whether the validation after the last step was interrupted."""
         self.is_last_left = False
-        """Whether a measurement at the run's end was cut off."""
+        """Whether a measurement at the run's end was interrupted."""
         self.are_questions_left = False
+        """Whether the question sets were interrupted."""
         self.reached_score: ScoreMeasured | None = None
-        """The score that ends the run; None until the run has it."""
+        """The score that ends the run; None until it is reached."""
         self.base_kl = base_kl
-        """The last measured change from base; None before the first measurement."""
+        """The last KL divergence from the base; None before the first measurement."""
 
     def use(self, setup: TrainingSetup) -> None:
-        """From here on measure with the rows of `setup`."""
+        """Measure on the rows of `setup` from now on."""
         self._setup = setup
         self._validation.take(setup.valid)
 
     @property
     def needs_later_rows(self) -> bool:
-        """Whether the last validation reads rows that are no tokens yet."""
+        """Whether the last validation reads rows that are not tokenized yet."""
         return self._validation.reads_more_at_the_end and not self._validation.can_read_the_last
 
     def after_step(self, step: int) -> Iterator[Event]:
-        """Forgetting and validation; a validation that is cut off stays due and counts for
-        nothing."""
+        """Measure forgetting, then validate; an interrupted validation has no effect and stays
+        due."""
         self.is_validation_due = self._validation.has_rows
         base_kl = 0.0
         if self._retention is not None:
-            # Where a run continues another, its start is that run's end: on the same texts.
+            # The start of a continued run is measured on the same texts as the end of the other.
             is_handover = step == 0 and self._config.adapter is not None
             measuring = self._retention.measure(step, reads_all=is_handover)
             if retained := (yield from self._stop.stage(mark("Measuring forgetting"), measuring)):
@@ -82,23 +83,24 @@ class Measurements:
 
     @property
     def is_too_far(self) -> bool:
-        """Whether the run has taken the model further from its base than it may."""
+        """Whether the KL divergence from the base is above the configured limit."""
         return self.base_kl is not None and 0 < self._config.max_base_kl < self.base_kl
 
     def distance_summary(self) -> str:
-        """One sentence that says why a run ended early."""
+        """The reason why the run ended early, as the end of a sentence."""
         return (
             f"its change from base is {self.base_kl:.4g} nats per token, more than "
             f"{self._config.max_base_kl:g}."
         )
 
     def target_score(self, step: int) -> Iterator[Event]:
-        """Whether the model answers enough of the first question set, at the steps that ask."""
+        """Every `steps_per_score` steps, ask the first question set; sets `reached_score` when the
+        target is met."""
         config = self._config
         if not config.target_score or not config.eval_sets or step % config.steps_per_score:
             return
         questions = self._setup.questions[0]
-        asking = self._finding(questions)
+        asking = self._wrong_indexes(questions)
         wrong = yield from self._stop.stage(_asking(questions), asking)
         if wrong is None:
             return
@@ -108,19 +110,22 @@ class Measurements:
 
     @property
     def can_tell_learning(self) -> bool:
-        """Whether there is anything that `learned` goes by."""
+        """Whether `learned` has questions or validation rows to measure by."""
         return bool(self._config.eval_sets) or self._validation.has_rows
 
     def learned(self) -> Generator[float, None, float]:
-        """How well the model knows the run's data now, higher is better: the first question set's
-        right answers, or without one the negative validation loss."""
+        """How well the model knows the run's data; higher is better.
+
+        The number of correct answers to the first question set, or without a set the negative
+        validation loss. Yields the share done.
+        """
         if not self._config.eval_sets:
             return -(yield from self._validation.loss())
         questions = self._setup.questions[0]
-        return float(questions.count - len((yield from self._finding(questions))))
+        return float(questions.count - len((yield from self._wrong_indexes(questions))))
 
     def last(self, step: int) -> Iterator[Event]:
-        """The last validation and forgetting, on more rows, of a run that made all its steps."""
+        """After all steps: validation on more rows, then forgetting on all texts."""
         if self._validation.reads_more_at_the_end:
             validating = self._validation.measure_last(step)
             finished = yield from self._stop.stage(mark("Validating on more rows"), validating)
@@ -136,15 +141,16 @@ class Measurements:
             yield retained
 
     def scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
-        """Of each question set, and of the known questions."""
+        """The score on each question set and on the known questions."""
         base, head, is_after = self._setup.base, self._setup.head, when == "after"
         for questions in self._setup.questions:
             asking = wrong_answers(base, questions, head, self._machines, with_answers=is_after)
-            found = yield from self._stop.stage(_asking(questions), asking)
-            if found is None:
+            result = yield from self._stop.stage(_asking(questions), asking)
+            if result is None:
                 self.are_questions_left = True
                 return
-            yield ScoreMeasured(questions.name, when, found[0], questions.count, found[1])
+            correct, incorrect = result
+            yield ScoreMeasured(questions.name, when, correct, questions.count, incorrect)
         if known := self._setup.known:
             asking_known = known.wrong_answers(head)
             wrong = yield from self._stop.stage(mark("Asking known questions"), asking_known)
@@ -154,13 +160,13 @@ class Measurements:
             right = len(known) - len(wrong)
             yield ScoreMeasured(KNOWN_QUESTIONS, when, right, len(known), wrong)
 
-    def _finding(self, questions: QuestionSet) -> Generator[float, None, list[int]]:
-        """The numbers of the questions that are answered incorrectly."""
+    def _wrong_indexes(self, questions: QuestionSet) -> Generator[float, None, list[int]]:
+        """Indexes of the questions that the model answers incorrectly."""
         model, head = self._setup.base.model, self._setup.head
         return find_wrong_answers(model, questions.batches, head, self._machines)
 
     def remark(self) -> str:
-        """For the end of the run's last sentence; mostly empty."""
+        """A sentence for the run's final message, with a leading space; usually ""."""
         return self._validation.remark()
 
 

@@ -1,4 +1,4 @@
-"""Records a run on disk: its events, its checkpoints, and which of them are kept."""
+"""Records a run on disk: writes its events and checkpoints, and deletes surplus checkpoints."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -19,10 +19,9 @@ from app.library.run.recorder import RunRecorder
 
 
 class RunRecording:
-    """The recorded part of a run. Raises AppError if the disk can't be written.
+    """Writes a run's folder. Raises AppError if the disk can't be written.
 
-    Without a recorder nothing is written: that is a machine that trains along, and the first
-    machine records the run.
+    Without a recorder nothing is written: in a distributed run, only the first machine records.
     """
 
     def __init__(
@@ -35,12 +34,12 @@ class RunRecording:
         origin: ArrayMap | None = None,
         stiffness: ArrayMap | None = None,
     ) -> None:
-        """`hashing`, where the base model's weights are not hashed whole yet, begins with the run
-        and is looked at after each step. `origin`, the weights of a run that starts from an
-        adapter, is kept with the first checkpoint, with their `stiffness`."""
+        """`hashing` completes the hash of the base model's weights; it starts with the run and is
+        polled after each step. `origin` and `stiffness`, of a run that starts from an adapter, are
+        saved with the first checkpoint."""
         self.run_dir = run_dir
         self.saved_step = start.progress.step if start else 0
-        """Of the last checkpoint; 0 before there is one."""
+        """The step of the last checkpoint; 0 before the first."""
         self.adapter_dir: Path | None = start.folder if start else None
         """The last checkpoint's folder."""
         self._recorder = recorder
@@ -50,7 +49,7 @@ class RunRecording:
 
     @property
     def name(self) -> str:
-        """As the library lists the run; empty where it is not recorded."""
+        """The run's name in the library; "" if it is not recorded."""
         return self._recorder.name if self._recorder is not None else ""
 
     def record(self, event: Event) -> None:
@@ -63,19 +62,19 @@ class RunRecording:
             self._keep_digests(self._hashing)
 
     def _keep_digests(self, hashing: WeightsHashing) -> None:
-        """Raises RunError if the weights are not those the run began with."""
+        """Save the digests of the whole weights. Raises RunError if the weights have changed."""
         self._hashing = None
         if digests := hashing.result():
             self.keep(**{MANIFEST_KEY: digests.data()})
         else:
-            self.log(f"The base model's weights were not hashed whole. {hashing.problem}")
+            self.log(f"The base model's weights were not hashed completely. {hashing.problem}")
 
     def log(self, text: str) -> None:
         if self._recorder is not None:
             self._recorder.log(text)
 
     def keep(self, **facts: object) -> None:
-        """In the run's manifest."""
+        """Write `facts` to the run's manifest."""
         if self._recorder is not None:
             self._recorder.keep(**facts)
 
@@ -87,7 +86,7 @@ class RunRecording:
         stiffness: ArrayMap,
         progress: Progress,
     ) -> CheckpointSaved:
-        """A checkpoint, complete on the disk; one of the same step makes way for it."""
+        """Save a checkpoint; it replaces an existing one of the same step."""
         folder, size = checkpoint_folder(self.run_dir, progress.step), 0
         if self._recorder is not None:
             progress = replace(
@@ -106,10 +105,10 @@ class RunRecording:
         return CheckpointSaved(progress.step, folder, size, progress.best_step == progress.step)
 
     def prune_checkpoints(self) -> None:
-        """Once the new checkpoint is complete and the manifest names it, not before.
+        """Delete surplus checkpoints; call it once the manifest names the new checkpoint.
 
-        The best is the best checkpoint, also where none came below the base model. One stays where
-        it is not certain that it is not the best.
+        The best checkpoint stays, even if no loss was below the base model's. So does one that may
+        be the best.
         """
         if self._recorder is not None and self._retention == "best-and-last":
             for folder in prunable_checkpoints(self.run_dir):
@@ -122,14 +121,14 @@ class RunRecording:
             if self._hashing is not None:
                 self._hashing.stop()
                 self._keep_digests(self._hashing)
-        # If the disk is what failed, the ending says so already.
+        # If the disk failed, the ending already says so.
         with suppress(AppError):
             self._recorder.record(ending)
         with suppress(AppError):
             self._recorder.close()
 
     def discard(self) -> None:
-        """Leave nothing of a run that made no step."""
+        """Remove the folder of a run that made no step."""
         with suppress(AppError):
             if self._recorder is not None:
                 self._recorder.discard()

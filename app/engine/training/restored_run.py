@@ -1,5 +1,5 @@
-"""Where a run starts: at its first step, or restored at a checkpoint, with its folder set back, the
-first messages for its log, and the check that nothing was lost.
+"""Starts a run at its first step or restores it from a checkpoint: resets its folder, logs the
+first messages, and checks that nothing was lost.
 """
 
 import math
@@ -35,9 +35,9 @@ def training_step(
     start: Checkpoint | None,
     machines: Machines,
 ) -> TrainingStep:
-    """The step of a run from its start, or from the checkpoint `start`."""
+    """The training step of a new run, or of one that resumes from the checkpoint `start`."""
     model = prepared.base.model
-    # The adapter as its seed made it, also in a resumed run: drift is measured from here.
+    # Drift is measured from the adapter's initial weights, in a resumed run too.
     origin = trainable_parameters(model)
     optimizer = TieredAdamW(
         prepared.plan,
@@ -60,9 +60,9 @@ def training_step(
 
 
 def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> None:
-    """Raise VerificationError unless a resumed run has the numbers of its checkpoint's files.
+    """Raise VerificationError unless a resumed run equals its checkpoint's files.
 
-    They are read again here, so that a fault in loading or in restoring them shows.
+    Reads the files again, so that a fault in loading or restoring them is detected.
     """
     adapter, optimizer = read_arrays(start.folder)
     if not same_arrays(adapter, step.parameters()) or not same_arrays(
@@ -77,13 +77,13 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
         due += [progress.step // math.lcm(tier.period, every) for tier in plan.tiers]
     is_counted = progress.void_steps_in_all or counts == due
     if progress.step != checkpoint_step(start.folder) or not is_counted:
-        raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
+        raise VerificationError(f"{start.folder} is not step {progress.step} of this run.")
 
 
 def reopened_run(
     run_dir: Path, start: Checkpoint, facts: Mapping[str, object]
 ) -> tuple[RunRecorder, list[LogMessage]]:
-    """The run's recorder, set back to `start`, and the first messages."""
+    """The run's recorder, reset to the checkpoint `start`, and the first log messages."""
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
@@ -94,7 +94,8 @@ def reopened_run(
     )  # fmt: skip
     notes = [LogMessage(f"Resuming after step {done.step}.")]
     if aside is not None:
-        notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
+        text = f"The later checkpoints and metrics are kept in {aside.name}; the run repeats them."
+        notes.append(LogMessage(text))
     return recorder, notes + _computer_notes(start, computer) + recorder_warnings(recorder)
 
 
@@ -108,22 +109,22 @@ def weights_hashing(
 
 
 def _computer_notes(start: Checkpoint, computer: ComputeEnvironment) -> list[LogMessage]:
-    """That what follows is not bit-equal to a run that never stopped, if something else computes
-    it: the losses differ in their last digits, which is no reason to refuse."""
+    """A warning if another computer or other software computes the rest of the run. The result is
+    then not bit-equal to a run that never stopped: losses differ in their last digits."""
     step, before = start.progress.step, start.computed_by
     if before == computer:
         return []
     if before is None:
         return [
             LogMessage(
-                f"It is not known what computed this run up to step {step}, so what follows may "
+                f"The computer that ran this run up to step {step} is unknown, so the result may "
                 "not be bit-equal to a run that never stopped."
             )
         ]
     return [
         LogMessage(
-            f"The run resumes, but not bit-equal to one that never stopped: up to step {step} it "
-            f"was computed by {before}, from here on by {computer}.",
+            f"The result won't be bit-equal to a run that never stopped: {before} computed it up "
+            f"to step {step}, and {computer} computes the rest.",
             is_warning=True,
         )
     ]

@@ -1,5 +1,5 @@
-"""Rows that a model should keep: the user's retention set, and the validation sets of the runs that
-this one continues. Opened for the forgetting meter; never trained on here.
+"""Opens the row sets of the forgetting meter: the user's retention set, and the validation sets of
+the runs that this run continues. They are never trained on.
 """
 
 from collections.abc import Generator, Mapping
@@ -26,9 +26,9 @@ from app.library.reading.starting_adapter import STARTED_FROM, earlier_runs, sta
 from app.library.run.manifest import read_manifest
 
 SHARE = 0.04
-"""Of the rows trained between two measurements: a row is read, but never backwards."""
+"""Rows read per row trained between two measurements. Reading a row takes no backward pass."""
 MIN_ROWS, MIN_EACH = 32, 4
-"""The fewest rows of all sets together and of each, at any cost."""
+"""The fewest rows of all sets together and of each set, whatever they cost."""
 _READING = mark("Reading earlier runs' data")
 
 
@@ -39,24 +39,25 @@ def open_kept_rows(
     vocabulary: int,
     saved: Mapping[str, object] | None,
 ) -> Generator[Event, None, tuple[KeptRows, ...]]:
-    """The retention set first, then the runs of the chain, the oldest first.
+    """The retention set, then the validation sets of the earlier runs, oldest first.
 
-    `saved` is the manifest of a resumed run. A set that can't be read is left out with a message.
+    `saved` is the manifest of a resumed run. An earlier run's set that can't be read is skipped
+    with a log message; an unreadable retention set raises AppError.
     """
     views: dict[str, TokenView] = {}
     if path := config.retention_set:
-        found = yield from open_questions(path, base)
-        views[question_set_name(path)] = found.train
+        opened = yield from open_questions(path, base)
+        views[question_set_name(path)] = opened.train
     for run in earlier_runs(saved or _started_from(config)):
         if run.step is None:  # an adapter from elsewhere
             continue
         if run.run_dir is None:
-            yield LogMessage(f"“{run.name}” is not in the library: its validation set is not read.")
+            yield LogMessage(f"“{run.name}” is not in the library: its validation set is skipped.")
             continue
         try:
             view = yield from _validation_rows(run.run_dir, base)
         except AppError as error:
-            text = f"The validation set of “{run.name}” is not read: {error.message}"
+            text = f"The validation set of “{run.name}” is skipped: {error.message}"
             yield LogMessage(text, is_warning=True)
             continue
         if view is not None:
@@ -77,7 +78,7 @@ def _started_from(config: TrainingConfig) -> Mapping[str, object]:
 
 
 def _validation_rows(run_dir: Path, base: BaseModel) -> Generator[Event, None, TokenView | None]:
-    """Those that the run validated on; None where it held none out."""
+    """The run's validation rows; None if it had none."""
     manifest = read_manifest(run_dir)
     config = config_from_manifest(manifest["config"], where=str(run_dir))
     if config.data is None or not (config.validation_split or config.valid):
@@ -85,13 +86,13 @@ def _validation_rows(run_dir: Path, base: BaseModel) -> Generator[Event, None, T
     yield StageChanged(_READING)
     settings = data_settings(config, base.limits, early_rows=0)
     opening = open_data_stream(find_files(config.data, config.valid), base.tokenizer, settings)
-    found = yield from in_stage(_READING, opening)
+    rows = yield from in_stage(_READING, opening)
     began = at_shipped_places(manifest.get("data"))
     if isinstance(began, Mapping) and any(
-        began.get(path, digest) != digest for path, digest in found.fingerprints.items()
+        began.get(path, digest) != digest for path, digest in rows.fingerprints.items()
     ):
         yield LogMessage(f"The data of {run_dir.name} changed since that run.", is_warning=True)
-    return found.valid if len(found.valid) else None
+    return rows.valid if len(rows.valid) else None
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:

@@ -1,5 +1,5 @@
-"""What a run follows from step to step: its learning rate, steps without finite numbers, tokens per
-second.
+"""A run's counters from step to step: void steps, throughput, best validation; and its learning
+rate schedule.
 """
 
 import math
@@ -25,13 +25,13 @@ _OF_THE_BASE = (
 
 
 class NonFiniteSteps:
-    """How many there were, in a row up to now and in the whole run."""
+    """Counts void steps, those with a non-finite loss or gradient: in a row and in all."""
 
     def __init__(self, in_a_row: int, in_all: int) -> None:
         self.in_a_row, self.in_all = in_a_row, in_all
 
     def take(self, step: int, is_void: bool) -> Iterator[LogMessage]:
-        """Note `step`. Raises RunError when there were several void ones in a row."""
+        """Record `step`. Raises RunError after `MAX_IN_A_ROW` void steps in a row."""
         if not is_void:
             self.in_a_row = 0
             return
@@ -45,7 +45,7 @@ class NonFiniteSteps:
             )
 
     def summary(self) -> str:
-        """For the end of the run's last sentence; empty if there were none."""
+        """A sentence for the run's final message, with a leading space; "" without void steps."""
         if not self.in_all:
             return ""
         many = f"{self.in_all} steps were" if self.in_all > 1 else "1 step was"
@@ -56,7 +56,7 @@ WINDOW_STEPS = 20
 
 
 class Throughput:
-    """Counts only the time inside steps: validation and saving do not slow it down."""
+    """Trained tokens per second over the last steps, without the time for validation and saving."""
 
     def __init__(self) -> None:
         self._recent: deque[tuple[int, float]] = deque(maxlen=WINDOW_STEPS)
@@ -71,10 +71,10 @@ class Throughput:
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The rate of optimizer step `step` (1-based).
+    """The learning rate of optimizer step `step` (1-based), before the tiers' factors.
 
-    It rises linearly over `warmup_steps` and then falls toward 0, which it would reach one step
-    after the last: no step has a rate of 0, so a due tier always has a reason to move.
+    It rises linearly over `warmup_steps` and then follows the schedule, which would reach 0 one
+    step after the last. No step has a rate of 0, so a due tier always moves.
     """
     if step <= config.warmup_steps:
         return config.learning_rate * step / config.warmup_steps
@@ -90,10 +90,10 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 class RunCounters:
-    """What a checkpoint keeps of a run beside its weights and its optimizer's state."""
+    """The counters that a checkpoint saves beside the weights and the optimizer state."""
 
     def __init__(self, done: Progress) -> None:
-        """As they stood at the checkpoint that the run resumes from, or at 0."""
+        """`done` comes from the checkpoint that the run resumes from; all zeros for a new run."""
         self.step, self.trained_tokens = done.step, done.trained_tokens
         self.interpolated = done.interpolated
         self.non_finite = NonFiniteSteps(done.void_steps, done.void_steps_in_all)

@@ -1,4 +1,4 @@
-"""When a run is over, and the sentences with which it ends."""
+"""Decides when a run is over, and writes its final message."""
 
 from collections.abc import Callable
 
@@ -16,12 +16,12 @@ class RunEnding:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no step is left to make."""
+        """Whether no step is left."""
         return self._counters.step == self._config.steps or self.is_over
 
     @property
     def is_over(self) -> bool:
-        """Whether the last validations brought nothing new, or a threshold is reached."""
+        """Whether the run ends early: no improvement, a threshold reached, or interpolated."""
         is_at_threshold = self._measured.reached_score is not None or self._measured.is_too_far
         return self._is_stale or is_at_threshold or self._counters.interpolated is not None
 
@@ -30,7 +30,10 @@ class RunEnding:
         return self._counters.best.is_stale(self._config.early_stopping_patience)
 
     def outcome(self, idle_parts: Callable[[], str]) -> tuple[Outcome, str]:
-        """Of a run that did not fail; `idle_parts` gives sentences about parts without effect."""
+        """The outcome and message of a run that did not fail.
+
+        `idle_parts` returns sentences about tiers, modules and lessons without effect.
+        """
         measured, step = self._measured, self._counters.step
         remarks = self._counters.non_finite.summary() + measured.remark()
         is_left = measured.is_validation_due or measured.is_last_left or measured.are_questions_left
@@ -50,10 +53,10 @@ class RunEnding:
             return self._measured.distance_summary()
         if self._is_stale:
             return self._counters.best.summary()
-        return "it was complete."  # it was interrupted after its interpolation
+        return "it was complete."  # resumed after an interruption of its last measurements
 
     def where_stopped(self) -> str:
-        """One sentence: after which step, and before which measurement."""
+        """A sentence that names the last step and the measurement that is missing."""
         measured, step = self._measured, self._counters.step
         if step == 0:
             return "Stopped before the first step."

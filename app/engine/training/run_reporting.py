@@ -1,5 +1,5 @@
-"""Facts of a run: for its first event, its log and its manifest, and to compare with the other
-machines that train along.
+"""Collects a run's facts: for its events, its log, its manifest, and the comparison of machines in
+a distributed run.
 """
 
 import json
@@ -39,8 +39,8 @@ Facts = dict[str, object]
 def replica_checks(
     config: TrainingConfig, prepared: TrainingSetup, digests: BaseModelDigests
 ) -> dict[str, str]:
-    """Texts that must be equal on all machines of a run, by their names for people."""
-    # Large weights may be hashed whole on one machine and not yet on another.
+    """Texts that must be equal on all machines of a run, by a name for error messages."""
+    # One machine may have hashed large weights completely and another only samples of them.
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
     nowhere = replace(
@@ -66,11 +66,11 @@ def checkpoint_text(checkpoint: Checkpoint) -> str:
         return read_regular(checkpoint.folder / STATE_FILE, MAX_STATE_BYTES).decode()
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error
+        raise InputError(f"{checkpoint.folder} can no longer be read: {reason}.") from error
 
 
 def manifest_facts(prepared: TrainingSetup, digests: BaseModelDigests) -> Facts:
-    """The manifest's entries beside the config."""
+    """The manifest's entries other than the config."""
     return day_facts(prepared) | {
         "data": prepared.fingerprints,
         QUESTIONS_KEY: prepared.question_fingerprints,
@@ -130,14 +130,14 @@ def _clocks(config: TrainingConfig, prepared: TrainingSetup) -> ClockFacts:
 
 
 def head_message(head: SplitModel | None) -> LogMessage:
-    """Where the loss of this run is computed."""
+    """Says whether the loss is computed from all logits or on trained tokens only."""
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")
     return LogMessage("The loss is computed on trained tokens only.")
 
 
 def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
-    """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
+    """How many rows of each dataset the first `steps` steps used; nothing for a single dataset."""
     batches = steps * config.grad_accumulation_steps
     counts = prepared.train.rows_by_dataset(config.seed, batches)
     rows = [
@@ -145,11 +145,11 @@ def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> I
         for part, count in zip(prepared.parts, counts, strict=True)
     ]
     if rows:
-        yield LogMessage(f"{steps:,} steps took these rows: {', '.join(rows)}.")
+        yield LogMessage(f"{steps:,} steps used these rows: {', '.join(rows)}.")
 
 
 def lesson_messages(step: int, measurement: StepMeasurement) -> Iterator[LogMessage]:
-    """For the log: what the step of an audited lesson did to its divergence from the base."""
+    """For an audited lesson, its KL divergence from the base before and after the update."""
     if math.isfinite(measurement.base_kl_after):
         yield LogMessage(
             f"The lesson of step {step}: change from base {measurement.base_kl:.4f} before the "
@@ -164,7 +164,7 @@ def step_finished(
     trained_tokens: int,
     tokens_per_second: float,
 ) -> StepFinished:
-    """What was measured of one step; `trained_tokens` of the whole run up to it."""
+    """The event of one step; `trained_tokens` counts from the run's start."""
     movement = measurement.movement
     return StepFinished(
         step=step,

@@ -1,6 +1,6 @@
 """Sets up a run before its first step: model, adapter, plan, batches, questions.
 
-Where rows become tokens while it trains, also what it needs once they are.
+If rows are tokenized during training, also updates the setup once they all are.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -70,28 +70,28 @@ class TrainingSetup:
     train: TrainingBatchLoader
     train_examples: int
     valid: tuple[ValidationSet, ...]
-    """One for each dataset that has rows to validate on."""
+    """One for each dataset with validation rows."""
     valid_examples: int
     questions: tuple[QuestionSet, ...]
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
     tokens_sha256: str
-    """As of `view.tokens_digest`."""
+    """SHA-256 of the tokenized rows, from `rows_digest`."""
     template_day: date | None = None
-    """The date in rows and questions; None where the chat template asks for none."""
+    """The date in rows and questions; None if the chat template uses no date."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
     start_sha256: str = ""
-    """Of the adapter that the run starts from; empty for one that its seed makes."""
+    """SHA-256 of the adapter that the run starts from; "" for a new, random adapter."""
     stiffness: Arrays | None = None
-    """How stiffly that adapter's numbers are tied, by path; None where that is not known."""
+    """Path → the stiffness of that adapter's numbers; None if unknown."""
     slow: SlowClock | None = None
     retention: RetentionTexts | None = None
     known: KnownQuestions | None = None
     kept: tuple[KeptRows, ...] = ()
-    """Of the forgetting meter."""
+    """Row sets of the forgetting meter."""
     later: LaterRows | None = None
-    """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
+    """Rows that are not tokenized yet; until they are, the example counts are row counts."""
 
     @property
     def question_fingerprints(self) -> dict[str, str]:
@@ -107,7 +107,7 @@ class TrainingSetup:
 
     @property
     def shapes(self) -> tuple[BatchShape, ...]:
-        """Of all that is computed at once; with a likely one for rows that are no tokens yet."""
+        """All micro-batch shapes of the run, with an estimate for rows not tokenized yet."""
         sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
         shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
         shapes += self.slow.shapes if self.slow else ()
@@ -125,11 +125,11 @@ def set_up(
     after_loading: Callable[[], None] = lambda: None,
     start: Path | None = None,
 ) -> Generator[Event, None, TrainingSetup]:
-    """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
+    """Load and check everything that a run needs, reporting each stage. Raises AppError.
 
-    `saved` is the manifest of a resumed run: its plan and its batches are followed.
-    `start` is the folder of an adapter whose weights the run starts from; the config has its
-    settings already. `after_loading` is called once the base model is in memory, and may refuse it.
+    `saved` is the manifest of a resumed run, which supplies the plan and the batch layout. `start`
+    is the folder of an adapter whose weights the run starts from; the config already has its
+    settings. `after_loading` is called once the base model is in memory and may raise AppError.
     Yields after each small part of the work, so that it can be closed there.
     """
     data = config.data
@@ -156,7 +156,7 @@ def set_up(
             plan = make_plan(trainable_parameters(base.model), config)
         settings = data_settings(config, base.limits, early_rows)
         yield from trying_template(base.tokenizer)
-        # Before rows become tokens, which ends the template's process: one is enough for both.
+        # Before tokenization, which ends the template's process: both share one process.
         end_note = stop_token_note(base.path, base.tokenizer)
         day = template_day(base.tokenizer, saved)
         dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
@@ -166,7 +166,7 @@ def set_up(
     yield from setup_notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
-    # By importance there is no plan yet; any has the same paths.
+    # Assignment by importance has no plan yet; the probe needs only paths, so any plan will do.
     probed = yield from probing(
         base.model,
         lambda: (
@@ -220,10 +220,10 @@ def set_up(
 def with_later_rows(
     config: TrainingConfig, prepared: TrainingSetup, rows: TrainingData
 ) -> Generator[Event, None, TrainingSetup]:
-    """The setup once all rows are tokens. Raises RunError where early rows became others."""
+    """The setup once all rows are tokenized. Raises RunError if the early rows' tokens changed."""
     if rows_digest(rows) != prepared.tokens_sha256:
         raise RunError(
-            "The same rows have become other tokens: the base model's "
+            "The same rows now give different tokens: the base model's "
             "chat template or tokenizer changed since this run began.",
             "Put the old files back and resume the run, or start a new one.",
         )
@@ -243,8 +243,8 @@ def with_later_rows(
 
 
 _NO_ADAPTER = (
-    "These modules stay without an adapter, because the model's code reads their weights itself or "
-    "mlx-lm could not load it:"
+    "These modules stay without an adapter, because the model's code reads their weights directly "
+    "or mlx-lm could not load the adapter:"
 )
 
 

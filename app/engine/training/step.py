@@ -1,8 +1,8 @@
-"""One optimizer step on the device: gradients, tiered update, the write into the model, the proof.
+"""One optimizer step on the device: gradients, tiered update, write into the model, verification.
 
-Three compiled functions do it: gradients (traced once a batch shape), the update (once a set of
-due tiers), and the measurement. Between the last two the new weights are written into the model,
-so that what is measured is what the model holds.
+Three functions are compiled: the gradients (once per batch shape), the update (once per set of due
+tiers) and the measurement. The new weights are written into the model before the measurement, which
+therefore measures the model itself.
 """
 
 import math
@@ -40,7 +40,7 @@ from app.engine.training.gradients import BatchGradients
 
 
 class TrainingStep:
-    """Steps a model; holds the optimizer state between steps. Lives on the MLX thread."""
+    """Runs optimizer steps on a model and keeps the optimizer state. Lives on the MLX thread."""
 
     def __init__(
         self,
@@ -58,26 +58,25 @@ class TrainingStep:
         stiffness: Arrays | None = None,
         slow: SlowClock | None = None,
     ) -> None:
-        """`fast` says more than `head` and `recompute_layers`, and instead of them. `rules` are
-        the configuration's; without them the audit goes by the optimizer's own settings. `anchor`
-        pulls the adapter back to `start`, by the `stiffness` that it was made of;
-        `slow` gives lessons on the base model's knowledge."""
+        """`fast` replaces `head` and `recompute_layers`. `rules` are the configuration's; without
+        them the audit uses the optimizer's settings. `anchor`, made from `stiffness`, pulls the
+        adapter back to `start`. `slow` gives lessons on the base model's knowledge."""
         self._model = model
         self._optimizer = optimizer
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
-        # What the model was last seen to hold: each step starts from there.
+        # The model's numbers at the last reading; each step starts from them.
         self._paths = tuple(trainable_parameters(model))
         parameters = read_parameters(model, self._paths)
         self._vectors = self._meter.read(parameters)
-        tied_to = (start, stiffness) if anchor and stiffness else None
+        audited_anchor = (start, stiffness) if anchor and stiffness else None
         self._audit = UpdateAudit(
             rules or optimizer.rules(),
             optimizer.plan,
             parameters,
             state,
             self._meter.drifts(self._vectors),
-            tied_to,
+            audited_anchor,
         )
         self._anchor, self._stiffness = anchor, stiffness
         self._frozen = FrozenWeights(model)
@@ -90,11 +89,11 @@ class TrainingStep:
         self._updates: dict[tuple[tuple[int, ...], bool], ArrayFunction] = {}
 
     def measure_memory(self, batch: Batch) -> None:
-        """Find what gradients of this batch's shape need, without touching weights or state."""
+        """Measure the memory that gradients of this batch's shape need; changes no weights."""
         self._gradients.measure_memory(self._vectors, batch)
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
-        """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
+        """Do optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
         self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         expected_loss = self._losses.expected(batches, step)
@@ -130,10 +129,10 @@ class TrainingStep:
             )
             learned = self._lessons.observe(task, lesson, gradients)
             mx.async_eval(loss, measured, vectors, observed, learned, result)
-            self._audit.finish()  # the step before, while the device computes this one
+            self._audit.finish()  # audits the previous step while the device computes this one
             mx.eval(loss, measured, vectors, observed, learned, result)
         except RuntimeError:
-            # Out of memory, say: the model must not keep arrays that can never be computed.
+            # For example, out of memory: the model must not keep arrays that can't be computed.
             write_parameters(self._model, before)
             raise
         self.state, self._vectors = OptimizerState(*tree), vectors
@@ -162,8 +161,8 @@ class TrainingStep:
         return replace(measurement, base_kl_after=after_kl)
 
     def _lesson(self, step: int, tiers: tuple[int, ...]) -> tuple[Lesson | None, Recomputed | None]:
-        """The slow clock's at `step`, for some tiers, and what the audit expects of it; None where
-        there is none."""
+        """The slow clock's lesson at `step` for these tiers, and the audit's own computation of it;
+        both None if none is due."""
         batch = self._slow.lesson(step) if self._slow and tiers else None
         if batch is None or self._slow is None:
             return None, None
@@ -175,35 +174,35 @@ class TrainingStep:
         return trainable_parameters(self._model)
 
     def stiffness(self, memory: float = 1.0) -> Arrays:
-        """How stiffly a run that continues from here is to be tied to each number, by path; of
-        what this run began with, the share `memory` counts."""
+        """Path → the stiffness of each number for a run that continues from here; the stiffness
+        that this run started with counts with weight `memory`."""
         plan, parameters = self._optimizer.plan, self.parameters()
         return stiffness_after(plan, self.state, parameters, self._stiffness, memory)
 
     @property
     def slow_every(self) -> int:
-        """Steps from one lesson to the next, where lessons have an AdamW of their own; else 0."""
+        """Steps from one lesson to the next if lessons have their own AdamW, else 0."""
         return self._slow.every if self._slow and self._optimizer.slow_rate else 0
 
     def check_at_rest(self, step: int) -> None:
-        """Raise VerificationError unless the model has the weights measured after `step`, finite,
-        on the base model that it began with."""
+        """Raise VerificationError unless the weights are finite and equal those measured after
+        `step`, and the base model is unchanged."""
         self._audit.finish()
         self._frozen.check(step)
         now = self._meter.read(trainable_parameters(self._model))
-        for tier, (found, measured) in enumerate(zip(now, self._vectors, strict=True)):
-            if not mx.all(mx.isfinite(found)).item():
+        for tier, (current, measured) in enumerate(zip(now, self._vectors, strict=True)):
+            if not mx.all(mx.isfinite(current)).item():
                 raise VerificationError(
                     f"After step {step}, a weight of tier {tier} is infinite or not a number."
                 )
-            if not mx.array_equal(found, measured).item():
+            if not mx.array_equal(current, measured).item():
                 raise VerificationError(
                     f"After step {step}, weights of tier {tier} changed outside of any step."
                 )
         self._audit.check_drifts(step, self._meter.drifts(now))
 
     def idle_parts(self) -> str:
-        """Sentences about tiers, modules and lessons without effect so far, each after a space."""
+        """Sentences on tiers, modules and lessons without effect so far, with leading spaces."""
         tiers = self._audit.idle_tiers(self._meter.drifts(self._vectors))
         unmoved = self._meter.unmoved(self._vectors, self._audit.learning_tiers())
         return tiers + idle_modules(unmoved) + self._lessons.remark()

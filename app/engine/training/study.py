@@ -14,7 +14,7 @@ from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, RUN_FILES
 
 
 def make_run(run: StudyRun, should_stop: Callable[[], bool]) -> Iterator[Event]:
-    """Train one, or the rest of it; nothing where it is done. Raises AppError where it fails."""
+    """Train `run` or resume it; does nothing if it is finished. Raises AppError if it fails."""
     if is_done(run):
         return
     config = run.config
@@ -22,7 +22,7 @@ def make_run(run: StudyRun, should_stop: Callable[[], bool]) -> Iterator[Event]:
         before = run.folder.parent / f"task-{run.number}"
         config = replace(config, adapter=last_checkpoint(before))
     is_begun = (run.folder / MANIFEST_FILE).exists()
-    if is_begun and not own_checkpoints(run.folder):  # killed before its first one
+    if is_begun and not own_checkpoints(run.folder):  # interrupted before its first checkpoint
         remove_folder(run.folder, (*RUN_FILES, CHECKPOINTS))
         is_begun = False
     events = (

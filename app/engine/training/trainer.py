@@ -1,5 +1,6 @@
-"""Starts or resumes a run as a generator of events: the engine's front door. Before a run's folder
-is made come hashing, setup, and an estimate of the memory.
+"""Starts or resumes a run as a generator of events: the engine's entry point.
+
+Hashing, setup and the memory estimate come before a run's folder is created.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -64,7 +65,7 @@ from app.library.run.run_lock import is_locked
 from app.models.model_folder import check_model_folder
 
 _MAX_NAME_ATTEMPTS = 20
-"""Runs that begin in the same second, in the same library."""
+"""Limit for runs that start in the same second in the same library."""
 
 
 def train(
@@ -77,11 +78,11 @@ def train(
 ) -> Iterator[Event]:
     """Run `config` from start to end, writing its folder; all MLX work happens in `next()`.
 
-    `should_stop` is asked between steps, and on another thread too; then, or after step
-    `stop_after`, a checkpoint is kept and the outcome is "stopped". `wants_checkpoint` is asked
-    after each step; where it says so, a checkpoint is made there beside those that are due. Bad
-    input raises AppError before RunStarted, and nothing is left behind. After RunStarted the last
-    event is always RunFinished. Closing the generator early keeps a checkpoint too.
+    `should_stop` is called between steps, and on another thread too. If it returns True, or after
+    step `stop_after`, a checkpoint is saved and the outcome is "stopped". `wants_checkpoint` is
+    called after each step; if it returns True, an extra checkpoint is saved. Bad input raises
+    AppError before RunStarted and leaves no files. After RunStarted, the last event is always
+    RunFinished. Closing the generator early also saves a checkpoint.
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)
@@ -137,9 +138,9 @@ def resume(
 ) -> Iterator[Event]:
     """Resume a run from its last checkpoint, or from the one named `checkpoint`.
 
-    What follows is bit-equal to a run that never stopped. Metrics and checkpoints after that one
-    are dropped, as they will be made again. Raises AppError before RunStarted if the run, the
-    checkpoint or its data are not what they were.
+    On the same computer, the result is bit-equal to a run that never stopped. Later metrics and
+    checkpoints are moved to a folder beside the checkpoints, and the run makes them again. Raises
+    AppError before RunStarted if the run, the checkpoint or the data changed.
     """
     run_dir = expanded(run_dir).absolute()
     if is_first_machine() and is_locked(run_dir):
@@ -191,7 +192,7 @@ def resume(
 
 
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
-    """A folder for the run; in the library the next name where another run took this one."""
+    """Create the run's folder; in the library, under the next free name if it is taken."""
     if config.output is None:
         ensure_own_folder(runs_dir)
         remember_disk(runs_dir)
@@ -225,8 +226,11 @@ def prepare_run(
     saved: Mapping[str, object] | None = None,
     start: Path | None = None,
 ) -> Generator[Event, None, tuple[TrainingSetup, BaseModelDigests, list[LogMessage]]]:
-    """All that a run needs before its first step, the digests of its base model, and remarks for
-    the run's log, which is only made when the run starts. Its memory is estimated on the way."""
+    """Set up a run and estimate its memory.
+
+    Returns the setup, the base model's digests, and messages for the run's log, which does not
+    exist yet. Raises AppError, or StoppedEarly once `should_stop` returns True.
+    """
     if saved is None:
         yield from early_memory_warning(config, should_stop)
     else:
@@ -248,10 +252,10 @@ def prepare_run(
 def _checking_dataset(
     config: TrainingConfig, saved: Mapping[str, object]
 ) -> Generator[float, None, None]:
-    """Raise InputError unless the files are those that the run began with."""
+    """Raise InputError if the dataset's files changed since the run began."""
     mixed = [dataset.data for dataset in config.mix]
-    found = yield from stream_fingerprints(config.data, config.valid, mixed)
-    if found != at_shipped_places(saved.get("data")):
+    fingerprints = yield from stream_fingerprints(config.data, config.valid, mixed)
+    if fingerprints != at_shipped_places(saved.get("data")):
         raise InputError(
             f"The dataset {config.data} changed after this run began.",
             "Put the old files back, or start a new run.",
@@ -261,7 +265,7 @@ def _checking_dataset(
 def _with_notes(
     work: Generator[Event, None, T],
 ) -> Generator[Event, None, tuple[T, list[LogMessage]]]:
-    """The result of `work`, with its messages collected; other events pass."""
+    """Run `work` and return its result with its log messages; yields its other events."""
     notes: list[LogMessage] = []
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Validates a run: the loss on held-out rows, by dataset, and whether it is the best yet.
+"""Validates a run: the loss on held-out rows, by dataset and overall, and whether it is the best.
 
-Combines the losses of several datasets. Knows no schedule of validations.
+`loop` and `measurements` decide when to validate.
 """
 
 from collections.abc import Generator, Sequence
@@ -18,7 +18,7 @@ from app.engine.training.setup import TrainingSetup
 
 
 class Validation:
-    """Measures held-out rows, and tells `best` of each loss."""
+    """Measures the loss on held-out rows and records it in `best`."""
 
     def __init__(self, prepared: TrainingSetup, best: BestValidation, machines: Machines) -> None:
         self._sets = prepared.valid
@@ -28,12 +28,12 @@ class Validation:
         self._evaluator = Evaluator(prepared.base.model, prepared.fast, machines)
 
     def take(self, sets: Sequence[ValidationSet]) -> None:
-        """Use these from here on; each validation reads the same rows as before."""
+        """Use `sets` from now on; validations still read the same rows as before."""
         self._sets = tuple(sets)
 
     @property
     def has_rows(self) -> bool:
-        """Whether any are held out."""
+        """Whether any rows are held out."""
         return bool(self._sets)
 
     @property
@@ -42,7 +42,7 @@ class Validation:
 
     @property
     def can_read_the_last(self) -> bool:
-        """Whether all rows of the last validation are tokens."""
+        """Whether all rows of the last validation are tokenized."""
         return all(one.is_last_there for one in self._sets)
 
     def measure(
@@ -50,7 +50,8 @@ class Validation:
     ) -> Generator[float, None, EvaluationFinished]:
         """The validation after `step`. Yields the share done after each batch.
 
-        One that is closed before its end counts for nothing. `forgetting` counts beside the loss.
+        `forgetting` is added to the loss to find the best. Closing the generator early has no
+        effect on the best.
         """
         loss, each = yield from self._losses([one.batches for one in self._sets])
         is_best = self._best.take(loss, step, forgetting)
@@ -58,12 +59,12 @@ class Validation:
         return EvaluationFinished(step, loss, is_best, each, rows, forgetting=forgetting)
 
     def loss(self) -> Generator[float, None, float]:
-        """The loss now, of no step: it is no candidate for best."""
+        """The current loss; it does not count as a candidate for the best."""
         loss, _ = yield from self._losses([one.batches for one in self._sets])
         return loss
 
     def measure_last(self, step: int) -> Generator[float, None, EvaluationFinished]:
-        """The validation of a run that ends after `step`, likewise; it is no candidate for best."""
+        """The final validation after the last `step`, on more rows; not a candidate for best."""
         loss, each = yield from self._losses([one.last_batches for one in self._sets])
         rows = sum(one.last_rows for one in self._sets)
         return EvaluationFinished(step, loss, False, each, rows, is_last=True)
@@ -71,7 +72,7 @@ class Validation:
     def _losses(
         self, sets: list[BatchLoader]
     ) -> Generator[float, None, tuple[float, tuple[DatasetLoss, ...]]]:
-        """Over all datasets, and of each if there are several."""
+        """The loss over all datasets, and the loss of each if there are several."""
         sizes = list(map(len, sets))
         losses = []
         for number, batches in enumerate(sets):
@@ -85,11 +86,12 @@ class Validation:
         return loss, each
 
     def remark(self) -> str:
-        """For the end of the run's last sentence; empty if the last loss was a finite number."""
+        """A sentence for the run's final message, with a leading space; "" if the last loss was
+        finite."""
         return "" if self._is_finite else " The last validation loss is not a finite number."
 
     def _over_all(self, losses: list[float]) -> float:
-        """The mean, each weighted by the tokens that an epoch trains of its dataset."""
+        """The mean, weighted by each dataset's trained tokens per epoch."""
         if len(losses) == 1:
             return losses[0]
         weights = [one.weight for one in self._sets]

@@ -1,5 +1,5 @@
-"""Interpolation at a run's end: the adapter goes back toward its start, as far as it keeps a share
-of what the run learned (after Wortsman et al., 2022, "Robust fine-tuning of zero-shot models").
+"""Weight interpolation at a run's end: moves the adapter back toward its start as long as it keeps
+a set share of the gain (Wortsman et al., 2022, "Robust fine-tuning of zero-shot models").
 """
 
 from collections.abc import Callable, Generator
@@ -14,13 +14,13 @@ from app.engine.runtime.named_arrays import ArrayMap, Arrays
 from app.engine.runtime.stopping import Work
 
 PARTS = 16
-"""The way from start to end is searched in sixteenths."""
+"""The search goes in sixteenths of the way from start to end."""
 _MEASUREMENTS = 6
-"""At most: at both ends, and four in between."""
+"""At most: two at the ends and four in between."""
 
 
 def interpolated(start: ArrayMap, end: ArrayMap, share: float) -> Arrays:
-    """`end` at 1, `start` at 0; in each array's own type."""
+    """The weights at `share` of the way from `start` (0) to `end` (1), in each array's dtype."""
     return {
         path: (start[path] + share * (array - start[path])).astype(array.dtype)
         for path, array in end.items()
@@ -30,11 +30,11 @@ def interpolated(start: ArrayMap, end: ArrayMap, share: float) -> Arrays:
 def interpolating(
     model: LanguageModel, start: ArrayMap, keep: float, measure: Callable[[], Work[float]]
 ) -> Generator[float, None, float]:
-    """Bring the model's adapter to the smallest share of the way from `start` at which `measure`,
-    higher is better, keeps `keep` of its gain; returns the share, 1 where there was no gain.
+    """Move the adapter to the smallest share of the way from `start` that keeps `keep` of the gain.
 
-    Found by bisection, so it is the smallest if the measure is monotonic. Yields the share done;
-    closed early, it leaves the adapter as it was.
+    `measure` gives the quality, higher is better. Returns the share; 1 if there was no gain. It is
+    found by bisection, so it is the smallest if the measure is monotonic. Yields the share of the
+    work done. Closing the generator early restores the adapter.
     """
     end = dict(trainable_parameters(model))
     done = 0
@@ -46,7 +46,7 @@ def interpolating(
         done += 1
         return value
 
-    found = 1.0
+    best = 1.0
     try:
         before, after = (yield from measured(0.0)), (yield from measured(1.0))
         least = before + keep * (after - before)
@@ -57,11 +57,11 @@ def interpolating(
                 high = middle
             else:
                 low = middle
-        found = high / PARTS
+        best = high / PARTS
     except GeneratorExit:
         write_parameters(model, end)
         raise
-    weights = interpolated(start, end, found) if found < 1 else end
+    weights = interpolated(start, end, best) if best < 1 else end
     mx.eval(weights)
     write_parameters(model, weights)
-    return found
+    return best
