@@ -62,7 +62,7 @@ ELSEWHERE = {
 }  # fmt: skip
 """Sentences that are no literals of these layers."""
 NO_SENTENCES = {
-    "and are trained", "and is trained", "their turns", "their words", "its turns", "its words",
+    "and are trained", "and is trained", "their turns", "their text", "its turns", "its text",
     "{version}{commit}, MLX {package_version}", "(commit {commit})", "{format} mlx-lm {version}",
     "brew install hf", "pip install -U huggingface_hub", "hf download {repository}",
     "data process", "Extra data", "Unterminated string", "GPU Timeout", "Impacting Interactivity",

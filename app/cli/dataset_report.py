@@ -199,7 +199,7 @@ def _use_lines(
     if more := counts["further_examples"]:
         lines.append(
             f"{more:,} of these rows {_verb(more, 'trains', 'train')} earlier replies, which the "
-            "model's chat template changes once more follows: "
+            "model's chat template changes when more turns follow: "
             f"{counts['further_cost']:.2f} times the tokens, "
             f"{counts['further_trained_tokens']:,} more of them trained."
         )

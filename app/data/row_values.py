@@ -1,6 +1,4 @@
-"""The values that describe rows: examples, issues and locations, and the names under which files
-keep the parts of a row.
-"""
+"""The values that describe rows: examples, issues and locations; and common names of columns."""
 
 import hashlib
 import json
@@ -34,7 +32,7 @@ class RowLocation(NamedTuple):
 
     @property
     def is_whole_file(self) -> bool:
-        """The location is the whole file."""
+        """Whether the location is the whole file."""
         return not (self.line or self.row)
 
     def __format__(self, spec: str) -> str:
@@ -56,12 +54,12 @@ WHOLE_FILE = RowLocation()
 
 
 RawRow = tuple[RowLocation, object]
-"""A row as its file has it, not validated yet, with its location."""
+"""A row as read from its file, not validated yet, with its location."""
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and the row's further keys, such as `tool_calls`."""
 
 KEPT_ISSUES = 1000
-"""Per file, so that a broken one does not fill the memory."""
+"""The most issues kept of a dataset, so that a broken file does not fill memory."""
 
 
 IssueKind = Literal[
@@ -117,12 +115,12 @@ class ChatExample:
     tools: tuple[dict[str, Any], ...] | None
     place: RowLocation
     untrained: tuple[int, ...] = ()
-    """0-based numbers of assistant turns that are read but not trained."""
+    """0-based indexes of assistant turns that are context only and not trained."""
     notes: tuple[Note, ...] = field(default=(), compare=False)
 
     @property
     def last_question(self) -> str:
-        """The last turn of the user; empty if there is none."""
+        """The content of the last user turn; "" if there is none."""
         asked = [turn["content"] for turn in self.messages if turn["role"] == "user"]
         return str(asked[-1]) if asked else ""
 
@@ -138,17 +136,17 @@ class TextExample:
 Example = ChatExample | TextExample
 
 REFUSED: IssueKind = "refused by the model"
-"""A valid example of which this model would train nothing."""
+"""A valid example without trained tokens for this model."""
 REFUSED_BY_TEMPLATE: IssueKind = "refused by the template"
 """An example for which this model's chat template raises an error."""
 NO_EMBEDDING: IssueKind = "token without embedding"
-"""An example that this model would read out of bounds."""
+"""An example with a token that has no row in the model's embedding."""
 TOO_COSTLY: IssueKind = "too costly to render"
 """An example that takes this model's chat template too much time or memory."""
 STOPPING_KINDS = (REFUSED_BY_TEMPLATE, NO_EMBEDDING, TOO_COSTLY)
-"""Kinds found by the model at which a run stops unless invalid rows are left out."""
+"""Kinds that depend on the model and stop a run unless invalid rows are skipped."""
 MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
-"""Kinds found by the model; all others are found by the checks."""
+"""Kinds that depend on the model; the row checks find all others."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +155,9 @@ class RowIssue:
 
     path: Path
     place: RowLocation
-    """WHOLE_FILE if no row is meant."""
+    """WHOLE_FILE if the issue concerns no single row."""
     reason: str
-    """The rest of a sentence that begins with file and line: "has an empty text"."""
+    """The predicate of a sentence that begins with file and line: "has an empty text"."""
     kind: IssueKind = "other"
     is_warning: bool = False
     """The row is trained on anyway."""
@@ -187,7 +185,7 @@ def content_digest(example: Example) -> int:
     """A 64-bit hash of a row's content; independent of its location."""
     if isinstance(example, ChatExample):
         content: object = [example.messages, example.tools]
-        if example.untrained:  # other rows keep the digests that decide the holdout
+        if example.untrained:  # only then, so that other rows keep their place in the split
             content = [example.messages, example.tools, example.untrained]
     else:
         content = example.text

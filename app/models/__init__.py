@@ -1,1 +1,1 @@
-"""Finds and describes base models on disk without loading them; knows neither MLX nor Qt."""
+"""Finds and describes base models on disk without loading them, and without MLX and Qt."""

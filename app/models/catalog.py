@@ -1,4 +1,4 @@
-"""Lists all base models on this computer, the last used first; caches their descriptions."""
+"""Lists all base models on this computer, most recently used first; caches their descriptions."""
 
 import os
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from app.models.remembered_models import read_remembered_models, remember_folder
 
 INDEX_FILE = "models.json"
 _FORMAT = 2
-"""Raised when descriptions of unchanged files change."""
+"""Raise it when the descriptions of unchanged files change."""
 _MAX_BYTES = 64 * 2**20
 _KEPT = ("architecture", "parameters", "quantization", "context_tokens", "license", "problem",
          "hint", "note", "memory")  # fmt: skip
@@ -32,6 +32,8 @@ _KEPT = ("architecture", "parameters", "quantization", "context_tokens", "licens
 
 @dataclass
 class ModelIndex:
+    """The cache of descriptions."""
+
     entries: dict[str, Any]
     """Folder → its cached description."""
     is_changed: bool = False
@@ -39,7 +41,7 @@ class ModelIndex:
     def known(
         self, location: ModelLocation, digest: str, size_bytes: int
     ) -> ModelDescription | None:
-        """The description, if the folder's files are still those that it was made of."""
+        """The cached description; None if the folder's files changed since."""
         entry = self.entries.get(str(location.folder), {})
         try:
             if entry["digest"] != digest:
@@ -58,8 +60,8 @@ class ModelIndex:
         self.is_changed = True
 
     def write(self, folders: Mapping[Path, object]) -> None:
-        """Cache the descriptions of these folders. If the disk can't be written, only time is
-        lost."""
+        """Write the descriptions of these folders to disk. Disk errors are ignored: without the
+        cache, the folders are read again."""
         if not self.is_changed:
             return
         kept = {str(folder) for folder in folders}
@@ -76,14 +78,15 @@ def read_index() -> ModelIndex:
 
 
 def _version() -> str:
-    """Which architectures are known is mlx-lm's matter."""
+    """The cache's version; it includes mlx-lm's, which determines the supported architectures."""
     return " ".join((str(_FORMAT), "mlx-lm", package_version("mlx-lm")))
 
 
 def list_models(reading_seconds: float = inf) -> list[ModelDescription]:
-    """Recents first, then by name; those that can't be trained come last.
+    """All models, most recently used first, then by name; those that can't be trained come last.
 
-    Folders that are new or have changed are read, for about so long; the others are listed unread.
+    New and changed folders are read for about `reading_seconds`; after that, they are listed
+    unread.
     """
     remembered, index = read_remembered_models(), read_index()
     ends = monotonic() + reading_seconds
@@ -123,7 +126,7 @@ def _order(model: ModelDescription) -> tuple[bool, float, str]:
 
 
 def note_used(folder: Path, when: float) -> None:
-    """Remember that a model was chosen, and its folder where no known place holds it.
+    """Remember that a model was chosen, and its folder if `find_models` doesn't find it elsewhere.
 
     Raises AppError if the disk can't be written.
     """

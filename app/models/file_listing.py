@@ -13,21 +13,21 @@ MAX_FILES = 20_000
 @dataclass(frozen=True)
 class FolderFiles:
     sizes: Mapping[str, int]
-    """Bytes of each regular file; of the file that a link leads to."""
+    """Name → size in bytes of each regular file; links are followed."""
     dead_links: tuple[str, ...] = ()
-    """Links that lead to nothing."""
+    """Names of links to missing files."""
     state: tuple[tuple[str, int, int], ...] = ()
-    """Name, size and time of change of each file."""
+    """Name, size and modification time of each file."""
 
     def named(self, *patterns: str) -> list[str]:
-        """The names that fit one of the patterns, in order."""
+        """The names that match one of the patterns, sorted."""
         return sorted(
             name for name in self.sizes if any(fnmatchcase(name, pattern) for pattern in patterns)
         )
 
     @property
     def digest(self) -> str:
-        """Equal for folders whose files are the same, by name, size and time of change."""
+        """Digest of the files' names, sizes and modification times."""
         state = repr((self.state, self.dead_links)).encode("utf-8", "backslashreplace")
         return sha256(state).hexdigest()[:32]
 
@@ -37,7 +37,7 @@ class FolderFiles:
 
 
 def read_folder_files(folder: Path) -> FolderFiles:
-    """Raises OSError. Folders within it are not looked at: no model is loaded from them."""
+    """The files of a folder, without subfolders, since no model loads from them. Raises OSError."""
     sizes: dict[str, int] = {}
     dead: list[str] = []
     state: list[tuple[str, int, int]] = []

@@ -9,8 +9,11 @@ from app.models.quantization import quantization_settings
 
 
 def fuse_command(base: Path, adapter: Path, fused: Path) -> str:
-    """A shell command; empty if `base` is not a model folder. A quantized base is dequantized:
-    rounded to its few bits again, the fused weights would lose part of what was learned."""
+    """A shell command; "" if `base` is not a model folder.
+
+    A quantized base is dequantized, because quantizing the fused weights again would lose a part of
+    the adapter's changes.
+    """
     try:
         config = read_model_config(base)
     except InputError:

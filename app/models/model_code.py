@@ -1,7 +1,4 @@
-"""The code of a model: an architecture of mlx-lm. Python code in a model folder is never run.
-
-Where a model can't be loaded without it, one sentence says so.
-"""
+"""Checks that a model needs no code but mlx-lm's: Python code in a model folder is never run."""
 
 import importlib.util
 import pkgutil
@@ -26,11 +23,11 @@ RENAMED = {
     "gemma4_unified": "gemma4",
     "deepseek_v41_text": "deepseek_v41",
 }
-"""A model_type and the module of mlx-lm that is loaded for it: its MODEL_REMAPPING."""
+"""model_type → the mlx-lm module that is loaded for it; equals mlx-lm's MODEL_REMAPPING."""
 
 
 def knows_architecture(config: Mapping[str, Any]) -> bool:
-    """Whether mlx-lm has code of its own for this config.json."""
+    """Whether mlx-lm supports the architecture of this config.json."""
     kind = config["model_type"]
     return RENAMED.get(kind, kind) in _modules()
 
@@ -44,11 +41,11 @@ def _modules() -> frozenset[str]:
 
 
 NO_CODE = {"trust_remote_code": False}
-"""For transformers, which otherwise asks on standard input whether to run it."""
+"""Options for transformers, which otherwise asks on standard input whether to run the code."""
 
 
 def needs_code(error: Exception) -> bool:
-    """Whether this is how transformers refuses to run the folder's code."""
+    """Whether transformers raised `error` because the folder's code must not run."""
     return "trust_remote_code" in str(error)
 
 

@@ -1,7 +1,7 @@
-"""Values in a model's config.json that its architecture can't be built of, by their keys.
+"""Finds values in a model's config.json that its architecture can't be built from.
 
-Asked only where a model can't be loaded: some odd values do no harm, and no model that loads is
-refused for one. Needs no MLX.
+Called only if a model can't be loaded, so that harmless odd values don't reject a model. Needs no
+MLX.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from app.core.text.numbers import digits
 from app.core.text.sanitize import single_line
 
 _MAX_SIZE = 2**31 - 1
-"""MLX counts in 32 bits."""
+"""MLX's sizes have 32 bits."""
 _SHOWN_CHARACTERS = 40
 _TEXT_PART = "text_config"
 _SIZES = frozenset(
@@ -27,7 +27,7 @@ _SIZES = frozenset(
         "num_heads", "n_head", "n_heads", "num_key_value_heads",
     }
 )  # fmt: skip
-"""Whole numbers above 0, where an architecture uses them."""
+"""Keys that must be whole numbers above 0 if an architecture uses them."""
 _OWN: dict[str, Any] = {
     "quantization": dict | None,
     "quantization_config": dict | None,
@@ -46,16 +46,17 @@ _WORDS = {
 }  # fmt: skip
 _MISSING_ARGUMENT = re.compile(r"missing \d+ required positional arguments?: (.+)$")
 _UNKNOWN_KIND = re.compile(r"^'(\w+)' is not in list$")
-"""An architecture looks for its first layer of a type in `layer_types`."""
+"""The error of an architecture that doesn't find a layer type in `layer_types`."""
 _NAME = re.compile(r"'(\w+)'")
 
 
 def invalid_value(
     config: Mapping[str, Any], arguments: type | None = None, error: BaseException | None = None
 ) -> str | None:
-    """ "vocab_size is "320", where a whole number is needed", or None if no value is odd.
+    """A clause such as "vocab_size is "320", where a whole number is needed"; None if all values
+    are valid.
 
-    `arguments` is the architecture's dataclass, if it is known; `error` what came of the config.
+    `arguments` is the architecture's dataclass, if known; `error` is the error of loading it.
     """
     hints = _hints(arguments)
     is_of_null = "None" in str(error)
@@ -72,7 +73,7 @@ def invalid_value(
 
 
 def missing_setting(config: Mapping[str, Any], error: BaseException) -> str | None:
-    """ "lacks hidden_size", if that is what `error` says."""
+    """A clause such as "lacks hidden_size" if `error` reports a missing setting; else None."""
     if kind := _UNKNOWN_KIND.search(str(error)):
         return f'lists no layer of the type "{single_line(kind[1])}", which this architecture needs'
     if match := _MISSING_ARGUMENT.search(str(error)):
@@ -94,8 +95,8 @@ def _hints(arguments: type | None) -> dict[str, Any]:
     except Exception:  # an architecture's own annotations
         return dict(_OWN)
     optional = {field.name for field in dataclasses.fields(arguments) if field.default is None}
-    own = {key: hint | None if key in optional else hint for key, hint in hints.items()}
-    return own | _OWN
+    of_architecture = {key: hint | None if key in optional else hint for key, hint in hints.items()}
+    return of_architecture | _OWN
 
 
 def _invalid(name: str, key: str, value: Any, hint: Any) -> str | None:
@@ -139,7 +140,7 @@ def _alternatives(hint: Any) -> Iterator[Any]:
 
 
 def _is_of(value: Any, kind: Any) -> bool:
-    """True for kinds that are not known here."""
+    """Whether a value has this type; True for unknown types."""
     origin = get_origin(kind) or kind
     if origin is type(None):
         return value is None
@@ -161,14 +162,14 @@ def _words(kind: Any) -> str:
 
 
 def shown_value(value: Any) -> str:
-    """A value as short JSON text."""
+    """A value as JSON text, shortened."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN_CHARACTERS:
         return f"a number of {digits(value)} digits"
     return single_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)
 
 
 def config_error(path: Path, fault: str) -> InputError:
-    """For the model in `path`, whose config.json has this `fault`."""
+    """The error for the model in `path`, whose config.json has this `fault`."""
     return InputError(
         f"The model in {path} can't be loaded: in {path / 'config.json'}, {fault}.",
         "Download the model again, or choose another.",

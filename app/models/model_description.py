@@ -1,7 +1,6 @@
-"""Describes a base model for the Models list, without loading it.
+"""Describes a base model for the Models list without loading it.
 
-What keeps it from being trained, if anything, is one sentence; the facts that can be read are there
-all the same.
+A model that can't be trained has a problem, as a sentence, beside the facts that could be read.
 """
 
 import re
@@ -30,7 +29,7 @@ from app.models.weights import Tensor
 from app.models.weights_check import AGAIN, ANEW, check_weights_files, read_whole_weights
 
 MAX_LISTED_CONFIG_BYTES, MAX_LISTED_HEADER_BYTES = 2 * 2**20, 8 * 2**20
-"""While more is parsed the window's thread would wait; none seen has a third of it."""
+"""Parsing larger files would block the window's thread; known models have less than a third."""
 TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken", "spiece.model",
     "*.bpe.model",
@@ -41,43 +40,43 @@ TOKENIZERS = (
 class ModelDescription:
     folder: Path
     name: str
-    """With the organization or publisher, where it has one: "mlx-community/Qwen3-4B-4bit"."""
+    """With the organization or publisher, if any: "mlx-community/Qwen3-4B-4bit"."""
     source: str
-    """Where it comes from: "Hugging Face", "LM Studio"."""
+    """The source, such as "Hugging Face" or "LM Studio"."""
     architecture: str = ""
-    """Its model_type, as mlx-lm goes by it."""
+    """Its model_type."""
     parameters: int | None = None
     quantization: str = ""
     size_bytes: int = 0
     context_tokens: int | None = None
     license: str = ""
     problem: str = ""
-    """Why it can't be trained here; empty if nothing speaks against it."""
+    """Why it can't be trained here; "" if it can."""
     hint: str = ""
     note: str = ""
-    """What should be known of it that is no reason against it."""
+    """A note that does not prevent training."""
     memory: TrainingMemory | None = None
     used: float | None = None
     """When it was last chosen, in seconds since 1970."""
     chosen: Path | None = None
-    """The folder that was once chosen or dropped, through which it was found."""
+    """The folder chosen by the user in which it was found, if any."""
 
     is_read: bool = True
-    """False for one whose files have not been looked into yet."""
+    """False if its files have not been read yet."""
 
     @property
     def short_name(self) -> str:
         return self.name.rpartition("/")[2] or self.name
 
     def verdict(self, available_bytes: int) -> str:
-        """ "fits", "tight" or "won't fit"; empty where that isn't known, or doesn't matter."""
+        """ "fits", "tight" or "won't fit"; "" if unknown or if the model can't be trained."""
         if self.problem or self.memory is None:
             return ""
         return self.memory.verdict(available_bytes)
 
 
 def unread(location: ModelLocation, size_bytes: int = 0) -> ModelDescription:
-    """What is known of a model before its files are looked into."""
+    """The description of a model before its files are read."""
     return ModelDescription(
         location.folder, location.name, location.source, size_bytes=size_bytes,
         problem=location.problem, hint=location.hint, chosen=location.chosen,
@@ -86,7 +85,7 @@ def unread(location: ModelLocation, size_bytes: int = 0) -> ModelDescription:
 
 
 def describe(location: ModelLocation, files: FolderFiles) -> ModelDescription:
-    """Reads config.json, headers of the weights, README and LICENSE; nothing else."""
+    """Describe a model from config.json, the weights' headers, README and LICENSE."""
     known = replace(
         unread(location, files.size_bytes),
         license=read_license(location.folder, files),
@@ -96,7 +95,7 @@ def describe(location: ModelLocation, files: FolderFiles) -> ModelDescription:
 
 
 class _Reader:
-    """Reads on after a fault: the first one found is the model's problem."""
+    """Reads a model's files; the first fault becomes its problem, and reading continues."""
 
     def __init__(
         self, location: ModelLocation, files: FolderFiles, known: ModelDescription
@@ -155,7 +154,7 @@ class _Reader:
             )
 
     def _note(self, config: Mapping[str, Any]) -> str:
-        """Where transformers may ask for code that only loading the tokenizer shows."""
+        """A note if the model names Python code, which the tokenizer may need."""
         if not any(self._files.named("*.py")) or self._known.problem:
             return ""
         file = self._location.folder / "tokenizer_config.json"
@@ -166,14 +165,14 @@ class _Reader:
 
     def _note_fault(self, error: InputError) -> None:
         if not self._known.problem:
-            # The folder of a snapshot is a hash; the name tells more.
+            # A snapshot's folder name is a hash; the model's name is clearer.
             message = error.message.replace(str(self._location.folder), self._location.name)
             hint = error.hint
             if self._location.source == HUGGING_FACE:
                 command = f"Run hf download {self._location.name}"
                 hint = {
                     AGAIN: f"{command} to complete it.",
-                    ANEW: f"{command} --force-download.",  # what is there is not looked at
+                    ANEW: f"{command} --force-download.",  # replaces the damaged file
                 }.get(hint, hint)
             self._known = replace(self._known, problem=message, hint=hint)
 
@@ -195,22 +194,22 @@ def _names_code(config: Mapping[str, Any]) -> bool:
 
 
 _READ_BYTES = 2**15
-"""A model card's front matter can hold long lists."""
+"""A model card's front matter can have long lists."""
 _MAX_CHARACTERS = 60
 _FIELD = re.compile(r"^(license|license_name)\s*:\s*(.*)$", re.MULTILINE)
 _OTHER = "other"
 
 
 def read_license(folder: Path, files: FolderFiles) -> str:
-    """A short name, "apache-2.0", or the first line of LICENSE; empty where neither is there."""
+    """A short name such as "apache-2.0", or the first line of LICENSE; "" if both are missing."""
     if "README.md" in files.sizes:
         fields = dict(_FIELD.findall(_front_matter(_head_text(folder / "README.md"))))
-        named = _plain(fields.get("license", ""))
-        own = _plain(fields.get("license_name", ""))
-        if named and not (named == _OTHER and own):
-            return named
-        if own:
-            return own
+        license_id = _plain(fields.get("license", ""))
+        license_name = _plain(fields.get("license_name", ""))
+        if license_id and not (license_id == _OTHER and license_name):
+            return license_id
+        if license_name:
+            return license_name
     for name in files.named("LICENSE*", "COPYING*", "license*"):
         if line := _first_line(_head_text(folder / name)):
             return line
@@ -218,13 +217,13 @@ def read_license(folder: Path, files: FolderFiles) -> str:
 
 
 def _front_matter(text: str) -> str:
-    """What stands between the first two lines of hyphens."""
+    """The text between the first two lines of hyphens."""
     begin, *rest = text.split("\n---", 1)
     return begin.removeprefix("---") if begin.startswith("---") and rest else ""
 
 
 def _plain(value: str) -> str:
-    """One name; the first of a list."""
+    """A single name; the first of a list."""
     named = value.split("#")[0].strip().strip("[]").split(",")[0]
     return single_line(named.strip().strip("\"'"), _MAX_CHARACTERS)
 

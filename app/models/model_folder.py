@@ -1,8 +1,7 @@
-"""Reads a model's folder without its weights: its files with name and size in one scan, config.json
-and the weights' headers.
+"""Reads a model's folder without its weights: config.json, limits, and the weights' headers.
 
-Needs no MLX. A folder may come from anyone: what is read is bounded, and an error is one sentence.
-Links to files are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
+Needs no MLX. A folder may come from anyone, so reads are bounded. Links to files are followed, as
+in mlx-lm, because the Hugging Face cache consists of links.
 """
 
 import re
@@ -25,7 +24,7 @@ from app.models.weights_check import check_weights_files, read_whole_weights
 
 MAX_CONFIG_BYTES = 16 * 2**20
 MAX_LAYERS_PER_WEIGHT = 4
-"""Some architectures use a layer's weights several times; none seen does more often."""
+"""Some architectures use a layer's weights several times; known ones at most this often."""
 
 _CONTEXT_KEYS = (
     "max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len",
@@ -36,7 +35,7 @@ _SCALING_KEYS = ("rope_scaling", "rope_parameters")
 _ORIGINAL = "original_max_position_embeddings"
 _LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
 _LAYER_LISTS = ("layer_types", "block_configs", "layers_block_type", "hybrid_override_pattern")
-"""One item for each layer."""
+"""Keys of lists with one item per layer."""
 LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
 _TOKEN_EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|token_embeddings|embeddings?"
@@ -46,11 +45,11 @@ _POSITION_EMBEDDINGS = re.compile(r"(?:^|\.)(?:wpe|embed_positions)\.weight$")
 NOT_OF_TEXT = re.compile(r"vision|visual|image|audio|speech|patch")
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of tensors, by name."""
+"""Name of a tensor → its shape."""
 
 
 def check_model_folder(path: Path) -> dict[str, Any]:
-    """Its config.json. Raises InputError unless `path` looks like a model folder."""
+    """The parsed config.json. Raises InputError unless `path` is a model folder with weights."""
     try:
         check_is_model_folder(path)
         config = read_model_config(path)
@@ -62,7 +61,7 @@ def check_model_folder(path: Path) -> dict[str, Any]:
 
 
 def check_is_model_folder(path: Path) -> None:
-    """Raise InputError unless it is a folder with a config.json, by a name that MLX can open."""
+    """Raise InputError unless it is a folder with a config.json, and MLX can open its path."""
     if not path.exists():
         raise InputError(f"There is no model folder at {path}.")
     if not is_utf8(path):
@@ -76,7 +75,7 @@ def check_is_model_folder(path: Path) -> None:
 
 
 def read_model_config(folder: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
-    """The parsed config.json. Raises InputError, which names the file and its problem."""
+    """The parsed config.json. Raises InputError that describes the file's problem."""
     file = folder / "config.json"
     try:
         config = parse_json(read_text(file, max_bytes))
@@ -92,20 +91,20 @@ def read_model_config(folder: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[s
 
 
 def read_text(file: Path, max_bytes: int = MAX_CONFIG_BYTES) -> str:
-    """Raises OSError, also for more than `max_bytes`, or ValueError."""
+    """The text of a file. Raises OSError, also for more than `max_bytes`, or ValueError."""
     return read_regular(file, max_bytes, follow_links=True).decode("utf-8")
 
 
 def check_weights(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise InputError if a file of the weights is cut off, or if config.json tells of far more
-    layers than there are weights for."""
+    """Raise InputError if a weights file is incomplete, or if config.json names far more layers
+    than the weights have."""
     check_layer_count(folder, config, read_whole_weights(folder, read_folder_files(folder)))
 
 
 def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collection[str]) -> None:
-    """Raise InputError if config.json tells of far more layers than `tensors` are of.
+    """Raise InputError if config.json names far more layers than `tensors` have.
 
-    The architecture would be built layer by layer before its weights are looked at.
+    Otherwise mlx-lm would build all layers before it reads the weights.
     """
     weight_layers = count_layers(tensors)
     for part in _parts(config):
@@ -114,14 +113,15 @@ def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collecti
             layers = _count(len(value) if isinstance(value, list | str) else value)
             if weight_layers and layers and layers > MAX_LAYERS_PER_WEIGHT * weight_layers:
                 raise InputError(
-                    f"{folder / 'config.json'} says {layers:,} layers ({key}), and the weights "
-                    f"beside it are of {weight_layers:,}.",
+                    f"{folder / 'config.json'} names {layers:,} layers ({key}), but the weights "
+                    f"have {weight_layers:,}.",
                     "Download the model again, or choose another.",
                 )
 
 
 def folder_limits(folder: Path) -> ModelLimits:
-    """What the model can read, as its folder has it. Raises InputError for an unreadable config."""
+    """The model's length and vocabulary limits, from its folder. Raises InputError for an invalid
+    config.json."""
     config, shapes = read_model_config(folder), tensor_shapes(folder)
     return ModelLimits(
         context_length(config, shapes),
@@ -141,16 +141,16 @@ def embedding_rows(shapes: Shapes) -> int | None:
 
 
 def count_in(config: Mapping[str, Any], keys: Collection[str]) -> int | None:
-    """The first whole number above 0 under one of the keys, in the config or its text part."""
+    """The first whole number above 0 with one of these keys, in the config or its text part."""
     counts = (_count(part.get(key)) for part in _parts(config) for key in keys)
     return next((count for count in counts if count), None)
 
 
 def context_tokens(config: Mapping[str, Any]) -> int | None:
-    """The most tokens a model is made to read, if its config says so.
+    """A model's context length in tokens; None if its config has none.
 
-    `max_position_embeddings` usually counts a scaled rotary embedding in; where it does not, the
-    original length times the factor is more, and is what the model reads.
+    `max_position_embeddings` usually includes the scaling of rotary embeddings. If not, the
+    original length times the factor is larger, and is the context length.
     """
     for part in _parts(config):
         for key in _CONTEXT_KEYS:
@@ -160,7 +160,7 @@ def context_tokens(config: Mapping[str, Any]) -> int | None:
 
 
 def folder_end_tokens(folder: Path) -> frozenset[int]:
-    """What mlx-lm reads as end tokens: generation_config.json wins over config.json."""
+    """mlx-lm's end tokens: generation_config.json takes precedence over config.json."""
     config = read_model_config(folder)
     generation = read_json_object(folder / "generation_config.json", MAX_CONFIG_BYTES)
     named = generation.get("eos_token_id") or config.get("eos_token_id")
@@ -172,23 +172,23 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Of all weights, from the files' headers; those of an unreadable file are left out."""
+    """The shapes of all weights, from the files' headers; unreadable files are skipped."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob(WEIGHTS)):
-        with suppress(OSError, ValueError):  # MLX says what is wrong, where the weights are needed
+        with suppress(OSError, ValueError):  # reported when the weights are loaded
             tensors = read_weights_header(file).tensors
             shapes.update((name, tensor.shape) for name, tensor in tensors.items())
     return shapes
 
 
 def count_layers(tensors: Collection[str]) -> int:
-    """How many layers the names of `tensors` tell of."""
+    """The number of layers, from the names of `tensors`."""
     numbers = {int(match[1][:9]) for name in tensors if (match := LAYER_OF_TENSOR.search(name))}
     return len(numbers)
 
 
 def _rows(shapes: Shapes, names: re.Pattern[str]) -> int | None:
-    """Rows of the embedding with such a name: a quantised one has as many as the plain one."""
+    """Rows of the embedding with a matching name; quantization does not change their number."""
     rows = [
         shape[0]
         for name, shape in shapes.items()
@@ -203,7 +203,7 @@ def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _scaled(config: Mapping[str, Any]) -> int:
-    """The original length times the scaling's factor; 0 where either is not said."""
+    """The original length times the scaling factor; 0 if either is missing."""
     for key in _SCALING_KEYS:
         if isinstance(scaling := config.get(key), dict):
             original = _count(scaling.get(_ORIGINAL)) or _count(config.get(_ORIGINAL))
@@ -214,7 +214,7 @@ def _scaled(config: Mapping[str, Any]) -> int:
 
 
 def _count(value: object) -> int | None:
-    """A whole number above 0, or None. Some write 2048.0, some a huge number for "no limit"."""
+    """A whole number above 0, or None. Configs may have 2048.0, or a huge number for "no limit"."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 1 <= value < 2**31 else None

@@ -1,4 +1,4 @@
-"""Formats facts of models, shared by window and terminal."""
+"""Formats facts about models, for window and terminal."""
 
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ _MEMORY: dict[MemoryVerdict, str] = {
 
 
 def parameters_text(count: int | None) -> str:
-    """Three figures from a billion on: "135 M", "1.24 B"."""
+    """A count such as "135 M"; with three digits from a billion on, such as "1.24 B"."""
     if not count:
         return UNKNOWN
     for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
@@ -55,14 +55,14 @@ def _places(amount: float, size: int) -> int:
 
 
 def context_text(tokens: int | None) -> str:
-    """ "128K" is 131,072 tokens; others in full."""
+    """Multiples of 1,024 as "128K", others in full."""
     if not tokens:
         return UNKNOWN
     return decimal(f"{tokens // 1024:,}K" if tokens % 1024 == 0 else f"{tokens:,}")
 
 
 def state_text(model: "ModelDescription", available_bytes: int) -> str:
-    """Whether it can be trained here, in a word or two."""
+    """Whether the model can be trained here, in one to three words."""
     if not model.is_read:
         return tr("Reading…")
     if model.problem:

@@ -1,5 +1,5 @@
-"""Finds base models on this computer: in the Hugging Face cache, in other programs' folders (LM
-Studio's may be moved by its settings) and in folders that the user chose. Looks at names only.
+"""Finds base models on this computer: in the Hugging Face cache, in other programs' folders, such
+as LM Studio's, and in folders that the user chose. Reads names of files only.
 """
 
 import os
@@ -16,7 +16,7 @@ from app.models.remembered_models import RememberedModels
 HUGGING_FACE, LM_STUDIO, OLLAMA = "Hugging Face", "LM Studio", "Ollama"
 FOLDER = mark("Folder")
 MAX_FOLDERS = 4000
-"""That are looked into below one place: a home folder may have been chosen."""
+"""The most subfolders searched below one folder, because the user may choose a home folder."""
 _SIGNS = (".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf", ".npz")
 _REVISION_BYTES = 200
 
@@ -27,14 +27,14 @@ class ModelLocation:
     name: str
     source: str
     problem: str = ""
-    """Why there is nothing to be read in it."""
+    """Why the folder can't be read; "" if it can."""
     hint: str = ""
     chosen: Path | None = None
-    """The folder that the user once chose, through which it was found."""
+    """The folder chosen by the user in which it was found, if any."""
 
 
 def hub_caches() -> tuple[Path, ...]:
-    """The folders of the Hugging Face cache, by the variables that its own tools go by."""
+    """The folders of the Hugging Face cache, from the same environment variables as its tools."""
     named = [os.environ.get(name, "") for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")]
     home = os.environ.get("HF_HOME", "")
     above = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"
@@ -43,7 +43,7 @@ def hub_caches() -> tuple[Path, ...]:
 
 
 def find_models(remembered: RememberedModels) -> Iterator[ModelLocation]:
-    """Every model's folder, each once, those of the user's own choice first."""
+    """Each model's folder once, those chosen by the user first."""
     seen: set[str] = set()
     for location in _all(remembered):
         real = os.path.realpath(location.folder)
@@ -64,7 +64,7 @@ def _all(remembered: RememberedModels) -> Iterator[ModelLocation]:
 
 
 def _chosen(folder: Path) -> Iterator[ModelLocation]:
-    """The meaning of a folder that the user chose: a model, or a folder of models."""
+    """The models of a folder that the user chose: the folder itself, or those in it."""
     if not folder.is_dir():
         yield ModelLocation(
             folder, folder.name, FOLDER, f"{folder} isn't there any more.",
@@ -78,7 +78,7 @@ def _chosen(folder: Path) -> Iterator[ModelLocation]:
 
 
 def in_hub_cache(hub: Path) -> Iterator[ModelLocation]:
-    """Each repository's snapshot that `main` means, or else the newest."""
+    """For each repository, the snapshot of its main branch, or else the newest."""
     for name in _names(hub):
         if name.startswith(REPOSITORY_PREFIX):
             yield from _snapshot(hub / name)
@@ -107,7 +107,7 @@ def _main_revision(repository: Path) -> str:
 
 
 def _below(folder: Path, source: str) -> Iterator[ModelLocation]:
-    """Models in a folder and in the folders within it, called by their publisher and name."""
+    """Models in a folder and in its subfolders, named by publisher and name."""
     looked_at = 0
     if folder.name != "hub" and (folder / "hub").is_dir():  # HF_HOME itself
         yield from in_hub_cache(folder / "hub")
@@ -128,7 +128,7 @@ def _below(folder: Path, source: str) -> Iterator[ModelLocation]:
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether a folder was meant as a model, a good one or not, by the names in it."""
+    """Whether a folder looks like a model, valid or not, by the names in it."""
     names = _names(folder)
     if any(name.endswith(".gguf") for name in names):
         return True
@@ -136,7 +136,7 @@ def is_model_folder(folder: Path) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
-    """What is in a folder, in order; nothing where it can't be read."""
+    """The sorted names in a folder; empty if it can't be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:
@@ -159,7 +159,7 @@ _POINTER, _HOME, _OLDER = ".lmstudio-home-pointer", ".lmstudio", ".cache/lm-stud
 
 
 def lm_studio_folders() -> tuple[Path, ...]:
-    """The folder that its settings name, that of its home, and that of older versions."""
+    """LM Studio's model folders: from its settings, in its home, and of older versions."""
     user = Path(os.path.expanduser("~"))
     named = _read_text(user / _POINTER).strip()
     homes = [Path(named)] if named.startswith("/") else []

@@ -1,4 +1,4 @@
-"""Lists Ollama's models from their manifests. They are GGUF, and can't be trained."""
+"""Lists Ollama's models from their manifests. They are GGUF files and can't be trained."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def ollama_folder() -> Path:
 
 
 def ollama_models(folder: Path) -> Iterator[ModelDescription]:
-    """One for each name and tag: "llama3.2:3b"."""
+    """A description for each name and tag, such as "llama3.2:3b"."""
     manifests = folder / "manifests"
     for place, _, files in sorted(islice(os.walk(manifests), _MAX_FOLDERS)):
         for name in sorted(files):
@@ -73,7 +73,7 @@ def _size(layer: dict[str, Any]) -> int:
 
 
 def _number(text: object) -> int | None:
-    """ "3.2B" as a number."""
+    """The number in a text such as "3.2B"; None if there is none."""
     try:
         return int(float(str(text)[:-1]) * _FACTORS[str(text)[-1:].upper()])
     except (ValueError, KeyError, OverflowError):

@@ -9,19 +9,20 @@ Tensors = Mapping[str, Tensor]
 
 _PLAIN = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F64": "fp64"}
 _WORDS = ("U32", "I32")
-"""Items of 32 bits that quantized numbers are packed into."""
+"""Dtypes of 32-bit words that contain packed quantized numbers."""
 _BITS = (2, 3, 4, 5, 6, 8)
-"""That MLX quantizes to."""
+"""The bits that MLX can quantize to."""
 _BESIDE = (
     ".scales", ".biases", ".zeros", ".qzeros", ".g_idx", ".weight_scale", ".weight_scale_2",
     ".weight_scale_inv", ".weight_zero_point", ".weight_shape", ".weight_global_scale",
     ".input_global_scale", ".input_scale", ".activation_scale", "_scales", ".rotary_emb.inv_freq",
 )  # fmt: skip
-"""Tensors beside packed numbers, or computed at load: they are no parameters."""
+"""Name endings of tensors that belong to packed numbers or are computed at loading. They don't
+count as parameters."""
 
 
 def quantization_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What config.json says of it, or nothing."""
+    """The quantization settings in config.json; empty if there are none."""
     parts = (config, config.get("text_config"))
     for part in parts:
         for key in ("quantization", "quantization_config"):
@@ -41,7 +42,8 @@ def parameter_counts(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, i
 
 
 def quantization_text(tensors: Tensors, config: Mapping[str, Any]) -> str:
-    """ "4-bit", "4- and 6-bit", "mxfp4", "AWQ 4-bit", or the type of plain weights: "bf16"."""
+    """ "4-bit", "4- and 6-bit", "mxfp4", "AWQ 4-bit", or the dtype of plain weights, such as
+    "bf16"."""
     settings = quantization_settings(config)
     method, mode = settings.get("quant_method"), settings.get("mode", "affine")
     packed = sorted(set(_packed_bits(tensors, settings)))
@@ -66,7 +68,7 @@ def _range(bits: list[int]) -> str:
 
 
 def _is_plain(name: str, tensors: Tensors) -> bool:
-    """A tensor that only looks by its name as if it stood beside packed numbers."""
+    """Whether a tensor with one of the `_BESIDE` endings belongs to no packed numbers."""
     stem = name.rpartition(".")[0]
     packed = (f"{stem}.weight", f"{stem}.qweight", f"{stem}.weight_packed")
     is_beside = any(other in tensors for other in packed) or name.endswith(("_scales", "inv_freq"))
@@ -101,13 +103,13 @@ def _numbers(name: str, tensor: Tensor, tensors: Tensors, settings: Mapping[str,
 
 
 def _bits(stem: str, tensors: Tensors, settings: Mapping[str, Any]) -> int:
-    """Of one layer, as its shapes tell: scales there are one for each group of numbers."""
-    own = settings.get(stem)
-    layer_settings = own if isinstance(own, dict) else settings
+    """The bits of one layer, from its shapes: each group of numbers has one scale."""
+    of_layer = settings.get(stem)
+    layer_settings = of_layer if isinstance(of_layer, dict) else settings
     group, bits = layer_settings.get("group_size"), layer_settings.get("bits")
     weight, scales = tensors[f"{stem}.weight"], tensors[f"{stem}.scales"]
     if isinstance(group, int) and group > 0 and weight.shape and scales.shape and scales.shape[-1]:
-        seen = 32 * weight.shape[-1] / (scales.shape[-1] * group)
-        if seen in _BITS:
-            return int(seen)
+        by_shape = 32 * weight.shape[-1] / (scales.shape[-1] * group)
+        if by_shape in _BITS:
+            return int(by_shape)
     return bits if isinstance(bits, int) and bits in _BITS else 4

@@ -1,7 +1,7 @@
 """Recommends base models by the memory that training them takes.
 
-All are on the Hugging Face Hub in MLX format. Nothing is downloaded here: each has the command that
-puts it where the Models list finds it.
+All are on the Hugging Face Hub in MLX format. Nestling downloads nothing: each model has a command
+that downloads it to a folder that the Models list searches.
 """
 
 import sys
@@ -19,7 +19,7 @@ class RecommendedModel:
     repository: str
     parameters: int
     size_bytes: int
-    """Of the download."""
+    """The size of the download."""
     license: str
     memory: TrainingMemory
 
@@ -47,11 +47,11 @@ RECOMMENDED = (
     _model("Mistral-7B-Instruct-v0.3-4bit", 7_248, 4_080, "apache-2.0", 5_410, 26_700),
     _model("Qwen3-8B-4bit", 8_191, 4_610, "apache-2.0", 6_240, 28_700),
 )
-"""The smallest first. Memory is the result of `training_memory` for the architecture's shapes."""
+"""Smallest first. The memory was computed by `training_memory` from the architectures' shapes."""
 
 
 def recommended(available_bytes: int) -> tuple[tuple[RecommendedModel, MemoryVerdict], ...]:
-    """Those that can be trained with so much memory, each with how well it fits."""
+    """The recommended models that can be trained in this much memory, each with its verdict."""
     rated = ((model, model.memory.verdict(available_bytes)) for model in RECOMMENDED)
     return tuple((model, verdict) for model, verdict in rated if verdict != "won't fit")
 
@@ -59,10 +59,10 @@ def recommended(available_bytes: int) -> tuple[tuple[RecommendedModel, MemoryVer
 def missing(
     rated: tuple[tuple[RecommendedModel, MemoryVerdict], ...], names: Collection[str]
 ) -> tuple[tuple[RecommendedModel, MemoryVerdict], ...]:
-    """Those of the models that are not among `names`, which lie on this computer."""
+    """The models that are not among `names`, those on this computer."""
     return tuple((model, verdict) for model, verdict in rated if model.repository not in names)
 
 
 def install_command() -> str:
-    """What brings the hf command."""
+    """The command that installs hf."""
     return MACOS_INSTALL if sys.platform == "darwin" else OTHER_INSTALL

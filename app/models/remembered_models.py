@@ -10,20 +10,20 @@ from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import home_dir
 
 MAX_FOLDERS, MAX_USED = 200, 50
-"""What was added first is forgotten first."""
+"""The oldest entries are forgotten first."""
 _MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class RememberedModels:
     folders: tuple[Path, ...] = ()
-    """The one that was chosen last comes first."""
+    """Folders chosen by the user, the last one first."""
     used: dict[str, float] = field(default_factory=dict)
     """A model's folder → when it was last used, in seconds since 1970."""
 
 
 def read_remembered_models() -> RememberedModels:
-    """Nothing where the file can't be read: it only spares the user work."""
+    """The remembered models; empty if the file can't be read."""
     kept = read_json_object(_store(), _MAX_BYTES)
     folders, used = kept.get("folders"), kept.get("used")
     return RememberedModels(
@@ -33,7 +33,7 @@ def read_remembered_models() -> RememberedModels:
 
 
 def remember_folder(folder: Path) -> None:
-    """Look for models there from now on. Raises AppError if the disk can't be written."""
+    """Add a folder to search for models. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     folder = folder.absolute()
     others = tuple(other for other in kept.folders if other != folder)
@@ -41,7 +41,8 @@ def remember_folder(folder: Path) -> None:
 
 
 def forget_folder(folder: Path) -> None:
-    """The folder itself is unchanged. Raises AppError if the disk can't be written."""
+    """Stop searching a folder, which itself is unchanged. Raises AppError if the disk can't be
+    written."""
     kept = read_remembered_models()
     folders = tuple(other for other in kept.folders if other != folder)
     used = {path: when for path, when in kept.used.items() if path != str(folder)}
@@ -49,7 +50,7 @@ def forget_folder(folder: Path) -> None:
 
 
 def remember_use(folder: Path, when: float) -> None:
-    """Note that a model was chosen for a run. Raises AppError if the disk can't be written."""
+    """Record that a model was chosen for a run. Raises AppError if the disk can't be written."""
     kept = read_remembered_models()
     others = {path: before for path, before in kept.used.items() if path != str(folder)}
     latest = sorted(others.items(), key=lambda item: item[1])[1 - MAX_USED :]

@@ -1,6 +1,7 @@
-"""A base model's tokenizer as mlx-lm wraps it, also in processes where MLX is never imported.
+"""Loads a base model's tokenizer with mlx-lm's wrapper in processes that must not import MLX.
 
-To import any part of mlx-lm imports MLX; its module for tokenizers itself needs none.
+Importing mlx-lm imports MLX, but mlx-lm's tokenizer module doesn't need MLX, so only that module is
+imported.
 """
 
 import importlib
@@ -22,11 +23,11 @@ _FIELD = re.compile(r"^Validation error for field '(\w+)'")
 
 
 def load_tokenizer_without_mlx(path: Path) -> Any:
-    """mlx-lm's `TokenizerWrapper`, as `app.engine.model.loading.load_tokenizer` gives it.
+    """mlx-lm's `TokenizerWrapper`, equal to that of `app.engine.model.loading.load_tokenizer`.
 
-    None if mlx-lm's code for the architecture, which needs MLX, changes the tokenizer.
-    Afterwards this process can't import the rest of mlx-lm, unless it had MLX already. Raises
-    InputError, which names the problem.
+    None if mlx-lm's code for the architecture, which needs MLX, changes the tokenizer. Unless MLX
+    was already imported, this process can't import the rest of mlx-lm afterwards. Raises
+    InputError.
     """
     if _has_defaults(check_model_folder(path)["model_type"]):
         return None
@@ -37,7 +38,7 @@ def load_tokenizer_without_mlx(path: Path) -> Any:
 
 
 def tokenizer_error(path: Path, error: Exception) -> InputError:
-    """The sentence for an `error` of transformers or mlx-lm."""
+    """The InputError for an `error` of transformers or mlx-lm."""
     if needs_code(error):
         return code_refused("tokenizer", path)
     if fault := _config_fault(read_model_config(path), error):
@@ -49,7 +50,8 @@ def tokenizer_error(path: Path, error: Exception) -> InputError:
 
 
 def _config_fault(config: Mapping[str, Any], error: Exception) -> str | None:
-    """transformers checks all of config.json before it looks at a tokenizer."""
+    """A fault in config.json that caused `error`, because transformers validates config.json before
+    it loads a tokenizer; else None."""
     if isinstance(error, OSError):
         return None
     match = _FIELD.search(str(error))
@@ -64,18 +66,18 @@ def _tokenizer_module() -> Any:
         spec = importlib.util.find_spec("mlx_lm")
         if spec is None:
             raise ImportError("mlx_lm is not installed")
-        # The package with its path, but nothing of it run.
+        # A package object with the right path, without running the package's code.
         sys.modules["mlx_lm"] = importlib.util.module_from_spec(spec)
     with open_file_limit_kept():
         return importlib.import_module("mlx_lm.tokenizer_utils")
 
 
 def _has_defaults(kind: str) -> bool:
-    """Whether the architecture's own module changes the tokenizer."""
+    """Whether the architecture's module in mlx-lm changes the tokenizer."""
     spec = importlib.util.find_spec("mlx_lm")
     folders = spec.submodule_search_locations if spec else None
     source = Path((folders or [""])[0]) / "models" / f"{kind}.py"
     try:
         return "TOKENIZER_DEFAULTS" in source.read_text(encoding="utf-8")
-    except OSError:  # an architecture under another name, or a frozen app without sources
+    except OSError:  # the architecture's module has another name, or the app has no sources
         return False

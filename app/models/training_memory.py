@@ -1,9 +1,9 @@
 """Estimates the memory for training from the shapes of a model's weights, fast enough for a list
 of hundreds, and rates how well a model fits: fits, tight, or won't fit.
 
-A run's own estimate (`app.engine.memory`) traces the model's code with the run's settings and data;
-this one was held against it: for 12 architectures of 0.1 to 30 billion parameters it is 0 to 45 %
-more (tests/models/test_training_memory.py).
+A run's estimate (`app.engine.memory`) traces the model's code with the run's settings and data.
+Compared with it, this estimate is 0 to 45 % higher for 12 architectures with 0.1 to 30 billion
+parameters (tests/models/test_training_memory.py).
 """
 
 import re
@@ -23,19 +23,19 @@ from app.models.model_folder import (
 from app.models.weights import Tensor
 
 USUAL_ROWS, ROW_TOKENS = 4, 512
-"""The batch that a model is rated by; the smallest is one such row with layers recomputed."""
+"""The usual batch that a model is rated by; the smallest is one row with gradient checkpointing."""
 
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes at the peak of a LoRA run on all layers, with the adapter's usual rank."""
+    """Peak memory of a LoRA run on all layers with the default rank, in bytes."""
 
     smallest_bytes: int
-    """One row at a time, gradient checkpointing."""
+    """For one row at a time with gradient checkpointing."""
     usual_bytes: int
-    """Batches of four rows, all activations kept."""
+    """For batches of four rows without gradient checkpointing."""
     tokens: int = ROW_TOKENS
-    """Of each row."""
+    """Tokens of each row."""
 
     def verdict(self, available_bytes: int) -> MemoryVerdict:
         if self.smallest_bytes > available_bytes:
@@ -44,13 +44,13 @@ class TrainingMemory:
 
 
 _ADAPTER_BYTES = 4 * 5
-"""Of each of the adapter's numbers: itself, its start, both moments and what is pending."""
+"""Bytes per number of the adapter: itself, its start, both moments and the pending gradient."""
 _UPDATE_BYTES = 42
-"""The same while the update and its proof run."""
+"""Bytes per number of the adapter during the update and its verification."""
 _ACTIVATIONS = 2.05
-"""Copies of a layer's inputs and outputs that are kept until the backward pass; 1.5 to 2 seen."""
+"""Copies of a layer's inputs and outputs kept for the backward pass; measured as 1.5 to 2."""
 _LOSS_ROWS = 1200
-"""Of float32 logits, in memory at once."""
+"""Rows of float32 logits in memory at once."""
 _RECOMPUTED_LAYERS = 4
 _EXPERT = re.compile(r"\.experts\.\d+\.")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
@@ -61,7 +61,10 @@ _HIDDEN = ("hidden_size", "n_embd", "d_model", "dim")
 def training_memory(
     tensors: Mapping[str, Tensor], numbers: Mapping[str, int], config: Mapping[str, Any]
 ) -> TrainingMemory | None:
-    """`numbers` are those of each tensor, packed ones unpacked; None where no layers are found."""
+    """The memory for training; None if no layers are found.
+
+    `numbers` maps each tensor to its number of parameters, as from `parameter_counts`.
+    """
     layers = _Layers(count_in(config, _EXPERTS), count_in(config, _CHOSEN))
     for name, tensor in tensors.items():
         match = LAYER_OF_TENSOR.search(name)
@@ -90,14 +93,14 @@ def training_memory(
 class _Layers:
     def __init__(self, experts: int | None, chosen: int | None) -> None:
         self._experts, self._chosen = experts, chosen
-        """How many there are in a layer, and how many of them compute a token."""
+        """Experts in a layer, and the experts used per token."""
         self.widths: dict[int, float] = {}
-        """Of each layer's modules, the numbers that go in and come out for each token."""
+        """Layer → the total size of its modules' inputs and outputs per token."""
         self.adapted = 0
-        """The same for all weights of all layers: the size of an adapter of rank 1."""
+        """The number of parameters of an adapter of rank 1 on all layers."""
 
     def add(self, layer: int, name: str, shape: tuple[int, ...], numbers: int) -> None:
-        """One module's weight, or those of all experts in one tensor."""
+        """Add one module's weight, or a tensor with the weights of all experts."""
         *stacked, outputs, _ = shape
         copies = stacked[0] if stacked else 1
         if not outputs * copies:
@@ -107,7 +110,7 @@ class _Layers:
         self.widths[layer] = self.widths.get(layer, 0.0) + width * self._used(name, copies, stacked)
 
     def _used(self, name: str, copies: int, stacked: list[int]) -> float:
-        """How many of a module's copies compute a token; of an expert alone, its share."""
+        """How many of a module's copies are used per token; for a single expert, its share."""
         if stacked:
             return min(copies, self._chosen or copies)
         if self._experts and self._chosen and _EXPERT.search(name):
@@ -116,7 +119,7 @@ class _Layers:
 
 
 def _item_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """Of an activation: as the weights are that are not packed."""
+    """Bytes per number of activations, which have the dtype of the weights that are not packed."""
     floats = {"F32": 0, "BF16": 0, "F16": 0}
     for tensor in tensors.values():
         if tensor.dtype in floats:

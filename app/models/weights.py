@@ -1,6 +1,6 @@
-"""Reads tensors' names, types, shapes and sizes from the headers of safetensors files.
+"""Reads tensors' names, dtypes, shapes and sizes from the headers of safetensors files.
 
-A file may come from anyone: what is read is bounded, and checked against itself. Needs no MLX.
+A file may come from anyone, so reads are bounded and headers are checked. Needs no MLX.
 """
 
 import os
@@ -16,9 +16,9 @@ from app.core.files.strict_parsing import parse_flat_json
 from app.core.files.untrusted_files import open_regular
 
 WEIGHTS = "model*.safetensors"
-"""The files that mlx-lm loads; it loads no others."""
+"""The files that mlx-lm loads."""
 MAX_HEADER_BYTES = 100 * 10**6
-"""As safetensors itself has it."""
+"""The limit of the safetensors format."""
 _LENGTH_BYTES = 8
 _ITEM_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16,
@@ -29,13 +29,13 @@ _ITEM_BITS = {
 
 class Tensor(NamedTuple):
     dtype: str
-    """As safetensors spells it: "BF16", "U32"."""
+    """The name in safetensors, such as "BF16" or "U32"."""
     shape: tuple[int, ...]
     size_bytes: int
 
     @property
     def size(self) -> int:
-        """How many items it has; packed numbers count as the items that hold them."""
+        """The number of items; packed numbers count as the words that contain them."""
         return prod(self.shape)
 
 
@@ -43,9 +43,9 @@ class Tensor(NamedTuple):
 class WeightsHeader:
     tensors: Mapping[str, Tensor]
     needed_bytes: int
-    """What the file must have to hold them all."""
+    """The file size that the header requires."""
     file_bytes: int
-    """What it has."""
+    """The actual file size."""
 
     @property
     def is_cut_off(self) -> bool:
@@ -53,9 +53,9 @@ class WeightsHeader:
 
 
 def read_weights_header(file: Path, max_bytes: int = MAX_HEADER_BYTES) -> WeightsHeader:
-    """Raises ValueError, whose words are a clause, or OSError.
+    """The header of a safetensors file. Raises OSError, or ValueError with a clause as its message.
 
-    Links are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
+    Links are followed, as in mlx-lm, because the Hugging Face cache consists of links.
     """
     with open_regular(file, follow_links=True) as opened:
         file_bytes = os.fstat(opened.fileno()).st_size
@@ -68,20 +68,20 @@ def _read(opened: BufferedReader, max_bytes: int) -> tuple[dict[str, Any], int]:
     try:
         (length,) = struct.unpack("<Q", opened.read(_LENGTH_BYTES))
     except struct.error:
-        raise ValueError("it is empty or cut off") from None
+        raise ValueError("it is empty or incomplete") from None
     if length > max_bytes:
-        raise ValueError(f"it names a header of {length:,} bytes")
+        raise ValueError(f"its header claims to have {length:,} bytes")
     text = opened.read(length)
     if len(text) < length:
-        raise ValueError("it is cut off within its header")
+        raise ValueError("its header is incomplete")
     header = parse_flat_json(text)
     if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     return header, length
 
 
 def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
-    """The tensors, and how many bytes they take from the first to the last."""
+    """The tensors, and the number of bytes from the first to the end of the last."""
     tensors: dict[str, Tensor] = {}
     last = 0
     for name, facts in header.items():
@@ -90,11 +90,11 @@ def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
         try:
             begin, end = facts["data_offsets"]
             shape = tuple(facts["shape"])
-            is_whole = all(type(number) is int and number >= 0 for number in (begin, end, *shape))
+            is_valid = all(type(number) is int and number >= 0 for number in (begin, end, *shape))
             bits = _ITEM_BITS[facts["dtype"]]
         except (KeyError, TypeError, ValueError):
-            is_whole = False
-        if not is_whole or 8 * (end - begin) != bits * prod(shape):
+            is_valid = False
+        if not is_valid or 8 * (end - begin) != bits * prod(shape):
             raise ValueError("its header contradicts itself")
         tensors[name] = Tensor(facts["dtype"], shape, end - begin)
         last = max(last, end)

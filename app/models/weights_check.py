@@ -13,7 +13,7 @@ from app.models.weights import MAX_HEADER_BYTES, WEIGHTS, Tensor, read_weights_h
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 INDEX = "model.safetensors.index.json"
-AGAIN = "Download the model again: files that are there are not downloaded twice."
+AGAIN = "Download the model again; files that already exist are not downloaded twice."
 ANEW = "Remove this file, and download the model again."
 _MAX_INDEX_BYTES = 16 * 2**20
 _MAX_NAMED = 3
@@ -22,7 +22,7 @@ _MLX_FORMAT = "Download the model in MLX format, or convert it with mlx_lm.conve
 
 
 def check_weights_files(folder: Path, files: FolderFiles) -> None:
-    """Raise InputError unless all of the weights are there; looks at names alone, and the index."""
+    """Raise InputError unless all weights exist, by the names of files and the index."""
     parts = _numbered(files)
     weights = files.named(WEIGHTS)
     named = parts if weights else parts | set(_index(folder, files).values())
@@ -33,7 +33,7 @@ def check_weights_files(folder: Path, files: FolderFiles) -> None:
         return
     if files.named("*.gguf"):
         raise InputError(
-            f"{folder} holds a GGUF model, which MLX can't train.",
+            f"{folder} contains a GGUF model, which MLX can't train.",
             "Choose the same model in MLX format: config.json and model*.safetensors.",
         )
     if pickles := files.named(*PICKLES):
@@ -43,14 +43,16 @@ def check_weights_files(folder: Path, files: FolderFiles) -> None:
             _MLX_FORMAT,
         )
     if files.named("adapters.safetensors", "adapter_model.safetensors"):
-        raise InputError(f"{folder} holds an adapter, and no base model.", "Choose its base model.")
-    raise InputError(f"{folder} holds no weights ({WEIGHTS}).", _MLX_FORMAT)
+        raise InputError(
+            f"{folder} contains an adapter, not a base model.", "Choose its base model."
+        )
+    raise InputError(f"{folder} contains no weights ({WEIGHTS}).", _MLX_FORMAT)
 
 
 def read_whole_weights(
     folder: Path, files: FolderFiles, max_bytes: int = MAX_HEADER_BYTES
 ) -> Mapping[str, Tensor]:
-    """All tensors. Raises InputError for a file that can't be read or is cut off."""
+    """All tensors by name. Raises InputError for a file that is unreadable or incomplete."""
     tensors: dict[str, Tensor] = {}
     for name in files.named(WEIGHTS):
         file = folder / name
@@ -63,12 +65,12 @@ def read_whole_weights(
             raise InputError(f"{file} is damaged: {error_text(error)}.", ANEW) from error
         if header.is_cut_off:
             raise InputError(
-                f"{file} is cut off: {header.file_bytes:,} of {header.needed_bytes:,} bytes are "
-                "there.",
+                f"{file} is incomplete: it has {header.file_bytes:,} of {header.needed_bytes:,} "
+                "bytes.",
                 ANEW,
             )
         tensors.update(header.tensors)
-    # One left over from before a conversion names other files, with the same tensors.
+    # An index left over from before a conversion names other files with the same tensors.
     missing = {
         name
         for tensor, name in _index(folder, files).items()
@@ -86,7 +88,7 @@ def _incomplete(folder: Path, missing: list[str]) -> InputError:
 
 
 def _index(folder: Path, files: FolderFiles) -> Mapping[str, str]:
-    """Tensor → file, as the index has it. mlx-lm reads none: one that is no index says nothing."""
+    """Tensor → file, from the index; empty if it is missing or invalid, since mlx-lm ignores it."""
     if INDEX not in files.sizes:
         return {}
     try:
@@ -102,7 +104,7 @@ def _is_name(name: object) -> bool:
 
 
 def _numbered(files: FolderFiles) -> set[str]:
-    """All parts of a set of which one is there."""
+    """The names of all shards of each set of which at least one shard exists."""
     expected: set[str] = set()
     for name in files.sizes:
         if (match := _SHARD.match(name)) and int(match[4]) <= len(files.sizes) + 1000:

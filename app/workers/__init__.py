@@ -1,1 +1,1 @@
-"""Threads and processes beside the GUI thread, and the jobs that run there."""
+"""Threads and processes beside the GUI thread, and their jobs."""

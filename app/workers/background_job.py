@@ -1,6 +1,6 @@
 """A job: a generator with a stop flag, a pause gate and exactly one ending.
 
-Knows nothing of threads beyond its own flags, and nothing of what the work is.
+Any thread can run it; only its flags are thread-safe.
 """
 
 import threading
@@ -18,7 +18,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 ShouldStop = Callable[[], bool]
 JobFunction = Callable[[ShouldStop], Iterator[T]]
-"""Given `should_stop`, yields plain values; closing the iterator must leave things in order."""
+"""Takes `should_stop` and yields plain values; closing the iterator must clean up."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,21 @@ class JobYielded(Generic[T_co]):
 
 @dataclass(frozen=True)
 class JobPaused:
-    """The thread rests between two values, and does nothing until it reports JobResumed."""
+    """The thread waits between two values until it reports JobResumed."""
 
     job_id: int
 
 
 @dataclass(frozen=True)
 class JobResumed:
-    """Set when the pause ends: the job was resumed, cancelled or closed."""
+    """The pause ended, because the job was resumed, cancelled or closed."""
 
     job_id: int
 
 
 @dataclass(frozen=True)
 class JobEnded:
-    """A job's one ending, always its last notice."""
+    """The end of a job; its last notice, and the only one of this kind."""
 
     job_id: int
     ending: Literal["finished", "cancelled", "failed"]
@@ -64,7 +64,7 @@ _ids = count(1)
 
 
 class Job(Generic[T]):
-    """Made and steered on any thread; `run` is called once, on the thread that does the work."""
+    """Created and controlled on any thread; the thread that does the work calls `run` once."""
 
     def __init__(self, label: str, function: JobFunction[T]) -> None:
         self.id = next(_ids)
@@ -83,24 +83,24 @@ class Job(Generic[T]):
         return not self._open_gate.is_set()
 
     def cancel(self) -> None:
-        """Ask the work to come to its own end; a paused job wakes, a queued one never starts."""
+        """Ask the work to stop by itself; a paused job resumes first, a queued one never starts."""
         self._cancelled.set()
         self._open_gate.set()
 
     def close(self) -> None:
-        """Cancel, and close the generator after its current step instead of waiting for its end."""
+        """Cancel, and close the generator after its current step."""
         self._closed.set()
         self.cancel()
 
     def pause(self) -> None:
-        """Ask the work to rest after its current step; JobPaused reports that it does."""
+        """Ask the work to pause after its current step; JobPaused reports the pause."""
         if not self.should_stop():
             self._open_gate.clear()
-            if self.should_stop():  # cancelled in between: a stopped job must not sleep
+            if self.should_stop():  # cancelled in between; a cancelled job must not pause
                 self._open_gate.set()
 
     def resume(self, until: Callable[[T], bool] | None = None) -> None:
-        """Go on; with `until` up to the first value of which it is true, and rest there.
+        """Resume; with `until`, pause again after the first value for which it returns True.
 
         `until` is called on the thread that does the work.
         """
@@ -108,7 +108,7 @@ class Job(Generic[T]):
         self._open_gate.set()
 
     def run(self, report: Callable[[JobNotice], None]) -> None:
-        """Do the work to its end; every exception becomes the ending's text and is dropped."""
+        """Do the work to its end. An exception is reported as text in JobEnded and not raised."""
         function, self._function = self._function, None
         if function is None:
             raise RuntimeError(f"Job {self.id} ({self.label}) was already run.")
@@ -151,7 +151,7 @@ def _close(work: Iterator[object]) -> None:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The error as text, so that nothing it holds stays in memory."""
+    """The error as text, so that objects that it refers to are freed."""
     details = "".join(traceback.format_exception(error))
     traceback.clear_frames(error.__traceback__)
     if isinstance(error, AppError):

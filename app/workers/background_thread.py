@@ -1,6 +1,6 @@
 """Runs short tasks without MLX (reading, listing, copying) beside the GUI thread.
 
-One at a time, on a thread of its own, so it never waits behind training.
+They run one at a time on their own thread, so they never wait for training.
 """
 
 import threading
@@ -17,7 +17,7 @@ from app.core.errors import Failure
 from app.workers.background_job import failure_of
 
 SECONDS_BETWEEN_SHARES = 0.3
-"""Work in steps doesn't say sooner or more often how far it is."""
+"""The time to the first progress report, and between two reports."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Stepped:
     share: float
     on_share: Callable[[float], None]
     is_over: Callable[[], bool]
-    """It was cancelled, or the app ends."""
+    """Whether the task was cancelled or the app is ending."""
 
 
 class BackgroundThread(QObject):
@@ -59,9 +59,10 @@ class BackgroundThread(QObject):
         *,
         run_on_quit: bool = False,
     ) -> None:
-        """Call `work` on the second thread, then exactly one of the callbacks in this one.
+        """Call `work` on the second thread, then exactly one of the callbacks on this one.
 
-        What must happen, because it writes what the user gave, is done even while the app ends.
+        With `run_on_quit`, the task also runs while the app is ending, for example to save the
+        user's input.
         """
         task_id = next(self._ids)
         self._callbacks[task_id] = (on_done, on_failed)
@@ -79,10 +80,10 @@ class BackgroundThread(QObject):
         on_failed: Callable[[Failure], None],
         on_share: Callable[[float], None],
     ) -> Callable[[], None]:
-        """The same of work that yields the share done, of which `on_share` hears once it takes a
-        while. Returns what cancels it: it is closed, and `on_done` gets None.
+        """`run` for work that yields the share done, which `on_share` gets if it takes a while.
 
-        It is closed, too, when the app ends.
+        Returns a function that cancels the work: it is closed, and `on_done` gets None. The work is
+        also closed when the app ends.
         """
         is_cancelled = threading.Event()
 
@@ -107,11 +108,11 @@ class BackgroundThread(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """A task's ending has not been reported yet."""
+        """Whether a task has not ended, or its end has not been reported yet."""
         return bool(self._callbacks)
 
     def shut_down(self) -> None:
-        """Forget the callbacks; wait for running tasks and for those with `run_on_quit`."""
+        """Drop the callbacks; wait for the running task and for tasks with `run_on_quit`."""
         self._is_ending.set()
         self._callbacks.clear()
         self._pool.waitForDone()

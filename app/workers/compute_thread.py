@@ -1,7 +1,6 @@
 """The one thread that MLX runs on, and its interface in the GUI thread.
 
-Runs jobs from a queue in order. Knows nothing of their work, except that MLX needs a call when its
-thread ends.
+Runs jobs from a queue in order, and closes MLX when the thread ends.
 """
 
 import os
@@ -19,22 +18,21 @@ from app.workers.background_job import Job, JobEnded, JobFunction, JobNotice
 T = TypeVar("T")
 Report = Callable[[JobNotice], object]
 STACK_BYTES = 16 * 1024 * 1024
-"""macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
+"""macOS's secondary threads have 512 KB, which is too little to trace a deep model's graph."""
 
 NICENESS = 5
 """Niceness of the compute thread on Linux, where each thread has its own."""
 
 
-def _give_way_to_the_window() -> None:
-    """Linux: this thread, and those that it starts for a BLAS, get a core after the window's.
-
-    Elsewhere the window's thread is preferred by the system itself.
+def _lower_priority() -> None:
+    """On Linux, lower the priority of this thread, and of the BLAS threads that it starts, below
+    the window's. Other systems prefer the window's thread by themselves.
     """
     if sys.platform.startswith("linux"):
         with suppress(OSError):
             thread = threading.get_native_id()
-            own = os.getpriority(os.PRIO_PROCESS, thread)
-            os.setpriority(os.PRIO_PROCESS, thread, max(own, NICENESS))
+            niceness = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, max(niceness, NICENESS))
 
 
 class _ComputeThread(QThread):
@@ -49,11 +47,11 @@ class _ComputeThread(QThread):
         self._jobs = jobs
 
     def run(self) -> None:
-        _give_way_to_the_window()
+        _lower_priority()
         try:
             while (job := self._jobs.get()) is not None:
                 job.run(self.noticed.emit)
-                del job  # a finished job must not keep its model until the next one comes
+                del job  # otherwise a finished job keeps its model until the next job
         finally:
             _release_mlx()
 
@@ -76,23 +74,23 @@ class ComputeThread(QObject):
     def submit(
         self, label: str, function: JobFunction[T], report: Report = lambda _: None
     ) -> Job[T]:
-        """Queue a job; `report` gets its notices in the GUI thread, the ending always and last."""
+        """Queue a job; `report` gets its notices in the GUI thread, JobEnded always and last."""
         if self._is_shut_down:
             raise RuntimeError("The compute thread was shut down.")
         job = Job(label, function)
         self._unfinished[job.id] = job, report
         self._queue.put(job)
-        if not self._thread.isRunning():  # it runs from the first job on, until it is shut down
+        if not self._thread.isRunning():  # the first job starts the thread
             self._thread.start()
         return job
 
     @property
     def is_busy(self) -> bool:
-        """A job's ending has not been reported yet."""
+        """Whether a job has not ended, or its end has not been reported yet."""
         return bool(self._unfinished)
 
     def shut_down(self) -> None:
-        """Close the running job, drop the queued ones and wait until the thread is gone."""
+        """Close the running job, drop the queued jobs, and wait for the thread to end."""
         if self._is_shut_down:
             return
         self._is_shut_down = True
@@ -110,7 +108,7 @@ class ComputeThread(QObject):
 
 
 def _release_mlx() -> None:
-    """MLX aborts the process at exit unless its thread let go of its streams as its last act."""
+    """Release MLX's streams at the end of its thread; otherwise MLX aborts the process at exit."""
     if "mlx.core" in sys.modules:
         from app.engine.runtime.mlx_runtime import close_thread
 

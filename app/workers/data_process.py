@@ -1,6 +1,7 @@
 """A process that reads datasets, and its interface in the GUI thread.
 
-Reading and tokenising are Python's own work: in a thread they would make the window stutter.
+Reading and tokenizing hold Python's interpreter lock, so in a thread they would make the window
+stutter.
 """
 
 import pickle
@@ -22,7 +23,7 @@ from app.workers.background_job import JobEnded, JobFunction, JobYielded
 from app.workers.data_server import Begin, Cancel, Quit, serve
 
 PATIENCE_SECONDS = 4.0
-"""Time for a process that ends to close its current job."""
+"""The time that an ending process has to close its current job."""
 
 T = TypeVar("T")
 OnEnded = Callable[[JobEnded], None]
@@ -41,17 +42,17 @@ class _Job:
     on_ended: OnEnded
     is_cancelled: bool = False
     has_yielded: bool = False
-    """It has yielded something: there may be work to keep."""
+    """Whether the job has yielded a value, so that there may be work to save."""
 
 
 class DataProcess(QObject):
     """Runs picklable jobs one after the other, and calls back in the GUI thread.
 
-    The process starts with the first job. One that dies is replaced with the next job.
+    The process starts with the first job. If it dies, the next job starts a new one.
     """
 
     def __init__(self, parent: QObject | None = None, *, low_priority: bool = False) -> None:
-        """A patient process leaves the cores to others: its work is long."""
+        """`low_priority` is for long work, which leaves the cores to other processes."""
         super().__init__(parent)
         self._low_priority = low_priority
         self._ids = count(1)
@@ -62,11 +63,11 @@ class DataProcess(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """A job's ending has not been reported yet."""
+        """Whether a job has not ended, or its end has not been reported yet."""
         return bool(self._jobs)
 
     def is_only_job(self, job_id: int | None) -> bool:
-        """No other job is queued or running."""
+        """Whether no other job is queued or running."""
         return all(number == job_id for number in self._jobs)
 
     @property
@@ -74,7 +75,7 @@ class DataProcess(QObject):
         return self._child.process.pid if self._child else None
 
     def warm_up(self) -> None:
-        """Start the process, so that the first job need not wait for it."""
+        """Start the process, so that the first job doesn't wait for it."""
         if self._child is None and not self._is_over:
             self._child = child = _WorkerProcess(self._low_priority)
             child.listener.received.connect(self._relay, Qt.ConnectionType.QueuedConnection)
@@ -83,7 +84,7 @@ class DataProcess(QObject):
     def run(
         self, function: JobFunction[T], on_value: Callable[[T], None], on_ended: OnEnded
     ) -> int:
-        """Queue a job; `on_ended` is called once, as the last. Gives the job's number."""
+        """Queue a job and return its number; `on_ended` is called once, after all values."""
         job_id = next(self._ids)
         self.warm_up()
         if self._child is not None:
@@ -92,17 +93,17 @@ class DataProcess(QObject):
         return job_id
 
     def cancel(self, job_id: int) -> None:
-        """Ask a job to close after its current step; one that waits never begins.
+        """Ask a job to close after its current step; a queued job never starts.
 
-        It reports no more values, as their receiver may be gone, and ends as cancelled.
+        It reports no more values, because their receiver may be gone, and ends as cancelled.
         """
         if (job := self._jobs.get(job_id)) is not None:
             self._jobs[job_id] = replace(job, is_cancelled=True)
             job.child.send(Cancel(job_id))
 
     def kill(self) -> None:
-        """Ends the process at once. Its current job ends as cancelled when it is gone, and those
-        that wait are done by another."""
+        """End the process at once. Its current job ends as cancelled when the process is gone;
+        another process runs the queued jobs."""
         if (child := self._child) is not None:
             self._child = None
             self._leaving.append(child)
@@ -110,16 +111,16 @@ class DataProcess(QObject):
             self._requeue(child)
 
     def stop_when_idle(self) -> None:
-        """Lets the process end when its current job has closed; the next job starts another."""
+        """Have the process end after closing its current job; the next job starts a new one."""
         if (child := self._child) is not None:
             self._child = None
             self._leaving.append(child)
             child.send(Quit())
 
     def shut_down(self) -> None:
-        """Drops the callbacks. A running job keeps its finished work.
+        """Drop the callbacks and end all processes.
 
-        Processes without work worth keeping are killed.
+        A job that has yielded a value may save its finished work; other processes are killed.
         """
         self._is_over = True
         children = (*self._leaving, *([self._child] if self._child else ()))
@@ -149,19 +150,19 @@ class DataProcess(QObject):
             self._on_exit(child)
 
     def _requeue(self, child: "_WorkerProcess") -> None:
-        """Have the jobs that wait for a lost process done by another."""
+        """Have another process run the queued jobs of a process that ended."""
         waiting = sorted(number for number, job in self._jobs.items() if job.child is child)[1:]
         for job_id in waiting:
             job = self._jobs[job_id]
             if job.is_cancelled:
-                continue  # it ends with the process
+                continue  # it ends as cancelled when the process is gone
             self.warm_up()
             if self._child is not None:
                 self._jobs[job_id] = replace(job, child=self._child)
                 self._child.send(Begin(job_id, pickle.dumps(job.function)))
 
     def _on_exit(self, child: "_WorkerProcess") -> None:
-        """The process is gone, and so is its current job."""
+        """End the current job of a process that is gone."""
         was_dismissed = child in self._leaving
         if was_dismissed:
             self._leaving.remove(child)
@@ -201,7 +202,7 @@ class _WorkerProcess:
         self._sender.start()
 
     def send(self, message: object) -> None:
-        """Does not wait, however large the message is."""
+        """Queue a message; does not block, however large the message is."""
         self._messages.put(message)
 
     def end(self) -> None:
@@ -220,7 +221,7 @@ class _WorkerProcess:
         while (message := self._messages.get()) is not None:
             try:
                 self._here.send(message)
-            except OSError:  # the process is gone; the listener tells
+            except OSError:  # the process is gone, which the listener reports
                 return
 
 
@@ -241,4 +242,4 @@ class _Listener(QThread):
         except (EOFError, OSError):
             pass  # the process is gone
         finally:
-            self.received.emit((self._child, None))  # in any case, so that no job waits forever
+            self.received.emit((self._child, None))  # always, so that no job waits forever

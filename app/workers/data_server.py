@@ -1,7 +1,7 @@
 """The main loop of a data process: runs jobs in order and reports over a pipe.
 
-Never imports Qt or MLX. It ends with its parent: after a grace in which the job in hand keeps what
-it has done.
+Never imports Qt or MLX. It ends with its parent, after a short time in which the current job can
+save its work.
 """
 
 import os
@@ -17,18 +17,18 @@ from app.core.system.child_processes import begin_child
 from app.workers.background_job import Job, JobFunction, JobNotice
 
 NICENESS = 5
-"""Niceness of a process for long work: the window comes first."""
+"""Niceness of a process for long work."""
 GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Begin:
-    """Do this job, after those that were asked for before."""
+    """Run this job after all earlier ones."""
 
     job_id: int
     pickled_function: bytes
-    """A JobFunction. Unpickling imports modules, so only the working thread does it: two threads
-    that import each other's modules see them half initialized."""
+    """A pickled JobFunction. Unpickling imports modules, so only the thread that runs jobs does it:
+    two threads that import modules of each other can see them half initialized."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Quit:
-    """Close the current job, start no other, and end."""
+    """Close the current job, start no other job, and end."""
 
 
 def serve(connection: Connection, low_priority: bool) -> None:
-    """The process's main function; a patient one leaves the cores to others."""
+    """The main function of the process."""
     begin_child(NICENESS if low_priority else 0)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
+    # Silences "will result in indexing errors": Nestling truncates long rows and reports them.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     _Server(connection).work()
 
@@ -64,9 +64,8 @@ class _Server:
             del job
 
     def _report(self, notice: JobNotice) -> None:
-        with suppress(
-            BrokenPipeError, ConnectionError
-        ):  # the other end is gone, and this process ends soon
+        # If the parent is gone, this process ends soon.
+        with suppress(BrokenPipeError, ConnectionError):
             self._connection.send(notice)
 
     def _listen(self) -> None:
@@ -76,7 +75,7 @@ class _Server:
         except (EOFError, OSError):
             pass  # the parent is gone
         finally:
-            self._end()  # a process that hears nothing would leave its parent waiting forever
+            self._end()  # without a listener, the parent could wait forever
 
     def _take(self, message: Begin | Cancel) -> None:
         if isinstance(message, Begin):
@@ -84,8 +83,8 @@ class _Server:
             job.id = message.job_id
             self._unfinished[job.id] = job
             self._jobs.put(job)
-        elif job_in_hand := self._unfinished.get(message.job_id):
-            job_in_hand.close()
+        elif cancelled := self._unfinished.get(message.job_id):
+            cancelled.close()
 
     def _end(self) -> None:
         for job in list(self._unfinished.values()):
@@ -96,5 +95,5 @@ class _Server:
 
 
 def _unpickled(pickled: bytes) -> JobFunction[Any]:
-    """The function, unpickled when it is called: what fails then is the job's own failure."""
+    """A function that is unpickled when it is called, so that an error in it fails the job."""
     return lambda should_stop: pickle.loads(pickled)(should_stop)

@@ -69,7 +69,7 @@ def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
         "1 row can't be used:",
         "  a.csv, line 4: a is empty",
         "1 warning:",
-        "  a.csv, line 3: is the same as line 2, but for case and white space",
+        "  a.csv, line 3: is the same as line 2, except for case and white space",
     ]
 
 
@@ -117,8 +117,9 @@ def test_rows_of_a_list_on_one_line_are_named_by_number(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"text": "a"}, {"text": ""}, {"text": "A"}]))
     code, found = report(path)
     places = [(one["line"], one["row"], one["reason"]) for one in found["problems"]]
+    same = "is the same as row 1, except for case and white space"
     assert (code, places) == (
-        2, [(1, 2, "text is empty"), (1, 3, "is the same as row 1, but for case and white space")]
+        2, [(1, 2, "text is empty"), (1, 3, same)]
     )  # fmt: skip
     assert "  a.json, row 2: text is empty" in check(path).stdout
 
@@ -150,7 +151,7 @@ def test_with_a_model_tokens_cuts_and_refusals_are_reported(
     by_line = {problem["line"]: problem for problem in found["problems"]}
     assert by_line[2]["severity"] == "warning"
     assert by_line[3]["reason"].endswith("are cut at 40, before anything to train on")
-    assert by_line[4]["reason"] == "its only assistant turn comes first and answers nothing"
+    assert by_line[4]["reason"] == "its only assistant turn comes first, before any question"
     tokens = found["tokens"]
     assert (tokens["train_rows"], tokens["left_out"], tokens["cut"]) == (2, 2, 1)
     assert 40 < tokens["tokens"] < 80, "of the two rows that a run would train on, one of them cut"
@@ -244,7 +245,7 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
         if one["kind"].startswith("in ")
     ]
     assert across == [
-        ("old.json", 1, "is the same as line 2 in new.jsonl, but for case and white space"),
+        ("old.json", 1, "is the same as line 2 in new.jsonl, except for case and white space"),
         ("old.json", 3, "is the same as line 1 in valid.jsonl"),
         ("train.jsonl", 1, "is the same as row 2 in old.json"),
     ]
@@ -262,7 +263,7 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mix", "sentence"),
     [
-        ("a.csv=0.2", "are one file: a dataset can't be used twice"),
+        ("a.csv=0.2", "are the same file: a dataset can't be used twice"),
         ("a.csv", "mix must name datasets with their shares, like old.jsonl=0.25"),
         ("a.csv=2", "The share of a.csv must be above 0 and below 1"),
         ("no.csv=0.2", "no.csv isn't there"),
@@ -397,7 +398,7 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
     assert found["model"]["embedding_rows"] == 320
     _, output = printed(data, *asked)
     assert (
-        "  a.jsonl, line 2: holds the token '<|later|>' (id 321), and this model has embeddings "
+        "  a.jsonl, line 2: has the token '<|later|>' (id 321), and this model has embeddings "
         "for 320 tokens only"
     ) in output
     assert "With bad rows left out, an epoch: 1 step." in output

@@ -130,17 +130,17 @@ BAD_FILES = [
     (
         "a.jsonl",
         b'{"text": "a"}{"text": "b"}',
-        "a.jsonl, line 1: is not valid JSON at column 14: something follows the end of the row",
+        "a.jsonl, line 1: is not valid JSON at column 14: there is more text after the end of the row",
     ),
     (
         "a.jsonl",
         b'{"text": "a"},',
-        "a.jsonl, line 1: is not valid JSON at column 14: something follows the end of the row",
+        "a.jsonl, line 1: is not valid JSON at column 14: there is more text after the end of the row",
     ),
     (
         "a.jsonl",
         b'{"text": "a"} # note',
-        "a.jsonl, line 1: is not valid JSON at column 14: something follows the end of the row",
+        "a.jsonl, line 1: is not valid JSON at column 14: there is more text after the end of the row",
     ),
     (
         "a.jsonl",
@@ -162,12 +162,12 @@ BAD_FILES = [
         b'{"text": "\\u12"}',
         "a.jsonl, line 1: is not valid JSON at column 12: a \\u is not followed by four hexadecimal digits",
     ),
-    ("a.jsonl", b'{"text": NaN}', "a.jsonl, line 1: holds NaN, which is not valid JSON"),
-    ("a.jsonl", b'{"text": Infinity}', "a.jsonl, line 1: holds Infinity, which is not valid JSON"),
+    ("a.jsonl", b'{"text": NaN}', "a.jsonl, line 1: has NaN, which is not valid JSON"),
+    ("a.jsonl", b'{"text": Infinity}', "a.jsonl, line 1: has Infinity, which is not valid JSON"),
     (
         "a.jsonl",
         b'{"text": -Infinity}',
-        "a.jsonl, line 1: holds -Infinity, which is not valid JSON",
+        "a.jsonl, line 1: has -Infinity, which is not valid JSON",
     ),
     (
         "a.jsonl",
@@ -188,24 +188,28 @@ BAD_FILES = [
     (
         "a.jsonl",
         b'{"text": "\\ud800"}',
-        "a.jsonl, line 1: holds half of a \\u surrogate pair, which isn't a character",
+        "a.jsonl, line 1: has half of a \\u surrogate pair, which isn't a character",
     ),
     (
         "a.jsonl",
         b'{"text": "\\udc00\\ud800"}',
-        "a.jsonl, line 1: holds half of a \\u surrogate pair, which isn't a character",
+        "a.jsonl, line 1: has half of a \\u surrogate pair, which isn't a character",
     ),
     (
         "a.jsonl",
         b'{"text": "a\x00b"}',
-        "a.jsonl, line 1: holds a NUL byte, so it is not text; save the file anew",
+        "a.jsonl, line 1: has a NUL byte, so it is not text; save the file again",
     ),
     (
         "a.jsonl",
         b'{"text": "a\\u0000b"}',
         "a.jsonl, line 1: text is text with a NUL character in it",
     ),
-    ("a.jsonl", b'{"n": ' + b"1" * 5000 + b"}", "a.jsonl, line 1: holds a number too long to read"),
+    (
+        "a.jsonl",
+        b'{"n": ' + b"1" * 5000 + b"}",
+        "a.jsonl, line 1: has a number with too many digits",
+    ),
     (
         "a.jsonl",
         b'{"n": 01}',
@@ -468,17 +472,17 @@ BAD_FILES = [
     (
         "d.jsonl",
         chat(SYSTEM, USER, REPLY, system="Be kind."),
-        "d.jsonl, line 1: has a system column ('Be kind.') and a system turn with other words ('Be brief.'); keep one of them",
+        "d.jsonl, line 1: has a system column ('Be kind.') and a system turn with another text ('Be brief.'); keep one of them",
     ),
     (
         "d.jsonl",
         chat(USER, SYSTEM, REPLY, system="Be brief."),
-        "d.jsonl, line 1: has a system column and the same words in a later turn; keep one of them",
+        "d.jsonl, line 1: has a system column and the same text in a later turn; keep one of them",
     ),
     (
         "d.jsonl",
         chat(USER, REPLY, system="Be kind.", system_prompt="Be brief."),
-        "d.jsonl, line 1: has different words in system and system_prompt; keep one of them",
+        "d.jsonl, line 1: has different texts in system and system_prompt; keep one of them",
     ),
     (
         "d.jsonl",
@@ -619,7 +623,7 @@ BAD_FILES = [
     (
         "e.parquet",
         parquet([{"id": 1, "talk": {"question": "fox?", "answer": "yes"}}]),
-        "e.parquet, row 1: keeps question, answer inside 'talk': give each a column of its own",
+        "e.parquet, row 1: has question, answer inside 'talk': give each its own column",
     ),
     # -- bad Alpaca, questions and synonyms
     ("f.jsonl", row(instruction="", input="", output="b"), "f.jsonl, line 1: instruction is empty"),
@@ -751,12 +755,12 @@ BAD_FILES = [
     (
         "a.json",
         b"[" + GOOD + b"]]",
-        "a.json, line 1: is not valid JSON: something follows the end of the list; nothing after it can be read",
+        "a.json, line 1: is not valid JSON: there is more text after the end of the list; nothing after it can be read",
     ),
     (
         "a.json",
         b"[" + GOOD + b"]\n[]",
-        "a.json, line 2: is not valid JSON: something follows the end of the list; nothing after it can be read",
+        "a.json, line 2: is not valid JSON: there is more text after the end of the list; nothing after it can be read",
     ),
     (
         "a.json",
@@ -779,7 +783,7 @@ BAD_FILES = [
     (
         "a.json",
         b'{"data": [{"text": "a"}], "more": [{"text": "b"}]}',
-        "a.json: holds the list 'more' beside 'data': save the one that is meant as a file of its own",
+        "a.json: has the list 'more' beside 'data': save the one to use as a separate file",
     ),
     ("a.json", b'{"text": ["a", "b"]}', "a.json, row 1: text is a list, not text"),
     ("a.json", b"true", "a.json, row 1: is true or false, not an object in curly brackets"),
@@ -790,12 +794,12 @@ BAD_FILES = [
         b'{"text": "a"}, {"text": "b"}',
         "a.json, row 2: is not valid JSON: a value is missing or not quoted; nothing after it can be read",
     ),
-    ("a.json", b'[{"text": NaN}]', "a.json, row 1: holds NaN, which is not valid JSON"),
+    ("a.json", b'[{"text": NaN}]', "a.json, row 1: has NaN, which is not valid JSON"),
     ("a.json", b'[{"text": "a", "text": "b"}]', "a.json, row 1: has the key 'text' twice"),
     (
         "a.json",
         b'[{"text": "\\ud800"}]',
-        "a.json, row 1: holds half of a \\u surrogate pair, which isn't a character",
+        "a.json, row 1: has half of a \\u surrogate pair, which isn't a character",
     ),
     (
         "a.json",
@@ -815,7 +819,7 @@ BAD_FILES = [
     (
         "a.json",
         b'[{"n": ' + b"1" * 5000 + b"}]",
-        "a.json, row 1: holds a number too long to read; nothing after it can be read",
+        "a.json, row 1: has a number with too many digits; nothing after it can be read",
     ),
     (
         "a.json",
@@ -861,22 +865,22 @@ BAD_FILES = [
     (
         "a.csv",
         b'prompt,completion\n"a" x,b\n',
-        "a.csv, line 2: has a quotation mark inside a quoted field; write it twice to mean itself",
+        "a.csv, line 2: has a quotation mark inside a quoted field; double it there",
     ),
     (
         "a.csv",
         b'prompt,completion\n"say "hi"",b\n',
-        "a.csv, line 2: has a quotation mark inside a quoted field; write it twice to mean itself",
+        "a.csv, line 2: has a quotation mark inside a quoted field; double it there",
     ),
     (
         "a.csv",
         b'prompt,completion\n"say \\"hi\\"",b\n',
-        "a.csv, line 2: has a quotation mark inside a quoted field; write it twice to mean itself",
+        "a.csv, line 2: has a quotation mark inside a quoted field; double it there",
     ),
     (
         "a.csv",
         b'prompt,completion\n"a\nb" c,d\ne,f\n',
-        "a.csv, line 2: has a quotation mark inside a quoted field; write it twice to mean itself; nothing after it can be read",
+        "a.csv, line 2: has a quotation mark inside a quoted field; double it there; nothing after it can be read",
     ),
     ("a.csv", b"prompt,prompt\na,b\n", "a.csv, line 1: has several columns named 'prompt'"),
     ("a.csv", b"text, text\na,b\n", "a.csv, line 1: has several columns named 'text'"),
@@ -898,12 +902,12 @@ BAD_FILES = [
     (
         "a.csv",
         b"prompt,completion\na\x00,b\n",
-        "a.csv, line 2: holds a NUL byte, so it is not text; save the file anew",
+        "a.csv, line 2: has a NUL byte, so it is not text; save the file again",
     ),
     (
         "a.csv",
         b"prompt\x00,completion\na,b\n",
-        "a.csv, line 1: holds a NUL byte, so it is not text; save the file anew",
+        "a.csv, line 1: has a NUL byte, so it is not text; save the file again",
     ),
     ("a.csv", b"question,answer\na,\n", "a.csv, line 2: answer is empty"),
     ("a.csv", b"instruction,input,output\na,,\n", "a.csv, line 2: output is empty"),
@@ -1019,7 +1023,7 @@ BAD_FILES = [
     # -- plain text
     ("a.txt", b"", "a.txt is empty."),
     ("a.txt", b"\n \n\t\n", "a.txt is empty."),
-    ("a.txt", b"a\x00b", "a.txt, line 1: holds a NUL byte, so it is not text; save the file anew"),
+    ("a.txt", b"a\x00b", "a.txt, line 1: has a NUL byte, so it is not text; save the file again"),
     (
         "a.txt",
         b"a\n\n" + "ä".encode() + b" \xff",
@@ -1033,7 +1037,7 @@ BAD_FILES = [
     (
         "a.md",
         b"# a\n\x00\n",
-        "a.md, line 1: holds a NUL byte, so it is not text; save the file anew",
+        "a.md, line 1: has a NUL byte, so it is not text; save the file again",
     ),
     # -- gzip
     (

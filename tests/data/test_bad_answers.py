@@ -105,7 +105,7 @@ def test_a_flag_that_is_a_column_is_counted_since_the_row_is_trained(flag, write
     facts = inspect(write_rows(*({**row, **flag} for row in ANSWERS[:2])))
     assert (facts.examples, facts.counts) == (2, {"row flag": 2})
     (name,) = flag
-    assert f"has {name} {flag[name]} as a column, which is not read" in facts.warnings[0].reason
+    assert f"has a column {name} ({flag[name]}), which is ignored" in facts.warnings[0].reason
 
 
 @pytest.mark.parametrize("column", [{"weight": 1}, {"loss": 2.3}, {"train": "yes"}, {"masked": 0}])
@@ -199,7 +199,7 @@ def test_a_question_that_asks_to_be_trained_is_counted(write_rows):
     facts = inspect(write_rows(row))
     assert facts.counts == {"not trained": 1}
     assert facts.warnings[0].reason == (
-        "asks that message 1 (user) be trained; replies alone are, unless the mask is off"
+        "marks message 1 (user) as trained, but only replies are, unless prompt masking is off"
     )
 
 

@@ -32,7 +32,7 @@ def test_a_repeated_row_is_named_with_the_first(tmp_path):
 
 def test_case_and_white_space_make_no_difference(tmp_path):
     rows = seen(tmp_path / "a.jsonl", "The fox.", "the  FOX.\n", "The ox.")
-    reason = "is the same as line 1, but for case and white space"
+    reason = "is the same as line 1, except for case and white space"
     assert summaries(rows.duplicates()) == [(2, reason, "duplicate")]
 
 
@@ -43,7 +43,7 @@ def test_rows_of_a_list_are_named_by_their_numbers_and_where_they_begin(tmp_path
     rows.add(TextExample("A", RowLocation(line=70_000, row=3)), file=1)
     assert list(map(str, rows.duplicates())) == [
         "train-0.json, row 2: is the same as row 1",
-        "train-1.json, row 3 (line 70000): is the same as row 1 in train-0.json, but for case and "
+        "train-1.json, row 3 (line 70000): is the same as row 1 in train-0.json, except for case "
         "white space",
     ]
 
@@ -52,7 +52,7 @@ def test_rows_of_the_validation_set_are_found_in_the_training_set(tmp_path):
     train, valid = seen(tmp_path / "a.jsonl", "x", "b", "A"), seen(tmp_path / "v.jsonl", "a", "b")
     assert summaries(train.also_in(valid)) == [
         (2, "is the same as line 2 in v.jsonl", "in both sets"),
-        (3, "is the same as line 1 in v.jsonl, but for case and white space", "in both sets"),
+        (3, "is the same as line 1 in v.jsonl, except for case and white space", "in both sets"),
     ]
     assert summaries(train.also_in(seen(tmp_path / "none.jsonl"))) == []
     assert summaries(seen(tmp_path / "none.jsonl").duplicates()) == []
@@ -92,14 +92,14 @@ def test_duplicates_are_warnings_and_all_are_counted(write_rows, tmp_path):
 def test_control_characters_are_a_warning(write_rows, odd):
     facts = inspect(write_rows({"text": f"a\n{odd}"}, {"text": "tab\t\r\n\f"}))
     assert (facts.examples, facts.problem_count, facts.counts) == (2, 0, {"control characters": 1})
-    assert "holds the control character U+00" in facts.warnings[0].reason
+    assert "has the control character U+00" in facts.warnings[0].reason
 
 
 def test_a_lost_character_is_a_warning(write_rows):
     facts = inspect(write_rows({"text": "F\ufffdchse"}))
     (warning,) = facts.warnings
     assert (warning.kind, warning.is_warning) == ("encoding", True)
-    assert warning.reason.startswith("holds a replacement character")
+    assert warning.reason.startswith("has a replacement character")
 
 
 def test_rows_of_a_set_cut_into_files_are_named_with_theirs(tmp_path):

@@ -1,5 +1,5 @@
 """Every reply of a chat is trained as the model sees it at its turn, whatever the template does to
-earlier ones once more follows."""
+earlier ones when more turns follow."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.at_once import open_data
 from tests.data.conftest import build_tokenizer
 
 CHANGING = ("thinking", "thinking_loop")
-"""Templates that change earlier replies once more follows."""
+"""Templates that change earlier replies when more turns follow."""
 KEEPING = ("chatml", "headers", "plain_words")
 CALL = {"type": "function", "function": {"name": "look", "arguments": {"where": "here"}}}
 

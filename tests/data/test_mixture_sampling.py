@@ -279,7 +279,7 @@ def test_the_numbered_files_of_a_set_are_one_dataset(write, mixed, tmp_path):
 def test_a_file_can_not_be_used_twice(write, mixed, tmp_path):
     new = write("new.jsonl", 0, 60)
     (tmp_path / "same.jsonl").symlink_to(new)
-    with pytest.raises(InputError, match=r"are one file: a dataset can't be used twice"):
+    with pytest.raises(InputError, match=r"are the same file: a dataset can't be used twice"):
         mixed(new, tmp_path / "same.jsonl")
 
 

@@ -106,7 +106,7 @@ def test_a_reply_in_a_prompt_is_read_and_not_trained_and_that_is_counted(write_r
     assert example_of({"prompt": marked, "completion": [REPLY]}).untrained == ()
     facts = inspect(write_rows(row))
     assert facts.counts == {"not trained": 1}
-    reason = "has replies in its prompt, which are read and not trained"
+    reason = "has replies in its prompt, which are context only and not trained"
     assert facts.warnings[0].reason == reason
 
 
@@ -118,7 +118,7 @@ def test_mapped_columns_may_hold_turns():
 
 def test_a_row_with_two_chats_under_other_names_is_named():
     found = validate_row({"one": [USER, REPLY], "two": [HUMAN, GPT]}, RowLocation(1), PATH)
-    assert found.reason == "has several chats (one, two): map messages to the one that is meant"
+    assert found.reason == "has several chats (one, two): map one of them to messages"
 
 
 def test_a_chat_beside_a_part_of_another_shape_is_no_whole_row():

@@ -56,7 +56,7 @@ def test_binary_data_beside_the_words_is_named(tmp_path, monkeypatch):
     path = written(tmp_path, b"\x89PNG", "image")
     (problem,) = read_examples(path)
     assert isinstance(problem, RowIssue)
-    words = "message 2 (assistant) has under 'image' binary data, which no text can hold"
+    words = "message 2 (assistant) has under 'image' binary data, which can't be converted to text"
     assert (problem.reason, problem.kind) == (words, "wrong type")
     assert len(tokenised(path, tmp_path, monkeypatch).stores[path].rows) == 0
 

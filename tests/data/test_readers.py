@@ -65,7 +65,10 @@ def test_reading_is_lazy(write_rows):
         (b'{"text": }', "is not valid JSON at column 10: a value is missing or not quoted"),
         (b"{'text': 'a'}", "is not valid JSON at column 2: a key in double quotes is missing"),
         (b"hello", "is not valid JSON at column 1: a value is missing or not quoted"),
-        (GOOD + GOOD, "is not valid JSON at column 16: something follows the end of the row"),
+        (
+            GOOD + GOOD,
+            "is not valid JSON at column 16: there is more text after the end of the row",
+        ),
         (
             b'{"text": "a\tb"}',
             "is not valid JSON at column 12: a text holds a raw tab or control character",
@@ -78,17 +81,17 @@ def test_reading_is_lazy(write_rows):
             b'{"text": "\\u12"}',
             "is not valid JSON at column 12: a \\u is not followed by four hexadecimal digits",
         ),
-        (b'{"text": NaN}', "holds NaN, which is not valid JSON"),
-        (b'{"text": -Infinity}', "holds -Infinity, which is not valid JSON"),
+        (b'{"text": NaN}', "has NaN, which is not valid JSON"),
+        (b'{"text": -Infinity}', "has -Infinity, which is not valid JSON"),
         (b'{"text": "a", "text": "b"}', "has the key 'text' twice"),
-        (b'{"text": "\\ud800"}', "holds half of a \\u surrogate pair, which isn't a character"),
-        (b'{"\\udc00": 1}', "holds half of a \\u surrogate pair, which isn't a character"),
+        (b'{"text": "\\ud800"}', "has half of a \\u surrogate pair, which isn't a character"),
+        (b'{"\\udc00": 1}', "has half of a \\u surrogate pair, which isn't a character"),
         (b'{"text": "\xff"}', "is not UTF-8 text at character 11"),
-        (b'{"text": "\x00"}', "holds a NUL byte, so it is not text; save the file anew"),
+        (b'{"text": "\x00"}', "has a NUL byte, so it is not text; save the file again"),
         (b"[" * 100_000, "is nested too deeply to be an example"),
         (b"[" * 3_000 + b"]" * 3_000, "is nested too deeply to be an example"),
         (b"[" * 101 + b"]" * 101, "is nested too deeply to be an example"),
-        (b'{"n": ' + b"1" * 5000 + b"}", "holds a number too long to read"),
+        (b'{"n": ' + b"1" * 5000 + b"}", "has a number with too many digits"),
     ],
 )
 def test_a_broken_line_is_named_by_its_number_and_reason(write_rows, raw, reason):
@@ -162,7 +165,7 @@ def test_a_row_in_utf_8_in_a_file_in_latin_1_is_named_and_not_garbled(tmp_path):
     path.write_bytes(b"\n".join([*rows, '{"text": "Füchse"}'.encode()]))
     problem = list(read_rows(path))[-1]
     assert (problem.place.line, problem.kind, problem.is_warning) == (10, "encoding", False)
-    assert "is UTF-8 text in a file that otherwise is not" in problem.reason
+    assert "is UTF-8 text, but the rest of the file is not" in problem.reason
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -185,7 +188,7 @@ def test_a_path_that_no_disk_can_hold_is_an_input_error(tmp_path):
 def test_a_file_that_may_not_be_read_is_named(write_rows):
     path = write_rows(GOOD)
     path.chmod(0)
-    with pytest.raises(InputError, match="may not read"):
+    with pytest.raises(InputError, match="has no permission to read"):
         list(read_rows(path))
 
 

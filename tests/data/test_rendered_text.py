@@ -95,7 +95,8 @@ def test_the_log_of_a_run_counts_all_that_is_noted(mixed):
     settings = DataSettings(RowSettings(mask_prompt=True), 1000, 1, validation_split=0)
     data = open_data(find_files(mixed), build_tokenizer(), settings)
     assert set(data.notes) >= {
-        "3 rows have special tokens of the model among their words, which are read as such.",
+        "3 rows have special tokens of the model in their text, which are tokenized as special "
+        "tokens.",
         "1 row has keys in its turns that are left out.",
     }
 

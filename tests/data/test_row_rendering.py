@@ -52,7 +52,7 @@ def test_cut_text_is_marked_and_counted() -> None:
     assert shown.trained_tokens < whole.trained_tokens
     _, nothing = _painted("new", limit=3)
     assert nothing.trained_tokens == 0
-    assert nothing.problem == "Nothing to train on is left of it."
+    assert nothing.problem == "It has no trained tokens within the limit."
 
 
 def test_a_long_row_shows_its_beginning_and_the_cut() -> None:

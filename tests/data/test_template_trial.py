@@ -47,7 +47,7 @@ def _short_and_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         (ENDLESS, "takes longer than 1 seconds"),
         ("{{ 9 ** (9 ** 9) }}", "takes longer than 1 seconds"),  # before it is rendered at all
-        ("{{ 'x' * 10 ** 7 }}", "makes 10,000,000 characters of a chat"),
+        ("{{ 'x' * 10 ** 7 }}", "as 10,000,000 characters"),
         ("Hello\n{% for m in messages %}\n{{ m.content }\n", "has an error in line 3: "),
         ("{% unknown %}", "has an error in line 1: Encountered unknown tag"),
         ("{{ " + "(" * 300 + "1" + ")" * 300 + " }}", "is nested too deeply"),

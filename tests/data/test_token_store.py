@@ -152,7 +152,7 @@ def test_rows_that_can_not_be_tokenised_are_kept_as_problems(write_rows, tokeniz
         store = made(path, tokenizer_with("chatml"))
         assert store.problem_count == 2
         assert [str(problem) for problem in store.problems(path)] == [
-            f"train.jsonl, line {line}: its only assistant turn comes first and answers nothing"
+            f"train.jsonl, line {line}: its only assistant turn comes first, before any question"
             for line in (1, 4)
         ]
         assert store.rows.places.tolist() == [[2, 0], [3, 0]]

@@ -142,7 +142,7 @@ def test_a_greeting_before_any_question_is_context_only(tokenizer_with):
 def test_a_chat_that_is_only_a_greeting_is_named(tokenizer_with):
     example = ChatExample(({"role": "assistant", "content": "good day"},), None, RowLocation(4))
     problem = tokenize(example, tokenizer_with("chatml"), True)
-    assert str(problem) == "line 4: its only assistant turn comes first and answers nothing"
+    assert str(problem) == "line 4: its only assistant turn comes first, before any question"
 
 
 def test_turns_after_the_last_reply_are_not_in_the_tokens(tokenizer_with):

@@ -132,7 +132,7 @@ def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_wit
     result = tokenize_all(rows, tokenizer_with("thinking"))
     assert result.notes == (
         "1 row is trained on the last reply only: this model's chat template changes earlier "
-        "replies once more follows.",
+        "replies when more turns follow.",
     )
 
 
@@ -143,7 +143,7 @@ def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
     result = tokenize_all([chat("a", "b")], tokenizer_with("chatml"), valid=[bad])
     assert len(result.valid) == 0
     assert [str(problem) for problem in result.left_out] == [
-        "valid.jsonl, line 2: its only assistant turn comes first and answers nothing"
+        "valid.jsonl, line 2: its only assistant turn comes first, before any question"
     ]
     assert result.notes[-1] == "No validation row can be used, so there is no validation."
 

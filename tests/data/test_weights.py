@@ -121,7 +121,7 @@ def test_a_chat_whose_only_trained_turn_answers_nothing_is_refused():
     turns = (("assistant", "good day"), ("user", "hello"), ("assistant", "fox"))
     made = tokenize(example_of(1, 0, turns=turns), build_tokenizer(), True)
     assert isinstance(made, RowIssue)
-    assert made.reason.endswith("comes first and answers nothing")
+    assert made.reason.endswith("comes first, before any question")
 
 
 def test_turns_of_sharegpt_keep_their_weights():

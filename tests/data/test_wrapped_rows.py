@@ -49,19 +49,22 @@ def test_validation_and_test_lists_are_left_alone_and_reported(tmp_path):
     path = written(tmp_path, {"test": ROWS[:1], "train": ROWS[2:], "validation": ROWS[:1]})
     facts = inspect(path)
     assert (facts.examples, facts.problem_count, facts.warning_count) == (1, 0, 3)
-    assert "holds the list 'test' beside 'train', which is not read" in facts.warnings[1].reason
+    assert "has the list 'test' beside 'train', which is not read" in facts.warnings[1].reason
 
 
 def test_two_candidate_lists_stop_the_run(tmp_path):
     path = written(tmp_path, {"data": ROWS, "more": ROWS})
-    with pytest.raises(CorruptFileError, match="holds the list 'more' beside 'data': save the one"):
+    with pytest.raises(CorruptFileError, match="has the list 'more' beside 'data': save the one"):
         list(read_validated_rows(path))
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"data": [{"text": "a"}]} {"text": "b"}', "something follows the end of the object"),
+        (
+            '{"data": [{"text": "a"}]} {"text": "b"}',
+            "there is more text after the end of the object",
+        ),
         ('{"data": [{"text": "a"}]', "a comma is missing, or the object is not closed"),
         ('{"data": [{"text": "a"}], "data": [{"text": "b"}]}', "the key 'data' comes twice"),
         ('{"data": [{"text": "a"}], }', "there is a comma too many before }"),

@@ -87,7 +87,7 @@ def test_a_cache_truncated_during_a_run_keeps_the_steps_and_the_run_resumes_bit_
     outcome, step, message = ended.stdout.strip().split("|")
     assert (outcome, step) == ("failed", "3")
     assert message.startswith("The token cache ")
-    assert "tokens was cut short. Resume the run" in message
+    assert "tokens was truncated. Resume the run" in message
     assert last_checkpoint(run).name == "step-000003"
     *_, end = resume(run)
     assert isinstance(end, RunFinished)

@@ -58,7 +58,7 @@ def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
 
 def test_a_folder_without_weights_is_named(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="holds no weights"):
+    with pytest.raises(InputError, match="contains no weights"):
         check_model_folder(copy)
 
 

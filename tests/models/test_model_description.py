@@ -190,13 +190,13 @@ def contradictory_header(model: Path) -> None:
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (remove_config, "org/it isn't a model folder: it has no config.json."),
-    (cut_off, r"org/it/model.safetensors is cut off: 1,000,000 of [\d,]+ bytes are there."),
+    (cut_off, r"org/it/model.safetensors is incomplete: it has 1,000,000 of [\d,]+ bytes."),
     (
         pickles_only,
         r"org/it has only pickled weights \(pytorch_model.bin\), which can run",
     ),
-    (gguf_only, "org/it holds a GGUF model, which MLX can't train."),
-    (adapter_only, "org/it holds an adapter, and no base model."),
+    (gguf_only, "org/it contains a GGUF model, which MLX can't train."),
+    (adapter_only, "org/it contains an adapter, not a base model."),
     (one_part_missing, "isn't complete: model-00002-of-00003.safetensors is missing."),
     (dead_link, "The download of org/it isn't complete: model.safetensors is missing."),
     (all_weights_missing, "The download of org/it isn't complete: model.safetensors is missing."),
@@ -209,9 +209,9 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (no_json, "org/it/config.json can't be read as JSON"),
     (endless_config, "org/it/config.json can't be read: it is larger than"),
     (config_is_a_device, "org/it isn't a model folder: it has no config.json."),
-    (weights_are_empty, "org/it/model.safetensors is damaged: it is empty or cut off."),
-    (header_of_nothing, "org/it/model.safetensors is damaged: its header is no JSON object."),
-    (giant_header, "org/it/model.safetensors is damaged: it names a header of 4,611,686,018"),
+    (weights_are_empty, "org/it/model.safetensors is damaged: it is empty or incomplete."),
+    (header_of_nothing, "org/it/model.safetensors is damaged: its header is not a JSON object."),
+    (giant_header, "org/it/model.safetensors is damaged: its header claims to have 4,611,686,018"),
     (deep_header, "org/it/model.safetensors is damaged: it is nested too deeply."),
     (contradictory_header, "org/it/model.safetensors is damaged: its header contradicts itself."),
 ]
@@ -246,7 +246,7 @@ def test_loading_refuses_what_the_list_refuses_in_the_same_words(
     [
         (
             all_weights_missing,
-            "Download the model again: files that are there are not downloaded twice.",
+            "Download the model again; files that already exist are not downloaded twice.",
             "Run hf download org/it to complete it.",
         ),
         (

@@ -113,7 +113,7 @@ def test_watching_a_model_leaves_its_classes_as_they_were(tiny_model: Path) -> N
 @pytest.mark.parametrize("name", ["num_hidden_layers", "n_layer"])
 def test_a_hundred_million_layers_are_refused_before_they_are_built(copy: Path, name: str) -> None:
     edit_config(copy, **{name: 10**8})
-    with pytest.raises(InputError, match=r"100,000,000 layers .*weights beside it are of 4\."):
+    with pytest.raises(InputError, match=r"100,000,000 layers .*but the weights have 4\."):
         load_architecture(copy)
 
 

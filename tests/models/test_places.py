@@ -112,7 +112,8 @@ def test_models_of_lm_studio_are_called_by_publisher_and_name(user: Path, home: 
     models = found()
     assert set(models) == {"mlx-community/it-4bit", "org/it-GGUF"}
     assert {model.source for model in models.values()} == {"LM Studio"}
-    assert models["org/it-GGUF"].problem == "org/it-GGUF holds a GGUF model, which MLX can't train."
+    problem = "org/it-GGUF contains a GGUF model, which MLX can't train."
+    assert models["org/it-GGUF"].problem == problem
 
 
 def test_models_in_lm_studio_s_custom_folder_are_found(user: Path) -> None:

@@ -420,7 +420,7 @@ def test_a_folder_without_a_model_says_what_it_lacks(
     chosen = commands._page.list.selected()
     assert chosen is not None
     qtbot.waitUntil(lambda: commands._page.list.details.problem.text() != "")
-    assert "empty holds no weights" in commands._page.list.details.problem.text()
+    assert "empty contains no weights" in commands._page.list.details.problem.text()
 
 
 def test_the_model_of_the_next_run_is_a_recent_one_but_not_the_starter(

@@ -30,7 +30,7 @@ def test_what_is_there_again_is_not_overwritten(tmp_path: Path, kind: str) -> No
     one.original.mkdir() if kind == "folder" else one.original.symlink_to(tmp_path / "gone")
     refused, problem = put_back([one])
     assert refused == ()
-    assert "is there again" in problem
+    assert "already exists" in problem
     assert one.in_trash.is_dir()
     assert not (tmp_path / "gone").exists()
 

@@ -1,1 +1,1 @@
-"""Chats as tokens: the chat template, the tokenizer, the loss mask."""
+"""Tokenizes chats: the chat template, the tokenizer, the loss mask."""

@@ -1,7 +1,7 @@
 """Finds the assistant's tokens in a rendered chat by rendering its prefixes too.
 
-Knows no template by name. A reply counts as the assistant's where the rendering up to it is a
-prefix of the whole rendering; elsewhere it is not trained. Does not know how a chat is rendered.
+Works for any template. A reply is found if the rendering up to it is a prefix of the whole
+rendering; otherwise it is not trained. The caller supplies the renderings.
 """
 
 import re
@@ -24,7 +24,7 @@ _THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
 
 
 def trainable_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
-    """The turns that are replies to be trained; a reply that opens the chat answers nothing."""
+    """The indexes of the replies to be trained, without a reply that opens the chat."""
     return [
         turn
         for turn, message in enumerate(messages)
@@ -35,18 +35,18 @@ def trainable_turns(messages: Sequence[Message], untrained: Collection[int] = ()
 def cut_after_last_reply(
     messages: Sequence[Message], untrained: Collection[int] = ()
 ) -> Sequence[Message]:
-    """Cut a chat after its last trained reply: later messages are no targets.
+    """Cut a chat after its last trained reply, because later messages are not trained.
 
     Raises TemplateError if no reply is trained.
     """
     if turns := trainable_turns(messages, untrained):
         return messages[: turns[-1] + 1]
     which = "only assistant turn to be trained" if untrained else "only assistant turn"
-    raise TemplateError(f"its {which} comes first and answers nothing")
+    raise TemplateError(f"its {which} comes first, before any question")
 
 
 def opening_replies(messages: Sequence[Message]) -> range:
-    """The replies that come before anything but a system message."""
+    """The indexes of replies at the start of a chat, after at most a system message."""
     start = next((n for n, turn in enumerate(messages) if turn["role"] != "system"), 0)
     ends = (n for n, turn in enumerate(messages) if n > start and turn["role"] != "assistant")
     is_reply = messages[start]["role"] == "assistant"
@@ -74,12 +74,12 @@ class AssistantMaskFinder:
     def find(
         self, messages: Sequence[Message], render: Render, turns: Sequence[int]
     ) -> tuple[list[int], list[Span]]:
-        """The tokens of a chat, and the spans of the replies at `turns`; its last turn is one.
+        """The tokens of a chat, and the spans of the replies at `turns`, which include the last
+        turn.
 
         A reply's span begins after the generation prompt and ends with the token that ends the
-        turn. If the template renders an earlier reply differently once more follows, only the last
-        reply is returned. Raises TemplateError if the last reply can't be separated from its
-        prompt.
+        turn. If the template changes an earlier reply when more turns follow, only the last reply
+        is returned. Raises TemplateError if the last reply can't be separated from its prompt.
         """
         whole, spans = self._visible_replies(turns, messages, render)
         visible = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
@@ -89,12 +89,12 @@ class AssistantMaskFinder:
     def find_every(
         self, messages: Sequence[Message], render: Render, turns: Sequence[int]
     ) -> tuple[list[Rendering], int]:
-        """Renderings in which every reply at `turns` stands as the model sees it at its turn, and
-        the number of replies that none contains.
+        """Renderings that together contain every reply at `turns` as the model sees it at its turn,
+        and the number of replies that none contains.
 
-        The first rendering is of the whole chat, whose last turn is one of `turns`. Each further
-        one ends with the last reply that no earlier rendering covers. Raises TemplateError if the
-        last reply can't be separated from its prompt.
+        The first rendering is the whole chat, whose last turn is one of `turns`. Each further one
+        ends with the last reply that no earlier rendering covers. Raises TemplateError if the last
+        reply can't be separated from its prompt.
         """
         left = list(turns)
         renderings: list[Rendering] = []
@@ -118,7 +118,7 @@ class AssistantMaskFinder:
         self, turns: Sequence[int], messages: Sequence[Message], render: Render
     ) -> tuple[list[int], dict[int, Span]]:
         """The tokens of a chat that ends with the last of `turns`, and the spans of the replies
-        that stand in it as the model sees them at their turn; the last reply is always one.
+        that it contains as the model sees them at their turn, which include the last reply.
         """
         whole = render(len(messages), False)
         spans = {
@@ -136,9 +136,7 @@ class AssistantMaskFinder:
     def turns(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]
     ) -> list[Span]:
-        """The spans of some assistant turns of a chat. Raises TemplateError if one can't be
-        located.
-        """
+        """The spans of these assistant turns. Raises TemplateError if one can't be found."""
         spans = []
         for turn in turns:
             is_last = turn == len(messages) - 1
@@ -149,8 +147,8 @@ class AssistantMaskFinder:
             )
             if span is None:
                 raise TemplateError(
-                    f"the model's chat template doesn't show which tokens message {turn + 1} has, "
-                    "which is not to be trained"
+                    f"message {turn + 1} is not to be trained, but its tokens can't be found in "
+                    "the rendered chat"
                 )
             spans.append(span)
         return spans
@@ -162,9 +160,7 @@ class AssistantMaskFinder:
         return bool(self._tokenizer.decode(words).strip())
 
     def _decodes_to_words(self, token: int) -> bool:
-        """Whether a single token decodes to words; a token that is part of a character does not
-        count.
-        """
+        """Whether a single token decodes to text; a token for a part of a character doesn't."""
         text = self._tokenizer.decode([token]).strip()
         return token not in self._special and bool(text) and "\ufffd" not in text
 
@@ -180,7 +176,7 @@ class AssistantMaskFinder:
         start = self._end_of_prefix(prompt, whole)
         shared = _common(through, whole)
         rest = through[shared:]
-        # The end of every rendering, such as an end-of-text token, doesn't follow an inner turn.
+        # A rendering can end with tokens, such as end-of-text, that don't follow an inner turn.
         ended = self._special.issuperset(rest) or self._end_of_prefix(through, whole) is not None
         if start is None or shared <= start or not ended:
             return None
@@ -200,8 +196,8 @@ class AssistantMaskFinder:
             self._always_prompts = render(len(messages), True) == whole
         end = len(whole)
         if self._always_prompts:
-            # If a generation prompt ends every rendering, prompt and whole share a suffix, and the
-            # reply ends with the first special token in it.
+            # If every rendering ends with a generation prompt, prompt and whole share a suffix, and
+            # the reply ends with the first special token in it.
             alike = _common(prompt[::-1], whole[start:][::-1])
             shared = range(len(whole) - alike, len(whole))
             end = next((i + 1 for i in shared if whole[i] in self._special), end)
@@ -210,11 +206,11 @@ class AssistantMaskFinder:
     def _reply_start_by_content(
         self, prompt: list[int], messages: Sequence[Message], render: Render, whole: list[int]
     ) -> int | None:
-        """The start of the reply if the generation prompt holds more than the finished turn.
+        """The start of the reply if the generation prompt has more than the finished turn.
 
-        This happens where a template opens a thinking block for the model to fill. The position
-        counts only if prompt and whole agree up to it, and the reply's own words follow it directly
-        or after the tags of an empty thinking block.
+        This happens if a template opens a thinking block for the model to fill. The position counts
+        only if prompt and whole agree up to it, and the reply's text follows directly or after the
+        tags of an empty thinking block.
         """
         bare = render(len(messages) - 1, False)
         start = _common(prompt, whole)
@@ -230,8 +226,7 @@ class AssistantMaskFinder:
         return None
 
     def _end_of_prefix(self, part: list[int], whole: list[int]) -> int | None:
-        """The first position of `whole` after all of `part`; None if `whole` does not begin with
-        `part`.
+        """The position in `whole` after the prefix `part`; None if `part` is not a prefix.
 
         If the last characters of a prompt and the first of a reply merge into one token, the token
         belongs to the prompt.
@@ -256,12 +251,12 @@ class AssistantMaskFinder:
 
 
 def _prompt_of(turn: int, render: Render) -> list[int]:
-    """The prompt before a turn; empty for the first turn, for which no template is rendered."""
+    """The prompt before a turn; empty for the first turn, which has no messages to render."""
     return render(turn, True) if turn else []
 
 
 def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    """Ids of the tokens that mark beginnings and ends rather than words."""
+    """Ids of the special tokens, such as those that begin and end turns."""
     ids = set(getattr(tokenizer, "all_special_ids", None) or ())
     # A set in mlx-lm's wrapper, a number in transformers.
     ends = getattr(tokenizer, "eos_token_ids", None)

@@ -1,7 +1,7 @@
 """Renders chats with a model's chat template, as tokens or as text.
 
-A template that is text is rendered in a process of its own; a template that is Python code of
-mlx-lm is rendered here.
+A Jinja template is rendered in its own process; a template that is Python code of mlx-lm is
+rendered in this one.
 """
 
 import sys
@@ -31,7 +31,7 @@ class TemplateError(Exception):
 
 
 class TemplateRefusal(TemplateError):
-    """The template itself raises an error for a chat; its words are part of the message."""
+    """The template raises an error for a chat; the message includes its text."""
 
 
 class ChatTemplate:
@@ -60,7 +60,7 @@ class ChatTemplate:
     def tokens(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> list[int]:
         """The tokens of a chat, with the generation prompt if `prompted`.
 
-        Raises TemplateError with the template's own words.
+        Raises TemplateError.
         """
         return list(self._apply(messages, tools, prompted))
 
@@ -76,13 +76,13 @@ class ChatTemplate:
             )
 
         def text(count: int, prompted: bool) -> str:
-            (found,) = self._render_apart([Chat(messages, tools, (Call(count, prompted),))])
-            return found(count, prompted)
+            (texts,) = self._render_apart([Chat(messages, tools, (Call(count, prompted),))])
+            return texts(count, prompted)
 
         return text
 
     def texts_of(self, chats: "Sequence[Chat]") -> "list[ChatTexts]":
-        """One such function per chat; the renderings named in `calls` are made at once."""
+        """A function like that of `texts` for each chat; renders all `calls` of the chats now."""
         is_plain = [self._renders_plainly(chat.messages, chat.tools) for chat in chats]
         plain = iter(list(self._render_apart(list(compress(chats, is_plain)))))
         texts = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
@@ -91,8 +91,8 @@ class ChatTemplate:
         return texts
 
     def with_arguments(self, messages: Sequence[Message], tools: Tools) -> Sequence[Message]:
-        """The chat with its tool calls' arguments in the form that this template writes: as
-        objects, or as text if it refuses objects or prints them as Python does.
+        """The chat with its tool calls' arguments as objects, or as JSON text if the template
+        rejects objects or writes them in Python's syntax.
         """
         if not has_arguments(messages):
             return messages
@@ -103,9 +103,9 @@ class ChatTemplate:
         return messages
 
     def render_plainly(self) -> None:
-        """Skip transformers' own checks when rendering plain chats from now on.
+        """From now on, render plain chats without transformers' checks.
 
-        Uses transformers' internals, so callers must cross-check samples against `tokens`.
+        This relies on transformers' internals, so callers must compare samples with `tokens`.
         """
         self.require()
         source = getattr(self._tokenizer, "chat_template", None)
@@ -165,7 +165,7 @@ class ChatTemplate:
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat, and the renderings that will probably be needed; the first is of the whole chat."""
+    """A chat and the renderings that will probably be needed; the first is the whole chat."""
 
     messages: Sequence[Message]
     tools: Tools
@@ -174,13 +174,13 @@ class Chat:
 
 @dataclass
 class ChatTexts:
-    """The renderings of a chat, called with a number of messages and whether to add the generation
-    prompt.
+    """The renderings of a chat as a function of the number of messages and of whether to add the
+    generation prompt.
     """
 
     rendered: "dict[Call, str | Refusal | TooMuch]"
     otherwise: Callable[[int, bool], str] | None = None
-    """Makes the renderings that were not made in advance."""
+    """Renders texts that were not rendered in advance."""
 
     def __call__(self, count: int, prompted: bool) -> str:
         """Raises TemplateError, or RenderingTooCostly."""
@@ -197,7 +197,7 @@ class ChatTexts:
 
 
 class _ApartTemplate:
-    """Stands in for transformers' compiled template."""
+    """Replaces transformers' compiled template."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -219,7 +219,7 @@ _apart = threading.Lock()
 
 @contextmanager
 def _rendering_apart() -> Iterator[None]:
-    """Let transformers prepare chats as usual, but render them in another process."""
+    """Inside, transformers prepares chats as usual, but another process renders them."""
     library: Any = sys.modules["transformers.utils.chat_template_utils"]
     with _apart:
         compiling = library._compile_jinja_template

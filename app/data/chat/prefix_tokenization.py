@@ -1,8 +1,8 @@
 """Tokenizes the prefixes of a chat by reusing the tokens of the whole chat.
 
-A tokenizer cuts a text at its special tokens first, so texts with the same beginning have the same
-tokens before the last special token that they share. Only the rest is encoded again. If text and
-tokens don't show the same special tokens, the whole prefix is encoded.
+A tokenizer splits a text at its special tokens first, so texts with a common prefix have the same
+tokens up to the last special token in it. Only the rest is encoded again. If text and tokens don't
+have the same special tokens, the whole prefix is encoded.
 """
 
 import re
@@ -17,7 +17,7 @@ _LONGEST_KEPT_SUFFIX = 120
 
 
 class FastEncoder:
-    """Encodes batches of texts on all cores, and knows the special tokens."""
+    """Encodes batches of texts on all cores, and finds special tokens in text."""
 
     def __init__(self, tokenizer: PlainTokenizer) -> None:
         self._backend = type(tokenizer.backend_tokenizer).from_str(
@@ -27,7 +27,7 @@ class FastEncoder:
         self._backend.no_padding()
         added = tokenizer.added_tokens_decoder
         words = [token.content for token in added.values()]
-        # A token inside another might be part of that one in a longer text.
+        # Leaves out a token that is a part of another one, because in a text it can be either.
         self.special = {
             token.content: number
             for number, token in added.items()
@@ -44,7 +44,7 @@ class FastEncoder:
         return [encoding.ids for encoding in encode_batch]
 
     def encode_suffix(self, text: str) -> list[int]:
-        """The tokens of a text that will probably come again, such as the end of a prompt."""
+        """The tokens of a text that will probably recur, such as the end of a prompt; cached."""
         if (known := self._suffixes.get(text)) is not None:
             return known
         tokens: list[int] = self._backend.encode(text, add_special_tokens=False).ids
@@ -54,8 +54,8 @@ class FastEncoder:
 
 
 class PrefixTokenizer:
-    """The prefixes of one chat as tokens, called with a number of messages and whether to add the
-    generation prompt.
+    """The tokens of one chat's prefixes as a function of the number of messages and of whether to
+    add the generation prompt.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class PrefixTokenizer:
         last = bisect_right(ends, shared_length(text, self._text)) - 1
         if last < 0:
             return self._encoder.encode_suffix(text)
-        # Encode the special token again too: a tokenizer may treat a text's first word specially.
+        # Encode the special token again too: a tokenizer may treat the start of a text specially.
         start, place = self._starts[last], places[last]
         rest = self._encoder.encode_suffix(text[start:])
         return self._tokens[:place] + rest
@@ -102,7 +102,8 @@ class PrefixTokenizer:
 
 
 def _places(expected: list[int], tokens: list[int]) -> list[int]:
-    """The positions of the wanted tokens if they stand in this order and no more often; else []."""
+    """The positions of the expected tokens, if they occur in this order and not more often; else
+    []."""
     if any(tokens.count(token) != expected.count(token) for token in set(expected)):
         return []
     places, place = [], -1
@@ -116,7 +117,7 @@ def _places(expected: list[int], tokens: list[int]) -> list[int]:
 
 
 def fast_encoder_for(tokenizer: object) -> FastEncoder | None:
-    """The encoder of a tokenizer; None for one that splits texts in another way."""
+    """The encoder of a tokenizer; None if it doesn't split texts at special tokens this way."""
     if not isinstance(tokenizer, PlainTokenizer):
         return None
     facts = tokenizer.added_tokens_decoder.values()

@@ -1,8 +1,8 @@
-"""Tokenizes one example and marks the positions that are trained.
+"""Tokenizes one example and marks the trained positions (the loss mask).
 
-mlx-lm trains only the last turn of a chat with `mask_prompt`; here every assistant turn is trained
-and nothing else. The tokens and the start of the last turn equal mlx-lm's. A text row that was
-rendered beforehand gets no second begin or end token. Knows no model, no batch and no MLX.
+With `mask_prompt`, mlx-lm trains only the last turn of a chat; here every assistant turn is trained
+and nothing else. The tokens and the start of the last turn equal mlx-lm's. A text row that already
+contains begin or end tokens gets no second ones.
 """
 
 import re
@@ -63,7 +63,7 @@ class SpecialWords:
 
 
 class TextEnds:
-    """Begin and end tokens of text rows: those that the tokenizer adds, unless they are there."""
+    """Adds begin and end tokens to text rows as the tokenizer does, unless they are present."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -72,32 +72,32 @@ class TextEnds:
         self._added: tuple[int, int] | None = None
 
     def row(self, tokens: list[int]) -> tuple[list[int], bool]:
-        """A text's tokens with one begin and one end token, and whether it holds special tokens
-        itself.
+        """A text's tokens with one begin and one end token, and whether the text itself contains
+        special tokens.
 
-        `tokens` are those that the tokenizer returns.
+        `tokens` are the tokenizer's output.
         """
         before, after = self._added_tokens()
-        begin, own = tokens[:before], tokens[before : len(tokens) - after]
+        begin, text = tokens[:before], tokens[before : len(tokens) - after]
         end = tokens[len(tokens) - after :]
-        is_rendered = not self._special.isdisjoint(own)
+        is_rendered = not self._special.isdisjoint(text)
         if is_rendered:
-            begin = [] if own[:before] == begin else begin
-            if self._is_closed(own):
-                return begin + own, True
-        row = [*begin, *own, *end]
+            begin = [] if text[:before] == begin else begin
+            if self._is_closed(text):
+                return begin + text, True
+        row = [*begin, *text, *end]
         if self._eos is not None and (not row or row[-1] != self._eos):
             row.append(self._eos)
         return row, is_rendered
 
-    def _is_closed(self, own: list[int]) -> bool:
+    def _is_closed(self, text: list[int]) -> bool:
         """Whether only white space follows the last special token."""
-        last = max(place for place, token in enumerate(own) if token in self._special)
-        rest = own[last + 1 :]
+        last = max(place for place, token in enumerate(text) if token in self._special)
+        rest = text[last + 1 :]
         return not rest or not self._tokenizer.decode(rest).strip()
 
     def _added_tokens(self) -> tuple[int, int]:
-        """The numbers of tokens that the tokenizer puts before and after any text."""
+        """The numbers of tokens that the tokenizer adds before and after a text."""
         if self._added is None:
             tokens = list(self._tokenizer.encode("a"))
             words = [place for place, token in enumerate(tokens) if token not in self._special]
@@ -109,19 +109,19 @@ Tokenized = TokenizedExample | RowIssue
 
 
 class ChatContext(NamedTuple):
-    """The part of a chat that is tokenized, in the form that the template takes."""
+    """The part of a chat that is tokenized, in the form that the template needs."""
 
     messages: Sequence[Message]
     untrained: Collection[int]
     notes: RowNote
-    """Notes about the rest of the chat."""
+    """Notes about the parts that were left out or changed."""
 
 
 class RowTokenizer:
-    """Tokenizes examples one by one: every prefix of a chat is rendered and encoded anew.
+    """Tokenizes examples one by one; renders and encodes every prefix of a chat separately.
 
-    A chat becomes several examples if its template changes earlier replies once more follows and
-    every reply is to be trained.
+    A chat becomes several examples if every reply is to be trained and the template changes earlier
+    replies when more turns follow.
     """
 
     def __init__(
@@ -136,10 +136,9 @@ class RowTokenizer:
         self._special_words = SpecialWords(tokenizer)
 
     def tokenize(self, example: Example) -> list[Tokenized]:
-        """The examples of one row, uncut, or the reason why it can't be trained.
+        """The examples of one row, not truncated, or the issue that prevents training on it.
 
-        The path of an issue is empty. Raises InputError for a chat if the model has no chat
-        template.
+        The issue's path is empty. Raises InputError for a chat if the model has no chat template.
         """
         if isinstance(example, TextExample):
             return [self._text_row(example, list(self._tokenizer.encode(example.text)))]
@@ -171,7 +170,7 @@ class RowTokenizer:
         return context._replace(messages=messages)
 
     def _without_refused_opening(self, context: ChatContext, tools: Tools) -> ChatContext:
-        """Leave out replies that open the chat if the template refuses it because of them."""
+        """Leave out replies that open the chat, if the template rejects the chat with them."""
         messages, opening = context.messages, opening_replies(context.messages)
         if not opening:
             return context
@@ -197,14 +196,14 @@ class RowTokenizer:
         except (TemplateError, RenderingTooCostly) as error:
             return [render_issue(example, error)]
         rows = [_row(example, rendering.tokens, rendering.spans) for rendering in renderings]
-        # On one example per chat, so that chats are counted.
+        # Notes are put on one example per chat, so that they count chats.
         return _with_notes(rows, notes, last_only) if notes or last_only else rows
 
     def _renderings(
         self, context: ChatContext, render: Render
     ) -> tuple[list[Rendering], RowNote, bool]:
-        """The trained renderings of a chat, their notes, and whether only the last reply is trained
-        because the template changes the others.
+        """The renderings to train, their notes, and whether only the last reply is trained because
+        the template changes the others.
         """
         none, messages = RowNote(0), context.messages
         if not self._mask_prompt:
@@ -219,7 +218,7 @@ class RowTokenizer:
         return [Rendering(len(messages), tokens, spans)], none, len(spans) < len(turns)
 
     def _whole(self, context: ChatContext, render: Render) -> Rendering:
-        """A rendering of which all is trained but the turns of weight 0."""
+        """A rendering with all tokens trained except the turns of weight 0."""
         messages = context.messages
         tokens = render(len(messages), False)
         untrained = self._mask_finder.turns(sorted(context.untrained), messages, render, tokens)
@@ -245,7 +244,7 @@ class RowTokenizer:
 def _row(
     example: Example, tokens: Sequence[int], spans: Sequence[Span], notes: int = 0
 ) -> Tokenized:
-    # The first token is predicted from nothing.
+    # The first token has no context to be predicted from.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _issue(example, "has no token to train on")
@@ -262,7 +261,7 @@ def _with_notes(rows: Sequence[Tokenized], notes: RowNote, last_only: bool) -> l
 
 
 def _between(spans: Sequence[Span], length: int) -> list[Span]:
-    """The spans between the given ones, which are in order, of `length` tokens."""
+    """The spans of `length` tokens that lie between the given ones, which are in order."""
     starts = [0, *(end for _, end in spans)]
     ends = [*(start for start, _ in spans), length]
     return list(zip(starts, ends, strict=True))

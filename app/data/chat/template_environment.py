@@ -1,8 +1,8 @@
-"""Rebuilds the Jinja environment in which transformers renders chat templates, without
-transformers, and sets the date that a template writes.
+"""Rebuilds transformers' Jinja environment for chat templates without transformers, and sets the
+date that a template writes.
 
-A template asks for the date with `strftime_now`, which formats the present moment. Here it is one
-per run, also when the run resumes on another day.
+A template gets the date from `strftime_now`, which normally formats the current time. Here the date
+stays the same for a whole run, also when the run resumes on another day.
 """
 
 import json
@@ -19,8 +19,8 @@ from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
 
 
 class _Generation(ext.Extension):
-    """The `generation` tag, which marks the assistant's text; its content is a block, as in
-    transformers.
+    """The `generation` tag, which marks the assistant's text; like transformers' tag, it renders
+    its content.
     """
 
     tags = {"generation"}  # noqa: RUF012
@@ -43,7 +43,7 @@ class _Dict:
 
 
 class _Namespace(Namespace):
-    def __init__(*args: Any, **items: Any) -> None:  # `self` may be a name in a template
+    def __init__(*args: Any, **items: Any) -> None:  # a template may use `self` as a name
         self, *rest = args
         attributes = dict(*rest, **items)
         for name in attributes:
@@ -79,9 +79,9 @@ def _to_json(
 
 
 def template_of(source: str) -> Any:
-    """Compile a chat template with the additions that transformers makes.
+    """Compile a chat template with the same extensions, filters and globals as transformers.
 
-    Raises the errors of Jinja and Python for a template that can't be compiled.
+    Raises Jinja's and Python's errors for a template that can't be compiled.
     """
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, ext.loopcontrols]
@@ -92,20 +92,20 @@ def template_of(source: str) -> Any:
     environment.globals["dict"] = _Dict()
     environment.globals["namespace"] = _Namespace
     template = environment.from_string(source)
-    # One dictionary: Jinja would walk a chain of them at every rendering.
+    # A single dictionary, because Jinja would walk a chain of dictionaries at every rendering.
     template.globals = dict(template.globals)
     return template
 
 
 DAY_OPTION = "nestling_day"
-"""The template variable that holds the date in ISO form if it is not today's."""
+"""The template variable for the date in ISO format, if it is not today's."""
 _ASKS = "strftime_now"
 
 
 def date_text(form: str, day: str | None) -> str:
-    """The result of `strftime_now` for a day in ISO form, or for today.
+    """The result of `strftime_now` for a day in ISO format, or for today.
 
-    The time is midnight, so that tokens depend on the day and not on the minute.
+    The time is midnight, so that tokens depend on the day only.
     """
     shown = date.fromisoformat(day) if day else date.today()
     return datetime.combine(shown, time()).strftime(form)
@@ -116,7 +116,7 @@ def asks_for_the_date(tokenizer: Tokenizer) -> bool:
 
 
 def with_day(tokenizer: Tokenizer, day: date) -> Tokenizer:
-    """The tokenizer whose template writes this day; unchanged if the template asks for no date."""
+    """A tokenizer whose template writes this day; unchanged if the template uses no date."""
     plain = plain_tokenizer(tokenizer)
     if plain is None or not asks_for_the_date(tokenizer):
         return tokenizer
@@ -125,7 +125,7 @@ def with_day(tokenizer: Tokenizer, day: date) -> Tokenizer:
 
 
 def day_of(tokenizer: Tokenizer) -> str:
-    """The day that the tokenizer's template writes, in ISO form; empty if it asks for none."""
+    """The day that the tokenizer's template writes, in ISO format; "" if it uses no date."""
     if not asks_for_the_date(tokenizer):
         return ""
     options: dict[str, Any] = getattr(tokenizer, "template_options", {})
@@ -145,7 +145,7 @@ def run_note(day: date) -> str:
 
 
 def check_note(tokenizer: Tokenizer) -> str:
-    """The note about the date before a run; empty if the template asks for none."""
+    """The note about the date before a run; "" if the template uses no date."""
     if not (day := day_of(tokenizer)):
         return ""
     return (

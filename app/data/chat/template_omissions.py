@@ -1,8 +1,7 @@
-"""Finds the parts of a chat that its template leaves out: words, thoughts, tool calls, tools, keys.
+"""Finds the parts of a chat that its template leaves out: text, thoughts, tool calls, tools, keys.
 
-A part is present if its words stand in a rendering, in the order of the chat. Any other part is
-changed on trial: if no rendering changes with it, the template leaves it out. Knows no template by
-name.
+A part is present if a rendering contains its text, in the order of the chat. Any other part is
+tested by changing it: if no rendering changes, the template leaves it out. Works for any template.
 """
 
 import json
@@ -28,7 +27,7 @@ _KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEY
 _THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
 _OTHER = "xyzzy"
 _DISTINCTIVE_CHARACTERS = 16
-"""Words of this length do not occur in a text by chance, as "start" does in `<|im_start|>`."""
+"""Text of this length does not occur by chance, unlike "start", which occurs in `<|im_start|>`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +36,11 @@ class _Part:
     turn: int
     """-1 for the tools, which belong to the whole chat."""
     words: tuple[str, ...]
-    """Words that prove the part is present, in this order; empty if only a trial can decide."""
+    """Texts that prove in this order that the part is present; empty if only a trial can tell."""
     changed: tuple[Message, ...]
     """The message with this part changed in several ways; empty for the tools."""
     is_anywhere: bool = False
-    """The part may stand anywhere: some templates move the system message."""
+    """Whether the part may be anywhere, because some templates move the system message."""
 
 
 def find_left_out(
@@ -60,7 +59,7 @@ def find_left_out(
     trial = _Trial(messages, tools, counts, text_of, texts)
     omitted = [part for part in candidates if trial.leaves_out(part)]
     if any(part.words and part not in omitted for part in candidates):
-        # The template writes these words differently, so words prove nothing.
+        # The template changes these texts, so matching texts prove nothing.
         omitted = [part for part in parts if part in omitted or trial.leaves_out(part)]
     notes = RowNote(0)
     for part in omitted:
@@ -74,7 +73,7 @@ def has_other_keys(messages: Sequence[Message]) -> bool:
 
 
 def _stands_in_order(messages: Sequence[Message], text: str) -> bool:
-    """Whether the messages of a chat, thoughts included, stand in the text in order.
+    """Whether the text contains all messages of a chat in order, including thoughts.
 
     False for a chat that has more than roles and contents.
     """
@@ -152,7 +151,7 @@ def _call_part(turn: int, message: Message, number: int, call: dict[str, Any]) -
 
 
 def _proof(*words: str) -> tuple[str, ...]:
-    """The words, if they are too long to occur by chance."""
+    """The texts, if they are long enough not to occur by chance; otherwise empty."""
     return words if sum(map(len, words)) >= _DISTINCTIVE_CHARACTERS else ()
 
 
@@ -182,23 +181,22 @@ def _description(tool: dict[str, Any]) -> str:
 
 
 def _other_keys(message: Message) -> list[str]:
-    """Other keys of a message that have a value; the tool's name in a result repeats its call."""
+    """Other keys of a message with a value, except the tool's name in a result, which repeats the
+    call's."""
     known = _KNOWN_KEYS | {"name"} if message["role"] == "tool" else _KNOWN_KEYS
     keys = message.keys() - known
     return sorted(key for key in keys if message[key] not in (None, "", [], {}))
 
 
-# -- whether they are there -----------------------------------------------------------------------
+# -- their presence -------------------------------------------------------------------------------
 def _candidates(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) -> list[_Part]:
-    """The parts that no rendering shows by their words; all parts if the words of a message are
-    missing.
-    """
+    """The parts whose text no rendering contains; all parts if the text of a message is missing."""
     shown: set[_Part] = set()
     for count in counts:
         included = [part for part in parts if part.turn < count]
         matched = set(_matched(text_of(count, False), included))
         if any(part.note is RowNote.WORDS_LEFT_OUT and part not in matched for part in included):
-            return list(parts)  # other words may have matched missing parts
+            return list(parts)  # a missing part may have matched other text
         shown |= matched
         if len(shown) == len(parts):
             break
@@ -215,7 +213,7 @@ def _matched(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
 
 
 def _end(words: Sequence[str], text: str, place: int) -> int | None:
-    """The end of the last of the words, if all stand in the text in this order."""
+    """The end of the last of the words, if the text contains all of them in this order."""
     for word in words:
         for form in (word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]):
             if (start := text.find(form, place)) >= 0:
@@ -235,7 +233,7 @@ class _Trial:
     texts: Texts
 
     def leaves_out(self, part: _Part) -> bool:
-        """Whether all renderings stay the same although the part changes."""
+        """Whether no rendering changes when the part changes."""
         if part.turn < 0:
             return self._is_same(self.messages, None, part.turn)
         before, after = self.messages[: part.turn], self.messages[part.turn + 1 :]

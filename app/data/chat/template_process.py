@@ -1,7 +1,7 @@
-"""Renders chats in a process per template, which can be stopped and has limits.
+"""Renders chats in one process per template, which has limits and can be stopped.
 
-A template is a foreign program: a thread that renders it can't be stopped within one operation, nor
-can its memory be bounded. The rendering itself is in template_server.py.
+A template is untrusted code: a thread that renders it can't be stopped within one operation, and
+its memory can't be limited. template_server.py does the rendering.
 """
 
 import signal
@@ -38,7 +38,7 @@ class RenderingTooCostly(InputError):
     """A rendering exceeded its limit of time, memory or length."""
 
     def __init__(self, excess: str = "") -> None:
-        """`excess` is the rest of a sentence, such as "takes more than 1 GB of memory"."""
+        """`excess` is a predicate, such as "takes more than 1 GB of memory"."""
         self.excess = excess or f"takes longer than {RENDER_SECONDS:g} seconds"
         super().__init__(
             f"The model's chat template {self.excess} for this chat.",
@@ -54,8 +54,8 @@ class _Limited(Interruptible):
 
 
 limited = _Limited()
-"""Limits Python code used in place of a template: raises RenderingTooCostly inside once it takes
-too long, and StoppedEarly if a stop is requested.
+"""Inside, Python code that replaces a template raises RenderingTooCostly if it takes too long, and
+StoppedEarly if a stop is requested.
 """
 
 
@@ -67,7 +67,7 @@ _of_thread = threading.local()
 
 
 class ProcessEnded(Exception):
-    """The process ended before it answered; the argument is its exit code."""
+    """The process ended without an answer; the argument is its exit code."""
 
 
 class TemplateProcess:
@@ -80,9 +80,9 @@ class TemplateProcess:
         self._has_answered = self._is_ready = False
 
     def try_template(self, trial: Trial, max_seconds: float) -> Generator[None, None, Any]:
-        """The trial's answer; yields while it is missing.
+        """The trial's answer; yields while it waits.
 
-        Raises ProcessEnded, and TimeoutError after `max_seconds`. Closed early, it ends the
+        Raises ProcessEnded, and TimeoutError after `max_seconds`. Closing it early ends the
         process.
         """
         try:
@@ -101,21 +101,21 @@ class TemplateProcess:
     def answers(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """The answers to the requests, in order.
 
-        Raises StoppedEarly if the thread's work is asked to stop. If not all answers are consumed,
-        the process ends.
+        Raises StoppedEarly if a stop is requested. If not all answers are consumed, the process
+        ends.
         """
         left = deque(requests)
         one_by_one = False
         try:
             while left:
                 yield from self._answers_of_one_process(left, one_by_one)
-                one_by_one = True  # one was too costly: find out which
+                one_by_one = True  # finds out which request was too costly
         finally:
             if left:
                 self.close()
 
     def _answers_of_one_process(self, left: deque[Request], one_by_one: bool) -> Iterator[Answer]:
-        """The answers that one process gives before it ends."""
+        """Yield answers until all requests are answered or the process ends."""
         try:
             self._send(Batch(tuple(left), one_by_one))
             while left:
@@ -125,7 +125,7 @@ class TemplateProcess:
         except (ProcessEnded, TimeoutError) as ended:
             is_at_fault = one_by_one and (not self._has_answered or not _is_memory(ended))
             self.close()
-            if is_at_fault:  # otherwise an earlier request may have taken the memory
+            if is_at_fault:  # otherwise an earlier request may have used up the memory
                 left.popleft()
                 yield TooMuch(_excess(ended))
 
@@ -142,13 +142,13 @@ class TemplateProcess:
         return answers
 
     def close(self) -> None:
-        """End the process; the next request starts another."""
+        """End the process; the next request starts a new one."""
         if self._process is not None:
             self._end()
             self._process = None
 
     def _send(self, request: object) -> None:
-        if self._process is not None and not self._process.is_alive():  # it was idle
+        if self._process is not None and not self._process.is_alive():  # it ended while idle
             self.close()
         if self._process is None:
             self._start()
@@ -181,8 +181,8 @@ class TemplateProcess:
     def _check_memory(self) -> None:
         """Raise ProcessEnded if the process takes too much memory.
 
-        Needed where the system can't bound it and the process can't notice it itself within one
-        operation.
+        Needed on systems without a memory limit, because the process can't check its own memory
+        within one operation.
         """
         used = process_bytes(self._process.pid or 0)  # type: ignore[union-attr]
         self._bytes_at_start = self._bytes_at_start or used
@@ -199,7 +199,7 @@ def template_process(source: str) -> TemplateProcess:
 
 
 def end_template_processes() -> None:
-    """End this thread's processes, which would otherwise end after a while."""
+    """End this thread's processes now instead of when they have been idle for a while."""
     for process in _of_thread.__dict__.pop("processes", {}).values():
         process.close()
 

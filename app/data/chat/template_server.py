@@ -1,7 +1,7 @@
 """The process that renders a chat template, with limits on time and memory.
 
-Holds the requests, the answers and the process's side: it tries the template on short chats and
-renders chats. Imports neither transformers nor MLX, so that it starts at once, and ends when idle.
+It tries the template on short chats and renders chats; the types of requests and answers are here
+too. It imports neither transformers nor MLX, so that it starts fast, and ends when it is idle.
 """
 
 import os
@@ -20,17 +20,18 @@ from app.core.system.memory import process_bytes
 from app.core.text.sanitize import error_text
 
 MEMORY_BYTES = 2**30
-"""The memory that the process may take beyond its start."""
+"""The memory that the process may use beyond that at its start."""
 OUT_OF_MEMORY = 3
-"""Exit code of a process that noticed its own excess of memory."""
+"""Exit code of a process that exceeded its memory limit."""
 _MAX_WORD_CHARACTERS = 10**6
 _MAX_CHARACTERS = 2**24
 _MAX_EXPANSION = 16
-"""Longer texts may still be long chats with escaped characters."""
+"""A text beyond `_MAX_CHARACTERS` may have this many characters per character of the request, since
+templates escape characters."""
 _IDLE_SECONDS = 60.0
 _SECONDS_BETWEEN_SIGNS = 0.1
 _SPARE_CPU_SECONDS = 2
-"""Grace beyond the parent's limit, which is by the clock; it ends a process that lost its parent.
+"""Processor time beyond the parent's wall-clock limit; this limit ends a process whose parent died.
 """
 
 
@@ -43,7 +44,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """Some renderings of one chat."""
+    """Several renderings of one chat."""
 
     messages: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any]
@@ -55,7 +56,7 @@ class Request:
 class Batch:
     requests: tuple[Request, ...]
     one_by_one: bool
-    """Send each answer at once, so that the parent knows the request in progress."""
+    """Send each answer at once, so that the parent knows which request is in progress."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Text(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The template's own error message."""
+    """The template's error message."""
 
     reason: str
 
@@ -80,11 +81,11 @@ class TooMuch(NamedTuple):
     """The chat can't be rendered within the limits."""
 
     excess: str
-    """The rest of a sentence about the template: "takes more than 1 GB of memory"."""
+    """A predicate about the template, such as "takes more than 1 GB of memory"."""
 
 
 Answer = list[Text | Refusal] | TooMuch
-"""Answers are sent in lists. An empty list means that the process is ready, or still at work."""
+"""Answers are sent in lists. An empty list says that the process is ready or still working."""
 
 
 def serve(source: str, connection: Connection, seconds: float) -> None:
@@ -120,11 +121,11 @@ class _Server:
         self._template = template_of(source)
         self._connection, self._seconds = connection, seconds
         self._unsent: list[Answer] = []
-        self._send()  # rendering time counts from here
+        self._send()  # the parent measures the rendering time from here
 
     def answer_all(self, batch: Batch) -> None:
         for request in batch.requests:
-            answer = self._answer(request)  # may send earlier ones
+            answer = self._answer(request)  # may send earlier answers
             self._unsent.append(answer)
             if batch.one_by_one:
                 self._send()
@@ -185,7 +186,7 @@ def shared_length(one: str, other: str) -> int:
 
 # -- the limits -----------------------------------------------------------------------------------
 def _limit_memory() -> None:
-    # Relative to the start: address spaces differ by a gigabyte between machines.
+    # Relative to the start, because address spaces differ by a gigabyte between machines.
     if (size := _address_space_bytes()) is not None:
         _limit(resource.RLIMIT_AS, size + MEMORY_BYTES)
     else:
@@ -194,7 +195,7 @@ def _limit_memory() -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Let the system end the process after this many more seconds of processor time."""
+    """Have the system end the process after this many more seconds of processor time."""
     _limit(resource.RLIMIT_CPU, int(process_time()) + 1 + seconds)
 
 
@@ -213,8 +214,8 @@ def _address_space_bytes() -> int | None:
 
 
 def _watch_memory() -> None:
-    """End the process if it takes too much memory; quicker than the parent, except within one
-    operation.
+    """End the process if it takes too much memory. Faster than the parent's check, but it does not
+    work within one operation.
     """
     at_start = process_bytes(os.getpid())
     while (process_bytes(os.getpid()) - at_start) < MEMORY_BYTES:
@@ -233,7 +234,7 @@ _TOOL = {
 
 
 def _problem_of(source: str) -> str:
-    """Why the template can't render any chat, as a sentence; empty if the trial succeeds."""
+    """Why the template can't render chats, as a sentence; "" if the trial succeeds."""
     from jinja2 import TemplateSyntaxError
 
     from app.data.chat.template_environment import template_of
@@ -258,11 +259,11 @@ def _problem_of(source: str) -> str:
                     )  # fmt: skip
                 except MemoryError:
                     raise
-                except Exception:  # a refusal of this chat; refused rows are reported one by one
+                except Exception:  # the template rejects this chat; rejected rows get an issue each
                     continue
                 if len(text) > _MAX_WORD_CHARACTERS:
                     return (
-                        f"The model's chat template makes {len(text):,} characters of a chat of a "
-                        "few words."
+                        "The model's chat template renders a chat of a few words as "
+                        f"{len(text):,} characters."
                     )
     return ""

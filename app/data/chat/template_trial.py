@@ -1,6 +1,6 @@
-"""Tries a model's chat template on short chats before anything else renders it.
+"""Tries a model's chat template on short chats before it renders anything else.
 
-A template is a foreign program: it may be broken, never end or take all memory. Each template is
+A template is untrusted code: it may be broken, run forever or take all memory. Each template is
 tried once; the same process renders the chats afterwards.
 """
 
@@ -13,20 +13,20 @@ from app.data.chat.template_process import TAKES_ALL_MEMORY, ProcessEnded, templ
 from app.data.chat.template_server import OUT_OF_MEMORY, Trial
 
 TRYING = mark("Trying the chat template")
-"""Name of the stage of work."""
+"""Name of the stage."""
 CPU_SECONDS = 5
-"""Templates take milliseconds."""
+"""Limit of processor time for the trial; a working template needs milliseconds."""
 _MAX_SECONDS = 60.0
 """Wall-clock limit, for systems without a limit of processor time."""
 
 _problems: dict[str, str] = {}
-"""By template; empty for a good one."""
+"""Template → its problem; "" if it works."""
 
 
 def try_templates(templates: object) -> Generator[None, None, str]:
-    """Why a tokenizer's `chat_template` can't be used, as a sentence; empty if it can.
+    """Why a tokenizer's `chat_template` can't be used, as a sentence; "" if it can.
 
-    Yields while the answer is missing; closing it ends the process. Each template is tried once.
+    Yields while it waits; closing it ends the process. Each template is tried once.
     """
     for source in _sources(templates):
         if source not in _problems:
@@ -35,22 +35,22 @@ def try_templates(templates: object) -> Generator[None, None, str]:
 
 
 def template_problem(templates: object) -> str:
-    """The result of `try_templates`, waited for."""
+    """`try_templates`, without yielding."""
     return drain(try_templates(templates))
 
 
 def known_problem(templates: object) -> str:
-    """The known problem of templates that were tried here or passed to `set_known_problem`."""
+    """The problem of templates that were tried here or passed to `set_known_problem`; else ""."""
     return next((why for one in _sources(templates) if (why := _problems.get(one))), "")
 
 
 def set_known_problem(templates: object, problem: str) -> None:
-    """Take over the result of another process."""
+    """Record the result of a trial in another process."""
     _problems.update(dict.fromkeys(_sources(templates), problem))
 
 
 def _sources(templates: object) -> list[str]:
-    """The texts of a tokenizer's templates: one, several by name, or none if it is a function."""
+    """The sources of a tokenizer's templates: one, several by name, or none for a function."""
     sources = templates.values() if isinstance(templates, dict) else [templates]
     return [source for source in sources if isinstance(source, str)]
 

@@ -1,10 +1,10 @@
-"""Tokenizes examples one by one or in batches, marks the positions that are trained, and finds rows
-with tokens that the model has no embedding for.
+"""Tokenizes examples one by one or in batches, marks the trained positions, and finds rows with
+tokens that have no embedding.
 
-In batches, texts are encoded together and prefixes are cut from the whole. That relies on how a
-tokenizer splits texts, so samples are compared with RowTokenizer. A tokenizer can have more tokens
-than its model if some were added to the tokenizer alone; the model would read such an embedding out
-of bounds.
+In batches, texts are encoded together, and the tokens of prefixes are taken from the whole chat.
+This relies on how a tokenizer splits texts, so samples are compared with RowTokenizer. A tokenizer
+can have tokens that were never added to the model; the model would read their embeddings out of
+bounds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ from app.data.tokens.tokenized_examples import TokenizedExample
 
 
 class FastExampleTokenizer(RowTokenizer):
-    """Tokenizes a batch of examples; `tokenize` stays the slow way."""
+    """Tokenizes a batch of examples fast; `tokenize` is still RowTokenizer's."""
 
     def __init__(
         self, tokenizer: Tokenizer, encoder: FastEncoder, mask_prompt: bool, replies: Replies
@@ -83,7 +83,7 @@ class FastExampleTokenizer(RowTokenizer):
         )
 
     def _calls(self, context: ChatContext) -> tuple[Call, ...]:
-        """The renderings from which the replies are located."""
+        """The renderings that are needed to find the replies."""
         messages = context.messages
         calls = [Call(len(messages), False)]
         turns: Sequence[int] = sorted(context.untrained)
@@ -98,12 +98,13 @@ class FastExampleTokenizer(RowTokenizer):
 __all__ = ["ExampleTokenizer", "TokenizedExample", "tokenize"]
 
 _COMPARED_ROWS = 8
-"""Rows of each of the first batches that are tokenized both ways."""
+"""Rows of each of the first batches that are compared."""
 _BATCHES_COMPARED_WELL = 4
 
 
 def tokenize(example: Example, tokenizer: Tokenizer, mask_prompt: bool) -> Tokenized:
-    """Tokenize one row as one example, uncut; an issue if it can't be trained, with an empty path.
+    """Tokenize one row as one example, not truncated; an issue with an empty path if it can't be
+    trained.
 
     Raises InputError for a chat if the model has no chat template.
     """
@@ -136,8 +137,8 @@ class ExampleTokenizer(RowTokenizer):
         return [self.tokenize(example) for example in examples]
 
     def _sample(self, examples: Sequence[Example]) -> Iterable[int]:
-        """Rows to compare: some from all over the first batches, then of each batch the first row
-        and the row with the most turns, in which most could differ.
+        """Indexes of rows to compare: in the first batches, rows spread over the batch; later, the
+        first row and the one with the most turns, which is most likely to differ.
         """
         if not examples:
             return ()
@@ -173,7 +174,7 @@ def rows_to_check(tokenizer: object, embedding_rows: int | None) -> int | None:
 def check_embeddings(
     rows: Sequence[TokenizedExample | RowIssue], tokenizer: object, embedding_rows: int | None
 ) -> list[TokenizedExample | RowIssue]:
-    """Replace each row that holds a token beyond the embedding by an issue."""
+    """Replace each row with a token beyond the embedding by an issue."""
     if embedding_rows is None:
         return list(rows)
     return [
@@ -183,7 +184,7 @@ def check_embeddings(
 
 
 def token_beyond(tokens: Iterable[int], tokenizer: object, embedding_rows: int | None) -> str:
-    """Describe the first token without an embedding, as part of a sentence; empty without one."""
+    """Describe the first token without an embedding, as part of a sentence; "" if there is none."""
     if embedding_rows is None:
         return ""
     token = next((token for token in tokens if token >= embedding_rows), None)
@@ -196,7 +197,7 @@ def token_beyond(tokens: Iterable[int], tokenizer: object, embedding_rows: int |
 
 
 def token_text(token: int, tokenizer: Any) -> str:
-    """The text of a token, with bounded length."""
+    """The text of a token, shortened."""
     inner = getattr(tokenizer, "inner", tokenizer)
     naming = getattr(inner, "convert_ids_to_tokens", None)
     return single_line(
@@ -208,4 +209,4 @@ def _checked(
     row: TokenizedExample, tokenizer: object, embedding_rows: int
 ) -> TokenizedExample | RowIssue:
     beyond = token_beyond(row.tokens, tokenizer, embedding_rows)
-    return RowIssue(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row
+    return RowIssue(Path(), row.place, f"has {beyond}", NO_EMBEDDING) if beyond else row

@@ -1,4 +1,4 @@
-"""The interface of a tokenizer, and one that can be sent to another process without MLX."""
+"""The interface of tokenizers, and a tokenizer that can be sent to a process without MLX."""
 
 from typing import Any, Protocol
 
@@ -6,7 +6,7 @@ from app.data.row_values import Message
 
 
 class Tokenizer(Protocol):
-    """The methods that the tokenizers of transformers and mlx-lm share.
+    """The methods shared by the tokenizers of transformers and mlx-lm.
 
     Optional attributes: `has_chat_template`, `all_special_ids`, `eos_token_ids` and
     `added_tokens_decoder`.
@@ -33,9 +33,10 @@ class Tokenizer(Protocol):
 
 
 class PlainTokenizer:
-    """The transformers tokenizer inside mlx-lm's wrapper, with the wrapper's additions.
+    """The transformers tokenizer from mlx-lm's wrapper, with the wrapper's template options and
+    stop tokens.
 
-    Unlike the wrapper it can be pickled, and unpickled where MLX is never imported.
+    Unlike the wrapper, it can be pickled, and unpickling it does not import MLX.
     """
 
     def __init__(self, inner: Any, template_options: dict[str, Any], ends: frozenset[int]) -> None:
@@ -78,13 +79,13 @@ class PlainTokenizer:
 
 
 def plain_tokenizer(tokenizer: Any) -> PlainTokenizer | None:
-    """The tokenizer in a form that other processes can have; None if there is none."""
+    """The tokenizer as one that can be pickled; None if that is impossible."""
     inner, options = tokenizer, {}
     if isinstance(tokenizer, PlainTokenizer):
         return tokenizer
     if hasattr(tokenizer, "_thinking_kwarg"):  # mlx-lm's wrapper
         if getattr(tokenizer, "_chat_template", None) is not None:
-            return None  # a Python function of mlx-lm replaces the template
+            return None  # the template is a Python function of mlx-lm
         inner = tokenizer._tokenizer
         options = {tokenizer._thinking_kwarg: tokenizer.has_thinking}
     if not hasattr(inner, "backend_tokenizer"):

@@ -1,1 +1,1 @@
-"""The files of datasets and of base models: found, and fingerprinted."""
+"""Finds and fingerprints the files of datasets and base models."""

@@ -1,4 +1,4 @@
-"""Finds the files that a dataset is made of. Reads none of them."""
+"""Finds the files of a dataset. Reads none of them."""
 
 import os
 import stat
@@ -38,10 +38,10 @@ class DatasetFiles:
 
 
 def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
-    """The files of `data`: a file, or a folder with train files and maybe valid ones.
+    """The files of `data`: a file, or a folder with train files and optionally valid files.
 
-    `valid` takes precedence over the folder's own. Test files are ignored. Raises InputError for
-    anything else.
+    `valid` takes precedence over the folder's valid files. Test files are ignored. Raises
+    InputError for anything else.
     """
     if stat.S_ISDIR(_mode(data)):
         train, inside = files_in(data)
@@ -71,7 +71,7 @@ def dataset_name(files: DatasetFiles) -> str:
 
 
 def distinct_names(paths: Collection[Path]) -> dict[Path, str]:
-    """The display name of each file, with its folder's name if another file has the same name."""
+    """The display name of each file; it includes the folder if another file has the same name."""
     counts = Counter(path.name for path in set(paths))
     return {
         path: f"{path.absolute().parent.name}/{path.name}" if counts[path.name] > 1 else path.name
@@ -86,7 +86,7 @@ def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
         facts = file_stat(path)
         if other := seen.get((facts.st_dev, facts.st_ino)):
             raise InputError(
-                f"{path} and {other} are one file: a dataset can't be used twice in a run.",
+                f"{path} and {other} are the same file: a dataset can't be used twice in a run.",
                 "Mix each dataset in once; a larger share takes more of its rows.",
             )
         seen[facts.st_dev, facts.st_ino] = path
@@ -113,7 +113,7 @@ def _check_format(path: Path, noun: str) -> None:
 
 
 def _mode(path: Path) -> int:
-    """The mode of `path`; 0 if nothing is there."""
+    """The mode of `path`; 0 if it does not exist."""
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):

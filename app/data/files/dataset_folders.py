@@ -1,8 +1,8 @@
 """Finds the training and validation files in a folder.
 
-Files named train and valid, maybe numbered (train-00000-of-00003.parquet) and maybe under `data` as
-on the Hub; folders of these names; folders written by `save_to_disk` of the `datasets` library; or
-a single file. Reads no rows.
+It recognizes files named train and valid, also as shards (train-00000-of-00003.parquet) and under
+`data` as on the Hub; folders of these names; folders written by `save_to_disk` of the `datasets`
+library; and a single file of any name. Reads no rows.
 """
 
 import re
@@ -18,14 +18,14 @@ from app.core.files.strict_parsing import parse_json
 TRAIN_NAMES = ("train",)
 VALID_NAMES = ("valid", "validation", "val", "dev")
 INNER_FOLDER = "data"
-"""The folder of the files in datasets of the Hub, if they are not beside the dataset card."""
+"""The subfolder of a Hub dataset that has the files, if they are not beside the dataset card."""
 SHOWN_FILES = 4
 _STATE = "state.json"
 _BESIDE = re.compile(
     r"readme|licen[cs]e|changelog|dataset_(info|infos|dict)|state|config|.*_config|tokenizer|"
     r"special_tokens_map|vocab|added_tokens|.*\.index|(train|eval|all)_results|train(er|ing)_.*"
 )
-"""Names of files that hold no rows."""
+"""Names of files without rows."""
 _PROSE = ("txt", "md")
 _KEEP_ONE = "Keep one of them, or choose the file itself."
 
@@ -33,7 +33,7 @@ _KEEP_ONE = "Keep one of them, or choose the file itself."
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """The training files and the validation files of a folder.
 
-    Raises InputError if there are no training files, or if several could be meant.
+    Raises InputError if there are no training files, or if the choice is ambiguous.
     """
     place = _place(folder)
     if saved := saved_files(place):
@@ -47,7 +47,7 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def has_train_file(folder: Path) -> bool:
-    """Whether a folder looks like a dataset, judged by the names in it."""
+    """Whether a folder looks like a dataset, by the names of its files."""
     try:
         return _looks_like_one(_place(folder))
     except (OSError, InputError):
@@ -66,7 +66,10 @@ def not_read(folder: Path, used: Collection[Path]) -> list[Path]:
 
 
 def saved_files(folder: Path) -> list[Path]:
-    """The files of a dataset written by `save_to_disk`, in order; empty if it is none."""
+    """The files of a dataset written by `save_to_disk`, in order; empty for other folders.
+
+    Raises InputError if a file is missing, or if the dataset has only selected rows.
+    """
     try:
         state = parse_json((folder / _STATE).read_text(encoding="utf-8"))
         names = [str(one["filename"]) for one in state["_data_files"]]
@@ -75,13 +78,13 @@ def saved_files(folder: Path) -> list[Path]:
     if state.get("_indices_files"):
         raise InputError(
             f"The dataset in {folder.name} contains only selected rows of a larger one.",
-            "Save it with flatten_indices() before, so that it holds its own rows only.",
+            "Call flatten_indices() before saving it, so that its files have these rows only.",
         )
     files = [folder / Path(name).name for name in names]
     if absent := [path.name for path in files if not path.is_file()]:
         raise InputError(
             f"The folder {folder.name} lacks {absent[0]}, which its {_STATE} names.",
-            "Put the file there, or save the dataset anew.",
+            "Put the file back, or save the dataset again.",
         )
     return files
 
@@ -106,7 +109,7 @@ def _looks_like_one(folder: Path) -> bool:
 
 
 class _Names:
-    """The file names of a split, also with a suffix, such as `train_sft`."""
+    """Matches the file names of a split, also with a suffix such as `train_sft`."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._pattern = re.compile(f"(?:{'|'.join(names)})((?:[-_].+)?)")
@@ -127,19 +130,20 @@ def set_name(path: Path) -> str:
 
 
 def _named(folder: Path, names: tuple[str, ...], suffix: str = "") -> tuple[list[Path], str]:
-    """The files of a split with this suffix; for training, files with any suffix as a fallback."""
+    """The files of a split with this suffix, and the suffix; training files may have any other
+    suffix if none matches."""
     known = _Names(names)
     suffixes_by_path = [(path, known.suffix_of(path)) for path in _sorted(folder)]
-    exact = [path for path, own in suffixes_by_path if own == suffix]
+    exact = [path for path, of_path in suffixes_by_path if of_path == suffix]
     if exact or names != TRAIN_NAMES:
         return one_set(folder, exact), suffix
-    others = [path for path, own in suffixes_by_path if own is not None]
-    suffixes = [own for _, own in suffixes_by_path if own is not None]
+    others = [path for path, of_path in suffixes_by_path if of_path is not None]
+    suffixes = [of_path for _, of_path in suffixes_by_path if of_path is not None]
     return one_set(folder, others), suffixes[0] if suffixes else ""
 
 
 def _in_folder(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """The files of a split that has a folder of its own."""
+    """The files of a split that has its own folder."""
     places = [path for path in _sorted(folder) if _is_named(path, names) and path.is_dir()]
     return _rows_in(places[0]) if places else []
 
@@ -168,15 +172,15 @@ def _alone(folder: Path) -> list[Path]:
             f"{problem}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
             "Choose one of them.",
         )
-    there = f"; it has {listed(files)}" if files else ""
+    others_text = f"; it has {listed(files)}" if files else ""
     raise InputError(
-        f"{problem}{there}.",
+        f"{problem}{others_text}.",
         "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
     )
 
 
 def _with_rows(folder: Path) -> list[Path]:
-    """The files that may hold rows; text files only if there are no others."""
+    """The files that may have rows; text files only if there are no others."""
     files = [
         path
         for path in _sorted(folder)
@@ -187,7 +191,7 @@ def _with_rows(folder: Path) -> list[Path]:
 
 
 def one_set(folder: Path, paths: Sequence[Path]) -> list[Path]:
-    """The only file of a split, or all its shards in order. Raises InputError for others."""
+    """The only file of a split, or all its shards in order. Raises InputError for anything else."""
     parts = [part for path in paths if (part := parse_shard(path))]
     if len(parts) == len(paths) and len({part.kind for part in parts}) == 1:
         return sort_shards(folder, parts)
@@ -216,8 +220,8 @@ def _sorted(folder: Path) -> list[Path]:
 _NUMBERED = re.compile(
     r"((?:[a-z]+(?:[-_][a-z0-9]*[a-z])*)?)[-_.]?(\d+)(?:[-_]of[-_](\d+))?(?:-[0-9a-f]{16})?"
 )
-"""train-00000-of-00003, train-1, train_01, train_sft-1; older files of the Hub end with a hash. In
-the folder of a split also 0000.
+"""Matches train-00000-of-00003, train-1, train_01 and train_sft-1, with a hash at the end of older
+Hub files, and 0000 in the folder of a split.
 """
 
 
@@ -229,7 +233,7 @@ class Shard:
     set_name: str
     number: int
     count: int | None
-    """The number of shards; None if the name doesn't say."""
+    """The number of shards; None if the name doesn't contain it."""
 
     @property
     def kind(self) -> str:
@@ -248,7 +252,7 @@ def parse_shard(path: Path) -> Shard | None:
 
 
 def sort_shards(folder: Path, files: Sequence[Shard]) -> list[Path]:
-    """All shards of a split in order. Raises InputError if one is missing or there twice."""
+    """All shards of a split in order. Raises InputError if one is missing or duplicated."""
     ordered = sorted(files, key=lambda file: file.number)
     for one, next_one in pairwise(ordered):
         if one.number == next_one.number:
@@ -260,8 +264,8 @@ def sort_shards(folder: Path, files: Sequence[Shard]) -> list[Path]:
     counts = {file.count for file in ordered if file.count is not None}
     if counts and counts != {len(ordered)}:
         raise InputError(
-            f"The folder {folder.name} has {len(ordered)} of the {max(counts)} files of which "
-            f"{ordered[0].path.name} is one.",
-            "Put the others there, or choose the file itself.",
+            f"The folder {folder.name} has only {len(ordered)} of the {max(counts)} shards that "
+            f"belong to {ordered[0].path.name}.",
+            "Add the other shards, or choose a single file.",
         )
     return [file.path for file in ordered]

@@ -1,6 +1,6 @@
-"""Digests and states of files, of datasets or base models, to notice changes.
+"""Computes digests and states of files to detect changes in datasets and base models.
 
-A large file that was hashed before and has not been touched since is not read again.
+Remembers the digest of a large file, which is hashed again only after it changed.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ _SMALL_BYTES = 2**20
 _KEPT_FILES = 500
 _MAX_INDEX_BYTES = 2**24
 _CLOCK_NS = 2 * 10**9
-"""A file written this recently could change again without a change of its times."""
+"""A file written this recently could change again without a change of its timestamps."""
 _BLOCK_BYTES = 2**20
 _STEP_BYTES = 32 * 2**20
-"""Bytes hashed between two yields: a few hundredths of a second."""
+"""Bytes hashed between two yields; takes a few hundredths of a second."""
 HASHING = 0.05
-"""The time of hashing a byte as a share of the time of tokenizing it, roughly."""
+"""Approximate time to hash a byte, relative to the time to tokenize it."""
 WAIT_AND_START = "Start again once nothing else writes to it."
 """The advice about a file that changed while it was read."""
 _INDEX_LOCK = threading.Lock()
@@ -39,7 +39,7 @@ _INDEX_LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class FileContent:
-    """The digest of a file's content, and the state of the file in which it was read."""
+    """The digest of a file's content, and the file's state when it was read."""
 
     digest: str
     """SHA-256."""
@@ -61,7 +61,7 @@ def file_state(path: Path) -> tuple[int, ...] | None:
 def stream_fingerprints(
     data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
 ) -> Generator[float, None, dict[str, str]]:
-    """Path → SHA-256 of every file of the dataset and of those mixed in.
+    """Path → SHA-256 of every file of the dataset and of the mixed datasets.
 
     Yields the share done, from 0 to 1. Raises InputError.
     """
@@ -74,9 +74,9 @@ def stream_fingerprints(
 
 @contextmanager
 def unchanged(paths: Iterable[Path]) -> Iterator[None]:
-    """Raise InputError, in place of any other, if a file changed inside the block.
+    """Raise InputError, instead of any other InputError, if a file changes inside the block.
 
-    For work that reads files more than once and would mix two states.
+    For work that reads files more than once and must not mix two states.
     """
     before = {path: _state(file_stat(path)) for path in paths}
     try:
@@ -105,7 +105,7 @@ def file_content(path: Path) -> FileContent:
 
 
 def hash_file(path: Path) -> Generator[int, None, FileContent]:
-    """The content of a file; yields the number of bytes just read, if any must be."""
+    """The content of a file; yields the number of bytes of each block read. Raises InputError."""
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
@@ -117,7 +117,7 @@ def hash_file(path: Path) -> Generator[int, None, FileContent]:
                 return known
             began = time.time_ns()
             content = yield from _hashed(file, state)
-            # A file that changed while it was read had two states.
+            # Don't remember a file that changed while it was read.
             is_whole = _state(os.fstat(file.fileno())) == state
             if is_whole and max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
                 _remember(name, content)
@@ -127,7 +127,7 @@ def hash_file(path: Path) -> Generator[int, None, FileContent]:
 
 
 def hash_files(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
-    """The contents of several files; yields the share done, if there is much to read."""
+    """The contents of several files; yields the share done every `_STEP_BYTES`."""
     contents: dict[Path, FileContent] = {}
     whole = max(1, bytes_to_hash(paths))
     done = shown = 0
@@ -147,14 +147,14 @@ def hash_files(paths: Collection[Path]) -> Generator[float, None, dict[Path, Fil
 
 
 def bytes_to_hash(paths: Iterable[Path]) -> int:
-    """The size of the files that are large and not remembered. Raises InputError."""
+    """The total size of large files without a remembered digest. Raises InputError."""
     sizes = {path: file_stat(path).st_size for path in paths}
     large = [path for path, size in sizes.items() if size > _SMALL_BYTES]
     return sum(sizes[path] for path in large if remembered_content(path) is None)
 
 
 def remembered_content(path: Path) -> FileContent | None:
-    """The remembered content of a file that has not been touched since; it is not read."""
+    """The remembered content of an unchanged file, else None; does not read the file."""
     known = _known(str(path.absolute()))
     return known if known and known.is_still(path) else None
 
@@ -168,7 +168,7 @@ def _hashed(file: BinaryIO, state: tuple[int, ...]) -> Generator[int, None, File
 
 
 def _state(facts: os.stat_result) -> tuple[int, ...]:
-    # ctime can't be set back, as mtime can.
+    # Unlike mtime, ctime can't be set back.
     return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
@@ -185,7 +185,7 @@ def _known(name: str) -> FileContent | None:
 
 
 def _remember(name: str, content: FileContent) -> None:
-    # Losing it only means hashing the file again.
+    # Errors are ignored: without the entry, the file is hashed again.
     with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
         index = read_json_object(_index_file(), _MAX_INDEX_BYTES)
         index.pop(name, None)
@@ -200,7 +200,7 @@ FileStates = tuple[tuple[Path, tuple[int, ...] | None], ...]
 
 
 def file_states(data: Path, valid: Path | None = None) -> FileStates:
-    """The states of a dataset's files; they change if one is written to, replaced, moved or added.
+    """The states of a dataset's files; they change if a file is written, replaced, moved or added.
 
     Empty if there is no dataset.
     """

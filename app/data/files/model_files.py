@@ -1,6 +1,6 @@
-"""Digests of the files of a base model that its numbers depend on.
+"""Computes digests of the files that determine a base model's numbers.
 
-Knows which files mlx-lm and transformers read, but not how weights are stored.
+Knows which files mlx-lm and transformers read.
 """
 
 import hashlib
@@ -33,12 +33,12 @@ from app.data.files.fingerprint import (
 )
 
 HASHED_FIRST_BYTES = 2 * 1024**3
-"""Weights up to this size are hashed before use: one or two seconds, and none once they are
-remembered. Hashing larger ones takes as long as loading them.
+"""Weights up to this size are hashed before use, which takes one or two seconds the first time.
+Hashing larger weights takes as long as loading them.
 """
 
 _WEIGHTS = ("model*.safetensors",)
-# mlx-lm loads every file of this name and ignores the index.
+# mlx-lm loads every file that matches and ignores the index.
 _GENERATION_CONFIG = "generation_config.json"
 _CONFIG = ("config.json", "hf_quant_config.json", _GENERATION_CONFIG)
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -46,13 +46,13 @@ _TOKENIZER = (
     _TOKENIZER_CONFIG, "tokenizer.json", "tokenizer.model", "special_tokens_map.json",
     "added_tokens.json", "vocab.*", "merges.txt", "*.tiktoken", "*.bpe.model", "spiece.model",
 )  # fmt: skip
-# No tokenizer reads a processor's chat_template.json.
+# chat_template.json belongs to processors; tokenizers don't read it.
 _TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
 _MAX_JSON_BYTES = 64 * 1024**2
 _BLOCK_BYTES = 4096
 _BLOCKS = 3
 _MAX_HEADER_BYTES = 100_000_000
-"""The limit of the file format."""
+"""The limit of the safetensors format."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class ModelFiles:
     folder: Path
     digests: BaseModelDigests
     states: Mapping[Path, tuple[int, ...]]
-    """The state of each file before it was read, as of `fingerprint.file_state`."""
+    """Path → `fingerprint.file_state` of each file before it was read."""
 
     def check_unchanged(self) -> None:
-        """Raise InputError if a file was changed or added since: others may have been loaded."""
+        """Raise InputError if a file was changed, added or removed since."""
         check_unchanged(self.states)
         if set(_decisive_files(self.folder)) != self.states.keys():
             raise InputError(
@@ -74,7 +74,7 @@ class ModelFiles:
 
 
 def read_model_files(folder: Path) -> ModelFiles:
-    """All digests that take no time; those of the whole weights only if they are remembered.
+    """All digests that are fast to compute; those of whole weights only if they are remembered.
 
     Raises InputError if a file can't be read.
     """
@@ -94,7 +94,7 @@ def tokenizer_states(folder: Path) -> FileStates:
 def hash_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
     """Name → SHA-256 of all bytes of each weights file; yields the share done, from 0 to 1.
 
-    Raises InputError if a file is no longer the one of `files`.
+    Raises InputError if a file changed since `files` was read.
     """
     names = {path: _name(path, files.folder) for path in files.states}
     weights = [path for path, name in names.items() if name in files.digests.weights]
@@ -106,9 +106,9 @@ def hash_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
 
 
 def digests_to_compare(files: ModelFiles, *, also_large: bool = False) -> BaseModelDigests:
-    """The digests, with those of the whole weights unless these are large.
+    """The digests; hashes whole weights first, unless they are large and `also_large` is False.
 
-    Raises InputError if a file is no longer the one of `files`.
+    Raises InputError if a file changed since `files` was read.
     """
     digests = files.digests
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
@@ -122,7 +122,7 @@ def check_base_model(
 ) -> BaseModelCheck:
     """Compare the model folder of a run's settings with the digests in the run's manifest.
 
-    With `also_large`, large weights are hashed whole, which can take a minute.
+    With `also_large`, all bytes of large weights are hashed, which can take a minute.
     """
     if not isinstance(model, str) or not model:
         return BaseModelCheck("missing", "The run names no base model.")
@@ -199,7 +199,7 @@ def _template_digest(path: Path) -> str | None:
 
 
 def _json_object(path: Path) -> dict[str, Any] | None:
-    """The parsed content, independent of the layout of the text; None if it is no object."""
+    """The parsed content, so that formatting doesn't matter; None if it is not an object."""
     with path.open("rb") as file:
         text = file.read(_MAX_JSON_BYTES + 1)
     try:
@@ -225,7 +225,7 @@ def _weights_file(path: Path) -> WeightsFile:
 
 
 def _sampled_spans(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """Byte ranges to sample: the header, then start, middle and end of every tensor; half-open."""
+    """Half-open byte ranges to sample: the header, and start, middle and end of every tensor."""
     length = int.from_bytes(os.pread(descriptor, 8, 0), "little")
     header = os.pread(descriptor, min(length, _MAX_HEADER_BYTES), 8)
     data = 8 + len(header)
@@ -240,7 +240,7 @@ def _sampled_spans(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _tensor_spans(header: bytes, size: int) -> list[tuple[int, int]]:
-    """Byte ranges of the tensors; a single one if the header is invalid, as nothing loads it."""
+    """Byte ranges of the tensors; a single range for an invalid header, which can't be loaded."""
     try:
         offsets = [
             (int(start), int(end))

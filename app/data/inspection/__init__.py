@@ -1,1 +1,1 @@
-"""A dataset before any run: rows, issues, duplicates."""
+"""Inspects a dataset before a run: rows, issues, duplicates."""

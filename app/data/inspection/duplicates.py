@@ -1,4 +1,4 @@
-"""Finds duplicate rows by hashes of 32 bytes a row.
+"""Finds duplicate rows by hashes, with 32 bytes per row.
 
 Rows are duplicates if they differ only in case, spaces, tabs and line breaks.
 """
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Hashes = npt.NDArray[np.uint64]
 
-_COLUMNS = 4  # two for the words, one for the exact row and the file's number, one for the place
+_COLUMNS = 4  # two for the normalized text, one for the exact row and its file, one for the place
 _FILE_BITS = 16
 _ROW_BITS = 32
-"""More rows or lines than this would take over a hundred gigabytes of hashes."""
+"""The hashes of more rows or lines than this would take over a hundred gigabytes."""
 
 
 class SeenRows:
@@ -35,11 +35,11 @@ class SeenRows:
     def add(self, example: Example, file: int = 0) -> None:
         """Add a row of file number `file`."""
         exact = _content(example)
-        words = exact.casefold()
+        normalized = exact.casefold()
         for space in " \n\t\r":
-            words = words.replace(space, "")
+            normalized = normalized.replace(space, "")
         line, row = example.place
-        self._hashes.frombytes(_digest(words, 16))
+        self._hashes.frombytes(_digest(normalized, 16))
         self._hashes.append(_digest_number(exact) << _FILE_BITS | file)
         self._hashes.append(line << _ROW_BITS | row)
 
@@ -61,22 +61,22 @@ class SeenRows:
         """A warning for each row that is also in another set."""
         import numpy as np
 
-        own, others = self._rows(), other._rows()
+        rows, others = self._rows(), other._rows()
         if not len(others):
             return
         others = others[np.lexsort((others[:, 1], others[:, 0]))]
-        places = np.searchsorted(others[:, 0], own[:, 0]).clip(max=len(others) - 1)
-        is_same = (others[places, :2] == own[:, :2]).all(axis=1)
+        places = np.searchsorted(others[:, 0], rows[:, 0]).clip(max=len(others) - 1)
+        is_same = (others[places, :2] == rows[:, :2]).all(axis=1)
         for index in np.flatnonzero(is_same):
-            problem = self._same(own[index], others[places[index]], other)
+            problem = self._same(rows[index], others[places[index]], other)
             yield replace(problem, kind=kind)
 
     def _same(self, row: "Hashes", first: "Hashes", other: "SeenRows") -> RowIssue:
         (path, place), (other_path, other_place) = self._location(row), other._location(first)
         where = "" if path == other_path else f" in {_name(other_path, path)}"
         is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
-        but = "" if is_exact else ", but for case and white space"
-        reason = f"is the same as {other_place}{where}{but}"
+        except_for = "" if is_exact else ", except for case and white space"
+        reason = f"is the same as {other_place}{where}{except_for}"
         return RowIssue(path, place, reason, "duplicate", is_warning=True)
 
     def _location(self, row: "Hashes") -> tuple[Path, RowLocation]:
@@ -101,7 +101,7 @@ def _content(example: Example) -> str:
         content = [example.messages, example.tools, example.untrained]
         return json.dumps(content, sort_keys=True, default=str)
     if example.tools is None and all(len(message) == 2 for message in example.messages):
-        # No text that is read contains the separator.
+        # The checks reject text that contains the separator.
         return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)
     return json.dumps([example.messages, example.tools], sort_keys=True, default=str)
 

@@ -1,6 +1,6 @@
 """Reads a dataset once and reports its examples, invalid rows, warnings and duplicates.
 
-Only the first few rows are kept, so memory stays flat.
+Keeps only the first few rows, so memory use does not grow with the dataset.
 """
 
 from collections import Counter
@@ -44,7 +44,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """The facts about a dataset that need no model."""
+    """The facts about a dataset that don't depend on a model."""
 
     path: Path
     """The training file, or its first shard."""
@@ -75,9 +75,9 @@ class DatasetFacts:
 def inspect_stream(
     data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> Generator[float, None, DatasetFacts]:
-    """The facts about a dataset, invalid rows included; yields the share read.
+    """Inspect a dataset, including its invalid rows; yields the share read.
 
-    Raises InputError only if there is nothing to report: a training file is missing or empty.
+    Raises InputError only if a training file is missing or empty.
     """
     facts, _, _ = yield from inspect_with_rows(data, valid, columns)
     return facts
@@ -86,7 +86,7 @@ def inspect_stream(
 def inspect_with_rows(
     data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> Generator[float, None, tuple[DatasetFacts, SeenRows, SeenRows]]:
-    """The facts with the rows seen for training and for validation. Yields the share read."""
+    """`inspect_stream`, also with the hashes of training and validation rows."""
     problems, states = IssueList(), file_states(data, valid)
     try:
         files = find_files(data, valid)
@@ -162,7 +162,7 @@ class IssueList:
 
 
 class _SplitScan:
-    """Reads the files of one split, each to its end or to where it is damaged."""
+    """Reads the files of one split, each to its end or to the first damage."""
 
     def __init__(
         self, paths: tuple[Path, ...], columns: ColumnMapping | None, problems: IssueList
@@ -245,7 +245,7 @@ def without_guesses(facts: DatasetFacts) -> DatasetFacts:
 
 
 def with_names(noted: Sequence[RowIssue], facts: DatasetFacts) -> list[RowIssue]:
-    """The model's warnings about rows, with the names of keys where the checks know them."""
+    """The model's warnings about rows; the checks' own replace those whose keys they name."""
     named = {
         (problem.path, problem.place): problem
         for problem in facts.warnings

@@ -1,4 +1,4 @@
-"""Inspects several datasets that are to be mixed: each by itself, then across them."""
+"""Inspects several datasets to be mixed: each by itself, then for rows in more than one."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass

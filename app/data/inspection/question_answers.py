@@ -1,4 +1,4 @@
-"""The questions of question sets, each with the answer that is expected."""
+"""Reads the questions of question sets with their expected answers."""
 
 import json
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from app.data.row_values import ChatExample
 from app.data.rows.row_validation import read_examples
 
 MAX_QUESTIONS = 500
-"""Of a set."""
+"""The most questions read from a set."""
 
 Questions = dict[str, str]
 """Question → expected answer, in the order of the set."""
 
 
 def set_questions(path: Path) -> Questions:
-    """Those of a set's file; none where it can't be read."""
-    found: Questions = {}
+    """The questions of a set's file; empty if it can't be read."""
+    questions: Questions = {}
     with suppress(AppError, OSError):
-        found.update(islice(_pairs(path), MAX_QUESTIONS))
-    return found
+        questions.update(islice(_pairs(path), MAX_QUESTIONS))
+    return questions
 
 
 def known_questions() -> Questions:
-    """Those that Nestling ships."""
+    """The known questions that Nestling ships, with their first accepted answer."""
     lines = known_questions_file().read_text(encoding="utf-8").splitlines()
     return {row["question"]: row["answers"][0] for row in map(json.loads, lines)}
 

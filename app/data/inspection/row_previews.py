@@ -1,7 +1,5 @@
-"""Rows shown without a tokenizer: the first rows of a file, pages of files that are not tokenized
-yet, and suggested prompts for the playground.
-
-Reading continues where the last page ended.
+"""Shows rows without a tokenizer: the first rows of a file, pages of files that are not tokenized
+yet, and sample prompts for the playground.
 """
 
 import json
@@ -21,7 +19,7 @@ from app.data.row_values import ChatExample, CorruptFileError, Example, RawRow, 
 from app.data.rows.row_validation import read_examples, validate_row
 
 KEPT_ROWS = 400
-"""Rows kept behind the position, so that paging back within them reads nothing."""
+"""Rows kept behind the position, so that paging back within them needs no reading."""
 _ROWS_AT_ONCE = 200
 
 
@@ -34,7 +32,10 @@ class PlacedExample:
 
 
 class RowPager:
-    """A position among the examples; it skips invalid rows and ends where a file is damaged."""
+    """Pages through the examples of several files; skips invalid rows and ends at damage.
+
+    A new page continues where the last one ended.
+    """
 
     def __init__(self, paths: Sequence[Path], columns: ColumnMapping | None) -> None:
         self._paths, self._columns = tuple(paths), columns
@@ -43,8 +44,8 @@ class RowPager:
     def go_to(self, first: int, count: int) -> Generator[int, None, tuple[PlacedExample, ...]]:
         """The examples from number `first` on, or the last page if there are fewer.
 
-        Yields the number of examples passed. Closed early, it continues there the next time. Raises
-        InputError as `read_rows` does.
+        Yields the number of examples read so far. After closing it early, the next call continues
+        there. Raises InputError as `read_rows` does.
         """
         if first < self._first_kept:
             self._begin()
@@ -107,9 +108,9 @@ class ColumnSample:
 class HeadRows:
     examples: tuple[Example, ...]
     problems: tuple[RowIssue, ...]
-    """The reasons why some of the first rows are no examples."""
+    """Why some of the first rows are not examples."""
     columns: tuple[ColumnSample, ...]
-    """Empty if rows are no objects."""
+    """Empty unless rows are objects."""
 
 
 def read_head_rows(path: Path, columns: ColumnMapping | None, count: int) -> HeadRows:
@@ -170,9 +171,9 @@ MAX_CHARACTERS = 300
 
 
 def sample_prompts(settings: Mapping[str, object]) -> tuple[str, ...]:
-    """Up to three distinct questions; none without a validation file.
+    """Up to three distinct questions of a run's validation file; none without one.
 
-    `settings` are a run's, as in its manifest.
+    `settings` are those of the run's manifest.
     """
     prompts: dict[str, None] = {}
     with suppress(AppError, OSError, ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""Rows as readable text spans, each marked as trained, cut or special.
+"""Renders rows as text spans, each marked as trained, truncated or special.
 
-Of a long row only a part is shown; a gap gives the number of hidden tokens or characters.
+A long row is shown in part; a gap gives the number of hidden tokens or characters.
 """
 
 import json
@@ -21,12 +21,12 @@ from app.data.tokens.tokenized_examples import TokenizedExample
 TextSpanKind = Literal["text", "special", "role", "gap"]
 _CHARACTERS_A_TOKEN = 4
 _AFTER_CUT = 4
-"""One part in `_AFTER_CUT` of the budget shows text after the cut, and as much before it."""
+"""1/`_AFTER_CUT` of the budget shows the text after the truncation, and as much the text before."""
 
 
 @dataclass(frozen=True)
 class TextSpan:
-    """Text of a row with a single status."""
+    """A part of a row's text with one status."""
 
     text: str
     kind: TextSpanKind = "text"
@@ -44,7 +44,7 @@ class PreviewRow:
     place: RowLocation
     spans: tuple[TextSpan, ...]
     tokens: int | None = None
-    """The uncut length; None if the row is not tokenized yet."""
+    """The length before truncation; None if the row is not tokenized yet."""
     trained_tokens: int = 0
     """Trained tokens within the limit."""
     cut_tokens: int = 0
@@ -57,11 +57,11 @@ class PreviewRow:
     file: str = ""
     """The name of the row's file if there are several."""
     problem: str = ""
-    """The reason why the model can't be trained on it."""
+    """Why the model can't be trained on it; "" if it can."""
 
 
 def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
-    """An example as in its file: roles and texts, about `budget` tokens of it."""
+    """About `budget` tokens of an example without tokenizing it: roles and texts."""
     characters = budget * _CHARACTERS_A_TOKEN
     if not isinstance(example, ChatExample):
         return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
@@ -100,7 +100,7 @@ class RowRenderer:
         self._special = np.array(sorted(special_ids(tokenizer)), np.int64)
 
     def row(self, number: int, row: TokenizedExample, limit: int, budget: int) -> PreviewRow:
-        """A row cut at `limit`, with about `budget` of its tokens."""
+        """A row truncated at `limit`, with about `budget` of its tokens visible."""
         tokens = np.asarray(row.tokens, np.int64)
         is_trained = np.zeros(len(tokens), np.bool_)
         for start, end in row.trained:
@@ -120,7 +120,7 @@ class RowRenderer:
             number, row.place, tuple(spans), len(tokens), trained, int(is_cut.sum()),
             row.last_reply_only,
             notes=tuple(kind for note, kind in KINDS.items() if row.notes & note),
-            problem="" if trained else "Nothing to train on is left of it.",
+            problem="" if trained else "It has no trained tokens within the limit.",
         )  # fmt: skip
 
     def _spans(
@@ -133,7 +133,7 @@ class RowRenderer:
     ) -> Iterator[TextSpan]:
         is_special = np.isin(tokens[start:end], self._special)
         status = is_trained[start:end] * 2 + is_cut[start:end] * 1
-        # Special tokens stand alone; others are joined while their status is the same.
+        # Each special token is a span; other tokens are joined while their status is the same.
         changes = (np.diff(status) != 0) | is_special[1:] | is_special[:-1]
         ends = [0, *(np.flatnonzero(changes) + 1).tolist(), end - start]
         for low, high in pairwise(ends):
@@ -142,22 +142,23 @@ class RowRenderer:
             yield TextSpan(text, kind, bool(is_trained[start + low]), bool(is_cut[start + low]))
 
     def _text(self, tokens: npt.NDArray[np.int64], start: int, end: int) -> str:
-        """The text of tokens in their context: some decoders drop a space at the start."""
-        words = str(self._tokenizer.decode(tokens[start:end].tolist()))
+        """The text of tokens, decoded after the preceding token, because some decoders drop a
+        leading space."""
+        alone = str(self._tokenizer.decode(tokens[start:end].tolist()))
         if start == 0:
-            return words
+            return alone
         before = str(self._tokenizer.decode(tokens[start - 1 : start].tolist()))
         both = str(self._tokenizer.decode(tokens[start - 1 : end].tolist()))
         text = both.removeprefix(before)
-        return text if both.startswith(before) and text.endswith(words) else words
+        return text if both.startswith(before) and text.endswith(alone) else alone
 
 
 def _shown(length: int, limit: int, budget: int) -> Sequence[tuple[int, int]]:
-    """The ranges of visible tokens: all, or the start and a part around the cut or the end."""
+    """Ranges of visible tokens: all, or the start and a part around the truncation or the end."""
     if length <= budget:
         return [(0, length)] if length else []
-    some = max(1, budget // _AFTER_CUT)
-    around = (limit - some, limit + some) if limit < length else (length - some, length)
+    part = max(1, budget // _AFTER_CUT)
+    around = (limit - part, limit + part) if limit < length else (length - part, length)
     first = budget - (around[1] - around[0])
     start, end = max(around[0], 0), min(around[1], length)
     if start <= first:

@@ -1,7 +1,7 @@
-"""Readers for each file format: they yield the rows of a file one by one with their locations.
+"""Readers for each file format; they yield the rows of a file one by one with their locations.
 
-A row that can't be read is yielded as a RowIssue; damage raises. Nothing is kept, so memory stays
-flat at any number of rows. Does not know what a row must hold.
+A row that can't be read is yielded as a RowIssue; damage raises. Memory use does not grow with the
+number of rows. The readers don't validate rows.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ __all__ = ["ReadProgress", "Row", "read_rows"]
 
 
 def read_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
-    """Yield each row of a file as (location, value), or its issue; blank lines are skipped.
+    """Yield each row of a file as (location, value), or its issue; skips blank lines.
 
-    `share` is updated with the share of the file that is read. An issue with `is_warning` does not
-    replace a row. Raises InputError at the first row if the file is missing, a folder or
-    unreadable, and at the end if there was no row; CorruptFileError if the rest can't be read.
+    `share` is updated with the share of the file read. An issue with `is_warning` does not replace
+    a row. Raises InputError at the first row if the file is missing, a folder or unreadable, and at
+    the end if it had no rows; CorruptFileError if the rest can't be read.
     """
     is_empty = True
     for row in _rows(path, file_format(path), share):

@@ -1,6 +1,6 @@
-"""Opens a dataset's file as bytes, unpacked if it is gzip, and notices changes while it is read.
+"""Opens a dataset file as bytes, decompresses gzip, and detects changes while it is read.
 
-Reads no further than the size at opening. Knows no format.
+Reads no further than the file's size at opening.
 """
 
 import gzip
@@ -24,9 +24,9 @@ READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_UNPACKED_SHARE = 100
-"""Datasets shrink to a tenth; a file that grows a hundredfold was made to fill memory."""
+"""Datasets compress to about a tenth; a file that expands this much was made to fill memory."""
 UNPACKED_IN_ANY_CASE = 2**30
-"""Below this size the share is not checked."""
+"""Up to this size, the ratio is not checked."""
 
 
 class ReadProgress:
@@ -38,10 +38,10 @@ class ReadProgress:
 
 @contextmanager
 def open_bytes(path: Path, share: ReadProgress | None = None) -> Iterator[BinaryIO]:
-    """Open a file's bytes, unpacked and buffered.
+    """Open a file's bytes, decompressed and buffered.
 
-    Raises InputError if the file can't be opened, and CorruptFileError if it is damaged or changed
-    while it was read.
+    Raises InputError if the file can't be opened, and CorruptFileError if it is damaged or changes
+    while it is read.
     """
     with _regular_file(path) as file:
         before = os.fstat(file.fileno())
@@ -62,13 +62,14 @@ def open_bytes(path: Path, share: ReadProgress | None = None) -> Iterator[Binary
 
 def _regular_file(path: Path) -> io.FileIO:
     try:
-        # A pipe without a writer would block for ever.
+        # Otherwise a pipe without a writer would block forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise InputError(f"{path} isn't there: {PUT_BACK}.") from None
     except PermissionError:
         raise InputError(
-            f"Nestling may not read {path}.", "Give Nestling permission, or choose another file."
+            f"Nestling has no permission to read {path}.",
+            "Give Nestling permission, or choose another file.",
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {_words(error)}.") from error
@@ -89,7 +90,7 @@ def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:
 
 
 class _Bounded(io.RawIOBase):
-    """A file that ends at a given size, so that one that keeps growing has an end."""
+    """A file read up to a given size, so that reading a growing file ends."""
 
     def __init__(self, file: io.FileIO, size: int, share: ReadProgress | None) -> None:
         self._file, self._left, self._size = file, size, size
@@ -107,7 +108,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Unpacked(io.RawIOBase):
-    """The content of a gzip file, up to a limit that no real dataset reaches."""
+    """The content of a gzip file; more than `limit` bytes raise CorruptFileError."""
 
     def __init__(self, file: gzip.GzipFile, path: Path, limit: int) -> None:
         self._file, self._path, self._left = file, path, limit
@@ -119,9 +120,9 @@ class _Unpacked(io.RawIOBase):
         count = self._file.readinto(buffer)
         self._left -= count
         if self._left < 0:
-            reason = f"unpacks to more than {MAX_UNPACKED_SHARE} times its size, as no dataset does"
+            reason = f"unpacks to more than {MAX_UNPACKED_SHARE} times its size"
             problem = RowIssue(self._path, WHOLE_FILE, reason, "too big")
-            raise CorruptFileError(problem, "Unpack it yourself and look at it.")
+            raise CorruptFileError(problem, "Unpack it yourself and check its contents.")
         return count
 
 

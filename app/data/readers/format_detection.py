@@ -1,6 +1,7 @@
-"""Recognizes text files that are not plain text, by their first characters.
+"""Recognizes text files that are JSON, a table or RTF instead of plain text, by their first
+characters.
 
-Prose that begins with a bracket, or that has commas in every line, counts as plain text.
+Prose that begins with a bracket, or with commas in every line, counts as plain text.
 """
 
 import csv
@@ -20,7 +21,7 @@ _MANY_COLUMNS, _MANY_LINES = 3, 5
 
 
 def other_format(head: str, is_whole: bool) -> str:
-    """The actual format of a text, and the advice to the user; empty for plain text.
+    """The actual format of a text, with advice to the user; "" for plain text.
 
     `head` is the beginning of the text; `is_whole` says that nothing follows.
     """

@@ -1,7 +1,7 @@
-"""Reads values one by one from a JSON text that is never in memory as a whole.
+"""Reads values one by one from a JSON text without loading all of it.
 
-After a value that can't be read to its end, the start of the next is unknown, so the file counts as
-corrupt from there.
+After an invalid value, the start of the next one is unknown, so the file counts as corrupt from
+there on.
 """
 
 import json
@@ -19,6 +19,8 @@ _SEAM = 16
 
 
 class JsonStream:
+    """A position in a JSON text."""
+
     def __init__(self, text: Text) -> None:
         self._text = text
         self._parser = StrictJson()
@@ -26,7 +28,7 @@ class JsonStream:
         self._line, self._row = 1, 0
 
     def next(self) -> str:
-        """The next character that is not white space, without consuming it; "" at the end."""
+        """The next character other than white space, without consuming it; "" at the end."""
         while True:
             space = _SPACE.match(self._seen, self._at)
             self.step(space.end() - self._at if space else 0)
@@ -39,7 +41,7 @@ class JsonStream:
         self._at = end
 
     def rows(self) -> Iterator[RawRow | RowIssue]:
-        """Yield the items of the list that begins here, numbered; the position is after it then."""
+        """Yield the items of the list that begins here, with numbers; moves past the list."""
         self._row = 0
         for _ in self._inside("[", "]"):
             yield self.row()
@@ -56,7 +58,7 @@ class JsonStream:
             yield key
 
     def row(self) -> RawRow | RowIssue:
-        """The value that begins here. Raises CorruptFileError if it has no end."""
+        """The value that begins here. Raises CorruptFileError if it is invalid or incomplete."""
         self._row += 1
         place = RowLocation(self._line, self._row)
         value, raw = self._value()
@@ -72,7 +74,7 @@ class JsonStream:
         return self._broken(f"is not valid JSON: {kind}", "broken json")
 
     def _inside(self, opening: str, closing: str) -> Iterator[None]:
-        """Yield once for each item between two brackets; the position is where the item begins."""
+        """Yield once per item between two brackets, with the position at the item's start."""
         self.step()
         is_first = True
         while (mark := self.next()) != closing or not is_first:
@@ -115,7 +117,7 @@ class JsonStream:
         return is_open or error.pos > len(self._seen) - _SEAM
 
     def _more(self) -> bool:
-        """Read on and drop what is consumed; False, with no change, at the end."""
+        """Read more text and drop the consumed part; False at the end of the text."""
         rest = self._seen[self._at :]
         if len(rest) > MAX_ROW:
             raise self._broken(TOO_BIG, "too big")

@@ -1,5 +1,5 @@
-"""JSON Lines, and .json files: a list of rows, several rows in sequence, or an object that holds
-the list. Of JSON Lines, an invalid line is reported and reading continues.
+"""Reads JSON Lines, and .json files with a list of rows, several rows in sequence, or an object
+that contains the list. In JSON Lines, an invalid line is reported and reading continues.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from app.data.row_values import (
 )
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
-"""Keys under which an object may hold the rows of a whole file."""
+"""Keys for the list of rows in a file that is one object."""
 _OTHER_SETS = ("valid", "validation", "val", "dev", "test")
 _ROW_NAMES = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, "messages", "text"}
 
@@ -46,11 +46,11 @@ def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[RawRo
                 yield window.row()
         if window.next():
             kind = "object" if name else "list"
-            raise window.broken(f"something follows the end of the {kind}")
+            raise window.broken(f"there is more text after the end of the {kind}")
 
 
 def _list_name(path: Path) -> str:
-    """The key under which an object holds the file's rows; "" if rows stand by themselves."""
+    """The key of the list of rows, if the file is one object; otherwise ""."""
     with open_text(path) as text:
         window = JsonStream(text)
         if window.next() != "{":
@@ -69,7 +69,7 @@ def _list_name(path: Path) -> str:
 
 
 def _begins_with_a_row(window: JsonStream) -> bool:
-    """Whether the list's first item is an object, but no turn of a chat."""
+    """Whether the list's first item is an object other than a turn of a chat."""
     first = next(window.rows(), None)
     if isinstance(first, tuple):
         return isinstance(first[1], dict) and not is_turn(first[1])
@@ -79,7 +79,7 @@ def _begins_with_a_row(window: JsonStream) -> bool:
 def _named_list(window: JsonStream, path: Path, name: str) -> Iterator[RawRow | RowIssue]:
     """Yield the rows of one list of an object.
 
-    Raises CorruptFileError if another list could be meant as well.
+    Raises CorruptFileError if another list has objects too.
     """
     is_read = False
     for key in window.members():
@@ -89,16 +89,16 @@ def _named_list(window: JsonStream, path: Path, name: str) -> Iterator[RawRow | 
             is_read = True
             yield from window.rows()
         elif _pass(window):
-            others = f"holds the list {short_repr(key)} beside {name!r}"
+            others = f"has the list {short_repr(key)} beside {name!r}"
             if name.strip().lower() != "train" or key.strip().lower() not in _OTHER_SETS:
-                reason = f"{others}: save the one that is meant as a file of its own"
+                reason = f"{others}: save the one to use as a separate file"
                 raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "rows in an object"))
-            reason = f"{others}, which is not read: save it as a file of its own to validate on it"
+            reason = f"{others}, which is not read: save it as a separate file to validate on it"
             yield RowIssue(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
 
 
 def _pass(window: JsonStream) -> bool:
-    """Skip a value. True if it is a list that contains an object."""
+    """Skip a value; True if it is a list with an object."""
     if window.next() != "[":
         window.row()
         return False
@@ -106,7 +106,7 @@ def _pass(window: JsonStream) -> bool:
 
 
 def json_lines(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
-    """Yield each line that is not blank as its value, or its issue."""
+    """Yield the value of each non-blank line as (location, value), or its issue."""
     parser = StrictJson()
     with open_text(path, share=share) as text:
         yield from text.warnings()

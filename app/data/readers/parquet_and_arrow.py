@@ -1,7 +1,7 @@
-"""Parquet files, and Arrow files as the `datasets` library saves them, a few rows at a time.
+"""Reads Parquet files, and Arrow files of the `datasets` library, a few rows at a time.
 
-A row's location is its number. Fields that are null are dropped, as every row of such a file has
-the fields of all rows.
+A row's location is its number. Null fields are dropped, because in these files every row has all
+fields.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from app.data.row_values import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, 
 _MAGIC = b"PAR1"
 BATCH_ROWS = 32
 _USUAL_SHARE = 50
-"""Texts shrink to a tenth; in a smaller file the same text may stand in every row."""
+"""Texts compress to about a tenth; a file that expands more may repeat a text in every row."""
 _MAX_SHARE = 1000
 _UNPACKED_IN_ANY_CASE = 256 * 2**20
 _MAX_ROWS_A_BYTE = 100
@@ -43,7 +43,7 @@ def _numbered(batches: Iterator[Any], path: Path) -> Iterator[RawRow | RowIssue]
 
 @contextmanager
 def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """The file if it is not packed, else an unpacked copy that can be read from its end."""
+    """The file itself, or a decompressed copy that is seekable, if it is gzip."""
     with path.open("rb") as plain:
         if plain.read(2) != GZIP_MAGIC:
             yield plain
@@ -67,7 +67,7 @@ def _parquet_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
             raise CorruptFileError(RowIssue(path, WHOLE_FILE, "isn't a Parquet file", "unreadable"))
         file = stack.enter_context(seekable(packed, path))
         try:
-            # Threads would read ahead.
+            # No threads, because they would read ahead.
             opened = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
             rows = _batch_rows(opened.metadata, path)
             total, rows_read = opened.metadata.num_rows, 0
@@ -82,18 +82,19 @@ def _parquet_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
 
 
 def _batch_rows(metadata: Any, path: Path) -> int:
-    """The number of rows to hold at once; a value that a dictionary stores once may fill them all.
+    """The number of rows to read at once: 1 if rows may repeat one large value of a dictionary.
 
-    Reads no metadata of columns: damaged metadata ends the process.
+    Does not read the metadata of columns, because damaged metadata crashes the process. Raises
+    CorruptFileError if the file expands too much.
     """
     size = path.stat().st_size
     if metadata.num_rows > size * _MAX_ROWS_A_BYTE:
-        reason = f"says it has {metadata.num_rows:,} rows, far too many for its {size:,} bytes"
+        reason = f"claims to have {metadata.num_rows:,} rows, too many for its {size:,} bytes"
         raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "too big"))
     groups = range(metadata.num_row_groups)
     largest = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
     if largest > max(_UNPACKED_IN_ANY_CASE, size * _MAX_SHARE):
-        reason = f"unpacks to more than {_MAX_SHARE:,} times its size, as no dataset does"
+        reason = f"unpacks to more than {_MAX_SHARE:,} times its size"
         raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "too big"))
     return 1 if largest > size * _USUAL_SHARE else BATCH_ROWS
 
@@ -125,8 +126,8 @@ def _column_names(schema: Any, path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         problem = RowIssue(path, WHOLE_FILE, "has a column whose name is not UTF-8", "unreadable")
         raise CorruptFileError(problem, "Copy or make it again.") from error
-    if twice := {name for name in names if names.count(name) > 1}:
-        reason = f"has several columns named {min(twice)[:40]!r}"
+    if repeated := {name for name in names if names.count(name) > 1}:
+        reason = f"has several columns named {min(repeated)[:40]!r}"
         raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "broken table"))
     return names
 
@@ -140,7 +141,7 @@ def _row(row: Any, path: Path, place: RowLocation) -> dict[str, Any] | RowIssue:
         return RowIssue(path, place, "is not UTF-8 text", "encoding")
     except (OverflowError, ValueError) as error:
         return RowIssue(
-            path, place, f"holds a value that can't be read: {error_text(error)}", "wrong type"
+            path, place, f"has a value that can't be read: {error_text(error)}", "wrong type"
         )
 
 
@@ -153,7 +154,7 @@ def _without_nulls(value: object) -> object:
 
 
 _ARROW_MAGIC = b"ARROW1"
-"""Starts files with a footer; other files are streams."""
+"""The first bytes of a file with a footer; other files are streams."""
 
 
 def arrow_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
@@ -180,7 +181,7 @@ def _arrow_batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
             else:
                 batches = iter(ipc.open_stream(file))
             for batch in batches:
-                batch.validate(full=True)  # reading damaged data could end the process
+                batch.validate(full=True)  # reading damaged data could crash the process
                 for start in range(0, batch.num_rows, BATCH_ROWS):
                     yield batch.slice(start, BATCH_ROWS)
         except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:

@@ -12,7 +12,7 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class BadJson(Exception):
-    """Why a text is no row: the rest of a sentence that begins with file and line."""
+    """Why a text is not a row: the predicate of a sentence that begins with file and line."""
 
     def __init__(self, reason: str, kind: IssueKind = "broken json") -> None:
         super().__init__(reason)
@@ -42,9 +42,10 @@ class StrictJson:
         return value
 
     def value_at(self, text: str, start: int) -> tuple[object, int]:
-        """The value that begins at `start`, and its end; the value is not checked yet.
+        """The value that begins at `start`, not checked yet, and its end.
 
-        Raises JSONDecodeError if it is invalid or cut off, and BadJson if it can't be read.
+        Raises JSONDecodeError if it is invalid or incomplete, and BadJson if it is too deep or has
+        too long a number.
         """
         self._problem = ""
         try:
@@ -54,7 +55,7 @@ class StrictJson:
         except RecursionError:
             raise BadJson("is nested too deeply to be an example", "too big") from None
         except ValueError:
-            raise BadJson("holds a number too long to read", "too big") from None
+            raise BadJson("has a number with too many digits", "too big") from None
 
     def check(self, value: object, text: str) -> None:
         """Raise BadJson if the value read last, from `text`, is not strict JSON."""
@@ -66,23 +67,23 @@ class StrictJson:
             try:
                 json.dumps(value, ensure_ascii=False).encode("utf-8")
             except UnicodeEncodeError:
-                reason = "holds half of a \\u surrogate pair, which isn't a character"
+                reason = "has half of a \\u surrogate pair, which isn't a character"
                 raise BadJson(reason, "encoding") from None
 
     def _constant(self, name: str) -> None:
-        self._problem = self._problem or f"holds {name}, which is not valid JSON"
+        self._problem = self._problem or f"has {name}, which is not valid JSON"
 
     def _unique_keys(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         row = dict(pairs)
         if len(row) < len(pairs):
             names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            self._problem = self._problem or f"has the key {twice[:40]!r} twice"
+            repeated = next(name for name in names if names.count(name) > 1)
+            self._problem = self._problem or f"has the key {repeated[:40]!r} twice"
         return row
 
 
 def error_words(error: json.JSONDecodeError) -> str:
-    """The decoder's message in plain words."""
+    """The decoder's message in plain English."""
     if error.msg == "Extra data":
-        return "something follows the end of the row"
+        return "there is more text after the end of the row"
     return json_error_text(error)

@@ -1,6 +1,6 @@
-"""CSV and TSV: a header of column names, then one row per record, which may span lines.
+"""Reads CSV and TSV: a header of column names, then one row per record, which may span lines.
 
-Commas, semicolons, tabs and bars are recognized as delimiters. All cells are text.
+Delimiters are commas, semicolons, tabs and bars. All cells are text.
 """
 
 import csv
@@ -37,15 +37,15 @@ def table_rows(
 
 
 def _header(first: "tuple[RowLocation, list[str] | RowIssue] | None", text: Text) -> list[str]:
-    hint = "The first line must hold the names of the columns, each once."
+    hint = "The first line must have the names of the columns, each once."
     place, names = first or (RowLocation(1), [])
     if isinstance(names, RowIssue):
         raise CorruptFileError(names, hint)
     if problem := text.problem("\n".join(names), place):
         raise CorruptFileError(problem, hint)
     names = [name.strip() for name in names]
-    if twice := {name for name in names if names.count(name) > 1}:
-        reason = f"has several columns named {min(twice)[:40]!r}"
+    if repeated := {name for name in names if names.count(name) > 1}:
+        reason = f"has several columns named {min(repeated)[:40]!r}"
         raise CorruptFileError(RowIssue(text.path, place, reason, "broken table"), hint)
     return names
 
@@ -67,7 +67,7 @@ def _row(
 def _records(
     lines: "_Lines", delimiter: str
 ) -> Iterator[tuple[RowLocation, "list[str] | RowIssue"]]:
-    """Yield each record that is not blank with its location, or its issue."""
+    """Yield each non-blank record, or its issue, with its location."""
     csv.field_size_limit(MAX_ROW + 1)  # the limit is global
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -92,7 +92,7 @@ def _words(error: csv.Error) -> str:
     if "unexpected end of data" in str(error):
         return "opens a quotation mark that is never closed"
     if "expected after" in str(error):
-        return "has a quotation mark inside a quoted field; write it twice to mean itself"
+        return "has a quotation mark inside a quoted field; double it there"
     return f"isn't a record: {error_text(error)}"
 
 

@@ -1,6 +1,6 @@
-"""Opens a dataset's file as text: detects the encoding, and splits lines of bounded length.
+"""Opens a dataset file as text: detects the encoding, and splits it into lines of bounded length.
 
-Invalid bytes become lone surrogates, so that `Text.problem` can report their row.
+Invalid bytes become lone surrogates, so that `Text.problem` can report the row that has them.
 """
 
 import io
@@ -15,7 +15,7 @@ from app.data.readers.byte_source import READ_BYTES, ReadProgress, open_bytes
 from app.data.row_values import WHOLE_FILE, RowIssue, RowLocation
 
 MAX_ROW = 16 * 2**20
-"""Characters of a row. A longer one is most likely a whole file."""
+"""The most characters of a row; a longer row is most likely a whole file."""
 TOO_BIG = f"is longer than {MAX_ROW // 2**20} million characters"
 
 _LOOKED_THROUGH = 16 * 2**20
@@ -66,9 +66,8 @@ class Text:
             yield RowIssue(self.path, WHOLE_FILE, reason, "encoding", is_warning=True)
 
     def lines(self) -> Iterator[tuple[int, str | None]]:
-        """Yield lines with their numbers; None for a line that is too long, which is never held
-        whole.
-        """
+        """Yield (number, line), with None for a line that is too long; such a line is never loaded
+        completely."""
         line = 0
         while raw := self.stream.readline(MAX_ROW + 1):
             line += 1
@@ -80,9 +79,9 @@ class Text:
             yield line, None
 
     def problem(self, text: str, place: RowLocation) -> RowIssue | None:
-        """The issue of a text with bytes that are no characters."""
+        """The issue of a text with a NUL byte or invalid characters; None if it is valid."""
         if "\x00" in text:
-            reason = "holds a NUL byte, so it is not text; save the file anew"
+            reason = "has a NUL byte, so it is not text; save the file again"
             return RowIssue(self.path, place, reason, "control characters")
         if text.isascii():
             return None
@@ -94,7 +93,7 @@ class Text:
             reason = f"is not {name} text at character {error.start + 1}"
             return RowIssue(self.path, place, reason, "encoding")
         if self.encoding.is_guessed and _is_utf8_misread(text, raw):
-            reason = "is UTF-8 text in a file that otherwise is not; save the file anew as UTF-8"
+            reason = "is UTF-8 text, but the rest of the file is not; save the file as UTF-8"
             return RowIssue(self.path, place, reason, "encoding")
         return None
 
@@ -103,7 +102,10 @@ class Text:
 def open_text(
     path: Path, newline: str | None = "\n", share: ReadProgress | None = None
 ) -> Iterator[Text]:
-    """Open a file's text without its byte order mark; `newline` is that of `open`."""
+    """Open a file as text, without its byte order mark; `newline` is passed to TextIOWrapper.
+
+    Raises as `open_bytes`.
+    """
     encoding = encoding_of(path)
     with open_bytes(path, share) as file:
         file.read(encoding.mark_bytes)
@@ -112,10 +114,10 @@ def open_text(
 
 
 def encoding_of(path: Path) -> Encoding:
-    """The encoding of a file: by its byte order mark, else by UTF-16's zeros, else UTF-8.
+    """The encoding of a file: by its byte order mark, else UTF-16 by its zero bytes, else UTF-8.
 
-    If most of the first characters beyond ASCII are invalid in UTF-8, it is Windows-1252, which
-    contains Latin-1.
+    If most of the first non-ASCII bytes are invalid UTF-8, it is Windows-1252, which contains the
+    printable characters of Latin-1.
     """
     with open_bytes(path) as file:
         head = file.read(READ_BYTES)
@@ -128,7 +130,8 @@ def encoding_of(path: Path) -> Encoding:
 
 
 def _utf16_without_mark(head: bytes) -> str:
-    """UTF-16 in which every second byte is zero, as for the ASCII characters of JSON and tables."""
+    """The name of UTF-16's byte order if every second byte is zero, as with the ASCII characters of
+    JSON and tables; otherwise ""."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     most = max(2, len(head) // 4)
     if odd >= most and not even:

@@ -1,8 +1,8 @@
 """Splits plain text and Markdown into passages: whole paragraphs, up to 2,000 characters together.
 
-Blank lines separate paragraphs. A longer paragraph is a passage of its own, split at line ends if
-it has any; in Markdown every heading begins a passage. A book becomes examples that fit a model's
-context, and no line is split.
+Blank lines separate paragraphs. A longer paragraph is split at line ends. In Markdown, every
+heading begins a passage. So a book becomes examples that fit a model's context, and no line is
+split.
 """
 
 import re
@@ -55,7 +55,7 @@ def _check_plain(path: Path) -> None:
 
 
 class _Passage:
-    """The collected lines: whole paragraphs, and one that may continue."""
+    """Collects lines: whole paragraphs, and one that may continue."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
@@ -74,12 +74,12 @@ class _Passage:
             self._whole = len(self._lines)
 
     def make_room(self, characters: int) -> Iterator[RawRow | RowIssue]:
-        """Yield the whole paragraphs, or all lines, until a line of `characters` fits."""
+        """Yield whole paragraphs, or all lines, until a line of this many characters fits."""
         while self._lines and self._size + characters > PASSAGE_CHARACTERS:
             yield from self._pop(self._whole or len(self._lines))
 
     def end(self) -> Iterator[RawRow | RowIssue]:
-        """Yield the rest, if any; the next passage begins empty."""
+        """Yield the collected lines, if any, and start an empty passage."""
         yield from self._pop(len(self._lines))
 
     def _pop(self, count: int) -> Iterator[RawRow | RowIssue]:

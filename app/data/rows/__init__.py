@@ -1,1 +1,1 @@
-"""From a row to an example: its schema, its checks, its warnings."""
+"""Turns rows into examples: schemas, checks, warnings."""

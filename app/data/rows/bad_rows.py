@@ -1,4 +1,4 @@
-"""The errors with which a run stops at invalid rows, unless they are to be left out."""
+"""The errors that stop a run at invalid rows, unless they are skipped."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -41,7 +41,7 @@ def _bad_rows_error(path: Path, first: RowIssue, rest: Iterator[Example | RowIss
 
 
 def extension_hint(path: Path) -> str:
-    """Advice about a .jsonl file that is no JSON Lines; empty if it may be."""
+    """Advice about a .jsonl file that is JSON instead of JSON Lines; "" for other files."""
     try:
         with path.open("rb") as opened:
             head = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -80,7 +80,7 @@ _WORDS: dict[IssueKind, tuple[str, str]] = {
         "Correct or remove such rows, fix the template, or start a run with invalid rows left out.",
     ),
 }
-"""By kind: the predicate of a sentence about several rows, and the advice."""
+"""Kind → the predicate of a sentence about several rows, and the advice."""
 
 
 def count_by_kind(
@@ -95,7 +95,7 @@ def count_by_kind(
 
 
 def stopping_error(first: RowIssue | None, count: int = 1) -> InputError | None:
-    """The error with which a run stops at such rows; None without one."""
+    """The error that stops a run at rows of this kind; None without an issue."""
     if first is None:
         return None
     which, hint = _WORDS[first.kind]

@@ -1,12 +1,12 @@
 """Converts messages: content to text, and tool calls to one form.
 
-Content that is a list of parts is concatenated with nothing in between. Templates that take such
-lists do the same (Llama's since 3.2), and so does mlx-lm's server for templates that take only
-text, so a tuned model gets the tokens it was trained on. A blank system message counts as missing,
-as templates write a default only for a missing one.
+A list of content parts is concatenated without a separator. Templates that accept such lists do the
+same (Llama's since 3.2), and so does mlx-lm's server for templates that accept only text. So a
+tuned model gets the tokens it was trained on. A blank system message counts as missing, because
+templates write their default only if it is missing.
 
-Tool calls may be OpenAI's older `function_call` and `functions`, and ShareGPT's turns of JSON text;
-their arguments become objects or JSON text. Which of both a template needs is not known here.
+Tool calls can also be OpenAI's older `function_call` and `functions`, and ShareGPT's turns of JSON
+text. Their arguments become objects or JSON text, as the caller asks; a template needs one of both.
 """
 
 import json
@@ -43,7 +43,7 @@ def with_tool_calls(turn: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def calls_of_text(value: object, where: str) -> list[dict[str, Any]]:
-    """The calls in a turn's JSON text. Raises RowError."""
+    """The tool calls in a turn's JSON text. Raises RowError."""
     calls = parse_json_text(value)
     calls = [calls] if isinstance(calls, dict) else calls
     if not isinstance(calls, list) or not calls or not all(map(_has_name, calls)):
@@ -52,7 +52,7 @@ def calls_of_text(value: object, where: str) -> list[dict[str, Any]]:
 
 
 def tools_of(row: Row) -> object:
-    """The tools of a row; older files have them as `functions`."""
+    """The tools of a row, from `tools` or, in older files, `functions`."""
     tools = row.get("tools")
     functions = parse_json_list(row.get("functions"))
     if not is_blank(tools) or not isinstance(functions, list):
@@ -73,7 +73,7 @@ _SHOWN_LETTERS = 40
 
 
 def has_arguments(messages: Sequence[Message]) -> bool:
-    """Whether the arguments of any call have another form."""
+    """Whether the arguments of any call are an object, or JSON text of one."""
     return any(isinstance(_as_object(one), dict) for one in _arguments(messages))
 
 
@@ -88,7 +88,7 @@ def as_texts(messages: Sequence[Message]) -> list[Message]:
 
 
 def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
-    """A note about the first call whose arguments are text, but no JSON object."""
+    """A note about the first call whose arguments are text that is not a JSON object."""
     for number, message in enumerate(messages, start=1):
         for one in _arguments([message]):
             if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
@@ -101,7 +101,7 @@ def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
 
 
 def shows_python(messages: Sequence[Message], text: str) -> bool:
-    """Whether a rendering prints arguments as Python does, which is not JSON."""
+    """Whether the rendered `text` has arguments in Python's syntax instead of JSON."""
     for one in _arguments(messages):
         printed = str(one)
         if isinstance(one, dict) and one and printed != _as_text(one):
@@ -180,7 +180,7 @@ def system_column(row: Row) -> object:
     """The text of a row's system column, or None. Raises RowError if two columns differ."""
     columns = {name: row[name] for name in SYSTEMS if not is_blank(row.get(name))}
     if len(columns) > 1 and len({str(words) for words in columns.values()}) > 1:
-        raise RowError(f"has different words in {' and '.join(columns)}; keep one of them")
+        raise RowError(f"has different texts in {' and '.join(columns)}; keep one of them")
     return next(iter(columns.values()), None)
 
 
@@ -191,21 +191,21 @@ def is_empty_system(message: Message) -> bool:
 
 
 def with_system(messages: Sequence[Message], column: object) -> tuple[Message, ...]:
-    """The turns, with the column's text as their first one; the same text is not repeated.
+    """The turns with the column's text as the first turn, unless they already begin with it.
 
     Raises RowError if a system turn has another text or does not come first.
     """
     if is_blank(column):
         return tuple(messages)
-    words = require_text(column, "system is")
+    text = require_text(column, "system is")
     turn = next((n for n, message in enumerate(messages) if message["role"] == "system"), None)
     if turn is None:
-        return ({"role": "system", "content": words}, *messages)
-    if messages[turn]["content"].strip() != words.strip():
+        return ({"role": "system", "content": text}, *messages)
+    if messages[turn]["content"].strip() != text.strip():
         raise RowError(
-            f"has a system column ({short_repr(words)}) and a system turn with other words "
+            f"has a system column ({short_repr(text)}) and a system turn with another text "
             f"({short_repr(messages[turn]['content'])}); keep one of them"
         )
     if turn:
-        raise RowError("has a system column and the same words in a later turn; keep one of them")
+        raise RowError("has a system column and the same text in a later turn; keep one of them")
     return tuple(messages)

@@ -10,7 +10,7 @@ from app.data.row_values import ChatExample, Example, IssueKind, Note, RowIssue
 
 
 class RowNote(IntFlag):
-    """The kinds of notes; their numbers stand in token stores."""
+    """The kinds of notes; token stores contain these numbers."""
 
     SPECIAL_TOKENS = 1
     MARKED_GOOD = 2
@@ -49,17 +49,18 @@ KINDS: dict[RowNote, IssueKind] = {
 _NOTES = {kind: note for note, kind in KINDS.items()}
 _TEMPLATE = "that the model's chat template leaves out"
 _PHRASES = {
-    RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
-    RowNote.MARKED_GOOD: "a label that is true, and are trained",
-    RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
-    RowNote.ROW_FLAG: "a column that marks turns elsewhere, like weight; it is not read, and they "
-    "are trained",
+    RowNote.SPECIAL_TOKENS: "special tokens of the model in their text, which are tokenized as "
+    "special tokens",
+    RowNote.MARKED_GOOD: "a true label and are trained",
+    RowNote.NOT_TRAINED: "replies in a prompt, or questions marked as trained, which are not "
+    "trained",
+    RowNote.ROW_FLAG: "a column like weight, which is read only in turns; it is ignored here",
     RowNote.BROKEN_ARGUMENTS: "tool calls whose arguments aren't a JSON object, which are trained "
     "as text",
     RowNote.COLUMN_NOT_READ: "a column with a part of a conversation, like context or reasoning, "
     "which is not read",
     RowNote.UNUSED_KEY: "keys in their turns that are left out",
-    RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
+    RowNote.WORDS_LEFT_OUT: f"text {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
     RowNote.CALLS_LEFT_OUT: f"tool calls, or parts of them, {_TEMPLATE}",
     RowNote.TOOLS_LEFT_OUT: f"tools {_TEMPLATE}",
@@ -68,7 +69,7 @@ _PHRASES = {
     "the model's chat template doesn't separate them from their prompts",
     RowNote.OPENING_REPLY: "a reply before any question, which is not trained",
     RowNote.OPENING_LEFT_OUT: "a reply before any question, "
-    "which the model's chat template refuses there: it is left out",
+    "which is left out because the model's chat template rejects it",
 }
 MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[6:]
 """Notes that depend on the model's tokenizer and template."""
@@ -85,7 +86,7 @@ def flags_of(notes: Iterable[Note]) -> RowNote:
 
 
 def note_reason(note: RowNote) -> str:
-    """The rest of a sentence about one row."""
+    """The predicate of a sentence about one row."""
     return f"has {_phrase_for_one(note)}"
 
 
@@ -98,7 +99,7 @@ def note_line(note: RowNote, count: int) -> str:
 
 def _phrase_for_one(note: RowNote) -> str:
     words = _PHRASES[note]
-    for several, one in (("their words", "its words"), ("their turns", "its turns"),
+    for several, one in (("their text", "its text"), ("their turns", "its turns"),
                          ("and are trained", "and is trained")):  # fmt: skip
         words = words.replace(several, one)
     return words
@@ -117,11 +118,11 @@ def example_warnings(example: Example, path: Path) -> Iterator[RowIssue]:
     match = None if text.isprintable() else _CONTROL.search(text)
     if match:
         name = f"U+{ord(match.group()):04X}"
-        reason = f"holds the control character {name}, which is learned as it is"
+        reason = f"has the control character {name}, which the model learns like any other text"
         yield RowIssue(path, example.place, reason, "control characters", is_warning=True)
     if _LOST in text:
         name = unicodedata.name(_LOST).lower()
-        reason = f"holds a {name}, so a character was lost when the file was made"
+        reason = f"has a {name}: a character was lost when the file was created"
         yield RowIssue(path, example.place, reason, "encoding", is_warning=True)
 
 

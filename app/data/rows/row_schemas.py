@@ -1,9 +1,9 @@
-"""Recognizes the schema of a row and brings it into one form: a chat's messages, or a text.
+"""Recognizes the schema of a row and converts it to one form: a chat's messages, or a text.
 
-The keys decide, in this order: prompt and completion; messages; ShareGPT's conversations; Alpaca's
-instruction, input and output; a question and its answer under a common name; text. Upper case is
-accepted if nothing else fits. Mapped columns take precedence. An ambiguous row is an error, never a
-guess.
+The keys determine the schema, in this order: prompt and completion; messages; ShareGPT's
+conversations; Alpaca's instruction, input and output; a question and its answer under a common
+name; text. Upper case is accepted if nothing else fits. Mapped columns take precedence. An
+ambiguous row is an error.
 """
 
 from dataclasses import dataclass, replace
@@ -33,18 +33,18 @@ from app.data.rows.value_checks import RowError, is_blank, parse_json_list, requ
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
 ]
-_LEFT_OUT = "which ShareGPT's turns don't have: it is left out"
+_LEFT_OUT = "which is not part of ShareGPT's format and is left out"
 _PARTS = frozenset({
     "reasoning_content", "reasoning", "thinking", "thought", "thoughts", "chain_of_thought", "cot",
     "context", "documents", "image", "images", "audio", "audios", "video", "videos", "messages",
     *CONVERSATIONS,
 })  # fmt: skip
-"""Columns that hold a part of a conversation, by their common names."""
+"""Common names of columns with a part of a conversation."""
 
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """The parts of a row, most of them not checked yet."""
+    """The parts of a row; most of them are not checked yet."""
 
     form: RowFormat
     messages: Any = None
@@ -54,11 +54,14 @@ class ParsedRow:
     """The text of a column beside the messages."""
     notes: tuple[Note, ...] = ()
     columns: tuple[str, ...] = ()
-    """Those of the turns."""
+    """The columns that the turns come from."""
 
 
 def parse_row(row: Row, columns: ColumnMapping | None = None) -> ParsedRow:
-    """The parts of a row. Raises RowError for an unknown or ambiguous schema, or a bad answer."""
+    """The parts of a row.
+
+    Raises RowError for an unknown or ambiguous schema, or for an answer labelled as bad.
+    """
     parsed = _parse_mapped(row, columns) if columns else _parse_by_keys(row)
     if parsed.text is not None:
         return parsed
@@ -69,7 +72,7 @@ def parse_row(row: Row, columns: ColumnMapping | None = None) -> ParsedRow:
 
 
 def _unread_parts(row: Row, read: set[str]) -> tuple[Note, ...]:
-    """Notes about columns with a part of the conversation that no one reads."""
+    """Notes about columns with a part of the conversation that are not read."""
     return tuple(
         ("column not read", f"has {name} as a column, which is not read")
         for name in sorted(_PARTS & row.keys() - read)
@@ -105,9 +108,7 @@ def _parse_only_chat(row: Row) -> ParsedRow | None:
     chats = {name: turns for name in row if is_turn_list(turns := parse_json_list(row[name]))}
     if len(chats) > 1:
         names = ", ".join(map(str, chats))
-        raise RowError(
-            f"has several chats ({names}): map messages to the one that is meant", UNKNOWN
-        )
+        raise RowError(f"has several chats ({names}): map one of them to messages", UNKNOWN)
     return next((_chat_row(row, name) for name in chats), None)
 
 
@@ -145,14 +146,15 @@ def _prompt_completion_row(row: Row, prompt: str, completion: str, form: RowForm
 def _exchange(
     prompt_value: object, answer: object, prompt: str, completion: str
 ) -> tuple[list[Any], tuple[Note, ...]]:
-    """The turns of a prompt and its completion, with notes; each is a text or, as in TRL, a list of
-    turns.
+    """The turns of a prompt and its completion, with notes.
+
+    Each of the two is a text or, as in TRL, a list of turns.
     """
     notes: tuple[Note, ...] = ()
     if is_turn_list(prompt_value):
         turns = [_untrained(turn) for turn in _turns(prompt_value)]
         if any("weight" in turn for turn in turns):
-            reason = f"has replies in its {prompt}, which are read and not trained"
+            reason = f"has replies in its {prompt}, which are context only and not trained"
             notes = (("not trained", reason),)
     else:
         turns = [{"role": "user", "content": require_text(prompt_value, f"{prompt} is")}]
@@ -184,7 +186,7 @@ def _answer(value: object, name: str) -> str:
 
 
 def _history(value: object) -> list[dict[str, Any]]:
-    """Earlier turns in the form of Alpaca's successors: a list of [question, answer]."""
+    """Earlier turns as in datasets derived from Alpaca: a list of [question, answer]."""
     if is_blank(value) or value == []:
         return []
     if not isinstance(value, list):
@@ -241,7 +243,7 @@ def _calls_tools(messages: object) -> bool:
 
 
 def _outer_column(row: Row) -> str | None:
-    """The column that holds a whole example, if the row itself has no schema."""
+    """The column with a whole example, if the row itself has no schema."""
     if any(str(key).strip().lower() in (*PROMPTS, *COMPLETIONS) for key in row):
         return None
     inner = (name for name, value in row.items() if isinstance(value, dict) and _has_shape(value))

@@ -1,7 +1,6 @@
-"""Reads a file of a dataset as examples and issues, in the file's order: each row is validated, and
-becomes an example or an issue.
+"""Reads a dataset file in order and validates each row, which becomes an example or an issue.
 
-Does not know whether a template or tokenizer can take the example.
+Does not check the example against a chat template or tokenizer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,7 +53,7 @@ _OTHER_NAMES = {
 def validate_row(
     row: object, place: RowLocation, path: Path, columns: ColumnMapping | None = None
 ) -> tuple[Example, RowFormat] | RowIssue:
-    """The example of a parsed row with its schema, or the row's issue."""
+    """The example of a row and its schema, or the row's issue."""
     try:
         whole = _object(row, path, columns)
         return _checked(whole, parse_row(whole, columns), place)
@@ -68,7 +67,7 @@ def _checked(
     try:
         return _example(parts, place), parts.form
     except RowError as wrong:
-        # The prompt of a preference is a chat without a reply.
+        # A chat without a reply can be the prompt of a preference pair, which has its own error.
         raise (wrong.kind == "no reply" and preference_error(row)) or wrong from None
 
 
@@ -96,13 +95,13 @@ def _example(parts: ParsedRow, place: RowLocation) -> Example:
     notes = parts.notes
     if any(len(turn) > _PLAIN_KEYS for turn in messages):
         notes = (*notes, *_notes(parts.messages), *broken_arguments(messages))
-        # Templates know no weights.
+        # Templates don't use weights.
         messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
     return ChatExample(messages, tools, place, untrained, notes)
 
 
 def _notes(turns: Any) -> Iterator[Note]:
-    """Notes about turns that are valid."""
+    """Notes about valid turns."""
     yield from unused_keys(turns, MESSAGE_KEYS, "which few chat templates write")
     flags = [is_trained(turn, "") for turn in turns]
     yield from untrainable_turn_notes(turns, flags)
@@ -158,7 +157,7 @@ def _message(value: object, number: int) -> Message:
     if is_empty_system({"role": role, "content": content}):
         return {"role": role, "content": ""}
     if calls and (content is None or content in ("", [])):
-        # Several templates print null as the word None, which would be trained.
+        # Several templates write null as the word None, which would be trained.
         return {**value, "content": ""}
     if "content" not in value:
         raise RowError(f"{where} has no content", "empty")
@@ -167,7 +166,7 @@ def _message(value: object, number: int) -> Message:
 
 
 def _as_json(turn: Message, where: str) -> Message:
-    """The turn with JSON values beside its content."""
+    """The turn with all values except its content converted to JSON types."""
     return {
         key: value if key == "content" else as_json(value, f"{where} has under {key[:40]!r}")
         for key, value in turn.items()
@@ -210,9 +209,9 @@ def read_examples(
 ) -> Iterator[Example | RowIssue]:
     """Yield each row of a file as an example or an issue, in one pass.
 
-    Nothing is kept, so memory stays flat. `columns` maps columns to roles if the file's own names
-    don't tell; `share` is updated with the share read. Raises InputError at the first row if the
-    file can't be read, and CorruptFileError if the rest can't be read.
+    Memory use does not grow with the file. `columns` maps columns to roles; `share` is updated with
+    the share read. Raises InputError at the first row if the file can't be read, and
+    CorruptFileError if the rest can't be read.
     """
     for row in read_validated_rows(path, columns, share):
         if not isinstance(row, RowIssue):
@@ -224,7 +223,7 @@ def read_examples(
 def read_validated_rows(
     path: Path, columns: ColumnMapping | None = None, share: ReadProgress | None = None
 ) -> Iterator[tuple[Example, RowFormat] | RowIssue]:
-    """Yield the same with the schema of each example, and warnings about the file."""
+    """`read_examples` with the schema of each example, and with warnings about the file."""
     for read in read_rows(path, share):
         if isinstance(read, RowIssue):
             yield read

@@ -1,6 +1,6 @@
-"""Explains why a row has no known schema or a bad answer, and what to do about it.
+"""Explains why a row has no known schema or is marked as a bad answer, and what to do about it.
 
-A bad answer, in a preference pair or labelled as such, is never trained.
+Bad answers, in a preference pair or with a label, are never trained.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ _SHOWN_LETTERS = 40
 
 
 def unknown_schema_error(row: Row, outer: str | None) -> RowError:
-    """The error of a row without a known schema; `outer` is a column that holds a whole example."""
+    """The error of a row without a known schema; `outer` is a column with a whole example."""
     if not row:
         return RowError("is an empty object", "empty")
     if problem := _looks_like(row):
@@ -33,17 +33,15 @@ def _looks_like(row: Row) -> str | None:
         return f"is one turn of a chat: {whole}"
     if lists := [name for name, value in row.items() if _is_list_of_objects(value)]:
         return _is_whole_file(row, lists)
-    for there, absent in (("prompt", "completion"), ("completion", "prompt")):
-        if there in row:
-            return f"has a {there} but no {absent}"
+    for present, absent in (("prompt", "completion"), ("completion", "prompt")):
+        if present in row:
+            return f"has a {present} but no {absent}"
     return None
 
 
 def _is_whole_file(row: Row, lists: Sequence[str]) -> str:
     if len(lists) > 1:
-        problem = (
-            f"several lists of objects ({_named(lists)}): save each as a .json file of its own"
-        )
+        problem = f"several lists of objects ({_named(lists)}): save each as its own .json file"
         return f"is one object with {problem}"
     count, name = len(row[lists[0]]), str(lists[0])[:_SHOWN_LETTERS]
     objects = "1 object" if count == 1 else f"{count:,} objects"
@@ -54,7 +52,7 @@ def _is_whole_file(row: Row, lists: Sequence[str]) -> str:
 def _inside(whole: Row, name: str) -> str:
     each = "it" if len(whole) == 1 else "each"
     inside = _named(list(whole))
-    return f"keeps {inside} inside {name[:_SHOWN_LETTERS]!r}: give {each} a column of its own"
+    return f"has {inside} inside {name[:_SHOWN_LETTERS]!r}: give {each} its own column"
 
 
 def _has_none(row: Row) -> str:
@@ -90,9 +88,9 @@ def preference_error(row: Row) -> RowError | None:
 
 
 def check_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:
-    """The note about an answer labelled good. Raises RowError for a bad one.
+    """A note about an answer labelled as good. Raises RowError for one labelled as bad.
 
-    Numbers are labels only in `kto_tag`: elsewhere they number classes.
+    Numbers are labels only in `kto_tag`; in other columns they are class numbers.
     """
     for name, value in row.items():
         label = str(name).strip().lower()

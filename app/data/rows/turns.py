@@ -1,5 +1,5 @@
-"""The turns of a chat: marks that say whether a turn is trained, unused keys, and ShareGPT's turns
-(`from` and `value`) as messages with role and content.
+"""Reads the turns of a chat: flags for trained turns, unused keys, and ShareGPT's turns (`from` and
+`value`), which become messages with role and content.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,14 +13,14 @@ _IS_TRAINED = {
     "weight": True, "train": True, "training": True, "trainable": True, "loss": True,
     "masked": False,
 }  # fmt: skip
-"""By key: whether 1 means that the turn is trained."""
+"""Key → whether 1 means that the turn is trained."""
 FLAGS = frozenset(_IS_TRAINED)
 
 
 def is_trained(turn: Mapping[str, object], where: str) -> bool | None:
-    """Whether a turn's marks say that it is trained; None without marks.
+    """Whether a turn's flags mark it as trained; None without flags.
 
-    `where` names the turn. Raises RowError for an invalid mark, or for two that differ.
+    `where` names the turn. Raises RowError for an invalid flag, or if two contradict each other.
     """
     flags: dict[str, bool] = {}
     for name in turn.keys() & FLAGS:
@@ -33,9 +33,9 @@ def is_trained(turn: Mapping[str, object], where: str) -> bool | None:
 
 
 def row_flags(row: Mapping[str, object], mapped: Collection[str] = ()) -> tuple[Note, ...]:
-    """Notes about columns named like a turn's mark; a 1 or a measured loss is not noted."""
+    """Notes about columns named like a turn's flag, unless the value is 1 or a measured loss."""
     return tuple(
-        ("row flag", f"has {name} {row[name]!r:.20} as a column, which is not read: it is trained")
+        ("row flag", f"has a column {name} ({row[name]!r:.20}), which is ignored: it is trained")
         for name in sorted(FLAGS & row.keys() - set(mapped))
         if _marks_untrained(row[name], name)
     )
@@ -71,7 +71,7 @@ _SHOWN_LETTERS = 40
 
 
 def unused_keys(turns: Iterable[object], used: frozenset[str], reason: str) -> tuple[Note, ...]:
-    """A note that names other keys with a value; `reason` explains why they are not trained."""
+    """A note that names other keys with a value; `reason` says why they are not trained."""
     more: dict[str, None] = {}
     for turn in turns:
         if isinstance(turn, Mapping) and not turn.keys() <= used:
@@ -85,8 +85,8 @@ def untrainable_turn_notes(
     """A note about the first turn that is marked as trained but is no reply."""
     for number, (turn, flag) in enumerate(zip(turns, flags, strict=True), start=1):
         if flag and turn["role"] != "assistant":
-            reason = f"asks that message {number} ({turn['role']}) be trained; replies alone are"
-            return (("not trained", f"{reason}, unless the mask is off"),)
+            reason = f"marks message {number} ({turn['role']}) as trained, but only replies are"
+            return (("not trained", f"{reason}, unless prompt masking is off"),)
     return ()
 
 
@@ -109,7 +109,7 @@ _ROLES = {
     "function_response": "tool",
 }
 _CALL = "function_call"
-"""The speaker of an assistant's turn that is a call, as in LLaMA-Factory."""
+"""The speaker of an assistant turn that is a tool call, as in LLaMA-Factory."""
 
 
 def is_sharegpt(messages: object) -> TypeGuard[list[Any]]:
@@ -120,7 +120,7 @@ def is_sharegpt(messages: object) -> TypeGuard[list[Any]]:
 
 
 def to_messages(turns: Any) -> list[object]:
-    """The turns as messages; other values are left to the checks. Raises RowError."""
+    """The turns as messages; other values are unchanged, for later checks. Raises RowError."""
     return [_message(turn, number) for number, turn in enumerate(turns, start=1)]
 
 

@@ -1,4 +1,4 @@
-"""Checks and conversions of single values of a row."""
+"""Checks and converts single values of a row."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,7 +10,7 @@ from app.data.row_values import IssueKind
 
 
 class RowError(Exception):
-    """Why a row is no example: the rest of a sentence that begins with file and line."""
+    """Why a row is not an example: the predicate of a sentence that begins with file and line."""
 
     def __init__(self, reason: str, kind: IssueKind = "wrong type") -> None:
         super().__init__(reason)
@@ -18,7 +18,7 @@ class RowError(Exception):
 
 
 def require_text(value: object, subject: str) -> str:
-    """The value if it is text that is not blank. Raises RowError; `subject` begins its message."""
+    """The value if it is non-blank text. Raises RowError; `subject` begins its message."""
     if not isinstance(value, str):
         raise RowError(f"{subject} {type_name(value)}, not text")
     if not value.strip():
@@ -29,9 +29,9 @@ def require_text(value: object, subject: str) -> str:
 
 
 def as_json(value: object, where: str) -> Any:
-    """The value in a form that JSON has; dates, times and decimals become text.
+    """The value as JSON types; dates, times and decimals become text.
 
-    Raises RowError for others, such as binary data; `where` names the value.
+    Raises RowError for other types, such as binary data; `where` names the value.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -44,7 +44,7 @@ def as_json(value: object, where: str) -> Any:
             return value.isoformat()
         case timedelta() | Decimal() | UUID():
             return str(value)
-    raise RowError(f"{where} {type_name(value)}, which no text can hold")
+    raise RowError(f"{where} {type_name(value)}, which can't be converted to text")
 
 
 def is_blank(value: object) -> bool:

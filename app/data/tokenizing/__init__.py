@@ -1,1 +1,1 @@
-"""Token stores: opened, or built by tokenizing the rows of a file."""
+"""Opens token stores, or builds them by tokenizing the rows of a file."""

@@ -1,6 +1,6 @@
 """Tokenizes chunks of examples in order, in this process or in one process per core.
 
-The processes never import MLX: they get the tokenizer itself, and end with their parent.
+The processes never import MLX: they get the pickled tokenizer, and they end with their parent.
 """
 
 import os
@@ -29,11 +29,11 @@ from app.data.row_values import Example, RowIssue
 from app.data.tokens.tokenized_examples import TokenizedExample, TokenRows
 
 MAX_WORKERS = 8
-"""Reading and checking rows, which one process does, is about eight times as fast."""
+"""One process reads and checks rows, about eight times as fast as a worker tokenizes them."""
 _SHARE_OF_MEMORY = 8
-"""All processes together may use 1/N of the machine's memory, with this N."""
+"""All processes together may use 1/`_SHARE_OF_MEMORY` of the machine's memory."""
 _PROCESS_BYTES = 90 * 2**20
-"""Measured for a process with a small tokenizer."""
+"""Memory of a process with a small tokenizer, measured."""
 _BYTES_A_PICKLED_BYTE = 40
 """Memory of a tokenizer in a process per byte of its pickle; measured as 31 to 37."""
 _CHUNKS_AHEAD = 2
@@ -90,13 +90,13 @@ def tokenize_chunks(
     embedding_rows: int | None = None,
     replies: Replies = "whole-chat",
 ) -> Generator[TokenizedChunk | None, None, None]:
-    """Yield each chunk's tokens in order, reading few chunks ahead; closing it ends the processes.
+    """Yield each chunk's tokens in order; reads a few chunks ahead. Closing it ends the processes.
 
-    With `embedding_rows`, a row with a token from that id on becomes an issue.
-
-    Yields None now and then while it waits for a chunk, so that it can be closed.
+    With `embedding_rows`, a row with a token id of that or more becomes an issue. Yields None now
+    and then while it waits for a chunk, so that it can be closed. Raises RunError if a process
+    died.
     """
-    # Once, before the workers start: each would try the template again.
+    # Try the template once, before the workers start; otherwise each would try it.
     yield from try_templates(getattr(tokenizer, "chat_template", None))
     plain = plain_tokenizer(tokenizer)
     if in_parallel and plain is not None and (workers := worker_count(plain)) > 1:
@@ -112,7 +112,7 @@ def tokenize_chunks(
 
 
 def worker_count(tokenizer: PlainTokenizer) -> int:
-    """The number of processes for which the machine has cores and memory; each has a tokenizer."""
+    """The number of processes that the machine's cores and memory allow; each has a tokenizer."""
     size = _PROCESS_BYTES + _BYTES_A_PICKLED_BYTE * len(pickle.dumps(tokenizer))
     affordable = machine_bytes() // _SHARE_OF_MEMORY // size
     return max(1, min(os.cpu_count() or 1, MAX_WORKERS, affordable))
@@ -129,7 +129,7 @@ def _in_processes(
     with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
         try:
             for chunk in chunks:
-                with terminal_signals_blocked():  # it may start a process
+                with terminal_signals_blocked():  # submitting may start a process
                     ahead.append(pool.submit(_tokenize_in_worker, chunk))
                 if len(ahead) > workers + _CHUNKS_AHEAD:
                     yield from _wait_for(ahead.popleft())
@@ -158,16 +158,16 @@ def _pool(payload: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     finally:
-        # Their current chunks are no longer needed and would take seconds.
-        workers_there = list((pool._processes or {}).values())
+        # Don't wait for their current chunks, which are no longer needed and would take seconds.
+        running = list((pool._processes or {}).values())
         parent_end.close()
-        _end_processes(workers_there)
+        _end_processes(running)
         pool.shutdown(wait=True, cancel_futures=True)
         child_end.close()
 
 
 def _end_processes(processes: Sequence[BaseProcess]) -> None:
-    """Kill processes that are busy in a single operation and don't notice the end."""
+    """Wait briefly for processes to end, then kill those that are busy in one long operation."""
     ends = monotonic() + _SECONDS_TO_END
     for process in processes:
         if not connection.wait([process.sentinel], max(0.0, ends - monotonic())):

@@ -1,7 +1,7 @@
 """Opens the token store of a file, or builds it by tokenizing the file's rows.
 
-The store's key covers everything that decides the tokens: the file's content, the tokenizer with
-its template, and the settings that change tokens. Length limit and batch size do not.
+The store's key covers everything that determines the tokens: the file's content, the tokenizer with
+its template, and the settings that change tokens, but not the length limit and the batch size.
 """
 
 import hashlib
@@ -37,36 +37,36 @@ from app.data.tokens.store_files import MANIFEST, STORE_FILES, StoreWriter, Toke
 
 @dataclass(frozen=True)
 class RowSettings:
-    """The settings that decide a row's tokens."""
+    """The settings that determine a row's tokens."""
 
     mask_prompt: bool
     columns: ColumnMapping | None = None
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
-    """Rows of the model's embedding; a row with a token from this id on becomes an issue. None:
-    unknown.
+    """Rows of the model's embedding, None if unknown; a row with a token id of that or more becomes
+    an issue.
     """
     replies: Replies = "whole-chat"
-    """The replies that are trained if the prompt is masked."""
+    """Which replies are trained if the prompt is masked."""
 
 
 _CHUNK_ROWS = 512
 _CHUNK_CHARACTERS = 2**20
 _LARGE_BYTES = 8 * 2**20
-"""Smaller files are tokenized before other processes have started."""
+"""Smaller files are tokenized faster than other processes start."""
 READING = 8
-"""To be raised if the same file gives other rows than before."""
+"""The version of the readers; raise it if the same file gives different rows than before."""
 _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
 def open_or_build_store(
     path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent | None = None
 ) -> Generator[float, None, TokenStore]:
-    """The store of a file's rows; yields the share done. `content` is that of the file, if known.
+    """The store of a file's rows; yields the share done. `content` is the file's, if known.
 
-    Closed early, it keeps what is done for the next time. Raises InputError if the file can't be
-    read or changes while it is read, or if it has invalid rows that are not to be left out, and
-    AppError if the disk is full.
+    Closing it early saves the finished part for the next call. Raises InputError if the file can't
+    be read, changes while it is read, or has invalid rows that are not skipped; and AppError if the
+    disk is full.
     """
     content = content or file_content(path)
     checked = rows_to_check(tokenizer, settings.embedding_rows)
@@ -94,7 +94,7 @@ def open_or_build_store(
 def has_store(
     path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent
 ) -> bool:
-    """Whether a file has a store; the store itself is not read."""
+    """Whether a file has a store; does not read the store."""
     checked = rows_to_check(tokenizer, settings.embedding_rows)
     key = _key(path, content, tokenizer, replace(settings, embedding_rows=checked))
     return (_folder(key) / MANIFEST).is_file()
@@ -112,13 +112,13 @@ def _keep_or_remove(writer: StoreWriter, aside: Path) -> Iterator[None]:
     except (GeneratorExit, StoppedEarly):
         try:
             writer.journal()
-        except AppError:  # disk full while cancelling: nothing to report
+        except AppError:  # a full disk needs no report while cancelling
             remove_known_files(aside, STORE_FILES)
         raise
-    except RunError:  # a process died: the last journal entry allows to resume
+    except RunError:  # a process died; the next call continues from the last journal entry
         raise
     except AppError:
-        # Frees the space of a full disk; a file with invalid rows will change anyway.
+        # The store is no longer useful: the disk is full, or the file's invalid rows must change.
         remove_known_files(aside, STORE_FILES)
         raise
     finally:
@@ -129,7 +129,7 @@ def _keep_or_remove(writer: StoreWriter, aside: Path) -> Iterator[None]:
 def _fill(
     writer: StoreWriter, path: Path, tokenizer: Tokenizer, settings: RowSettings
 ) -> Iterator[float]:
-    # By bytes read: lines mean nothing in packed files, Parquet or one-line JSON.
+    # Progress by bytes read, because compressed files, Parquet and one-line JSON have no lines.
     share = ReadProgress()
     rows = read_examples(path, settings.columns, share)
     if not settings.leave_out_bad_rows:
@@ -151,10 +151,10 @@ def _fill(
 def tokenize_file_chunks(
     path: Path, chunks: Iterator[Chunk], tokenizer: Tokenizer, settings: RowSettings
 ) -> Iterator[Iterator[TokenizedChunk | None]]:
-    """Chunks of a file's rows as tokens, in several processes if the file is large.
+    """Tokenizes chunks of a file's rows, in several processes if the file is large.
 
-    Yields None now and then while it waits for a chunk. Raises InputError at once for a row that is
-    too costly to render, unless such rows are left out: each takes seconds.
+    Yields None now and then while it waits for a chunk. Unless invalid rows are skipped, raises
+    InputError at the first row that is too costly to render, because each takes seconds.
     """
     is_worth_processes = file_stat(path).st_size > _LARGE_BYTES
     tokenized = tokenize_chunks(
@@ -179,7 +179,8 @@ def _stop_at_costly_rows(
 def _with_progress(
     read: deque[float], share: ReadProgress, chunks: Iterator[Chunk]
 ) -> Iterator[Chunk]:
-    """Yield the chunks and record the share of the file read by each, as some are read ahead."""
+    """Yield the chunks; append to `read` the share of the file read after each, because chunks are
+    read ahead."""
     for chunk in chunks:
         read.append(share.done)
         yield chunk
@@ -205,8 +206,8 @@ def count_characters(row: Example | RowIssue) -> int:
 
 
 def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSettings) -> str:
-    # The same bytes are other rows in another format or with another version of the readers.
-    # Leaving out invalid rows changes no token of the others.
+    # The same bytes give different rows in another format or with another version of the readers.
+    # Skipping invalid rows changes no tokens of other rows.
     facts = [content.digest, file_format(path), READING, _identity(tokenizer)]
     facts += [settings.mask_prompt]
     facts += [str(settings.columns or "")]
@@ -218,18 +219,18 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
 
 
 def _identity(tokenizer: Tokenizer) -> list[object]:
-    """Everything that decides a row's tokens besides the row."""
+    """Everything except the row that determines its tokens."""
     plain = plain_tokenizer(tokenizer)
     template = getattr(tokenizer, "chat_template", None)
     day = day_of(tokenizer)
     libraries = [package_version(name) for name in _LIBRARIES]
     if plain is None:
-        # Its code is unknown, so every process builds its own store.
+        # The tokenizer's code is unknown, so each process builds its own store.
         return [os.getpid(), id(tokenizer), day, libraries]
-    # The part before the vocabulary holds the last truncation and padding.
-    words = plain.backend_tokenizer.to_str().partition('"added_tokens"')[2]
+    # The part before the vocabulary contains the last truncation and padding, which don't matter.
+    vocabulary = plain.backend_tokenizer.to_str().partition('"added_tokens"')[2]
     return [
-        hashlib.sha256(words.encode()).hexdigest(),
+        hashlib.sha256(vocabulary.encode()).hexdigest(),
         str(template),
         str(sorted(plain.special_tokens_map.items())),
         str(sorted(options_but_the_day(plain.template_options).items())),

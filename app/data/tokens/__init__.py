@@ -1,1 +1,1 @@
-"""Tokenized rows as arrays, and the stores that keep them on disk."""
+"""Tokenized rows as arrays, and their stores on disk."""

@@ -1,7 +1,6 @@
-"""Files with a checksum per block: written once, and checked as blocks are read.
+"""Files with a checksum per block, which is checked when the block is read.
 
-They are read and not mapped: a mapped file that is cut short ends the process by a signal. Knows
-nothing of the content.
+They are not memory-mapped, because truncating a mapped file would kill the process by a signal.
 """
 
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from app.core.files.untrusted_files import open_descriptor
 
 BLOCK_BYTES = 2**13
-"""A row is a few KB; reading and checking its block takes about 10 µs."""
+"""A row has a few KB; reading and checking its block takes about 10 µs."""
 _READ_BYTES = 128 * BLOCK_BYTES
 
 
@@ -43,7 +42,7 @@ class BlockSums:
 class BlockFile:
     """A file of `size` bytes with a known checksum for each block.
 
-    Returns only bytes that are as they were written. Raises OSError, or ValueError that names the
+    Returns only bytes that match their checksum. Raises OSError, or ValueError that describes the
     damage.
     """
 
@@ -52,7 +51,7 @@ class BlockFile:
         self._descriptor = open_descriptor(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
         if os.fstat(self._descriptor).st_size != size:
-            raise ValueError(f"the size of {self._name} is not what it was")
+            raise ValueError(f"the size of {self._name} changed")
 
     def read(self, start: int, stop: int) -> memoryview:
         """The bytes from `start` up to `stop`."""
@@ -60,7 +59,7 @@ class BlockFile:
         begin, end = first * BLOCK_BYTES, min(last * BLOCK_BYTES, self.size)
         content = memoryview(os.pread(self._descriptor, end - begin, begin))
         if len(content) != end - begin:
-            raise ValueError(f"{self._name} was cut short")
+            raise ValueError(f"{self._name} was truncated")
         for block in range(first, last):
             at = (block - first) * BLOCK_BYTES
             if zlib.crc32(content[at : at + BLOCK_BYTES]) != self._sums[block]:
@@ -85,6 +84,6 @@ def sums_of(path: Path, size: int) -> BlockSums:
         while sums.size < size:
             content = file.read(min(_READ_BYTES, size - sums.size))
             if not content:
-                raise OSError(f"{path} was cut short")
+                raise OSError(f"{path} was truncated")
             sums.add(content)
     return sums

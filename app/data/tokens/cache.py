@@ -1,4 +1,4 @@
-"""The cache folder of token stores; the least recently used ones are removed."""
+"""Manages the cache folder of token stores; removes the least recently used ones."""
 
 import os
 import re
@@ -17,11 +17,12 @@ from app.data.tokens.store_files import MANIFEST, STORE_FILES
 
 KEPT_STORES = 20
 KEPT_SECONDS = 24 * 3600
-"""Stores used within this time are kept beyond that number: a dataset may have a hundred files."""
+"""Stores used within this time are kept beyond KEPT_STORES, because a dataset may have many files.
+"""
 UNFINISHED_SUFFIX = ".unfinished"
 _KEPT_UNFINISHED_SECONDS = 7 * 24 * 3600
 _STORE = re.compile(rf"[0-9a-f]{{32}}((\.[0-9]+)?{re.escape(UNFINISHED_SUFFIX)})?$")
-"""Names of stores, finished or not."""
+"""Matches the folder names of finished and unfinished stores."""
 
 
 def stores_dir() -> Path:
@@ -30,9 +31,10 @@ def stores_dir() -> Path:
 
 @contextmanager
 def reserve_folder(folder: Path) -> Iterator[Path]:
-    """Reserve a folder beside `folder` for this process; it may hold an unfinished store.
+    """Reserve a folder beside `folder` for this process; it may contain an unfinished store.
 
-    Afterwards the least recently used stores are removed.
+    Afterwards, removes the least recently used stores. Raises AppError if the disk can't be
+    written.
     """
     ensure_own_folder(folder.parent)
     with disk_errors_as_app_errors(folder):

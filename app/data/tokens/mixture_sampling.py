@@ -1,10 +1,10 @@
-"""Chooses an epoch's rows from several mixed datasets, by seed and epoch alone.
+"""Chooses an epoch's rows from several mixed datasets; seed and epoch alone determine them.
 
-An epoch is one pass over the main dataset: each of its rows exactly once. Of every other dataset it
-takes a systematic sample, with as many rows as its share of the epoch. The rows are ordered by
-length in a circle, rows of equal length at random, and the sample takes evenly spaced ones; the
-next epoch moves on by one row. So every epoch has as many short and long rows as the datasets, and
-no row repeats before every other row of its dataset had its turn.
+An epoch takes each row of the main dataset once. Of every other dataset it takes a systematic
+sample, whose size is the dataset's share of the epoch: the rows are ordered by length in a circle,
+rows of equal length at random, and the sample takes evenly spaced rows. Each epoch shifts the
+sample by one row. So every epoch has the datasets' proportions of short and long rows, and no row
+repeats before every other row of its dataset was used.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _STREAM = 0x6D6978
 
 @dataclass(frozen=True)
 class Mixing:
-    """Datasets whose rows follow one another; the first is the main dataset."""
+    """The sizes of concatenated datasets and their rows per epoch; the main dataset is first."""
 
     sizes: tuple[int, ...]
     """Rows of each dataset, at least one."""
@@ -30,7 +30,7 @@ class Mixing:
 
     @classmethod
     def from_fractions(cls, sizes: Sequence[int], shares: Sequence[float]) -> "Mixing":
-        """`shares` are those of all datasets but the first, as shares of an epoch's rows; their sum
+        """`shares` are the shares of an epoch's rows for all datasets except the first; their sum
         is below 1.
         """
         whole = sizes[0] / (1 - sum(shares))
@@ -41,9 +41,9 @@ class Mixing:
         return sum(self.rows_per_dataset)
 
     def epoch(self, seed: int, epoch: int, lengths: Ints) -> Indexes:
-        """[rows_per_epoch]: the rows of epoch `epoch` (0-based), the shortest first.
+        """[rows_per_epoch]: the rows of an epoch (0-based), the shortest first.
 
-        `lengths` are those of all rows. `max_lengths` bounds the result's lengths.
+        `lengths` are those of all rows. `max_lengths` gives upper bounds of the chosen lengths.
         """
         begins = np.cumsum([0, *self.sizes[:-1]])
         samples = [
@@ -63,7 +63,7 @@ class Mixing:
         """[rows_per_epoch], ascending: upper bounds of the lengths of an epoch's rows, for all
         epochs.
 
-        Of the first n rows of a circle, an epoch takes at least their share, rounded down.
+        An epoch takes at least a proportional part, rounded down, of a circle's n shortest rows.
         """
         longest = []
         for part, rows_per_dataset in zip(self._parts(lengths), self.rows_per_dataset, strict=True):
@@ -90,6 +90,6 @@ def _by_length(lengths: Ints, random: np.random.Generator) -> Indexes:
 
 
 def _systematic_sample(ordered: Indexes, count: int, offset: int) -> Indexes:
-    """`count` evenly spaced rows of the circle, moved on by `offset` rows."""
+    """`count` evenly spaced rows of the circle, shifted by `offset` rows."""
     size = len(ordered)
     return ordered[(np.arange(count) * size // count + offset) % size]

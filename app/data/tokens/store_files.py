@@ -1,8 +1,9 @@
-"""The format of a token store on disk: one flat file per array, and a manifest that seals them.
+"""The format of a token store on disk: one flat file per array, and a manifest with checksums.
 
-A store is written aside with a journal, so that writing can be resumed, and is complete or absent
-under its own name. Tokens are read on demand, and each block is checked then; a damaged store is
-discarded and built anew at the next opening. The source of the rows is known only as a key.
+A store is written under a temporary name with a journal, so that writing can be resumed; under its
+final name it is complete. Tokens are read on demand, and each block is checked when it is read. A
+damaged store is discarded and built again at the next opening. A key identifies the source of the
+rows.
 """
 
 import json
@@ -51,10 +52,11 @@ STORE_FILES = (MANIFEST, PROBLEMS, SUMS, JOURNAL, *_TYPES)
 _SHAPES = {"spans": (-1, 2), "places": (-1, 2)}
 _TOKEN_BYTES = 4
 OpenFile = Callable[[], BlockFile]
-"""Only the tokens stay open: a dataset may have more files than a process may open."""
+"""Opens one file of a store. Only the file of tokens stays open, because a dataset may have more
+files than a process may open."""
 _SECONDS_BETWEEN_ENTRIES = 5.0
 CHECKED_WHEN_OPENED_BYTES = 256 * 2**20
-"""A larger token file opens at once; its blocks are checked only when they are read."""
+"""A larger token file is not checked when it is opened, only block by block when it is read."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class TokenStore:
     open_problems: OpenFile
     problem_count: int
     bad_row_count: int = 0
-    """Issues of the file, rather than of the model."""
+    """Issues that don't depend on the model."""
     examples: int = 0
-    """Rows of the file that are examples, whether the model takes them or not."""
+    """Valid rows of the file, including those that the model rejects."""
     file_digest: str = ""
     """SHA-256 of the file from which it was built."""
 
@@ -87,19 +89,19 @@ class TokenStore:
         return self.problem_count - self.bad_row_count
 
     def refused(self, path: Path) -> Iterator[RowIssue]:
-        """Yield the issues of the model."""
+        """Yield the issues that depend on the model."""
         problems = self.problems(path) if self.refused_count else iter(())
         return (problem for problem in problems if problem.kind in MODEL_KINDS)
 
     def stopping(self, path: Path) -> Iterator[RowIssue]:
-        """Yield the model's issues at which a run stops unless invalid rows are left out."""
+        """Yield the model's issues that stop a run unless invalid rows are skipped."""
         return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
 
 
 class StoredTokens:
     """The tokens of all rows, read on demand.
 
-    Raises RunError if the disk no longer has what was written.
+    Raises RunError if the file is damaged.
     """
 
     def __init__(self, folder: Path, file: BlockFile) -> None:
@@ -117,7 +119,7 @@ class StoredTokens:
 
 @contextmanager
 def dropped_if_damaged(folder: Path) -> Iterator[None]:
-    """Turn damage of a store into a RunError, and keep the store from being opened again."""
+    """Inside, damage of a store raises RunError and marks the store as unusable."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -159,7 +161,7 @@ def reopen_store(folder: Path) -> TokenStore | None:
 
 
 class StoreWriter:
-    """Writes a store aside of its name, from the beginning or from where writing stopped."""
+    """Writes a store under a temporary name, from the beginning or from where writing stopped."""
 
     def __init__(self, folder: Path, key: str, aside: Path) -> None:
         self._folder, self._key, self._aside = folder, key, aside
@@ -187,7 +189,7 @@ class StoreWriter:
                 self.journal()
 
     def journal(self) -> None:
-        """Record what is on disk, so that writing can be resumed from here."""
+        """Record the state on disk, so that writing can be resumed from here."""
         with disk_errors_as_app_errors(self._folder):
             facts = self._facts()
             with open_private(self._aside / JOURNAL, "ab") as journal:
@@ -197,7 +199,7 @@ class StoreWriter:
         self._journalled = monotonic()
 
     def finish(self) -> TokenStore:
-        """Seal the store and give it its name."""
+        """Write the manifest and rename the store to its final name."""
         with disk_errors_as_app_errors(self._folder):
             manifest = {"version": VERSION, "key": self._key, **self._facts()}
             self.close()
@@ -206,7 +208,7 @@ class StoreWriter:
             sync(self._aside / SUMS)
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
-            if present := open_store(self._folder, self._key):  # another process was quicker
+            if present := open_store(self._folder, self._key):  # another process was faster
                 remove_known_files(self._aside, STORE_FILES)
                 return present
             if self._folder.exists():
@@ -250,7 +252,7 @@ class StoreWriter:
 
 
 def _last_entry(aside: Path, key: str) -> dict[str, Any]:
-    """The last complete journal entry, if the files are still as it describes."""
+    """The last complete journal entry, if the files still match it; else empty."""
     try:
         lines = (aside / JOURNAL).read_text(encoding="utf-8").split("\n")
         entry: dict[str, Any] = parse_json(lines[-2])
@@ -263,15 +265,15 @@ def _last_entry(aside: Path, key: str) -> dict[str, Any]:
 
 
 def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, OpenFile]:
-    """A function per file of the store that opens it. Raises OSError or ValueError."""
+    """Name → a function that opens that file of the store. Raises OSError or ValueError."""
     content = (folder / SUMS).read_bytes()
     files: dict[str, OpenFile] = {}
     for name in (*_TYPES, PROBLEMS):
         size = -(-facts[name]["size"] // BLOCK_BYTES) * array("I").itemsize
-        own, content = content[:size], content[size:]
-        if zlib.crc32(own) != facts[name]["sum"]:
+        sums, content = content[:size], content[size:]
+        if zlib.crc32(sums) != facts[name]["sum"]:
             raise ValueError(folder / SUMS)
-        files[name] = partial(BlockFile, folder / name, facts[name]["size"], array("I", own))
+        files[name] = partial(BlockFile, folder / name, facts[name]["size"], array("I", sums))
     return files
 
 

@@ -1,7 +1,4 @@
-"""A selection of rows, each cut at a limit, and its digest.
-
-Knows no file and no tokenizer.
-"""
+"""A selection of rows, each truncated at a limit, and its digest."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -21,12 +18,12 @@ from app.data.tokens.tokenized_examples import (
 )
 
 _ROWS = 2_000
-"""In larger views only this many rows are hashed by token; lengths and targets are hashed for
-all."""
+"""A larger view hashes the tokens of only this many rows, and the lengths and target counts of all.
+"""
 
 
 class TokenView:
-    """Selected rows, each cut at a limit."""
+    """Selected rows, each truncated at a limit."""
 
     def __init__(
         self,
@@ -36,9 +33,9 @@ class TokenView:
         mixing: Mixing | None = None,
         files: Sequence[tuple[int, str]] = (),
     ) -> None:
-        """`mixing`, if given, chooses an epoch's rows; otherwise an epoch has all.
+        """`mixing` chooses an epoch's rows; without it, an epoch has all rows.
 
-        `files` holds each file's name and the number of its first row in `rows`.
+        `files` has, for each file, the index of its first row in `rows`, and its name.
         """
         self._rows, self._files = rows, files
         self._chosen = chosen
@@ -53,7 +50,7 @@ class TokenView:
         return cls(rows, np.arange(len(rows)), limit)
 
     def part(self, indexes: npt.NDArray[np.intp]) -> "TokenView":
-        """A view of some rows by index; not for mixed datasets."""
+        """A view of the rows at these indexes; not for mixed datasets."""
         return TokenView(self._rows, self._chosen[indexes], self._limit, files=self._files)
 
     def __len__(self) -> int:
@@ -87,9 +84,7 @@ class TokenView:
         )
 
     def row_arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """The tokens of a row, and its spans as [spans, 2]; views of the arrays if nothing is
-        cut.
-        """
+        """The tokens of a row, and its spans, [spans, 2]; no copies unless the row is truncated."""
         row = int(self._chosen[index])
         tokens, spans = self._rows.tokens_of(row, self._limit), self._rows.spans_of(row)
         if int(self._rows.lengths[row]) > self._limit:
@@ -97,7 +92,7 @@ class TokenView:
         return tokens, spans
 
     def name(self, index: int) -> str:
-        """The row's file and location, as "chats.jsonl, line 7"."""
+        """The row's file and location, such as "chats.jsonl, line 7"."""
         row = int(self._chosen[index])
         names = [name for begin, name in self._files if begin <= row]
         return ", ".join([*names[-1:], str(place_of(self._rows, row))])
@@ -107,16 +102,14 @@ class TokenView:
         return self.mixing.rows_per_epoch if self.mixing else len(self)
 
     def epoch(self, seed: int, epoch: int) -> npt.NDArray[np.intp]:
-        """[rows_per_epoch]: the indexes of an epoch's rows; `epoch_lengths` bounds their
-        lengths.
-        """
+        """[rows_per_epoch]: the indexes of an epoch's rows."""
         if self.mixing:
             return self.mixing.epoch(seed, epoch, self.lengths)
         return np.arange(len(self))
 
     @property
     def epoch_lengths(self) -> Ints:
-        """[rows_per_epoch], in tokens; the same for all epochs."""
+        """[rows_per_epoch]: upper bounds of the rows' lengths in tokens, equal in all epochs."""
         return self.mixing.max_lengths(self.lengths) if self.mixing else self.lengths
 
     @cached_property
@@ -130,7 +123,7 @@ class TokenView:
 
 
 def tokens_digest(*views: TokenView) -> str:
-    """A digest of rows as they are trained; it changes if a template or library changes tokens."""
+    """SHA-256 of the rows' tokens and targets, to detect changes by a template or a library."""
     digest = hashlib.sha256()
     for view in views:
         for counts in (view.lengths, view.trained_counts):

@@ -1,6 +1,6 @@
-"""Tokenized examples, as values and as arrays of many rows.
+"""Tokenized examples as single values and as arrays of many rows.
 
-Knows no file and no tokenizer; the tokens may lie on disk and be read row by row.
+The tokens may stay on disk and be read row by row.
 """
 
 from array import array
@@ -18,7 +18,7 @@ from app.data.row_values import RowLocation
 
 Ints = npt.NDArray[np.int64]
 LONGEST = 2**31
-"""In tokens; no row is longer."""
+"""The longest possible row, in tokens."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,11 @@ class TokenizedExample:
 
     tokens: tuple[int, ...]
     trained: tuple[tuple[int, int], ...]
-    """Half-open spans of target positions p >= 1: token p is predicted from p - 1."""
+    """Half-open spans of target positions p >= 1; token p is predicted from those before it."""
     place: RowLocation
     last_reply_only: bool = False
-    """Earlier replies are not trained, because the template changes them once more follows."""
+    """Whether earlier replies are not trained because the template changes them when more turns
+    follow."""
     digest: int = 0
     """A 64-bit hash of the row's content."""
     notes: int = 0
@@ -46,7 +47,7 @@ class TokenizedExample:
 
 
 class Tokens(Protocol):
-    """An array [tokens], or a reader of parts of one from a disk."""
+    """An array, [tokens], or an object that reads slices of one from disk."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint32]: ...
@@ -54,7 +55,7 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True)
 class TokenRows:
-    """Rows in the order of their file, uncut."""
+    """Rows in the order of their file, not truncated."""
 
     tokens: Tokens
     """The tokens of all rows, one row after the other."""
@@ -96,14 +97,14 @@ class TokenRows:
         return self.spans[self.span_starts[row] : self.span_starts[row + 1]]
 
     def trained_counts(self, limit: int) -> Ints:
-        """[rows]: the number of trained tokens of each row if it is cut at `limit`."""
+        """[rows]: the number of trained tokens of each row, truncated at `limit`."""
         within = np.minimum(self.spans.astype(np.int64), limit)
         total = np.concatenate(([0], np.cumsum(within[:, 1] - within[:, 0])))
         return total[self.span_starts[1:]] - total[self.span_starts[:-1]]
 
     @classmethod
     def of(cls, examples: Sequence[TokenizedExample]) -> "TokenRows":
-        tokens = array("I")  # several times as fast to fill from tuples as numpy arrays
+        tokens = array("I")  # fills from tuples several times as fast as a numpy array
         for example in examples:
             tokens.extend(example.tokens)
         spans = [span for example in examples for span in example.trained]
@@ -149,9 +150,7 @@ class Rows(Protocol):
 
 
 def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
-    """[rows]: whether an example belongs to the same chat as the one before it, by their
-    locations.
-    """
+    """[rows]: whether an example has the same location, and so the same chat, as the one before."""
     are_further = np.zeros(len(places), np.bool_)
     are_further[1:] = (places[1:] == places[:-1]).all(axis=1)
     return are_further
@@ -167,7 +166,7 @@ def _starts(counts: npt.NDArray[np.uint32]) -> Ints:
 
 
 class ConcatRows:
-    """Rows of several files in sequence, without the arrays of all tokens and spans."""
+    """Concatenated rows of several files; tokens and spans are not copied."""
 
     def __init__(self, parts: Sequence[Rows]) -> None:
         self._parts = parts

@@ -1,1 +1,1 @@
-"""The rows that a run trains and validates on: split, mixed, cut, counted."""
+"""The rows that a run trains and validates on: splits, mixtures, limits, statistics."""

@@ -1,4 +1,4 @@
-"""The run log's notes about the data before the first step."""
+"""Writes the run log's notes about the data before the first step."""
 
 from collections.abc import Sequence
 
@@ -24,23 +24,24 @@ def row_notes(used: SelectedRows, limit: int) -> list[str]:
     if used.last_reply_only:
         notes.append(
             f"{_rows(used.last_reply_only)} trained on the last reply only: this model's chat "
-            "template changes earlier replies once more follows."
+            "template changes earlier replies when more turns follow."
         )
     if more := used.further_examples:
         chats = used.kept_count - more
         cost = used.tokens / (used.tokens - used.further_tokens)
         notes.append(
             f"{chats:,} rows became {used.kept_count:,} examples, with {cost:.2f} times the "
-            "tokens: this model's chat template changes earlier replies once more follows, so that "
-            "each is trained as the model sees it at its turn. The setting replies decides that."
+            "tokens: this model's chat template changes earlier replies when more turns follow, so "
+            "each reply is trained as the model sees it at its turn. The setting “replies” "
+            "controls this."
         )
     return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
 
 
 def early_notes(train: TokenView, limit: int, first: RowIssue | None, left_out: int) -> list[str]:
-    """The same notes about early rows, before the others are tokenized.
+    """`row_notes` for the early rows, before the others are tokenized.
 
-    `left_out` rows, with the `first` of them, are known not to be trained on.
+    `left_out` is the number of rows known so far that are not trained on; `first` is one of them.
     """
     notes = []
     if cut := train.cut_count:
@@ -52,7 +53,7 @@ def early_notes(train: TokenView, limit: int, first: RowIssue | None, left_out: 
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:
-    """A note about the rows that the first epoch takes of each dataset."""
+    """A note about each dataset's rows in the first epoch."""
     if (mixing := train.mixing) is None:
         return []
     rows = train.epoch(seed, 0)
@@ -72,7 +73,7 @@ def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]
 def validation_notes(
     train: SelectedRows, valid: SelectedRows, parts: Sequence[DatasetPart], is_held_out: bool
 ) -> list[str]:
-    """Notes about limits of the validation; `is_held_out` without a separate validation set."""
+    """Notes about problems of the validation; `is_held_out` says that the seed splits the rows."""
     if not valid.kept_count:
         return ["No validation row can be used, so there is no validation."] * valid.is_wanted
     notes = [
@@ -80,7 +81,7 @@ def validation_notes(
         for part in parts
         if not len(part.valid)
     ]
-    if is_held_out:  # equal rows are on one side then
+    if is_held_out:  # the split keeps equal rows on one side
         return notes
     if count := int(np.isin(train.kept_digests, valid.kept_digests).sum()):
         rows = "1 row" if count == 1 else f"{count:,} rows"

@@ -1,7 +1,7 @@
-"""Opens a large dataset with only the rows tokenized that a run needs first.
+"""Opens a large dataset after tokenizing only the rows that a run needs first.
 
-These are the early rows and the first validation rows, the same as if all rows were tokenized. If
-that is impossible, `training_data.open_data_stream` gives the same order.
+These are the early rows and the first validation rows, and they are the same as if all rows were
+tokenized. If not possible, `training_data.open_data_stream` opens all rows in the same order.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -39,7 +39,7 @@ from app.data.training_set.row_selection import cut_away_row, dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 
 _TOKENIZING = 0.05
-"""Tokenizing the early rows takes this share of the time of reading all, roughly."""
+"""Approximate time to tokenize the early rows, relative to reading all rows."""
 
 
 def open_early_data(
@@ -51,8 +51,8 @@ def open_early_data(
 ) -> Generator[float, None, TrainingData | None]:
     """The rows that a run begins with; None if all must be tokenized first. Yields the share done.
 
-    `valid_rows` is the number of wanted validation rows. `ahead` reads the dataset already. Raises
-    InputError for an invalid row, and the errors of tokenizing.
+    `valid_rows` is the requested number of validation rows. `ahead` is a process that already reads
+    the dataset. Raises InputError for an invalid row, and the errors of tokenizing.
     """
     plain, paths = plain_tokenizer(tokenizer), files.all_files
     if plain is None or not may_begin_early(files, settings, valid_rows):
@@ -73,7 +73,7 @@ def open_early_data(
     opened = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
     train, valid, unusable = opened
     if train.cut_count == len(train):
-        return None  # if all rows are too long, or none can be used, no run starts
+        return None  # `open_data_stream` then reports that all rows are too long or unusable
     if len(valid) < valid_rows and not reading.is_valid_whole:
         return None
     longest = max(int(train.lengths.max()), min(reading.max_characters, settings.max_seq_length))
@@ -95,7 +95,7 @@ def _first_rows(
     states: Mapping[Path, tuple[int, ...]],
     ahead: WorkProcess[FirstRows] | None,
 ) -> Generator[float, None, EarlyReading | None]:
-    """As `ahead` read them, unless it was lost or read other states of the files."""
+    """The rows that `ahead` read, or read here if it failed or the files changed since."""
     if ahead is not None:
         with suppress(RunError):
             first = yield from ahead.waiting()
@@ -113,7 +113,7 @@ class _FileRows:
     kept: npt.NDArray[np.intp]
     """Rows with at least one target within the limit."""
     left_out: BadRows
-    """Refused by the model, or cut before their first target."""
+    """Rows rejected by the model, or truncated before their first target."""
 
     @classmethod
     def of(
@@ -132,12 +132,12 @@ class _FileRows:
 def _tokenize_both(
     reading: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
 ) -> Generator[float, None, tuple[TokenView, TokenView, BadRows]]:
-    """The early rows, the validation rows and those left out; yields the share done."""
+    """The early rows, the validation rows and the unusable rows; yields the share done."""
     early_groups, valid_groups = (
         [_Group(file, tuple(row.example for row in rows)) for file, rows in groupby(wanted, _file)]
         for wanted in (reading.early, reading.valid)
     )
-    # Together: a tokenizer is prepared, and a template's process started, only once.
+    # Tokenized together, so that the tokenizer and the template's process start only once.
     groups = [*early_groups, *valid_groups]
     tokenized = yield from _tokenize(groups, files, tokenizer, settings)
     early, valid = tokenized[: len(early_groups)], tokenized[len(early_groups) :]
@@ -156,7 +156,7 @@ def _tokenize_both(
 
 @dataclass(frozen=True)
 class _Group:
-    """Wanted rows of one file, in its order."""
+    """The requested rows of one file, in file order."""
 
     file: int
     examples: tuple[Example, ...]
@@ -172,11 +172,11 @@ def _tokenize(
     tokenizer: PlainTokenizer,
     settings: DataSettings,
 ) -> Generator[float, None, list[_FileRows]]:
-    """In this process: another one would take longer to start. Yields the share done."""
+    """Tokenize in this process, since others would take longer to start. Yields the share done."""
     rows, whole, done = settings.rows, sum(len(group.examples) for group in groups), 0
     checked = rows_to_check(tokenizer, rows.embedding_rows)
     chunks = [list(chunks_of(iter(group.examples))) for group in groups]
-    owners = iter([number for number, own in enumerate(chunks) for _ in own])
+    owners = iter([number for number, of_group in enumerate(chunks) for _ in of_group])
     parts: list[list[TokenizedChunk]] = [[] for _ in groups]
     for chunk in tokenize_chunks(
         chain.from_iterable(chunks), tokenizer, rows.mask_prompt, False, checked, rows.replies
@@ -189,8 +189,8 @@ def _tokenize(
             done += chunk.rows_read
         yield done / max(1, whole)
     return [
-        _FileRows.of(group, own, files.all_files[group.file], settings)
-        for group, own in zip(groups, parts, strict=True)
+        _FileRows.of(group, of_group, files.all_files[group.file], settings)
+        for group, of_group in zip(groups, parts, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
 """Reads and checks a whole dataset, and keeps only the rows that a run begins with.
 
-Knows no tokenizer, so the model may refuse some of the kept rows; and so a process of its own can
-read while a run imports its libraries and loads its model.
+It needs no tokenizer, so another process can read while a run imports its libraries and loads its
+model. The model may reject some of the kept rows.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -27,14 +27,14 @@ from app.data.training_set.training_data import DataSettings
 from app.data.training_set.validation_split import Digests, Keys, draw_numbers, split_datasets
 
 MIN_BYTES = 2**20
-"""For a smaller dataset all rows are tokenized by the time another process has started."""
+"""Tokenizing all rows of a smaller dataset is faster than starting another process."""
 MAX_VALID_ROWS = 2048
-"""A run that needs more validation rows does not begin early."""
+"""A run that needs more validation rows tokenizes all rows first."""
 _PART_ROWS = 512
 _MAX_CHARACTERS = 64 * 2**20
-"""Limit of the rows kept in memory."""
+"""Limit of the characters of rows kept in memory."""
 _SPARE = 64
-"""Validation rows beyond twice the wanted number, as the model may refuse some."""
+"""Validation rows kept beyond twice the requested number, because the model may reject some."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class KeptRow:
 
 
 class _LargestKeys:
-    """The rows with the largest keys so far."""
+    """Collects the rows with the largest keys."""
 
     def __init__(self, most: int) -> None:
         self._most, self._least = most, np.uint64(1)
         self.rows: list[KeptRow] = []
 
     def add(self, part: Sequence[Example], keys: Keys, file: int, first: int) -> None:
-        """Add consecutive rows of a file; `first` is the number of the first."""
+        """Add consecutive rows of a file; `first` is the first one's number."""
         for index in np.flatnonzero(keys >= self._least).tolist():
             self.rows.append(KeptRow(int(keys[index]), file, first + index, part[index]))
         if len(self.rows) > 2 * self._most:
@@ -69,7 +69,7 @@ class _LargestKeys:
 
 @dataclass(frozen=True)
 class BadRows:
-    """Rows that are left out."""
+    """The number of rows left out, and the first of them."""
 
     first: RowIssue | None = None
     count: int = 0
@@ -83,11 +83,13 @@ class EarlyReading:
     """The result of reading all files."""
 
     early: tuple[KeptRow, ...]
-    """In file order, as `valid`; the model may refuse some of both."""
+    """The early rows, in file order; the model may reject some."""
     least_key: np.uint64
+    """The smallest key of an early row."""
     valid: tuple[KeptRow, ...]
+    """Validation rows, likewise."""
     is_valid_whole: bool
-    """All validation rows are kept."""
+    """Whether `valid` has all validation rows."""
     train_rows: int
     valid_rows: int
     max_characters: int
@@ -100,13 +102,13 @@ class FirstRows:
     """The result of reading a dataset."""
 
     states: dict[Path, tuple[int, ...] | None]
-    """Of its files, before they were read."""
+    """The states of the files before they were read."""
     reading: EarlyReading | None
     """None if all rows must be tokenized before the first step."""
 
 
 def may_begin_early(files: DatasetFiles, settings: DataSettings, valid_rows: int) -> bool:
-    """Whether a run that wants `valid_rows` validation rows could begin with some rows."""
+    """Whether a run with `valid_rows` validation rows could begin before all rows are tokenized."""
     size = sum(file_stat(path).st_size for path in files.all_files)
     return bool(settings.early_rows) and valid_rows <= MAX_VALID_ROWS and size >= MIN_BYTES
 
@@ -114,8 +116,7 @@ def may_begin_early(files: DatasetFiles, settings: DataSettings, valid_rows: int
 def read_first_rows(
     files: DatasetFiles, settings: DataSettings, valid_rows: int
 ) -> Generator[float, None, FirstRows]:
-    """Read all files; yields the share read. Of the settings, none that depends on the model
-    counts.
+    """Read all files; yields the share read. Settings that depend on the model are ignored.
 
     Raises InputError for an invalid row.
     """
@@ -142,7 +143,7 @@ class EarlyReader:
     """Reads the files of a dataset one after the other."""
 
     def __init__(self, files: DatasetFiles, settings: DataSettings, valid_rows: int) -> None:
-        """`valid_rows` is the number of wanted validation rows."""
+        """`valid_rows` is the requested number of validation rows."""
         self._files, self._settings, self._rule = files, settings, settings.early
         self._wanted_valid = valid_rows
         self._early = _LargestKeys(2 * self._rule.wanted)
@@ -151,7 +152,7 @@ class EarlyReader:
         self._max_characters = 0
         self._bad_rows = BadRows()
         self.is_abandoned = False
-        """There are too few rows, or too long ones, to begin early."""
+        """Whether the rows are too few or too long to begin early."""
 
     def reading(self, path: Path) -> Generator[float, None, None]:
         """Read the next file; yields the share read. Raises InputError for an invalid row."""
@@ -171,7 +172,7 @@ class EarlyReader:
             yield share.done
 
     def result(self) -> EarlyReading | None:
-        """The rows to begin with, once all files are read; None if all must be tokenized first."""
+        """The rows to begin with, after all files are read; None if all must be tokenized first."""
         settings, trains = self._settings, len(self._files.train_files)
         digests = [np.concatenate(parts) for parts in self._digests]
         rows, has_own = sum(map(len, digests[:trains])), bool(self._files.valid_files)
@@ -186,7 +187,7 @@ class EarlyReader:
         valid = [r for r in self._valid.rows if has_own or holdout[r.file][r.number]]
         is_valid_whole = len(valid) == valid_rows and (has_own or not valid)
         if not is_valid_whole and valid_rows < 2 * self._wanted_valid + _SPARE:
-            return None  # the last rows held out depend on those that the model refuses
+            return None  # the last validation rows depend on which rows the model rejects
         return EarlyReading(
             tuple(_in_order(early)), least, tuple(_in_order(valid)), is_valid_whole,
             rows - holdout_rows, valid_rows, self._max_characters, self._bad_rows,
@@ -211,7 +212,7 @@ class EarlyReader:
             self._valid.add(part, ~draw_numbers(digests, self._settings.seed), file, first)
 
     def _cannot_begin_early(self, path: Path, rows: int, share: float) -> bool:
-        # A file is read in large blocks: up to one of them is not rows yet.
+        # A file is read in large blocks, so up to one block was read but not returned as rows.
         share -= READ_BYTES / max(1, file_stat(path).st_size)
         is_only = len(self._files.train_files) == 1
         are_few = is_only and share > 0.25 and rows < self._rule.wanted

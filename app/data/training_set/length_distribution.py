@@ -1,7 +1,7 @@
-"""The distribution of row lengths: the effect of any length limit, in microseconds.
+"""The distribution of row lengths; gives the effect of any length limit in microseconds.
 
-Values are stored per distinct length or position, so a million rows take no more memory than a
-thousand.
+It stores values per distinct length or position, so memory use does not grow with the number of
+rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from app.data.tokens.tokenized_examples import Ints, TokenRows
 
 @dataclass(frozen=True)
 class Curve:
-    """A sum over rows that grows with a position in tokens."""
+    """A cumulative sum over rows, as a function of a position in tokens."""
 
     places: Ints
-    """Ascending and distinct."""
+    """Ascending distinct positions."""
     sums: Ints
-    """Of all values up to each place."""
+    """The sum of all values up to each position."""
 
     def at(self, limit: int) -> int:
         index = int(np.searchsorted(self.places, limit, side="right"))
@@ -28,7 +28,7 @@ class Curve:
 
 
 def _curves(places: Ints, *values: Ints) -> Iterator[Curve]:
-    """From a value at each place, for each of the `values`; a place may be there several times."""
+    """A curve for each of the `values`, arrays with a value per place; places may repeat."""
     distinct, group = np.unique(places, return_inverse=True)
     for each in values:
         sums = np.zeros(len(distinct), np.int64)
@@ -39,23 +39,23 @@ def _curves(places: Ints, *values: Ints) -> Iterator[Curve]:
 @dataclass(frozen=True)
 class LengthDistribution:
     lengths: Curve
-    """Rows of a length or less."""
+    """Rows up to a length."""
     tokens: Curve
-    """Their tokens."""
+    """Tokens of the rows up to a length."""
     started_rows: Curve
-    """Rows whose first target is at a position or before."""
+    """Rows with their first target at or before a position."""
     started_tokens: Curve
-    """Their tokens."""
+    """Tokens of the rows in `started_rows`."""
     last_reply_rows: Curve
-    """Those of them that are trained on their last reply only."""
+    """Rows in `started_rows` that are trained on their last reply only."""
     span_edges: Ints
-    """Starts and ends of target spans."""
+    """Ascending starts and ends of target spans."""
     targets_before_edge: Ints
-    """Targets of all rows before this position."""
+    """Targets of all rows before each edge."""
 
     @classmethod
     def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthDistribution":
-        """From the rows with these indexes in each part; every row has a target span."""
+        """From pairs of rows and the indexes to count; every row has a target span."""
         lengths = _concat([rows.lengths[chosen] for rows, chosen in parts])
         first = _concat([rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts])
         last_only = _concat([rows.last_reply_only[chosen] for rows, chosen in parts])
@@ -81,27 +81,28 @@ class LengthDistribution:
         return self.rows - self.lengths.at(limit)
 
     def usable_rows_longer_than(self, length: int, limit: int) -> int:
-        """Usable rows that are longer than `length`, cut at the limit."""
+        """Usable rows that are longer than `length` after truncation at the limit."""
         return self.rows_longer_than(length) - self.untrainable_rows(limit) if length < limit else 0
 
     def untrainable_rows(self, limit: int) -> int:
-        """Rows without a target before the limit, which keeps the positions 0 to limit - 1."""
+        """Rows without a target within the limit, that is at positions 0 to limit - 1."""
         return self.rows - self.usable_rows(limit)
 
     def truncated_rows(self, limit: int) -> int:
-        """Usable rows that are cut at the limit."""
+        """Usable rows that are longer than the limit."""
         return self.rows_longer_than(limit) - self.untrainable_rows(limit)
 
     def usable_rows(self, limit: int) -> int:
-        """Rows that have a target before the limit."""
+        """Rows with a target within the limit."""
         return self.started_rows.at(limit - 1)
 
     def usable_tokens(self, limit: int) -> int:
-        """Tokens of the usable rows, cut at the limit; all other rows are longer than it."""
+        """Tokens of the usable rows after truncation."""
+        # All unusable rows are longer than the limit.
         return self.tokens.at(limit) + limit * self.truncated_rows(limit)
 
     def truncated_tokens(self, limit: int) -> int:
-        """Tokens that the usable rows lose at the limit."""
+        """Tokens that truncation removes from the usable rows."""
         return self.started_tokens.at(limit - 1) - self.usable_tokens(limit)
 
     def last_reply_only_rows(self, limit: int) -> int:
@@ -114,7 +115,7 @@ class LengthDistribution:
         return round(float(np.interp(limit, self.span_edges, self.targets_before_edge, left=0.0)))
 
     def length_at(self, share: float, limit: int) -> int:
-        """The quantile of the usable rows' lengths, cut at the limit; the median for 0.5."""
+        """The quantile `share` of the usable rows' lengths after truncation; 0.5 is the median."""
         if not (rows := self.usable_rows(limit)):
             return 0
         wanted = max(1, int(np.ceil(share * rows)))
@@ -123,7 +124,7 @@ class LengthDistribution:
         return int(self.lengths.places[int(np.searchsorted(self.lengths.sums, wanted))])
 
     def counts(self, edges: npt.NDArray[np.int64]) -> Ints:
-        """[edges - 1]: rows with a length from one edge up to, but not including, the next."""
+        """[edges - 1]: the number of rows with a length from one edge to below the next."""
         return np.diff([self.lengths.at(int(edge) - 1) for edge in edges])
 
 
@@ -140,7 +141,7 @@ def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.i
 
 
 def _target_curve(spans: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
-    """Edges of spans, and the targets before each; between two edges they grow linearly."""
+    """Edges of spans, and the number of targets before each, which grows linearly in between."""
     (open_spans,) = _curves(spans.ravel(), np.tile([1, -1], len(spans)))
     growth = open_spans.sums[:-1] * np.diff(open_spans.places)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(growth)))

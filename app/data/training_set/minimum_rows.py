@@ -1,7 +1,4 @@
-"""Whether enough rows remain to train on; the window and a run give the same reason.
-
-Does not know why rows were left out.
-"""
+"""Checks whether enough rows remain to train on; the window and a run report the same error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +11,13 @@ from app.data.training_set.statistics import DataStatistics
 
 @dataclass(frozen=True)
 class RemainingRows:
-    """The training rows of one dataset, without those held out."""
+    """The remaining training rows of one dataset, without validation rows."""
 
     name: str
     kept: int
     """Rows with at least one target within the limit."""
     shortest: int
-    """The length of the shortest row, usable or not; 0 if the model takes none."""
+    """The length of the shortest tokenized row, usable or not; 0 if there is none."""
     first_left_out: RowIssue | None
 
     @classmethod
@@ -36,7 +33,7 @@ class RemainingRows:
 def insufficient_rows_error(
     datasets: Sequence[RemainingRows], limit: int, batch_size: int
 ) -> InputError | None:
-    """Why a run can't train on these datasets; all but the first are mixed into it."""
+    """Why a run can't train on these datasets, or None; all but the first are mixed into it."""
     main, *mixed = datasets
     if main.shortest > limit:
         return InputError(

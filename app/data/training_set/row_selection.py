@@ -1,4 +1,4 @@
-"""The rows of a split, usable ones and those left out, and the parts of mixed datasets."""
+"""Selects the usable rows of a split, reports those left out, and describes mixed datasets."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ class FileRows:
         limit: int,
         with_problems: bool = True,
     ) -> None:
-        """With problems, rows that were never tokenized count as left out here."""
+        """With `with_problems`, rows that were not tokenized count as left out."""
         self.name, self._path, self._limit = path.name, path, limit
         self._store = store if with_problems else None
         self.rows = rows = store.rows
@@ -56,18 +56,18 @@ class FileRows:
         self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
     def left_out_kinds(self) -> Counter[IssueKind]:
-        """The kinds of all rows left out, read again each time."""
+        """The number of rows left out, by kind; read from the store each time."""
         kinds: Counter[IssueKind] = Counter({"too long": len(self._cut_away)})
         if self._store and self._store.problem_count:
             kinds.update(problem.kind for problem in self._store.problems(self._path))
         return +kinds
 
     def longer_than(self, length: int) -> int:
-        """Usable rows longer than this, cut at the limit."""
+        """Usable rows that are longer than `length` after truncation at the limit."""
         return int((self.rows.lengths[self.kept] > length).sum()) if length < self._limit else 0
 
     def left_out(self) -> list[RowIssue]:
-        """The first rows left out, in file order."""
+        """The first 1000 rows left out, in file order."""
         problems = islice(self._store.problems(self._path), KEPT_ISSUES) if self._store else ()
         cut_away = [
             cut_away_row(self._path, self.rows, row, self._limit)
@@ -107,14 +107,14 @@ class SelectedRows:
         return np.concatenate(digests) if digests else np.zeros(0, np.uint64)
 
     def longer_than(self, length: int) -> int:
-        """Usable rows longer than this, cut at the limit."""
+        """Usable rows that are longer than `length` after truncation at the limit."""
         return sum(file.longer_than(length) for file in self.files)
 
     def left_out_kinds(self) -> Counter[IssueKind]:
         return sum((file.left_out_kinds() for file in self.files), Counter[IssueKind]())
 
     def left_out(self) -> Iterator[RowIssue]:
-        """The first rows left out of each file."""
+        """The first 1000 rows left out of each file."""
         return (problem for file in self.files for problem in file.left_out())
 
 
@@ -135,15 +135,15 @@ def as_view(used: SelectedRows, limit: int, mixing: Mixing | None = None) -> Tok
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """The part of a run that one dataset gives."""
+    """One dataset's part in a run."""
 
     name: str
     rows: int
     """Its rows to train on."""
     rows_per_epoch: int
-    """Rows that an epoch takes; some may repeat."""
+    """Its rows in an epoch; some may repeat."""
     trained_tokens: float
-    """The expected number of tokens trained per epoch."""
+    """Its expected number of trained tokens in an epoch."""
     valid: TokenView
 
 

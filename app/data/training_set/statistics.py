@@ -1,4 +1,4 @@
-"""Statistics of a dataset's token stores, split as in a run, for any length limit."""
+"""Computes statistics of a dataset's token stores, split as in a run, for any length limit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,15 +27,15 @@ class DataStatistics:
     train: LengthDistribution
     valid: LengthDistribution
     refused: tuple[RowIssue, ...]
-    """The first 1000 examples that the model can't take, with the reasons."""
+    """The first 1000 examples that can't be used with the model, with the reasons."""
     refused_count: int
     unusable_count: int
-    """Rows that are not tokenized: refused by the model, or invalid and left out."""
+    """Rows that are not tokenized: rejected by the model, or invalid and skipped."""
     first_stopping: RowIssue | None = None
-    """The first refused row at which a run stops unless invalid rows are left out."""
+    """The first rejected row that stops a run unless invalid rows are skipped."""
     stopping_counts: Counter[IssueKind] = field(default_factory=Counter)
     first_unusable: RowIssue | None = None
-    """The first such row of the training files."""
+    """The first row of the training files that is not tokenized."""
     further: LengthDistribution = field(default_factory=lambda: LengthDistribution.of([]))
     """The examples of `train` beyond the first of each chat."""
     noted: tuple[RowIssue, ...] = ()
@@ -44,7 +44,7 @@ class DataStatistics:
 
     @property
     def stopping_count(self) -> int:
-        """Rows at which a run stops unless invalid rows are left out."""
+        """Rows that stop a run unless invalid rows are skipped."""
         return self.unusable_count - self.refused_count + self.stopping_counts.total()
 
     @property
@@ -53,19 +53,19 @@ class DataStatistics:
         return bool(self.train.rows or self.valid.rows)
 
     def further_cost(self, limit: int) -> float:
-        """The ratio of all examples' tokens to those of the chats' first examples."""
+        """All examples' tokens, relative to those of the chats' first examples."""
         tokens = self.train.usable_tokens(limit)
         return tokens / max(1, tokens - self.further.usable_tokens(limit))
 
     def longer_than(self, length: int | None, limit: int) -> int:
-        """Rows that a run uses and that are longer than this, cut at the limit."""
+        """Usable rows that are longer than `length` after truncation at the limit."""
         return sum(
             curves.usable_rows_longer_than(length or limit, limit)
             for curves in (self.train, self.valid)
         )
 
     def left_out(self, limit: int) -> int:
-        """Rows that a run uses neither to train nor to validate."""
+        """Rows used neither for training nor for validation."""
         return (
             self.unusable_count
             + self.train.untrainable_rows(limit)
@@ -75,12 +75,12 @@ class DataStatistics:
 
 @dataclass(frozen=True)
 class EpochFacts:
-    """The rows and tokens that an epoch takes."""
+    """The rows and tokens of an epoch."""
 
     rows: tuple[int, ...]
-    """Of each dataset; some rows may repeat."""
+    """Rows of each dataset; some may repeat."""
     tokens: float
-    """The expected number."""
+    """The expected number of tokens."""
     trained_tokens: float
 
     def batches(self, batch_size: int) -> int:
@@ -93,9 +93,9 @@ class EpochFacts:
 def epoch_facts(
     statistics: Sequence[DataStatistics], shares: Sequence[float], limit: int
 ) -> EpochFacts | None:
-    """The rows and tokens of an epoch; `shares` are those of all datasets but the first.
+    """The rows and tokens of an epoch; `shares` are the shares of all datasets except the first.
 
-    None if a dataset has no row to train on, or if the shares leave nothing for the first.
+    None if a dataset has no usable row, or if the shares leave nothing for the first dataset.
     """
     curves = [one.train for one in statistics]
     kept = [one.usable_rows(limit) for one in curves]
@@ -113,8 +113,8 @@ def epoch_facts(
 def data_statistics(
     train: Sequence[Stored], valid: Sequence[Stored], holdout: Sequence[npt.NDArray[np.bool_]]
 ) -> DataStatistics:
-    """Statistics of the stores. `holdout`: a mask [rows] per training file, true for validation
-    rows; empty if there are validation files.
+    """Statistics of the stores. `holdout` has one mask per training file, [rows], True for
+    validation rows; it is all False if there are validation files.
     """
     rows = [store.rows for _, store in train]
     kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, holdout, strict=True)]
@@ -142,7 +142,7 @@ def data_statistics(
 
 
 def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowIssue]:
-    """Yield a warning for each note that the model's template and tokenizer made about a row."""
+    """Yield a warning for each of the model's notes about a row."""
     for row in np.flatnonzero(rows.notes & sum(MODEL_NOTES)).tolist():
         for note in MODEL_NOTES:
             if rows.notes[row] & note:
@@ -166,7 +166,7 @@ def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowIssue, ...]:
 
 
 def long_row_issue(path: Path, rows: TokenRows, row: int, limit: int) -> RowIssue:
-    """The issue of a row that is cut; a warning if a target remains."""
+    """The issue of a truncated row; a warning if a target remains."""
     has_target = int(rows.spans[rows.span_starts[row], 0]) < limit
     reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
     reason += "" if has_target else ", before anything to train on"

@@ -1,7 +1,7 @@
-"""Builds the token stores of a dataset in its own process, beside a run that has begun.
+"""Builds the token stores of a dataset in another process while a run trains.
 
-It has a low priority, and ends with its parent or when the run no longer needs it; unfinished
-stores are kept for the next time.
+The process has a low priority. It ends with its parent or when the run no longer needs it;
+unfinished stores are kept for the next time.
 """
 
 from collections.abc import Generator
@@ -20,7 +20,7 @@ _LOST = RunError(
 
 
 def store_process(later: LaterRows) -> WorkProcess[None]:
-    """Not started yet. Its errors are RunErrors."""
+    """The process, not started yet. All its errors are RunErrors."""
     problem = known_problem(later.tokenizer.chat_template)
     return WorkProcess(partial(_build, later, problem), _LOST, _NICENESS)
 

@@ -1,4 +1,4 @@
-"""Tokenizes whole datasets for a report: refused and long rows, and the rows a run would use.
+"""Tokenizes whole datasets for a report: rejected and long rows, and the rows that a run would use.
 
 Invalid rows are reported by inspection.py.
 """
@@ -42,9 +42,9 @@ class TokenizedFiles:
 
     files: DatasetFiles
     problems: IssueList = field(default_factory=IssueList)
-    """Refused rows, rows longer than the limit, and notes about other rows."""
+    """Rejected rows, rows longer than the limit, and notes about other rows."""
     stores: dict[Path, TokenStore] = field(default_factory=dict)
-    """Without the files that can't be read to their end."""
+    """Path → token store; without files that are damaged."""
 
     def stored(self, paths: Iterable[Path]) -> list[Stored]:
         return [(path, self.stores[path]) for path in paths]
@@ -66,7 +66,7 @@ def statistics_of(
 def tokenize_files(
     files: DatasetFiles, tokenizer: Tokenizer, settings: RowSettings, limit: int
 ) -> Generator[float, None, TokenizedFiles]:
-    """Tokenize every example into the stores that a run uses; yields the share done.
+    """Tokenize all examples into the stores that a run uses; yields the share done.
 
     Raises InputError for a chat if the model has no chat template.
     """
@@ -93,7 +93,7 @@ def _tokenize_file(
     try:
         store = yield from open_or_build_store(path, tokenizer, settings, content)
     except CorruptFileError:
-        # It gets no store, but the rows before the damage are reported.
+        # A damaged file gets no store, but the rows before the damage are reported.
         yield from _report_readable_rows(path, tokenizer, settings, limit, tokenized.problems)
     else:
         tokenized.stores[path] = store

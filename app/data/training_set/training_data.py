@@ -1,6 +1,6 @@
-"""The data of a run: the tokenized rows of its files, split, cut and mixed.
+"""Opens the data of a run: tokenized rows, split, truncated and mixed.
 
-Knows no model. Rows that can't be trained on are reported; too few rows are an error.
+Rows that can't be trained on are reported; too few rows are an error.
 """
 
 import sys
@@ -37,7 +37,7 @@ from app.data.training_set.validation_split import EarlyRows, split_datasets
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The settings that decide what a run trains on."""
+    """The settings that determine the rows of a run."""
 
     rows: RowSettings
     max_seq_length: int
@@ -45,13 +45,11 @@ class DataSettings:
     validation_split: float = 0.0
     seed: int = 0
     context_tokens: int | None = None
-    """The longest row that the model was made for, if known."""
+    """The model's context length, if known."""
     early_rows: int = 0
-    """The approximate number of rows that the first epoch of a large dataset begins with; 0:
-    none.
-    """
+    """The approximate number of rows that the first epoch of a large dataset begins with, or 0."""
     may_cut_all: bool = False
-    """Whether rows can be used of which every one is longer than `max_seq_length`."""
+    """Whether a dataset can be used if all its rows are longer than `max_seq_length`."""
 
     @property
     def early(self) -> EarlyRows:
@@ -60,7 +58,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class MixedFiles:
-    """A further dataset, and its share of an epoch's rows."""
+    """A dataset and its share of an epoch's rows."""
 
     files: DatasetFiles
     share: float
@@ -69,9 +67,9 @@ class MixedFiles:
 
 @dataclass(frozen=True)
 class LaterRows:
-    """A dataset of which only some rows are tokenized, with the means to tokenize the rest.
+    """A dataset of which only some rows are tokenized, with everything needed to tokenize the rest.
 
-    The numbers are of valid rows; the model may refuse a few of them.
+    The row counts include rows that the model may reject.
     """
 
     files: DatasetFiles
@@ -81,7 +79,7 @@ class LaterRows:
     train_rows: int
     valid_rows: int
     longest: int
-    """The longest row in tokens, as it is cut; an upper bound."""
+    """An upper bound of the longest row in tokens, after truncation."""
 
 
 @dataclass(frozen=True)
@@ -94,20 +92,20 @@ class TrainingData:
     train: TokenView
     valid: TokenView
     cut: int
-    """Usable rows that are cut at the limit."""
+    """The number of usable rows that are truncated."""
     left_out: tuple[RowIssue, ...]
-    """The first 1000 of each file."""
+    """The first 1000 rows left out of each file."""
     left_out_count: int
     notes: tuple[str, ...]
     """Plain sentences for the log."""
     fingerprints: dict[str, str]
-    """Path → SHA-256 of the files that were read, as of `fingerprint.stream_fingerprints`."""
+    """Path → SHA-256 of the files that were read, as in `fingerprint.stream_fingerprints`."""
     parts: tuple[DatasetPart, ...] = ()
-    """The datasets; the others are mixed into the first."""
+    """The datasets; all but the first are mixed into it."""
     beyond_context: int = 0
-    """Rows that are longer, as they are cut, than the model was made for."""
+    """Rows longer than the model's context after truncation."""
     early: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    """Indexes of the rows that the first epoch begins with, as of `early_rows`."""
+    """Indexes of the early rows, with which the first epoch begins."""
     later: LaterRows | None = None
 
     @property
@@ -125,9 +123,9 @@ def open_data_stream(
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
-    """All usable rows, cut at the limit; the rest is reported. Yields the share done.
+    """All usable rows, truncated at the limit; others are reported. Yields the share done.
 
-    Raises InputError if a row is invalid, or too few rows are left.
+    Raises InputError if a row is invalid, or if too few rows are left.
     """
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
@@ -161,8 +159,9 @@ def open_or_build_stores(
 def rows_from_stores(
     datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
-    """The data of a run from the stores of all files; the other datasets are mixed into the
-    first.
+    """The data of a run from the stores of all files; all but the first dataset are mixed into it.
+
+    Raises InputError.
     """
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
@@ -214,7 +213,7 @@ def _early(
     stores: Mapping[Path, TokenStore],
     settings: DataSettings,
 ) -> npt.NDArray[np.intp]:
-    """Indexes of the rows that the first epoch begins with; none if datasets are mixed."""
+    """Indexes of the early rows; empty if datasets are mixed."""
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
     share = 0.0 if files.valid_files else settings.validation_split

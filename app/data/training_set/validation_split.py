@@ -1,9 +1,9 @@
-"""Splits a dataset into training and validation rows, and chooses the rows that a run begins with,
-by seed, content and location alone.
+"""Splits a dataset into training and validation rows, and chooses the early rows that a run begins
+with. Both depend on seed, content and location alone.
 
-These early rows come from all over the dataset. The first epoch takes them first, so that training
-begins while the others are tokenized; the choice does not depend on whether they are. Only half of
-all content may be held out, and the early rows are of the other half.
+The early rows come from all parts of the dataset. The first epoch takes them first, so training
+begins while the others are tokenized; the choice is the same when all rows are tokenized. Half of
+all content, by its hash, can be held out; the early rows come from the other half.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ HoldoutMask = npt.NDArray[np.bool_]
 def split_datasets(
     digests: Sequence[Sequence[Digests]], have_valid: Sequence[bool], share: float, seed: int
 ) -> list[list[HoldoutMask]]:
-    """The masks of a run: each dataset gives its share unless it has a validation file."""
+    """`holdout_masks` with one share for all datasets, but 0 for those with a validation file."""
     shares = [0.0 if has_valid else share for has_valid in have_valid]
     return holdout_masks(digests, shares, seed)
 
@@ -31,12 +31,12 @@ def split_datasets(
 def holdout_masks(
     datasets: Sequence[Sequence[Digests]], shares: Sequence[float], seed: int
 ) -> list[list[HoldoutMask]]:
-    """A mask [rows] per file of each dataset: true for the rows held out for validation.
+    """A mask for each file of each dataset, [rows]: True for rows held out for validation.
 
-    Rows are drawn by a hash of seed and content: equal rows stay on one side, and the order of rows
-    does not matter. Each dataset holds out its share, spread over its files in proportion, and at
-    least one row if two of its rows differ. A share of 0 keeps all of a dataset's rows in training,
-    and with them equal rows of other datasets.
+    Rows are drawn by a hash of seed and content, so equal rows stay on one side, and the order of
+    rows does not matter. Each dataset holds out its share, in proportion from each of its files,
+    and at least one row if two of its rows differ. A share of 0 keeps a dataset's rows in training,
+    and also equal rows of other datasets.
     """
     files = [file for dataset in datasets for file in dataset]
     file_of_row = np.repeat(np.arange(len(files)), [len(file) for file in files])
@@ -46,7 +46,7 @@ def holdout_masks(
     )
     masked = np.zeros(len(sizes), np.bool_)
     may_be_masked = np.ones(len(sizes), np.bool_)
-    file_of_group = file_of_row[firsts]  # equal rows count for the first file that has them
+    file_of_group = file_of_row[firsts]  # a group of equal rows belongs to its first file
     dataset_of_file = np.repeat(np.arange(len(datasets)), [len(files) for files in datasets])
     for dataset, share in enumerate(shares):
         if share <= 0:
@@ -75,9 +75,8 @@ def _mark_holdout(
     files: Sequence[npt.NDArray[np.bool_]],
     share: float,
 ) -> None:
-    """Mark the groups of equal rows that one dataset gives; `files` masks the groups of each
-    file.
-    """
+    """Mark the groups of equal rows that one dataset holds out; `files` has a mask of the groups
+    for each file."""
     is_in_dataset = np.logical_or.reduce(files)
     if is_in_dataset.sum() < 2:
         return
@@ -98,7 +97,7 @@ def _mark_holdout(
 
 
 def _quotas(rows: Sequence[int], share: float) -> list[int]:
-    """The number of rows that each file gives, so that together they make up the share."""
+    """The number of rows that each file holds out, so that the total makes up the share."""
     total = sum(rows)
     wanted = min(max(1, round(total * share)), total - 1)
     exact = [wanted * count / total for count in rows]
@@ -112,14 +111,14 @@ def _quotas(rows: Sequence[int], share: float) -> list[int]:
 def _groups_in_order(
     order: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]
 ) -> Iterator[tuple[int, int]]:
-    """Yield groups of equal rows with their sizes, in drawing order."""
+    """Yield groups of equal rows with their sizes, in the order of the draw."""
     for start in range(0, len(order), _GROUPS_AT_ONCE):
         groups = order[start : start + _GROUPS_AT_ONCE]
         yield from zip(groups.tolist(), sizes[groups].tolist(), strict=True)
 
 
 def draw_numbers(digests: Digests, seed: int) -> Digests:
-    """[rows]: rows with the lowest numbers are drawn first."""
+    """[rows]: pseudorandom numbers; rows with the lowest numbers are drawn first."""
     return mix_bits(digests ^ mix_bits(np.array([seed], np.uint64)))
 
 
@@ -128,7 +127,7 @@ def _order(content: Digests, seed: int) -> npt.NDArray[np.intp]:
 
 
 def mix_bits(values: Digests) -> Digests:
-    """The finalizer of SplitMix64: another order for every seed."""
+    """The finalizer of SplitMix64, a hash of 64-bit numbers."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -136,9 +135,9 @@ def mix_bits(values: Digests) -> Digests:
 
 
 EARLY_ROWS = 1024
-"""The approximate number: some minutes of training, on a small model some seconds."""
+"""The approximate number of early rows: minutes of training, or seconds with a small model."""
 _MIN_FACTOR = 4
-"""A dataset with fewer rows than this multiple has no early rows."""
+"""A dataset has early rows only if it has at least this multiple of them."""
 _MAX_HOLDOUT_SHARE = 0.4
 _HALF = 2**63
 
@@ -148,7 +147,7 @@ Keys = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class EarlyRows:
-    """The rule of one run."""
+    """Chooses the early rows of one run."""
 
     wanted: int
     """The approximate number of early rows; 0 for none."""
@@ -159,19 +158,19 @@ class EarlyRows:
         return 0 < _MIN_FACTOR * self.wanted <= rows and holdout_share <= _MAX_HOLDOUT_SHARE
 
     def keys(self, digests: Digests, places: Ints, file: int) -> Keys:
-        """[rows]: the keys of rows of a training file with this number."""
+        """[rows]: the keys of rows of training file number `file`."""
         numbers = draw_numbers(digests, self.seed)
         line, row = places.astype(np.uint64).T
         keys = mix_bits(mix_bits(mix_bits(numbers ^ line) ^ row) ^ np.uint64(file))
         return np.where(numbers >= _HALF, keys, np.uint64(0))
 
     def least_key(self, rows: int) -> np.uint64:
-        """The smallest key of early rows in a dataset of this size."""
+        """The smallest key of an early row in a dataset of this size."""
         rows = max(rows, _MIN_FACTOR * self.wanted)
         return np.uint64(2**64 - 1 - 2**65 * self.wanted // rows)
 
     def chosen(self, keys: Keys, least: np.uint64, batch_size: int) -> npt.NDArray[np.intp]:
-        """The indexes of the early rows, in order; only whole batches, so that none is short."""
+        """The indexes of the early rows, ascending; a whole number of batches."""
         candidates = np.flatnonzero(keys >= least)
         count = len(candidates) // batch_size * batch_size
         largest = np.argsort(~keys[candidates], kind="stable")[:count]

@@ -1,5 +1,7 @@
-"""Jobs of a data process that read, check and tokenize datasets. They are picklable, and import
-app.data where they run."""
+"""Jobs of a data process that read, check and tokenize datasets.
+
+They are picklable, and import app.data when they run.
+"""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -32,16 +34,17 @@ class DatasetRequest:
     data: Path
     valid: Path | None = None
     mapping: str | None = None
-    """Columns as the configuration writes them; None: as remembered for this file."""
+    """The column mapping in the configuration's format; None for the one remembered for the file.
+    """
 
 
 @dataclass(frozen=True)
 class ModelTokenizer:
-    """A base model's tokenizer, as a process finds it."""
+    """Identifies a base model's tokenizer for a process to load."""
 
     model: Path
     asked: int = 0
-    """Another number reloads it: the model's folder may have changed."""
+    """A different number loads it again, because the model's folder may have changed."""
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +57,7 @@ def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
 
 
 def get_tokenizer(tokenizer: ModelTokenizer) -> "PlainTokenizer":
-    """Loaded once by a process. Raises InputError."""
+    """The tokenizer, loaded once per process. Raises InputError if it can't be used here."""
     if (plain := _loaded(tokenizer)) is None:
         raise InputError("This model's rows are tokenized when a run starts.")
     return plain
@@ -62,8 +65,7 @@ def get_tokenizer(tokenizer: ModelTokenizer) -> "PlainTokenizer":
 
 @dataclass(frozen=True)
 class LoadTokenizer:
-    """Yields the model's ModelLimits, then whether rows can be turned into tokens by its tokenizer
-    outside of a run."""
+    """Yields the model's ModelLimits, then whether its tokenizer can be used outside of a run."""
 
     tokenizer: ModelTokenizer
 
@@ -77,7 +79,7 @@ class LoadTokenizer:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Yields nothing; it imports modules ahead of later jobs."""
+    """Yields nothing; imports modules for later jobs."""
 
     def __call__(self, _: ShouldStop) -> Iterator[None]:
         import app.data.inspection.row_previews
@@ -91,12 +93,12 @@ class WarmUp:
 class InspectedDataset:
     facts: "DatasetFacts"
     mapping: str
-    """The mapping that was used."""
+    """The column mapping that was used."""
 
 
 @dataclass(frozen=True)
 class InspectDataset:
-    """Yields an InspectedDataset, once all rows are read and checked."""
+    """Yields the share done, then an InspectedDataset after all rows are read and checked."""
 
     reading: DatasetRequest
 
@@ -106,48 +108,48 @@ class InspectDataset:
         data, valid = self.reading.data, self.reading.valid
         columns = columns_for(_train_file(data, valid), self.reading.mapping)
         facts = yield from _visible(inspect_stream(data, valid, columns))
-        # The first examples are shown from elsewhere, and may be long.
+        # LoadHeadRows gives the first examples; here they would only make the message large.
         yield InspectedDataset(replace(facts, preview=()), str(columns or ""))
 
 
 StoredFiles = tuple[tuple[Path, Path], ...]
-"""Files, each with its store's folder."""
+"""Pairs of a file and its token store's folder."""
 
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """One dataset's files, cut into several or not."""
+    """One dataset's files with their token stores."""
 
     train: StoredFiles
     valid: StoredFiles
     rows: tuple[int, ...]
-    """Those of its training files, and those of its own validation files, if it has any."""
+    """Rows of the training files, and of the validation files, if any."""
     refused: int = 0
-    """Rows that are examples, and that the model can't take."""
+    """Valid rows that the model rejects."""
 
 
 @dataclass(frozen=True)
 class TokenizedDatasets:
-    """The datasets of a run, all of whose rows are in token stores."""
+    """The datasets of a run, with all rows in token stores."""
 
     sets: tuple[StoredDataset, ...]
-    """The one that the others are mixed into first."""
+    """The main dataset first, then those mixed into it."""
     template_note: str = ""
     """A note about the date that the chat template writes."""
 
 
 @dataclass(frozen=True)
 class TokenizeDatasets:
-    """Yields TRYING while the model's chat template is tried, the share done, then the
-    TokenizedDatasets. Closed early, it continues from there next time."""
+    """Yields TRYING while the model's chat template is tried, then the share done, then the
+    TokenizedDatasets. After closing it early, the next job continues there."""
 
     readings: tuple[DatasetRequest, ...]
-    """The datasets of a run, each with its mapping."""
+    """The datasets of a run, each with its column mapping."""
     tokenizer: ModelTokenizer
     mask_prompt: bool
     leave_out_bad_rows: bool
     only_if_there: bool = False
-    """Make no store: end without TokenizedDatasets where one is not there yet."""
+    """Build no stores; if one is missing, end without TokenizedDatasets."""
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
@@ -203,12 +205,12 @@ def _stored_dataset(files: "DatasetFiles", stores: "dict[Path, TokenStore]") -> 
 
 
 def _visible(work: Generator[float, None, T]) -> Generator[float, None, T]:
-    """The same work, with progress at most as often as it is visible."""
+    """`work` with fewer progress reports."""
     return throttled(work, SECONDS_BETWEEN_SHARES, at_once=True)
 
 
 def _train_file(data: Path, valid: Path | None) -> Path:
-    """The file that a mapping is kept for; `data` itself if that is unknown."""
+    """The file whose column mapping is remembered; `data` itself if it can't be found."""
     from app.data.files.dataset_files import find_files
 
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LoadedCheckpoint:
-    """The one checkpoint that is loaded, if one is. Only its jobs touch it, on their thread."""
+    """The loaded checkpoint, if any. Only its jobs use it, on the compute thread."""
 
     def __init__(self) -> None:
         self._model: TunedModel | None = None
@@ -26,7 +26,7 @@ class LoadedCheckpoint:
     ) -> JobFunction[Event | AnswerEvent]:
         """Yields StageChanged while it loads, CheckpointLoaded, then the answers' events.
 
-        The model stays for the next question, unless MLX gave up on it.
+        The model stays in memory for the next question, unless MLX raised an error.
         """
 
         def work(should_stop: Callable[[], bool]) -> Iterator[Event | AnswerEvent]:
@@ -60,7 +60,7 @@ class LoadedCheckpoint:
         return work
 
     def _loading(self, checkpoint: CheckpointRef) -> "Generator[Event, None, TunedModel]":
-        """The current state of the checkpoint on disk."""
+        """The loaded model; loads it again if the requested checkpoint or its file changed."""
         from app.engine.generation.adapted_model import loading_tuned_model
 
         file = _identity(checkpoint)
@@ -78,7 +78,7 @@ class LoadedCheckpoint:
 
 
 def _identity(checkpoint: CheckpointRef) -> tuple[int, ...]:
-    """Identifies the adapter's file: it changes if the file is rewritten; None if it is gone."""
+    """A value that changes if the adapter's file is rewritten; empty if the file is missing."""
     try:
         stat_result = (checkpoint.adapter_dir / ADAPTER_FILE).stat()
     except OSError:

@@ -1,6 +1,6 @@
-"""Jobs of a data process that show rows before they are tokenized: the first ones, or any page.
+"""Jobs of a data process that show rows before they are tokenized: the first rows, or any page.
 
-The jobs are picklable; what they need of app.data is imported where they run.
+They are picklable, and import app.data when they run.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
-"""Tokens shown at a time; more take the window too long to lay out."""
+"""The most tokens shown at a time; the layout of more takes the window too long."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class HeadRows:
 
     reading: DatasetRequest
     mapping: str
-    """The mapping that was used."""
+    """The column mapping that was used."""
     rows: "tuple[PreviewRow, ...]"
     columns: "tuple[ColumnSample, ...]"
     problem: str = ""
-    """The reason why the first rows are no examples."""
+    """Why the first rows are not examples; "" if some are."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class LoadHeadRows:
     reading: DatasetRequest
     rows: int
     rendering: Rendering | None = None
-    """None: the tokenizer isn't there yet."""
+    """None if the tokenizer isn't loaded yet."""
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[HeadRows]:
         from app.data.files.dataset_files import find_files
@@ -104,7 +104,7 @@ def _rendered(
 
 @dataclass(frozen=True)
 class RowPage:
-    """Rows that follow one another, of a set's files."""
+    """Consecutive rows of a split's files."""
 
     first: int
     """0-based."""
@@ -113,26 +113,27 @@ class RowPage:
 
 @dataclass(frozen=True)
 class PageProgress:
-    """Progress of reading up to a page."""
+    """The number of rows read on the way to a page."""
 
     row: int
 
 
 @dataclass(frozen=True)
 class LoadRowPage:
-    """Yields PageProgress, then a RowPage of rows that are no tokens yet, rendered if that can be.
+    """Yields PageProgress, then a RowPage of rows that are not tokenized yet; rendered if
+    `rendering` is given.
 
     If there are fewer rows, it is the last page.
     """
 
     reading: DatasetRequest
-    """With its mapping."""
+    """The dataset with its column mapping."""
     file: int
     """0 for the training files, 1 for the validation files."""
     first: int
     count: int
     version: int
-    """Counts up when the files are read again: they may have changed."""
+    """Increases when the files are read again, because they may have changed."""
     rendering: Rendering | None = None
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[PageProgress | RowPage]:
@@ -155,8 +156,7 @@ class LoadRowPage:
 
 @dataclass(frozen=True)
 class LoadLine:
-    """Yields a line of a file as it stands there, what is no text in it replaced; nothing where the
-    file has no such line."""
+    """Yields a line of a file, with invalid bytes replaced; nothing if the line doesn't exist."""
 
     path: Path
     line: int

@@ -1,6 +1,6 @@
 """Jobs of a data process on tokenized rows: any page of them, and statistics of all.
 
-Stores stay open between two jobs, so that paging takes no time.
+Stores stay open between jobs, so that paging is fast.
 """
 
 from bisect import bisect_right
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from app.data.training_set.statistics import DataStatistics, Stored
 
 Sets = tuple[StoredDataset, ...]
-"""The dataset itself, then those that are mixed into it."""
+"""The main dataset, then those mixed into it."""
 
 
 @dataclass(frozen=True)
 class HoldoutSplit:
-    """Which rows are held out, where there is no validation file."""
+    """The share of held-out rows and the seed of their draw, without a validation file."""
 
     share: float
     seed: int
@@ -39,7 +39,7 @@ class LoadTokenPage:
 
     sets: Sets
     dataset: int
-    """Its number among the sets."""
+    """Its index in `sets`."""
     file: int
     """0 for the training files, 1 for the validation files."""
     first: int
@@ -92,7 +92,7 @@ class ComputeStatistics:
 
 @dataclass(frozen=True)
 class ListLongRows:
-    """Yields the first rows of a dataset that are longer than a limit, as RowIssues."""
+    """Yields a tuple with RowIssues of the first rows that are longer than the limit."""
 
     stored: StoredDataset
     limit: int

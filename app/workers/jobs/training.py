@@ -1,4 +1,4 @@
-"""Jobs of the compute thread that train, resume and estimate. They import the engine where they
+"""Jobs of the compute thread that train, resume and estimate. They import the engine when they
 run."""
 
 import threading
@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LOOKS = 0.02
 
 
 class CheckpointRequest:
-    """Asked for on one thread, taken once on another."""
+    """A request for a checkpoint: made on one thread, taken once on another."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -33,11 +33,11 @@ class CheckpointRequest:
 
     @property
     def is_waiting(self) -> bool:
-        """It was asked for and not taken yet."""
+        """Whether the request was made and not taken yet."""
         return self._asked.is_set()
 
     def take(self) -> bool:
-        """Whether it was asked for since it was last taken."""
+        """Whether a request is waiting; takes it."""
         if not self._asked.is_set():
             return False
         self._asked.clear()
@@ -62,7 +62,7 @@ def training_job(
 def resume_job(
     run_dir: Path, start: str | None, checkpoint: CheckpointRequest
 ) -> JobFunction[Event]:
-    """Yields the events of a run that resumes from its last checkpoint, or from the one named."""
+    """Yields the events of a run that resumes from its last checkpoint, or from `start`."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[Event]:
         from app.engine.training.trainer import resume
@@ -75,7 +75,7 @@ def resume_job(
 
 
 def study_job(run: "StudyRun") -> JobFunction[Event]:
-    """Yields the events of one run of a study, or of the rest of it."""
+    """Yields the events of one run of a study, or of its rest if it was interrupted."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[Event]:
         from app.engine.training.study import make_run
@@ -87,7 +87,7 @@ def study_job(run: "StudyRun") -> JobFunction[Event]:
 
 @dataclass(frozen=True)
 class PlanRejected:
-    """The base model is good, but the tiers can't be laid over it."""
+    """The base model is valid, but the tier plan does not fit it."""
 
     message: str
     hint: str
@@ -102,7 +102,7 @@ PreviewResult = tuple[TierFacts, ...] | PlanRejected | MemoryEstimated | MemoryU
 
 
 def wait_for(is_free: threading.Event, function: JobFunction[T]) -> JobFunction[T]:
-    """The same job, started once `is_free` is set; never, if it is stopped before."""
+    """A job that starts `function` once `is_free` is set, or never if it is stopped before."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[T]:
         while not is_free.wait(_SECONDS_BETWEEN_LOOKS):
@@ -115,19 +115,21 @@ def wait_for(is_free: threading.Event, function: JobFunction[T]) -> JobFunction[
 
 @dataclass(frozen=True)
 class TokenizedRows:
-    """The rows that a run would use, once they are tokens, and the runs before it."""
+    """The tokenized rows of a planned run, and the library."""
 
     sets: tuple[StoredDataset, ...]
     runs_dir: Path
+    """The folder of the library, for facts about the last run."""
 
 
 def tier_preview(
     config: TrainingConfig, known: TokenizedRows | None = None
 ) -> JobFunction[PreviewResult]:
-    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRejected.
+    """Yields a tuple of TierFacts, the parameters of each tier in this base model, or PlanRejected.
 
-    Then a MemoryEstimated, of the batches that `known` rows make, or else of the largest that the
-    settings allow; or a MemoryUnknown. A base model that can't be loaded fails the job.
+    Then yields a MemoryEstimated or MemoryUnknown. The estimate is for the batches of the `known`
+    rows, or else for the largest batches that the settings allow. A base model that can't be loaded
+    fails the job.
     """
 
     def work(should_stop: Callable[[], bool]) -> Iterator[PreviewResult]:
@@ -138,7 +140,7 @@ def tier_preview(
         try:
             yield preview_tiers(config)
         except AppError as error:
-            load_architecture(config.model)  # if this raises as well, the model is to blame
+            load_architecture(config.model)  # raises if the model itself is the problem
             yield PlanRejected(error.message, error.hint)
         else:
             with suppress(StoppedEarly):
@@ -162,7 +164,7 @@ def _memory(
         likely = likely_shapes(
             config, _stored(known.sets), last_packing(known.runs_dir, config.model)
         )
-    except AppError:  # a run with these settings would say so, and not start
+    except AppError:  # a run with these settings would report the error
         return estimate_memory(config, should_stop=should_stop)
     return estimate_memory(
         config, shapes=likely.shapes, is_bound=likely.is_bound, should_stop=should_stop

@@ -1,7 +1,7 @@
 """Short tasks for the background thread: plain functions, imported there when they are called.
 
-What they need (numpy, the library, the readers) takes a third of a second to import, for which the
-window does not wait.
+Their imports (numpy, the library, the readers) take a third of a second, which the window does not
+wait for.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 
 class _LazyModule:
-    """Has the functions of a module, each of which imports it when it is called."""
+    """Stands for a module; calling one of its functions imports the module first."""
 
     def __init__(self, name: str) -> None:
         self._name = name

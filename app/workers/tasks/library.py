@@ -39,7 +39,7 @@ from app.models.model_folder import check_model_folder
 __all__ = ["last_throughput", "list_runs", "read_queue", "read_study", "write_queue"]
 
 MAX_NAME = 40
-"""Characters of a run's name in that of a file."""
+"""The most characters of a run's name in a file name."""
 
 
 def label_run(run_dir: Path, name: str, notes: str) -> None:
@@ -50,14 +50,14 @@ def label_run(run_dir: Path, name: str, notes: str) -> None:
 class Exported:
     folder: Path
     note: str
-    """What the user should know of the base model; empty if it is still the run's own."""
+    """A note if the base model changed, or the run's base model is unknown; else ""."""
     fuse_command: str
-    """Makes one model of the base model and the adapter; empty if the base model is missing."""
+    """The command that fuses the adapter into the base model; "" if the base model is missing."""
 
 
 def export_adapter(adapter_dir: Path, folder: Path, name: str) -> Generator[float, None, Exported]:
-    """Copies a checkpoint to `folder`/`name`-adapter, numbered if that is taken; yields the share
-    done."""
+    """Copy a checkpoint to `folder`/`name`-adapter, with a number if that exists; yields the share
+    done. Raises AppError."""
     copy = yield from export_checkpoint_in_steps(
         adapter_dir, unused_path(folder, f"{name}-adapter")
     )
@@ -67,16 +67,16 @@ def export_adapter(adapter_dir: Path, folder: Path, name: str) -> Generator[floa
         return Exported(copy, UNKNOWN, "")
     model = manifest["config"].get("model")
     check = check_base_model(model, manifest)
-    # The copy is good, whether or not the base model is there.
+    # The copy is valid even if the base model is missing.
     if check.state == "missing":
         return Exported(copy, "", "")
-    # A copy with a number has a model with that number.
+    # The fused model gets the same number as the copy.
     fused = unused_path(folder, f"{name}-fused{copy.name.removeprefix(f'{name}-adapter')}")
     return Exported(copy, check.message, fuse_command(shipped(Path(model)), copy, fused))
 
 
 def unused_path(folder: Path, name: str, suffix: str = "") -> Path:
-    """`name` in `folder`, with a number behind it if that is taken.
+    """The path of `name` in `folder`, with a number appended if it exists.
 
     Raises AppError if `folder` can't be read.
     """
@@ -94,13 +94,12 @@ def save_file(path: Path, content: bytes) -> None:
 
 
 def save_settings(details: RunDetails, path: Path) -> None:
-    """A run's settings for `nestling train --config`; settings that this version does not
-    understand are saved as they are."""
+    """Save a run's settings for `nestling train --config`, including unknown settings."""
     write_text_atomic(path, settings_toml(details), mode=SHARED_FILE)
 
 
 def save_plan(config: TrainingConfig, path: Path) -> None:
-    """Settings for `nestling train --config`."""
+    """Save settings for `nestling train --config`."""
     write_text_atomic(path, to_toml(config.located()), mode=SHARED_FILE)
 
 
@@ -109,27 +108,27 @@ def save_csv(run_dir: Path, path: Path) -> None:
 
 
 def save_numbered_csv(run_dir: Path, path: Path, number: int) -> None:
-    """Saves beside `path`, under the number and the run's name; no other file is replaced."""
+    """Save a run's metrics beside `path`, named by number and run; replaces no other file."""
     details = read_details(run_dir)
     name = f"{path.stem} {number} {single_line(details.summary.name, MAX_NAME)}"
     export_csv(details, unused_path(path.parent, name, path.suffix))
 
 
 def remember_columns(data: Path, columns: ColumnMapping | None) -> None:
-    """Keeps a dataset's column mapping, or forgets it with None."""
+    """Remember a dataset's column mapping, or forget it if None."""
     column_mapping_store.remember_columns(find_files(data).train, columns)
 
 
 def read_settings(path: Path) -> TrainingConfig:
-    """The settings of a TOML file. Raises InputError if they can't be read or can't work."""
+    """The settings of a TOML file. Raises InputError if they can't be read or are invalid."""
     return load_toml(path).checked().located()
 
 
 def check_model(folder: Path) -> Path:
-    """The folder, if it holds a model that can be trained. Raises InputError otherwise."""
+    """The folder, if it contains a model that can be trained. Raises InputError otherwise."""
     if any(folder.glob("*.gguf")) and not any(folder.glob("*.safetensors")):
         raise InputError(
-            f"{folder.name} holds a GGUF model, which MLX can't train.",
+            f"{folder.name} contains a GGUF model, which MLX can't train.",
             "Choose the same model in MLX format: config.json and model*.safetensors.",
         )
     check_model_folder(folder)
@@ -138,18 +137,18 @@ def check_model(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class RunChoices:
-    """A run's checkpoints, questions of its validation file, and those that it was asked."""
+    """A run's checkpoints, sample prompts from its validation file, and its questions."""
 
     choices: CheckpointChoices
     starters: tuple[str, ...]
     is_model_there: bool
-    """The base model's folder is where it was."""
+    """Whether the base model's folder still exists."""
     questions: dict[str, Questions]
-    """By name: those forgotten, those not learned, and each of its question sets."""
+    """Name → questions: forgotten ones, ones not learned, and each question set."""
 
 
 def read_run_choices(run_dir: Path) -> RunChoices:
-    """Raises InputError if the run can't be read."""
+    """The choices for a run. Raises InputError if the run can't be read."""
     choices = read_choices(run_dir)
     starters, is_model_there = sample_prompts(choices.settings), choices.model.is_dir()
     return RunChoices(choices, starters, is_model_there, _questions(run_dir, choices.settings))
@@ -157,22 +156,22 @@ def read_run_choices(run_dir: Path) -> RunChoices:
 
 def _questions(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Questions]:
     answers = answers_by_set(read_scores(read_manifest(run_dir)))
-    found: dict[str, Questions] = {}
+    by_name: dict[str, Questions] = {}
     for wrong in (wrong for one in answers for wrong in one.wrong_questions):
-        if not wrong.question.endswith("…"):  # it was recorded whole
-            found.setdefault(tr(wrong.kind), {})[wrong.question] = wrong.expected
+        if not wrong.question.endswith("…"):  # skips questions that were recorded shortened
+            by_name.setdefault(tr(wrong.kind), {})[wrong.question] = wrong.expected
     sets = current_names(dict(settings)).get("eval_sets")
     for path in [*(sets if isinstance(sets, list) else ()), settings.get("retention_set")]:
         if isinstance(path, str) and path:
             title = question_set_title(Path(path))
-            found[title] = set_questions(shipped(Path(path)))
+            by_name[title] = set_questions(shipped(Path(path)))
     if any(one.name == KNOWN_QUESTIONS for one in answers):
-        found[set_title(KNOWN_QUESTIONS)] = known_questions()
-    return {name: questions for name, questions in found.items() if questions}
+        by_name[set_title(KNOWN_QUESTIONS)] = known_questions()
+    return {name: questions for name, questions in by_name.items() if questions}
 
 
 def renewed_study(path: Path) -> ReadStudy:
-    """A study after one of its runs, with updated reports."""
+    """Read a study after one of its runs, and update its reports."""
     study = read_study(path)
     write_reports(study)
     return study

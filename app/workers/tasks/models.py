@@ -16,11 +16,11 @@ __all__ = ["forget_folder", "note_used"]
 class ListedModels:
     models: tuple[ModelDescription, ...]
     available_bytes: int
-    """What training may use on this machine."""
+    """Memory that training may use on this machine."""
 
     @property
     def is_whole(self) -> bool:
-        """All of them have been read."""
+        """Whether all models have been read."""
         return all(model.is_read for model in self.models)
 
 
@@ -30,6 +30,6 @@ def list_models(reading_seconds: float) -> ListedModels:
 
 
 def remember_folders(folders: tuple[Path, ...]) -> None:
-    """Models are looked for in these folders from now on."""
+    """Add folders to search for models."""
     for folder in reversed(folders):
         remember_folder(folder)

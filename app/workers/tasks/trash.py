@@ -1,4 +1,4 @@
-"""Moves runs and checkpoints to the desktop's Trash, and restores them where they were."""
+"""Moves runs and checkpoints to the desktop's Trash, and restores them."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ class Removed:
 
 
 def to_trash(path: Path) -> Removed:
-    """Raises AppError if the desktop has no trash for this disk, or `path` is gone."""
+    """Move `path` to the Trash. Raises AppError if the disk has no Trash or `path` is missing."""
     file = QFile(str(path))
     _make_room()
     if not file.moveToTrash():
@@ -36,7 +36,7 @@ def to_trash(path: Path) -> Removed:
 
 
 def _make_room() -> None:
-    """A Linux account that is new has no folder for its trash yet, and Qt makes none."""
+    """Create the folder for the trash: a new Linux account has none, and Qt creates none."""
     if sys.platform.startswith("linux"):
         data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
         with suppress(OSError):
@@ -44,17 +44,18 @@ def _make_room() -> None:
 
 
 def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
-    """The items that the disk refused, which can be tried again, and the first problem."""
-    refused, problem = [], ""
+    """Restore items; returns those that failed with a disk error and can be retried, and the first
+    problem."""
+    failed, problem = [], ""
     for item in removed:
         try:
             _put_back(item)
         except InputError as error:
             problem = problem or str(error)
         except AppError as error:
-            refused.append(item)
+            failed.append(item)
             problem = problem or str(error)
-    return tuple(refused), problem
+    return tuple(failed), problem
 
 
 def _put_back(item: Removed) -> None:
@@ -62,17 +63,17 @@ def _put_back(item: Removed) -> None:
     if not os.path.lexists(item.in_trash):
         raise InputError(f"{item.original.name} is no longer in the Trash.")
     if os.path.lexists(item.original):
-        raise InputError(f"{item.original} is there again, so it was not put back.")
+        raise InputError(f"{item.original} already exists, so it was not put back.")
     with disk_errors_as_app_errors(item.original):
         make_folder(item.original.parent)
         _move(item.in_trash, item.original)
-    with suppress(OSError):  # what Linux desktops note about a file in the trash
+    with suppress(OSError):  # the entry that Linux desktops keep for a file in the trash
         info = item.in_trash.parent.parent / "info"
         (info / f"{item.in_trash.name}.trashinfo").unlink()
 
 
 def _move(source: Path, target: Path) -> None:
-    """To another disk it is copied: whole, or nothing of it."""
+    """Move `source` to `target`; to another disk, copy all of it or nothing."""
     try:
         os.rename(source, target)
     except OSError as error:
@@ -84,17 +85,17 @@ def _move(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Deletion:
-    """What was moved to the Trash together, and is restored together."""
+    """Items that were moved to the Trash together and are restored together."""
 
     removed: tuple[Removed, ...]
     run_dir: Path | None = None
     """The run that the removed checkpoints belong to."""
     problem: str = ""
-    """Why something could not be moved or restored."""
+    """Why an item could not be moved or restored; "" if all were."""
 
 
 def delete_runs(run_dirs: Iterable[Path]) -> Deletion:
-    """A run in progress stays."""
+    """Move runs to the Trash, except runs in progress."""
     removed, problem = [], ""
     for run_dir in run_dirs:
         try:
@@ -107,7 +108,7 @@ def delete_runs(run_dirs: Iterable[Path]) -> Deletion:
 
 
 def delete_checkpoints(run_dir: Path, folders: Iterable[Path]) -> Deletion:
-    """Raises InputError if the run is in progress."""
+    """Move checkpoints to the Trash. Raises InputError if the run is in progress."""
     if is_locked(run_dir):
         raise InputError("The run is in progress. Stop it first.")
     removed, problem = [], ""
@@ -121,16 +122,16 @@ def delete_checkpoints(run_dir: Path, folders: Iterable[Path]) -> Deletion:
 
 
 def keep_best_and_last(run_dir: Path) -> Deletion:
-    """Removes all other checkpoints. Raises InputError if the run is in progress."""
+    """Move all other checkpoints to the Trash. Raises InputError if the run is in progress."""
     return delete_checkpoints(run_dir, prunable_checkpoints(run_dir))
 
 
 def restore(deletion: Deletion) -> Deletion:
-    """Returns what could not be restored yet, and why."""
-    refused, problem = put_back(deletion.removed)
-    if deletion.run_dir is not None and len(refused) < len(deletion.removed):
+    """Restore a deletion; returns the items that could not be restored, and why."""
+    failed, problem = put_back(deletion.removed)
+    if deletion.run_dir is not None and len(failed) < len(deletion.removed):
         try:
             update_manifest_pointers(deletion.run_dir)
         except AppError as error:
             problem = problem or str(error)
-    return replace(deletion, removed=refused, problem=problem)
+    return replace(deletion, removed=failed, problem=problem)
