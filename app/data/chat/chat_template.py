@@ -155,7 +155,7 @@ class ChatTemplate:
                 )
         except RenderingTooCostly:
             raise
-        except Exception as error:  # a template is foreign code: any exception is possible
+        except Exception as error:  # third-party template code can raise anything
             raise _refusal(error_text(error)) from error
 
     def _is_foreign(self) -> bool:

@@ -162,7 +162,7 @@ class _Server:
             return text
         except MemoryError:
             raise
-        except Exception as error:  # a template is foreign code: any exception is possible
+        except Exception as error:  # third-party template code can raise anything
             return Refusal(error_text(error))
 
 

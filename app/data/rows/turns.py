@@ -82,7 +82,7 @@ def unused_keys(turns: Iterable[object], used: frozenset[str], reason: str) -> t
 def untrainable_turn_notes(
     turns: Sequence[Mapping[str, object]], flags: Sequence[bool | None]
 ) -> tuple[Note, ...]:
-    """A note about the first turn that is marked as trained but is no reply."""
+    """A note about the first turn that is marked as trained but is not a reply."""
     for number, (turn, flag) in enumerate(zip(turns, flags, strict=True), start=1):
         if flag and turn["role"] != "assistant":
             reason = f"marks message {number} ({turn['role']}) as trained, but only replies are"

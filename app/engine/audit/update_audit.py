@@ -228,7 +228,7 @@ class UpdateAudit:
         """Whether the next update of tier k is larger than its rounding."""
         if k in movement.fired:
             return True
-        self.finish()  # the step before: its state is needed
+        self.finish()  # the previous step's optimizer state is needed
         tier_rate = rate * self._rules.factors[k]
         firmness = self._firmness(k, rate)
         slow_rate = tier_rate * self._rules.slow_rate

@@ -53,7 +53,7 @@ class TrainingBatchLoader:
                     yield part.blank(shape)
 
     def infinite(self, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Batch number `start` of the run and all that follow, epoch after epoch."""
+        """The run's batches from number `start` (0-based) on, epoch after epoch, without end."""
         epoch, skip = divmod(start, len(self))
         while True:
             for part, indexes in self._epoch(seed, epoch)[skip:]:

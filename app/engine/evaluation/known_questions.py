@@ -173,7 +173,7 @@ def open_known_questions(
         except (AppError, ValueError) as error:
             yield LogMessage(f"Known questions are not asked: {error}.", is_warning=True)
             return None
-        with suppress(AppError, OSError):  # a cache: without it the base is asked again
+        with suppress(AppError, OSError):  # without the cache, the base is asked again
             ensure_own_folder(place.parent)
             write_json_atomic(place, {k.question.question: list(k.beginning) for k in known})
     if not known:

@@ -107,7 +107,7 @@ def load_architecture(path: Path) -> LanguageModel:
                 f"The model in {path} can't be loaded, because mlx-lm's code for it ends the "
                 f"program: {reason}."
             ) from error
-        except Exception as error:  # mlx-lm passes on any exception of the architecture's code
+        except Exception as error:  # an architecture's own code
             raise _load_error(path, config, error) from error
     _check_call(path, config, model)
     if not getattr(model, "layers", None):

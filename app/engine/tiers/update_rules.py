@@ -29,7 +29,7 @@ class UpdateRules:
     weight_decay: float
     max_grad_norm: float
     pull: float = 0.0
-    """The lasting clock's strength; 0 where the run has no anchor."""
+    """The lasting clock's strength; 0 without an anchor."""
     slow_every: int = 0
     """Steps from one lesson of the slow clock to the next; 0 without lessons."""
     slow_weight: float = 0.0

@@ -80,7 +80,7 @@ def reading_ahead(
     process = first_rows_process(files, settings, rows_to_begin)
     try:
         process.start()
-    except OSError:  # too many processes: this one reads the dataset
+    except OSError:  # too many processes; this process then reads the dataset
         yield None
         return
     try:

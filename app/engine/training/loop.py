@@ -285,9 +285,9 @@ class TrainingLoop:
         )
 
     def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
-        """The end of the run; on a fault it saves as much as possible and reports the rest.
+        """End the run: save a checkpoint if possible, and return the final event.
 
-        A run that is stopped before its first step leaves nothing behind.
+        Removes the folder of a run that is stopped before its first step.
         """
         if outcome == "stopped" and self._step == 0:
             self._recording.discard()

@@ -59,7 +59,7 @@ def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
 
 
 def _put_back(item: Removed) -> None:
-    """Raises InputError if it can no longer be restored."""
+    """Restore one item. Raises InputError if it can no longer be restored."""
     if not os.path.lexists(item.in_trash):
         raise InputError(f"{item.original.name} is no longer in the Trash.")
     if os.path.lexists(item.original):
