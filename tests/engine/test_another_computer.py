@@ -112,4 +112,4 @@ def test_a_checkpoint_of_an_older_version_resumes_and_says_what_is_unknown(
     made_by(stopped, None)
     (note,) = [message for message in log_messages(stopped) if "bit-equal" in message.text]
     assert not note.is_warning
-    assert "not known" in note.text
+    assert "is unknown" in note.text

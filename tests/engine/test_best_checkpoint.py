@@ -222,7 +222,7 @@ def test_resuming_from_an_earlier_checkpoint_recreates_the_later_ones(
     while not isinstance(events[-1], StepFinished):
         events.append(next(again))
     assert checkpoints(run_dir)[-1] == 5
-    assert any("made again" in e.text for e in events if isinstance(e, LogMessage))
+    assert any("the run repeats them" in e.text for e in events if isinstance(e, LogMessage))
     events += again
     assert ending(events).outcome == "finished"
     assert {e.step: e.loss for e in events if isinstance(e, StepFinished)} == {

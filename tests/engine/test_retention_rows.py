@@ -124,7 +124,7 @@ def test_an_earlier_run_that_is_gone_is_left_out_with_a_message(
     (first.data or Path()).unlink()
     events = list(train(second))
     assert [loss.name for loss in measured(events)[0].kept] == ["my sums"]
-    assert "The validation set of “Old facts” is not read" in " ".join(messages(events))
+    assert "The validation set of “Old facts” is skipped" in " ".join(messages(events))
     list(train(replace(second, output=tmp_path / "three"), stop_after=2))
     shutil.rmtree(first.output or Path())
     events = list(resume(tmp_path / "three"))
