@@ -398,7 +398,7 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
     assert found["model"]["embedding_rows"] == 320
     _, output = printed(data, *asked)
     assert (
-        "  a.jsonl, line 2: has the token '<|later|>' (id 321), and this model has embeddings "
+        "  a.jsonl, line 2: contains the token '<|later|>' (id 321), and this model has embeddings "
         "for 320 tokens only"
     ) in output
     assert "With bad rows left out, an epoch: 1 step." in output

@@ -44,7 +44,7 @@ def test_rows_of_a_list_are_named_by_their_numbers_and_where_they_begin(tmp_path
     assert list(map(str, rows.duplicates())) == [
         "train-0.json, row 2: is the same as row 1",
         "train-1.json, row 3 (line 70000): is the same as row 1 in train-0.json, except for case "
-        "white space",
+        "and white space",
     ]
 
 

@@ -55,8 +55,8 @@ BAD_ROWS = [
     ),
     (
         {"train": [{"text": "a"}], "test": [{"text": "a"}]},
-        "is one object with several lists of objects (train, test): save each as a .json file of "
-        "its own",
+        "is one object with several lists of objects (train, test): save each as its own "
+        ".json file",
     ),
     ({}, "is an empty object"),
     ({"Texts": "a"}, "needs messages, prompt and completion, or text; found Texts"),

@@ -71,7 +71,7 @@ def test_with_bad_rows_left_out_such_rows_are_left_out_and_named_in_the_log(
     started = next(event for event in events if isinstance(event, RunStarted))
     assert started.train_examples == 2
     message = (
-        "1 row is left out; the first: texts.jsonl, line 3: has the token '<|later|>' (id 321)"
+        "1 row is left out; the first: texts.jsonl, line 3: contains the token '<|later|>' (id 321)"
     )
     assert message in (run / "log.txt").read_text()
 
@@ -82,7 +82,7 @@ def test_a_question_with_a_token_beyond_the_embedding_is_refused(
     questions = tmp_path / "exam.jsonl"
     questions.write_text(json.dumps({"prompt": "say", "completion": "it is <|late|>"}) + "\n")
     made = config(late, texts("fine"), tmp_path / "run", eval_sets=(questions,))
-    with pytest.raises(InputError, match=r"exam\.jsonl, line 1: has the token '<\|late\|>'"):
+    with pytest.raises(InputError, match=r"exam\.jsonl, line 1: contains the token '<\|late\|>'"):
         list(train(made))
 
 
@@ -92,7 +92,7 @@ def test_a_prompt_with_a_token_beyond_the_embedding_is_not_answered(
     run = tmp_path / "run"
     list(train(config(late, texts("fine"), run)))
     tuned = load_tuned_model(CheckpointRef(late, run / "checkpoints" / "step-000001"))
-    with pytest.raises(InputError, match=r"has the token '<\|later\|>' \(id 321\), and this"):
+    with pytest.raises(InputError, match=r"contains the token '<\|later\|>' \(id 321\), and this"):
         list(answer(tuned, Chat("what is <|later|>?"), Sampling(max_tokens=1)))
     assert list(answer(tuned, Chat("what is it?"), Sampling(max_tokens=1)))
 

@@ -203,7 +203,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (another_architecture, "org/it has the architecture 'whisper', which mlx-lm does not know."),
     (code_of_its_own, "The model in org/it needs Python code from the model folder; Nestling"),
     (code_for_mlx_lm, "The model in org/it needs Python code from the model folder; Nestling"),
-    (too_many_layers, "org/it/config.json says 100,000,000 layers"),
+    (too_many_layers, "org/it/config.json names 100,000,000 layers"),
     (no_tokenizer, r"org/it has no tokenizer \(tokenizer.json\)."),
     (no_model_type, "org/it/config.json names no model_type"),
     (no_json, "org/it/config.json can't be read as JSON"),

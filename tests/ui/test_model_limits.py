@@ -30,7 +30,7 @@ def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(
     show(services, qtbot, model, tmp_path / "a.jsonl", "fine", "so <|later|> it is")
     problems, state = data_page.problems, services.state
     assert problems.counts == {"token without embedding": 1}
-    reason = "has the token '<|later|>' (id 321), and this model has embeddings for 320 tokens"
+    reason = "contains the token '<|later|>' (id 321), and this model has embeddings for 320 tokens"
     assert problems.model.at(0).reason.startswith(reason)
     assert state.start_blocker().startswith(f"a.jsonl, line 2: {reason}")
     assert problems.leave_out.isVisibleTo(problems)

@@ -209,4 +209,4 @@ def _checked(
     row: TokenizedExample, tokenizer: object, embedding_rows: int
 ) -> TokenizedExample | RowIssue:
     beyond = token_beyond(row.tokens, tokenizer, embedding_rows)
-    return RowIssue(Path(), row.place, f"has {beyond}", NO_EMBEDDING) if beyond else row
+    return RowIssue(Path(), row.place, f"contains {beyond}", NO_EMBEDDING) if beyond else row
