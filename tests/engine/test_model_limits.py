@@ -56,8 +56,8 @@ def test_a_row_with_a_token_beyond_the_embedding_stops_the_run_before_it_starts(
     with pytest.raises(InputError) as caught:
         list(train(config(late, data, tmp_path / "run")))
     assert caught.value.message == (
-        "2 rows hold tokens without an embedding; the first is texts.jsonl, line 3: holds the "
-        "token '<|later|>' (id 321), and this model has embeddings for 320 tokens only."
+        "2 rows contain tokens without an embedding; the first is texts.jsonl, line 3: contains "
+        "the token '<|later|>' (id 321), and this model has embeddings for 320 tokens only."
     )
     assert not (tmp_path / "run").exists()
 

@@ -71,7 +71,7 @@ _WORDS: dict[IssueKind, tuple[str, str]] = {
         "left out.",
     ),
     NO_EMBEDDING: (
-        "hold tokens without an embedding",
+        "contain tokens without an embedding",
         "Choose the base model that this tokenizer belongs to, or start a run with invalid rows "
         "left out.",
     ),

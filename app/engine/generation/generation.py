@@ -200,7 +200,7 @@ def _check_tokens(tuned: TunedModel, prompts: Iterable[Sequence[int]]) -> None:
     for prompt in prompts:
         if beyond := token_beyond(prompt, tokenizer, rows):
             raise InputError(
-                f"The conversation holds {beyond}.",
+                f"The conversation contains {beyond}.",
                 "Ask without it, or choose the base model that this tokenizer belongs to.",
             )
 
