@@ -589,8 +589,8 @@ def test_notes_on_replies_are_in_the_text_as_in_json(
     gained = found["trained_tokens"] - whole["trained_tokens"]
     assert found["further_trained_tokens"] == gained > 0
     assert (
-        "\n1 of these rows trains earlier replies, which the model's chat template changes once "
-        f"more follows: {found['further_cost']:.2f} times the tokens, {gained:,} more of them "
+        "\n1 of these rows trains earlier replies, which the model's chat template changes when "
+        f"more turns follow: {found['further_cost']:.2f} times the tokens, {gained:,} more of them "
         "trained.\n"
     ) in printed(*asked)[1]
     assert (
