@@ -438,7 +438,7 @@ def test_a_stopped_run_resumes_to_its_end(
     state = library.services.state
     library.services.datasets.open(chat_file)
     qtbot.waitUntil(actions.start.isEnabled)
-    state.change_config(steps=4000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    state.change_config(steps=100_000, steps_per_eval=1000, steps_per_save=1000, rank=2)
     actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
     actions.stop.trigger()
@@ -762,7 +762,7 @@ def test_the_run_in_progress_is_opened_as_ours(
 ) -> None:
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    nestling.state.change_config(steps=100_000, steps_per_eval=1000, steps_per_save=1000, rank=2)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert nestling.state.started is not None

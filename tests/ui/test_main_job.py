@@ -46,7 +46,7 @@ def test_drop_start_watch_stop_and_find_the_adapter(
     assert drop(starter.window, starter_dir() / "sample" / "train.jsonl")
     qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
     assert "chat examples" in train.data.summary.text()
-    state.change_config(steps=2000, steps_per_eval=1000)
+    state.change_config(steps=100_000, steps_per_eval=1000)
 
     stages: list[str] = []
     state.run_event_received.connect(
@@ -104,7 +104,7 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
 
 
 def test_a_run_can_be_paused_and_resumed(nestling: Nestling, state: AppState, qtbot: QtBot) -> None:
-    state.change_config(steps=5000)
+    state.change_config(steps=100_000)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
     head, seen = nestling.runs.opened.head, phases_and_events(state)
