@@ -4,12 +4,19 @@ however fast it is, and however late the window hears of it. Imports neither Qt 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from app.core.files.paths import home_dir
 from app.workers.jobs import datasets
-from app.workers.jobs.datasets import InspectDataset, InspectedDataset, TokenizeDatasets
+from app.workers.jobs.datasets import (
+    InspectDataset,
+    InspectedDataset,
+    TokenizeDatasets,
+    TokenizedDatasets,
+)
 from tests.workers.jobs_to_run import until_it_is_asked_to_close
 
+T = TypeVar("T")
 ShouldStop = Callable[[], bool]
 INSPECTION = "app.ui.data.dataset_list.InspectDataset"
 TOKENIZATION = "app.ui.data.tokenization.TokenizeDatasets"
@@ -20,7 +27,7 @@ def is_in_the_middle(share: object) -> bool:
     return isinstance(share, float) and 0.5 < share < 0.9
 
 
-def _resting(work: Iterator[object], should_stop: ShouldStop) -> Iterator[object]:
+def _resting(work: Iterator[T], should_stop: ShouldStop) -> Iterator[T]:
     datasets.SECONDS_BETWEEN_SHARES = 0.0  # in this process: each step is reported
     assert isinstance(work, Generator)
     with closing(work):
@@ -49,5 +56,5 @@ class RestingInspection(InspectDataset):
 
 @dataclass(frozen=True)
 class RestingTokenization(TokenizeDatasets):
-    def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
+    def __call__(self, should_stop: ShouldStop) -> Iterator[str | float | TokenizedDatasets]:
         return _resting(super().__call__(should_stop), should_stop)

@@ -46,7 +46,7 @@ def test_drop_start_watch_stop_and_find_the_adapter(
     assert drop(starter.window, starter_dir() / "sample" / "train.jsonl")
     qtbot.waitUntil(lambda: state.dataset is not None and not state.is_inspecting)
     assert "chat examples" in train.data.summary.text()
-    state.change_config(steps=100_000, steps_per_eval=1000)
+    state.change_config(steps=2000, steps_per_eval=1000)
 
     stages: list[str] = []
     state.run_event_received.connect(
