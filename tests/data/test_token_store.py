@@ -17,6 +17,7 @@ import pytest
 
 from app.core.column_mapping import ColumnMapping
 from app.core.errors import AppError, InputError, RunError
+from app.data.chat.template_trial import template_problem
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
 from app.data.readers import byte_source
@@ -67,7 +68,10 @@ def expected(path, tokenizer):
 
 @pytest.fixture
 def tokenizer(tokenizer_with):
-    return tokenizer_with("chatml")
+    """Its template was tried: while it is, a build yields as often as that takes."""
+    made = tokenizer_with("chatml")
+    assert template_problem(made.chat_template) == ""
+    return made
 
 
 @pytest.fixture

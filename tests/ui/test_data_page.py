@@ -20,6 +20,7 @@ from app.ui.new_run.plan_preview import NO_ROWS
 from app.ui.run.run_actions import RunActions
 from app.ui.state.window_pages import Place
 from app.window_services import Services
+from tests.ui.resting_jobs import INSPECTION, RestingInspection
 from tests.ui.row_texts import row_text
 
 Drop = Callable[[QWidget, Path], bool]
@@ -532,13 +533,15 @@ def test_without_a_dataset_the_page_says_how_to_give_one(
 
 
 def test_reading_can_be_cancelled_and_the_dataset_before_stays(
-    services: Services, data_page: DataPage, chat_file: Path, tmp_path: Path, qtbot: QtBot
-) -> None:
+    services: Services, data_page: DataPage, chat_file: Path, tmp_path: Path, qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     services.file_opener.open_path(chat_file)
     qtbot.waitUntil(tokens_are_there(services))
     big = tmp_path / "big.jsonl"
     line = json.dumps({"text": "words " * 50})
-    big.write_text(f"{line}\n" * 200_000)
+    big.write_text(f"{line}\n" * 20_000)
+    monkeypatch.setattr(INSPECTION, RestingInspection)
     services.file_opener.open_path(big)
     qtbot.waitUntil(lambda: "words" in shown(data_page))
     qtbot.mouseClick(data_page.status.stop, Qt.MouseButton.LeftButton)

@@ -1,5 +1,8 @@
 import shlex
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.library.reading.run_store import export_checkpoint_in_steps
 from app.ui.run.run_export import LONGEST_NAME, shortened
 from app.ui.runs.runs_columns import DRAGGED
 from app.ui.runs.runs_view import RunsView
@@ -142,12 +146,17 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
 def test_an_export_says_how_far_it_is_and_can_be_cancelled_there(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.files.untrusted_files._PIECE_BYTES", 1)
+    def rest_in_the_middle(*places: Path) -> Iterator[float]:
+        """Until it is closed."""
+        with closing(export_checkpoint_in_steps(*places)) as copy:
+            yield from repeat(next(copy))
+
+    monkeypatch.setattr("app.workers.tasks.library.export_checkpoint_in_steps", rest_in_the_middle)
     monkeypatch.setattr("app.workers.background_thread.SECONDS_BETWEEN_SHARES", 0.01)
     adapter = tmp_path / "adapter"
     adapter.mkdir()
-    (adapter / "adapter_config.json").write_text("{}")
-    (adapter / "adapters.safetensors").write_bytes(bytes(2**20))  # a million pieces
+    for name in ("adapters.safetensors", "adapter_config.json"):
+        (adapter / name).write_text("{}")
     nestling.export.export_into(tmp_path / "out", adapter, "cats")
     notice = nestling.window.notice
     qtbot.waitUntil(lambda: f"Exporting into {tmp_path / 'out'}: " in notice.text.text())
@@ -177,7 +186,7 @@ def test_the_run_in_progress_is_listed_as_it_stands(
 ) -> None:
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000)
+    nestling.state.change_config(steps=100_000, steps_per_eval=1000, steps_per_save=1000)
     nestling.window.show_place(Place.RUNS)
     nestling.actions.start.trigger()
     nestling.runs.show_list()
@@ -223,8 +232,8 @@ def test_a_run_with_a_very_long_name_is_exported(
     for name in ("adapters.safetensors", "adapter_config.json"):
         (adapter / name).write_text("{}")
     nestling.export.export_into(tmp_path, adapter, "x" * 300)
-    qtbot.waitUntil(nestling.window.notice.isVisible)
-    assert nestling.window.notice.text.text().startswith("Exported to")
+    notice = nestling.window.notice
+    qtbot.waitUntil(lambda: notice.isVisible() and notice.text.text().startswith("Exported to"))
     nestling.export.export_into(Path("/" + "y" * 300), adapter, "x")
     qtbot.waitUntil(lambda: "too long" in nestling.window.notice.text.text())
 

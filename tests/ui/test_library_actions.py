@@ -18,10 +18,11 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config.serialization import load_toml, to_toml
 from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.errors import AppError
 from app.core.events import EvaluationFinished, RunFinished
 from app.core.files.paths import runs_dir
 from app.library.reading.metrics_csv import export_csv
-from app.library.reading.run_details import read_details
+from app.library.reading.run_details import RunDetails, read_details
 from app.library.run.label import RunLabel, read_label, write_label
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps
@@ -437,7 +438,7 @@ def test_a_stopped_run_resumes_to_its_end(
     state = library.services.state
     library.services.datasets.open(chat_file)
     qtbot.waitUntil(actions.start.isEnabled)
-    state.change_config(steps=4000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    state.change_config(steps=100_000, steps_per_eval=1000, steps_per_save=1000, rank=2)
     actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
     actions.stop.trigger()
@@ -632,11 +633,28 @@ def test_tables_are_numbered_named_after_their_runs_and_replace_no_file(
     library = shown()
     library.commands.exports.save_data(runs, tmp_path / "runs.csv")
     notice_text = library.window.notice.text
-    qtbot.waitUntil((tmp_path / "runs 2 b-c.csv").is_file)
     qtbot.waitUntil(lambda: notice_text.text().startswith(f"Exported 2 tables to {tmp_path}."))
     assert (tmp_path / "runs 1 cats.csv").read_text() == "mine"
     names = ("runs 1 cats-2.csv", "runs 2 b-c.csv")
     assert [len((tmp_path / name).read_text().splitlines()) for name in names] == [6, 4]
+
+
+def test_tables_of_which_one_fails_are_not_reported_as_exported(
+    make_run: MakeRun, shown: Callable[[], Library], tmp_path: Path, qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    runs = [make_run(runs_dir() / "a"), make_run(runs_dir() / "b")]
+
+    def export(details: RunDetails, path: Path) -> Path:
+        if details.summary.run_dir == runs[0]:
+            raise AppError("The disk is full.")
+        return export_csv(details, path)
+
+    monkeypatch.setattr("app.workers.tasks.library.export_csv", export)
+    library = shown()
+    library.commands.exports.save_data(runs, tmp_path / "runs.csv")
+    qtbot.waitUntil(lambda: not library.services.background.is_busy)
+    assert library.window.notice.text.text() == "The disk is full."
 
 
 def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
@@ -744,7 +762,7 @@ def test_the_run_in_progress_is_opened_as_ours(
 ) -> None:
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    nestling.state.change_config(steps=100_000, steps_per_eval=1000, steps_per_save=1000, rank=2)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert nestling.state.started is not None

@@ -104,7 +104,7 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
 
 
 def test_a_run_can_be_paused_and_resumed(nestling: Nestling, state: AppState, qtbot: QtBot) -> None:
-    state.change_config(steps=5000)
+    state.change_config(steps=100_000)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None)
     head, seen = nestling.runs.opened.head, phases_and_events(state)

@@ -293,6 +293,7 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
 ) -> None:
     page, state = shown.page, shown.services.state
     shown.services.datasets.read_again()
+    state.change_config(steps=100_000)
     page.form.max_tokens.setValue(5_000)
     qtbot.waitUntil(lambda: actions.start.isEnabled())
     begin(shown, "Go on and on")
@@ -305,6 +306,8 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
     assert not page.composer.send.isEnabled()
     begin(shown, "Hi")
     assert len(page.conversation.turns) == 1
+    qtbot.waitUntil(lambda: state.step is not None)
+    actions.stop.trigger()
     qtbot.waitUntil(lambda: state.phase is Phase.FINISHED)
     assert models
     assert all(model is None for model in models)

@@ -1,6 +1,7 @@
 """The queue: runs wait, are put in order, start by themselves, and wait on after quitting."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.core.events import Event, StepFinished
 from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, read_queue, write_queue
 from app.library.reading.run_store import list_runs
+from app.library.run.recorder import RunRecorder
 from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_view import RunsView
 from app.ui.runs.trash_actions import TrashActions
@@ -27,7 +30,9 @@ from app.ui.state.window_pages import Place
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
 from app.ui.widgets.notice_bar import Notice
 from app.window_services import Services
+from app.workers.background_job import Job
 from app.workers.background_thread import BackgroundThread
+from tests.patience import PATIENCE_SECONDS
 from tests.ui.page_windows import Library
 from tests.ui.run_summaries import summary
 
@@ -230,7 +235,7 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
 def test_a_stopped_run_holds_the_queue(
     library: Library, actions: RunActions, config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    library.services.queue.add(replace(config, steps=5000))
+    library.services.queue.add(replace(config, steps=100_000))
     library.services.queue.add(replace(config, name="second"))
     library.services.queue.start()
     qtbot.waitUntil(lambda: library.services.state.step is not None)
@@ -305,6 +310,26 @@ def reopened(build: Callable[..., Nestling], first: Nestling, qtbot: QtBot) -> N
     return again
 
 
+@pytest.fixture
+def _third_step_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the run is asked to stop, however late the window hears of the second."""
+    is_asked = threading.Event()
+    cancel, record = Job.cancel, RunRecorder.record
+
+    def cancel_and_note(job: Job) -> None:
+        cancel(job)
+        is_asked.set()
+
+    def record_and_wait(recorder: RunRecorder, event: Event) -> None:
+        record(recorder, event)
+        if isinstance(event, StepFinished) and event.step == 3:
+            assert is_asked.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(Job, "cancel", cancel_and_note)
+    monkeypatch.setattr(RunRecorder, "record", record_and_wait)
+
+
+@pytest.mark.usefixtures("_third_step_lasts")
 def test_an_active_queue_resumes_by_itself_with_the_stopped_run(
     build: Callable[..., Nestling], nestling: Nestling, config: TrainingConfig, qtbot: QtBot
 ) -> None:
@@ -352,7 +377,7 @@ def test_an_invalid_name_of_an_unfinished_run_is_ignored(
 def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
     services: Services, config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    services.queue.add(replace(config, name="long", steps=4000))
+    services.queue.add(replace(config, name="long", steps=100_000))
     services.queue.add(replace(config, name="next"))
     services.queue.start()
     qtbot.waitUntil(lambda: services.state.step is not None)

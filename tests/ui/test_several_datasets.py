@@ -15,6 +15,7 @@ from app.ui.data.data_page import COLUMNS, PROBLEMS, DataPage
 from app.ui.run.run_actions import RunActions
 from app.ui.state.run_state import Phase
 from app.window_services import Services
+from tests.ui.resting_jobs import INSPECTION, RestingInspection
 
 Write = Callable[..., Path]
 
@@ -176,8 +177,8 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
 ) -> None:
     rows, work = data_page.rows, services.data_work
     services.file_opener.open_path(write("many.jsonl", 20_000))
-    qtbot.waitUntil(lambda: work.tokenization.share is not None)
-    work.tokenization.stop()
+    work.tokenization.changed.connect(work.tokenization.stop)  # however late the window hears of it
+    qtbot.waitUntil(lambda: work.tokenization.is_stopped)
     qtbot.waitUntil(lambda: "many.jsonl, row 0" in shown(data_page))
     assert rows.total.text() == "of 20,000"
     rows.number.setValue(19_000)
@@ -192,11 +193,13 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
 
 
 def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
-    services: Services, data_page: DataPage, actions: RunActions, write: Write, qtbot: QtBot
-) -> None:
+    services: Services, data_page: DataPage, actions: RunActions, write: Write, qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     services.file_opener.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(measured(services, 1))
-    services.datasets.mix_in([write("old.jsonl", 200_000)])
+    monkeypatch.setattr(INSPECTION, RestingInspection)
+    services.datasets.mix_in([write("old.jsonl", 20_000)])
     data_page.chooser.choices[1].click()
     qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(data_page))
     assert data_page.status.text.text().startswith("Reading and checking every row of old: ")

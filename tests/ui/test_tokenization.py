@@ -18,6 +18,7 @@ from app.ui.data.data_page import DataPage
 from app.ui.run.run_actions import RunActions
 from app.ui.state.run_state import Phase
 from app.window_services import Services
+from tests.ui.resting_jobs import TOKENIZATION, RestingTokenization, is_in_the_middle
 
 HASHED = HASHING / (1 + HASHING) + 1e-6
 """The share done once the file is hashed, which is repeated each time."""
@@ -52,9 +53,17 @@ def write_rows(path: Path, rows: int, spaces: int = 0) -> Path:
     return path
 
 
+@pytest.fixture
+def _rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are turned into tokens up to the middle, at first."""
+    monkeypatch.setattr(TOKENIZATION, RestingTokenization)
+
+
+rests_in_the_middle = pytest.mark.usefixtures("_rests")
+
+
 def in_the_middle(services: Services) -> Callable[[], bool]:
-    work = services.data_work.tokenization
-    return lambda: work.share is not None and HASHED < work.share < 0.9
+    return lambda: is_in_the_middle(services.data_work.tokenization.share)
 
 
 def taken() -> int:
@@ -64,6 +73,7 @@ def taken() -> int:
     return sum(json.loads(lines[-1])["taken"] for lines in entries if lines)
 
 
+@rests_in_the_middle
 def test_a_stopped_tokenisation_resumes_where_it_was(
     services: Services, data_page: DataPage, large: Path, qtbot: QtBot
 ) -> None:
@@ -88,6 +98,7 @@ def test_a_stopped_tokenisation_resumes_where_it_was(
     assert services.data_work.preview.total == LARGE
 
 
+@rests_in_the_middle
 def test_a_run_continues_where_the_page_was(
     services: Services,
     actions: RunActions,
@@ -124,6 +135,7 @@ def test_a_run_continues_where_the_page_was(
     qtbot.waitUntil(lambda: work.done is not None)
 
 
+@rests_in_the_middle
 def test_the_page_continues_after_a_run_that_needed_few_rows(
     services: Services, actions: RunActions, large: Path, qtbot: QtBot
 ) -> None:
@@ -191,6 +203,7 @@ def test_an_endless_template_is_shown_as_tried_and_can_be_stopped(
     qtbot.waitUntil(work.make_way().is_set)
 
 
+@rests_in_the_middle
 def test_a_file_that_vanishes_is_reported_in_a_sentence(
     services: Services, data_page: DataPage, actions: RunActions, large: Path, qtbot: QtBot
 ) -> None:
@@ -207,6 +220,7 @@ def test_a_file_that_vanishes_is_reported_in_a_sentence(
     assert not any(folder.suffix == "" for folder in stores_dir().iterdir() if folder.is_dir())
 
 
+@rests_in_the_middle
 def test_a_killed_process_can_be_resumed(services: Services, larger: Path, qtbot: QtBot) -> None:
     work, reader = services.data_work.tokenization, services.data_work.reader
     services.file_opener.open_path(larger)
@@ -220,6 +234,7 @@ def test_a_killed_process_can_be_resumed(services: Services, larger: Path, qtbot
     qtbot.waitUntil(lambda: work.done is not None)
 
 
+@rests_in_the_middle
 def test_quitting_in_the_middle_keeps_finished_work(
     services: Services, large: Path, qtbot: QtBot
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.core.errors import InputError
 
 
-def _until_it_is_asked_to_close(should_stop: Callable[[], bool]) -> None:
+def until_it_is_asked_to_close(should_stop: Callable[[], bool]) -> None:
     """`should_stop` is a method of the job in this process, which has the fact as an event."""
     should_stop.__self__._cancelled.wait()  # type: ignore[attr-defined]
 
@@ -40,7 +40,7 @@ class Counting:
             while not self.has_end:
                 if self.note is not None:
                     self.in_hand.touch()
-                _until_it_is_asked_to_close(should_stop)
+                until_it_is_asked_to_close(should_stop)
                 number += 1
                 yield number
         finally:

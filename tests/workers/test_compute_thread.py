@@ -17,6 +17,7 @@ from app.workers.background_job import (
     JobYielded,
 )
 from app.workers.compute_thread import NICENESS, ComputeThread
+from tests.patience import PATIENCE_SECONDS
 
 ShouldStop = Callable[[], bool]
 
@@ -149,8 +150,16 @@ def test_200_jobs_that_end_in_every_way_each_have_one_ending_and_it_is_last(
         yield 1
         raise ValueError("as planned")
 
-    jobs = []
+    half_are_there = threading.Event()
+
+    def waiting(_: ShouldStop) -> Iterator[object]:
+        """So that some are canceled before they begin, however late that is."""
+        yield half_are_there.wait(PATIENCE_SECONDS)
+
+    jobs = [compute.submit("first", waiting, take)]
     for number in range(200):
+        if number == 100:
+            half_are_there.set()
         job = compute.submit(f"job {number}", failing if number % 7 == 0 else idents(20), take)
         jobs.append(job)
         if number % 3 == 0:

@@ -32,7 +32,7 @@ def process(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dat
     made = DataProcess()
     yield made
     made.shut_down()
-    assert not [t for t in threading.enumerate() if "_speak" in t.name]
+    assert not [t for t in threading.enumerate() if "_send_messages" in t.name]
 
 
 def begin(process: DataProcess, function: object) -> tuple[Received, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.column_mapping import ColumnMapping
+from app.data.chat.template_trial import TRYING
 from app.engine.model.loading import load_tokenizer
 from app.library.column_mapping_store import remember_columns
 from app.workers.jobs.datasets import (
@@ -33,8 +34,8 @@ def key(tiny_model: Path) -> ModelTokenizer:
 
 def tokenised(path: Path, key: ModelTokenizer, **settings: bool) -> TokenizedDatasets:
     job = TokenizeDatasets((DatasetRequest(path, None, ""),), key, True, False, **settings)
-    *shares, done = job(never)
-    assert all(0 <= share <= 1 for share in shares)  # type: ignore[operator]
+    *steps, done = job(never)
+    assert all(step == TRYING or 0 <= step <= 1 for step in steps)
     assert isinstance(done, TokenizedDatasets)
     return done
 

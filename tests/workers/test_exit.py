@@ -17,7 +17,7 @@ application = QCoreApplication([])
 compute = ComputeThread()
 model, data, runs = (Path(argument) for argument in sys.argv[1:4])
 leave_early = sys.argv[4]
-config = TrainingConfig(model=model, data=data, steps=4000 if leave_early == "yes" else 3)
+config = TrainingConfig(model=model, data=data, steps=100_000 if leave_early == "yes" else 3)
 def report(notice):
     if isinstance(notice, JobEnded):
         print(notice.ending)

@@ -73,12 +73,18 @@ class RunExport(QObject):
         if len(run_dirs) == 1:
             self._run(partial(library.save_csv, run_dirs[0], path), path, LAYERS_KEPT)
             return
-        for number, run_dir in enumerate(run_dirs, 1):
-            self._run_and_notify(
-                partial(library.save_numbered_csv, run_dir, path, number),
-                len(run_dirs),
-                path.parent,
+
+        def tell(tables: int) -> None:
+            done = trn(
+                "Exported {n} table to {folder}.",
+                "Exported {n} tables to {folder}.",
+                tables,
+                folder=path.parent,
             )
+            self._notice.tell(f"{done} {LAYERS_KEPT}")
+
+        work = partial(library.save_numbered_csvs, run_dirs, path)
+        self._background.run_in_steps(work, tell, self._notice.tell_failure, lambda _: None)
 
     def save_picture(self, widget: QWidget, name: str, path: Path) -> None:
         """What the widget shows now; as SVG if the path says so."""
@@ -97,16 +103,6 @@ class RunExport(QObject):
         dialog.fileSelected.connect(lambda chosen: save(Path(chosen)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
-
-    def _run_and_notify(self, work: Callable[[], object], tables: int, folder: Path) -> None:
-        done = trn(
-            "Exported {n} table to {folder}.",
-            "Exported {n} tables to {folder}.",
-            tables,
-            folder=folder,
-        )
-        text = f"{done} {LAYERS_KEPT}"
-        self._background.run(work, lambda _: self._notice.tell(text), self._notice.tell_failure)
 
     def _run(self, work: Callable[[], object], path: Path, note: str = "") -> None:
         done = tr("Exported to {path}.", path=path)

@@ -1,6 +1,6 @@
 """Reads, labels and exports runs of the library, and reads files that the user opens."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -107,11 +107,17 @@ def save_csv(run_dir: Path, path: Path) -> None:
     export_csv(read_details(run_dir), path)
 
 
-def save_numbered_csv(run_dir: Path, path: Path, number: int) -> None:
-    """Save a run's metrics beside `path`, named by number and run; replaces no other file."""
-    details = read_details(run_dir)
-    name = f"{path.stem} {number} {single_line(details.summary.name, MAX_NAME)}"
-    export_csv(details, unused_path(path.parent, name, path.suffix))
+def save_numbered_csvs(run_dirs: Sequence[Path], path: Path) -> Generator[float, None, int]:
+    """Save each run's metrics beside `path`, named by number and run; replaces no other file.
+
+    Yields the share done, 0 to 1; returns the number of tables. Raises AppError.
+    """
+    for number, run_dir in enumerate(run_dirs, 1):
+        details = read_details(run_dir)
+        name = f"{path.stem} {number} {single_line(details.summary.name, MAX_NAME)}"
+        export_csv(details, unused_path(path.parent, name, path.suffix))
+        yield number / len(run_dirs)
+    return len(run_dirs)
 
 
 def remember_columns(data: Path, columns: ColumnMapping | None) -> None:
