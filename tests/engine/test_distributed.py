@@ -31,6 +31,23 @@ SETTINGS = ["--steps", "6", "--rank", "4", "--learning-rate", "1e-2", "--steps-p
 Start = Callable[..., subprocess.Popen[str]]
 
 
+RESTING = """
+import sys, time
+from app.__main__ import main
+from app.cli.interrupt import Interrupt
+
+def wait_for_the_signal(interrupt):
+    print("waits", file=sys.stderr, flush=True)
+    while not interrupt._asked:
+        time.sleep(0.01)
+    return True
+
+Interrupt.is_requested = wait_for_the_signal
+sys.exit(main())
+"""
+"""A machine that gets no further than its first look for a signal until it gets one."""
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts `nestling` as one of two machines; none is left behind."""
@@ -38,10 +55,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     hosts.write_text(json.dumps([[f"127.0.0.1:{port}"] for port in _free_ports(2)]))
     running: list[subprocess.Popen[str]] = []
 
-    def begin(rank: int | None, *arguments: str) -> subprocess.Popen[str]:
+    def begin(
+        rank: int | None, *arguments: str, program: Sequence[str] = ("-m", "app")
+    ) -> subprocess.Popen[str]:
         ring = {} if rank is None else {"MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", *arguments], cwd=ROOT, text=True,
+            [sys.executable, *program, *arguments], cwd=ROOT, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | ring,
         )  # fmt: skip
         running.append(process)
@@ -182,17 +201,18 @@ def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
 
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_where_one_machine_is_asked_to_stop_before_the_run_all_stop(
-    tiny_model: Path, tmp_path: Path, start: Start, rank: int
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start, rank: int
 ) -> None:
-    rows = tmp_path / "rows.jsonl"
-    write_chats(rows, 500)  # the other has much to do
-    arguments = _arguments(tiny_model, rows, tmp_path / "run", "--steps", "100000")
-    both = [start(each, *arguments) for each in (0, 1)]
-    assert both[0].stdout is not None
-    assert json.loads(next(both[0].stdout))["event"] == "stage_changed"  # both have joined
+    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", "--steps", "100000")
+    programs = [("-c", RESTING) if each == rank else ("-m", "app") for each in (0, 1)]
+    both = [start(each, *arguments, program=programs[each]) for each in (0, 1)]
+    errors = both[rank].stderr
+    assert errors is not None
+    assert "waits\n" in errors  # reads no further
     both[rank].send_signal(signal.SIGINT)
-    (rest, errors), _ = _ended(both)
-    assert _events(rest, "run_finished")[-1]["message"] == "Stopped before the first step.", errors
+    (rest, printed), _ = _ended(both)
+    message = _events(rest, "run_finished")[-1]["message"]
+    assert message == "Stopped before the first step.", printed
     assert [process.returncode for process in both] == [130 * (each == rank) for each in (0, 1)]
     assert not (tmp_path / "run").exists()
 
