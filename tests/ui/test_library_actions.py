@@ -657,6 +657,17 @@ def test_tables_of_which_one_fails_are_not_reported_as_exported(
     assert library.window.notice.text.text() == "The disk is full."
 
 
+def test_a_table_of_a_run_that_is_gone_is_not_reported_as_exported(
+    make_run: MakeRun, shown: Callable[[], Library], tmp_path: Path, qtbot: QtBot
+) -> None:
+    run, library = make_run(runs_dir() / "a"), shown()
+    run.rename(tmp_path / "moved")
+    library.commands.exports.save_data([run], tmp_path / "run.csv")
+    qtbot.waitUntil(lambda: not library.services.background.is_busy)
+    assert library.window.notice.text.text() == f"{run} has no run.json, so it is not a run."
+    assert not (tmp_path / "run.csv").exists()
+
+
 def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
     make_run: MakeRun, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.core.errors import InputError
 from app.core.files.atomic_files import write_atomic
 from app.core.files.untrusted_files import SHARED_FILE
 from app.library.reading.run_details import RunDetails
@@ -15,7 +16,10 @@ _MEASURED = ("seconds", "loss", "learning_rate", "gradient_norm", "tokens_per_se
 
 
 def export_csv(details: RunDetails, path: Path) -> Path:
-    """Write every step's numbers; NaN is left empty. Raises AppError."""
+    """Write every step's numbers; NaN is left empty. Raises AppError, also if the run's folder is
+    gone."""
+    if not details.summary.run_dir.is_dir():
+        raise InputError(details.summary.problem)
     write_atomic(path, lambda aside: _write(details, aside), mode=SHARED_FILE)
     return path
 
