@@ -148,7 +148,7 @@ def test_modules_may_be_a_list_in_the_settings_file() -> None:
 
 def test_dora_on_bits_that_mlx_lm_gets_wrong_is_refused(make_model: Callable[..., Path]) -> None:
     model = load_base_model(make_model(bits=6, hidden=64)).model
-    with pytest.raises(InputError, match="quantised to 6 bits"):
+    with pytest.raises(InputError, match="quantized to 6 bits"):
         add_adapter(model, TrainingConfig(fine_tune_type="dora"))
     add_adapter(model, TrainingConfig())
 

@@ -483,7 +483,7 @@ def test_rows_nested_in_one_column_are_reported_and_no_mapping_is_offered(
     path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
     services.file_opener.open_path(path)
     qtbot.waitUntil(lambda: data_page.tabs.currentIndex() == PROBLEMS)
-    assert "Keeps question, answer inside 'talk'" in row_text(data_page.problems.model, 0)
+    assert "Has question, answer inside 'talk'" in row_text(data_page.problems.model, 0)
     qtbot.waitUntil(lambda: services.data_work.preview.looked is not None)
     rows = data_page.rows
     assert rows.map.isHidden()
