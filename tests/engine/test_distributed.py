@@ -32,17 +32,21 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 RESTING = """
-import sys, time
+import sys, threading
 from app.__main__ import main
 from app.cli.interrupt import Interrupt
 
+asked, handle = threading.Event(), Interrupt._handle
+
+def handle_and_note(interrupt, *signal):
+    handle(interrupt, *signal)
+    asked.set()
+
 def wait_for_the_signal(interrupt):
     print("waits", file=sys.stderr, flush=True)
-    while not interrupt._asked:
-        time.sleep(0.01)
-    return True
+    return asked.wait()
 
-Interrupt.is_requested = wait_for_the_signal
+Interrupt._handle, Interrupt.is_requested = handle_and_note, wait_for_the_signal
 sys.exit(main())
 """
 """A machine that gets no further than its first look for a signal until it gets one."""
