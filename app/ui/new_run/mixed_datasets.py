@@ -1,4 +1,4 @@
-"""The datasets mixed into the run's own, in the dataset's card: each with its share."""
+"""The datasets mixed into the run's dataset, each with its share, in the dataset card."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +26,7 @@ SHARE_WIDTH_PX = 76
 
 
 class MixedDatasets(QWidget):
-    """Shows the state's `mix` and passes on what the user changes of it."""
+    """Shows the state's `mix`. The user's changes go to the DatasetList."""
 
     add_requested = Signal()
 
@@ -39,7 +39,9 @@ class MixedDatasets(QWidget):
         self.add = button(tr("Mix In Dataset…"), self.add_requested.emit, "link")
         set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
         self._places = column()
-        head = row(grows(self.own, 100), None, self.add)  # what wraps takes all the room there is
+        head = row(
+            grows(self.own, 100), None, self.add
+        )  # a wrapping label needs all available width
         lay_out(self, head, self._places, self.problem)
         state.config_changed.connect(self.refresh)
         datasets.changed.connect(self.refresh)
@@ -96,7 +98,7 @@ class MixedRow(QWidget):
         offer_verbs(self, partial(dataset_verbs, datasets, index))
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu."""
+        """The Edit menu's actions."""
         return {"delete": self.remove.click}
 
     def set_theme(self, theme: Theme) -> None:

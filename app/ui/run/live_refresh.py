@@ -1,4 +1,4 @@
-"""Has the run that is opened read again while it is in progress, here or in another program."""
+"""Reads the opened run again and again while it is in progress, here or in another program."""
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -8,14 +8,14 @@ from app.ui.state.run_loading import ReadRun
 
 AGAIN_MS = 1000
 _SHARE = 0.05
-"""Of the time, reading takes at most so much: a long run is read more seldom."""
+"""Reading takes at most this fraction of the time, so longer runs are read less often."""
 
 
 class LiveRefresh(QObject):
-    """Nothing is read while the run is out of sight."""
+    """Asks for no reading while the run's page is hidden."""
 
     due = Signal(object)
-    """Path of the run's folder."""
+    """Argument: the path of the run's folder."""
 
     def __init__(self, opened: RunView) -> None:
         super().__init__(opened)
@@ -26,7 +26,7 @@ class LiveRefresh(QObject):
         opened.shown.connect(self._go_on)
 
     def note_read(self, run: ReadRun) -> None:
-        """It was read just now."""
+        """Schedule the next reading; call this after each one."""
         self._wait_ms = max(AGAIN_MS, round(1e3 * run.reading_seconds / _SHARE))
         self._timer.stop()
         self._go_on()

@@ -1,4 +1,6 @@
-"""What can be done with a run as actions: the same in the menu and as buttons, with reasons."""
+"""The actions on the current run, shared by menu and buttons, with the reasons why they are
+disabled.
+"""
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
@@ -54,7 +56,7 @@ class RunActions(QObject):
         _explain(self.stop, tr("Stop and save a checkpoint") if is_going else idle)
 
     def _add(self) -> None:
-        """The plan waits: in the place of the run that it was taken from, if it was."""
+        """Add the plan to the queue, or update the queued run that is being edited."""
         if self._queue.is_edited:
             self._queue.update(self._state.config)
         else:
@@ -62,7 +64,7 @@ class RunActions(QObject):
 
 
 class ActionButton(PushButton):
-    """A push button that does what its action does and looks as able as it is."""
+    """A push button with the text, tool tip and enabled state of a QAction, which it triggers."""
 
     def __init__(self, action: QAction, role: str = "") -> None:
         super().__init__()

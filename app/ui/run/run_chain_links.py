@@ -1,4 +1,4 @@
-"""The runs that a run continues, in a line of links: the oldest first, the run itself last."""
+"""Links to the runs that a run continues, oldest first."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ GONE = tr("This run is no longer here.")
 
 
 class RunChainLinks(QWidget):
-    """Only there for a run that began with an adapter."""
+    """Hidden unless the run started from an adapter."""
 
     run_requested = Signal(object)
-    """Path of an earlier run's folder."""
+    """Argument: the path of an earlier run's folder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class RunChainLinks(QWidget):
 
 
 class RunLink(PushButton):
-    """A name that is too long for its place loses its middle."""
+    """A link that elides the middle of its text if it is too long."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class RunLink(PushButton):
         return QSize(min(whole.width(), _MIN_LINK_PX), whole.height())
 
     def shown_text(self) -> str:
-        """As much of the text as its place has room for."""
+        """The text, elided to the width of the button."""
         option = QStyleOptionButton()
         self.initStyleOption(option)
         room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self)

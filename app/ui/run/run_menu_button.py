@@ -1,4 +1,4 @@
-"""Everything else that can be done with a run: another run of it, files of it, its removal."""
+"""The More button of a run's page: repeat, continue, export, delete."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,16 +22,16 @@ _UNREADABLE = tr("Its settings can't be read.")
 
 
 class RunMenuButton(PushButton):
-    """A menu; what it asks for is about the run last shown."""
+    """Its signals are about the run that was shown last."""
 
     repeat_requested = Signal(object)
-    """RunDetails, as in all of these but one."""
+    """Argument: RunDetails; so for all signals but `queue_requested`."""
     plain_repeat_requested = Signal(object)
-    """To be repeated as the control arm."""
+    """The user wants to repeat the run with plain AdamW, for comparison."""
     continue_requested = Signal(object)
-    """Its adapter is to be trained further, on other data."""
+    """The user wants to train its adapter on other data."""
     queue_requested = Signal(object)
-    """TrainingConfig: to be trained when its turn comes."""
+    """Argument: the TrainingConfig to queue."""
     settings_export_requested = Signal(object)
     data_export_requested = Signal(object)
     plots_export_requested = Signal(object)
@@ -68,7 +68,7 @@ class RunMenuButton(PushButton):
         self.setMenu(menu)
 
     def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
-        """What the run doesn't allow is off, and says why."""
+        """Enable the actions that the run allows, and give reasons for the others."""
         self._run = details
         self._show_repeats()
         _allow(self.settings, "" if details.settings else _UNREADABLE)
