@@ -1,4 +1,4 @@
-"""One line about what is being done with the datasets, and the button that stops it."""
+"""A line with the progress of reading or tokenizing the datasets, and a button to cancel it."""
 
 from PySide6.QtWidgets import QProgressBar, QWidget
 
@@ -14,7 +14,7 @@ from app.ui.widgets.layouts import GRID_PX, lay_out, row
 from app.workers.jobs.datasets import TokenizedDatasets
 
 _SHOWN_SECONDS = 10
-"""Less isn't worth telling."""
+"""A shorter remaining time is not shown."""
 
 
 class StatusStrip(QWidget):
@@ -55,7 +55,9 @@ class StatusStrip(QWidget):
         say(self.problem, problem or (self._state.rows_problem if is_idle else ""))
 
     def _being_read(self) -> RunDataset | None:
-        """The one that is in hand: they are read one after the other."""
+        """The dataset that is being read: the one with the most progress, since they are read one
+        by one.
+        """
         reading = [one for one in self._datasets.all if one.is_being_read]
         return max(reading, key=lambda one: one.share_read or 0.0, default=None)
 
@@ -82,7 +84,7 @@ class StatusStrip(QWidget):
             share = formatting.percent(work.stopped_at)
             return tr("Stopped at {share}. The finished part is kept.", share=share)
         if work.refusal is not None or work.failure is not None:
-            return ""  # the reason stands below
+            return ""  # `problem` below gives the reason
         if work.done is not None:
             return self._words_of_tokens(work.done)
         if why_not := work.why_not():
@@ -91,7 +93,7 @@ class StatusStrip(QWidget):
 
     def _words_of_tokens(self, done: TokenizedDatasets) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
-            return ""  # the reason why no run can start stands below
+            return ""  # `problem` below gives the reason
         if refused := sum(self._tokenization.refused):
             return trn(
                 "Tokenized. The model refuses {n:,} row, which is left out; see Problems.",

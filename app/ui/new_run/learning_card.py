@@ -84,10 +84,7 @@ class LearningCard(CardFrame):
         way = learning_method(config)
         if len(config.tiers) > 1:
             self._tiers_before = config
-        for part in (
-            self.custom,
-            self.choices[CUSTOM.title],
-        ):  # hidden buttons are skipped by the arrow keys
+        for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys skip hidden buttons
             part.setVisible(way is CUSTOM)
         self._say(CUSTOM, mixture_words(config))
         self.choices[way.title].setChecked(True)

@@ -39,9 +39,8 @@ class MixedDatasets(QWidget):
         self.add = button(tr("Mix In Dataset…"), self.add_requested.emit, "link")
         set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
         self._places = column()
-        head = row(
-            grows(self.own, 100), None, self.add
-        )  # a wrapping label needs all available width
+        # A wrapping label needs all available width.
+        head = row(grows(self.own, 100), None, self.add)
         lay_out(self, head, self._places, self.problem)
         state.config_changed.connect(self.refresh)
         datasets.changed.connect(self.refresh)

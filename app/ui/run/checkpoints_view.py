@@ -59,9 +59,7 @@ class CheckpointsView(QWidget):
         self.note.setWordWrap(True)
         whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
         whole.setStretch(2, 1)
-        whole.addWidget(
-            self.why_not
-        )  # Never hidden, so that the height of the table doesn't change.
+        whole.addWidget(self.why_not)  # never hidden, so the table keeps its height
         whole.addLayout(
             WrappingRow(
                 (self.attempt, self.export, self.resume, self.continued),
@@ -111,7 +109,7 @@ class CheckpointsView(QWidget):
         self._show_selection()
 
     def _show_selection(self) -> None:
-        """Enable the actions that the selected checkpoint allows, and give reasons for the others."""
+        """Enable the actions that the selected checkpoint allows; give reasons for the others."""
         chosen, details = self.selected(), self._details
         why_not = tr("Select one checkpoint.") if chosen is None else localized(chosen.problem)
         going = self._why_not_touch()

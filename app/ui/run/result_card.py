@@ -35,9 +35,8 @@ def effort_text(run: ReadRun) -> str:
         parts.append(tr("{time} of training", time=formatting.duration(run.training_seconds)))
     measured = [one.val_loss for one in run.details.evaluations if one.step]
     best = summary.best_val_loss
-    if (
-        best is not None and measured and best != measured[-1]
-    ):  # the result text already has the last one
+    # The result text already has the last loss.
+    if best is not None and measured and best != measured[-1]:
         parts.append(tr("best validation loss {loss}", loss=formatting.loss(best)))
     parts.append(formatting.size(summary.size_bytes))
     return " · ".join(filter(None, parts))

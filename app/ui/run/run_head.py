@@ -24,7 +24,7 @@ NO_CHECKPOINT = tr("This run has no checkpoint.")
 
 
 class RunHead(QWidget):
-    """Shows other buttons while the run trains here than after it has ended. RunView connects them."""
+    """Shows other buttons while the run trains here than after its end. RunView connects them."""
 
     def __init__(self, actions: RunActions) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ class LazyPlots(QWidget):
             self.plots.set_theme(theme)
 
     def steps(self) -> Iterator[None]:
-        """Create the plots step by step; stops early if opening a run has created them meanwhile."""
+        """Create the plots step by step; stops if opening a run has created them meanwhile."""
         for made in run_plots_in_steps(self._theme) if self.plots is None else ():
             if self.plots is not None:
                 return

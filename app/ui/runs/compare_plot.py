@@ -1,4 +1,6 @@
-"""One measure of several runs, overlaid: smoothed curves in bold, single steps faint behind them."""
+"""One measure of several runs, overlaid: smoothed curves in bold, single steps faint
+behind them.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -223,7 +225,9 @@ class ComparePlot(QuietPlot):
         return float(np.log10(max(_LEAST, low, 0.9 * least))), float(np.log10(max(_LEAST, high)))
 
     def _value_at(self, curve: Curve, x: float) -> str:
-        """The curve's last value up to `x`. In plots with few points, also where it was measured."""
+        """The curve's last value up to `x`. In plots with few points, also where it was
+        measured.
+        """
         places = curve.x[self.axis]
         at = int(np.searchsorted(places, x, "right")) - 1
         if not len(curve.smooth) or at < 0 or x > places[-1] * 1.001:

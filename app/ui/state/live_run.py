@@ -34,7 +34,7 @@ _WORDS = {
 class LiveRun:
     run_dir: Path
     steps: int | None
-    """None until there is one in this process."""
+    """None before the first step in this process."""
     best_val_loss: float | None
     outcome: str
     share: float = 0.0

@@ -77,7 +77,9 @@ def restored_defaults(config: TrainingConfig, settings: Preferences) -> Training
 
 
 class PlanMemory(QObject):
-    """Saves the plan after changes. Restores the earlier settings when the sample data is replaced."""
+    """Saves the plan after changes. Restores the earlier settings when the sample data is
+    replaced.
+    """
 
     sample_left = Signal()
     """Settings that came with the sample data were undone."""

@@ -1,4 +1,6 @@
-"""The current or last run of this window: its phase and its latest events. Starts no work itself."""
+"""The current or last run of this window: its phase and its latest events. Starts no work
+itself.
+"""
 
 from enum import Enum
 from pathlib import Path
@@ -96,7 +98,9 @@ class RunState(QObject):
         self.set_phase(Phase.RUNNING)
 
     def take_earlier(self) -> "RunToResume | None":
-        """The earlier measurements of a resumed run. Returned only once, because they may be large."""
+        """The earlier measurements of a resumed run. Returned only once, because they may
+        be large.
+        """
         earlier, self.earlier = self.earlier, None
         return earlier
 

@@ -1,8 +1,8 @@
-"""Closing the window and quitting while a run is in progress: a closed window leaves the run
-going, quitting asks first and waits until the run has kept its checkpoint.
+"""Handles closing and quitting while a run is in progress: a run continues after its window closes;
+quitting asks first and waits until the run has saved a checkpoint.
 
-Knows no page. Where there is a Dock, a closed window is hidden and the app stays open; elsewhere
-it quits with its window, so the window is minimized as long as a run is in progress.
+With a Dock, a closed window is hidden and the app keeps running. Elsewhere the app quits with its
+window, so the window is only minimized while a run is in progress.
 """
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
@@ -23,9 +23,9 @@ _ROLES = QMessageBox.ButtonRole
 
 class QuitGuard(QObject):
     decided = Signal()
-    """The run in progress is about to be stopped so that the app can be quit."""
+    """The run in progress is about to be stopped for quitting."""
     ready = Signal()
-    """Nothing is in the way of quitting any more."""
+    """The app can quit now."""
 
     def __init__(
         self,
@@ -41,13 +41,15 @@ class QuitGuard(QObject):
         self.is_decided = False
         self.question: QMessageBox | None = None
         self._why_open = ""
-        """What the notice of a window says that was not closed; untrue once the run has ended."""
+        """The text of the notice that explains why the window stayed open; it must go when the run
+        ends.
+        """
         control.run_ended.connect(self._note_end)
         window.about_to_close.connect(self._answer_close)
 
     @Slot(object)
     def answer_quit(self, event: QEvent) -> None:
-        """The system ends the app."""
+        """Handle a quit request of the system."""
         if not self.may_quit():
             event.ignore()
 
@@ -57,7 +59,7 @@ class QuitGuard(QObject):
             event.ignore()
 
     def may_close(self) -> bool:
-        """Whether the window may go; without a Dock a run in progress keeps it, minimized."""
+        """Whether the window may close. Without a Dock, a run in progress minimizes it instead."""
         if self._has_dock or not self._state.phase.is_active:
             return True
         if self._state.phase is Phase.STOPPING:
@@ -70,16 +72,18 @@ class QuitGuard(QObject):
         return False
 
     def close_front(self) -> None:
-        """Close the window that the user looks at: the settings or the guide, if in front."""
+        """Close the front window, which may be the settings or the guide."""
         (QApplication.activeWindow() or self._window).close()
 
     def quit(self) -> None:
-        """Quit now, or once the run in progress was stopped, if the user agrees."""
+        """Quit now, or after the run in progress was stopped if the user agrees."""
         if self.may_quit():
             self.ready.emit()
 
     def may_quit(self) -> bool:
-        """Whether nothing is in the way; otherwise asks, and `ready` comes if the user agrees."""
+        """Whether the app may quit now. Otherwise asks the user; `ready` follows if the user
+        agrees.
+        """
         if not self._state.phase.is_active:
             return True
         if self._state.phase is Phase.STOPPING:
@@ -91,14 +95,15 @@ class QuitGuard(QObject):
 
     def stop_and_quit(self) -> None:
         self.is_decided = True
-        if self._state.phase is not Phase.STOPPING:  # a queue is paused by the user's own Stop
+        # If the user has already chosen Stop, the queue stays paused.
+        if self._state.phase is not Phase.STOPPING:
             self.decided.emit()
         self._control.stop()
         if not self._state.phase.is_active:
             self.ready.emit()
 
     def note_application_state(self, application_state: Qt.ApplicationState) -> None:
-        """A click on the Dock icon brings back a window that was closed."""
+        """Show the closed window again after a click on the Dock icon."""
         is_active = application_state is Qt.ApplicationState.ApplicationActive
         windows = QApplication.topLevelWidgets()
         if is_active and self._has_dock and not any(one.isVisible() for one in windows):

@@ -1,4 +1,4 @@
-"""Runs resumed from their last checkpoint or another, for the Runs page and the queue."""
+"""Resumes runs from their last checkpoint or another one, for the Runs page and the queue."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """The default callback."""
 
 
 class ResumeCommands(QObject):
@@ -54,7 +54,7 @@ class ResumeCommands(QObject):
 
     @Slot(str)
     def resume_named(self, folder: str) -> None:
-        """Resume the queue's run in this folder of the library, or start the next if it can't."""
+        """Resume the queue's interrupted run in this folder; start the next one if that fails."""
         self._go_on(self._runs_dir / folder, None, self._queue.start_next)
 
     def _go_on(
