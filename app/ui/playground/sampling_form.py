@@ -1,4 +1,4 @@
-"""How answers are drawn, the same for both sides; folded away, remembered."""
+"""The sampling settings for both models: collapsible, and saved for the next session."""
 
 import math
 
@@ -43,7 +43,7 @@ class SamplingForm(QWidget):
         self._tell()
 
     def sampling(self) -> Sampling:
-        """As it is written; it may have a problem."""
+        """The current values, which may be invalid."""
         return Sampling(
             self.temperature.number, self.top_p.number, self.max_tokens.value(), self.seed.value()
         )
@@ -100,7 +100,7 @@ class SamplingForm(QWidget):
 
 
 def _remembered(settings: Preferences) -> Sampling:
-    """As it was the last time, or the defaults if that can't be read."""
+    """The saved values, or the defaults if there are none or they are invalid."""
     try:
         temperature, top_p, most, seed = settings.text(_KEY).split("/")
         found = Sampling(float(temperature), float(top_p), int(most), int(seed))
