@@ -204,7 +204,7 @@ class Nestling(Services):
         window.sidebar.shown_place_clicked.connect(self._show_root)
         window.paths_dropped.connect(self.opening.open_paths)
         window.dragged_over.connect(self.new_run.highlight_drop)
-        window.first_painted.connect(self._load_the_rest)
+        window.first_painted.connect(self._load_deferred)
         window.closed.connect(self._remember)
         self.quitting.ready.connect(self._leave)
         self.live_run.changed.connect(self.desktop_status.show_progress)
@@ -293,7 +293,7 @@ class Nestling(Services):
         self.window.show_place(Place.DATA)
 
     @Slot()
-    def _load_the_rest(self) -> None:
+    def _load_deferred(self) -> None:
         """Start everything that the first paint didn't need."""
         self.data_work.begin()
         if self.state.dataset is None and not self.state.is_inspecting:
@@ -322,13 +322,13 @@ class Nestling(Services):
         """Declare this the only window of the process, so that objects from the start can be
         excluded from garbage collection.
         """
-        self.state.preview_changed.connect(self._pass_over_the_start)
+        self.state.preview_changed.connect(self._freeze_start_objects)
 
     @Slot()
-    def _pass_over_the_start(self) -> None:
+    def _freeze_start_objects(self) -> None:
         """Once the engine has counted the tiers' parameters, all slow imports are done."""
         if self.state.preview is not None:
-            self.state.preview_changed.disconnect(self._pass_over_the_start)
+            self.state.preview_changed.disconnect(self._freeze_start_objects)
             self.collecting.pass_over_what_is_there()
 
     def shut_down(self) -> None:

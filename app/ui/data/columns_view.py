@@ -69,7 +69,7 @@ class ColumnsView(QWidget):
         self.reset = button(tr("Reset"), self._reset)
         self._lay_out()
         preview.changed.connect(self.refresh)
-        datasets.changed.connect(self._say_how)
+        datasets.changed.connect(self._show_instructions)
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -99,13 +99,13 @@ class ColumnsView(QWidget):
         looked = self._preview.looked
         if looked is None:
             return
-        self._say_how()
+        self._show_instructions()
         key = (looked.reading.data, looked.mapping, looked.columns)
         if key != self._shown_for:
             self._shown_for = key
             self._show_columns(looked.columns, _parsed(looked.mapping))
 
-    def _say_how(self) -> None:
+    def _show_instructions(self) -> None:
         """Explain what to do. If the columns aren't recognized, give the first bad row's reason."""
         looked, shown = self._preview.looked, self._datasets.shown
         found = shown.facts.problems if shown is not None and shown.facts is not None else ()

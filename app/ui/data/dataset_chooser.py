@@ -49,7 +49,7 @@ class DatasetChooser(QWidget):
     def refresh(self) -> None:
         found = self._datasets.all
         count = len(found) if len(found) > 1 else 0
-        self._have(count)
+        self._set_count(count)
         mixed = [one.share for one in self._state.config.mix]
         shares = (1 - sum(mixed), *mixed)
         for choice, one, share in zip(self.choices, found, shares, strict=False):
@@ -58,7 +58,7 @@ class DatasetChooser(QWidget):
             self.choices[self._datasets.index].setChecked(True)
         self.setVisible(count > 0)
 
-    def _have(self, count: int) -> None:
+    def _set_count(self, count: int) -> None:
         while len(self.choices) > count:
             gone = self.choices.pop()
             self._group.removeButton(gone)

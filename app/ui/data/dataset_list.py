@@ -209,7 +209,7 @@ class DatasetList(QObject):
                 self.remove(index)
             else:
                 self._known[key] = replace(before, version=next(self._versions))
-                self._tell()
+                self._update()
 
     # -- reading ------------------------------------------------------------------------------
     def _change(self, mix: Sequence[MixedDataset]) -> None:
@@ -263,11 +263,11 @@ class DatasetList(QObject):
                 return
             if isinstance(value, float):
                 self._known[key] = replace(self._known[key], share_read=value)
-                self._tell()
+                self._update()
                 return
             del self._jobs[key]
             done(value)
-            self._tell()
+            self._update()
             if reading.data in self._just_added:
                 self._just_added.discard(reading.data)
                 if value.facts.problem_count:
@@ -280,11 +280,11 @@ class DatasetList(QObject):
             del self._jobs[key]
             if end.failure is not None or key != OWN:
                 self._fail(key, end.failure or _not_read(reading.data))
-            self._tell()
+            self._update()
 
         number = self._reader.run(InspectDataset(reading), take, ended)
         self._jobs[key] = number
-        self._tell()
+        self._update()
 
     def _fail(self, key: Key, failure: Failure) -> None:
         state = self._state
@@ -311,9 +311,9 @@ class DatasetList(QObject):
             self._before.pop(key, None)
         for key in mix.keys() - self._known.keys():
             self._read_mixed(mix[key], mix[key].columns or None)
-        self._tell()
+        self._update()
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         reasons = (self._why_not(mixed) for mixed in self._state.config.mix)
         self._state.set_mix_problem(next(filter(None, reasons), ""))
         self.changed.emit()

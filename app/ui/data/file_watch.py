@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_MS = 1500
 
-Place = tuple[Path, Path | None]
+Location = tuple[Path, Path | None]
 """A dataset's path, and the path of its separate validation file."""
 
 
@@ -39,15 +39,15 @@ class FileWatch(QObject):
     def __init__(self, state: AppState, process: DataProcess, datasets: DatasetList) -> None:
         super().__init__(state)
         self._state, self._process, self._datasets = state, process, datasets
-        self._last: dict[Place, FileStates] = {}
+        self._last: dict[Location, FileStates] = {}
         """The state of the files at the last poll."""
-        self._failed: dict[tuple[Place, int], FileStates] = {}
+        self._failed: dict[tuple[Location, int], FileStates] = {}
         """The state of the files when reading failed, or soon after."""
-        self._again: set[Place] = set()
+        self._again: set[Location] = set()
         """Datasets that are being read again; the signal is still to come."""
         self._is_looking = False
         # Queued, so that the notice comes after others of the same reading, which it would replace.
-        datasets.changed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
+        datasets.changed.connect(self._emit_read_again, Qt.ConnectionType.QueuedConnection)
         self._timer = QTimer(self, interval=LOOK_EVERY_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
@@ -69,25 +69,25 @@ class FileWatch(QObject):
 
     def _take(self, looked_at: tuple[RunDataset, ...], states: "tuple[FileStates, ...]") -> None:
         datasets = self._datasets.all
-        there = {(_place(one), one.version): number for number, one in enumerate(datasets)}
+        current = {(_location(one), one.version): number for number, one in enumerate(datasets)}
         for one, now in zip(looked_at, states, strict=True):
-            place = _place(one)
-            last = self._last.get(place)
-            self._last[place] = now
-            if (number := there.get((place, one.version))) is None:
+            location = _location(one)
+            last = self._last.get(location)
+            self._last[location] = now
+            if (number := current.get((location, one.version))) is None:
                 continue  # it is already being read again
             if now != self._read(one, now if last is None else last) and now == last:
-                self._again.add(place)
+                self._again.add(location)
                 self._datasets.read_again(number)
 
     @Slot()
-    def _tell(self) -> None:
+    def _emit_read_again(self) -> None:
         """Emit the signal for datasets that were read again. For failures, the page gives the
         reason.
         """
         for one in self._datasets.all:
-            if _place(one) in self._again and not one.is_being_read:
-                self._again.discard(_place(one))
+            if _location(one) in self._again and not one.is_being_read:
+                self._again.discard(_location(one))
                 if one.facts is not None:
                     self.read_again.emit(one.path.name)
 
@@ -97,8 +97,8 @@ class FileWatch(QObject):
         """
         if one.facts is not None:
             return one.facts.states
-        return self._failed.setdefault((_place(one), one.version), otherwise)
+        return self._failed.setdefault((_location(one), one.version), otherwise)
 
 
-def _place(one: RunDataset) -> Place:
+def _location(one: RunDataset) -> Location:
     return one.path, one.reading.valid

@@ -126,7 +126,7 @@ class ProblemsView(QWidget):
         problems, self.counts = self._found()
         self.model.show(problems)
         self._body.setCurrentIndex(1 if self.counts else 0)
-        self._none.setText(self._all_well())
+        self._none.setText(self._no_problems_text())
         self._show_kinds()
         self._show_choice()
         self._allow()
@@ -178,7 +178,7 @@ class ProblemsView(QWidget):
         listed = self.model.rowCount()
         self.listed.setText(tr("the first {n:,} are listed", n=listed) if listed < counted else "")
 
-    def _all_well(self) -> str:
+    def _no_problems_text(self) -> str:
         shown = self._datasets.shown
         if shown is None or shown.facts is None:
             return tr("Still reading the rows.") if shown and shown.is_being_read else ""

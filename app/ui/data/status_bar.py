@@ -47,7 +47,7 @@ class StatusStrip(QWidget):
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
         self.go_on.setText(tr("Resume") if work.is_stopped else tr("Try Again"))
-        self.text.setText(self._words())
+        self.text.setText(self._status_text())
         self.text.setVisible(bool(self.text.text()))
         failure = None if is_reading else work.refusal or work.failure
         problem = localized(str(failure)) if failure else ""
@@ -61,7 +61,7 @@ class StatusStrip(QWidget):
         reading = [one for one in self._datasets.all if one.is_being_read]
         return max(reading, key=lambda one: one.share_read or 0.0, default=None)
 
-    def _words(self) -> str:
+    def _status_text(self) -> str:
         work = self._tokenization
         if (reading := self._being_read()) is not None:
             share = formatting.percent(reading.share_read or 0.0)
@@ -86,12 +86,12 @@ class StatusStrip(QWidget):
         if work.refusal is not None or work.failure is not None:
             return ""  # `problem` below gives the reason
         if work.done is not None:
-            return self._words_of_tokens(work.done)
+            return self._tokenized_text(work.done)
         if why_not := work.why_not():
             return why_not
         return tr("Tokenized when the current run ends.") if self._state.phase.is_active else ""
 
-    def _words_of_tokens(self, done: TokenizedDatasets) -> str:
+    def _tokenized_text(self, done: TokenizedDatasets) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
             return ""  # `problem` below gives the reason
         if refused := sum(self._tokenization.refused):

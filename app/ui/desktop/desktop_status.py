@@ -68,9 +68,9 @@ class DesktopStatus(QObject):
         else:
             self._guard.turn_off()
         if phase in (Phase.FINISHED, Phase.FAILED):
-            self._tell_end()
+            self._notify_end()
 
-    def _tell_end(self) -> None:
+    def _notify_end(self) -> None:
         """Notify the user, unless the user stopped the run, its study starts another run, or a
         window is active.
         """

@@ -58,7 +58,7 @@ class ModelsCommands(QObject):
         page.choose_requested.connect(self.choose_folder)
         page.folders_dropped.connect(self.add_folders)
         page.list.forget_requested.connect(self.forget)
-        state.config_changed.connect(self._tell_facts)
+        state.config_changed.connect(self._emit_facts)
 
     @Slot()
     def refresh(self) -> None:
@@ -128,7 +128,7 @@ class ModelsCommands(QObject):
         if (memory := self._state.memory) is not None:
             listed = replace(listed, available_bytes=memory.available_bytes)  # MLX's own value
         self._models = listed.models
-        self._tell_facts()
+        self._emit_facts()
         self._page.show_models(listed)
         self._select_wanted(listed)
         if self._is_asked_again or not listed.is_whole:
@@ -149,7 +149,7 @@ class ModelsCommands(QObject):
             )
 
     @Slot()
-    def _tell_facts(self) -> None:
+    def _emit_facts(self) -> None:
         chosen = self._state.config.model
         facts = next((_facts_line(m) for m in self._models if m.folder == chosen), "")
         if facts != self._facts:

@@ -67,7 +67,7 @@ class LearningCard(CardFrame):
         for link in links:
             whole.addLayout(row(_INDENT_PX - _LINK_PADDING_PX, link, None, spacing=0))
         made.setLayout(whole)
-        self._say(way, tr(way.description))
+        self._set_description(way, tr(way.description))
         return made
 
     def _explain(self, way: LearningMethod) -> None:
@@ -86,11 +86,11 @@ class LearningCard(CardFrame):
             self._tiers_before = config
         for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys skip hidden buttons
             part.setVisible(way is CUSTOM)
-        self._say(CUSTOM, mixture_words(config))
+        self._set_description(CUSTOM, mixture_words(config))
         self.choices[way.title].setChecked(True)
         self.combine.setVisible(way is LEARN_AND_KEEP)
 
-    def _say(self, way: LearningMethod, text: str) -> None:
+    def _set_description(self, way: LearningMethod, text: str) -> None:
         self.lines[way.title].setText(text)
         self.choices[way.title].setAccessibleDescription(text)
 

@@ -53,7 +53,7 @@ class MixedDatasets(QWidget):
 
     def refresh(self) -> None:
         config = self._state.config
-        self._have_rows(len(config.mix))
+        self._set_row_count(len(config.mix))
         for shown, mixed in zip(self.rows, config.mix, strict=True):
             shown.show_dataset(mixed, self._datasets.known(mixed))
         left = 1 - sum(mixed.share for mixed in config.mix)
@@ -63,7 +63,7 @@ class MixedDatasets(QWidget):
         say(self.problem, problems[0] if problems else "")
         self.own.setVisible(bool(config.mix and not problems))
 
-    def _have_rows(self, count: int) -> None:
+    def _set_row_count(self, count: int) -> None:
         while len(self.rows) > count:
             gone = self.rows.pop()
             self._places.removeWidget(gone)

@@ -48,7 +48,7 @@ class Chooser(QWidget):
         layout.addWidget(self.checkpoint)
         layout.addStretch(1)
         self.run.activated.connect(lambda _: self.run_chosen.emit(self.run.currentData()))
-        self.checkpoint.activated.connect(lambda _: self._tell())
+        self.checkpoint.activated.connect(lambda _: self._emit_subject())
 
     @property
     def run_dir(self) -> Path | None:
@@ -92,19 +92,19 @@ class Chooser(QWidget):
             at = self._index(self.checkpoint, preferred.folder)
         self.checkpoint.setCurrentIndex(at)
         self.checkpoint.setEnabled(bool(choices.checkpoints))
-        self._tell()
+        self._emit_subject()
 
     def use_model(self, folder: Path) -> None:
         """Use this folder for the base model of the chosen run."""
         if self._choices is not None:
             self._moved[self._choices.run_dir] = folder
-            self._tell()
+            self._emit_subject()
 
     def knows_model(self, run_dir: Path) -> bool:
         """Whether the user has chosen a new folder for the run's base model."""
         return run_dir in self._moved
 
-    def _tell(self) -> None:
+    def _emit_subject(self) -> None:
         choices, folder = self._choices, self.folder
         if choices is None or folder is None:
             self.subject_chosen.emit(None)

@@ -36,11 +36,11 @@ class SamplingForm(QWidget):
         lay_out(self, self.disclosure, self.problem, spacing=4)
         self._show(_remembered(settings))
         for field in (self.temperature, self.top_p):
-            field.number_changed.connect(self._tell)
+            field.number_changed.connect(self._save)
         for spin in (self.max_tokens, self.seed):
             spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            spin.valueChanged.connect(self._tell)
-        self._tell()
+            spin.valueChanged.connect(self._save)
+        self._save()
 
     def sampling(self) -> Sampling:
         """The current values, which may be invalid."""
@@ -89,7 +89,7 @@ class SamplingForm(QWidget):
         self.max_tokens.setValue(sampling.max_tokens)
         self.seed.setValue(sampling.seed)
 
-    def _tell(self) -> None:
+    def _save(self) -> None:
         sampling = self.sampling()
         problem = sampling.problem()
         say(self.problem, problem)

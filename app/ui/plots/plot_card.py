@@ -160,7 +160,7 @@ class Card(QFrame):
         self._put(self.choice, (2, 3, 1, 1) if has_choice_line else (0, 3, 2, 1), is_shown)
         self._put(self.legend, (2, 0, 1, 3) if has_line else (0, 2, 2, 1), is_shown)
         self._fit_zoom(room, has_line=has_line, has_choice_line=has_choice_line)
-        self._hold_heights(has_line=has_line, has_choice_line=has_choice_line)
+        self._fix_heights(has_line=has_line, has_choice_line=has_choice_line)
 
     def _fit_zoom(self, room: int, *, has_line: bool, has_choice_line: bool) -> None:
         room += _MIN_PX if self._is_compact else 0
@@ -171,7 +171,7 @@ class Card(QFrame):
         if room < _width(self.zoom):
             self.zoom.setText(_SHOW_ALL)
 
-    def _hold_heights(self, *, has_line: bool, has_choice_line: bool) -> None:
+    def _fix_heights(self, *, has_line: bool, has_choice_line: bool) -> None:
         """Fix the heights of the header's rows, so that the plot doesn't move when parts are
         hidden.
         """

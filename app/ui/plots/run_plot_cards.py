@@ -70,7 +70,7 @@ class RunCards(QObject):
         self._next.timeout.connect(self._move_next_line)
         for plot, card in zip(self.plots, self.cards, strict=True):
             self._link(plot, card)
-        self._set_theme_around(theme)  # the plots already have it
+        self._set_card_themes(theme)  # the plots already have it
 
     def show_run(self, series: RunSeries | None) -> None:
         """Show a run in all plots, or none."""
@@ -141,11 +141,11 @@ class RunCards(QObject):
 
     def set_theme(self, theme: Theme) -> None:
         """Apply a theme and redraw."""
-        self._set_theme_around(theme)
+        self._set_card_themes(theme)
         for plot in self.plots:
             plot.set_theme(theme)
 
-    def _set_theme_around(self, theme: Theme) -> None:
+    def _set_card_themes(self, theme: Theme) -> None:
         strokes = (theme.accent, theme.accent, theme.warning)
         self.legend.set_colors(theme.secondary_text, strokes)
         self._color_forgetting(theme)

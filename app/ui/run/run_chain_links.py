@@ -47,7 +47,7 @@ class RunChainLinks(QWidget):
         left_out = self._shown[:-_MAX_LINKS]
         if left_out:
             dots = label("…", "secondary")
-            set_tip(dots, " › ".join(_place(run.name, run.step) for run in left_out))
+            set_tip(dots, " › ".join(_run_text(run.name, run.step) for run in left_out))
             self._layout.addWidget(dots)
         for number, run in enumerate(self._shown[-_MAX_LINKS:]):
             if number or left_out:
@@ -57,12 +57,12 @@ class RunChainLinks(QWidget):
         self._layout.addStretch(1)
 
     def _part(self, run: "EarlierRun") -> "RunLink":
-        place = _place(single_line(run.name), run.step)
-        link = RunLink(place)
+        text = _run_text(single_line(run.name), run.step)
+        link = RunLink(text)
         link.clicked.connect(lambda: self.run_requested.emit(run.run_dir))
-        link.setAccessibleName(tr("Open {run}", run=place) if run.run_dir else place)
-        gone = f"{place}\n{GONE}" if run.step is not None else place
-        set_tip(link, tr("Open {run}", run=place) if run.run_dir else gone)
+        link.setAccessibleName(tr("Open {run}", run=text) if run.run_dir else text)
+        gone = f"{text}\n{GONE}" if run.step is not None else text
+        set_tip(link, tr("Open {run}", run=text) if run.run_dir else gone)
         link.setEnabled(run.run_dir is not None)
         return link
 
@@ -96,5 +96,5 @@ class RunLink(PushButton):
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
 
 
-def _place(name: str, step: int | None) -> str:
+def _run_text(name: str, step: int | None) -> str:
     return name if step is None else tr("{name}, step {step:,}", name=name, step=step)

@@ -82,7 +82,7 @@ def data_facts(details: "RunDetails") -> Facts:
             rows.append((tr("Tier {n}", n=index), f"{words} · {localized(tier.description)}"))
     for score in facts.get("scores", [])[:_MAX_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
-            rows.append((single_line(_asked(score)), single_line(_answered(score))))
+            rows.append((single_line(_score_name(score)), single_line(_score_text(score))))
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
@@ -98,14 +98,14 @@ def data_facts(details: "RunDetails") -> Facts:
     return rows
 
 
-def _asked(score: dict[str, Any]) -> str:
+def _score_name(score: dict[str, Any]) -> str:
     """A question set's name and when its questions were asked. In an edited file, both can be any
     value.
     """
     return f"{set_title(str(score['name']))}, {_WHEN.get(str(score['when']), score['when'])}"
 
 
-def _answered(score: dict[str, Any]) -> str:
+def _score_text(score: dict[str, Any]) -> str:
     return tr("{correct} of {total} right", correct=score["correct"], total=score["total"])
 
 

@@ -196,13 +196,13 @@ class AdapterExport(QObject):
 
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
         """Copy into a new subfolder of `folder`; if the name is taken, a number is added."""
-        in_a_word = "-".join(shortened(name).split())  # no spaces, so that commands need no quotes
-        work = partial(library.export_adapter, adapter_dir, folder, in_a_word)
+        hyphenated = "-".join(shortened(name).split())  # no spaces, so that commands need no quotes
+        work = partial(library.export_adapter, adapter_dir, folder, hyphenated)
 
-        def tell_share(share: float) -> None:
+        def show_progress(share: float) -> None:
             self.progressed.emit(folder, share, cancel)
 
-        cancel = self._background.run_in_steps(work, self._done, self._fail, tell_share)
+        cancel = self._background.run_in_steps(work, self._done, self._fail, show_progress)
 
     def _done(self, exported: "Exported | None") -> None:
         if exported is None:

@@ -46,25 +46,25 @@ class RunMenuButton(PushButton):
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self.continued = menu.addAction(
-            tr("Continue with New Data…"), self._asking(self.continue_requested)
+            tr("Continue with New Data…"), self._emitter(self.continue_requested)
         )
         self.repeats = (
-            menu.addAction(tr("Use These Settings"), self._asking(self.repeat_requested)),
-            menu.addAction(tr("Use Plain AdamW"), self._asking(self.plain_repeat_requested)),
+            menu.addAction(tr("Use These Settings"), self._emitter(self.repeat_requested)),
+            menu.addAction(tr("Use Plain AdamW"), self._emitter(self.plain_repeat_requested)),
             menu.addAction(tr("Add to Queue"), lambda: self._queue(is_plain=False)),
             menu.addAction(tr("Add to Queue with Plain AdamW"), lambda: self._queue(is_plain=True)),
         )
         menu.addSeparator()
         self.settings = menu.addAction(
-            tr("Export Settings…"), self._asking(self.settings_export_requested)
+            tr("Export Settings…"), self._emitter(self.settings_export_requested)
         )
         self.measured = (
-            menu.addAction(tr("Export Data as CSV…"), self._asking(self.data_export_requested)),
-            menu.addAction(tr("Export Plots…"), self._asking(self.plots_export_requested)),
+            menu.addAction(tr("Export Data as CSV…"), self._emitter(self.data_export_requested)),
+            menu.addAction(tr("Export Plots…"), self._emitter(self.plots_export_requested)),
         )
         menu.addSeparator()
-        self.reveal = menu.addAction(REVEAL_LABEL, self._asking(self.reveal_requested))
-        self.delete = menu.addAction(tr("Move Run to Trash"), self._asking(self.delete_requested))
+        self.reveal = menu.addAction(REVEAL_LABEL, self._emitter(self.reveal_requested))
+        self.delete = menu.addAction(tr("Move Run to Trash"), self._emitter(self.delete_requested))
         self.setMenu(menu)
 
     def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
@@ -88,7 +88,7 @@ class RunMenuButton(PushButton):
         for repeat in self.repeats:
             _allow(repeat, f"{_UNREPEATABLE} {unread}" if unread else "")
 
-    def _asking(self, signal: object) -> Callable[[], None]:
+    def _emitter(self, signal: object) -> Callable[[], None]:
         return lambda: signal.emit(self._run)  # type: ignore[attr-defined]
 
     def _queue(self, *, is_plain: bool) -> None:

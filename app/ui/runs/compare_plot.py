@@ -152,7 +152,7 @@ class ComparePlot(QuietPlot):
             for run, (curve, name) in runs
             if run not in self.hidden
         ]
-        self.readout.setText("\n".join([f"{unit}{self._place(x)}", *lines]))
+        self.readout.setText("\n".join([f"{unit}{self._x_text(x)}", *lines]))
         self.readout.adjustSize()
         left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10
         if left + self.readout.width() > self.width():
@@ -235,9 +235,9 @@ class ComparePlot(QuietPlot):
         value = value_text(float(curve.smooth[at]))
         if not self._has_dots:
             return value
-        return tr("{value} at {place}", value=value, place=self._place(places[at]))
+        return tr("{value} at {place}", value=value, place=self._x_text(places[at]))
 
-    def _place(self, x: float) -> str:
+    def _x_text(self, x: float) -> str:
         return duration(x) if self.axis == "time" else step_text(x)
 
     def _note_pointer(self, position: QPointF) -> None:

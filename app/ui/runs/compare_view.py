@@ -160,7 +160,7 @@ class CompareView(QWidget):
         best = (tr("Best validation loss"), [formatting.loss(r.best_val_loss) for r in results])
         asked = [run.details.answers for run in self.runs]
         self.differences.show_differences(
-            names, [*_answered(asked), best, *_distance(results), *rows]
+            names, [*_answer_rows(asked), best, *_divergence_rows(results), *rows]
         )
         words = "" if rows else tr("These runs have the same settings.")
         if len(known) < len(configs):
@@ -217,21 +217,23 @@ class CompareView(QWidget):
         self.data_export_requested.emit([run.details.summary.run_dir for run in self.runs])
 
 
-def _answered(runs: list[list[Answers]]) -> list[tuple[str, list[str]]]:
+def _answer_rows(runs: list[list[Answers]]) -> list[tuple[str, list[str]]]:
     """A row for each question set: the number of correct answers of each run, before and after."""
     by_name = [{one.name: one for one in answers} for answers in runs]
     names = dict.fromkeys(one.name for answers in runs for one in answers)
-    return [(set_title(name), [_right(found.get(name)) for found in by_name]) for name in names]
+    return [
+        (set_title(name), [_correct_text(found.get(name)) for found in by_name]) for name in names
+    ]
 
 
-def _right(answers: Answers | None) -> str:
+def _correct_text(answers: Answers | None) -> str:
     if answers is None:
         return "–"
     after = tr("{after:,} of {total:,}", after=answers.after, total=answers.total)
     return after if answers.before is None else f"{decimal(f'{answers.before:,}')} → {after}"
 
 
-def _distance(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
+def _divergence_rows(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
     if all(run.base_kl is None for run in runs):
         return []
     return [(tr("Change from base"), [formatting.loss(run.base_kl) for run in runs])]

@@ -18,7 +18,7 @@ _SMALL_PX = 11
 _GAP_PX, _SIDE_PX, _TITLE_PX, _FOOT_PX = 2, 18, 20, 14
 _LARGEST_PX, _WITH_NUMBERS_PX, _SMALLEST_PX = 40, 28, 8
 _MAP_PX = 176
-"""The width of a map; the cells get smaller to fit it."""
+"""The width into which a map's cells are fitted, down to a minimum cell size."""
 _DARK_FROM = 0.5
 """The share of the accent color above which a cell's number is drawn in the light color."""
 

@@ -113,12 +113,12 @@ class TrashActions(QObject):
         def put_back() -> None:
             self._queue.put_back(unqueued)
             work = partial(trash.restore, deletion)
-            self._background.run(work, lambda left: self._tell_back(left, named), self._fail)
+            self._background.run(work, lambda left: self._report_restored(left, named), self._fail)
 
         name = tr("Move to Trash") if deletion.removed else tr("Remove from Queue")
         return self._undo.push(name, put_back)
 
-    def _tell_back(self, left: "Deletion", named: str) -> None:
+    def _report_restored(self, left: "Deletion", named: str) -> None:
         """Report the result of an undo. Items that couldn't be restored get a new undo step."""
         if left.removed:
             self._notice.tell_problem(localized(left.problem), tr("Undo"), self._push(left, named))

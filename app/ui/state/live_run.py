@@ -79,11 +79,11 @@ class LiveRunWatch(QObject):
     def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__(state)
         self._state, self._pace = state, pace
-        self._refreshing = Throttle(REFRESH_MS, self._tell, self)
+        self._refreshing = Throttle(REFRESH_MS, self._emit_changed, self)
         state.run_event_received.connect(self._refreshing.request)
-        state.phase_changed.connect(self._tell)
+        state.phase_changed.connect(self._emit_changed)
 
-    def _tell(self) -> None:
+    def _emit_changed(self) -> None:
         self.changed.emit(LiveRun.of(self._state, self._pace))
 
 

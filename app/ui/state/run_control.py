@@ -58,7 +58,7 @@ class RunControl(QObject):
         super().__init__(state)
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
         self._job: Job[Event] | None = None
-        self._is_pause_wanted = self._rests = False
+        self._is_pause_wanted = self._is_paused = False
         self._checkpoint = CheckpointRequest()
         self._make_way = make_way
 
@@ -98,7 +98,7 @@ class RunControl(QObject):
     ) -> None:
         is_free = self._make_way()
         self._state.begin_run(config, earlier, run_dir)
-        self._is_pause_wanted = self._rests = False
+        self._is_pause_wanted = self._is_paused = False
         self._checkpoint.take()  # a late request to the last run
         self._job = self._compute.submit("Training", wait_for(is_free, work), self._follow)
 
@@ -132,7 +132,7 @@ class RunControl(QObject):
             case JobYielded():
                 self._state.take_event(notice.value)
             case JobPaused() | JobResumed():
-                self._note_rest(rests=isinstance(notice, JobPaused))
+                self._note_paused(is_paused=isinstance(notice, JobPaused))
             case JobEnded():
                 self._end(notice.failure)
 
@@ -142,9 +142,9 @@ class RunControl(QObject):
         """
         return isinstance(value, CheckpointSaved) and not self._checkpoint.is_waiting
 
-    def _note_rest(self, *, rests: bool) -> None:
-        self._rests = rests
-        if rests and not self._is_pause_wanted and self._job is not None:
+    def _note_paused(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        if is_paused and not self._is_pause_wanted and self._job is not None:
             self._job.resume()  # the user has resumed the run in the meantime
         self._show_phase()
 
@@ -152,7 +152,7 @@ class RunControl(QObject):
         """The run is paused only once its thread reports so; until then it is pausing."""
         if not self._state.phase.may_be_stopped:
             return
-        if self._rests:
+        if self._is_paused:
             self._state.set_phase(Phase.PAUSED)
         else:
             self._state.set_phase(Phase.PAUSING if self._is_pause_wanted else Phase.RUNNING)

@@ -51,10 +51,10 @@ class RunQueue(QObject):
         self.is_going = False
         self.edited_key = ""
         self._begun: QueuedRun | None = None
-        self._in_hand: QueuedRun | None = None
+        self._running: QueuedRun | None = None
         """The queued run in progress; it is no longer in `runs`."""
         self._was_stopped = self._is_quitting = False
-        control.run_ended.connect(self._go_on)
+        control.run_ended.connect(self._follow_run_end)
         state.phase_changed.connect(self._note_phase)
         state.run_event_received.connect(self._note_event)
         state.config_changed.connect(self._follow_plan)
@@ -92,7 +92,7 @@ class RunQueue(QObject):
         run = queued_run(config)
         if self._state.phase.is_active and not self.runs:
             self.is_going = True
-        self._keep([*self.runs, run])
+        self._set_runs([*self.runs, run])
         self.added.emit(run)
 
     def put_back(self, removed: Sequence[RemovedRun]) -> None:
@@ -101,7 +101,7 @@ class RunQueue(QObject):
         runs = [one for one in self.runs if one.key not in keys]
         for run, place in removed:
             runs.insert(place, run)
-        self._keep(runs)
+        self._set_runs(runs)
 
     def begin_edit(self, key: str) -> None:
         """The plan has the settings of this queued run; `update` will write them back."""
@@ -125,7 +125,7 @@ class RunQueue(QObject):
         """Set the settings of the edited run, and clear its problem."""
         key, self.edited_key = self.edited_key, ""
         new = replace(queued_run(config), key=key)
-        self._keep([new if run.key == key else run for run in self.runs])
+        self._set_runs([new if run.key == key else run for run in self.runs])
         self.updated.emit()
 
     def remove(self, keys: Collection[str]) -> tuple[RemovedRun, ...]:
@@ -137,7 +137,7 @@ class RunQueue(QObject):
         )
         if removed:
             gone = {run.key for run, _ in removed}
-            self._keep([run for run in self.runs if run.key not in gone])
+            self._set_runs([run for run in self.runs if run.key not in gone])
         return removed
 
     def move(self, key: str, by: int) -> None:
@@ -146,7 +146,7 @@ class RunQueue(QObject):
         if at is not None and by and 0 <= at + by < len(self.runs) and not self.why_not_touch(key):
             runs = list(self.runs)
             runs.insert(at + by, runs.pop(at))
-            self._keep(runs)
+            self._set_runs(runs)
 
     # -- running the queue -------------------------------------------------------------------
     @Slot()
@@ -190,21 +190,21 @@ class RunQueue(QObject):
         crash.
         """
         if isinstance(event, RunStarted) and self._begun is not None:
-            self._in_hand, self._begun = self._begun, None
-            key = self._in_hand.key
-            self._keep([run for run in self.runs if run.key != key])
+            self._running, self._begun = self._begun, None
+            key = self._running.key
+            self._set_runs([run for run in self.runs if run.key != key])
 
-    def _go_on(self) -> None:
+    def _follow_run_end(self) -> None:
         """A run has ended. A queued run that failed before it started stays in the queue with the
         reason.
         """
         begun, stopped = self._begun, self._was_stopped
         self._begun, self._was_stopped = None, False
-        in_hand, self._in_hand = self._in_hand, None
-        if in_hand is not None and self._state.started is None:  # nothing of it was saved
-            self._keep([in_hand, *self.runs])
+        running, self._running = self._running, None
+        if running is not None and self._state.started is None:  # nothing of it was saved
+            self._set_runs([running, *self.runs])
         if self._is_quitting:
-            self._keep_for_the_next_time()
+            self._save_for_next_launch()
             return
         if begun is not None and self._state.started is None and not stopped:
             failure = self._state.run_failure
@@ -216,7 +216,7 @@ class RunQueue(QObject):
             self.hold()
         self.start_next()
 
-    def _keep_for_the_next_time(self) -> None:
+    def _save_for_next_launch(self) -> None:
         """Save the queue for the next launch, which resumes the interrupted run; a run that had not
         started keeps its position.
         """
@@ -229,9 +229,9 @@ class RunQueue(QObject):
         begun, self._begun = self._begun, None
         if begun is not None:
             blocked = replace(begun, problem=problem)
-            self._keep([blocked if run.key == begun.key else run for run in self.runs])
+            self._set_runs([blocked if run.key == begun.key else run for run in self.runs])
 
-    def _keep(self, runs: list[QueuedRun]) -> None:
+    def _set_runs(self, runs: list[QueuedRun]) -> None:
         self.runs = runs
         self.changed.emit()
         self._write(SavedQueue(tuple(runs)))
@@ -246,9 +246,9 @@ class RunQueue(QObject):
         if queue.auto_resume:
             # Clear the flag on disk: after a crash, the queue must not resume again by itself.
             self._write(SavedQueue(tuple(self.runs)))
-            self._go_on_by_itself(queue.unfinished)
+            self._resume_automatically(queue.unfinished)
 
-    def _go_on_by_itself(self, unfinished: str) -> None:
+    def _resume_automatically(self, unfinished: str) -> None:
         if not unfinished and self.why_not_start():
             return
         self.is_going = True

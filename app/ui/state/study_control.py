@@ -39,7 +39,7 @@ class StudyControl(QObject):
         self.run: StudyRun | None = None
         """The run in progress."""
         self._begun = self._done = 0.0
-        control.run_ended.connect(self._go_on)
+        control.run_ended.connect(self._follow_run_end)
         state.phase_changed.connect(self.changed)
 
     @Slot(object)
@@ -98,7 +98,7 @@ class StudyControl(QObject):
             self._control.start_study_run(self.run)
         self.changed.emit()
 
-    def _go_on(self) -> None:
+    def _follow_run_end(self) -> None:
         """A run has ended, of this study or another."""
         run, self.run = self.run, None
         self._state.is_followed = False

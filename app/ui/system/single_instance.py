@@ -35,7 +35,7 @@ class SingleInstance(QObject):
             self._lock = open_descriptor(home / LOCK_FILE, os.O_RDWR | os.O_CREAT)
         self.is_first = self._take()
         self._server = QLocalServer(self)
-        self._server.newConnection.connect(self._greet)
+        self._server.newConnection.connect(self._answer)
         if self.is_first:
             QLocalServer.removeServer(self._name)  # a killed process leaves its socket behind
             self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
@@ -63,7 +63,7 @@ class SingleInstance(QObject):
         lock = try_lock(self._lock)
         return not self.bring_first_forward() if lock is Lock.UNKNOWN else lock is Lock.TAKEN
 
-    def _greet(self) -> None:
+    def _answer(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
             socket.disconnected.connect(socket.deleteLater)
             socket.disconnectFromServer()

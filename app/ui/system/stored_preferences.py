@@ -1,7 +1,6 @@
-"""What the window remembers between sessions, and what was opened last: read once, written beside
-the GUI thread.
+"""The stored preferences and the recently opened items: read at launch, written in the background.
 
-The file is one that QSettings reads and writes; Qt's own object would write it in the GUI thread.
+QSettings would write the file on the GUI thread, so it is used only on the background thread.
 """
 
 import json

@@ -172,9 +172,7 @@ class Notice(QFrame):
         return self._above_buttons(rect)
 
     def _above_buttons(self, rect: QRect) -> QRect:
-        """Move the notice above buttons that it would cover, unless that is more than half the page
-        up.
-        """
+        """Move the notice above buttons that it would cover, but not out of the lower half."""
         found, higher = _shown_buttons(self._over, self), QRect(rect)
         while covered := [one for one in found if one.intersects(higher)]:
             higher.moveBottom(min(one.top() for one in covered) - GRID_PX)

@@ -252,11 +252,11 @@ class Commands(QObject):
         text = tr("Added to the queue.")
         if self._starts_next():
             text += " " + tr("It starts after “{name}”.", name=self._state.run_name)
-        self._window.notice.tell(text, *self._showing_runs())
+        self._window.notice.tell(text, *self._show_runs_action())
 
     @Slot()
     def tell_queue_updated(self) -> None:
-        self._window.notice.tell(tr("Updated in the queue."), *self._showing_runs())
+        self._window.notice.tell(tr("Updated in the queue."), *self._show_runs_action())
 
     @Slot()
     def tell_sample_left(self) -> None:
@@ -268,7 +268,7 @@ class Commands(QObject):
         queue = self._runs.list.queue
         return queue.is_going and len(queue.runs) == 1 and self._state.phase.is_active
 
-    def _showing_runs(self) -> tuple[str, Callable[[], None] | None]:
+    def _show_runs_action(self) -> tuple[str, Callable[[], None] | None]:
         """The label and callback of a notice's button that shows the Runs page; empty if it is
         shown.
         """
@@ -283,7 +283,7 @@ class Commands(QObject):
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
-            tr("The queue resumed where it left off."), *self._showing_runs(), is_lasting=True
+            tr("The queue resumed where it left off."), *self._show_runs_action(), is_lasting=True
         )
 
     @Slot(object)

@@ -77,7 +77,7 @@ class LibraryCommands(QObject):
 
     def _wire(self, control: RunControl) -> None:
         runs, opened = self._page.list, self._page.opened
-        self._page.came_into_sight.connect(self._look_for_opened)
+        self._page.came_into_sight.connect(self._check_opened_folder)
         runs.refresh_requested.connect(self.list_runs)
         runs.open_requested.connect(self.open_run)
         runs.compare_requested.connect(self.compare)
@@ -147,7 +147,7 @@ class LibraryCommands(QObject):
         self.listed.emit(runs)
         if self._is_first_listing:
             self._is_first_listing = False
-            self._tell_interrupted(runs)
+            self._report_interrupted(runs)
             self._open_remembered()
 
     def show_started(self) -> None:
@@ -197,15 +197,15 @@ class LibraryCommands(QObject):
             self.run_restored.emit()
 
     @Slot()
-    def _look_for_opened(self) -> None:
+    def _check_opened_folder(self) -> None:
         """Show the list if the folder of the opened run no longer exists."""
         if (run_dir := self._page.opened_run_dir) is not None:
             self._background.run(
-                run_dir.is_dir, lambda is_there: self._take_look(run_dir, is_there),
+                run_dir.is_dir, lambda is_there: self._take_folder_check(run_dir, is_there),
                 self._tell_failure,
             )  # fmt: skip
 
-    def _take_look(self, run_dir: Path, is_there: bool) -> None:
+    def _take_folder_check(self, run_dir: Path, is_there: bool) -> None:
         if not is_there and self._page.opened_run_dir == run_dir:
             self._page.show_list()
             problem = tr("The run's folder is no longer at {path}.", path=run_dir)
@@ -225,7 +225,7 @@ class LibraryCommands(QObject):
         if plots is not None and plots.series is self._live.series:
             plots.note_news()
 
-    def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
+    def _report_interrupted(self, runs: "list[RunSummary]") -> None:
         """Tell the user once about each interrupted run, and offer to resume it."""
         notified = self._settings.text(_INTERRUPTED_KEY).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
@@ -239,15 +239,15 @@ class LibraryCommands(QObject):
             show = lambda: self._window.show_place(Place.RUNS)  # noqa: E731
             self._window.notice.tell(sentence, tr("Show Runs"), show, is_lasting=True)
         elif new:
-            self._offer_to_go_on(new[0])
+            self._offer_resume(new[0])
 
-    def _offer_to_go_on(self, run: "RunSummary") -> None:
-        can_go_on = run.can_resume and not self._state.phase.is_active
-        cut_off = tr("“{name}” was interrupted.", name=single_line(run.name))
-        sentence = f"{cut_off} {interruption(run)}".rstrip()
-        resume = (lambda: self._resuming.resume(run)) if can_go_on else None
+    def _offer_resume(self, run: "RunSummary") -> None:
+        can_resume_now = run.can_resume and not self._state.phase.is_active
+        interrupted = tr("“{name}” was interrupted.", name=single_line(run.name))
+        sentence = f"{interrupted} {interruption(run)}".rstrip()
+        resume = (lambda: self._resuming.resume(run)) if can_resume_now else None
         self._window.notice.tell(
-            sentence, tr("Resume") if can_go_on else "", resume, is_lasting=True
+            sentence, tr("Resume") if can_resume_now else "", resume, is_lasting=True
         )
 
     # -- commands for a run -------------------------------------------------------------------

@@ -40,7 +40,7 @@ class QuitGuard(QObject):
         self._has_dock = has_dock
         self.is_decided = False
         self.question: QMessageBox | None = None
-        self._why_open = ""
+        self._open_reason = ""
         """The text of the notice that explains why the window stayed open; it must go when the run
         ends.
         """
@@ -66,8 +66,8 @@ class QuitGuard(QObject):
             self.is_decided = True
         elif not self.is_decided:
             how = tr("To stop it, choose File > Quit Nestling.")
-            self._why_open = f"{self._standing()} {how}"
-            self._window.notice.tell(self._why_open, is_lasting=True)
+            self._open_reason = f"{self._run_status()} {how}"
+            self._window.notice.tell(self._open_reason, is_lasting=True)
             self._window.showMinimized()
         return False
 
@@ -111,32 +111,32 @@ class QuitGuard(QObject):
 
     def _ask(self) -> None:
         is_paused = self._state.phase is Phase.PAUSED
-        box = dialog(self._window, self._standing(), self._consequence())
+        box = dialog(self._window, self._run_status(), self._consequence())
         box.setIcon(QMessageBox.Icon.Question)
         stop = box.addButton(tr("Stop and Quit"), _ROLES.AcceptRole)
         keep = box.addButton(tr("Cancel") if is_paused else tr("Keep Training"), _ROLES.RejectRole)
         if self._has_dock and not is_paused:
             hide = box.addButton(tr("Hide Window and Keep Training"), _ROLES.ActionRole)
             hide.clicked.connect(self._window.close)
-        box.setDefaultButton(stop if self._is_anything_kept() else keep)
+        box.setDefaultButton(stop if self._has_progress() else keep)
         box.setEscapeButton(keep)
         box.setWindowModality(box.windowModality().WindowModal)
         box.finished.connect(lambda _: self._take_answer(box.clickedButton() is stop))
         self.question = box
         box.open()
 
-    def _standing(self) -> str:
+    def _run_status(self) -> str:
         name = single_line(self._state.run_name, _MAX_NAME_CHARACTERS)
         if self._state.phase is Phase.PAUSED:
             return tr("“{name}” is paused.", name=name)
         return tr("“{name}” is still training.", name=name)
 
-    def _is_anything_kept(self) -> bool:
+    def _has_progress(self) -> bool:
         state = self._state
         return state.is_resumed or state.step is not None or state.checkpoint is not None
 
     def _consequence(self) -> str:
-        if not self._is_anything_kept():
+        if not self._has_progress():
             return tr("It hasn't finished its first step. If you quit now, nothing of it is kept.")
         return tr("If you quit now, a checkpoint is saved. You can resume the run later.")
 
@@ -149,7 +149,7 @@ class QuitGuard(QObject):
 
     def _note_end(self) -> None:
         notice = self._window.notice
-        if self._why_open and notice.text.text() == self._why_open:
+        if self._open_reason and notice.text.text() == self._open_reason:
             notice.hide()
         if self.question is not None:
             self.question.reject()

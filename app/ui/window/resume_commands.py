@@ -46,19 +46,19 @@ class ResumeCommands(QObject):
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:
         """Resume a run from its last checkpoint."""
-        self._go_on(run.run_dir, None)
+        self._resume(run.run_dir, None)
 
     def _resume_checkpoint(self, facts: "CheckpointFacts") -> None:
         name = None if facts.is_last else facts.folder.name
-        self._go_on(facts.folder.parent.parent, name)
+        self._resume(facts.folder.parent.parent, name)
 
     @Slot(str)
     def resume_named(self, folder: str) -> None:
         """Resume the queue's interrupted run in this folder; start the next one if that fails."""
-        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
+        self._resume(self._runs_dir / folder, None, self._queue.start_next)
 
-    def _go_on(
-        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
+    def _resume(
+        self, run_dir: Path, checkpoint: str | None, on_failure: Callable[[], None] = _nothing
     ) -> None:
         if self._is_busy():
             return
@@ -69,7 +69,7 @@ class ResumeCommands(QObject):
 
         def fail(failure: Failure) -> None:
             self._window.notice.tell_failure(failure)
-            otherwise()
+            on_failure()
 
         self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
 

@@ -88,9 +88,9 @@ class Sidebar(QFrame):
         lay_out(self, *self.places.values(), None, spacing=4, margins_px=margins_px)
         for place, made in self.places.items():
             self._group.addButton(made)
-            made.toggled.connect(lambda is_on, place=place: self._tell(place, is_on))
+            made.toggled.connect(lambda is_on, place=place: self._emit_chosen(place, is_on))
             made.pressed.connect(lambda made=made: self._note_press(made))
-            made.clicked.connect(lambda _=False, place=place: self._tell_click(place))
+            made.clicked.connect(lambda _=False, place=place: self._emit_clicked(place))
         self.places[places[0]].setChecked(True)
         self.show_wide(True)
 
@@ -115,10 +115,10 @@ class Sidebar(QFrame):
     def _note_press(self, pressed: PlaceButton) -> None:
         self._was_shown = pressed.isChecked()
 
-    def _tell_click(self, place: Place) -> None:
+    def _emit_clicked(self, place: Place) -> None:
         if self._was_shown:
             self.shown_place_clicked.emit(place)
 
-    def _tell(self, place: Place, is_chosen: bool) -> None:
+    def _emit_chosen(self, place: Place, is_chosen: bool) -> None:
         if is_chosen:
             self.place_chosen.emit(place)
