@@ -46,9 +46,7 @@ class RowsView(QWidget):
         self.a_page.activated.connect(
             lambda _: preview.show_rows_a_page(int(self.a_page.currentData()))
         )
-        self.file = CalmComboBox(
-            {"0": tr("Training"), "1": tr("Validation")}, tr("Rows of which file")
-        )
+        self.file = CalmComboBox({"0": tr("Training"), "1": tr("Validation")}, tr("File"))
         self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
         self._lay_out()
         preview.changed.connect(self.refresh)

@@ -132,14 +132,14 @@ def _sentence(sides: Sides, *, is_about: bool, has_own: bool = False) -> str:
         return tr("No rows are left to train on.")
     if not sides.valid and not is_about:
         return trn(
-            "{n:,} row to train on; nothing is validated.",
-            "{n:,} rows to train on; nothing is validated.",
+            "{n:,} row to train on, none to validate on.",
+            "{n:,} rows to train on, none to validate on.",
             sides.train,
         )
     if has_own:
         return trn(
-            "{n:,} row to train on, {valid:,} of its own file to validate on.",
-            "{n:,} rows to train on, {valid:,} of its own file to validate on.",
+            "{n:,} row to train on, {valid:,} in a separate file to validate on.",
+            "{n:,} rows to train on, {valid:,} in a separate file to validate on.",
             sides.train,
             valid=sides.valid,
         )

@@ -26,7 +26,7 @@ class StatusStrip(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(200)
-        self.bar.setAccessibleName(tr("Share done"))
+        self.bar.setAccessibleName(tr("Progress"))
         self.stop = button(tr("Cancel"), self._stop)
         self.go_on = button(tr("Resume"), tokenization.go_on)
         line = row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX)

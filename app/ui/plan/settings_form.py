@@ -51,7 +51,7 @@ class SettingsForm(CardFrame):
         super().__init__()
         self._state = state
         self.defaults = button(tr("Restore Defaults"), self.defaults_requested.emit, "link")
-        set_tip(self.defaults, tr("Bring all settings but data and model back to their defaults"))
+        set_tip(self.defaults, tr("Restore the defaults of all settings except data and model"))
         self.inside.addLayout(row(label(tr("Training"), "heading"), None, self.defaults))
         self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
         self.files = {name: FilesField(name, state, words) for name, words in NO_FILES.items()}

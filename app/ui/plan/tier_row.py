@@ -79,7 +79,9 @@ class TierRow(QWidget):
         self._word_period()
         self.factor.show_number(tier.learning_rate_factor)
         self.remove.setEnabled(not is_only)
-        set_tip(self.remove, tr("There must be one tier.") if is_only else tr("Remove this tier"))
+        set_tip(
+            self.remove, tr("At least one tier is required.") if is_only else tr("Remove this tier")
+        )
 
     def show_facts(self, facts: TierFacts | None) -> None:
         """Show the tier's number of parameters in this model; "…" while it is unknown."""

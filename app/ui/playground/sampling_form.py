@@ -18,7 +18,7 @@ FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"
 _TOP_P = tr("Samples only from the most likely tokens that add up to this probability. 1 uses all.")
 _SEED = tr("Both models use the same seed. It has no effect at temperature 0.")
-_SYSTEM = tr("Instructions for both models. A change applies from the next question on.")
+_SYSTEM = tr("Instructions for both models. Changes apply from the next question.")
 
 
 class SamplingForm(QWidget):

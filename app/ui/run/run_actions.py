@@ -42,7 +42,10 @@ class RunActions(QObject):
         self.queue.setText(tr("Update in Queue") if self._queue.is_edited else tr("Add to Queue"))
         why_not_queue = self._state.queue_blocker()
         self.queue.setEnabled(not why_not_queue)
-        _explain(self.queue, why_not_queue or tr("Train with these settings when their turn comes"))
+        _explain(
+            self.queue,
+            why_not_queue or tr("Train with these settings after the runs ahead in the queue"),
+        )
         is_going = phase.may_be_stopped
         is_pause_wanted = phase in (Phase.PAUSING, Phase.PAUSED)
         self.pause.setText(tr("Resume") if is_pause_wanted else tr("Pause"))
