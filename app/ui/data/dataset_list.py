@@ -38,7 +38,7 @@ class DatasetList(QObject):
     """
 
     changed = Signal()
-    """A dataset's facts or state, or the shown dataset, have changed."""
+    """The facts or the state of a dataset have changed, or another one is shown."""
     reading_begun = Signal(object)
     """Argument: the DatasetRequest of the main dataset, or of a file that may replace it."""
     opened = Signal(object)

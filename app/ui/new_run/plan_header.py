@@ -18,7 +18,7 @@ from app.ui.widgets.wrapping_row import WrappingRow
 
 
 class PlanHeader(CardFrame):
-    """Depends on the run in progress only to offer the queue in place of Start."""
+    """While a run is in progress, it offers the queue in place of Start."""
 
     data_requested = Signal()
     """The user wants to see the reason why the run can't start."""

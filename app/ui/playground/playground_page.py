@@ -170,7 +170,7 @@ class PlaygroundPage(QWidget):
             self.composer.field.selectAll()
 
     def _allow(self) -> None:
-        # When disabled, the focused field gets the Escape key.
+        # While the shortcut is disabled, the focused field gets the Escape key.
         self._escape.setEnabled(self.trial.is_answering)
         why_not = self.trial.why_not_ask()
         for starter in self.starters:

@@ -13,7 +13,7 @@ from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 
 EMPTY_TEXT = tr("Appears after the first step")
 _MIN_PX = 70
-"""The minimum width of a subtitle; a narrower one is not shown."""
+"""The minimum width of a subtitle or of values; narrower ones are not shown."""
 _SHOW_ALL = tr("Show All")
 _SHOW_ALL_STEPS = tr("Show all steps")
 _APART = 10

@@ -103,7 +103,7 @@ class RunSeries:
             self.heat.add_many(steps[start:stop], table.layer_deltas(start, stop))
 
     def add_evaluation(self, event: EvaluationFinished) -> None:
-        """Add a validation. It is no point of the curve if it isn't finite or used other rows."""
+        """Add a validation. Not added to the curve if it isn't finite or used other rows."""
         if math.isfinite(event.val_loss) and not event.is_last:
             self.validation.append(event.step, event.val_loss)
 

@@ -94,7 +94,7 @@ class CheckpointsView(QWidget):
         self.model.set_theme(theme)
 
     def selected(self) -> "CheckpointFacts | None":
-        """The selected checkpoint, or None unless exactly one is selected."""
+        """The selected checkpoint; None unless exactly one is selected."""
         chosen = self._all_selected()
         return chosen[0] if len(chosen) == 1 else None
 

@@ -1,4 +1,4 @@
-"""The fields for a run's name and notes on its page; they keep track of unsaved edits.
+"""Tracks unsaved edits of a run's name and notes in the fields of its page.
 
 Writes nothing itself: the page saves the label.
 """

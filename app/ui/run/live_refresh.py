@@ -1,4 +1,6 @@
-"""Reads the opened run again and again while it is in progress, here or in another program."""
+"""Periodically requests to read the opened run again while it is in progress, here or in another
+program.
+"""
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -12,7 +14,7 @@ _SHARE = 0.05
 
 
 class LiveRefresh(QObject):
-    """Asks for no reading while the run's page is hidden."""
+    """Requests nothing while the run's page is hidden."""
 
     due = Signal(object)
     """Argument: the path of the run's folder."""

@@ -35,7 +35,7 @@ def phase_words(state: AppState) -> tuple[str, str]:
 
 
 def status(state: AppState) -> str:
-    """One sentence on the current activity, or on how the run ended. `problem` gives the reason of
+    """One sentence on the current activity, or on how the run ended. `problem` gives the reason for
     a failure.
     """
     if state.phase is Phase.STOPPING:

@@ -140,8 +140,8 @@ def _paint_svg(widget: QWidget, title: str, buffer: QBuffer) -> None:
 
 @contextmanager
 def _dots_as_shapes(widget: QWidget) -> Iterator[None]:
-    """Draw plotted dots as vector shapes. By default they are copied from a pixmap, which an SVG
-    shows in the wrong place.
+    """Inside, plotted dots are drawn as vector shapes. By default they are copied from a pixmap,
+    which an SVG shows in the wrong place.
     """
     views = widget.findChildren(QGraphicsView)
     items = [item for view in views for item in view.scene().items()]

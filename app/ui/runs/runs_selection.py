@@ -41,7 +41,7 @@ class RunsSelection:
         return tuple(run for run in self.rows() if not isinstance(run, WaitingRun))
 
     def run(self) -> "RunSummary | None":
-        """The selected run, or None unless exactly one run is selected that is not queued."""
+        """The selected run; None unless exactly one row is selected and it is not queued."""
         chosen = self.rows()
         only = chosen[0] if len(chosen) == 1 else None
         return None if isinstance(only, WaitingRun) else only

@@ -20,7 +20,7 @@ _LARGEST_PX, _WITH_NUMBERS_PX, _SMALLEST_PX = 40, 28, 8
 _MAP_PX = 176
 """The width into which a map's cells are fitted, down to a minimum cell size."""
 _DARK_FROM = 0.5
-"""The share of the accent color above which a cell's number is drawn in the light color."""
+"""A cell above this value is so dark that its number is drawn in `on_accent`."""
 
 
 @dataclass(frozen=True)

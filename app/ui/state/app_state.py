@@ -124,8 +124,8 @@ class AppState(RunState):
         self.preview_changed.emit()
 
     def forget_memory(self) -> None:
-        """Discard the estimate, because the settings have changed and a run keeps a new one from
-        being made.
+        """Discard the estimate, because the settings have changed and a new one can't be made
+        during a run.
         """
         if self.memory is not None or self.is_memory_unknown:
             self.memory, self.is_memory_unknown = None, False

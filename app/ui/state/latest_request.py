@@ -26,8 +26,8 @@ class LatestRequest(QObject, Generic[Key]):
     ) -> None:
         """`key` returns the inputs that determine the result, or None if there is nothing to run.
         `job` makes the job for a key, or returns None. `take` gets the latest job's values, `end`
-        its end. A failed job is retried until `tries` attempts have failed, because its process may
-        have died.
+        the notice of its end. A failed job is retried until `tries` attempts have failed, because
+        its process may have died.
         """
         super().__init__(parent)
         self._process, self._key, self._job, self._take, self._end = process, key, job, take, end

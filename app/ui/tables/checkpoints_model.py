@@ -29,7 +29,7 @@ def _is_odd(facts: "CheckpointFacts") -> bool:
 
 
 def marks_text(facts: "CheckpointFacts") -> str:
-    """For example "Best · Last", or why the checkpoint is not one of the run's own."""
+    """For example "Best · Last", or that the checkpoint is damaged or not the run's own."""
     if _is_odd(facts):
         return tr("Damaged") if facts.problem else _foreign(facts.not_own)
     marks = ((tr("Best"), facts.is_best), (tr("Last"), facts.is_last))
