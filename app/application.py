@@ -1,4 +1,6 @@
-"""The composition root of the window: builds and wires every part once, and ends them in order."""
+"""The composition root of the window: builds and connects all parts once, and shuts them down in
+order.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,9 +48,9 @@ from app.window_services import Services
 
 
 class Nestling(Services):
-    """The window's parts, wired to the services behind it.
+    """The window's parts, connected to the services behind it.
 
-    `shut_down` must be called before the QApplication goes.
+    Call `shut_down` before the QApplication is destroyed.
     """
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
@@ -69,7 +71,7 @@ class Nestling(Services):
             self.window.restore_place()
 
     def _make_window(self, settings: Preferences) -> None:
-        """The pages, and what does the things that they ask for."""
+        """Create the pages and the objects that carry out their requests."""
         state, actions = self.state, self.actions
         self.new_run = NewRunPage(state, self.data_work, actions, settings)
         self.data = DataPage(state, self.data_work)
@@ -202,7 +204,7 @@ class Nestling(Services):
         window.sidebar.shown_place_clicked.connect(self._show_root)
         window.paths_dropped.connect(self.opening.open_paths)
         window.dragged_over.connect(self.new_run.highlight_drop)
-        window.first_painted.connect(self._load_the_rest)
+        window.first_painted.connect(self._load_deferred)
         window.closed.connect(self._remember)
         self.quitting.ready.connect(self._leave)
         self.live_run.changed.connect(self.desktop_status.show_progress)
@@ -232,7 +234,7 @@ class Nestling(Services):
         self.study.opened.connect(
             lambda path: self.recent.add(tr("{name} (study)", name=path.stem), path)
         )
-        # Once whatever else comes of the new data or model, which takes older notices away.
+        # Queued, so that this notice comes after others of the same change, which it would replace.
         self.plan.sample_left.connect(commands.tell_sample_left, Qt.ConnectionType.QueuedConnection)
         self.data_work.watch.read_again.connect(commands.tell_changed)
         self.file_opener.model_taken.connect(self.preview.ask_again)
@@ -260,7 +262,7 @@ class Nestling(Services):
 
     @Slot(object)
     def _show_root(self, place: Place) -> None:
-        """A click on the place that is shown already leads back to the list of all runs."""
+        """A click on the current page's button: Runs returns to the list of all runs."""
         if place is Place.RUNS:
             self.runs.show_list()
 
@@ -291,8 +293,8 @@ class Nestling(Services):
         self.window.show_place(Place.DATA)
 
     @Slot()
-    def _load_the_rest(self) -> None:
-        """What the first sight of the window did not need."""
+    def _load_deferred(self) -> None:
+        """Start everything that the first paint didn't need."""
         self.data_work.begin()
         if self.state.dataset is None and not self.state.is_inspecting:
             self.datasets.read_again()
@@ -312,19 +314,21 @@ class Nestling(Services):
 
     @Slot()
     def start(self) -> None:
-        """The plan, at once; its page is shown."""
+        """Start the plan at once and show the run's page."""
         self.control.start()
         self.library_commands.show_started()
 
     def own_the_process(self) -> None:
-        """No other window is made after this one: what the start brings stays to the end."""
-        self.state.preview_changed.connect(self._pass_over_the_start)
+        """Declare this the only window of the process, so that objects from the start can be
+        excluded from garbage collection.
+        """
+        self.state.preview_changed.connect(self._freeze_start_objects)
 
     @Slot()
-    def _pass_over_the_start(self) -> None:
-        """Once the engine tells what the tiers hold, all is imported that takes long."""
+    def _freeze_start_objects(self) -> None:
+        """Once the engine has counted the tiers' parameters, all slow imports are done."""
         if self.state.preview is not None:
-            self.state.preview_changed.disconnect(self._pass_over_the_start)
+            self.state.preview_changed.disconnect(self._freeze_start_objects)
             self.collecting.pass_over_what_is_there()
 
     def shut_down(self) -> None:

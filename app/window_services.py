@@ -1,7 +1,5 @@
-"""What works behind the window: threads, the state, the run and its queue; built once, ended in
-order.
-
-Knows no page and no dialog.
+"""The services behind the window: threads, the state, the run and its queue. Created once, shut
+down in order; imports no page and no dialog.
 """
 
 from PySide6.QtCore import QObject
@@ -31,7 +29,7 @@ from app.workers.compute_thread import ComputeThread
 
 class Services(QObject):
     def __init__(self, config: TrainingConfig | None = None) -> None:
-        """`config` is the plan to begin with; without one, that of the last session."""
+        """`config` is the initial plan; without one, the plan of the last session is used."""
         super().__init__()
         self.collecting = GarbageCollector(self)
         self.compute = ComputeThread(self)
@@ -55,7 +53,7 @@ class Services(QObject):
         self.trial = PlaygroundSession(self.state, self.compute)
 
     def shut_down(self) -> None:
-        """End both threads; a run that is still going keeps a checkpoint."""
+        """End all threads and processes; a run in progress saves a checkpoint."""
         self.idle_work.shut_down()
         self.preview.shut_down()
         self.data_work.shut_down()

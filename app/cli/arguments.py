@@ -35,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {shown}. See {self.prog} --help.\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Ends with a message in one line, with control characters of the command line escaped."""
+        """Exit with a message on one line; control characters from the command line are escaped."""
         if message:
             note(message.removesuffix("\n"))
         sys.exit(status)
@@ -61,7 +61,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:
-    """A new plan or the TOML file, then the preset, then the flags. Raises InputError."""
+    """The settings of a new plan or of the TOML file, then of the preset, then of the flags. Raises
+    InputError.
+    """
     config = load_toml(arguments.config) if "config" in arguments else _new_plan(arguments)
     if "preset" in arguments:
         config = preset(arguments.preset).applied_to(config)
@@ -80,8 +82,9 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _new_plan(arguments: argparse.Namespace) -> TrainingConfig:
-    """The default preset, as in the window, unless the command line has tiers, a clock or a
-    preset."""
+    """The default preset, as in the window, unless the command line sets tiers, a clock or a
+    preset.
+    """
     own = (*TIERS, "slow_every", "lasting_pull", "tier_factors", "tier_pending", "preset")
     config = TrainingConfig()
     if any(name in arguments for name in own):
@@ -90,7 +93,7 @@ def _new_plan(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _adapter_named(named: str) -> Path:
-    """A folder, or the run of that name in the library."""
+    """A folder, or the folder of the run with that name in the library."""
     from app.library.reading.run_store import find_run
 
     path = expanded(Path(named))

@@ -32,7 +32,7 @@ class _Model:
     tokenizer: Any
     limits: ModelLimits
     of_template: tuple[str, ...]
-    """Notes about its chat template."""
+    """Notes about the chat template."""
 
     def notes(self, config: TrainingConfig) -> tuple[str, ...]:
         """The notes that a run on this model would log."""
@@ -41,7 +41,9 @@ class _Model:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Print the report; raises InputError when there is nothing to report on."""
+    """Print the report and return the exit code. Raises InputError if there is nothing to report
+    on.
+    """
     settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
     main = DatasetSource(arguments.data, config.valid, parse_columns(config.columns))
@@ -107,7 +109,7 @@ def _trying(tokenizer: Any) -> Generator[float, None, None]:
 
 
 def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
-    """The config with the row length at which a run on this model truncates."""
+    """The config with the row limit that a run on this model would use."""
     return replace(config, max_seq_length=limits.row_limit(config.max_seq_length))
 
 

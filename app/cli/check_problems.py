@@ -1,4 +1,4 @@
-"""Lists the problems of `nestling check`, some of each kind, so that none hides another."""
+"""Lists the problems of `nestling check`, with some of each kind, so that no kind hides another."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from app.data.row_values import KEPT_ISSUES, RowIssue
 
 @dataclass(frozen=True)
 class ProblemGroup:
-    """Problems of one meaning."""
+    """Problems with the same effect on a run."""
 
     singular: str
     """The heading after the number 1."""
@@ -25,7 +25,7 @@ class ProblemGroup:
 
 
 def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
-    """Each group with its heading, with at most this many problems in total."""
+    """The lines of each group under its heading, with at most `most` problems in total."""
     listed = [problem for group in groups for problem in group.listed]
     names = distinct_names({problem.path for problem in listed})
     chosen = set(_chosen(listed, most))
@@ -48,7 +48,7 @@ def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
 
 
 def _chosen(problems: Sequence[RowIssue], most: int) -> Iterable[int]:
-    """Indexes: the first problem of each kind, then the second of each, and so on."""
+    """The indexes of the first problem of each kind, then of the second of each, and so on."""
     ranks: Counter[tuple[str, bool]] = Counter()
     order = []
     for number, problem in enumerate(problems):

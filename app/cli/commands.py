@@ -1,5 +1,5 @@
-"""Carries out each command and returns its exit code. Detects a display without Qt, which would end
-the process if there is none.
+"""Runs each command and returns its exit code. Detects a display without Qt, which would end the
+process if there is none.
 """
 
 import argparse
@@ -28,16 +28,16 @@ EXIT_INTERRUPTED = 130
 OpenWindow = Callable[[TrainingConfig | None], int]
 """Opens the window; with a config, starts that run at once."""
 SelfTest = Callable[[bool], int]
-"""Tests this copy of the app and returns the exit code; with an argument for JSON output."""
+"""Tests this copy of the app and returns the exit code; True prints JSON."""
 
 
 def no_self_test(_: bool) -> int:
-    """Stands for the self-test if only the command line is imported."""
+    """The default self-test if only the command line is imported."""
     raise InputError("The self-test is not available here.", "Use nestling --self-test.")
 
 
 def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_self_test) -> int:
-    """Carry out the command line `argv` (without the program's name)."""
+    """Run the command line `argv` (without the program's name)."""
     try:
         try:
             arguments = parse(argv)
@@ -102,7 +102,7 @@ def _refused(sentence: str) -> int:
 
 
 def handle_lost_output(lost: OutputLost, consequence: str = "") -> int:
-    """Ends a command that can't write; without a message if its reader is gone."""
+    """End a command whose output is lost; prints no message if the reader has exited."""
     drop_output()
     if not lost.has_reader:
         return EXIT_INTERRUPTED
@@ -167,9 +167,9 @@ def _follow(
     *,
     has_progress: bool = False,
 ) -> int:
-    """Show a run's events to their end; `start` gets the question whether to stop.
+    """Show a run's events to the end. `start` gets a function that says whether to stop.
 
-    `has_progress` for a run with steps that are kept already.
+    `has_progress`: the run already has saved steps.
     """
     from app.cli.event_output import TerminalProgress, print_json
     from app.engine.runtime.distributed import is_first_machine
@@ -180,7 +180,7 @@ def _follow(
     if not is_first_machine():
         show = _nothing
     try:
-        # Always closed on this thread, to which MLX's arrays belong.
+        # Closed on this thread, to which MLX's arrays belong.
         with closing(start(interrupt.is_requested)) as events:  # type: ignore[type-var]
             ending, lost = _shown(events, show, interrupt)
     finally:
@@ -192,14 +192,15 @@ def _follow(
 
 
 def _nothing(_: Event) -> None:
-    """Shows nothing: only the first machine shows events."""
+    """Show nothing: only the first machine shows events."""
 
 
 def _shown(
     events: Iterator[Event], show: Callable[[Event], None], interrupt: Interrupt
 ) -> tuple[RunFinished | None, OutputLost | None]:
-    """Show every event and return the last one. A run whose output is lost stops with a
-    checkpoint."""
+    """Show all events; returns the last one, and the error if the output was lost. Such a run stops
+    with a checkpoint.
+    """
     ending, lost = None, None
     for event in events:
         interrupt.has_progress |= isinstance(event, StepFinished)
@@ -225,7 +226,9 @@ def _exit_code(ending: RunFinished | None, interrupt: Interrupt) -> int:
 
 
 def has_display() -> bool:
-    """Whether there is a screen: always on a Mac but over SSH; on Linux if a server answers."""
+    """Whether there is a display: on a Mac unless connected over SSH, on Linux if a server
+    answers.
+    """
     if sys.platform == "darwin":
         return "SSH_CONNECTION" not in os.environ
     return _wayland_answers() or _x11_answers()
@@ -242,7 +245,7 @@ def _x11_answers() -> bool:
     if not number:
         return False
     if host not in ("", "unix"):
-        return True  # another machine's screen: only Qt can tell
+        return True  # a display of another machine: only Qt can tell
     path = f"/tmp/.X11-unix/X{number.partition('.')[0]}"
     return _answers(path) or _answers(f"\0{path}")
 

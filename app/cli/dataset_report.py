@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunUse:
-    """How a run would use the datasets' rows, once they are tokenized."""
+    """How a run would use the datasets' rows after tokenization."""
 
     of_each: "tuple[DataStatistics, ...]"
     """None if a file is damaged."""
     epoch: "EpochFacts | None"
     blocker: str = ""
-    """The reason why no run would start, with advice; `epoch` is None then."""
+    """Why no run would start, with advice; then `epoch` is None."""
     limits: ModelLimits = ModelLimits()
     notes: tuple[str, ...] = ()
-    """A run's notes on the model."""
+    """The notes that a run would log about the model."""
 
 
 def report_data(
     facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
-    """The report as a JSON value, with the problems of all datasets and the model's `tokens`."""
+    """The report as a JSON value. `tokens` are the problems that tokenizing found."""
     datasets = [_dataset(dataset) for dataset in facts.datasets]
     if use:
         known = use.of_each or [None] * len(datasets)
@@ -89,7 +89,7 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
 def _token_data(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> dict[str, float]:
-    """Figures of the training rows, truncated at the limit; `longest` counts untruncated rows."""
+    """Statistics of the training rows, truncated at the limit; only `longest` ignores the limit."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
         "train_rows": train.usable_rows(limit),
@@ -122,7 +122,7 @@ def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
 def _problem(problem: RowIssue) -> dict[str, Any]:
     return {
         "file": str(problem.path),
-        # The line if the file has lines, otherwise the row's number.
+        # The line number, or the row number if the file has no lines.
         "line": problem.place.line or problem.place.row,
         "row": problem.place.row or None,
         "kind": problem.kind,
@@ -135,7 +135,7 @@ def report_lines(
     facts: MixtureFacts, tokens: Sequence[IssueList], use: RunUse | None, config: TrainingConfig,
     *, is_mapped: bool, most: int = SHOWN_PROBLEMS,
 ) -> list[str]:  # fmt: skip
-    """The report for people: the summary first, then advice, then `most` of the problems."""
+    """The report as lines: the summary first, then advice, then at most `most` problems."""
     lines, advice = [], []
     files = [file for dataset in facts.datasets for file in dataset.files]
     for number, dataset in enumerate(facts.datasets):
@@ -152,7 +152,7 @@ def report_lines(
 
 
 def _grouped(facts: MixtureFacts, tokens: Sequence[IssueList]) -> list[ProblemGroup]:
-    """The problems of all datasets by their effect on a run, the most severe first."""
+    """The problems of all datasets, grouped by their effect on a run, the most severe first."""
     bad = [problem for dataset in facts.datasets for problem in dataset.problems]
     files = [problem for problem in bad if problem.place.is_whole_file]
     rows = [problem for problem in bad if not problem.place.is_whole_file]
@@ -232,7 +232,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     has_bad_rows = any(statistics.stopping_count for statistics in use.of_each)
     when = "With bad rows left out, an" if has_bad_rows else "An"
     steps = f"{when} epoch: {_count(epoch['steps'], 'step')}"
-    if not config.mix:  # its rows and tokens are the dataset's
+    if not config.mix:  # the epoch's rows and tokens are those of the dataset
         return [f"{steps}."]
     rows = _count(sum(use.epoch.rows), "row")
     tokens = f"about {epoch['tokens']:,} tokens, {epoch['trained_tokens']:,} trained"

@@ -1,4 +1,4 @@
-"""Prints a run's events: as a progress bar with lines, or as JSON lines."""
+"""Prints a run's events: as a progress bar with lines above it, or as JSON lines."""
 
 import sys
 from typing import assert_never
@@ -29,7 +29,7 @@ from app.core.wording.results import (
 )
 
 PLAIN_LINES = 10
-"""Number of progress lines if the output is no terminal."""
+"""The number of progress lines if the output is not a terminal."""
 
 
 def print_json(event: Event) -> None:
@@ -38,7 +38,7 @@ def print_json(event: Event) -> None:
 
 
 class TerminalProgress:
-    """A progress bar while the run lasts, and lines that stay on the screen."""
+    """Shows a progress bar during the run, and prints lines that stay on the screen."""
 
     def __init__(self) -> None:
         self._bar = Bar(sys.stdout, counts=True)
@@ -141,7 +141,7 @@ class TerminalProgress:
             self._print(f"The one with the lowest {self._best_by} is in {best}")
 
     def _result(self, steps: int) -> None:
-        """Print the run's result in the same sentences as its page."""
+        """Print the result in the same sentences as the run's page."""
         answers = answers_by_set([*self._before.values(), *self._after])
         if text := result_sentences(answers, self._evaluations, self._retention, steps):
             self._print(text)

@@ -38,7 +38,7 @@ _PATIENCE_SECONDS = 1.0
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     defaults = Sampling()
     parser.description = (
         "Let a run's checkpoint answer. The answer goes to standard output, the measurements to "
@@ -86,12 +86,12 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 
 def generate(arguments: argparse.Namespace) -> int:
-    """Answer; the exit code. Raises AppError."""
+    """Print the answers; returns the exit code. Raises AppError."""
     from app.engine.runtime.mlx_runtime import close_thread
 
     show = _print_json if arguments.json else Text(has_both=arguments.base)
     try:
-        # Always closed on this thread, to which the model belongs.
+        # Closed on this thread, to which the model belongs.
         with closing(_answered(arguments)) as events:
             for event in events:
                 show(event)
@@ -129,7 +129,7 @@ def _loaded(checkpoint: CheckpointRef) -> "TunedModel":
     began, is_noted = inf, False
 
     def note_trial(event: Event) -> None:
-        """Prints a note, once, if trying the chat template takes a while."""
+        """Print a note once if trying the chat template takes long."""
         nonlocal began, is_noted
         if isinstance(event, StageChanged) and event.stage == TRYING:
             began = min(began, monotonic())
@@ -158,8 +158,9 @@ def _print_json(event: AnswerEvent) -> None:
 
 
 class Text:
-    """Prints the base's answer as it is generated, then the tuned one; alone, the tuned one
-    streams."""
+    """Prints a single answer as it is generated. With both models, the base model's answer streams,
+    and the tuned model's follows.
+    """
 
     def __init__(self, *, has_both: bool) -> None:
         self._has_both = has_both
@@ -177,7 +178,7 @@ class Text:
                 self._add(event)
             case AnswerEnded():
                 self._end(event)
-            case LogitsCompared():  # printed after the answers
+            case LogitsCompared():  # printed after both answers
                 self._comparison = logits_sentence(event)
             case AnswersCompared():
                 note(self._comparison)

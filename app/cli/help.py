@@ -1,4 +1,4 @@
-"""`nestling help`: lists the topics of guide and reference, or prints one."""
+"""`nestling help`: lists the topics of the guide and the reference, or prints one."""
 
 import argparse
 
@@ -13,7 +13,9 @@ def add_help(parser: argparse.ArgumentParser) -> None:
 
 
 def print_help(arguments: argparse.Namespace) -> int:
-    """The topics, or the page of one; the exit code. Raises InputError for an unknown topic."""
+    """Print the topics, or one of them; returns the exit code. Raises InputError for an unknown
+    topic.
+    """
     pages = {page.topic: page for page in read_guide()}
     if arguments.topic is None:
         width = max(map(len, pages))

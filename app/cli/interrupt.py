@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: a run stops with a checkpoint, any other command in order."""
+"""Handles Ctrl-C, SIGTERM and SIGHUP: a run stops with a checkpoint, other commands end cleanly."""
 
 import os
 import signal
@@ -12,13 +12,15 @@ from app.cli.terminal import note
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS_TO_LEAVE = 0.05
-"""Delay after which a dropped interrupt is raised again, when that callback has ended."""
+"""The delay before a dropped interrupt is raised again; the callback should have ended by then."""
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
     """Inside, each of the signals raises KeyboardInterrupt once; a second one ends the process.
-    Under nohup SIGHUP stays ignored."""
+
+    Under nohup, SIGHUP stays ignored.
+    """
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     defaults = (signal.SIG_DFL, signal.default_int_handler)
     taken = [number for number, handler in before.items() if handler in defaults]
@@ -39,8 +41,9 @@ def _raise_interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _raise_dropped_interrupt(dropped: "sys.UnraisableHookArgs") -> None:
-    """Python drops errors in `__del__` and in callbacks; an interrupt is raised again
-    afterwards."""
+    """Python drops errors in `__del__` and in callbacks; this raises an interrupt again after a
+    delay.
+    """
     if dropped.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(dropped)
         return
@@ -51,7 +54,9 @@ def _raise_dropped_interrupt(dropped: "sys.UnraisableHookArgs") -> None:
 
 
 class Interrupt:
-    """Ctrl-C asks the run to stop after its step, with a checkpoint; a second one ends at once."""
+    """The first signal asks the run to stop after its step with a checkpoint; a second one ends the
+    process.
+    """
 
     def __init__(self, has_progress: bool = False) -> None:
         self.has_progress = has_progress

@@ -44,7 +44,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def print_models(arguments: argparse.Namespace) -> int:
-    """Carries out the command; returns the exit code."""
+    """Print the models; returns the exit code."""
     if arguments.recommended:
         _print_recommended(as_json=arguments.json)
         return 0

@@ -1,7 +1,7 @@
 """Progress bars and tables. Text is printed literally: brackets are not markup.
 
-A progress bar is written to standard error, so that programs can read standard output; where
-that is not a terminal, it becomes a line now and then.
+`run_with_bar` writes to standard error, so that programs can read standard output; if that is not a
+terminal, it prints an occasional line instead.
 """
 
 import sys
@@ -31,9 +31,9 @@ _REDRAWN_S = 0.1
 
 
 class Bar:
-    """A progress bar below the output; without a terminal, lines only.
+    """A progress bar below the output. Without a terminal, it only prints lines.
 
-    `counts` adds the number done of the total, facts, and the remaining time.
+    `counts` adds the number of completed steps, `facts`, and the remaining time.
     """
 
     def __init__(self, stream: TextIO, *, counts: bool, total: float | None = None) -> None:
@@ -74,14 +74,16 @@ class Bar:
 
 
 def print_table(columns: Mapping[str, Mapping[str, Any]], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output: titles with rich's options. Raises OutputLost."""
+    """Print a table to standard output; `columns` are titles with rich's options. Raises
+    OutputLost.
+    """
     table = Table(box=None, pad_edge=False)
     for title, options in columns.items():
         table.add_column(title, **options)
     for cells in rows:
         table.add_row(*(Text(visible_line(cell)) for cell in cells))
     outlet = _Outlet(sys.stdout)
-    # For another program, each row is one line of any length.
+    # For other programs, each row is one line of any length.
     width = None if outlet.isatty() else _WIDE
     _PlainConsole(file=outlet, width=width).print(table)  # type: ignore[arg-type]
     outlet.check()
@@ -105,7 +107,7 @@ def _plain(printed: Any) -> Any:
 
 
 class _Outlet:
-    """A stream for rich: `check` raises OutputLost, instead of rich's own code."""
+    """A stream for rich that records errors; `check` raises them as OutputLost."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO = getattr(stream, "unguarded", stream)
@@ -142,7 +144,7 @@ _FIRST_LINE_S, _NEXT_LINE_S = 5.0, 20.0
 
 
 def run_with_bar(work: Generator[float, None, T], label: str) -> T:
-    """Return the work's result. Ctrl-C closes the work, then raises KeyboardInterrupt."""
+    """Run the work and return its result. Ctrl-C closes the work, then raises KeyboardInterrupt."""
     with closing(work):
         if not sys.stderr.isatty():
             return drain(mapped(work, _lines(label)))
@@ -155,7 +157,7 @@ def run_with_bar(work: Generator[float, None, T], label: str) -> T:
 
 
 def _lines(label: str) -> Callable[[float], None]:
-    """Receives each share that is done, and prints it if the work takes long."""
+    """A callback for the completed fraction, which prints it if the work takes long."""
     due = monotonic() + _FIRST_LINE_S
 
     def show(share: float) -> None:

@@ -34,7 +34,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def print_runs(*, as_json: bool) -> int:
-    """Every run of the library, the newest first."""
+    """Print all runs in the library, newest first; returns the exit code."""
     from app.library.reading.run_json import summary_to_json
     from app.library.reading.run_store import list_runs
 
@@ -55,7 +55,9 @@ def print_runs(*, as_json: bool) -> int:
 
 
 def print_run(arguments: argparse.Namespace) -> int:
-    """Print one run, identified by its path, folder name or name. Raises InputError."""
+    """Print one run, given by its path, folder name or name; returns the exit code. Raises
+    InputError.
+    """
     from app.data.files.model_files import check_base_model
     from app.library.reading.run_details import read_details, settings_toml
     from app.library.reading.run_json import details_to_json
@@ -124,7 +126,7 @@ def _started_from(details: "RunDetails") -> list[str]:
 
 
 def _clocks(details: "RunDetails") -> list[str]:
-    """The slow and the lasting clock, and the final distance from the base model."""
+    """The slow and the lasting clock, and the final divergence from the base model."""
     clocks, lines = details.started.clocks, []
     if clocks.slow_every:
         often = f"every {clocks.slow_every:,} steps"

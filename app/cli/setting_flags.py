@@ -1,5 +1,5 @@
-"""Adds a setting to the command line as a flag, with the setting's own help; and the arguments of
-`nestling check`, apart from its work, which imports more.
+"""Adds flags for settings to the command line, and the arguments of `nestling check`, whose module
+imports more.
 """
 
 import argparse
@@ -23,7 +23,7 @@ METAVARS = {
 
 
 def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
-    """Adds a flag without a default. Its old name is accepted, but not shown."""
+    """Add a flag without a default. The setting's old names are accepted, but not shown."""
     help_text = f.metadata["help"].replace("%", "%%")
     if f.type is bool:
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
@@ -48,16 +48,16 @@ def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
 
 
 SHOWN_PROBLEMS = 20
-"""The number listed without --all."""
+"""The number of problems that are listed without --all."""
 SETTINGS = (
     "valid", "mix", "columns", "mask_prompt", "replies", "max_seq_length", "validation_split",
     "seed", "batch_size", "grad_accumulation_steps",
 )  # fmt: skip
-"""The settings that decide which rows a run uses, and how."""
+"""The settings that determine which rows a run uses, and how."""
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.description = (
         "Read a whole dataset and name every row that can't be used. The exit code is 0 if there "
         "is none, and 2 otherwise."

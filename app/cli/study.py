@@ -1,4 +1,4 @@
-"""`nestling study`: trains tasks in turn by several arms, and reports what each one forgot."""
+"""`nestling study`: trains tasks in turn with several arms, and reports what each arm forgot."""
 
 import argparse
 from contextlib import closing
@@ -25,7 +25,9 @@ from app.library.reading.study_results import read_study as read
 
 
 def study(arguments: argparse.Namespace) -> int:
-    """Train a study; the exit code: 0 if all runs are done, 130 if stopped, 1 if runs remain."""
+    """Train a study. Returns the exit code: 0 if all runs are done, 130 if interrupted, 1 if runs
+    remain.
+    """
     if arguments.most_runs is not None and arguments.most_runs < 0:
         raise InputError(f"--most-runs can't be {arguments.most_runs}.", "Give 0 or more.")
     output = arguments.output.absolute() if arguments.output else None

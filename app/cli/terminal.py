@@ -1,4 +1,4 @@
-"""All output to the terminal: text is escaped, and lost output is detected."""
+"""Writes all output to the terminal: escapes text, and detects lost output."""
 
 import contextlib
 import errno
@@ -14,8 +14,9 @@ from app.core.text.sanitize import visible, visible_line
 
 
 class OutputLost(Exception):
-    """Standard output can't be written: its reader has ended, its terminal was closed, or its disk
-    is full."""
+    """Standard output can't be written, because its reader has exited, its terminal was closed, or
+    its disk is full.
+    """
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -24,7 +25,9 @@ class OutputLost(Exception):
 
 
 def _was_terminal_closed(error: OSError) -> bool:
-    """A failing disk causes the same error number, but its file is not a device."""
+    """Whether EIO means a closed terminal: a failing disk gives the same error, but its file is not
+    a character device.
+    """
     try:
         return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode)
     except OSError:
@@ -48,7 +51,7 @@ def guard_streams() -> None:
 
 
 def _guarded(stream: TextIO) -> TextIO:
-    if not isinstance(stream, io.TextIOWrapper):  # None if the program was started without it
+    if not isinstance(stream, io.TextIOWrapper):  # None if the stream is closed
         return stream
     # Names in the library may contain characters that the terminal's encoding lacks.
     stream.reconfigure(errors="backslashreplace")
@@ -92,12 +95,12 @@ def note(text: str) -> None:
 
 
 def flush() -> None:
-    """Flush the buffer, which may hold argparse's help."""
+    """Flush the buffers, which may contain argparse's help."""
     _write("")
 
 
 def drop_output() -> None:
-    """Drop all further output and the contents of the buffers."""
+    """Discard all further output and the contents of the buffers."""
     with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

@@ -1,1 +1,3 @@
-"""The window: shows what the engine measured, computes nothing, never imports the engine."""
+"""The window: shows the results of runs and datasets; computes nothing and never imports
+the engine.
+"""

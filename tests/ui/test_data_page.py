@@ -510,7 +510,7 @@ def test_the_split_is_counted_on_both_sides(
     assert services.state.config.validation_split == 0.25
     qtbot.waitUntil(lambda: split.counts.text() == "30 rows to train on, 10 to validate on.")
     split.slider.setValue(0)
-    everything = "40 rows to train on; nothing is validated."
+    everything = "40 rows to train on, none to validate on."
     qtbot.waitUntil(lambda: split.counts.text() == everything)
     seed = services.state.config.seed
     split.draw.click()

@@ -1,1 +1,1 @@
-"""The Data page's parts: what follows the dataset, and what shows it."""
+"""The Data page, and the services behind it that read and tokenize datasets."""

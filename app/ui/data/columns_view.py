@@ -1,4 +1,4 @@
-"""Which column plays which role, tried on the first rows before the whole file is read so."""
+"""Maps columns to roles, with a preview of the first rows before the whole file is read again."""
 
 from typing import TYPE_CHECKING
 
@@ -45,12 +45,12 @@ RECOGNIZED = tr("Nestling recognized these columns. Choose roles to override.")
 UNUSED, BY_NAME = tr("Not used"), tr("Automatic")
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
 _MIN_ROWS = 3
-"""In sight in a low window too."""
+"""This many rows stay visible in a low window too."""
 
 
 class ColumnsView(QWidget):
     columns_chosen = Signal(object)
-    """Columns; None: as the file's own names say."""
+    """Argument: a ColumnMapping, or None to use the file's own column names."""
 
     def __init__(
         self, state: AppState, preview: Preview, process: DataProcess, datasets: DatasetList
@@ -69,7 +69,7 @@ class ColumnsView(QWidget):
         self.reset = button(tr("Reset"), self._reset)
         self._lay_out()
         preview.changed.connect(self.refresh)
-        datasets.changed.connect(self._say_how)
+        datasets.changed.connect(self._show_instructions)
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -95,18 +95,18 @@ class ColumnsView(QWidget):
         self.tried.set_theme(theme)
 
     def refresh(self) -> None:
-        """Another file's columns, where there is another file."""
+        """Show the columns if the file or its mapping has changed."""
         looked = self._preview.looked
         if looked is None:
             return
-        self._say_how()
+        self._show_instructions()
         key = (looked.reading.data, looked.mapping, looked.columns)
         if key != self._shown_for:
             self._shown_for = key
             self._show_columns(looked.columns, _parsed(looked.mapping))
 
-    def _say_how(self) -> None:
-        """With the reason where the columns' names say nothing, as the first bad row gives it."""
+    def _show_instructions(self) -> None:
+        """Explain what to do. If the columns aren't recognized, give the first bad row's reason."""
         looked, shown = self._preview.looked, self._datasets.shown
         found = shown.facts.problems if shown is not None and shown.facts is not None else ()
         unknown = next((issue for issue in found if issue.kind == "unknown shape"), None)
@@ -149,9 +149,11 @@ class ColumnsView(QWidget):
             self._grid.addWidget(part, index, place, Qt.AlignmentFlag.AlignVCenter)
         self.roles[column.name] = choice
 
-    # -- trying it ---------------------------------------------------------------------------
+    # -- preview ------------------------------------------------------------------------------
     def chosen(self) -> ColumnMapping | None:
-        """The mapping as it is set now; None where no column has a role. Raises InputError."""
+        """The mapping that is currently set; None if no column has a role. Raises InputError if two
+        columns have the same role.
+        """
         named: dict[str, str] = {}
         for name, choice in self.roles.items():
             if role := choice.currentData():
@@ -184,7 +186,7 @@ class ColumnsView(QWidget):
         self._job = number
 
     def _name_unset(self, text: str) -> None:
-        """What becomes of a column without a role: where none has one, the names decide."""
+        """Set the label of columns without a role: "Automatic" if the columns' names decide."""
         for choice in self.roles.values():
             choice.setItemText(0, text)
 
@@ -199,7 +201,7 @@ class ColumnsView(QWidget):
             if ended.ending == "failed":
                 say(self.problem, localized(str(ended.failure)))
 
-    # -- using it ----------------------------------------------------------------------------
+    # -- applying -----------------------------------------------------------------------------
     def _allow(self) -> None:
         try:
             columns, is_right = self.chosen(), True

@@ -1,4 +1,4 @@
-"""The Data page: what each dataset of the run is, what the model will see of it, what is wrong."""
+"""The Data page: examples, statistics, problems and columns of each dataset of the run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,11 +42,11 @@ class DataPage(QWidget):
     further_requested = Signal()
     sample_requested = Signal()
     use_requested = Signal()
-    """The next run is to be seen, which has these datasets."""
+    """The user wants to use these datasets in the next run."""
     reveal_requested = Signal(object)
-    """Path of a file."""
+    """Argument: the path of a file."""
     file_requested = Signal(object)
-    """Path of a file that is to be opened in a text editor."""
+    """Argument: the path of a file to open in a text editor."""
 
     def __init__(self, state: AppState, work: DataServices) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class DataPage(QWidget):
         self._body.addWidget(self._make_full())
         buttons = (self.take_out, self.add, self.choose, self.use)
         policy = self.choose.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # the title stays where it is
+        policy.setRetainSizeWhenHidden(True)  # the title keeps its position
         self.choose.setSizePolicy(policy)
         head = row(label(tr("Data"), "title"), 4, self.name, *buttons)
         parts = (beside_a_bar(head, self.chooser), grows(self._body))
@@ -141,7 +141,7 @@ class DataPage(QWidget):
         work.preview.changed.connect(self.refresh)
 
     def loading(self) -> Iterator[None]:
-        """What the first sight of the window did not need, as a step of its own."""
+        """Load the plot as a separate step after the first paint."""
         self.statistics.load()
         yield
 
@@ -153,8 +153,9 @@ class DataPage(QWidget):
         self.tabs.setCurrentIndex(index)
 
     def show_what_is_wrong(self, path: Path) -> None:
-        """A dataset that was just read, in the view in which it can be put right; what is shown
-        stays, if that needs it too."""
+        """Show a dataset that was just read, in the view that helps to fix it. If the shown dataset
+        has problems itself, it stays.
+        """
         if (shown := self._datasets.shown) is None or not shown.is_wrong:
             self._datasets.show_path(path)
             shown = self._datasets.shown
@@ -163,13 +164,13 @@ class DataPage(QWidget):
         self.show_view(COLUMNS if is_unknown else PROBLEMS)
 
     def look_closer(self) -> None:
-        """At a dataset that is wrong, if one is; else at the one that was shown last."""
+        """Show the first dataset with problems, if there is one."""
         wrong = [one for one in self._datasets.all if one.is_wrong]
         if wrong:
             self.show_what_is_wrong(wrong[0].path)
 
     def _show_rows(self, reading: DatasetRequest) -> None:
-        """Another dataset is looked at first; where the same one is read again, the view stays."""
+        """Switch to the rows of a new dataset. If the same one is read again, the view stays."""
         is_another = reading.data != self._state.config.data
         if is_another and self._views.currentIndex() in (PROBLEMS, COLUMNS):
             self.show_view(ROWS)
@@ -202,7 +203,7 @@ class DataPage(QWidget):
         self.take_out.setVisible(is_mixed_in)
 
     def _why_not_use(self) -> str:
-        """Why no run can use the datasets as they are; empty where one can."""
+        """Why no run can use the datasets as they are; empty if one can."""
         state = self._state
         if state.is_unmapped:
             return tr("Choose roles under Columns first.")

@@ -1,4 +1,4 @@
-"""The run's datasets side by side, each with its share; the one that is shown is marked."""
+"""Buttons for the run's datasets with their shares; the shown dataset is checked."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,11 +20,11 @@ from app.ui.widgets.basic_widgets import restyle
 
 A_ROW = 3
 _MIN_PX = 80
-"""Long names must not make the window wider; the tooltip tells all."""
+"""Long names must not widen the window; the tool tip has the full path."""
 
 
 class DatasetChooser(QWidget):
-    """There where several are mixed; one alone needs no choice."""
+    """Hidden unless several datasets are mixed."""
 
     def __init__(self, state: AppState, datasets: DatasetList) -> None:
         super().__init__()
@@ -42,14 +42,14 @@ class DatasetChooser(QWidget):
         self.refresh()
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu: of the dataset that is shown."""
+        """The Edit menu's actions for the shown dataset."""
         index = self._datasets.index
         return {"delete": lambda: self._datasets.remove(index)} if index else {}
 
     def refresh(self) -> None:
         found = self._datasets.all
         count = len(found) if len(found) > 1 else 0
-        self._have(count)
+        self._set_count(count)
         mixed = [one.share for one in self._state.config.mix]
         shares = (1 - sum(mixed), *mixed)
         for choice, one, share in zip(self.choices, found, shares, strict=False):
@@ -58,7 +58,7 @@ class DatasetChooser(QWidget):
             self.choices[self._datasets.index].setChecked(True)
         self.setVisible(count > 0)
 
-    def _have(self, count: int) -> None:
+    def _set_count(self, count: int) -> None:
         while len(self.choices) > count:
             gone = self.choices.pop()
             self._group.removeButton(gone)
@@ -92,7 +92,7 @@ class DatasetChooser(QWidget):
 
 
 def dataset_verbs(datasets: DatasetList, index: int) -> tuple[tuple[Verb, ...], ...]:
-    """What the context menu of one of the datasets offers; nothing where there is none yet."""
+    """The context menu of a dataset; empty if there is no such dataset yet."""
     if index >= len(datasets.all):
         return ()
     path = datasets.all[index].path

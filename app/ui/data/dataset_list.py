@@ -1,4 +1,4 @@
-"""The datasets of the plan: its own, and those mixed into it; each is read and checked here."""
+"""The datasets of the plan, the main one and those mixed into it: reads and checks each of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,31 +29,30 @@ FIRST_SHARE = 0.25
 Key = tuple[Path | None, str]
 """A mixed dataset's path and columns in the configuration, or OWN."""
 OWN: Key = None, ""
-"""The plan's own dataset: a new one takes its place once it is read."""
+"""The key of the plan's main dataset, which a new one replaces once it has been read."""
 
 
 class DatasetList(QObject):
-    """Number 0 is the plan's own dataset, the others stand in the configuration's `mix`.
-
-    A run in progress keeps its own.
+    """Index 0 is the plan's main dataset; the others come from the configuration's `mix`. Changes
+    don't affect a run in progress.
     """
 
     changed = Signal()
-    """What is known of one, or which is shown."""
+    """The facts or the state of a dataset have changed, or another one is shown."""
     reading_begun = Signal(object)
-    """DatasetRequest: the plan's own dataset, or what may take its place."""
+    """Argument: the DatasetRequest of the main dataset, or of a file that may replace it."""
     opened = Signal(object)
-    """Path of a dataset that was opened and is the plan's own now."""
+    """Argument: the path of a dataset that has been opened as the main one."""
     accepted = Signal()
-    """The plan's own dataset is read."""
+    """The main dataset has been read."""
     attention_wanted = Signal(object)
-    """Path of a dataset that was just given and can't be trained on as it is."""
+    """Argument: the path of a dataset that the user has just added and that has problems."""
     refused = Signal(object)
-    """Failure: why the opened dataset can't be used."""
+    """Argument: the Failure that prevents the use of an opened dataset."""
     reveal_requested = Signal(object)
-    """Path of one of them."""
+    """Argument: the path of one of the datasets."""
     removed = Signal(str, object)
-    """A dataset's name, and the mix as it was with it."""
+    """Arguments: the name of a removed dataset, and the mix before its removal."""
 
     def __init__(
         self, state: AppState, plan: PlanMemory, background: BackgroundThread, reader: DataProcess
@@ -63,23 +62,27 @@ class DatasetList(QObject):
         self._background, self._reader = background, reader
         self._known: dict[Key, RunDataset] = {}
         self._before: dict[Key, RunDataset] = {}
-        """Datasets that are being reread, as they were before."""
+        """The previous state of datasets that are being read again."""
         self._jobs: dict[Key, int] = {}
         self._versions = count(1)
         self._version = 0
-        """Of the plan's own, as it was read last."""
+        """The version of the main dataset when it was last read."""
         self._just_added: set[Path] = set()
-        """Datasets the user just added: once read, their problems are shown."""
+        """The datasets that the user has just added; their problems are shown once they are
+        read.
+        """
         self._shown: Path | None = None
-        """None for the plan's own."""
+        """None for the main dataset."""
         state.dataset_changed.connect(self.changed)
         state.config_changed.connect(self._read_new)
         self._read_new()
 
-    # -- what there is -----------------------------------------------------------------------
+    # -- the datasets -------------------------------------------------------------------------
     @property
     def all(self) -> tuple[RunDataset, ...]:
-        """None, until a dataset is opened; one alone, while it may take the place of all."""
+        """Empty until a dataset is opened. While a new main dataset is being read, only
+        that one.
+        """
         state, config = self._state, self._state.config
         if state.is_inspecting and OWN in self._known:
             own = self._known[OWN]
@@ -98,7 +101,7 @@ class DatasetList(QObject):
 
     @property
     def index(self) -> int:
-        """Of the one that the Data page shows."""
+        """The index of the dataset that the Data page shows."""
         paths = [one.path for one in self.all]
         return paths.index(self._shown) if self._shown in paths else 0
 
@@ -114,11 +117,12 @@ class DatasetList(QObject):
         self._shown = path
         self.changed.emit()
 
-    # -- what the user does ------------------------------------------------------------------
+    # -- commands -----------------------------------------------------------------------------
     def open(self, path: Path, mix: tuple[MixedDataset, ...] = (), **settings: object) -> None:
-        """Have it read, to become the plan's own with these mixed into it; the latest wins.
+        """Read a dataset to make it the main one, with `mix` mixed into it; a later call replaces
+        this one.
 
-        `settings` change with it, and stay as they are if it can't be read.
+        The other `settings` change with it, unless it can't be read.
         """
 
         def take(columns: str) -> None:
@@ -130,14 +134,16 @@ class DatasetList(QObject):
         self._read_own(DatasetRequest(path), take)
 
     def use_sample(self) -> None:
-        """The demo's own settings: the sample teaches the starter model something new."""
+        """Use the sample data with the demo's settings."""
         demo = demo_config()
         if demo.data is not None:
             reading = DatasetRequest(demo.data, demo.valid, demo.columns)
             self._read_own(reading, lambda _: self._plan.use_sample())
 
     def mix_in(self, paths: Sequence[Path]) -> None:
-        """Mix in what isn't there yet; each gets a quarter, or what is left."""
+        """Mix in the datasets that are new, each with a share of a quarter, or less if less is
+        left.
+        """
         mix = list(self._state.config.mix)
         there = {self._state.config.data, *(mixed.data for mixed in mix)}
         for path in dict.fromkeys(paths):
@@ -148,7 +154,7 @@ class DatasetList(QObject):
         self._change(mix)
 
     def remove(self, index: int) -> None:
-        """The plan's own can only be exchanged for another."""
+        """Remove a mixed dataset. The main one can only be replaced."""
         if index:
             mix = self._state.config.mix
             self._change((*mix[: index - 1], *mix[index:]))
@@ -163,7 +169,7 @@ class DatasetList(QObject):
         self.read_again(self.index)
 
     def read_again(self, index: int = 0) -> None:
-        """The file may have been corrected, or the configuration names another."""
+        """Read a dataset again, because its file or the configuration has changed."""
         config = self._state.config
         if index:
             mixed = config.mix[index - 1]
@@ -173,7 +179,9 @@ class DatasetList(QObject):
             self._read_own(reading, lambda _: None)
 
     def map_columns(self, columns: ColumnMapping | None) -> None:
-        """Read the shown one by this mapping, and remember that for the file; None forgets it."""
+        """Read the shown dataset with this mapping and save it for the file; None deletes the saved
+        one.
+        """
         config, mapping = self._state.config, str(columns or "")
         mixed = config.mix[self.index - 1] if self.index else None
         path = mixed.data if mixed else config.data
@@ -188,7 +196,7 @@ class DatasetList(QObject):
             self._read_own(reading, lambda used: self._state.change_config(columns=used))
 
     def cancel_reading(self) -> None:
-        """What was known before stays; a mixed dataset that was not known at all is taken out."""
+        """Stop reading. Datasets keep their previous state; a mixed one without any is removed."""
         if self._state.is_inspecting:
             self._drop_job(OWN)
             self._state.keep_dataset()
@@ -201,14 +209,14 @@ class DatasetList(QObject):
                 self.remove(index)
             else:
                 self._known[key] = replace(before, version=next(self._versions))
-                self._tell()
+                self._update()
 
-    # -- reading -----------------------------------------------------------------------------
+    # -- reading ------------------------------------------------------------------------------
     def _change(self, mix: Sequence[MixedDataset]) -> None:
         self._state.change_config(mix=tuple(mix))
 
     def _read_own(self, reading: DatasetRequest, take: Callable[[str], None]) -> None:
-        """`take` makes it the state's, and is called only if it is a dataset."""
+        """`take` puts the dataset into the plan; it is called only if the file is a dataset."""
 
         def done(read: InspectedDataset) -> None:
             take(read.mapping)
@@ -223,14 +231,14 @@ class DatasetList(QObject):
         self.reading_begun.emit(reading)
 
     def _read_mixed(self, mixed: MixedDataset, mapping: str | None) -> None:
-        """None: by the mapping that is remembered for the file."""
+        """`mapping`: None uses the mapping that was saved for the file."""
         key = _key(mixed)
         known = self._known.get(key)
         if known is not None and not known.is_being_read:
             self._before[key] = known
 
         def done(read: InspectedDataset) -> None:
-            """The run reads the dataset by the mapping that was used here."""
+            """Put the mapping into the configuration, so that the run uses the same one."""
             self._before.pop(key, None)
             reading = replace(self._known[key].reading, mapping=read.mapping)
             known = replace(self._known[key], reading=reading, facts=read.facts, share_read=None)
@@ -255,28 +263,28 @@ class DatasetList(QObject):
                 return
             if isinstance(value, float):
                 self._known[key] = replace(self._known[key], share_read=value)
-                self._tell()
+                self._update()
                 return
             del self._jobs[key]
             done(value)
-            self._tell()
+            self._update()
             if reading.data in self._just_added:
                 self._just_added.discard(reading.data)
                 if value.facts.problem_count:
                     self.attention_wanted.emit(reading.data)
 
         def ended(end: JobEnded) -> None:
-            """Without having been read to its end."""
+            """The job has ended before the dataset was read completely."""
             if self._jobs.get(key) != number:
                 return
             del self._jobs[key]
             if end.failure is not None or key != OWN:
                 self._fail(key, end.failure or _not_read(reading.data))
-            self._tell()
+            self._update()
 
         number = self._reader.run(InspectDataset(reading), take, ended)
         self._jobs[key] = number
-        self._tell()
+        self._update()
 
     def _fail(self, key: Key, failure: Failure) -> None:
         state = self._state
@@ -285,7 +293,7 @@ class DatasetList(QObject):
             self._known[key] = replace(self._known[key], failure=failure, share_read=None)
         elif state.dataset is None or self._known[OWN].path == state.config.data:
             state.set_dataset(None, failure)
-        else:  # a good dataset stays, unless it is its own file that went bad
+        else:  # keep a good dataset, unless its own file has become unreadable
             state.keep_dataset()
             self.refused.emit(failure)
 
@@ -295,7 +303,7 @@ class DatasetList(QObject):
 
     @Slot()
     def _read_new(self) -> None:
-        """Have the configuration's unread datasets read; forget the rest."""
+        """Read the configuration's unread datasets, and forget those that it no longer has."""
         mix = {_key(mixed): mixed for mixed in self._state.config.mix}
         for key in self._known.keys() - mix.keys() - {OWN}:
             self._drop_job(key)
@@ -303,15 +311,15 @@ class DatasetList(QObject):
             self._before.pop(key, None)
         for key in mix.keys() - self._known.keys():
             self._read_mixed(mix[key], mix[key].columns or None)
-        self._tell()
+        self._update()
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         reasons = (self._why_not(mixed) for mixed in self._state.config.mix)
         self._state.set_mix_problem(next(filter(None, reasons), ""))
         self.changed.emit()
 
     def _why_not(self, mixed: MixedDataset) -> str:
-        """Why a run can't start with this dataset, in one sentence."""
+        """Why a run can't start with this dataset, in one sentence; empty if it can."""
         known = self.known(mixed)
         if known.failure is not None:
             return localized(known.failure.message)

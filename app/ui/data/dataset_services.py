@@ -1,4 +1,4 @@
-"""All that happens with the run's datasets beside the window, built and ended together."""
+"""Creates and shuts down the services that work on the run's datasets in the background."""
 
 from pathlib import Path
 
@@ -25,9 +25,9 @@ class DataServices(QObject):
     ) -> None:
         super().__init__(state)
         self.reader = DataProcess(self, low_priority=True)
-        """Reads, checks and tokenises whole files."""
+        """Reads, checks and tokenizes whole files, at low priority."""
         self.looker = DataProcess(self)
-        """Answers at once what the user looks at."""
+        """Answers the window's requests at once."""
         self.datasets = DatasetList(state, plan, background, self.reader)
         self.file_opener = FileOpener(state, plan, background, self.datasets)
         self.tokenizer = TokenizerLoader(state, self.looker)
@@ -40,7 +40,7 @@ class DataServices(QObject):
         self.enough = EnoughRows(state, self.datasets, self.tokenization, self.statistics)
 
     def begin(self) -> None:
-        """Once the window is seen: have ready what the first drop needs."""
+        """Load what the first dataset needs, after the window is visible."""
         self.looker.run(WarmUp(), lambda _: None, lambda _: None)
         self.tokenizer.refresh()
 
@@ -50,7 +50,9 @@ class DataServices(QObject):
 
 
 class EnoughRows(QObject):
-    """Too few rows are only known once all are tokens; before that a run finds out by itself."""
+    """Checks whether enough rows remain to train on. That is known only after tokenization; until
+    then the run itself checks it.
+    """
 
     def __init__(
         self,

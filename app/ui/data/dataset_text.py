@@ -1,4 +1,4 @@
-"""What the Data page says of a dataset, in words. Knows no widget."""
+"""Describes datasets as text for the Data page. Imports no widgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 SHORT_NAME = 20
-"""Characters of a dataset's name, where several are named side by side."""
+"""The maximum length of a dataset's name where several names share a line."""
 
 MAX_RUN_NAME = 32
 
@@ -28,11 +28,11 @@ DECIDE_PACE = (
     "data", "mix", "mask_prompt", "replies", "max_seq_length", "batch_size", "grad_checkpoint",
     "num_layers", "keys", "rank", "fine_tune_type",
 )  # fmt: skip
-"""Settings that decide how long a trained token takes."""
+"""The settings that affect the time per trained token."""
 
 
 def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
-    """One line below the page's title."""
+    """The line below the page's title."""
     if facts is None:
         return str(data or "")
     parts = [formatting.examples(facts)]
@@ -43,7 +43,7 @@ def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
 
 
 def location_text(place: "RowLocation") -> str:
-    """As the location says itself, in the user's language; empty for the whole file."""
+    """The location as text in the user's language; empty for the whole file."""
     if not place.row:
         return tr("line {line:,}", line=place.line) if place.line else ""
     if place.line > 1:
@@ -52,7 +52,9 @@ def location_text(place: "RowLocation") -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """ "1.2 %"; what is there is never told as 0 %, what is left never as 100 %."""
+    """For example "1.2 %". Never 0 % for a nonzero part, and never 100 % for less than the
+    whole.
+    """
     if not whole or not part:
         return "0 %"
     percent = 100 * part / whole
@@ -69,7 +71,7 @@ class Figure:
 
 
 def length_sentence(statistics: "DataStatistics", limit: int) -> str:
-    """What the limit does."""
+    """The effect of the limit on the rows."""
     train, valid = statistics.train, statistics.valid
     useless = train.untrainable_rows(limit) + valid.untrainable_rows(limit)
     if not statistics.has_rows:
@@ -94,7 +96,7 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
 
 
 def _cut_sentence(train: "LengthDistribution", valid: "LengthDistribution", limit: int) -> str:
-    """Empty where no row is cut."""
+    """How many rows the limit cuts; empty if none."""
     cut, also = train.truncated_rows(limit), valid.truncated_rows(limit)
     rows = [
         trn("{n:,} training row ({share})", "{n:,} training rows ({share})", cut,
@@ -117,7 +119,9 @@ def _cut_sentence(train: "LengthDistribution", valid: "LengthDistribution", limi
 def figures(
     facts: "DatasetFacts", statistics: "DataStatistics | None", config: TrainingConfig
 ) -> list[Figure]:
-    """Figures that are known by now; once the rows are tokenized, of those that a run trains on."""
+    """The known figures of a dataset. After tokenization, they cover the rows that a run
+    trains on.
+    """
     if statistics is None:
         counted = [Figure(tr("Examples"), _count(facts.examples + facts.valid_examples))]
     else:
@@ -137,7 +141,7 @@ def figures(
 
 
 def trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
-    """Examples and tokens that a run trains on."""
+    """The numbers of examples and tokens that a run trains on."""
     train, left_out = statistics.train, statistics.left_out(limit)
     rows, tokens, trained = (
         train.usable_rows(limit), train.usable_tokens(limit), train.trained_tokens_at(limit),
@@ -160,7 +164,7 @@ def trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
 
 
 def _lengths_and_replies(statistics: "DataStatistics", limit: int) -> list[Figure]:
-    """None where nothing can be trained on."""
+    """Row lengths and replies; empty if there is nothing to train on."""
     train = statistics.train
     if not train.usable_rows(limit):
         return []
@@ -192,8 +196,9 @@ def run_figures(
     memory: str,
     why_not: str = "",
 ) -> list[Figure]:
-    """What a run with these settings would do with its datasets, each given with its name, as far
-    as it is known; `why_not`: why their rows are too few for one."""
+    """The figures of a run with these settings and named datasets, as far as known. `why_not`: why
+    too few rows remain.
+    """
     if why_not:
         return [Figure(tr("This run"), tr("Can't start"), why_not)]
     figures = _paces(datasets, config, speed) if datasets else []
@@ -211,10 +216,10 @@ def _paces(
 
     shares = [mixed.share for mixed in config.mix]
     if len(shares) != len(datasets) - 1:
-        return []  # another dataset has just come or gone
+        return []  # a dataset was just added or removed
     epoch = epoch_facts([one for _, one in datasets], shares, config.max_seq_length)
     if epoch is None:
-        return []  # said in a moment, with the reason
+        return []  # too few rows: `why_not` will be set in a moment
     batches = epoch.batches(config.batch_size)
     steps = epoch.steps(config.batch_size, config.grad_accumulation_steps)
     epochs = config.steps * config.grad_accumulation_steps / batches
@@ -280,7 +285,7 @@ def _count(number: int) -> str:
 
 
 def _is_alike(config: TrainingConfig, other: TrainingConfig | None) -> bool:
-    """Whether a trained token takes one run as long as the other."""
+    """Whether a trained token takes the same time in both runs."""
     return other is not None and all(
         getattr(config, name) == getattr(other, name) for name in DECIDE_PACE
     )

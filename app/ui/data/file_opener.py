@@ -1,4 +1,4 @@
-"""Takes what the user drops or opens: a dataset, a base model, or a file of settings."""
+"""Opens what the user drops or chooses: a dataset, a base model, or a settings file."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,14 +17,16 @@ from app.workers.tasks import library
 
 
 class FileOpener(QObject):
-    """Finds out what it is, and puts it into the plan; a run in progress keeps its own."""
+    """Detects the kind of a file and puts it into the plan. A run in progress is not affected."""
 
     refused = Signal(object)
-    """Failure: why what was given can't be used."""
+    """Argument: the Failure that prevents the use of a file."""
     model_taken = Signal()
-    """A base model was chosen, maybe the same one again."""
+    """A base model was chosen, possibly the same one again."""
     model_chosen = Signal(object)
-    """Path of the folder of a base model that was given and is in use now."""
+    """Argument: the folder of the base model that the user has chosen, unless it is the starter
+    model.
+    """
 
     def __init__(
         self,
@@ -39,7 +41,9 @@ class FileOpener(QObject):
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
-        """A dataset file or folder, a model's folder or one of its files, or a file of settings."""
+        """Open a dataset file or folder, a model's folder or one of its files, or a
+        settings file.
+        """
         if path.suffix.lower() == ".toml":
             self._background.run(
                 partial(library.read_settings, path), self._take_settings, self.refused.emit
@@ -51,7 +55,7 @@ class FileOpener(QObject):
 
     @Slot(object)
     def open_paths(self, paths: Sequence[Path]) -> None:
-        """Several at a time: datasets are mixed in equal shares, the first being the plan's own."""
+        """Open several paths. Datasets are mixed in equal shares; the first is the main one."""
         datasets = [path for path in paths if is_dataset(path)]
         for path in paths:
             if path not in datasets:
@@ -83,17 +87,17 @@ class FileOpener(QObject):
         if folder != starter_model_dir():
             self.model_chosen.emit(folder)
         if state.dataset_failure is not None and state.config.data is None:
-            state.set_dataset(None)  # what was wrong before is over
+            state.set_dataset(None)  # an earlier failure no longer applies
         self.model_taken.emit()
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether something that was given is neither a model nor a file of settings."""
+    """Whether the path is neither a model nor a settings file."""
     return path.suffix.lower() != ".toml" and model_folder(path) is None
 
 
 def model_folder(path: Path) -> Path | None:
-    """The folder of the model that was given by it, or by a file that only a model has."""
+    """The folder of the model if the path is one, or a file that only models have; else None."""
     is_file_of_model = path.name in ("config.json", "tokenizer.json") or path.suffix in (
         ".safetensors", ".gguf",
     )  # fmt: skip
@@ -102,7 +106,7 @@ def model_folder(path: Path) -> Path | None:
 
 
 def looks_like_model(folder: Path) -> bool:
-    """Whether a folder was meant as a model, a good one or not."""
+    """Whether a folder is meant to be a model, valid or not."""
     if has_train_file(folder):
         return False
     signs = ("config.json", "*.safetensors", "*.gguf")

@@ -1,7 +1,6 @@
 """Polls a dataset's files and has the dataset read again when they change.
 
-What the page counts, shows and turns into tokens is then of one state of the files: the one that
-a run would find.
+So the Data page always describes the files that a run would use.
 """
 
 from pathlib import Path
@@ -20,35 +19,35 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_MS = 1500
 
-Place = tuple[Path, Path | None]
-"""Where a dataset lies, and the validation file that was named for it."""
+Location = tuple[Path, Path | None]
+"""A dataset's path, and the path of its separate validation file."""
 
 
 class FileWatch(QObject):
-    """Looks at the files every now and then.
+    """Polls the files' states.
 
-    A system's own watching (QFileSystemWatcher) sees nothing of what others do on a network disk
-    and doesn't say so, loses a file that an editor replaces, and would need the same second look;
-    a look costs about 2 ms of processor time.
+    QFileSystemWatcher misses changes that other computers make on a network disk without saying so,
+    loses files that editors replace, and would need the same second check. A poll costs about 2 ms
+    of CPU time.
 
-    A file that something still writes to is left alone until it rests from one look to the next.
+    A file that is still being written is read only after it has not changed between two polls.
     """
 
     read_again = Signal(str)
-    """Name of a file or folder that had changed."""
+    """Argument: the name of a file or folder that has changed."""
 
     def __init__(self, state: AppState, process: DataProcess, datasets: DatasetList) -> None:
         super().__init__(state)
         self._state, self._process, self._datasets = state, process, datasets
-        self._last: dict[Place, FileStates] = {}
-        """What the files were like at the last look."""
-        self._failed: dict[tuple[Place, int], FileStates] = {}
-        """What they were like when a reading failed, or soon after it."""
-        self._again: set[Place] = set()
-        """Those that are read again, which is not told yet."""
+        self._last: dict[Location, FileStates] = {}
+        """The state of the files at the last poll."""
+        self._failed: dict[tuple[Location, int], FileStates] = {}
+        """The state of the files when reading failed, or soon after."""
+        self._again: set[Location] = set()
+        """Datasets that are being read again; the signal is still to come."""
         self._is_looking = False
-        # Once whatever else follows a reading has happened: it takes older notices away.
-        datasets.changed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
+        # Queued, so that the notice comes after others of the same reading, which it would replace.
+        datasets.changed.connect(self._emit_read_again, Qt.ConnectionType.QueuedConnection)
         self._timer = QTimer(self, interval=LOOK_EVERY_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
@@ -70,32 +69,36 @@ class FileWatch(QObject):
 
     def _take(self, looked_at: tuple[RunDataset, ...], states: "tuple[FileStates, ...]") -> None:
         datasets = self._datasets.all
-        there = {(_place(one), one.version): number for number, one in enumerate(datasets)}
+        current = {(_location(one), one.version): number for number, one in enumerate(datasets)}
         for one, now in zip(looked_at, states, strict=True):
-            place = _place(one)
-            last = self._last.get(place)
-            self._last[place] = now
-            if (number := there.get((place, one.version))) is None:
-                continue  # it is read again already
+            location = _location(one)
+            last = self._last.get(location)
+            self._last[location] = now
+            if (number := current.get((location, one.version))) is None:
+                continue  # it is already being read again
             if now != self._read(one, now if last is None else last) and now == last:
-                self._again.add(place)
+                self._again.add(location)
                 self._datasets.read_again(number)
 
     @Slot()
-    def _tell(self) -> None:
-        """Of those that could not be read the page says why."""
+    def _emit_read_again(self) -> None:
+        """Emit the signal for datasets that were read again. For failures, the page gives the
+        reason.
+        """
         for one in self._datasets.all:
-            if _place(one) in self._again and not one.is_being_read:
-                self._again.discard(_place(one))
+            if _location(one) in self._again and not one.is_being_read:
+                self._again.discard(_location(one))
                 if one.facts is not None:
                     self.read_again.emit(one.path.name)
 
     def _read(self, one: RunDataset, otherwise: "FileStates") -> "FileStates":
-        """What its files were like when it was read; `otherwise` where that has just failed."""
+        """The state of the dataset's files when it was read; `otherwise` if reading has just
+        failed.
+        """
         if one.facts is not None:
             return one.facts.states
-        return self._failed.setdefault((_place(one), one.version), otherwise)
+        return self._failed.setdefault((_location(one), one.version), otherwise)
 
 
-def _place(one: RunDataset) -> Place:
+def _location(one: RunDataset) -> Location:
     return one.path, one.reading.valid

@@ -1,4 +1,4 @@
-"""How long the rows are, with the limit as a line that can be dragged."""
+"""A histogram of the rows' lengths, with the limit as a line that can be dragged."""
 
 import math
 from typing import Any
@@ -16,15 +16,15 @@ BARS_AN_OCTAVE = 6
 _ROWS_AXIS_PX = 52
 MIN_LIMIT, MAX_LIMIT = 8, 1_000_000
 _BESIDE = [(-0.06, 0.5), (1.06, 0.5)]
-"""Where a line's label stands: clear of the line."""
+"""The anchors of a line's label, left and right of the line."""
 _HEADROOM = 1.3
-"""Above the highest bar, for the labels."""
+"""The space above the highest bar for the labels."""
 _ROUND_FROM, _ROUND_TO = 128, 8
-"""From the first length on, a dragged limit is a multiple of the second."""
+"""From the first length on, a dragged limit is rounded to a multiple of the second."""
 
 
 class LengthAxis(QuietAxis):
-    """Tokens on a logarithmic scale: "64", "1,024", "16k". The view holds log2."""
+    """Tokens on a logarithmic scale: "64", "1,024", "16k". The coordinates are log2."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[Any]:
         powers = list(range(math.ceil(low), math.floor(high) + 1))
@@ -36,7 +36,7 @@ class LengthAxis(QuietAxis):
 
 
 class RowsAxis(ValueAxis):
-    """Whole numbers only."""
+    """Ticks at whole numbers only."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[Any]:
         ticks = super().tickValues(low, high, size)
@@ -73,7 +73,7 @@ class LengthPlot(QuietPlot):
         self.set_theme(LIGHT)
 
     def show_lengths(self, parts: tuple[LengthDistribution, ...], limit: int) -> None:
-        """The rows of all parts together."""
+        """Show the rows of all parts together."""
         lengths = [part.shortest for part in parts if part.rows]
         longest = max((part.longest for part in parts), default=1)
         self._edges = bar_edges(min(lengths, default=1), longest)
@@ -85,7 +85,7 @@ class LengthPlot(QuietPlot):
         )
 
     def show_limit(self, limit: int) -> None:
-        """Move the line, and tell the bars behind it from those before."""
+        """Move the line and recolor the bars on both sides of it."""
         if limit == self.limit:
             return
         self.limit = limit
@@ -102,8 +102,9 @@ class LengthPlot(QuietPlot):
             self.getViewBox().setXRange(low - air, high + air, padding=0)
 
     def show_context(self, tokens: int | None) -> None:
-        """The longest row that the model was made for, where a row is longer and the limit is
-        another; None: not known."""
+        """Mark the model's context length, unless all rows are shorter or it equals the limit.
+        None: unknown.
+        """
         longest = int(self._edges[-1]) - 1 if len(self._edges) else 0
         self.context.setVisible(tokens is not None and longest > tokens != self.limit)
         if tokens is not None:
@@ -135,7 +136,7 @@ class LengthPlot(QuietPlot):
     def _draw_bars(self, limit: int) -> None:
         if not len(self._edges):
             return
-        # A bar whose longest rows are cut counts as cut.
+        # A bar that contains cut rows counts as cut.
         is_cut = self._edges[1:] - 1 > limit
         places = np.log2(np.maximum(self._edges, 1))
         for bars, chosen in ((self.kept, ~is_cut), (self.cut, is_cut)):
@@ -156,7 +157,9 @@ class LengthPlot(QuietPlot):
 
 
 def bar_edges(shortest: int, longest: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Whole lengths where bars begin, and one past the last bar: even steps of the logarithm."""
+    """Edges of the bars at whole lengths, evenly spaced on the logarithmic scale; the last is past
+    the longest row.
+    """
     low = math.floor(math.log2(max(shortest, 1)) * BARS_AN_OCTAVE)
     high = math.ceil(math.log2(longest + 1) * BARS_AN_OCTAVE)
     powers = np.arange(low, high + 1) / BARS_AN_OCTAVE

@@ -1,4 +1,4 @@
-"""The rows that are looked at, of the dataset that is shown: at once, and any of them."""
+"""Loads the visible page of the shown dataset's rows."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from app.data.inspection.row_rendering import PreviewRow
 
 HEAD_ROWS = 40
-"""So many are looked at first: what tells columns from their values, and the first pages."""
+"""The number of rows that are read first: enough for column samples and the first pages."""
 _DELAY_MS = 60
-"""Between two drawings while the limit is dragged."""
+"""The delay between two updates while the limit is dragged."""
 
 
 class Preview(QObject):
-    """Knows which rows are shown; asks the process that looks for them.
+    """Knows which rows are visible, and requests them from a data process.
 
-    Rows that are tokens come from their store, others from the file, read up to them.
+    Tokenized rows come from their store; others are read from the file.
     """
 
     changed = Signal()
@@ -55,14 +55,14 @@ class Preview(QObject):
         self._tokenizer, self._tokenization = tokenizer, tokenization
         self.rows: tuple[PreviewRow, ...] = ()
         self.looked: HeadRows | None = None
-        """The first rows, which need no tokens."""
+        """The first rows, which are available before tokenization."""
         self.failure = ""
         self.reached: int | None = None
-        """The row that the reading has come to, while the file is read up to those asked for."""
+        """The row that a reading of the file has reached, while it skips to the requested page."""
         self.first, self.rows_a_page, self.file = 0, 5, 0
         self._dataset: RunDataset | None = None
         self._places: dict[tuple[object, ...], tuple[int, int]] = {}
-        """Where the user was in datasets that are not shown now."""
+        """The positions in datasets that are not shown now."""
         self._request = LatestRequest(
             process, _DELAY_MS, self,
             key=self._deciding, job=self._work, take=self._take, end=self._end,
@@ -73,17 +73,19 @@ class Preview(QObject):
 
     @property
     def is_rendered(self) -> bool:
-        """The rows are shown as the model sees them."""
+        """Whether the rows are shown as the model sees them."""
         return any(row.tokens is not None for row in self.rows)
 
     @property
     def is_from_file(self) -> bool:
-        """The rows are no tokens yet."""
+        """Whether the rows come from the file because they are not tokenized yet."""
         return self._stored is None
 
     @property
     def _stored(self) -> TokenizedDatasets | None:
-        """Where the shown rows are tokens; None too where the model takes none of them."""
+        """The token stores; None if the rows are not tokenized or the model accepts none of
+        them.
+        """
         if (done := self._tokenization.done) is None:
             return None
         return done if any(done.sets[self._index_in(done)].rows) else None
@@ -93,19 +95,19 @@ class Preview(QObject):
 
     @property
     def can_be_rendered(self) -> bool:
-        """Or will be, once the tokenizer is loaded."""
+        """Whether the rows can be rendered, now or once the tokenizer is loaded."""
         return self._tokenizer.failure is None and not self._tokenizer.is_bound
 
     @property
     def total(self) -> int | None:
-        """How many rows there are to page through; None while that is not known."""
+        """The number of rows; None if unknown."""
         if (counts := self._counts()) is None:
             return None
         return counts[min(self.file, len(counts) - 1)]
 
     @property
     def files(self) -> int:
-        """1, or 2 where there is a validation file whose rows can be shown."""
+        """The number of files with rows to show: 2 with a validation file, else 1."""
         return len(self._counts() or (0,))
 
     def _counts(self) -> tuple[int, ...] | None:
@@ -117,10 +119,10 @@ class Preview(QObject):
         counts = (facts.examples, facts.valid_examples)
         return counts if facts.valid_examples else counts[:1]
 
-    # -- which dataset -----------------------------------------------------------------------
+    # -- the dataset --------------------------------------------------------------------------
     @Slot()
     def follow(self) -> None:
-        """Show the rows of another dataset, or of the same one where it was read anew."""
+        """Show the rows of another dataset, or of the same one after it was read again."""
         shown = self._datasets.shown
         if shown is None or shown.failure is not None:
             if self._dataset is not None:
@@ -153,9 +155,9 @@ class Preview(QObject):
         if self._dataset is not None:
             self._places[_identity(self._dataset)] = (self.first, self.file)
 
-    # -- which rows --------------------------------------------------------------------------
+    # -- the rows -----------------------------------------------------------------------------
     def go_to(self, row: int) -> None:
-        """Show the page that begins with a row, 0-based; the nearest there is."""
+        """Show the page that begins with this row (0-based), or with the nearest one."""
         last = row if (total := self.total) is None else total - 1
         self.first = max(0, min(row, last))
         self._request.ask()
@@ -173,7 +175,9 @@ class Preview(QObject):
         self._request.ask()
 
     def _deciding(self) -> tuple[object, ...] | None:
-        """What decides how rows look; which of them is asked for at once."""
+        """The settings that determine how rows look. A change of the page is requested at once
+        instead.
+        """
         if self._dataset is None:
             return None
         config = self._state.config_as_cut
@@ -181,7 +185,7 @@ class Preview(QObject):
         split = (config.validation_split, config.seed)
         return (self._tokenizer.tokenizer, *look, *split, self._tokenization.done)
 
-    # -- asking ------------------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------
     def _work(self, _: object) -> LoadTokenPage | LoadHeadRows | LoadRowPage | None:
         dataset, self.reached = self._dataset, None
         if dataset is None:
@@ -209,7 +213,7 @@ class Preview(QObject):
         )
 
     def _is_in_head(self, looked: HeadRows) -> bool:
-        """The rows asked for are among the first, or there are none but these."""
+        """Whether the first rows contain the requested page, or are all rows that there are."""
         rows = len(looked.rows)
         return self.file == 0 and (self.first + self.rows_a_page <= rows or self.total == rows)
 
@@ -227,10 +231,10 @@ class Preview(QObject):
     def _take_first_rows(self, looked: HeadRows) -> None:
         is_poorer = self.is_rendered and not any(row.tokens is not None for row in looked.rows)
         if is_poorer and self._tokenizer.tokenizer is not None:
-            return  # the same rows, rendered, come next
+            return  # the same rows follow, rendered
         is_new, self.looked = self.looked is None, looked
         if is_new and looked.rows and not self._is_in_head(looked):
-            self._request.ask_next()  # where the user was before
+            self._request.ask_next()  # return to the user's last position
             return
         self.first = min(self.first, max(0, len(looked.rows) - 1))
         self.rows = looked.rows[self.first : self.first + self.rows_a_page]

@@ -1,4 +1,4 @@
-"""The line of a problem as its file has it; the file opens in the user's text editor."""
+"""A dialog with the original line of a problem, which can open the file in a text editor."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,13 +24,13 @@ _MAX_CHARACTERS = 100_000
 
 class ProblemRow(QDialog):
     open_requested = Signal(object)
-    """Path of the file."""
+    """Argument: the path of the file."""
 
     def __init__(self, window: QWidget, issue: "RowIssue", reason: str) -> None:
         super().__init__(window)
         self._path: Path = issue.path
         self._line = ""
-        """As the file has it, without its end."""
+        """The line as in the file, without its line break."""
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowModality(Qt.WindowModality.WindowModal)
         title = tr("{file}, line {line:,}", file=visible_line(issue.path.name),
@@ -54,16 +54,16 @@ class ProblemRow(QDialog):
         self.resize(*_SIZE_PX)
 
     def _copy(self) -> None:
-        """The whole line, to find it by in an editor: macOS opens a text, but at no line of it."""
+        """Copy the whole line, to search for it in an editor: macOS can't open a file at a line."""
         QGuiApplication.clipboard().setText(self._line)
 
     def show_end(self, ended: "JobEnded") -> None:
-        """Of reading the line: why it failed, if it did."""
+        """Show why the line couldn't be read, if so."""
         if ended.failure is not None:
             self.text.setPlaceholderText(localized(str(ended.failure)))
 
     def show_line(self, text: str) -> None:
-        """A line that is longer than can be shown is cut."""
+        """Show the line, cut if it is very long."""
         self._line = text
         is_cut = len(text) > _MAX_CHARACTERS
         self.text.setPlainText(f"{text[:_MAX_CHARACTERS]}…" if is_cut else text)

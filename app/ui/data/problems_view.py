@@ -1,4 +1,4 @@
-"""Every problem of the shown dataset with its place and reason, and what can be done about them."""
+"""Lists the problems of the shown dataset with location and reason, and offers actions on them."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -33,9 +33,9 @@ _MAX_LINE_CHARACTERS = 2000
 
 class ProblemsView(QWidget):
     reveal_requested = Signal(object)
-    """Path of a file."""
+    """Argument: the path of a file."""
     file_requested = Signal(object)
-    """Path of a file that is to be corrected in a text editor."""
+    """Argument: the path of a file to edit in a text editor."""
     reread_requested = Signal()
     count_changed = Signal()
 
@@ -52,7 +52,7 @@ class ProblemsView(QWidget):
         self._state, self._statistics, self._datasets = state, statistics, datasets
         self._shown_for: object = None
         self.counts: dict[str, int] = {}
-        """Problems and warnings of each kind, those that aren't listed too."""
+        """The number of problems and warnings of each kind, including those that aren't listed."""
         self.model = ProblemsModel()
         self.table = make_table(self.model, tr("Problems"), (REASON_COLUMN,))
         wrap_rows(self.table)
@@ -61,7 +61,7 @@ class ProblemsView(QWidget):
         self.kind.currentIndexChanged.connect(self._filter)
         self.listed = label("", "secondary")
         self.line = ElidedLabel("", "secondary")
-        """The selected problem's line, as the file has it."""
+        """The original line of the selected problem."""
         self.line.setAccessibleName(tr("Original line"))
         self.copy = button(tr("Copy"), self.copy_chosen)
         self.reveal = button(REVEAL_LABEL, self._reveal)
@@ -92,7 +92,7 @@ class ProblemsView(QWidget):
         whole = column(spacing=GRID_PX + 4)
         whole.addLayout(row(self.kind, self.listed, None, self.copy, self.reveal))
         whole.addWidget(self.table, 1)
-        whole.addWidget(self.line)  # always there: the table keeps its height
+        whole.addWidget(self.line)  # never hidden, so the table keeps its height
         whole.addLayout(row(self.leave_out, None, self.reread))
         full.setLayout(whole)
         none = QWidget()
@@ -116,7 +116,7 @@ class ProblemsView(QWidget):
         return sum(self.counts.values())
 
     def _follow(self) -> None:
-        """Another dataset is shown, or more is known of it; while it is read there is nothing."""
+        """Refresh if another dataset is shown, or its facts or the settings have changed."""
         deciding = (self._datasets.shown and self._datasets.shown.facts, self._state.config)
         if deciding != self._shown_for:
             self._shown_for = deciding
@@ -126,7 +126,7 @@ class ProblemsView(QWidget):
         problems, self.counts = self._found()
         self.model.show(problems)
         self._body.setCurrentIndex(1 if self.counts else 0)
-        self._none.setText(self._all_well())
+        self._none.setText(self._no_problems_text())
         self._show_kinds()
         self._show_choice()
         self._allow()
@@ -152,11 +152,11 @@ class ProblemsView(QWidget):
             counts["refused by the model"] = statistics.refused_count - stopping.total()
             counts.update(stopping)
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
-        found.sort(key=lambda problem: problem.is_warning)  # rows that stop a run come first
+        found.sort(key=lambda problem: problem.is_warning)  # problems before warnings
         return found, {kind: count for kind, count in counts.items() if count}
 
     def _facts(self) -> "DatasetFacts | None":
-        """Of the dataset that is shown."""
+        """The facts of the shown dataset; None while it is being read."""
         return self._datasets.shown.facts if self._datasets.shown else None
 
     def _show_kinds(self) -> None:
@@ -178,7 +178,7 @@ class ProblemsView(QWidget):
         listed = self.model.rowCount()
         self.listed.setText(tr("the first {n:,} are listed", n=listed) if listed < counted else "")
 
-    def _all_well(self) -> str:
+    def _no_problems_text(self) -> str:
         shown = self._datasets.shown
         if shown is None or shown.facts is None:
             return tr("Still reading the rows.") if shown and shown.is_being_read else ""
@@ -186,12 +186,14 @@ class ProblemsView(QWidget):
             return tr("All rows can be used, and there are no duplicates.")
         return tr("All rows can be used, there are no duplicates, and no row exceeds the limit.")
 
-    # -- what is done ------------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------
     def _rows(self) -> list[int]:
         return sorted(index.row() for index in self.table.selectionModel().selectedRows())
 
     def _read_line(self) -> None:
-        """Show the line of the one problem that is selected, where its file has lines."""
+        """Show the original line of the selected problem, if exactly one is selected and its file
+        has lines.
+        """
         self.line.setText("")
         if self._job is not None:
             self._process.cancel(self._job)
@@ -209,14 +211,16 @@ class ProblemsView(QWidget):
         self._job = number = self._process.run(job, show, lambda _: None)
 
     def copy_chosen(self) -> None:
-        """The selected problems as text; all that are shown where none is selected."""
+        """Copy the selected problems as text, or all visible ones if none is selected."""
         copy_rows(self.table)
 
     def _is_of_one_file(self) -> bool:
         return len({self.model.at(row).path for row in self._rows()}) == 1
 
     def _open_chosen(self) -> None:
-        """The whole line in sight; where a row is no line of its file, the file in its folder."""
+        """Show the whole line in a dialog. If a row isn't a line of its file, show the file in its
+        folder.
+        """
         issue = self.model.at(self._rows()[0])
         if not issue.place.line or issue.place.row:
             self.reveal_requested.emit(issue.path)

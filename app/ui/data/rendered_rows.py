@@ -1,4 +1,4 @@
-"""Rows as coloured text: what is trained, what the template adds, what is cut."""
+"""Shows rows as colored text: trained, added by the template, or cut."""
 
 from collections.abc import Sequence
 from html import escape
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SMALL_PX = 11
 _ROW_GAP_PX = 18
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-"""Control characters are shown by their pictures."""
+"""Maps control characters to their visible symbols."""
 
 
 class RowsText(QTextEdit):
@@ -114,7 +114,7 @@ class RowsText(QTextEdit):
 
 
 class Legend(QLabel):
-    """What the colours say."""
+    """Explains the colors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ def heading(row: "PreviewRow") -> str:
 
 
 def _where(row: "PreviewRow") -> list[str]:
-    """Its file and its place there, as far as the row's number doesn't say it."""
+    """The row's file and location, unless its number already implies them."""
     place = row.place
     if not row.file and place.row == row.number + 1:
         return [location_text(place._replace(row=0))] if place.line > 1 else []

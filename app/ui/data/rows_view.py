@@ -1,4 +1,4 @@
-"""The dataset's rows, a page at a time, as the model will see them."""
+"""Pages through the dataset's rows as the model sees them."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
@@ -27,7 +27,7 @@ class RowsView(QWidget):
         self._preview, self._datasets = preview, datasets
         self.text = RowsText(tr("Rows of the dataset"), READING)
         self.legend = Legend()
-        self.legend.setWordWrap(False)  # the note beside it gives way
+        self.legend.setWordWrap(False)  # the note beside it is elided instead
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
         self.map = button(tr("Map Columns"), self.columns_requested.emit)
@@ -46,9 +46,7 @@ class RowsView(QWidget):
         self.a_page.activated.connect(
             lambda _: preview.show_rows_a_page(int(self.a_page.currentData()))
         )
-        self.file = CalmComboBox(
-            {"0": tr("Training"), "1": tr("Validation")}, tr("Rows of which file")
-        )
+        self.file = CalmComboBox({"0": tr("Training"), "1": tr("Validation")}, tr("File"))
         self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
         self._lay_out()
         preview.changed.connect(self.refresh)
@@ -89,7 +87,7 @@ class RowsView(QWidget):
         self.map.setVisible(self._can_be_mapped())
 
     def _can_be_mapped(self) -> bool:
-        """Whether the first rows are none because of their columns' names."""
+        """Whether the first rows are unusable because their columns' names are unknown."""
         looked, shown = self._preview.looked, self._datasets.shown
         facts = shown.facts if shown else None
         if looked is None or looked.rows or not looked.columns or facts is None:

@@ -1,4 +1,6 @@
-"""How much is held out for validation, with the counts of both sides, of each dataset."""
+"""The validation split: a slider, and the numbers of training and validation rows of each
+dataset.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ _STEPS_A_PERCENT = 2
 
 
 class SplitSlider(QSlider):
-    """Half percents; does not move when the page is scrolled over it."""
+    """A slider in steps of half a percent that ignores the mouse wheel."""
 
     def __init__(self) -> None:
         super().__init__(Qt.Orientation.Horizontal)
@@ -66,7 +68,7 @@ class SplitCard(CardFrame):
     def refresh(self) -> None:
         config, datasets = self._state.config, self._datasets.all
         with_file = [one for one in datasets if one.facts and one.facts.valid_examples]
-        # Where every dataset has rows of its own to validate on, there is nothing to draw.
+        # If all datasets have a validation file, nothing is split off.
         is_drawn = not datasets or len(with_file) < len(datasets)
         for part in (self.slider, self.seed, self.draw):
             part.setVisible(is_drawn)
@@ -78,7 +80,7 @@ class SplitCard(CardFrame):
         self.counts.setText("\n".join(self._counts(datasets)))
 
     def _counts(self, datasets: Sequence[RunDataset]) -> Iterator[str]:
-        """A line for each dataset, and one for all where there are several."""
+        """A line for each dataset, and one for the total if there are several."""
         config, measured = self._state.config_as_cut, self._statistics.all
         if len(measured) != len(datasets):
             measured = ()
@@ -111,7 +113,7 @@ class Sides:
 def _sides(
     facts: "DatasetFacts", statistics: "DataStatistics | None", config: TrainingConfig
 ) -> Sides:
-    """Rows that a run would use of a dataset; about, before its rows are tokens."""
+    """The rows of a dataset that a run would use; approximate before tokenization."""
     if statistics is not None:
         limit = config.max_seq_length
         return Sides(statistics.train.usable_rows(limit), statistics.valid.usable_rows(limit))
@@ -123,19 +125,21 @@ def _sides(
 
 
 def _sentence(sides: Sides, *, is_about: bool, has_own: bool = False) -> str:
-    """`has_own`: the rows to validate on come from a file of their own."""
+    """`is_about`: the counts are approximate. `has_own`: the validation rows have their own
+    file.
+    """
     if not sides.train:
         return tr("No rows are left to train on.")
     if not sides.valid and not is_about:
         return trn(
-            "{n:,} row to train on; nothing is validated.",
-            "{n:,} rows to train on; nothing is validated.",
+            "{n:,} row to train on, none to validate on.",
+            "{n:,} rows to train on, none to validate on.",
             sides.train,
         )
     if has_own:
         return trn(
-            "{n:,} row to train on, {valid:,} of its own file to validate on.",
-            "{n:,} rows to train on, {valid:,} of its own file to validate on.",
+            "{n:,} row to train on, {valid:,} in a separate file to validate on.",
+            "{n:,} rows to train on, {valid:,} in a separate file to validate on.",
             sides.train,
             valid=sides.valid,
         )

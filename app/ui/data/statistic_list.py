@@ -1,4 +1,4 @@
-"""Figures below one another: the name on the left, the value and a note on the right."""
+"""A list of figures: the name on the left, the value and a note on the right."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ class FigureList(QWidget):
         self.shown: Sequence[Figure] = ()
 
     def show_figures(self, figures: Sequence[Figure]) -> None:
-        """Labels are kept: only what they say changes."""
+        """Labels are reused; only changed texts are set."""
         self.shown = figures
         while len(self._rows) < len(figures):
             self._add_row()

@@ -1,4 +1,4 @@
-"""The datasets' figures: asked for once its rows are tokens, and again when the split changes."""
+"""Loads the datasets' statistics after tokenization, and again when the split changes."""
 
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _DELAY_MS = 120
 TRIES = 2
-"""A process that dies over a question is asked once more."""
+"""A request is repeated once if its process dies."""
 
 
 class StatisticsLoader(QObject):
@@ -44,11 +44,11 @@ class StatisticsLoader(QObject):
         self._datasets, self._tokenization = datasets, tokenization
         self._runs_dir = runs_dir
         self.all: tuple[DataStatistics, ...] = ()
-        """Of each of the run's datasets; none until their rows are tokens."""
+        """The statistics of each dataset; empty until their rows are tokenized."""
         self.speed: LastThroughput | None = None
-        """Of the last run on this model; None where there was none."""
+        """The throughput of the last run on this model; None if there is none."""
         self.long_rows: tuple[RowIssue, ...] = ()
-        """The first rows of the shown dataset that are longer than the limit."""
+        """The first rows of the shown dataset that exceed the limit."""
         self._sought: object = None
         self._measuring = LatestRequest(
             process, _DELAY_MS, self, key=self._split, job=self._measure,
@@ -65,7 +65,7 @@ class StatisticsLoader(QObject):
 
     @property
     def statistics(self) -> "DataStatistics | None":
-        """Of the dataset that is shown."""
+        """The statistics of the shown dataset."""
         return self.all[min(self._datasets.index, len(self.all) - 1)] if self.all else None
 
     @Slot()
@@ -80,7 +80,7 @@ class StatisticsLoader(QObject):
 
     @Slot()
     def _follow(self) -> None:
-        """Another dataset is shown, maybe."""
+        """Another dataset may be shown."""
         named = self._naming.asked
         if named is not None and named[0] != self._datasets.index:
             self.long_rows = ()
@@ -88,12 +88,12 @@ class StatisticsLoader(QObject):
             self.changed.emit()
 
     def _split(self) -> "tuple[TokenizedDatasets, HoldoutSplit] | None":
-        """What decides the figures."""
+        """The inputs of the statistics."""
         done, config = self._tokenization.done, self._state.config
         return None if done is None else (done, HoldoutSplit(config.validation_split, config.seed))
 
     def _long_rows_of(self) -> "tuple[int, TokenizedDatasets, int] | None":
-        """What decides which rows are too long."""
+        """The inputs of the list of long rows."""
         done = self._tokenization.done
         limit = self._state.config_as_cut.max_seq_length
         return None if done is None else (self._datasets.index, done, limit)

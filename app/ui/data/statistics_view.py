@@ -1,5 +1,6 @@
-"""The shown dataset in figures: lengths with the limit, tokens; what a run would do with all, and
-what it would hold out."""
+"""The statistics of the shown dataset: lengths and limit, tokens, the figures of a run, the
+split.
+"""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -80,12 +81,12 @@ class StatisticsView(QScrollArea):
         self._arrange()
 
     def eventFilter(self, inside: QObject, event: QEvent) -> bool:
-        if event.type() is QEvent.Type.LayoutRequest:  # a card needs another width than before
+        if event.type() is QEvent.Type.LayoutRequest:  # a card's minimum width may have changed
             self._arrange()
         return super().eventFilter(inside, event)
 
     def _arrange(self) -> None:
-        """The cards side by side, or one below the other where they don't fit."""
+        """Arrange the cards in a row, or in a column if they don't fit."""
         items = (self._cards.itemAt(at) for at in range(self._cards.count()))
         widths = [item.minimumSize().width() for item in items if item is not None]
         least = sum(widths) + self._cards.spacing() * (len(widths) - 1) + GRID_PX
@@ -105,7 +106,7 @@ class StatisticsView(QScrollArea):
         return card
 
     def load(self) -> None:
-        """Import the plotting library, and put the plot in its place."""
+        """Create the plot, which imports the plotting library."""
         from app.ui.data.length_plot import LengthPlot
 
         if self.plot is not None:
@@ -123,7 +124,7 @@ class StatisticsView(QScrollArea):
         if self.plot is not None:
             self.plot.set_theme(theme)
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------------------
     def refresh(self) -> None:
         statistics, config = self._statistics.statistics, self._state.config_as_cut
         is_known = statistics is not None and statistics.has_rows and self.plot is not None
@@ -153,7 +154,9 @@ class StatisticsView(QScrollArea):
         self._show_run()
 
     def _length_sentences(self, statistics: "DataStatistics", limit: int) -> str:
-        """What the limit does, what the model reads of these rows, and which date they have."""
+        """The effect of the limit, the rows beyond the model's context, and the date that the
+        template writes.
+        """
         limits = self._state.model_limits
         asked = self._state.config.max_seq_length if self._dragged is None else self._dragged
         sentences = (
@@ -179,7 +182,7 @@ class StatisticsView(QScrollArea):
         elif not statistics.has_rows:
             self._waiting.setText(tr("No row could be tokenized."))
 
-    # -- the limit ---------------------------------------------------------------------------
+    # -- the limit ----------------------------------------------------------------------------
     def _config(self) -> TrainingConfig:
         config, limits = self._state.config_as_cut, self._state.model_limits
         if self._dragged is None:

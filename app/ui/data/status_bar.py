@@ -1,4 +1,4 @@
-"""One line about what is being done with the datasets, and the button that stops it."""
+"""A line with the progress of reading or tokenizing the datasets, and a button to cancel it."""
 
 from PySide6.QtWidgets import QProgressBar, QWidget
 
@@ -14,7 +14,7 @@ from app.ui.widgets.layouts import GRID_PX, lay_out, row
 from app.workers.jobs.datasets import TokenizedDatasets
 
 _SHOWN_SECONDS = 10
-"""Less isn't worth telling."""
+"""A shorter remaining time is not shown."""
 
 
 class StatusStrip(QWidget):
@@ -26,7 +26,7 @@ class StatusStrip(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(200)
-        self.bar.setAccessibleName(tr("Share done"))
+        self.bar.setAccessibleName(tr("Progress"))
         self.stop = button(tr("Cancel"), self._stop)
         self.go_on = button(tr("Resume"), tokenization.go_on)
         line = row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX)
@@ -47,7 +47,7 @@ class StatusStrip(QWidget):
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
         self.go_on.setText(tr("Resume") if work.is_stopped else tr("Try Again"))
-        self.text.setText(self._words())
+        self.text.setText(self._status_text())
         self.text.setVisible(bool(self.text.text()))
         failure = None if is_reading else work.refusal or work.failure
         problem = localized(str(failure)) if failure else ""
@@ -55,11 +55,13 @@ class StatusStrip(QWidget):
         say(self.problem, problem or (self._state.rows_problem if is_idle else ""))
 
     def _being_read(self) -> RunDataset | None:
-        """The one that is in hand: they are read one after the other."""
+        """The dataset that is being read: the one with the most progress, since they are read one
+        by one.
+        """
         reading = [one for one in self._datasets.all if one.is_being_read]
         return max(reading, key=lambda one: one.share_read or 0.0, default=None)
 
-    def _words(self) -> str:
+    def _status_text(self) -> str:
         work = self._tokenization
         if (reading := self._being_read()) is not None:
             share = formatting.percent(reading.share_read or 0.0)
@@ -82,16 +84,16 @@ class StatusStrip(QWidget):
             share = formatting.percent(work.stopped_at)
             return tr("Stopped at {share}. The finished part is kept.", share=share)
         if work.refusal is not None or work.failure is not None:
-            return ""  # the reason stands below
+            return ""  # `problem` below gives the reason
         if work.done is not None:
-            return self._words_of_tokens(work.done)
+            return self._tokenized_text(work.done)
         if why_not := work.why_not():
             return why_not
         return tr("Tokenized when the current run ends.") if self._state.phase.is_active else ""
 
-    def _words_of_tokens(self, done: TokenizedDatasets) -> str:
+    def _tokenized_text(self, done: TokenizedDatasets) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
-            return ""  # the reason why no run can start stands below
+            return ""  # `problem` below gives the reason
         if refused := sum(self._tokenization.refused):
             return trn(
                 "Tokenized. The model refuses {n:,} row, which is left out; see Problems.",

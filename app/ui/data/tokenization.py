@@ -1,8 +1,8 @@
-"""Turns the plan's datasets into tokens once all are checked, so that a run finds them made.
+"""Tokenizes the plan's datasets in the background once all are checked, so that a run can start at
+once.
 
-Starts anew when what decides the tokens changes, and stops where the user says so. It makes way for
-a run, which continues where this has stopped; until the run ends it only looks for tokens that are
-there already.
+Starts over when the inputs change; the user can stop it. It stops for a run, which continues the
+tokenization itself. Until the run ends, it only looks for existing tokens.
 """
 
 import threading
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
 
 Wanted = tuple[TokenizeDatasets, "tuple[DatasetFacts | None, ...]"]
-"""What is to be done, and the readings it goes by: a file that was read again may be another."""
+"""The job, and the facts that it is based on: they tell whether a file was read again."""
 
 _DELAY_MS = 150
-"""Settings change several times in a row while they are typed."""
+"""A debounce delay, because settings change several times while they are typed."""
 _MIN_PACED_SECONDS = 3.0
 _PATIENCE_MS = 8000
-"""A lot of rows takes a second; a process that answers to nothing is ended, and its journal is
-some seconds old."""
+"""A chunk of rows takes a second. A process that doesn't respond within this time is killed; its
+journal is at most some seconds old.
+"""
 
 
 class Tokenization(QObject):
@@ -53,16 +54,16 @@ class Tokenization(QObject):
         self._state, self._process = state, process
         self._tokenizer, self._datasets = tokenizer, datasets
         self.share: float | None = None
-        """How much is done, while it is being done."""
+        """The completed fraction; None when it isn't running."""
         self.stage = ""
-        """What it does before rows are turned into tokens."""
+        """The current stage before the rows are tokenized."""
         self.done: TokenizedDatasets | None = None
         self.failure: Failure | None = None
         self.is_stopped = False
-        """The user stopped it; it can go on."""
+        """Whether the user stopped it; it can be resumed."""
         self.stopped_at = 0.0
         self._paced_from: tuple[float, float] | None = None
-        """A share done, and the clock's seconds then."""
+        """A completed fraction, and the monotonic time when it was reached."""
         self._wanted: Wanted | None = None
         self._job: int | None = None
         self._closing: int | None = None
@@ -79,7 +80,7 @@ class Tokenization(QObject):
 
     @property
     def seconds_left(self) -> float | None:
-        """By the pace so far; None until it can be told."""
+        """An estimate from the pace so far; None if unknown."""
         if self.share is None or self._paced_from is None:
             return None
         share, since = self._paced_from
@@ -90,21 +91,21 @@ class Tokenization(QObject):
 
     @property
     def refused(self) -> tuple[int, ...]:
-        """How many examples of each dataset the model can't take; none until that is known."""
+        """The number of examples of each dataset that the model rejects; empty until known."""
         if self.done is None:
             return ()
         return tuple(stored.refused for stored in self.done.sets)
 
     @property
     def refusal(self) -> Failure | None:
-        """Why the model takes no row at all, or why the last attempt failed; a run would too."""
+        """An error that a run would meet too: the tokenizer's, or that of the last attempt."""
         found = self._tokenizer.failure or self.failure
         return found if found is not None and found.is_app_error else None
 
-    # -- what the user asks for --------------------------------------------------------------
+    # -- commands -----------------------------------------------------------------------------
     @Slot()
     def stop(self) -> None:
-        """The finished part is kept."""
+        """Stop; the finished part is kept."""
         if self.share is not None:
             self.is_stopped, self.stopped_at = True, self.share
             self._close_job()
@@ -112,23 +113,24 @@ class Tokenization(QObject):
 
     @Slot()
     def go_on(self) -> None:
-        """After it was stopped or has failed."""
+        """Resume after a stop or a failure."""
         self._wanted = None
         self.refresh()
 
     def make_way(self) -> threading.Event:
-        """Let go of the store for a run; set once that is so."""
+        """Release the token store for a run. The returned event is set when it is free."""
         self._close_job()
         if self._process.is_only_job(self._closing):
             self._process.stop_when_idle()  # the run needs the memory
-        if self.done is None:  # looked for again once the run has begun
+        if self.done is None:  # look for tokens again after the run has started
             self._wanted, self.is_stopped = None, False
         self.changed.emit()
         return self._free
 
     def why_not(self) -> str:
-        """Why the rows are not turned into tokens now, in one sentence; empty when they are, or
-        while the dataset is not known."""
+        """Why the rows are not being tokenized, in one sentence; empty if they are, or while the
+        dataset is unknown.
+        """
         state, datasets = self._state, self._datasets.all
         if not datasets or state.is_inspecting:
             return ""
@@ -144,7 +146,7 @@ class Tokenization(QObject):
             return tr("Not tokenized: the column mapping can't be used.")
         return "" if self._tokenizer.tokenizer else tr("The model's tokenizer is being loaded.")
 
-    # -- how it follows the state ------------------------------------------------------------
+    # -- updates ------------------------------------------------------------------------------
     @Slot()
     def refresh(self) -> None:
         wanted = self._now_wanted()
@@ -161,13 +163,15 @@ class Tokenization(QObject):
 
     @Slot()
     def _follow_tokenizer(self) -> None:
-        """Also where nothing is to be done before and after: why not is another reason."""
+        """Emit `changed` even if there is still nothing to do, because the reason may be
+        another.
+        """
         self.refresh()
         self.changed.emit()
 
     @Slot()
     def _follow_phase(self) -> None:
-        """What the run in progress did not make is made once it is over."""
+        """After a run, tokenize what it has not tokenized."""
         is_left = self.done is None and self._job is None
         if is_left and not (self._state.phase.is_active or self.is_stopped or self.failure):
             self._wanted = None
@@ -189,7 +193,7 @@ class Tokenization(QObject):
 
     @Slot(object)
     def _follow_run(self, event: object) -> None:
-        """A run that has started has made the store."""
+        """A run that has started has built the token store: look for it."""
         if isinstance(event, RunStarted) and self.done is None and self._wanted is not None:
             self._timer.start()
 
@@ -233,7 +237,7 @@ class Tokenization(QObject):
         if self._job == number:
             self._job, self.share, self.stage = None, None, ""
             if self.done is None and ended.ending == "finished":
-                self._follow_phase()  # the run in progress has not made it, and may be over by now
+                self._follow_phase()  # the run has not built the store, and may be over by now
             if ended.ending == "failed":
                 self.failure = ended.failure
             self.changed.emit()
@@ -242,7 +246,7 @@ class Tokenization(QObject):
 
 
 def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
-    """Why this one's rows can't be turned into tokens; it has a name where there are others."""
+    """Why this dataset's rows can't be tokenized. `name` is empty if it is the only dataset."""
     facts = dataset.facts
     if dataset.is_being_read:
         return (
@@ -266,7 +270,7 @@ def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
 
 
 def _same(one: Wanted | None, other: Wanted | None) -> bool:
-    """Equal settings of the very same readings."""
+    """Whether the jobs are equal and based on the same facts."""
     if one is None or other is None:
         return one is other
     return one[0] == other[0] and all(a is b for a, b in zip(one[1], other[1], strict=True))

@@ -1,4 +1,4 @@
-"""Whether the base model's tokenizer is at hand in the processes that read datasets."""
+"""Loads the base model's tokenizer in the data processes."""
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -14,7 +14,7 @@ _DELAY_MS = 50
 
 
 class TokenizerLoader(QObject):
-    """Has it loaded when a model was chosen; nothing of it comes into this process."""
+    """Requests the tokenizer when a model is chosen. This process never loads it."""
 
     changed = Signal()
 
@@ -26,7 +26,7 @@ class TokenizerLoader(QObject):
         """None until it can be used."""
         self.failure: Failure | None = None
         self.is_bound = False
-        """Only a run can use it."""
+        """Whether only a run can use this tokenizer."""
         self._request = LatestRequest(
             process, _DELAY_MS, self,
             key=lambda: self._wanted, job=LoadTokenizer, take=self._take, end=self._end,
@@ -35,13 +35,15 @@ class TokenizerLoader(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Ask soon if the model is another."""
+        """Request the tokenizer soon if the model has changed."""
         if self._wanted is None or self._wanted.model != self._state.config.model:
             self.ask_again()
 
     @Slot()
     def ask_again(self) -> None:
-        """Ask soon, whatever was answered before: the model's folder may be another by now."""
+        """Discard the result and request again soon, because the model's folder may have
+        changed.
+        """
         before, model = self._wanted, self._state.config.model
         self._wanted = ModelTokenizer(model, before.asked + 1 if before else 0)
         self._set(None, None, is_bound=False)
@@ -50,7 +52,7 @@ class TokenizerLoader(QObject):
         self._request.refresh()
 
     def _is_latest(self) -> bool:
-        """Another model may have been chosen a moment ago."""
+        """Whether the request is for the current model."""
         return self._request.asked == self._wanted
 
     def _take(self, found: object) -> None:

@@ -1,1 +1,3 @@
-"""The desktop during a run: no idle sleep, a notification at its end, the Dock icon."""
+"""The desktop during a run: prevents sleep, posts a notification at its end, updates the
+Dock icon.
+"""

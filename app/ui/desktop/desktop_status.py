@@ -1,8 +1,4 @@
-"""What a run does to the desktop while the user is elsewhere: it keeps the computer awake, and
-says how far it is and how it ended.
-
-Knows the state and the seams of this folder; knows no page.
-"""
+"""Keeps the computer awake during a run, and shows its progress and end on the desktop."""
 
 from pathlib import Path
 
@@ -24,7 +20,7 @@ _KEY = "away/notify"
 
 class DesktopStatus(QObject):
     run_requested = Signal(object)
-    """Path of the run whose notification was clicked; None if it has no folder."""
+    """Argument: the folder of the run whose notification was clicked; None if it has none."""
 
     def __init__(
         self,
@@ -72,11 +68,12 @@ class DesktopStatus(QObject):
         else:
             self._guard.turn_off()
         if phase in (Phase.FINISHED, Phase.FAILED):
-            self._tell_end()
+            self._notify_end()
 
-    def _tell_end(self) -> None:
-        """Not of a run that the user has stopped or that its study follows, nor to a user who looks
-        at the window."""
+    def _notify_end(self) -> None:
+        """Notify the user, unless the user stopped the run, its study starts another run, or a
+        window is active.
+        """
         finished, failure = self._state.finished, self._state.run_failure
         is_stopped = finished is not None and finished.outcome == "stopped"
         is_followed = self._state.is_followed and self._state.phase is Phase.FINISHED

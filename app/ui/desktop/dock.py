@@ -1,6 +1,6 @@
-"""Nestling's icon in the Dock: how far the run is, and how many ended unseen. Macs only.
+"""The Dock icon of a Mac: shows the run's progress, and the number of ended runs not seen yet.
 
-Qt has no Dock progress; it does put the application's icon into the Dock while the app is open.
+Qt has no API for Dock progress, but it sets the Dock icon to the application's icon.
 """
 
 from PySide6.QtCore import QObject, QRectF, Qt
@@ -11,7 +11,7 @@ from app.ui.look.theme import DARK
 SIDE_PX = 256
 _BAR = QRectF(28, 188, 200, 26)
 _STEPS = 40
-"""Number of lengths that the bar can have; each is a new picture for the Dock."""
+"""The number of lengths of the bar; each change sets a new Dock icon."""
 
 
 class Dock(QObject):
@@ -21,7 +21,7 @@ class Dock(QObject):
         self._shown: int | None = None
 
     def show_progress(self, share: float | None) -> None:
-        """A bar on the icon; None shows the icon alone."""
+        """Show a progress bar on the icon; None shows the icon alone."""
         length = None if share is None else round(share * _STEPS)
         if length != self._shown:
             self._shown = length

@@ -1,7 +1,7 @@
-"""Notifications of the desktop: one is posted, and taken away once it has been seen.
+"""Posts desktop notifications, and removes them when the user returns.
 
-On a Mac `osascript` posts them, which needs no signed app; elsewhere the tray does, or
-`notify-send` where the desktop has no tray.
+On a Mac, `osascript` posts them, which needs no signed app. Elsewhere the system tray does, or
+`notify-send` if the desktop has no tray.
 """
 
 import sys
@@ -19,14 +19,16 @@ _SCRIPT = (
     "display notification (item 2 of argv) with title (item 1 of argv)",
     "end run",
 )
-"""The texts are arguments of the script, never part of it."""
+"""The texts are passed as arguments, so they can't be executed."""
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆"})
-"""Desktops on Linux may read tags and entities in a text; some show escapes as they stand."""
+"""Replaces the characters of tags and entities, which some Linux desktops interpret and others show
+as is.
+"""
 
 
 class Notifications(QObject):
     clicked = Signal()
-    """The last one; a Mac doesn't say so."""
+    """The last notification was clicked; never emitted on a Mac."""
 
     def __init__(self, parent: QObject, icon: QIcon, platform: str = sys.platform) -> None:
         super().__init__(parent)
@@ -34,7 +36,7 @@ class Notifications(QObject):
         self._tray: QSystemTrayIcon | None = None
 
     def post(self, title: str, text: str) -> None:
-        """Nothing happens on a desktop without notifications."""
+        """Post a notification; does nothing on a desktop without notifications."""
         title, text = single_line(title, _MAX_CHARACTERS), single_line(text, _MAX_CHARACTERS)
         if self._platform == "darwin":
             script = [part for line in _SCRIPT for part in ("-e", line)]
@@ -47,7 +49,7 @@ class Notifications(QObject):
             self._run(["--app-name=Nestling", "--", title, text])
 
     def clear(self) -> None:
-        """The user is back: the icon in the tray goes."""
+        """Hide the tray icon, because the user is back."""
         if self._tray is not None:
             self._tray.hide()
 
@@ -56,7 +58,7 @@ class Notifications(QObject):
             self._tray = QSystemTrayIcon(self._icon, self)
             self._tray.messageClicked.connect(self.clicked)
             self._tray.activated.connect(self.clicked)
-        self._tray.show()  # only what is in the tray can post
+        self._tray.show()  # only a visible tray icon can post
         return self._tray
 
     def _run(self, arguments: list[str]) -> None:

@@ -1,6 +1,6 @@
-"""Keeps the computer from idle sleep, by a tool of the system that runs for that long.
+"""Prevents idle sleep while a run trains, with a tool of the operating system.
 
-A system without the tool sleeps as usual. Knows no run.
+If the system lacks the tool, the computer may sleep.
 """
 
 import os
@@ -10,8 +10,9 @@ from PySide6.QtCore import QObject, QProcess, QStandardPaths
 
 
 def command(platform: str = sys.platform) -> list[str]:
-    """The tool and its arguments. It ends with this process, however that ends: caffeinate watches
-    the process, and cat reads from a pipe that closes with it."""
+    """The tool and its arguments. It ends with this process in any case: caffeinate watches the
+    process, and cat reads from a pipe that closes with it.
+    """
     if platform == "darwin":
         return ["caffeinate", "-i", "-w", str(os.getpid())]
     return ["systemd-inhibit", "--what=idle", "--who=Nestling", "--why=Training a model",
@@ -26,7 +27,7 @@ class SleepGuard(QObject):
 
     @property
     def is_on(self) -> bool:
-        """Idle sleep is not wanted; whether the system has the tool, this doesn't say."""
+        """Whether sleep is to be prevented, even if the system lacks the tool."""
         return self._process is not None
 
     def turn_on(self) -> None:
@@ -39,7 +40,7 @@ class SleepGuard(QObject):
             self._process.start(program, self._tool[1:])
 
     def turn_off(self) -> None:
-        """The tool is gone afterwards; killing it is how it is meant to end."""
+        """Kill the tool, which is its normal end, and wait until it has ended."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()

@@ -1,1 +1,1 @@
-"""The built-in guide: Markdown pages with a search, in a window of their own."""
+"""The built-in guide: Markdown pages with a search in a separate window."""

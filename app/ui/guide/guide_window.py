@@ -1,5 +1,5 @@
-"""The guide's window, made when it is first asked for: a search and the pages on the left, the
-chosen page on the right.
+"""The window of the guide: search field and page list on the left, the chosen page on the right.
+Created on first use.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
 
 class GuideWindow(QWidget):
     web_requested = Signal(QUrl)
-    """A link that leads out of the guide."""
+    """Argument: the URL of an external link."""
 
     def __init__(self, window: QWidget, pages: Sequence[Page]) -> None:
         super().__init__(window, Qt.WindowType.Window)
@@ -46,7 +46,7 @@ class GuideWindow(QWidget):
             (QKeySequence.StandardKey.Find, self.search.begin),
             (QKeySequence.StandardKey.Close, self.close),
         ):
-            QShortcut(key, self, does)  # with all keys that the platform has for it
+            QShortcut(key, self, does)  # uses all of the platform's shortcuts
         QShortcut(QKeySequence(Qt.Key.Key_Escape), self.search, self.search.clear,
                   context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
         self._find()
@@ -65,7 +65,7 @@ class GuideWindow(QWidget):
         self.page.set_theme(theme)
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """On a Mac the menu bar is that of all windows."""
+        """The Edit menu's actions; on a Mac, all windows share the menu bar."""
         turns = {"findNext": self.page.find_next} if self.page.has_found else {}
         return {"find": self.search.begin, **turns}
 
@@ -77,7 +77,7 @@ class GuideWindow(QWidget):
         return self.search.text().split()
 
     def _find(self) -> None:
-        """List the pages that have all words; the one that is shown stays if it has them."""
+        """List the pages that contain all words. The current page stays if it is among them."""
         shown = self.list.currentItem()
         before = shown.data(Qt.ItemDataRole.UserRole) if shown is not None else 0
         found = [n for n, page in enumerate(self._pages) if page.has(self._words())]
@@ -97,7 +97,7 @@ class GuideWindow(QWidget):
             self.page.show_page(self._pages[number], self._words())
 
     def _follow(self, url: QUrl) -> None:
-        """To another page, which the search may not list, or out."""
+        """Follow a link: to a page of the guide, even if the search hides it, or to the web."""
         names = [page.file_name for page in self._pages]
         if url.isRelative() and url.path() in names:
             self.search.clear()

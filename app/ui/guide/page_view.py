@@ -1,4 +1,6 @@
-"""One page of the guide as it is read: its type, its spacing, the words of the search marked."""
+"""A page of the guide: renders Markdown with its own typography, and highlights the search
+words.
+"""
 
 from collections.abc import Sequence
 
@@ -25,11 +27,12 @@ _HEADINGS_PX = {1: 24, 2: 16}
 _ABOVE_PX = {1: 0, 2: 22}
 _BELOW_PX, _BELOW_ITEM_PX, _CODE_INDENT_PX = 10, 4, 12
 _WIDEST_PX = 720
-"""Of the text with its margins: longer lines are hard to follow."""
+"""The maximum width of the text with its margins; longer lines are hard to read."""
 _MARK_ALPHA = 96
 _LIKE_PYTHON = (
     QRegularExpression.PatternOption.CaseInsensitiveOption
-    | QRegularExpression.PatternOption.UseUnicodePropertiesOption  # "ï" is a letter
+    # Letters such as "ï" count as letters.
+    | QRegularExpression.PatternOption.UseUnicodePropertiesOption
 )
 _PROPORTIONAL = QTextBlockFormat.LineHeightTypes.ProportionalHeight.value
 
@@ -49,7 +52,9 @@ class PageView(QTextBrowser):
         self._theme = LIGHT
 
     def set_theme(self, theme: Theme) -> None:
-        """Links and code have their colors in the document, so it is made again."""
+        """Apply a theme. The document is rendered again, because it contains the colors of links
+        and code.
+        """
         self._theme = theme
         at = self.verticalScrollBar().value()
         if self._page is not None:
@@ -57,7 +62,7 @@ class PageView(QTextBrowser):
         self.verticalScrollBar().setValue(at)
 
     def show_page(self, page: Page, words: Sequence[str]) -> None:
-        """From its beginning, or from the first of `words`, all of which are marked."""
+        """Show a page and highlight all `words`; scrolls to the first one, or to the top."""
         self._page, self._words = page, words
         font = QFont(self.font())
         font.setPixelSize(TEXT_PX)
@@ -77,7 +82,7 @@ class PageView(QTextBrowser):
         return bool(self._found)
 
     def find_next(self) -> None:
-        """Go to the next of the words, and from the last to the first."""
+        """Select the next highlighted word, wrapping around."""
         at = self.textCursor().selectionEnd()
         after = [one for one in self._found if one.selectionStart() >= at]
         if self._found:
@@ -120,7 +125,7 @@ class PageView(QTextBrowser):
 
 def _heading(as_read: QTextCharFormat, level: int) -> QTextCharFormat:
     made = QTextCharFormat(as_read)
-    made.clearProperty(QTextFormat.Property.FontSizeAdjustment)  # it would decide the size
+    made.clearProperty(QTextFormat.Property.FontSizeAdjustment)  # it would override the size
     made.setProperty(QTextFormat.Property.FontPixelSize, _HEADINGS_PX[level])
     made.setFontWeight(QFont.Weight.DemiBold)
     return made

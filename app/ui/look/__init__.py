@@ -1,1 +1,1 @@
-"""How everything looks and reads: theme, style sheet, icons, numbers as text."""
+"""The look of the window: theme, style sheet, icons, and formatted numbers."""

@@ -1,4 +1,4 @@
-"""Numbers, files and choices as people read them: sizes, counts, durations, rates, names."""
+"""Formats sizes, counts, durations, rates, names and choices for people."""
 
 import math
 from typing import TYPE_CHECKING
@@ -35,11 +35,11 @@ CHOICES = {
     "whole-chat": tr("Whole chat"),
     "last": tr("Last reply"),
 }
-"""The other settings' choices."""
+"""The labels of all other settings' choices."""
 
 
 def choice(name: str, value: str) -> str:
-    """A setting's choice as the form words it."""
+    """The label of a setting's choice in the form."""
     known = ASSIGNMENTS if name == "assign" else CHOICES
     return known.get(value, value)
 
@@ -51,10 +51,10 @@ LEAST = {
     "eval_questions": tr("Automatic"),
     "validation_rows": tr("Automatic"),
 }
-"""What the least value of a whole number means, where it means something else than a number."""
+"""The text for a whole number's minimum if that has a special meaning."""
 
 EMPTY = {"keys": tr("All"), "columns": tr("Automatic"), "name": tr("The dataset's")}
-"""What an empty text means."""
+"""The text for an empty setting."""
 
 FORMATS = {
     "chat": tr("chat"),
@@ -62,14 +62,14 @@ FORMATS = {
     "prompt and completion": tr("prompt and completion"),
     "question and answer": tr("question and answer"),
 }
-"""Shapes of a dataset's rows; the others are names."""
+"""The names of row formats; other formats keep their own names."""
 
 FAST_ENDS = {
     "depth": {"top": tr("Top layers fastest"), "bottom": tr("Bottom layers fastest")},
     "module": {"top": tr("Attention fastest"), "bottom": tr("Everything else fastest")},
     "importance": {"top": tr("Most active fastest"), "bottom": tr("Least active fastest")},
 }
-"""Which end is tier 0, for the assignments that have two ends."""
+"""For assignments with two ends: the label of each end that can be the fastest tier (tier 0)."""
 
 
 OUTCOMES = {
@@ -87,8 +87,9 @@ OUTCOMES = {
     "waiting": (tr("Waiting"), "secondary_text"),
     "blocked": (tr("Can't start"), "danger"),
 }
-"""What the library calls a run's state, and the theme's colour for it; from "live" on they are
-the window's."""
+"""The label of a run's outcome, and its theme color. From "live" on, they are states of this
+window's run.
+"""
 
 
 def outcome(word: str) -> str:
@@ -96,12 +97,12 @@ def outcome(word: str) -> str:
 
 
 def tone(word: str) -> str:
-    """The theme's colour for an outcome; empty for one that is not known."""
+    """The theme color of an outcome; empty if it is unknown."""
     return OUTCOMES.get(word, ("", ""))[1]
 
 
 def is_in_progress(word: str) -> bool:
-    """Whether a run of this outcome is being trained, here or by another program."""
+    """Whether a run with this outcome is in progress, here or in another program."""
     return word in ("running", "live", "pausing", "paused", "stopping", "preparing")
 
 
@@ -109,7 +110,7 @@ BYTES = tr("bytes")
 
 
 def size(size_bytes: int) -> str:
-    """1536 is "1.5 KB"; decimal units, as Finder shows them."""
+    """For example "1.5 KB" for 1536; decimal units, as in Finder."""
     amount = float(size_bytes)
     for unit in (BYTES, "KB", "MB", "GB"):
         if amount < 1000:
@@ -120,12 +121,12 @@ def size(size_bytes: int) -> str:
 
 
 def percent(share: float) -> str:
-    """ "45 %"; never 100 before all is done."""
+    """For example "45 %"; 100 % only when everything is done."""
     return f"{min(99, int(100 * share)) if share < 1 else 100} %"
 
 
 def shortened(name: str, characters: int) -> str:
-    """A name without its middle, where it is longer: "a-rather-…-poems-v3"."""
+    """A name with its middle elided if it is too long: "a-rather-…-poems-v3"."""
     if len(name) <= characters:
         return name
     end = (characters - 1) // 2
@@ -133,7 +134,7 @@ def shortened(name: str, characters: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """95 is "1 min 35 s"; an hour and more is told without seconds."""
+    """For example "1 min 35 s" for 95; without seconds from ten minutes on."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -157,12 +158,12 @@ def rate(per_second: float) -> str:
 
 
 def number(value: float) -> str:
-    """The shortest text of the same number, which a NumberField reads back: "0.0001", "20"."""
+    """The shortest text that NumberField reads back as the same number: "0.0001", "20"."""
     return decimal(f"{value:g}" if float(f"{value:g}") == value else repr(value))
 
 
 def examples(facts: "DatasetFacts") -> str:
-    """How many a dataset has to train on, and of which shape: "60 chat examples"."""
+    """The number of training examples with their format: "60 chat examples"."""
     n = facts.examples
     if facts.format in ("unknown", "mixed"):
         return trn("{n:,} example", "{n:,} examples", n)
@@ -173,7 +174,7 @@ def examples(facts: "DatasetFacts") -> str:
 
 
 def file_problems(facts: "DatasetFacts") -> list[str]:
-    """What is wrong with whole files of a dataset, a sentence each."""
+    """The problems of whole files of a dataset, one sentence each."""
     sentences = []
     for problem in facts.problems:
         if problem.place.is_whole_file:

@@ -1,4 +1,4 @@
-"""The app's own glyphs: line drawings on a 24-unit grid, in the colours they are asked for."""
+"""The app's glyphs: line drawings on a 24-unit grid, drawn in any color."""
 
 from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
@@ -27,7 +27,7 @@ _SCALES = (1.0, 2.0, 3.0)
 
 
 def icon(name: str, color: str, size_px: int = 18) -> QIcon:
-    """The glyph as an icon that is sharp on plain and Retina screens."""
+    """The glyph as an icon that is sharp on standard and Retina displays."""
     made = QIcon()
     for scale in _SCALES:
         made.addPixmap(glyph(name, color, size_px, scale))

@@ -1,6 +1,6 @@
-"""Text from elsewhere in the window: shown as it stands, where Qt would guess that it is HTML.
+"""Labels, tool tips and dialogs that show untrusted text as is; Qt would interpret HTML in it.
 
-Labels, tooltips and dialogs are made here or by app/ui/widgets/basic_widgets.py, nowhere else.
+They are created only here and in app/ui/widgets/basic_widgets.py.
 """
 
 from html import escape
@@ -13,7 +13,7 @@ from app.core.text.sanitize import visible, visible_line
 
 
 class PlainLabel(QLabel):
-    """A label that never reads HTML; what would turn or hide its text is spelled out."""
+    """A label that never interprets HTML and shows control characters as visible symbols."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -25,7 +25,7 @@ class PlainLabel(QLabel):
 
 
 class ElidedLabel(PlainLabel):
-    """One line that ends in "…" instead of being clipped; its tooltip tells all."""
+    """A one-line label that is elided if it is too long; its tool tip has the whole text."""
 
     def __init__(
         self, text: str = "", role: str = "", side: Qt.TextElideMode = Qt.TextElideMode.ElideRight
@@ -48,17 +48,17 @@ class ElidedLabel(PlainLabel):
         painter.drawText(self.rect(), self.alignment(), self.shown_text())
 
     def shown_text(self) -> str:
-        """As much of the text as there is room for."""
+        """The text, elided to the width of the label."""
         return self.fontMetrics().elidedText(self.text(), self.side, self.width())
 
 
 def tip(text: str) -> str:
-    """A tooltip whose lines are broken; a plain one would be as wide as its text."""
+    """A tool tip that wraps; plain text would be a single line."""
     return f"<qt>{escape(visible(text))}</qt>" if text else ""
 
 
 def plain(text: str) -> str:
-    """`text` for what guesses by itself: as it stands, and escaped if it looks like HTML."""
+    """`text` for widgets that detect HTML: unchanged, or escaped if it looks like HTML."""
     shown = visible(text)
     if not Qt.mightBeRichText(shown):
         return shown
@@ -67,22 +67,22 @@ def plain(text: str) -> str:
 
 
 def set_tip(target: QWidget | QAction, text: str, *, is_wrapped: bool = False) -> None:
-    """A tooltip, in one line as long as `text`, or wrapped."""
+    """Set a tool tip: on one line, or wrapped."""
     target.setToolTip(tip(text) if is_wrapped else plain(text))
 
 
 def follow_tip(target: QWidget | QAction, source: QWidget | QAction) -> None:
-    """The tooltip of `source`, which `set_tip` has made."""
+    """Copy the tool tip of `source`, which was set with `set_tip`."""
     target.setToolTip(source.toolTip())
 
 
 def set_caption(button: QAbstractButton, text: str) -> None:
-    """What stands on a button, where an ampersand would mark a key."""
+    """Set the text of a button; ampersands don't become mnemonics."""
     button.setText(visible_line(text).replace("&", "&&"))
 
 
 def dialog(window: QWidget | None, text: str, informative: str = "") -> QMessageBox:
-    """A dialog that says `text`; the caller adds its buttons and opens it."""
+    """A message box with `text`; the caller adds buttons and opens it."""
     box = QMessageBox(window)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(visible(text))

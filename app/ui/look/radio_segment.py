@@ -1,13 +1,11 @@
-"""One of several that stand side by side or below each other, of which one is on: a radio button to
-screen readers, however it is drawn.
-"""
+"""A segment of a segmented control; screen readers see a radio button."""
 
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QRadioButton
 
 
 class RadioSegment(QRadioButton):
-    """The style sheet draws it without a radio button's circle; all of it can be clicked."""
+    """Drawn without a circle by the style sheet; its whole area is clickable."""
 
     def hitButton(self, pos: QPoint) -> bool:
         return self.rect().contains(pos)

@@ -1,4 +1,4 @@
-"""The style sheet and palette, made from a theme. Every widget's look is decided here."""
+"""The application's style sheet and palette, made from a theme."""
 
 from PySide6.QtCore import QDir
 from PySide6.QtGui import QColor, QPalette
@@ -8,11 +8,11 @@ from app.ui.look.theme import Theme
 
 SCROLL_BAR_PX = 10
 STYLE_PATHS = "style"
-"""Names the folder of the drawings in a style sheet, which itself can't spell every path."""
+"""The search path prefix of the images in the style sheet, which can't contain every file path."""
 
 
 def stylesheet(theme: Theme) -> str:
-    """The application's style sheet; colours come from `theme` and from nowhere else."""
+    """The application's style sheet; all colors come from `theme`."""
     QDir.setSearchPaths(STYLE_PATHS, [str(resources_dir() / "style")])
     return "\n".join(
         (_surfaces(theme), _text(theme), _buttons(theme), _fields(theme), _lists(theme))
@@ -20,7 +20,9 @@ def stylesheet(theme: Theme) -> str:
 
 
 def palette(theme: Theme) -> QPalette:
-    """What the style sheet leaves to the platform: dialogs, selections, disabled text."""
+    """The palette, for parts that the style sheet doesn't cover: dialogs, selections, disabled
+    text.
+    """
     roles = QPalette.ColorRole
     colors = {
         roles.Window: theme.window,
@@ -140,7 +142,7 @@ def _buttons(t: Theme) -> str:
     QPushButton:disabled {{ color: {t.disabled_text}; background: transparent; }}
     QPushButton#primary, QMessageBox QPushButton:default {{ background: {t.accent};
         color: {t.on_accent}; border: 1px solid {t.accent}; }}
-    /* Not of a dialog's default: Qt measures a button before it is one. */
+    /* Not bold for a dialog's default button: Qt measures it before it is the default. */
     QPushButton#primary {{ font-weight: 600; }}
     QPushButton#primary:focus {{ border: 1px solid {t.text}; }}
     QPushButton#primary:disabled {{ background: {t.raised}; color: {t.disabled_text};
@@ -270,7 +272,7 @@ def _lists(t: Theme) -> str:
     QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;
         font-weight: 600; }}
-    /* As on a Mac: a falling order points down. Fusion has it the other way round. */
+    /* As on a Mac, the arrow points down for descending order; Fusion's points up. */
     QHeaderView::up-arrow {{ image: url({style}:chevron-up-{tone}.svg); width: 10px; height: 10px;
         subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
     QHeaderView::down-arrow {{ image: url({style}:chevron-{tone}.svg); width: 10px; height: 10px;

@@ -1,15 +1,15 @@
-"""The window's colours, light and dark, in one place; plots and style sheet take them from here."""
+"""The window's colors, light and dark; the style sheet and the plots use them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours as "#rrggbb". Text on `window` and `surface` keeps a contrast of 4.5:1 or more."""
+    """Colors as "#rrggbb". Text on `window` and `surface` has a contrast of at least 4.5:1."""
 
     is_dark: bool
     window: str
-    """Behind everything."""
+    """The background of the window."""
     sidebar: str
     surface: str
     """Cards, fields and plots."""
@@ -20,9 +20,9 @@ class Theme:
     text: str
     secondary_text: str
     disabled_text: str
-    """Of what can't be chosen now; fainter than other text, so that it looks disabled."""
+    """Text of disabled controls, fainter than other text."""
     field_border: str
-    """Of fields, 3:1 on `surface` and `raised`."""
+    """Borders of fields; contrast of 3:1 on `surface` and `raised`."""
     accent: str
     on_accent: str
     selection: str
@@ -30,11 +30,13 @@ class Theme:
     warning: str
     danger: str
     tiers: tuple[str, ...]
-    """One colour a tier, fastest first; the same in editor, raster, curves and heat map."""
+    """One color per tier, fastest first; the same in editor, raster, curves and heat map."""
     runs: tuple[str, ...]
-    """Of runs that are compared; none looks like a tier's."""
+    """Colors of compared runs; none looks like a tier's."""
     heat: tuple[str, ...]
-    """From no change, which is not `surface`, to the largest, for heat maps."""
+    """The color scale of heat maps, from no change, which differs from `surface`, to the largest
+    change.
+    """
 
 
 LIGHT = Theme(

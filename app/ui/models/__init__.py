@@ -1,1 +1,1 @@
-"""The Models page: base models on this computer, and where to get more."""
+"""The Models page: lists the base models on this computer, and recommends others."""

@@ -1,4 +1,4 @@
-"""All that is known of the model that is selected, and what can be done with it."""
+"""The details of the selected model, and the actions on it."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -85,13 +85,13 @@ class ModelDetails(CardFrame):
         area = QScrollArea()
         area.setObjectName("clear")
         scroll_down(area)
-        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # in a low window, the arrow keys scroll it
         area.setAccessibleName(tr("Model details"))
         area.setWidget(content)
         return area
 
     def arrange(self, columns: int) -> None:
-        """The facts in so many columns, read down one after the other."""
+        """Arrange the facts in columns, which are filled one after the other."""
         if columns == self._columns:
             return
         self._columns = columns
@@ -107,7 +107,9 @@ class ModelDetails(CardFrame):
         self._grid.setColumnStretch(3, columns - 1)
 
     def _make_buttons(self) -> QBoxLayout:
-        """One below the other where they stand beside the table: both have long names on a Mac."""
+        """The buttons, in a column if the details are beside the table: both have long labels on a
+        Mac.
+        """
         self._buttons = buttons = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         buttons.setContentsMargins(2 * GRID_PX, 0, 2 * GRID_PX, 0)
         buttons.setSpacing(GRID_PX)
@@ -164,7 +166,9 @@ def _day(moment: float | None) -> str:
 
 
 def _value(name: str) -> QLabel:
-    """A path keeps to one line: a long folder's name could not be broken, and would be cut off."""
+    """A label for a value. A path is elided, because a long folder name can't wrap and would be
+    clipped.
+    """
     if name == "folder":
         return selectable(ElidedLabel("", "", Qt.TextElideMode.ElideMiddle))
     made = label("", "", wraps=True)

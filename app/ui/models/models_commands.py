@@ -1,5 +1,5 @@
-"""What the Models page asks for: finding models, remembering folders, choosing one for a run; and
-the menu of the base model's Choose…: the starter model, known models, recent ones first, a folder.
+"""The commands of the Models page: lists models, saves folders, chooses a model for a run. Also the
+menu of the model card's Choose button.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 READING_S = 0.5
-"""So long new models are read between two looks at the list."""
+"""The time for reading new models before the list is updated again."""
 
 
 class ModelsCommands(QObject):
     facts_changed = Signal(str)
-    """Of the next run's base model, in a line; empty where nothing is known of it."""
+    """Argument: the facts about the next run's base model in one line; empty if unknown."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class ModelsCommands(QObject):
         page.choose_requested.connect(self.choose_folder)
         page.folders_dropped.connect(self.add_folders)
         page.list.forget_requested.connect(self.forget)
-        state.config_changed.connect(self._tell_facts)
+        state.config_changed.connect(self._emit_facts)
 
     @Slot()
     def refresh(self) -> None:
-        """Look for models again: at once for their names, then for what is new in them."""
+        """Look for models again: list their names at once, then read new ones."""
         if self._is_listing:
             self._is_asked_again = True
             return
@@ -79,7 +79,7 @@ class ModelsCommands(QObject):
 
     @Slot(object)
     def add_folders(self, folders: tuple[Path, ...]) -> None:
-        """Look for models in these folders from now on, and show the first that is found."""
+        """Save these folders as places with models, and select the first model that is found."""
 
         def done(_: object) -> None:
             self._wanted = folders[0]
@@ -91,7 +91,7 @@ class ModelsCommands(QObject):
 
     @Slot(object)
     def forget(self, folder: Path) -> None:
-        """Look there no more; the folder stays as it is."""
+        """Remove a folder from the saved ones; its files are kept."""
 
         def done(_: object) -> None:
             self._notice.tell(
@@ -109,7 +109,7 @@ class ModelsCommands(QObject):
 
     @Slot()
     def note_used(self) -> None:
-        """The model of the next run was chosen, here or elsewhere."""
+        """Record that the next run's base model was chosen, on this page or elsewhere."""
         model = self._state.config.model
         if model != starter_model_dir():
             self._background.run(
@@ -126,9 +126,9 @@ class ModelsCommands(QObject):
     def _take(self, listed: "ListedModels") -> None:
         self._is_listing = False
         if (memory := self._state.memory) is not None:
-            listed = replace(listed, available_bytes=memory.available_bytes)  # MLX's own figure
+            listed = replace(listed, available_bytes=memory.available_bytes)  # MLX's own value
         self._models = listed.models
-        self._tell_facts()
+        self._emit_facts()
         self._page.show_models(listed)
         self._select_wanted(listed)
         if self._is_asked_again or not listed.is_whole:
@@ -139,7 +139,7 @@ class ModelsCommands(QObject):
             return
         found = [model for model in listed.models if wanted in (model.folder, model.chosen)]
         if not found and self._is_asked_again:
-            return  # this listing may have begun before the folder was added
+            return  # this listing may have started before the folder was added
         self._wanted = None
         if found:
             self._page.select(found[0].folder)
@@ -149,7 +149,7 @@ class ModelsCommands(QObject):
             )
 
     @Slot()
-    def _tell_facts(self) -> None:
+    def _emit_facts(self) -> None:
         chosen = self._state.config.model
         facts = next((_facts_line(m) for m in self._models if m.folder == chosen), "")
         if facts != self._facts:
@@ -161,11 +161,11 @@ class ModelsCommands(QObject):
         self._notice.tell_failure(failure)
 
     def _fail_quietly(self, _: Failure) -> None:
-        """A disk that refuses costs the order of the list, and no more."""
+        """Only the order of the list depends on it, so errors are ignored."""
 
 
 def _facts_line(model: "ModelDescription") -> str:
-    """ "1.24 B · 4-bit · 695 MB · 128K context"."""
+    """For example "1.24 B · 4-bit · 695 MB · 128K context"."""
     facts = [
         parameters_text(model.parameters) if model.parameters else "",
         model.quantization,
@@ -182,10 +182,10 @@ _MAX_CHARACTERS = 60
 
 
 class ModelMenu(QObject):
-    """Opens below `anchor`."""
+    """A menu of base models, which opens below `anchor`."""
 
     use_requested = Signal(object)
-    """Path of a model's folder."""
+    """Argument: the path of a model's folder."""
     page_requested = Signal()
     folder_requested = Signal()
 

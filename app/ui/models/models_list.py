@@ -1,4 +1,4 @@
-"""The models in a table, searched, filtered and sorted, beside the facts of the one selected."""
+"""The table of models with search, filter and sorting, and the details of the selected one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 BESIDE_FROM_PX = 880
-"""From this width on the facts stand beside the table, else below it."""
+"""From this width on, the details are beside the table, else below it."""
 DETAILS_PX = (284, 208)
-"""Their width beside it, their height below it."""
+"""The width of the details beside the table, and their height below it."""
 
 
 class ModelsList(QWidget):
     use_requested = Signal(object)
-    """Path of a model's folder."""
+    """Argument: the path of a model's folder."""
     reveal_requested = Signal(object)
     forget_requested = Signal(object)
-    """Path of a folder that was once chosen."""
+    """Argument: the path of a folder that the user had chosen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,9 +84,9 @@ class ModelsList(QWidget):
         table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
         return table
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------------------
     def show_models(self, models: "tuple[ModelDescription, ...]", available_bytes: int) -> None:
-        """The one that was selected stays so; at first the first one is."""
+        """Show these models and keep the selection; at first the first model is selected."""
         bar = self.table.verticalScrollBar()
         scrolled, self.available_bytes = bar.value(), available_bytes
         if self.models.show_models(models, available_bytes):
@@ -96,7 +96,7 @@ class ModelsList(QWidget):
         self.models.show_only(wanted)
 
     def select(self, folder: Path | None) -> None:
-        """Select the model of this folder, or the first one if it is not shown."""
+        """Select the model in this folder, or the first one if it is not shown."""
         row = max(0, self.models.row_of(folder))
         if self.models.rowCount():
             self.table.selectRow(row)
@@ -124,7 +124,7 @@ class ModelsList(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self.models.set_theme(theme)
 
-    # -- what can be done --------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------
     def request_use(self) -> None:
         if (model := self.selected()) is not None and self.details.use.isEnabled():
             self.use_requested.emit(model.folder)
@@ -144,11 +144,11 @@ class ModelsList(QWidget):
         if (model := self.selected()) is not None and model.chosen is not None:
             self.forget_requested.emit(model.chosen)
 
-    # -- how it is laid out ------------------------------------------------------------------
+    # -- layout -------------------------------------------------------------------------------
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._lay_out(is_wide=event.size().width() >= BESIDE_FROM_PX)
-        QTimer.singleShot(0, self._keep_in_sight)  # once the table has its new size
+        QTimer.singleShot(0, self._keep_in_sight)  # after the table has been resized
 
     def _keep_in_sight(self) -> None:
         if (current := self.table.currentIndex()).isValid():
@@ -169,9 +169,9 @@ class ModelsList(QWidget):
 
 MIN_NAME_PX, WHOLE_NAME_PX = 220, 340
 WORTH_LESS = (SOURCE_COLUMN, LICENSE_COLUMN)
-"""Than the whole of a name that is not longer than WHOLE_NAME_PX."""
+"""The columns to hide before a name that is no longer than WHOLE_NAME_PX is elided."""
 SPARED = (*WORTH_LESS, CONTEXT_COLUMN, SIZE_COLUMN, WEIGHTS_COLUMN)
-"""What a list does without when it gets narrower, one after the other."""
+"""The columns to hide, in this order, when the table gets narrower."""
 
 
 class ModelsColumns(QObject):
@@ -191,14 +191,14 @@ class ModelsColumns(QObject):
 
     @Slot()
     def measure(self) -> None:
-        """Other models are shown: what their columns need."""
+        """Measure all columns after the models have changed."""
         table, header = self._table, self._header
         if not table.model().rowCount():
             return
         table.ensurePolished()
         self._widths = []
         for column in range(header.count()):
-            table.setColumnHidden(column, False)  # a hidden one tells no width
+            table.setColumnHidden(column, False)  # a hidden column has no width
             needed = max(header.sectionSizeHint(column), table.sizeHintForColumn(column))
             self._widths.append(needed)
         self.fit()

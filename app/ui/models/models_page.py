@@ -1,4 +1,6 @@
-"""The Models page: base models on this computer, or where to get some. Asks for things."""
+"""The Models page: the list of base models, or recommendations. Only emits signals for the user's
+requests.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,16 +34,16 @@ if TYPE_CHECKING:
 
 SEARCH_PX = 180
 COUNT_FROM_PX = 800
-"""On a narrower page the count makes way."""
+"""On a narrower page the count is hidden."""
 _LOOKING, _LISTED, _RECOMMENDED = range(3)
 
 
 class ModelsPage(QWidget):
     came_into_sight = Signal()
-    """Again, maybe: what it shows may have changed on the disk meanwhile."""
+    """The page or its window was shown or activated, so files on disk may have changed since."""
     choose_requested = Signal()
     folders_dropped = Signal(object)
-    """A tuple of paths."""
+    """Argument: a tuple of paths."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,14 +80,14 @@ class ModelsPage(QWidget):
         leave = QShortcut(QKeySequence("Escape"), self, self._leave_search)
         leave.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------------------
     def show_models(self, listed: "ListedModels") -> None:
         self._listed = listed
         self.list.show_models(listed.models, listed.available_bytes)
         self._refresh()
 
     def select(self, folder: Path) -> None:
-        """Show this model in the list, whatever is searched for."""
+        """Select a model in the list; clears search and filter."""
         self.search.clear()
         self.shown.choose("")
         self._are_more_wanted = False
@@ -125,11 +127,13 @@ class ModelsPage(QWidget):
         self.list.table.setFocus()
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu."""
+        """The Edit menu's actions."""
         return {"find": self.search.begin} if self.search.isVisible() else {}
 
     def _leave_search(self) -> None:
-        """The first press clears what is searched for; where nothing is, the list has the keys."""
+        """Escape leaves the recommendations or clears the search text; if it is empty, the list
+        gets the focus.
+        """
         if self._are_more_wanted:
             self._show_list()
         elif self.search.text():
@@ -137,7 +141,7 @@ class ModelsPage(QWidget):
         else:
             self.list.table.setFocus()
 
-    # -- what Qt tells -----------------------------------------------------------------------
+    # -- Qt's events --------------------------------------------------------------------------
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._refresh()
@@ -149,7 +153,7 @@ class ModelsPage(QWidget):
         return super().event(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Folders alone; the window takes everything else, as it does on other pages."""
+        """Accept folders that may contain models; the window handles all other drops."""
         if _dropped_folders(event):
             event.acceptProposedAction()
             restyle(self.list.table, "drop", "true")
@@ -168,7 +172,7 @@ class ModelsPage(QWidget):
 
 
 def _dropped_folders(event: QDropEvent) -> tuple[Path, ...]:
-    """The local folders of a drop of folders that may hold models; none of any other drop."""
+    """The folders of a drop if all its items may contain models, else none."""
     paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
     return tuple(paths) if paths and all(map(_may_hold_models, paths)) else ()
 

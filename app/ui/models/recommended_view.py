@@ -1,4 +1,4 @@
-"""Base models to begin with, each with the command that downloads it."""
+"""Recommended base models, each with the command that downloads it."""
 
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ class RecommendedView(QScrollArea):
         self.setWidget(content)
 
     def show_for(self, available_bytes: int, names: "Collection[str]", *, is_empty: bool) -> None:
-        """What can be trained with so much memory, but for the models of these names."""
+        """Show the models that can be trained with this much memory, without those in `names`."""
         self.back.setVisible(not is_empty)
         self.title.setText(tr("No Models Yet") if is_empty else tr("Get More Models"))
         rated = missing(recommended(available_bytes), names)

@@ -1,1 +1,1 @@
-"""The plan of the next run: what goes in, and what would happen."""
+"""The New Run page: the plan of the next run, with its dataset, base model and settings."""

@@ -1,4 +1,4 @@
-"""The dataset, in the left column: what it is once it was read, or what is wrong with it."""
+"""The dataset card in the left column: a summary of the dataset, or its problems."""
 
 from functools import partial
 
@@ -50,7 +50,7 @@ class DataCard(CardFrame):
         self.mixed.set_theme(theme)
 
     def highlight(self, is_on: bool) -> None:
-        """Something that can be dropped is over the window."""
+        """Highlight the card while the user drags files over the window."""
         restyle(self, "drop", "true" if is_on else "false")
 
     def refresh(self) -> None:
@@ -87,7 +87,7 @@ class DataCard(CardFrame):
         if (facts := state.dataset) is None or not facts.problem_count:
             return state.rows_problem
         if state.is_unmapped:
-            return ""  # the header says it, beside what leads to the columns
+            return ""  # the plan's header says it, beside the button that maps columns
         wrong = formatting.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:

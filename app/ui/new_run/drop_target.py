@@ -1,4 +1,4 @@
-"""What the Train page shows before there is a dataset: where to drop one, and a way to just try."""
+"""The New Run page without a dataset: a drop target, and a button that loads the sample data."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget

@@ -1,4 +1,4 @@
-"""How the planned run learns: one choice with plain names, before clocks and tiers in detail."""
+"""Chooses how the planned run learns: one of a few methods with plain names."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QMouseEvent
@@ -23,24 +23,25 @@ from app.ui.widgets.basic_widgets import MIN_WRAPPED_PX, CardFrame, button
 from app.ui.widgets.layouts import column, row
 
 _INDENT_PX = 22
-"""Where a radio button's text begins."""
+"""The left edge of a radio button's text."""
 _LINK_PADDING_PX = 5
 
 
 class LearningCard(CardFrame):
-    """Writes the state's clocks and tiers; a mixture of its own is shown as Custom."""
+    """Writes the state's clocks and tiers. Any other combination of them is shown as Custom."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(tr("How it learns"))
         self._state = state
         self._tiers_before: TrainingConfig | None = None
-        """The last plan that had tiers, for when they are chosen again."""
+        """The last plan with tiers, which are restored when the user chooses tiers again."""
         self._rates: dict[bool, float] = {}
-        """The last learning rate with clocks, and without them, on the data `_rated`."""
+        """The last learning rate with clocks (True) and without (False), for the dataset `_rated`.
+        """
         self._rated = state.config.data
         self.choices: dict[str, QRadioButton] = {}
         self.lines: dict[str, QLabel] = {}
-        """Both by the method's title in English."""
+        """Both dictionaries are keyed by the method's English title."""
         self._group = QButtonGroup(self)
         self.setAccessibleName(tr("How it learns"))
         self.custom = self._entry(CUSTOM)
@@ -66,7 +67,7 @@ class LearningCard(CardFrame):
         for link in links:
             whole.addLayout(row(_INDENT_PX - _LINK_PADDING_PX, link, None, spacing=0))
         made.setLayout(whole)
-        self._say(way, tr(way.description))
+        self._set_description(way, tr(way.description))
         return made
 
     def _explain(self, way: LearningMethod) -> None:
@@ -83,13 +84,13 @@ class LearningCard(CardFrame):
         way = learning_method(config)
         if len(config.tiers) > 1:
             self._tiers_before = config
-        for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys pass what is hidden
+        for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys skip hidden buttons
             part.setVisible(way is CUSTOM)
-        self._say(CUSTOM, mixture_words(config))
+        self._set_description(CUSTOM, mixture_words(config))
         self.choices[way.title].setChecked(True)
         self.combine.setVisible(way is LEARN_AND_KEEP)
 
-    def _say(self, way: LearningMethod, text: str) -> None:
+    def _set_description(self, way: LearningMethod, text: str) -> None:
         self.lines[way.title].setText(text)
         self.choices[way.title].setAccessibleDescription(text)
 
@@ -115,7 +116,7 @@ class LearningCard(CardFrame):
 
 
 class _Line(PlainLabel):
-    """The line below a choice, which a click on it chooses as well."""
+    """The text below a radio button. A click on it clicks the button."""
 
     def __init__(self, choice: QRadioButton) -> None:
         super().__init__("")
@@ -131,7 +132,7 @@ class _Line(PlainLabel):
 
 
 def mixture_words(config: TrainingConfig) -> str:
-    """A mixture of clocks and tiers in one line."""
+    """A description of the clocks and tiers in one line."""
     parts = []
     if config.slow_every:
         often = trn("a lesson every step", "a lesson every {n:,} steps", config.slow_every)

@@ -1,4 +1,4 @@
-"""The datasets mixed into the run's own, in the dataset's card: each with its share."""
+"""The datasets mixed into the run's dataset, each with its share, in the dataset card."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +26,7 @@ SHARE_WIDTH_PX = 76
 
 
 class MixedDatasets(QWidget):
-    """Shows the state's `mix` and passes on what the user changes of it."""
+    """Shows the state's `mix`. The user's changes go to the DatasetList."""
 
     add_requested = Signal()
 
@@ -39,7 +39,8 @@ class MixedDatasets(QWidget):
         self.add = button(tr("Mix In Dataset…"), self.add_requested.emit, "link")
         set_tip(self.add, tr("Mix in earlier data to reduce forgetting."))
         self._places = column()
-        head = row(grows(self.own, 100), None, self.add)  # what wraps takes all the room there is
+        # A wrapping label needs all available width.
+        head = row(grows(self.own, 100), None, self.add)
         lay_out(self, head, self._places, self.problem)
         state.config_changed.connect(self.refresh)
         datasets.changed.connect(self.refresh)
@@ -52,7 +53,7 @@ class MixedDatasets(QWidget):
 
     def refresh(self) -> None:
         config = self._state.config
-        self._have_rows(len(config.mix))
+        self._set_row_count(len(config.mix))
         for shown, mixed in zip(self.rows, config.mix, strict=True):
             shown.show_dataset(mixed, self._datasets.known(mixed))
         left = 1 - sum(mixed.share for mixed in config.mix)
@@ -62,7 +63,7 @@ class MixedDatasets(QWidget):
         say(self.problem, problems[0] if problems else "")
         self.own.setVisible(bool(config.mix and not problems))
 
-    def _have_rows(self, count: int) -> None:
+    def _set_row_count(self, count: int) -> None:
         while len(self.rows) > count:
             gone = self.rows.pop()
             self._places.removeWidget(gone)
@@ -96,7 +97,7 @@ class MixedRow(QWidget):
         offer_verbs(self, partial(dataset_verbs, datasets, index))
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu."""
+        """The Edit menu's actions."""
         return {"delete": self.remove.click}
 
     def set_theme(self, theme: Theme) -> None:

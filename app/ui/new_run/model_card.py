@@ -1,5 +1,5 @@
-"""The base model, in the left column: the starter model or a folder the user chose; and the adapter
-whose training the planned run continues, if it has one.
+"""The cards in the left column for the base model, and for the adapter that the planned run
+continues.
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ class ModelCard(CardFrame):
         self.refresh()
 
     def show_facts(self, text: str) -> None:
-        """What the Models list knows of it, in a line; empty for nothing."""
+        """Show a line of facts from the Models list; empty for none."""
         say(self.facts, text)
 
     def refresh(self) -> None:
@@ -59,16 +59,16 @@ class ModelCard(CardFrame):
 
 
 class StartFromCard(CardFrame):
-    """Only there while the plan starts from an adapter."""
+    """Hidden unless the plan starts from an adapter."""
 
     run_requested = Signal(object)
-    """Path of the folder of the run that made it."""
+    """Argument: the path of the folder of the run that trained the adapter."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__()
         self._state = state
         self._runs: dict[Path, str] = {}
-        """Names of the library's runs."""
+        """The current names of the library's runs."""
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.remove = button(tr("Remove"), lambda: state.change_config(adapter=None), "link")
@@ -81,7 +81,7 @@ class StartFromCard(CardFrame):
 
     @Slot(object)
     def show_runs(self, runs: "list[RunSummary]") -> None:
-        """The runs of the library, as they are named now."""
+        """Update the names of the library's runs."""
         self._runs = {run.run_dir: single_line(run.name) for run in runs}
         self.refresh()
 
@@ -99,7 +99,9 @@ class StartFromCard(CardFrame):
         self.open.setVisible(run in self._runs)
 
     def _run_dir(self, adapter: Path) -> Path:
-        """Of the run that made it; the adapter itself where it comes from elsewhere."""
+        """The folder of the run that trained the adapter, or the adapter's own folder if no run
+        here did.
+        """
         return adapter.parent.parent if adapter.parent.name == CHECKPOINTS else adapter
 
     def _ask_run(self) -> None:

@@ -1,4 +1,4 @@
-"""The New Run page: what goes into the next run on the left, what it would do on the right."""
+"""The New Run page: the inputs of the next run on the left, a preview of it on the right."""
 
 from PySide6.QtWidgets import QScrollArea, QStackedWidget, QWidget
 
@@ -22,11 +22,13 @@ from app.ui.widgets.layouts import GRID_PX, grows, lay_out, row, scrolling
 
 COLUMN_PX = 376
 GAP_PX = 6
-"""With a scroll bar's width this makes two grid units between what stands side by side."""
+"""Together with a scroll bar's width, this is a gap of two grid units between columns."""
 
 
 class NewRunPage(QWidget):
-    """Can be edited at any time, also while a run trains; its parts ask, and do nothing."""
+    """Can be edited at any time, also while a run trains. Its parts only emit signals for the
+    user's requests.
+    """
 
     def __init__(
         self, state: AppState, work: DataServices, actions: RunActions, settings: Preferences
@@ -72,7 +74,7 @@ class NewRunPage(QWidget):
         return self._right
 
     def _make_plan(self) -> QScrollArea:
-        """Where it is too high, it scrolls as a whole rather than be squeezed."""
+        """The plan scrolls as a whole if it doesn't fit; its parts are not compressed."""
         plan = QWidget()
         plan.setObjectName("column")
         parts = (self.header, self.figures, grows(self.rows))
@@ -88,7 +90,7 @@ class NewRunPage(QWidget):
             part.set_theme(theme)
 
     def _show_tiers(self) -> None:
-        """Folded away while the plan has none, and nothing is wrong with them."""
+        """Hide the tiers unless the plan uses them or they have a problem."""
         config = self._state.config
         is_flat = learning_method(config) not in (BY_TIERS, CUSTOM)
         is_wrong = any(problem.setting in TIERS for problem in config.problems())
@@ -105,7 +107,7 @@ class NewRunPage(QWidget):
 
 
 def _indented(content: QWidget) -> QWidget:
-    """As far from the edges as what scrolls is."""
+    """Gives the widget the same margins as the scrolling plan."""
     outer = QWidget()
     lay_out(outer, content, margins_px=(0, 2 * GRID_PX, GAP_PX + SCROLL_BAR_PX, 2 * GRID_PX))
     return outer

@@ -1,4 +1,4 @@
-"""The head of the plan: the next run's name, whether it can start, and its Start button."""
+"""The header of the plan: the next run's name, whether it can start, and its buttons."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
@@ -18,10 +18,10 @@ from app.ui.widgets.wrapping_row import WrappingRow
 
 
 class PlanHeader(CardFrame):
-    """Shows nothing of a run in progress but that it decides whether Start or the queue is next."""
+    """While a run is in progress, it offers the queue in place of Start."""
 
     data_requested = Signal()
-    """The reason why it can't start is to be seen."""
+    """The user wants to see the reason why the run can't start."""
 
     def __init__(self, state: AppState, actions: RunActions) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class PlanHeader(CardFrame):
         self.memory = MemoryNote(state)
         self.inside.setSpacing(10)
         self.inside.addLayout(WrappingRow((self.name, self.pill), (self.queue, self.start)))
-        # What wraps takes all the room there is.
+        # A wrapping label needs all available width.
         reason = row(grows(self.problem, 100), None, self.show_data)
         fill(self.inside, reason, self.status, self.memory)
         for changed in (
@@ -81,7 +81,9 @@ _TONES = {"fits": "", "tight": "warning", "won't fit": "danger"}
 
 
 class MemoryNote(QWidget):
-    """There only before a run, once the estimate is known or there can be none."""
+    """The memory estimate with advice. Hidden during a run, and until the estimate is available or
+    known to be impossible.
+    """
 
     def __init__(self, state: AppState) -> None:
         super().__init__()

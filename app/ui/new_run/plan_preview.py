@@ -1,5 +1,5 @@
-"""What is known of the planned run: epochs, tokens, time and memory, and the first rows of its
-dataset as the model would see them.
+"""A preview of the planned run: epochs, tokens, time and memory, and the first rows of its dataset
+as the model sees them.
 """
 
 from PySide6.QtCore import Signal
@@ -57,7 +57,7 @@ class PlanFigures(CardFrame):
         say(self.waiting, "" if figures else self._waiting_for())
 
     def _counted(self) -> list[Figure]:
-        """What is trained on; of a mixture the run's own figures tell it."""
+        """The number of rows and tokens of a single dataset; `run_figures` covers mixtures."""
         state, measured = self._state, self._statistics.all
         if state.dataset is None or len(measured) != 1 or len(self._datasets.all) != 1:
             return []
@@ -77,7 +77,7 @@ NO_ROWS = tr("Rows appear here as soon as they can be used.")
 
 
 class PlanRows(CardFrame):
-    """Shows the page of rows that the Data page shows."""
+    """Shows the same page of rows as the Data page."""
 
     data_requested = Signal()
 

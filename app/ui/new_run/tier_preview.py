@@ -1,5 +1,4 @@
-"""Keeps the tiers' parameter counts and the memory estimate fresh: asks the engine a moment after
-the last change."""
+"""Updates the tiers' parameter counts and the memory estimate a short delay after each change."""
 
 from pathlib import Path
 
@@ -23,8 +22,9 @@ DELAY_MS = 350
 
 
 class TierPreview(QObject):
-    """The counts are unknown while settings can't work, and those changed during a run until its
-    end."""
+    """There are no counts while the settings are invalid. If they change during a run, the counts
+    are unknown until it ends.
+    """
 
     def __init__(
         self, state: AppState, compute: ComputeThread, tokenization: Tokenization, runs_dir: Path
@@ -43,26 +43,30 @@ class TierPreview(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Ask again soon if something changed that decides the counts or the memory."""
+        """Restart the debounce timer if a setting has changed that affects the counts or the
+        memory.
+        """
         if self._state.phase.is_active:
             self._wait_for_run()
             return
         asked, now = self._asked, self._deciding()
         if asked is None or asked[0] != now[0]:
             self.ask_again()
-        elif asked != now:  # the counts stay as they are
+        elif asked != now:  # the counts are still valid
             self._drop_question()
             self._timer.start()
 
     @Slot()
     def _follow_rows(self) -> None:
-        """Rows have become tokens, or are none any more; what is to be asked will see it itself."""
+        """The tokenized rows have changed: refresh. Before the first request there is nothing to
+        refresh.
+        """
         if self._asked is not None and self._asked != self._deciding():
             self.refresh()
 
     @Slot()
     def ask_again(self) -> None:
-        """Ask soon, whatever was answered before: the model's folder may be another by now."""
+        """Discard all answers and ask soon, because the model's folder may have changed."""
         if self._state.phase.is_active:
             self._wait_for_run()
             return
@@ -73,16 +77,16 @@ class TierPreview(QObject):
 
     @Slot()
     def make_way(self) -> None:
-        """Somebody waits for the compute thread; `refresh` asks again."""
+        """Free the compute thread for another job; `refresh` asks again later."""
         self._drop_question()
 
     def shut_down(self) -> None:
-        """Ask no more: nobody is there to answer."""
+        """Cancel the request; later ones are ignored."""
         self._drop_question()
         self._is_over = True
 
     def _wait_for_run(self) -> None:
-        """The run in progress has the compute thread: what was answered stays while it is true."""
+        """Keep only valid answers while the run in progress uses the compute thread."""
         self._drop_question()
         asked, now = self._asked, self._deciding()
         if asked is None or asked[0] != now[0]:
@@ -96,7 +100,7 @@ class TierPreview(QObject):
         if self._job is not None:
             self._job.cancel()
             self._job = None
-            has_counts = self._state.preview is not None  # they came before the estimate
+            has_counts = self._state.preview is not None  # the counts arrived before the estimate
             self._asked = (self._asked[0], ()) if self._asked and has_counts else None
 
     @Slot()
@@ -112,7 +116,7 @@ class TierPreview(QObject):
 
     def _follow(self, notice: JobNotice) -> None:
         if self._job is None or notice.job_id != self._job.id:
-            return  # of a question that was dropped
+            return  # a canceled request
         if isinstance(notice, JobYielded):
             self._take(notice.value)
         elif isinstance(notice, JobEnded):
@@ -131,7 +135,9 @@ class TierPreview(QObject):
             self._state.set_preview(value)
 
     def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
-        """What decides how many parameters each tier holds, and what decides the memory alone."""
+        """The values that determine the tiers' parameter counts, and those that determine only the
+        memory.
+        """
         config, done = self._state.config, self._tokenization.done
         counts = (
             config.model,

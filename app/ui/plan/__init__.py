@@ -1,1 +1,1 @@
-"""The settings of the next run as controls."""
+"""The controls for the settings of the next run."""

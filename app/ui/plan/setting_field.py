@@ -1,4 +1,6 @@
-"""One setting of TrainingConfig as a labelled control, built from the field's own metadata."""
+"""A labeled control for one setting of TrainingConfig, built from the field's metadata; and fields
+for settings with files.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,10 +31,10 @@ _QT_INT_MAX = 2**31 - 1
 
 
 class SettingField(QWidget):
-    """Shows and writes one setting of the state's configuration, and says what is wrong with it."""
+    """Shows and writes one setting of the state's configuration, and shows its problem."""
 
     def __init__(self, name: str, state: AppState, *, is_wide: bool = False) -> None:
-        """A wide field stands below its label and takes all the room there is."""
+        """A wide field is placed below its label and takes the full width."""
         super().__init__()
         self.name, self._state = name, state
         field = config_field(name)
@@ -79,7 +81,7 @@ class SettingField(QWidget):
 
 
 def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]]:
-    """The control for a setting's type, and how it is made to show a value."""
+    """The control for a setting's type, and the function that shows a value in it."""
 
     def write(value: object) -> None:
         state.change_config(**{name: value})
@@ -143,17 +145,17 @@ def _text(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable
 
 
 SEVERAL = ("eval_sets",)
-"""Settings that hold a tuple of files; the others hold one or none."""
+"""Settings that are a tuple of files; the others are one file or None."""
 
 
 class FilesField(QWidget):
-    """Shows one of the state's settings, and says what is wrong with it."""
+    """Shows and changes the files of one setting, and shows its problem."""
 
     choose_requested = Signal(str)
-    """The setting's name."""
+    """Argument: the name of the setting."""
 
     def __init__(self, name: str, state: AppState, default: str) -> None:
-        """`default` says what is used where no file is chosen."""
+        """`default`: the text if no file is chosen."""
         super().__init__()
         self.name, self._state, self._default = name, state, default
         facts = config_field(name).metadata
@@ -183,7 +185,7 @@ class FilesField(QWidget):
         say(self.problem, problems[0] if problems else "")
 
     def take(self, files: tuple[Path, ...]) -> None:
-        """These, in place of those that were chosen before."""
+        """Replace the chosen files."""
         several = self.name in SEVERAL
         self._state.change_config(**{self.name: files if several else next(iter(files), None)})
 

@@ -1,4 +1,4 @@
-"""The training settings: those that matter in sight, the rest under Advanced."""
+"""The form of the training settings: the most important ones, and the others under Advanced."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -23,14 +23,14 @@ HEADINGS = {
     "watching": tr("Validation and checkpoints"),
     "tiers": tr("Tiers"),
 }
-"""Of the sections of the configuration, as Advanced names them."""
+"""The headings under Advanced, by section of the configuration."""
 FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 FILES_BEFORE = {
     "lasting_pull": "slow_text",
     "eval_questions": "eval_sets",
     "measure_forgetting": "retention_set",
 }
-"""Settings that hold files, each by the one below it."""
+"""Settings with files, by the setting that they are placed above."""
 NO_FILES = {
     "slow_text": tr("Everyday chats included with Nestling"),
     "eval_sets": tr("None: no questions are asked"),
@@ -41,17 +41,17 @@ IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "m
 
 
 class SettingsForm(CardFrame):
-    """Built from TrainingConfig alone: a new field appears here by being defined there."""
+    """Built from the fields of TrainingConfig, so a new field appears without a change here."""
 
     defaults_requested = Signal()
     files_requested = Signal(str)
-    """Name of a setting that holds files."""
+    """Argument: the name of a setting with files."""
 
     def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__()
         self._state = state
         self.defaults = button(tr("Restore Defaults"), self.defaults_requested.emit, "link")
-        set_tip(self.defaults, tr("Bring all settings but data and model back to their defaults"))
+        set_tip(self.defaults, tr("Restore the defaults of all settings except data and model"))
         self.inside.addLayout(row(label(tr("Training"), "heading"), None, self.defaults))
         self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
         self.files = {name: FilesField(name, state, words) for name, words in NO_FILES.items()}
@@ -79,13 +79,13 @@ class SettingsForm(CardFrame):
             yield self.fields[name]
 
     def _unfold_problem(self) -> None:
-        """A setting that can't work must be in sight."""
+        """Open Advanced if one of its settings has a problem."""
         folded = {*_advanced(), *self.files}
         if any(problem.setting in folded for problem in self._state.config.problems()):
             self.advanced.toggle.setChecked(True)
 
 
 def _advanced() -> tuple[str, ...]:
-    """The other settings, in the order of the configuration."""
+    """The settings under Advanced, in the order of the configuration."""
     rest = (f for f in fields(TrainingConfig) if f.metadata["section"] in FORM_SECTIONS)
     return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending")

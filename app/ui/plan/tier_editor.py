@@ -1,5 +1,5 @@
-"""The tier editor: how many tiers, how parameters are assigned to them, what each one holds; and a
-menu of ready-made tier plans, whose tooltips say what they do.
+"""Edits the tiers: their number and periods, and how parameters are assigned to them; with a menu
+of presets.
 """
 
 from PySide6.QtGui import QAction
@@ -21,11 +21,11 @@ from app.ui.widgets.calm_inputs import CalmComboBox
 from app.ui.widgets.layouts import column, fill, grows, row
 
 PATTERNS = "q_proj=0, self_attn=1, *=2"
-"""Shown where patterns are to be written: these leave something for each of three tiers."""
+"""The placeholder for patterns: an example that leaves parameters for each of three tiers."""
 
 
 class TierEditor(CardFrame):
-    """Writes the state's tiers, assignment and fastest end; shows the state's preview."""
+    """Writes the state's tiers, `assign` and `fastest_first`, and shows the state's preview."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class TierEditor(CardFrame):
         self.show_preview()
 
     def show_preview(self) -> None:
-        """Show what each tier holds, where that is known for just these tiers, or what is wrong."""
+        """Show each tier's parameters if they are known for these tiers, or the problem."""
         problems = [p.message for p in self._state.config.problems() if p.setting == "tiers"]
         if failure := self._state.plan_failure:
             problems.append(localized(str(failure)))
@@ -111,7 +111,7 @@ class TierEditor(CardFrame):
         self._rows.addWidget(made)
         before: QWidget = self.add
         for control in (*(part for one in self.rows for part in one.controls), self.assign):
-            self.setTabOrder(before, control)  # as they are read
+            self.setTabOrder(before, control)  # in reading order
             before = control
 
     def _drop_row(self) -> None:
@@ -135,7 +135,7 @@ class TierEditor(CardFrame):
 
 
 class PresetsButton(PushButton):
-    """Puts a preset's settings into the state's configuration; ticks the one that is in it."""
+    """A menu of presets: applies one to the state's configuration, and checks the one in use."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(tr("Preset"))
@@ -165,4 +165,4 @@ class PresetsButton(PushButton):
 
     def _use(self, preset: Preset) -> None:
         self._state.replace_config(preset.applied_to(self._state.config))
-        self.refresh()  # a second choice of the same one must not take its tick away
+        self.refresh()  # choosing the same preset again must not uncheck it

@@ -1,4 +1,4 @@
-"""One tier in the editor: its colour, period, learning-rate factor, and what it holds."""
+"""A tier in the editor: its color, period, learning-rate factor, and number of parameters."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
@@ -17,10 +17,10 @@ from app.ui.widgets.calm_inputs import CalmSpinBox, NumberField
 from app.ui.widgets.layouts import GRID_PX, lay_out, row
 
 WORDED_BELOW = 1000
-"""From here on the period is told without the word "steps", so that it fits."""
+"""From this period on, the word "steps" is omitted, so that the text fits."""
 _INDENT_PX = 20
 _AROUND_TEXT_PX = 44
-"""What a spin box needs beside its text: padding, border, cursor and both arrows."""
+"""The width of a spin box without its text: padding, border, cursor and both arrows."""
 
 
 class TierRow(QWidget):
@@ -31,7 +31,7 @@ class TierRow(QWidget):
         super().__init__()
         self._index = index
         self._pending: Pending | None = None
-        """Not shown, and not lost."""
+        """Not shown, but kept."""
         self.period = CalmSpinBox(1, MAX_PERIOD)
         self.period.setAccessibleName(tr("Tier {tier}: update period in steps", tier=index))
         self.period.setSpecialValueText(trn("every step", "every {n:,} steps", 1))
@@ -64,7 +64,7 @@ class TierRow(QWidget):
 
     @property
     def controls(self) -> tuple[QWidget, ...]:
-        """From left to right."""
+        """In order from left to right."""
         return self.period, self.factor, self.remove
 
     @property
@@ -79,10 +79,12 @@ class TierRow(QWidget):
         self._word_period()
         self.factor.show_number(tier.learning_rate_factor)
         self.remove.setEnabled(not is_only)
-        set_tip(self.remove, tr("There must be one tier.") if is_only else tr("Remove this tier"))
+        set_tip(
+            self.remove, tr("At least one tier is required.") if is_only else tr("Remove this tier")
+        )
 
     def show_facts(self, facts: TierFacts | None) -> None:
-        """What the tier holds in this model; "…" while it is not known."""
+        """Show the tier's number of parameters in this model; "…" while it is unknown."""
         if facts is None:
             self._facts.setText("…")
         else:
@@ -90,7 +92,7 @@ class TierRow(QWidget):
             self._facts.setText(f"{parameters} · {localized(facts.description)}")
 
     def show_nothing(self) -> None:
-        """The tiers can't be laid as they are: there is nothing to wait for."""
+        """Show a dash, because the tiers are invalid and no number will follow."""
         self._facts.setText("–")
 
     def set_theme(self, theme: Theme) -> None:
@@ -109,7 +111,7 @@ class TierRow(QWidget):
 
 
 class _Swatch(QWidget):
-    """The tier's colour as in the plots; it stays while the editor is disabled, as their legend."""
+    """The tier's color, as in the plots; not dimmed while the editor is disabled."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Trying a checkpoint: choosing it, asking it beside its base model, reading both answers."""
+"""The Playground page: choose a checkpoint, ask it and its base model, compare both answers."""

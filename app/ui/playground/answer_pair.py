@@ -1,4 +1,4 @@
-"""One question with both answers side by side, and what was measured of them."""
+"""A question with both models' answers side by side, and the measurements of them."""
 
 import math
 
@@ -26,7 +26,7 @@ from app.ui.widgets.basic_widgets import CardFrame, button, label, message, say,
 from app.ui.widgets.layouts import fill, grows, lay_out, row
 
 BUBBLE_SHARE = 0.7
-"""Of the width, for a question at most."""
+"""The maximum width of a question, as a fraction of the page's."""
 NO_ANSWER = tr("No answer.")
 NO_TEMPLATE = tr("This model has no chat template: it continues your text.")
 
@@ -34,11 +34,11 @@ _WORDS: dict[Side, tuple[str, str, str]] = {
     "base": (tr("Base"), tr("Answer of the base model"), tr("Copy the base model's answer")),
     "tuned": (tr("Tuned"), tr("Answer of the tuned model"), tr("Copy the tuned model's answer")),
 }
-"""A side's heading, and what its answer and its button are to screen readers."""
+"""For each side: the heading, and the accessible names of the answer and of its Copy button."""
 
 
 class AnswerView(CardFrame):
-    """One side's answer; text comes into sight by `flush`."""
+    """The answer of one side; added text becomes visible with `flush`."""
 
     def __init__(self, side: Side, name: str) -> None:
         heading, what, copying = _WORDS[side]
@@ -57,7 +57,7 @@ class AnswerView(CardFrame):
         self._waiting.append(text)
 
     def flush(self) -> None:
-        """Show what has come since the last time."""
+        """Show the text that was added since the last call."""
         if not self._waiting:
             return
         if not self.has_text:
@@ -74,7 +74,7 @@ class AnswerView(CardFrame):
         self.status.setText(NO_ANSWER if is_empty else answer_figures(event))
 
     def tell(self, status: str) -> None:
-        """What goes on before there is anything of an answer."""
+        """Show the status before the answer begins."""
         if not (self.has_text or self._is_over):
             self.status.setText(status)
 
@@ -84,7 +84,7 @@ class AnswerView(CardFrame):
 
 class TurnView(QWidget):
     def __init__(self, question: str, base_name: str, tuned_name: str, expected: str = "") -> None:
-        """`expected` is the right answer, where the run was asked this question."""
+        """`expected` is the correct answer if the run was asked this question."""
         super().__init__()
         self.expected = label("", "secondary", wraps=True)
         self.expected.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -139,7 +139,7 @@ class TurnView(QWidget):
             answer.flush()
 
     def end(self, failure: Failure | None) -> None:
-        """Nothing more comes."""
+        """The answers have ended, with a failure or not."""
         self.flush()
         if failure is None:
             self._tell(tr("Stopped before the first word."))
@@ -161,7 +161,7 @@ class TurnView(QWidget):
 
 
 class Bubble(QFrame):
-    """The question, at the right as what oneself said; as wide as its text, if there is room."""
+    """The question in a bubble at the right, as wide as its text if possible."""
 
     def __init__(self, question: str) -> None:
         super().__init__()
@@ -172,16 +172,16 @@ class Bubble(QFrame):
         lay_out(self, self._text, margins_px=(12, 8, 12, 8))
 
     def fit(self, room_px: int) -> None:
-        """Use at most this much of the width."""
+        """Set the maximum width."""
         lines = self._text.text().splitlines() or [""]
         longest = max(self._text.fontMetrics().horizontalAdvance(line) for line in lines)
         self._text.setFixedWidth(max(1, min(longest + 2, room_px)))
 
 
 class AnswerText(QTextEdit):
-    """What models say is shown as it stands: nothing in it is rendered.
+    """A model's answer as plain text; nothing in it is rendered.
 
-    A QPlainTextEdit would do, but it sets right-to-left paragraphs to the left.
+    Not a QPlainTextEdit, because that aligns right-to-left paragraphs to the left.
     """
 
     def __init__(self, name: str) -> None:
@@ -200,7 +200,7 @@ class AnswerText(QTextEdit):
         self._fit()
 
     def add(self, text: str) -> None:
-        """Put `text` at the end; what the user has selected stays selected."""
+        """Append text; the user's selection is kept."""
         end = QTextCursor(self.document())
         end.movePosition(QTextCursor.MoveOperation.End)
         end.insertText(text)
@@ -212,7 +212,7 @@ class AnswerText(QTextEdit):
             self._fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()  # the conversation scrolls
+        event.ignore()  # the conversation scrolls instead
 
     def _fit(self) -> None:
         self.setFixedHeight(math.ceil(self.document().size().height()) + 2)

@@ -1,4 +1,4 @@
-"""Which run and which of its checkpoints is tried."""
+"""Combo boxes that choose a run and one of its checkpoints."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,15 +25,15 @@ RUN_PX, CHECKPOINT_PX, MIN_PX = 240, 324, 140
 
 class Chooser(QWidget):
     run_chosen = Signal(object)
-    """Path of a run's folder."""
+    """Argument: the path of a run's folder."""
     subject_chosen = Signal(object)
-    """Subject, or None where the run has no checkpoint."""
+    """Argument: Subject, or None if the run has no checkpoint."""
 
     def __init__(self) -> None:
         super().__init__()
         self._choices: CheckpointChoices | None = None
         self._moved: dict[Path, Path] = {}
-        """Runs whose base model the user has found elsewhere."""
+        """New base model folders of runs, chosen by the user because the base model was moved."""
         self.run = CalmComboBox({}, tr("Run"))
         self.checkpoint = CalmComboBox({}, tr("Checkpoint"))
         layout = QHBoxLayout(self)
@@ -48,22 +48,22 @@ class Chooser(QWidget):
         layout.addWidget(self.checkpoint)
         layout.addStretch(1)
         self.run.activated.connect(lambda _: self.run_chosen.emit(self.run.currentData()))
-        self.checkpoint.activated.connect(lambda _: self._tell())
+        self.checkpoint.activated.connect(lambda _: self._emit_subject())
 
     @property
     def run_dir(self) -> Path | None:
-        """Of the run that is chosen."""
+        """The folder of the chosen run."""
         found = self.run.currentData()
         return found if isinstance(found, Path) else None
 
     @property
     def folder(self) -> Path | None:
-        """Of the checkpoint that is chosen."""
+        """The folder of the chosen checkpoint."""
         found = self.checkpoint.currentData()
         return found if isinstance(found, Path) else None
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
-        """Those with a checkpoint."""
+        """List the runs, which all have a checkpoint."""
         self.run.clear()
         for run in runs:
             day = day_text(run.created)
@@ -74,9 +74,9 @@ class Chooser(QWidget):
             self.run.setCurrentIndex(at)
 
     def show_choices(self, choices: "CheckpointChoices", folder: Path | None) -> None:
-        """A run's checkpoints, the latest on top; `folder` is chosen if it is there."""
+        """List a run's checkpoints, the latest first. Chooses `folder` if it is among them."""
         self._choices = choices
-        if self._index(self.run, choices.run_dir) < 0:  # one outside the library
+        if self._index(self.run, choices.run_dir) < 0:  # a run outside the library
             self.run.addItem(choices.name, choices.run_dir)
         self.choose_run(choices.run_dir)
         self.checkpoint.clear()
@@ -92,19 +92,19 @@ class Chooser(QWidget):
             at = self._index(self.checkpoint, preferred.folder)
         self.checkpoint.setCurrentIndex(at)
         self.checkpoint.setEnabled(bool(choices.checkpoints))
-        self._tell()
+        self._emit_subject()
 
     def use_model(self, folder: Path) -> None:
-        """The chosen run's base model is there now."""
+        """Use this folder for the base model of the chosen run."""
         if self._choices is not None:
             self._moved[self._choices.run_dir] = folder
-            self._tell()
+            self._emit_subject()
 
     def knows_model(self, run_dir: Path) -> bool:
-        """Whether the user has said where that run's base model is now."""
+        """Whether the user has chosen a new folder for the run's base model."""
         return run_dir in self._moved
 
-    def _tell(self) -> None:
+    def _emit_subject(self) -> None:
         choices, folder = self._choices, self.folder
         if choices is None or folder is None:
             self.subject_chosen.emit(None)

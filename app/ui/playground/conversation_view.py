@@ -1,4 +1,4 @@
-"""The conversation in sight: its turns below each other, streaming, kept in view at the end."""
+"""The conversation: scrolls through its turns, and follows the answers while they stream."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,9 +15,9 @@ from app.ui.system.deferred_calls import Throttle
 from app.ui.widgets.layouts import GRID_PX, column, scroll_down
 
 REFRESH_MS = 50
-"""Text comes into sight at most so often."""
+"""The minimum time between updates of the streaming text."""
 AT_END_PX = 24
-"""So near to the end counts as being there."""
+"""The distance from the end that still counts as being at the end."""
 
 
 class Conversation(QScrollArea):
@@ -25,14 +25,14 @@ class Conversation(QScrollArea):
         super().__init__()
         self._trial = trial
         self._subject: Subject | None = None
-        """Of the last turn."""
+        """The subject of the last turn."""
         self._is_at_end = True
         self.turns: list[TurnView] = []
         self._expected: dict[str, str] = {}
-        """By question, in small letters and on one line."""
+        """Expected answers by question; the keys are lowercase and on one line."""
         self.setObjectName("column")
         scroll_down(self)
-        # The bar keeps its place, so that nothing is broken anew when it is first needed.
+        # Always shown, so that texts don't wrap again when it is first needed.
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._refreshing = Throttle(REFRESH_MS, self._flush, self)
@@ -48,7 +48,7 @@ class Conversation(QScrollArea):
         trial.cleared.connect(self._begin)
 
     def show_expected(self, questions: Iterable[Mapping[str, str]]) -> None:
-        """The answers that are expected, by question: shown where one of them is asked."""
+        """Set the expected answers by question; a turn shows the one of its question."""
         self._expected = {_key(q): answer for some in questions for q, answer in some.items()}
 
     def _begin(self) -> None:

@@ -1,4 +1,6 @@
-"""The Playground: a checkpoint answers beside its base model. Asks for things, does none."""
+"""The Playground page: a checkpoint answers beside its base model. Only emits signals for the
+user's requests.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
 
 IDLE_MS = 60_000
-"""So long after the page was left the model's memory is given back."""
+"""The delay after which the model is unloaded when the page is hidden."""
 WORDS_PX = 460
 LOOKING, EMPTY, READY, TALK = range(4)
 
@@ -33,7 +35,7 @@ class PlaygroundPage(QWidget):
     refresh_requested = Signal()
     sample_requested = Signal()
     model_choice_requested = Signal()
-    """The base model's folder is to be found."""
+    """The user wants to choose the base model's folder."""
 
     def __init__(self, trial: PlaygroundSession, settings: Preferences) -> None:
         super().__init__()
@@ -62,7 +64,7 @@ class PlaygroundPage(QWidget):
     def _lay_out(self) -> None:
         beside_bar_px = GRID_PX + SCROLL_BAR_PX
         title = label(tr("Playground"), "title")
-        # The choosers take the room that there is, up to their bounds.
+        # The combo boxes grow up to their maximum widths.
         choosers = grows(self.chooser, 100)
         head = row(title, GRID_PX, choosers, None, self.clear, beside_bar_px)
         problem = row(grows(self.problem), self.find_model, beside_bar_px)
@@ -75,7 +77,7 @@ class PlaygroundPage(QWidget):
         return empty_page(tr("Nothing to Try Yet"), words, self.sample)
 
     def _make_ready(self) -> QWidget:
-        """Before the first question: what happens here, and questions to begin with."""
+        """The page before the first question: an explanation, and suggested questions."""
         ready = QWidget()
         title = label(tr("Compare Answers"), "title")
         words = label(
@@ -110,22 +112,22 @@ class PlaygroundPage(QWidget):
         trial.asked.connect(lambda _: self._show_body())
         trial.cleared.connect(self._show_body)
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------------------
     def show_runs(self, runs: "list[RunSummary]") -> None:
-        """The runs that can be tried, the newest first."""
+        """List the runs that have a checkpoint, the newest first."""
         self._is_listed = True
         self.chooser.show_runs(runs)
         self.chooser.setVisible(bool(runs))
         self._show_body()
 
     def show_starters(self, questions: tuple[str, ...]) -> None:
-        """Questions that a click asks."""
+        """Show suggested questions as buttons."""
         clear(self._starters_column)
         self.starters = tuple(self._starter(question) for question in questions)
         before: QWidget = self.clear
         for made in self.starters:
             self._starters_column.addWidget(made)
-            self.setTabOrder(before, made)  # where they are seen: above the field
+            self.setTabOrder(before, made)  # tab order: above the prompt field
             before = made
         self._allow()
 
@@ -135,12 +137,12 @@ class PlaygroundPage(QWidget):
         return made
 
     def show_questions(self, questions: Mapping[str, Mapping[str, str]]) -> None:
-        """The chosen run's, by the name of their set, each with its expected answer."""
+        """Show the chosen run's questions with their expected answers, by question set."""
         self.conversation.show_expected(questions.values())
         self.composer.show_questions(questions)
 
     def show_problem(self, sentence: str, *, is_model_missing: bool = False) -> None:
-        """Say what is wrong with the chosen run, if anything is."""
+        """Show a problem of the chosen run; empty for none."""
         say(self.problem, sentence)
         self.find_model.setVisible(is_model_missing)
 
@@ -160,13 +162,16 @@ class PlaygroundPage(QWidget):
         self.clear.setVisible(has_turns)
 
     def _show_subject(self) -> None:
-        """Another checkpoint is mostly asked the same once more."""
+        """Suggest the last question again, because users often ask several checkpoints the same
+        one.
+        """
         if self._last_question and not self.composer.field.toPlainText():
             self.composer.field.setPlainText(self._last_question)
             self.composer.field.selectAll()
 
     def _allow(self) -> None:
-        self._escape.setEnabled(self.trial.is_answering)  # otherwise fields have it to themselves
+        # While the shortcut is disabled, the focused field gets the Escape key.
+        self._escape.setEnabled(self.trial.is_answering)
         why_not = self.trial.why_not_ask()
         for starter in self.starters:
             starter.setEnabled(not why_not)
@@ -178,9 +183,9 @@ class PlaygroundPage(QWidget):
             return
         self._last_question = question
         self.trial.ask(question, self.form.system.text().strip(), sampling)
-        self.composer.field.setFocus()  # a suggestion that was clicked has just gone
+        self.composer.field.setFocus()  # the clicked button was removed
 
-    # -- what Qt tells -----------------------------------------------------------------------
+    # -- Qt's events --------------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._idle.stop()
@@ -193,7 +198,7 @@ class PlaygroundPage(QWidget):
 
 
 def _looking() -> QWidget:
-    """Until the runs are listed nobody knows whether there are any."""
+    """The page until the runs are listed."""
     looking = QWidget()
     words = label(tr("Looking for runs…"), "secondary")
     words.setAlignment(Qt.AlignmentFlag.AlignCenter)

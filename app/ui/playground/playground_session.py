@@ -1,5 +1,6 @@
-"""The checkpoint that is tried and its conversation: asks the compute thread, one question at a
-time, and lets go of the model when a run begins."""
+"""The chosen checkpoint and its conversation: submits one question at a time to the compute thread,
+and unloads the model when a run begins.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ IN_PROGRESS = tr("Training uses the model's memory. You can ask again when it fi
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tried, with its names for people."""
+    """The checkpoint to ask, with its names for people."""
 
     tried: CheckpointRef
     run_name: str
@@ -43,16 +44,16 @@ class Subject:
 class PlaygroundSession(QObject):
     subject_changed = Signal()
     asked = Signal(str)
-    """The question, as it was asked; its answers follow."""
+    """Argument: the question. Its answers follow."""
     event_received = Signal(object)
-    """AnswerEvent, of the question that was asked last."""
+    """Argument: an AnswerEvent of the last question."""
     ended = Signal(object)
-    """The answers are over: a Failure, or None."""
+    """The answers have ended. Argument: a Failure, or None."""
     cleared = Signal()
     readiness_changed = Signal()
-    """What may be asked now is something else than before."""
+    """`why_not_ask` or `is_answering` may have changed."""
     defect_met = Signal(object)
-    """Failure: something that was not foreseen; to be shown with its details."""
+    """Argument: the Failure of an unexpected error, to be shown with its details."""
 
     def __init__(self, state: AppState, compute: ComputeThread) -> None:
         super().__init__(state)
@@ -71,7 +72,7 @@ class PlaygroundSession(QObject):
         return self._job is not None
 
     def why_not_ask(self) -> str:
-        """Why nothing can be asked now, in one sentence; empty when it can."""
+        """Why no question can be asked now, in one sentence; empty if one can."""
         if self._state.phase.is_active:
             return IN_PROGRESS
         if self.subject is None:
@@ -79,7 +80,7 @@ class PlaygroundSession(QObject):
         return tr("Both models are still answering.") if self.is_answering else ""
 
     def choose(self, subject: Subject | None) -> None:
-        """Try another checkpoint; its conversation begins anew."""
+        """Choose another checkpoint and start a new conversation."""
         if subject == self.subject:
             return
         is_other = self.subject is None or subject is None or subject.tried != self.subject.tried
@@ -91,7 +92,7 @@ class PlaygroundSession(QObject):
         self.readiness_changed.emit()
 
     def ask(self, question: str, system: str, sampling: Sampling) -> None:
-        """Let both sides answer; does nothing while there is a reason not to."""
+        """Ask both models; does nothing while `why_not_ask` gives a reason."""
         if self.why_not_ask() or not question.strip() or self.subject is None:
             return
         self._question, self._replies = question, {side: [] for side in SIDES}
@@ -104,30 +105,30 @@ class PlaygroundSession(QObject):
 
     @Slot()
     def stop(self) -> None:
-        """What was answered up to here stays."""
+        """Stop the answers; the text so far is kept."""
         if self._job is not None:
             self._job.cancel()
 
     @Slot()
     def clear(self) -> None:
-        """Begin anew."""
+        """Start a new conversation."""
         self._forget()
         self.cleared.emit()
 
     def _forget(self) -> None:
-        """The conversation, with the answer that may still be coming."""
+        """Forget the conversation, and stop an answer in progress."""
         self.stop()
         self._earlier, self._replies = (), {}
 
     @Slot()
     def free(self) -> None:
-        """Give the model's memory back, once the answer in progress is over."""
+        """Unload the model after the answer in progress."""
         if self._may_hold:
             self._may_hold = False
             self._compute.submit("Freeing the model", self._model.unload_job())
 
     def _make_way(self) -> None:
-        """A run that begins finds the model's memory free: this job is queued before its own."""
+        """Unload the model before a run begins; this job is queued before the run's."""
         if self._state.phase.is_active:
             self.stop()
             self.free()

@@ -1,4 +1,6 @@
-"""Where a question is written: Return sends it, Shift+Return breaks the line, Escape stops."""
+"""The prompt input: Return sends the question, Shift-Return inserts a line break, Escape stops the
+answers.
+"""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -16,19 +18,19 @@ from app.ui.widgets.layouts import GRID_PX, column, grows, row
 MIN_LINES, MAX_LINES = 1, 7
 MARGIN_PX = 6
 MAX_CHOICES = 60
-"""Of a set, in the menu of the run's questions."""
+"""The maximum number of questions per set in the menu."""
 MAX_LETTERS = 72
 SENDS = tr("Return sends, Shift+Return breaks the line.")
 
 
 def shortened_question(question: str) -> str:
-    """One line of it."""
+    """The question on one line of limited length."""
     line = " ".join(question.split())
     return line if len(line) <= MAX_LETTERS else f"{line[: MAX_LETTERS - 1].rstrip()}…"
 
 
 class QuestionField(QPlainTextEdit):
-    """Grows with its text up to some lines, then scrolls."""
+    """A text field that grows with its text up to some lines, then scrolls."""
 
     return_pressed = Signal()
     escape_pressed = Signal()
@@ -46,7 +48,7 @@ class QuestionField(QPlainTextEdit):
         self._fit()
 
     def replace_text(self, text: str) -> None:
-        """As if typed over what stands there: Undo brings that back."""
+        """Replace the text as if the user had typed it, so that Undo restores it."""
         cursor = self.textCursor()
         cursor.select(QTextCursor.SelectionType.Document)
         cursor.insertText(text)
@@ -90,10 +92,10 @@ class Composer(QFrame):
     send_requested = Signal(str)
     stop_requested = Signal()
     question_chosen = Signal(str)
-    """One of the run's own."""
+    """Argument: the question that was chosen from the run's question sets."""
 
     def __init__(self, trial: PlaygroundSession, settings: QWidget) -> None:
-        """`settings` stands below the question."""
+        """`settings`: a widget that is placed below the prompt."""
         super().__init__()
         self._trial = trial
         self.setObjectName("card")
@@ -132,7 +134,7 @@ class Composer(QFrame):
         say(self.reason, "" if is_answering else why_not)
 
     def show_questions(self, questions: Mapping[str, Iterable[str]]) -> None:
-        """The run's, by the name of their set: each is a choice of the menu."""
+        """Fill the menu with the run's questions, by question set."""
         self.menu.clear()
         for name, some in questions.items():
             under = self.menu.addMenu(name.replace("&", "&&"))

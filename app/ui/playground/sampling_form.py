@@ -1,4 +1,4 @@
-"""How answers are drawn, the same for both sides; folded away, remembered."""
+"""The sampling settings for both models: collapsible, and saved for the next session."""
 
 import math
 
@@ -18,7 +18,7 @@ FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
 _KEY = "try/sampling"
 _TOP_P = tr("Samples only from the most likely tokens that add up to this probability. 1 uses all.")
 _SEED = tr("Both models use the same seed. It has no effect at temperature 0.")
-_SYSTEM = tr("Instructions for both models. A change applies from the next question on.")
+_SYSTEM = tr("Instructions for both models. Changes apply from the next question.")
 
 
 class SamplingForm(QWidget):
@@ -36,14 +36,14 @@ class SamplingForm(QWidget):
         lay_out(self, self.disclosure, self.problem, spacing=4)
         self._show(_remembered(settings))
         for field in (self.temperature, self.top_p):
-            field.number_changed.connect(self._tell)
+            field.number_changed.connect(self._save)
         for spin in (self.max_tokens, self.seed):
             spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            spin.valueChanged.connect(self._tell)
-        self._tell()
+            spin.valueChanged.connect(self._save)
+        self._save()
 
     def sampling(self) -> Sampling:
-        """As it is written; it may have a problem."""
+        """The current values, which may be invalid."""
         return Sampling(
             self.temperature.number, self.top_p.number, self.max_tokens.value(), self.seed.value()
         )
@@ -89,7 +89,7 @@ class SamplingForm(QWidget):
         self.max_tokens.setValue(sampling.max_tokens)
         self.seed.setValue(sampling.seed)
 
-    def _tell(self) -> None:
+    def _save(self) -> None:
         sampling = self.sampling()
         problem = sampling.problem()
         say(self.problem, problem)
@@ -100,7 +100,7 @@ class SamplingForm(QWidget):
 
 
 def _remembered(settings: Preferences) -> Sampling:
-    """As it was the last time, or the defaults if that can't be read."""
+    """The saved values, or the defaults if there are none or they are invalid."""
     try:
         temperature, top_p, most, seed = settings.text(_KEY).split("/")
         found = Sampling(float(temperature), float(top_p), int(most), int(seed))

@@ -1,4 +1,5 @@
 """The live plots of a training run.
 
-Import `run_plots` late: it brings in pyqtgraph, which takes a second. This package imports nothing.
+Import `run_plots` late: it imports pyqtgraph, which takes a second. This package itself imports
+nothing.
 """

@@ -1,5 +1,5 @@
-"""What plots stand on is imported beside the window's thread, and plots are made one by one, so
-that the window is never held up for longer than one of them takes.
+"""Imports the plotting library on another thread and creates the plots one by one, so that the
+window is never blocked for longer than one of these steps.
 """
 
 import importlib
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _IMPORTED = (
     "pyqtgraph",
-    "numpy.ma",  # numpy imports it the first time values are sorted
+    "numpy.ma",  # numpy imports it when it first sorts values
     "app.library.reading.run_details",
     "app.ui.plots.run_plots",
     "app.ui.data.length_plot",
@@ -27,11 +27,12 @@ _STEP_SECONDS = 0.004
 
 
 def make_qt_types() -> Iterator[None]:
-    """Has PySide make all its types, in the window's thread; yields every few milliseconds.
+    """Make PySide create all its types on the GUI thread; yields every few milliseconds.
 
-    PySide makes a type when it is first asked for, and nothing locks its list of those to come.
-    pyqtgraph asks for all of them beside the window's thread, where events ask for some: once, on a
-    busy machine, the process died of it. Where two threads ask for all at once, most processes die.
+    PySide creates a type when it is first used, and no lock protects its list of pending types.
+    pyqtgraph uses all of them on another thread while events use some on the GUI thread, which once
+    crashed the process on a busy machine. If two threads use all of them at once, most processes
+    crash.
     """
     begun = perf_counter()
     for module in (QtCore, QtGui, QtWidgets):
@@ -43,14 +44,17 @@ def make_qt_types() -> Iterator[None]:
 
 
 def import_plotting() -> None:
-    """Takes a second; for a thread that nobody waits for, once Qt's types are made."""
+    """Import the plotting modules, which takes a second. Run it on a background thread after
+    `make_qt_types`.
+    """
     for name in _IMPORTED:
         importlib.import_module(name)
 
 
 def run_plots_in_steps(theme: Theme) -> "Iterator[RunPlots | None]":
-    """Yields None after each step, and the plots at the end; they take no drops: those are the
-    window's."""
+    """Yields None after each step, and finally the plots. They ignore drops, which belong to the
+    window.
+    """
     from PySide6.QtWidgets import QWidget
 
     from app.ui.plots.run_plot_cards import PLOTS

@@ -1,6 +1,5 @@
-"""A growing series in blocks of 64 points, each reduced once: a long run is not reduced anew.
-
-Knows no Qt.
+"""Aggregates a growing series in blocks of 64 points, each computed only once. Does not
+import Qt.
 """
 
 from typing import Any, NamedTuple
@@ -9,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 BLOCK = 64
-"""Points; a power of two, as all blocks of `decimation` are."""
+"""The number of points per block: a power of two, as are the bin sizes of `downsampling`."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 class Stretches(NamedTuple):
-    """Neighbouring stretches of a series, one column: arrays of one length."""
+    """Aggregates of adjacent stretches of one column, as arrays of equal length."""
 
     counts: npt.NDArray[np.int64]
-    """Points in each."""
+    """The number of points in each."""
     step_sums: Numbers
     sums: Numbers
     low: npt.NDArray[np.float32]
@@ -26,7 +25,7 @@ class Stretches(NamedTuple):
 
 
 def stretch(steps: npt.NDArray[Any], values: npt.NDArray[Any]) -> Stretches:
-    """All of some points as one stretch; of none, no stretch."""
+    """Aggregate points into one stretch, or into none if there are no points."""
     if not len(steps):
         return Stretches(*(np.zeros(0, kind) for kind in ("i8", "f8", "f8", "f4", "f4")))
     return Stretches(
@@ -39,7 +38,7 @@ def stretch(steps: npt.NDArray[Any], values: npt.NDArray[Any]) -> Stretches:
 
 
 class Blocks:
-    """What whole blocks of a series hold; `follow` is told when it has grown."""
+    """The aggregates of a series' complete blocks; call `follow` after the series has grown."""
 
     def __init__(self, columns: int) -> None:
         self._count = 0
@@ -51,11 +50,11 @@ class Blocks:
 
     @property
     def size_bytes(self) -> int:
-        """Memory held, spare room included."""
+        """The memory in use, including spare capacity."""
         return self._step_sums.nbytes + self._columns.nbytes
 
     def of(self, column: int, start: int, stop: int) -> Stretches:
-        """The blocks from `start` to `stop`, one column of them."""
+        """The blocks from `start` to `stop` of one column."""
         sums, low, high = self._columns[:, column, start:stop]
         return Stretches(
             np.full(stop - start, BLOCK),
@@ -66,7 +65,9 @@ class Blocks:
         )
 
     def follow(self, steps: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
-        """Reduces the blocks that became whole; `values` are columns × steps, from the start."""
+        """Aggregate the blocks that have become complete. `values` has all columns × steps from the
+        start.
+        """
         begun, whole = self._count, len(steps) // BLOCK
         if whole == begun:
             return

@@ -1,5 +1,5 @@
-"""How far each tier's weights move when it fires, or how far they are from where they began, and
-how far the lasting clock pulls them back.
+"""Plots each tier's change per update, or its drift from the start, and the pull of the lasting
+clock.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,19 @@ from app.ui.plots.tier_raster import LASTING, clock_color, clock_words
 _DOTS_PER_PX = 1 / 9
 _MARKS_A_LINE = 8
 _SAMPLE = 2_048
-"""Firings of a tier that decide how far the value axis goes."""
+"""The number of updates per tier that are sampled for the range of the value axis."""
 
 
 class TierCurve:
-    """One tier's line; a faint range behind it where firings are dense. Marks of a shape of its own
-    stand at each firing where these are few, else here and there."""
+    """A tier's line, with a faint band behind it where updates are dense. Marks with the tier's
+    shape are drawn at each update if there are few, else at some of them.
+    """
 
     def __init__(self, mark: str, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> None:
         self._style = style
         self.band = Band()
         self.line = pg.PlotCurveItem(antialias=True)
-        # A jagged line as one path takes Qt half as long again as its pieces; those have no dashes.
+        # Segments draw a jagged line in two thirds of the time, but they can't be dashed.
         is_solid = style is Qt.PenStyle.SolidLine
         self.line.setSegmentedLineMode("on" if is_solid else "off")
         self.marks = pg.ScatterPlotItem(size=6, symbol=mark, antialias=True, pen=None)
@@ -47,14 +48,14 @@ class TierCurve:
         self.band.fill = color(value, 0.18)
         self.line.setPen(pg.mkPen(value, width=1.6, style=self._style))
         self.marks.setBrush(pg.mkBrush(value))
-        self.marks.setPen(pg.mkPen(value))  # of crosses, which have no inside
+        self.marks.setPen(pg.mkPen(value))  # for crosses, which have no area
 
     def draw(self, firings: Series, column: int, span: tuple[int, int], bins: int,
              most: int, shown: Callable[[Values], Values]) -> tuple[Any, Values]:  # fmt: skip
-        """Shows a span of one column, its values as `shown` turns them.
+        """Draw a span of one column, with `shown` applied to its values.
 
-        With more than `most` firings in it they are a range and its mean. Returns where each
-        point lies, the highest of a bin where they are binned.
+        More than `most` updates are drawn as their range and mean. Returns the x coordinates and
+        the values, or each bin's highest value.
         """
         count = span[1] - span[0]
         is_dense = count > most
@@ -71,8 +72,9 @@ class TierCurve:
 
 
 class DeltaCurves(Plot):
-    """A curve per tier through its firings: `column` 0 is the delta, 1 the drift. A dashed one
-    through the pulls of the lasting clock stands beside the deltas."""
+    """A curve per tier; `column` 0 is the change (delta), 1 the drift. The pull of the lasting
+    clock is dashed and drawn only beside the changes.
+    """
 
     left_label = ""
     column = 0
@@ -109,7 +111,7 @@ class DeltaCurves(Plot):
         self.left.picture = None
         seen, highest, bins = [], [], self.bins()
         spans = [firings.span(low, high) for firings in run.firings]
-        # Where one tier needs its range, those nearly as busy get theirs too: they compare.
+        # If one tier needs a band, tiers that are nearly as dense get one too, for comparison.
         is_busy = max(stop - start for start, stop in spans) > bins
         most = bins // 4 if is_busy else bins
         for curve, firings, span in zip(self.curves, run.firings, spans, strict=True):
@@ -139,13 +141,15 @@ class DeltaCurves(Plot):
 
 
 def every_so_often(x: Any, y: Any) -> tuple[Any, Any]:
-    """About eight of the points, which stay the same while a curve grows."""
+    """About eight of the points; they stay the same while a curve grows."""
     stride = 1 << max(0, (len(x) // _MARKS_A_LINE).bit_length())
     return x[stride // 2 :: stride], y[stride // 2 :: stride]
 
 
 def value_range(values: Any, is_log: bool) -> tuple[float, float]:
-    """From zero (or the smallest, on a log axis) to just above the largest usual value."""
+    """From zero (from the smallest value on a log axis) to just above the largest value without
+    outliers.
+    """
     if not len(values):
         return 0.0, 1.0
     top = float(np.max(values))

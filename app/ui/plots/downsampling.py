@@ -1,7 +1,7 @@
-"""Many points reduced to what a plot can show, smallest and largest kept. Knows no Qt.
+"""Reduces many points to what a plot can show; keeps minima and maxima. Does not import Qt.
 
-A span is the start and stop of a slice. Bins lie at multiples of a power of two, so that a
-growing curve doesn't shimmer.
+A span is the start and stop of a slice. Bins begin at multiples of a power of two, so that a
+growing curve doesn't flicker.
 """
 
 from collections.abc import Iterable
@@ -15,22 +15,24 @@ from app.ui.plots.series import Series, Values
 
 
 class Binned(NamedTuple):
-    """A curve in bins: arrays of one length."""
+    """A curve in bins, as arrays of equal length."""
 
     x: npt.NDArray[np.float64]
-    """Each bin's mean step."""
+    """The mean step of each bin."""
     mean: Values
     low: Values
     high: Values
 
 
 def bin_size(count: int, bins: int) -> int:
-    """The power of two that cuts `count` points into at most `bins` bins."""
+    """The smallest power of two that divides `count` points into at most `bins` bins."""
     return 1 << max(0, -(-count // max(1, bins)) - 1).bit_length()
 
 
 def binned(series: Series, column: int, span: tuple[int, int], bins: int) -> Binned:
-    """Means and extremes of a span in at most bins + 1 bins, from blocks where bins are large."""
+    """The means and extremes of a span in at most bins + 1 bins; large bins are computed from
+    blocks.
+    """
     start, stop = span
     size = bin_size(stop - start, bins)
     first = start // size * size
@@ -58,7 +60,7 @@ def _from_points(steps: npt.NDArray[Any], values: Values, size: int) -> Binned:
 
 
 def _joined(blocks: Stretches, rest: Stretches, size: int) -> Binned:
-    """Every `size` stretches as one bin."""
+    """Join every `size` stretches into one bin."""
     pairs: Iterable[tuple[Any, Any]] = zip(blocks, rest, strict=True)
     counts, step_sums, sums, low, high = map(np.concatenate, pairs)
     edges = np.arange(0, len(counts), size)
@@ -74,7 +76,7 @@ def _joined(blocks: Stretches, rest: Stretches, size: int) -> Binned:
 def extremes(
     x: npt.NDArray[Any], values: Values, span: tuple[int, int], bins: int
 ) -> tuple[npt.NDArray[Any], Values]:
-    """The points of a span, or at most 2·bins + 5 of them: each bin's smallest and largest."""
+    """The points of a span, or at most 2·bins + 5 of them: the minimum and maximum of each bin."""
     start, stop = span
     if stop - start <= 2 * bins:
         return x[start:stop], values[start:stop]
@@ -93,5 +95,5 @@ def extremes(
 
 
 def sampled(values: Values, most: int) -> Values:
-    """Every so many of the values, so that `most` are left at most."""
+    """At most `most` of the values, at equal distances."""
     return values[:: -(-len(values) // most) or 1]

@@ -1,6 +1,7 @@
-"""How far the model is from its base along the steps: at each validation, and at each lesson.
+"""Plots the model's divergence from its base over the steps: at each validation, and at each
+lesson.
 
-Beside it, dashed, how much the loss of the retention set and of earlier runs has risen.
+Dashed lines show the rise of the loss on the retention set and on earlier runs' rows.
 """
 
 from typing import Any
@@ -27,14 +28,16 @@ MEASURE = tr("KL divergence from the base model on everyday text")
 BRIEF_MEASURE = tr("KL divergence, everyday text")
 KEPT = tr("Dashed: rise in loss")
 _MAX_KEPT = 8
-"""Of the rows that should be kept, how many are drawn."""
+"""The maximum number of retention curves."""
 _MIN_TOP = 1e-3
-"""Nats; below it, a curve that is flat would be drawn as a mountain."""
+"""In nats. Prevents a flat curve from being scaled up."""
 _SAMPLE = 2_048
 
 
 class ForgettingPlot(Plot):
-    """The change from the base: measured as joined points, on the lessons' text faint."""
+    """The divergence from the base model: measurements as joined points, lessons as a faint
+    line.
+    """
 
     left_label = tr("nats per token")
 
@@ -93,7 +96,7 @@ class ForgettingPlot(Plot):
 
 
 def latest_text(measured: RetentionMeasured) -> str:
-    """The last measurement in words."""
+    """The last measurement as text."""
     value, step = value_text(measured.base_kl), measured.step
     return trn(
         "{value} at step {step:,}, on {n:,} text",
@@ -103,12 +106,12 @@ def latest_text(measured: RetentionMeasured) -> str:
 
 
 def on_texts(measured: RetentionMeasured) -> str:
-    """The curve is of fewer texts than the result at the end of the run."""
+    """The number of texts behind the curve; the result at the end of the run uses more."""
     return trn("On {n:,} text", "On {n:,} texts", measured.texts)
 
 
 def _last(series: Series, step: int) -> dict[str, Any]:
-    """The last value up to `step`, and where it was measured; empty before the first."""
+    """The last value up to `step` and its step, for a format string; empty before the first."""
     at = int(np.searchsorted(series.steps, step, "right")) - 1
     if at < 0:
         return {}
@@ -116,6 +119,6 @@ def _last(series: Series, step: int) -> dict[str, Any]:
 
 
 def _top(measured: Values, lessons: Values) -> float:
-    """Lone spikes of the lessons don't count; each measurement does."""
+    """The upper limit of the axis. Ignores spikes of the lessons, but no measurement."""
     usual = float(np.percentile(lessons, 98)) if len(lessons) else 0.0
     return 1.08 * max(_MIN_TOP, float(np.max(measured, initial=0.0)), usual)

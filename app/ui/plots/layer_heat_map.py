@@ -1,4 +1,4 @@
-"""How much each adapted layer changed over time, as colours."""
+"""A heat map of each adapted layer's change over time."""
 
 from typing import Any
 
@@ -15,10 +15,12 @@ from app.ui.plots.tick_labels import value_text
 
 
 class LayerHeatMap(Plot):
-    """Rows are layers, the top one on top; columns time; colour the largest change in a bin."""
+    """Rows are layers, the last layer at the top; columns are time bins; the color is the largest
+    change in a bin.
+    """
 
     top_changed = Signal(float)
-    """The value that has the strongest colour."""
+    """Argument: the value of the strongest color."""
 
     left_label = tr("layer")
     has_grid = False
@@ -71,7 +73,7 @@ class LayerHeatMap(Plot):
         if last > first:
             when = tr("steps {first:,}–{last:,}", first=first, last=last)
         change = float(changes[row])
-        # A run's folder keeps it to within 5 %, so more digits would say too much.
+        # A run's folder stores it to within 5 %, so more digits would be misleading.
         size = tr("about {size}", size=value_text(change, digits=2)) if change else "0"
         layer = run.layers[self._order[row]]
         name = tr("most: layer {n}", n=layer) if y is None else tr("layer {n}", n=layer)
@@ -79,7 +81,7 @@ class LayerHeatMap(Plot):
 
 
 def heat_top(picture: Any) -> float:
-    """The value of the strongest colour: all but lone outliers lie below it."""
+    """The value of the strongest color; only outliers lie above it."""
     moved = picture[picture > 0]
     if not moved.size:
         return 1.0

@@ -1,4 +1,4 @@
-"""Training and validation loss along the steps."""
+"""Plots the training and validation loss over the steps."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _NONE: Values = np.zeros(0, np.float32)
 
 
 class LossPlot(Plot):
-    """Each step faint, the smoothed loss bold, validation as joined points."""
+    """Single steps as a faint line, the smoothed loss in bold, validation as joined points."""
 
     left_label = tr("loss")
 
@@ -71,7 +71,9 @@ class LossPlot(Plot):
     def _draw_raw(
         self, losses: Series, span: tuple[int, int], bins: int
     ) -> tuple[npt.NDArray[Any], Values]:
-        """Returns where each point lies, the highest of a bin where they are binned."""
+        """Draw the single steps. Returns the x coordinates and the values, or each bin's highest
+        value.
+        """
         if span[1] - span[0] > bins:
             each = binned(losses, 0, span, bins // 3)
             self.band.cover(each.x, each.low, each.high)
@@ -98,10 +100,10 @@ class LossPlot(Plot):
 
 
 def loss_range(losses: Values, validation: Values, smooth: Values = _NONE) -> tuple[float, float]:
-    """Bottom and top that hold the curves and leave lone spikes out.
+    """The axis limits that contain the curves but not isolated spikes.
 
-    Of each short stretch the few largest values don't count, so a steep start stays and a
-    spike goes.
+    The few largest values of each short stretch are ignored: that keeps a steep start and drops
+    spikes.
     """
     kept: list[float] = []
     if 0 < len(losses) < _FEW:
@@ -111,7 +113,7 @@ def loss_range(losses: Values, validation: Values, smooth: Values = _NONE) -> tu
         stretches = np.array_split(sample, min(_STRETCHES, len(sample) // 5))
         kept += [_usual_top(stretch) for stretch in stretches]
         kept.append(float(np.percentile(sample, 0.5)))
-    # What is not far beyond the top is no spike: the start of the curves, mostly.
+    # Values slightly above the top are not spikes; most belong to the start of the curves.
     near = _NEAR * max(kept, default=0.0)
     kept += [float(np.max(smooth))] if len(smooth) and np.max(smooth) <= near else []
     if len(validation):

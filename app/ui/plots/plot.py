@@ -1,5 +1,5 @@
-"""One plot of a run: what all five share. A drag selects steps, a double click shows them all, the
-arrow keys and the pointer move a line over the steps.
+"""The base class of a run's plots. A drag selects steps, a double click shows all; the arrow keys
+and the pointer move a cursor line.
 """
 
 import math
@@ -22,10 +22,11 @@ from app.ui.plots.shown_steps import ShownSteps
 from app.ui.plots.style import QuietPlot, StepAxis, ValueAxis, style_axis
 
 STEADY = 0.9
-"""A range of values is kept while what it must hold fills so much of it: its axis then need not be
-drawn with each step."""
+"""A value range is kept while the visible values fill at least this fraction of it, so that the
+axis isn't redrawn with each step.
+"""
 MAX_BINS = 2_000
-"""Bins across a curve, two points each, however wide the screen."""
+"""The maximum number of bins of a curve, two points each, on any screen."""
 _CLIPPED_PX = 8
 _KEYS = {
     Qt.Key.Key_Left: -1,
@@ -33,18 +34,20 @@ _KEYS = {
     Qt.Key.Key_PageUp: -10,
     Qt.Key.Key_PageDown: 10,
 }
-"""Steps that a key moves the line by."""
+"""The number of steps by which a key moves the cursor."""
 
 
 class Plot(QuietPlot):
-    """Shows a RunSeries. Subclasses fill `_make_items`, `_recolour`, `_draw` and `_describe`."""
+    """Plots a RunSeries. Subclasses implement `_make_items`, `_recolor`, `_clear`, `_draw` and
+    `_describe`.
+    """
 
     steps_selected = Signal(float, float)
     all_steps_requested = Signal()
     pointed = Signal(object)
-    """The step that the pointer or a key is at; None: at none."""
+    """Argument: the step at the pointer or the keyboard cursor, or None."""
     readout_changed = Signal(str)
-    """The values at that step, in words; empty without one."""
+    """Argument: the values at that step as text; empty if there is no step."""
     focus_changed = Signal(bool)
 
     left_label = ""
@@ -55,13 +58,13 @@ class Plot(QuietPlot):
         self.theme = theme
         self.run: RunSeries | None = None
         self.steps = ShownSteps()
-        """Of all plots of the run, once they stand together."""
+        """The visible steps, shared by all plots of a run."""
         self.step: int | None = None
-        """Where the line stands."""
+        """The step of the cursor line."""
         self.readout = ""
         self._pointer_y: float | None = None
         self.painting_ms = 0.0
-        """How long it took to paint it the last time."""
+        """The time of the last painting."""
         self._values_shown = (0.0, 0.0)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.CrossCursor)
@@ -79,7 +82,7 @@ class Plot(QuietPlot):
 
     # -- for subclasses ----------------------------------------------------------------------
     def has_content(self, run: RunSeries) -> bool:
-        """Whether there is something of the run to draw."""
+        """Whether the plot has anything to draw for this run."""
         return run.has_steps
 
     def _make_items(self) -> None:
@@ -92,21 +95,21 @@ class Plot(QuietPlot):
         raise NotImplementedError
 
     def _describe(self, run: RunSeries, step: int, y: float | None) -> str:
-        """The values at a step; `y` is where the pointer is, if it is on this plot."""
+        """The values at a step as text. `y` is the pointer's position if it is on this plot."""
         raise NotImplementedError
 
     def _clear(self) -> None:
         raise NotImplementedError
 
-    # -- for everyone ------------------------------------------------------------------------
+    # -- for users of the plot ----------------------------------------------------------------
     def show_run(self, run: RunSeries | None) -> None:
-        """Turns to a run, or to none; `redraw` shows it."""
+        """Set the run, or None; `redraw` draws it."""
         self.run, self._pointer_y = run, None
         self.point_at(None)
         self._clear()
 
     def set_theme(self, theme: Theme) -> None:
-        """Takes a theme's colours over, at once."""
+        """Apply a theme and redraw."""
         self.theme = theme
         self.setBackground(theme.surface)
         style_axis(self.left, theme, self.left_label, grid=self.has_grid)
@@ -117,21 +120,21 @@ class Plot(QuietPlot):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draws what there is of the run now."""
+        """Draw the current state of the run."""
         if self.run is not None and self.has_content(self.run):
             low, high = self.steps.of(self.run)
             self.box.setXRange(low, high, padding=0)
             self._draw(self.run, low, high)
 
     def show_values(self, low: float, high: float) -> None:
-        """Turns the value axis to hold `low` and `high`; it stays where they fill it well."""
+        """Set the range of the value axis, unless the current range fits well enough."""
         bottom, top = self._values_shown
         if not (bottom <= low and high <= top and high - low >= STEADY * (top - bottom)):
             self._values_shown = low, high
             self.box.setYRange(low, high, padding=0)
 
     def mark_clipped(self, x: npt.NDArray[Any], values: Values) -> None:
-        """Shows at the top edge where values lie above it."""
+        """Mark values above the visible range at the top edge."""
         low, top = self._values_shown
         beyond = x[values > top] if len(x) else x
         self.clipped.setVisible(len(beyond) > 0)
@@ -140,13 +143,13 @@ class Plot(QuietPlot):
             self.clipped.setData(beyond, np.full(len(beyond), top - inset))
 
     def latest_text(self) -> str:
-        """The values at the last step, for who can't see the plot."""
+        """The values at the last step as text, for screen readers."""
         if self.run is None or not self.has_content(self.run):
             return ""
         return self._describe(self.run, self.run.last_step, None)
 
     def bins(self) -> int:
-        """One bin a pixel."""
+        """The number of bins: one per pixel."""
         return int(min(MAX_BINS, max(50, self.box.width())))
 
     def sizeHint(self) -> QSize:
@@ -155,9 +158,9 @@ class Plot(QuietPlot):
     def minimumSizeHint(self) -> QSize:
         return QSize(180, 80)
 
-    # -- pointing ----------------------------------------------------------------------------
+    # -- cursor -------------------------------------------------------------------------------
     def point_at(self, step: int | None) -> None:
-        """Moves the line to a step, with the values there; None takes it away."""
+        """Move the cursor line to a step and update the readout; None removes both."""
         if self.run is None or not self.has_content(self.run):
             step = None
         if step == self.step and self._pointer_y is None:

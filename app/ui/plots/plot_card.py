@@ -1,5 +1,5 @@
-"""The frame round a plot: title, a plain line about it, a corner for a legend, an empty state. The
-line gives way to the values at the step that is pointed at, or to which steps are shown.
+"""A card around a plot: title, subtitle, legend, and a text for the empty state. The subtitle is
+replaced by the values at the cursor, or by the range of visible steps.
 """
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -13,14 +13,14 @@ from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 
 EMPTY_TEXT = tr("Appears after the first step")
 _MIN_PX = 70
-"""Narrower, a subtitle says nothing."""
+"""The minimum width of a subtitle or of values; narrower ones are not shown."""
 _SHOW_ALL = tr("Show All")
 _SHOW_ALL_STEPS = tr("Show all steps")
 _APART = 10
 
 
 class _SmallLine(ElidedLabel):
-    """A readout's values; says nothing where there is too little room for it."""
+    """A line of values in a small font; empty if there is too little room."""
 
     def __init__(self, text: str = "", role: str = "") -> None:
         super().__init__(text, role)
@@ -35,7 +35,7 @@ class _SmallLine(ElidedLabel):
 
 
 class _Subtitle(_SmallLine):
-    """Whole or not at all: the title's tooltip says it too."""
+    """Shown in full or not at all; the title's tool tip has the same text."""
 
     def shown_text(self) -> str:
         text = self.text()
@@ -43,7 +43,7 @@ class _Subtitle(_SmallLine):
 
 
 class Card(QFrame):
-    """Holds one plot; `show_empty` swaps it for a quiet sentence."""
+    """Shows a plot, or a sentence in its place after `show_empty`."""
 
     all_steps_requested = Signal()
 
@@ -55,7 +55,7 @@ class Card(QFrame):
         legend: QWidget | None = None,
         choice: QWidget | None = None,
     ) -> None:
-        """`legend` goes below the title where room is short; `choice` stays in the corner."""
+        """`legend` moves below the title if there is little room; `choice` stays in the corner."""
         super().__init__()
         self.setObjectName("plot_card")
         self.setAccessibleName(title)
@@ -83,7 +83,7 @@ class Card(QFrame):
         self._lay_out()
 
     def set_subtitle(self, text: str, description: str = "") -> None:
-        """Another line about the plot; a longer one for screen readers and the tooltip."""
+        """Set the subtitle; `description` is a longer text for screen readers and the tool tip."""
         about = description or text
         if (text, about) != (self.subtitle.text(), self._about):
             self.subtitle.setText(text)
@@ -93,7 +93,7 @@ class Card(QFrame):
             self.describe(self._latest)
 
     def describe(self, latest: str) -> None:
-        """What the plot shows last, for screen readers, after what it is about."""
+        """Append the latest values to the plot's description for screen readers."""
         self._latest = latest
         text = self._about
         if latest:
@@ -102,18 +102,20 @@ class Card(QFrame):
             self._plot.setAccessibleDescription(text)
 
     def show_empty(self, is_empty: bool) -> None:
-        """Shows the sentence, or the plot and its corner."""
+        """Show the empty state, or the plot with legend and choice."""
         self.stack.setCurrentIndex(0 if is_empty else 1)
         self._show_header()
 
     def show_readout(self, text: str) -> None:
-        """The values at a step, in place of what else stands beside the title; none: that again."""
+        """Show the values at a step in place of the other header parts; empty restores them."""
         if text != self.readout.text():
             self.readout.setText(text)
             self._show_header()
 
     def show_zoom(self, text: str) -> None:
-        """Which steps are shown, with a button that shows all; none: all are."""
+        """Show the range of visible steps, with a button that shows all; empty if all are
+        visible.
+        """
         if text != self._zoom_text:
             self._zoom_text = text
             self.zoom.setAccessibleName(f"{self.title.text()}: {text}. {_SHOW_ALL}")
@@ -121,12 +123,12 @@ class Card(QFrame):
             self._show_header()
 
     def show_focus(self, has_focus: bool) -> None:
-        """Rings the card while the keys are its plot's."""
+        """Draw a border around the card while its plot has the focus."""
         self.setProperty("focused", has_focus)
         self.style().polish(self)
 
     def set_compact(self, is_compact: bool) -> None:
-        """Puts the subtitle behind the title instead of below it."""
+        """Put the subtitle beside the title instead of below it."""
         self._is_compact = is_compact
         self.grid.setContentsMargins(*((12, 7, 8, 4) if is_compact else (14, 11, 12, 8)))
         self._show_header()
@@ -136,9 +138,10 @@ class Card(QFrame):
         self._show_header()
 
     def _show_header(self) -> None:
-        """Title, legend and choice stand in one line where they fit, else the latter two in one of
-        their own. Behind or below the title, or in that line, stand the values pointed at; else
-        the steps shown, or the subtitle."""
+        """Arrange the header. Title, legend and choice share one line if they fit; else legend and
+        choice get their own line. Beside or below the title come the values at the cursor, else the
+        visible steps, else the subtitle. In compact cards, the values can use the legend's line.
+        """
         is_filled = self.stack.currentIndex() == 1
         has_readout, has_zoom = bool(self.readout.text()), is_filled and bool(self._zoom_text)
         margins = self.grid.contentsMargins()
@@ -157,7 +160,7 @@ class Card(QFrame):
         self._put(self.choice, (2, 3, 1, 1) if has_choice_line else (0, 3, 2, 1), is_shown)
         self._put(self.legend, (2, 0, 1, 3) if has_line else (0, 2, 2, 1), is_shown)
         self._fit_zoom(room, has_line=has_line, has_choice_line=has_choice_line)
-        self._hold_heights(has_line=has_line, has_choice_line=has_choice_line)
+        self._fix_heights(has_line=has_line, has_choice_line=has_choice_line)
 
     def _fit_zoom(self, room: int, *, has_line: bool, has_choice_line: bool) -> None:
         room += _MIN_PX if self._is_compact else 0
@@ -168,8 +171,10 @@ class Card(QFrame):
         if room < _width(self.zoom):
             self.zoom.setText(_SHOW_ALL)
 
-    def _hold_heights(self, *, has_line: bool, has_choice_line: bool) -> None:
-        """Whatever is hidden in them: the plot below stands still."""
+    def _fix_heights(self, *, has_line: bool, has_choice_line: bool) -> None:
+        """Fix the heights of the header's rows, so that the plot doesn't move when parts are
+        hidden.
+        """
         first = [self.title, *([] if has_choice_line else [self.choice])]
         second = [*([self.choice] if has_choice_line else []), *([self.legend] if has_line else [])]
         first += [] if has_line else [self.legend]
@@ -194,7 +199,7 @@ class Card(QFrame):
         part.setVisible(is_shown)
 
     def set_theme(self, theme: Theme) -> None:
-        """Takes a theme's colours over."""
+        """Apply a theme."""
         self.setStyleSheet(
             f"#plot_card {{ background: {theme.surface}; border: 1px solid {theme.border};"
             f" border-radius: 10px; }}"
@@ -224,7 +229,7 @@ class Card(QFrame):
 
 
 def _width(part: QWidget | None) -> int:
-    """With the gap before it."""
+    """A part's width with the gap before it."""
     return part.sizeHint().width() + _APART if part is not None else 0
 
 

@@ -1,4 +1,4 @@
-"""Small things in a card's corner: a legend, a colour scale, a choice between views."""
+"""Controls in a plot card's corner: legends, a color scale, and a choice between views."""
 
 from pyqtgraph.graphicsItems.ScatterPlotItem import Symbols
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
@@ -26,8 +26,9 @@ _SWATCH, _GAP, _APART, _MARK_PX = 14, 5, 14, 7
 
 
 class Legend(QWidget):
-    """Names with a stroke each: "bold", "faint", "dots", "dashed" or one of MARKS; in as many lines
-    as it `wraps` to."""
+    """Names with a line sample each: "bold", "faint", "dots", "dashed" or one of MARKS. With
+    `wraps`, it uses several lines if needed.
+    """
 
     def __init__(
         self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False, what: str = tr("Legend")
@@ -42,7 +43,7 @@ class Legend(QWidget):
         self._colors: tuple[str, ...] = ()
         self._text = QColor()
         self.hidden: frozenset[int] = frozenset()
-        """Entries that are struck out."""
+        """The indexes of the hidden entries, which are struck out."""
         self.set_entries(entries)
 
     def set_entries(self, entries: tuple[tuple[str, str], ...]) -> None:
@@ -70,7 +71,7 @@ class Legend(QWidget):
         return self._line() * (1 + max((line for _, line in self.places(width)), default=0))
 
     def places(self, width: int) -> list[tuple[int, int]]:
-        """Where each entry begins: from the left, and in which line."""
+        """The position of each entry: its left edge and its line."""
         found, x, line = [], 0, 0
         for taken in self._widths():
             if self._wraps and x and x + taken > width:
@@ -117,10 +118,12 @@ class Legend(QWidget):
 
 
 class SwitchLegend(Legend):
-    """A legend whose entries are hidden and shown by a click, or by the arrow keys and Space."""
+    """A legend whose entries can be hidden and shown with a click, or with the arrow keys and
+    Space.
+    """
 
     hidden_changed = Signal(object)
-    """Entries that are hidden now, a frozenset of numbers."""
+    """Argument: a frozenset of the indexes of the hidden entries."""
 
     def __init__(self, entries: tuple[tuple[str, str], ...], *, what: str) -> None:
         super().__init__(entries, wraps=True, what=what)
@@ -130,7 +133,7 @@ class SwitchLegend(Legend):
         set_tip(self, tr("Click a name to hide or show it."))
 
     def toggle(self, entry: int) -> None:
-        """Hide an entry or show it; one at least is shown."""
+        """Hide or show an entry, but never hide the last one."""
         hidden = self.hidden ^ {entry}
         if len(hidden) == len(self._entries):
             return
@@ -174,7 +177,7 @@ class SwitchLegend(Legend):
 
 
 class ColorScale(QWidget):
-    """A strip of the heat colours between 0 and the largest change."""
+    """A color scale from 0 to the largest change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,12 +225,12 @@ class ColorScale(QWidget):
 
 
 class Choice(QWidget):
-    """Segments of which one is on."""
+    """A segmented control: exactly one segment is on."""
 
     chosen = Signal(int)
 
     def __init__(self, name: str, entries: tuple[tuple[str, str], ...]) -> None:
-        """`entries` are labels with their tooltips."""
+        """`entries`: labels and tool tips."""
         super().__init__()
         self.setAccessibleName(name)
         row = QHBoxLayout(self)
@@ -245,7 +248,7 @@ class Choice(QWidget):
         self.group.idClicked.connect(self.chosen)
 
     def choose(self, index: int | None) -> None:
-        """Turns one segment on, or all off, without a signal."""
+        """Turn on one segment, or none, without emitting `chosen`."""
         self.group.setExclusive(False)
         for button in self.group.buttons():
             button.setChecked(self.group.id(button) == index)

@@ -1,6 +1,4 @@
-"""Parts of plots: the faint area behind a curve of many points, and the area of a plot, in which a
-drag selects steps.
-"""
+"""Parts of plots: the band behind a dense curve, and a view box in which a drag selects steps."""
 
 from typing import Any
 
@@ -14,7 +12,7 @@ from app.ui.plots.series import Values
 
 
 class Band(pg.GraphicsObject):  # type: ignore[misc]
-    """The area between the smallest and the largest values of short stretches."""
+    """The area between the minima and maxima of short stretches of a curve."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,15 +20,15 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
         self._polygon = QPolygonF()
 
     def cover(self, x: npt.NDArray[Any], low: Values, high: Values) -> None:
-        """Covers what lies between `low` and `high` along `x`."""
+        """Fill the area between `low` and `high` along `x`."""
         self._take(np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]]))
 
     def clear(self) -> None:
-        """Covers nothing."""
+        """Remove the area."""
         self._take(np.zeros(0), np.zeros(0))
 
     def point_count(self) -> int:
-        """Corners of the area."""
+        """The number of corners of the area."""
         return self._polygon.size()
 
     def boundingRect(self) -> QRectF:
@@ -50,7 +48,7 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
 
 
 class StepBox(pg.ViewBox):  # type: ignore[misc]
-    """A view that reports drags along the steps and leaves scrolling to the page."""
+    """A view box that reports horizontal drags and ignores the mouse wheel."""
 
     dragged = Signal(float, float)
     double_clicked = Signal()

@@ -1,4 +1,4 @@
-"""The five plots of a run in their cards, and what their corners switch."""
+"""The five plots of a run in their cards, and the controls in the cards' corners."""
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -33,10 +33,11 @@ PLOTS: tuple[type[Plot], ...] = (
     DeltaCurves,
     LayerHeatMap,
 )
-"""As they are read."""
+"""In reading order."""
 _LESSONS = (tr("Lessons"), "faint")
 _MAX_NAMED, _MAX_LETTERS = 3, 14
-"""Of the rows that should be kept: how many have their names in the legend, and how long these are.
+"""The maximum number of retention curves named in the legend, and the maximum length of their
+names.
 """
 _ROW_PX, _AXIS_PX = 18, 41
 _CHANGE = tr("Per update")
@@ -46,14 +47,16 @@ _MEASURES = (
     (tr("Log scale"), tr("The same on a logarithmic scale"), 0, True),
     (tr("Drift"), tr("Distance of the tier from its start"), 1, False),
 )
-"""Label, tooltip, column of the firings, whether logarithmic."""
+"""Label, tool tip, column of the updates, and whether the axis is logarithmic."""
 
 
 class RunCards(QObject):
-    """Makes plots and cards, in the order of `PLOTS`, and keeps what they show in step."""
+    """Creates plots and cards in the order of `PLOTS`, and synchronizes their visible steps and
+    cursors.
+    """
 
     def __init__(self, theme: Theme, plots: tuple[Plot, ...] = ()) -> None:
-        """`plots` are one of each of `PLOTS`, if they are made already."""
+        """`plots`: one of each of `PLOTS`, if they already exist."""
         super().__init__()
         self._empty_text = EMPTY_TEXT
         self._lessons_named = True
@@ -67,10 +70,10 @@ class RunCards(QObject):
         self._next.timeout.connect(self._move_next_line)
         for plot, card in zip(self.plots, self.cards, strict=True):
             self._link(plot, card)
-        self._set_theme_around(theme)  # the plots were made in it
+        self._set_card_themes(theme)  # the plots already have it
 
     def show_run(self, series: RunSeries | None) -> None:
-        """Turns all plots to a run, or to none."""
+        """Show a run in all plots, or none."""
         self.steps.selection, self.steps.follows_latest = None, False
         self.live_choice.choose(1)
         for plot in self.plots:
@@ -85,12 +88,12 @@ class RunCards(QObject):
         self.cards[3].set_subtitle(_CHANGE_AND_PULL if has_pulls else _CHANGE)
 
     def take_over(self, series: RunSeries) -> None:
-        """Turns all plots to the same run in another series."""
+        """Replace the series of the same run in all plots."""
         for plot in self.plots:
             plot.run = series
 
     def show_state(self, plot: Plot) -> None:
-        """Shows a plot, or that there is nothing of its run."""
+        """Show a plot, or its empty state if the run has nothing for it."""
         run = plot.run
         is_empty = run is None or not plot.has_content(run)
         card = self.cards[self.plots.index(plot)]
@@ -108,7 +111,7 @@ class RunCards(QObject):
             about = " · ".join((BRIEF_MEASURE, KEPT) if kept else (BRIEF_MEASURE,))
             latest = f": {latest_text(measured)}" if measured is not None else ""
             card.set_subtitle(about, f"{MEASURE}{latest}")
-            # A run that measures it has done so before its first step.
+            # A run that measures forgetting has a measurement before its first step.
             card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)
 
     def _name_curves(
@@ -126,23 +129,23 @@ class RunCards(QObject):
         self.forgetting_legend.set_colors(theme.secondary_text, (*lines, *theme.runs))
 
     def set_empty_text(self, text: str) -> None:
-        """What is shown in place of a plot that has nothing to show."""
+        """Set the text of the empty state."""
         self._empty_text = text
         for card in self.cards:
             card.empty.setText(text)
 
     def show_all_steps(self) -> None:
-        """From now on, where the latest steps were followed; what is selected stays."""
+        """Stop following the latest steps; selected steps stay selected."""
         self.steps.follows_latest = False
         self._show_steps(self.steps.selection)
 
     def set_theme(self, theme: Theme) -> None:
-        """Takes a theme's colours over, at once."""
-        self._set_theme_around(theme)
+        """Apply a theme and redraw."""
+        self._set_card_themes(theme)
         for plot in self.plots:
             plot.set_theme(theme)
 
-    def _set_theme_around(self, theme: Theme) -> None:
+    def _set_card_themes(self, theme: Theme) -> None:
         strokes = (theme.accent, theme.accent, theme.warning)
         self.legend.set_colors(theme.secondary_text, strokes)
         self._color_forgetting(theme)
@@ -176,7 +179,7 @@ class RunCards(QObject):
         self.live_choice.choose(None if selection else 0 if self.steps.follows_latest else 1)
 
     def _link(self, plot: Plot, card: Card) -> None:
-        """One line at one step, and the same steps, in all plots."""
+        """Connect a plot, so that all plots share the cursor and the visible steps."""
         plot.steps = self.steps
         plot.steps_selected.connect(self._select)
         plot.all_steps_requested.connect(self._select_all)
@@ -186,8 +189,9 @@ class RunCards(QObject):
         plot.pointed.connect(lambda step: self._point_at(plot, step))
 
     def _point_at(self, pointed: Plot, step: int | None) -> None:
-        """The plot that is pointed at has its line at once; the others follow one by one, so that
-        the window is never held up for longer than one takes to paint."""
+        """Move the cursor: at once in the plot under the pointer, then in the others one by one, so
+        that the window is never blocked for longer than one plot takes to paint.
+        """
         self._step = step
         self._following = [plot for plot in self.plots if plot is not pointed]
         self._next.start()

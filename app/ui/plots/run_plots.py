@@ -1,6 +1,6 @@
-"""All plots of one run; redrawn in turn, and only when seen.
+"""All plots of a run, redrawn in turn and only while they are visible.
 
-One plot is drawn at a time, so that the window is never held up for longer than one takes.
+Plots are drawn one at a time, so that the window is never blocked for longer than one takes.
 """
 
 from time import perf_counter
@@ -17,18 +17,18 @@ from app.ui.plots.run_series import RunSeries
 _COMPACT_BELOW_PX = 600
 _ONE_COLUMN_BELOW_PX = 500
 _MIN_PX = 156
-"""Least height of a card that stretches; tier activity has its own height."""
+"""The minimum height of cards that stretch; tier activity has a fixed height."""
 _PLACES = {
     False: ((0, 0, 1), (0, 1, 1), (1, 0, 2), (2, 0, 1), (2, 1, 1)),
     True: tuple((row, 0, 2) for row in range(5)),
 }
-"""Row, column and columns of each card: side by side, or in one column."""
+"""Row, column and column span of each card: in two columns (False) or in one (True)."""
 _STRETCHES = {False: (5, 0, 4, 0, 0), True: (5, 4, 0, 4, 4)}
-"""Of each row."""
+"""The stretch factor of each row."""
 
 
 class RunPlots(QWidget):
-    """Forgetting beside loss, then tier activity, then changes per tier beside those per layer."""
+    """Forgetting beside loss, then tier activity, then changes by tier beside changes by layer."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class RunPlots(QWidget):
         theme: Theme = LIGHT,
         plots: tuple[Plot, ...] = (),
     ) -> None:
-        """`plots` are one of each of `plot_cards.PLOTS`, if they are made already."""
+        """`plots`: one of each of `run_plot_cards.PLOTS`, if they already exist."""
         super().__init__(parent)
         self.series: RunSeries | None = None
         self.theme = theme
@@ -54,40 +54,42 @@ class RunPlots(QWidget):
         self._lay_out()
         self.show_series(None)
 
-    # -- a run -------------------------------------------------------------------------------
+    # -- the run ------------------------------------------------------------------------------
     def show_series(self, series: RunSeries | None) -> None:
-        """Shows what a run has measured so far, or that there is nothing; more may follow."""
+        """Show a run's measurements so far, which may grow, or the empty state."""
         self.series = series
         self.parts.show_run(series)
         self.redraw_now()
 
     def take_over(self, series: RunSeries) -> None:
-        """The same run, measured further or read anew: what is chosen to be seen stays."""
+        """Replace the series of the same run, which has grown or was read again. The visible steps
+        are kept.
+        """
         self.series = series
         self.parts.take_over(series)
         self.redraw_now()
 
     def note_news(self) -> None:
-        """The series has grown: each plot draws it when its turn comes."""
-        # A plot that waits already keeps its place in the queue.
+        """The series has grown: schedule a redraw of each plot."""
+        # A plot that is already in the queue keeps its position.
         self._stale += [plot for plot in self.plots if plot not in self._stale]
         is_seen = self.isVisible() and not self.window().isMinimized()
         if is_seen and not self._timer.isActive():
             self._timer.start(self._pace.wait_ms)
 
     def finish(self) -> None:
-        """The run is over: all of it is shown, unless steps are selected."""
+        """The run has ended: show all steps, unless some are selected."""
         self.parts.show_all_steps()
         self.note_news()
 
     def set_theme(self, theme: Theme) -> None:
-        """Takes a theme's colours over, at once."""
+        """Apply a theme and redraw."""
         if theme is not self.theme:
             self.theme = theme
             self.parts.set_theme(theme)
 
     def redraw_now(self) -> None:
-        """Draws everything that came in since the last time."""
+        """Draw all new values now."""
         self._timer.stop()
         self._stale = []
         self._put_measured_first()
@@ -96,7 +98,7 @@ class RunPlots(QWidget):
             plot.redraw()
 
     def _put_measured_first(self) -> None:
-        """Forgetting stands before the loss, but not where the run did not measure it."""
+        """Put forgetting before the loss, unless the run didn't measure it."""
         series = self.series
         is_first = series is None or not series.has_steps or len(series.retention) > 0
         if is_first is not self._is_forgetting_first:
@@ -115,7 +117,7 @@ class RunPlots(QWidget):
         if self._stale:
             self._timer.start(self._pace.wait_ms)
 
-    # -- when to draw ------------------------------------------------------------------------
+    # -- scheduling ---------------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._stale:
@@ -125,7 +127,7 @@ class RunPlots(QWidget):
         self._timer.stop()
         super().hideEvent(event)
 
-    # -- how it is laid out ------------------------------------------------------------------
+    # -- layout -------------------------------------------------------------------------------
     def _lay_out(self) -> None:
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, 0)
@@ -138,7 +140,7 @@ class RunPlots(QWidget):
         self._place(has_one_column=False)
 
     def _place(self, *, has_one_column: bool) -> None:
-        """Two beside each other above tier activity and two below it, or all in one column."""
+        """Place the cards: two above tier activity and two below it, or all in one column."""
         self._has_one_column = has_one_column
         for card in self.cards:
             self.grid.removeWidget(card)
@@ -163,18 +165,18 @@ class RunPlots(QWidget):
 
 MIN_MS, MAX_MS = 50, 500
 _SHARE = 0.06
-"""Of the time, plots take at most so much, as long as MAX_MS allows."""
+"""Drawing plots takes at most this fraction of the time, unless MAX_MS is reached."""
 _WEIGHT = 0.25
 
 
 class RedrawRate:
-    """Told how long each drawing took, it says how long to wait for the next."""
+    """Computes the wait between redraws from the time that drawing takes."""
 
     def __init__(self) -> None:
         self._drawing_ms = 0.0
 
     def note(self, drawing_ms: float) -> None:
-        """The last drawings count most."""
+        """Add a drawing time to the moving average."""
         self._drawing_ms += _WEIGHT * (drawing_ms - self._drawing_ms)
 
     @property

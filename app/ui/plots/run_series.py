@@ -1,4 +1,4 @@
-"""What the plots remember of one run: its events, turned into growing series. Knows no Qt."""
+"""The measurements of one run for all plots: its events as growing series. Does not import Qt."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 _CHUNK = 16_384
-"""Steps whose layers' changes are decoded at a time."""
+"""The number of steps whose layer changes are decoded at once."""
 
 
 class RunSeries:
-    """One run's measurements, each kept once; all plots read from here."""
+    """One run's measurements, each stored once; all plots read from here."""
 
     def __init__(self, started: RunStarted) -> None:
         self.tiers: tuple[TierFacts, ...] = started.tiers
@@ -34,18 +34,18 @@ class RunSeries:
         """Columns: each step's loss, and the smoothed loss. Void steps have none."""
         self.validation = Series(1)
         self.retention = Series(1)
-        """The divergence from the base model, where it was measured."""
+        """The divergence from the base model at each measurement."""
         self.kept: dict[str, Series] = {}
-        """By name of the retention set or the earlier run: the rise of its loss since the start."""
+        """By name of the retention set or earlier run: the rise of its loss since the start."""
         self._kept_before: dict[str, float] = {}
         self.latest_retention: RetentionMeasured | None = None
-        """Also that of the run's end, which is no point of the curve."""
+        """The latest point of the curve, without the measurement at the end of the run."""
         self.firings = tuple(Series(2) for _ in started.tiers)
-        """Per tier, a row a firing. Columns: delta and drift."""
+        """One series per tier with a row per update. Columns: delta and drift."""
         self.lessons = Series(1)
-        """The slow clock's: each lesson's divergence from the base model, before its update."""
+        """The slow clock: each lesson's divergence from the base model before its update."""
         self.pulls = Series(1)
-        """The lasting clock's: how far it pulled the adapter back, over all tiers."""
+        """The lasting clock: the norm of its pull over all tiers."""
         self.voids = Series(0)
         self.heat = HeatBins(len(started.adapted_layers))
         self.first_step = 0
@@ -60,13 +60,13 @@ class RunSeries:
 
     @property
     def size_bytes(self) -> int:
-        """Memory held by the series that grow with the run."""
+        """The memory of the series that grow with the run."""
         series = (self.losses, self.validation, self.voids, *self.firings)
         series += (self.retention, self.lessons, self.pulls, *self.kept.values())
         return sum(one.size_bytes for one in series)
 
     def add_step(self, event: StepFinished) -> None:
-        """Takes a step in; steps ascend."""
+        """Add a step; steps must ascend."""
         self.first_step = self.first_step or event.step
         self.last_step = event.step
         if event.void:
@@ -84,7 +84,7 @@ class RunSeries:
         self.heat.add(event.step, event.layer_deltas)
 
     def add_table(self, table: "StepTable") -> None:
-        """Takes many steps in at once, as they were recorded."""
+        """Add many recorded steps at once."""
         if not len(table):
             return
         steps, rows = table.steps, table.rows
@@ -103,13 +103,14 @@ class RunSeries:
             self.heat.add_many(steps[start:stop], table.layer_deltas(start, stop))
 
     def add_evaluation(self, event: EvaluationFinished) -> None:
-        """Takes a validation in; one that isn't finite, or read other rows, leaves no point."""
+        """Add a validation. Not added to the curve if it isn't finite or used other rows."""
         if math.isfinite(event.val_loss) and not event.is_last:
             self.validation.append(event.step, event.val_loss)
 
     def add_retention(self, event: RetentionMeasured) -> None:
-        """Takes a measurement of the forgetting meter in; the last one, on more texts, and a step's
-        second one, after a run was resumed there, leave no point."""
+        """Add a measurement of forgetting. Not added to the curve: the last one, which uses more
+        texts, and a second one at the same step after a run was resumed.
+        """
         if not math.isfinite(event.base_kl) or event.is_last:
             return
         self.latest_retention = event
@@ -140,33 +141,33 @@ class RunSeries:
         self.losses.extend(steps[is_finite], losses[is_finite], np.array(smoothed, np.float32))
 
     def _smooth(self, loss: float, known: int) -> None:
-        # An exponential mean whose memory grows with the run: it starts without bias and follows
-        # the steep beginning.
+        # An exponential mean whose window grows with the run: it starts unbiased and follows the
+        # steep beginning.
         share = max(1 / self._smoothing_steps, 3 / (known + 3))
         self._smoothed += share * (loss - self._smoothed)
 
 
 class HeatBins:
-    """The largest value per row and time bin, in at most `capacity` bins however long the run.
+    """The largest value per row and time bin, in at most `capacity` bins for any length of run.
 
-    A full table folds neighbours together and doubles its bins' width.
+    When the table is full, adjacent bins are merged and the bin width doubles.
     """
 
     def __init__(self, rows: int, capacity: int = 400) -> None:
         self._table: Values = np.zeros((capacity, rows), np.float32)
         self.width = 1
-        """Steps in a bin."""
+        """The number of steps per bin."""
         self.first_step = 1
         self.count = 0
-        """Bins in use."""
+        """The number of bins in use."""
 
     @property
     def table(self) -> Values:
-        """Bins in use × rows, a view."""
+        """The bins in use × rows, as a view."""
         return self._table[: self.count]
 
     def add(self, step: int, values: tuple[float, ...]) -> None:
-        """Takes one step's values in; those that aren't finite count as no change."""
+        """Add the values of one step; values that aren't finite count as no change."""
         if not self.count:
             self.first_step = step
         while (column := (step - self.first_step) // self.width) >= len(self._table):
@@ -177,7 +178,7 @@ class HeatBins:
         self.count = max(self.count, column + 1)
 
     def add_many(self, steps: npt.NDArray[Any], values: Values) -> None:
-        """Takes many steps' values in at once: steps × rows."""
+        """Add the values (steps × rows) of many steps."""
         if not len(steps):
             return
         if not self.count:

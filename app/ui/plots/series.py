@@ -1,4 +1,4 @@
-"""Numbers that grow with a run. Knows no Qt."""
+"""Arrays that grow with a run. Does not import Qt."""
 
 import math
 from typing import Any
@@ -16,7 +16,9 @@ _STEP_LIMITS = (0, 2**31 - 1)
 
 
 class Series:
-    """Ascending steps with `columns` finite values each: 4 bytes a number, and spare."""
+    """Ascending steps with `columns` finite values each; 4 bytes per number, plus spare
+    capacity.
+    """
 
     def __init__(self, columns: int) -> None:
         self._steps: Steps = np.empty(_FIRST_CAPACITY, np.int32)
@@ -29,20 +31,20 @@ class Series:
 
     @property
     def steps(self) -> Steps:
-        """All steps so far, a view."""
+        """All steps so far, as a view."""
         return self._steps[: self._length]
 
     @property
     def size_bytes(self) -> int:
-        """Memory held, spare room included."""
+        """The memory in use, including spare capacity."""
         return self._steps.nbytes + self._values.nbytes + self.blocks.size_bytes
 
     def values(self, column: int = 0) -> Values:
-        """All values of one column so far, a view."""
+        """All values of one column so far, as a view."""
         return self._values[column, : self._length]
 
     def append(self, step: int, *values: float) -> None:
-        """Adds a step greater than all before; O(1) amortised."""
+        """Add a step greater than all before; amortized O(1)."""
         if self._length == len(self._steps):
             self._grow()
         self._steps[self._length] = step
@@ -50,7 +52,7 @@ class Series:
         self._grown_to(self._length + 1)
 
     def extend(self, steps: npt.NDArray[Any], *columns: npt.NDArray[Any]) -> None:
-        """Adds many steps at once."""
+        """Add many steps at once."""
         length = self._length + len(steps)
         while length > len(self._steps):
             self._grow()
@@ -60,15 +62,17 @@ class Series:
         self._grown_to(length)
 
     def span(self, low: float, high: float) -> tuple[int, int]:
-        """Start and stop of the steps in [low, high], with one neighbour either side."""
-        # Sought as whole numbers: for a fraction, numpy would copy all steps as fractions.
+        """The start and stop indexes of the steps in [low, high], plus one neighbor on each
+        side.
+        """
+        # Searches for integers: for a float, numpy would convert all steps to floats.
         ends = np.clip([math.ceil(low), math.floor(high)], *_STEP_LIMITS).astype(np.int32)
         start = int(np.searchsorted(self.steps, ends[0], "left"))
         stop = int(np.searchsorted(self.steps, ends[1], "right"))
         return max(0, start - 1), min(self._length, stop + 1)
 
     def counts(self, edges: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-        """How many steps lie in each [edges[i], edges[i + 1])."""
+        """The number of steps in each [edges[i], edges[i + 1])."""
         whole = np.clip(np.ceil(edges), *_STEP_LIMITS).astype(np.int32)
         found: npt.NDArray[np.intp] = np.diff(np.searchsorted(self.steps, whole, "left"))
         return found

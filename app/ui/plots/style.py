@@ -1,4 +1,4 @@
-"""How every plot looks: axes with plain numbers, fonts, a theme's colours; no menus or buttons."""
+"""The common style of all plots: axes, fonts and colors; no menus or buttons."""
 
 import math
 from typing import Any
@@ -15,14 +15,16 @@ from app.ui.plots.tick_labels import power_ticks, step_ticks, value_ticks
 TITLE_PX = 13
 SMALL_PX = 11
 TOP_PX, RIGHT_PX = 8, 18
-"""Room above and right of the data, so that end ticks and thick lines aren't cut."""
+"""Margins above and right of the data, so that end ticks and thick lines aren't clipped."""
 STEP_AXIS_PX = 31
 VALUE_AXIS_PX = 70
-"""Room for a label beside "1.5×10⁻⁵"; the same in every plot, so that left edges are in line."""
+"""The width for labels such as "1.5×10⁻⁵"; the same in all plots, so that their left edges
+align.
+"""
 MARKS = ("o", "s", "t1", "d", "+", "x", "star", "h")
-"""A second cue beside the colour: of a tier or a run, in their order."""
+"""Marks that distinguish tiers or runs in addition to color, in their order."""
 RAW_ALPHA = 0.65
-"""Of a line through single steps; thinner than the one through their mean."""
+"""The opacity of lines through single steps, which are thinner than those through means."""
 
 
 def small_font() -> QFont:
@@ -33,14 +35,16 @@ def small_font() -> QFont:
 
 
 class QuietAxis(pg.AxisItem):  # type: ignore[misc]
-    """An axis whose label stands as it was set."""
+    """An axis with a fixed label."""
 
     def updateAutoSIPrefix(self) -> None:
-        """Nothing: pyqtgraph would lay the label out anew whenever the range changes."""
+        """Does nothing, because pyqtgraph would lay out the label again on each change of the
+        range.
+        """
 
 
 class StepAxis(QuietAxis):
-    """Whole steps only: "250", "20k"."""
+    """Ticks at whole steps only: "250", "20k"."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[Any]:
         levels = super().tickValues(low, high, size)
@@ -53,12 +57,12 @@ class StepAxis(QuietAxis):
 
 
 class ValueAxis(QuietAxis):
-    """Plain decimals; with `is_log`, the view holds log10 and ticks stand at 1, 2, 5."""
+    """Plain decimals. With `is_log`, coordinates are log10 and ticks are at 1, 2, 5."""
 
     is_log = False
 
     def boundingRect(self) -> QRectF:
-        """With room for labels at the very ends."""
+        """Adds room for labels at both ends."""
         bounds: QRectF = super().boundingRect()
         return bounds.adjusted(0, -8, 0, 8)
 
@@ -79,7 +83,9 @@ class ValueAxis(QuietAxis):
 
 
 class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
-    """Without a menu, buttons or a frame; the wheel scrolls the page that it stands on."""
+    """A plot without menu, buttons and frame; it ignores the mouse wheel, so that the page
+    scrolls.
+    """
 
     def __init__(
         self, box: pg.ViewBox, left: ValueAxis, bottom: QuietAxis, parent: QWidget | None = None
@@ -99,7 +105,7 @@ class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
 
 
 def style_axis(axis: Any, theme: Theme, label: str, *, grid: bool) -> None:
-    """Quiet axis: small secondary text, hairline grid or none, no axis line."""
+    """Style an axis: small secondary text, a hairline grid or none, no axis line."""
     axis.setStyle(tickFont=small_font(), tickLength=0, maxTickLevel=0, hideOverlappingLabels=False)
     axis.enableAutoSIPrefix(False)
     axis.setTextPen(theme.secondary_text)
@@ -114,14 +120,14 @@ def style_axis(axis: Any, theme: Theme, label: str, *, grid: bool) -> None:
 
 
 def color(value: str, alpha: float = 1.0) -> QColor:
-    """A theme's colour, thinned."""
+    """A color with an opacity."""
     made = QColor(value)
     made.setAlphaF(alpha)
     return made
 
 
 def heat_table(theme: Theme) -> Any:
-    """256 × RGBA bytes of a theme's heat colours."""
+    """A theme's heat colors as 256 × RGBA bytes."""
     stops = np.array([QColor(c).getRgb() for c in theme.heat], np.float64)
     places = np.linspace(0, 1, len(stops))
     wanted = np.linspace(0, 1, 256)

@@ -1,4 +1,4 @@
-"""Numbers and tiers in plain words, for ticks and read-outs. Knows no Qt."""
+"""Formats numbers and tiers for ticks and readouts. Does not import Qt."""
 
 import math
 
@@ -8,12 +8,12 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def step_text(step: float) -> str:
-    """1234 is "1,234"."""
+    """For example "1,234"."""
     return decimal(f"{round(step):,}")
 
 
 def step_ticks(values: list[float]) -> list[str]:
-    """One unit for a whole axis: "20k, 40k", "1.5M" or plain "250"."""
+    """Labels with one unit for the whole axis: "20k, 40k", "1.5M", or plain "250"."""
     largest = max((abs(v) for v in values), default=0)
     if largest >= 1e6 and all(v % 1e4 == 0 for v in values):
         return [decimal(f"{v / 1e6:g}M") if v else "0" for v in values]
@@ -23,7 +23,9 @@ def step_ticks(values: list[float]) -> list[str]:
 
 
 def value_ticks(values: list[float], spacing: float) -> list[str]:
-    """As many decimals as the spacing needs, the same for all; tiny ones as powers of ten."""
+    """The number of decimals that the spacing needs, the same for all labels; tiny values as powers
+    of ten.
+    """
     if 0 < spacing < 1e-4:
         return [value_text(v) if abs(v) > spacing / 1e3 else "0" for v in values]
     decimals = max(0, -math.floor(math.log10(spacing) + 1e-9)) if spacing > 0 else 2
@@ -31,7 +33,7 @@ def value_ticks(values: list[float], spacing: float) -> list[str]:
 
 
 def value_text(value: float, digits: int = 3) -> str:
-    """That many significant digits: "2.31", "0.00420"; two for tiny ones: "4.2×10⁻⁵"."""
+    """A number with significant digits: "2.31", "0.00420"; two for tiny values: "4.2×10⁻⁵"."""
     size = abs(value)
     if size == 0 or not math.isfinite(value):
         return "0" if size == 0 else "–"
@@ -45,7 +47,7 @@ def value_text(value: float, digits: int = 3) -> str:
 
 
 def power_ticks(values: list[float]) -> list[str]:
-    """Ticks of a logarithmic axis: "0.02, 100", or powers of ten for all where some are tiny."""
+    """Labels of a logarithmic axis: "0.02, 100", or all as powers of ten if some are tiny."""
     if all(1e-4 <= value < 1e6 for value in values):
         return [decimal(f"{value:.6f}".rstrip("0").rstrip(".")) for value in values]
     return [_power_text(value) for value in values]
@@ -58,5 +60,5 @@ def _power_text(value: float) -> str:
 
 
 def period_label(period: int) -> str:
-    """ "every 2 steps"."""
+    """For example "every 2 steps"."""
     return trn("every step", "every {n:,} steps", period)

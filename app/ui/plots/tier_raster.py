@@ -1,5 +1,5 @@
-"""Which tier moved at which step, and which clock worked: a mark each, or their density where steps
-are too many.
+"""Plots the steps at which each tier and each clock acted: a mark each, or their density if there
+are too many steps.
 """
 
 import math
@@ -21,7 +21,7 @@ from app.ui.plots.style import QuietAxis, color, small_font, style_axis
 from app.ui.plots.tick_labels import period_label, value_text
 
 _STEP_PX = 4
-"""Narrower, steps can't be told apart."""
+"""The minimum width of a step; narrower ones can't be told apart."""
 _BIN_PX = 3
 _ROW_FILL = 0.66
 _PERIOD_AXIS_PX, _PERIOD_GAP_PX = 84, 8
@@ -33,7 +33,7 @@ Shares = npt.NDArray[np.float64]
 
 
 class Marks(pg.GraphicsObject):  # type: ignore[misc]
-    """Rectangles, one a row and bin, the stronger the larger the share of steps that fired."""
+    """Rectangles, one per row and bin; the opacity grows with the share of steps with an update."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,9 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
     def set_marks(
         self, edges: npt.NDArray[np.float64], rows: list[tuple[QColor, Shares]], voids: Shares
     ) -> None:
-        """`edges` of n bins; per row n shares from 0 to 1; n counts of void steps."""
+        """`edges` of n bins; for each row a color and n shares from 0 to 1; n counts of
+        void steps.
+        """
         self.prepareGeometryChange()
         self.edges, self.rows, self.voids = edges, rows, voids
         width = edges[1] - edges[0] if len(edges) > 1 else 1
@@ -56,7 +58,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
         self.update()
 
     def mark_count(self) -> int:
-        """How many marks are drawn, void ones not counted."""
+        """The number of marks, without void steps."""
         return sum(int(np.count_nonzero(shares)) for _, shares in self.rows)
 
     def boundingRect(self) -> QRectF:
@@ -72,7 +74,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
         painter.drawRects(self._rectangles(found, -0.5, len(self.rows)))
 
     def _paint_row(self, painter: QPainter, row: int, tint: QColor, shares: Shares) -> None:
-        # Sixteen strengths are enough for the eye and spare a brush a mark.
+        # Sixteen levels are enough for the eye, and need only one brush per level.
         levels = np.ceil(np.sqrt(shares) * 16).astype(int)
         for level in np.unique(levels[levels > 0]):
             strength = QColor(tint)
@@ -92,8 +94,9 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
 
 
 class TierRaster(Plot):
-    """Rows are tiers, the fastest on top, and below them the clocks that are on; how often each is
-    due stands at the right."""
+    """Rows are tiers, the fastest at the top, then the active clocks; the right axis shows their
+    periods.
+    """
 
     has_grid = False
 
@@ -117,7 +120,7 @@ class TierRaster(Plot):
         rows = row_labels(self.run) if self.run is not None else []
         for axis, column in ((self.left, 0), (self.right, 1)):
             axis.setTicks([[(row, labels[column]) for row, labels in enumerate(rows)]])
-        metrics = QFontMetrics(small_font())  # an axis leaves out what is wider than it
+        metrics = QFontMetrics(small_font())  # an axis leaves out labels that are too wide
         widest = max((metrics.horizontalAdvance(labels[1]) for labels in rows), default=0)
         self.right.setWidth(max(_PERIOD_AXIS_PX, widest + 2 * _PERIOD_GAP_PX))
         self.box.setYRange(-0.5, max(0.5, len(rows) - 0.5), padding=0)
@@ -158,7 +161,7 @@ class TierRaster(Plot):
 
 
 def row_labels(run: RunSeries) -> list[tuple[str, str]]:
-    """Name and period of each row, from top to bottom."""
+    """The name and period of each row from top to bottom."""
     tiers = [
         (tr("Tier {n}", n=row), period_label(tier.period)) for row, tier in enumerate(run.tiers)
     ]
@@ -170,18 +173,18 @@ def row_labels(run: RunSeries) -> list[tuple[str, str]]:
 
 
 def clock_series(run: RunSeries) -> dict[str, Series]:
-    """The clocks that are on, each with the steps at which it worked."""
+    """The active clocks with the steps at which they acted."""
     slow = {SLOW: run.lessons} if run.clocks.slow_every else {}
     return slow | ({LASTING: run.pulls} if run.clocks.lasting_pull else {})
 
 
 def clock_color(theme: Theme, name: str) -> str:
-    """Of no tier, so that no tier is taken for a clock."""
+    """A color that no tier has."""
     return theme.text if name == SLOW else theme.secondary_text
 
 
 def clock_words(run: RunSeries, step: int) -> list[str]:
-    """What the clocks did at one step."""
+    """The actions of the clocks at one step as text."""
     found = []
     for name, series in clock_series(run).items():
         at = int(np.searchsorted(series.steps, step, "left"))
@@ -203,7 +206,7 @@ def _shares(firings: Series, edges: npt.NDArray[np.float64], run: RunSeries) -> 
 
 
 def even_width(width: int, periods: list[int]) -> int:
-    """`width` or somewhat more: a multiple of all periods, so that bins don't beat with them."""
+    """`width`, or a larger multiple of all periods, so that bins don't alias with them."""
     if width <= 1:
         return 1
     together = math.lcm(*periods)

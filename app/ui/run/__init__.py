@@ -1,1 +1,1 @@
-"""A run: while it trains, and its result."""
+"""The page of a run: its progress while it trains, and its result afterwards."""

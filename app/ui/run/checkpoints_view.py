@@ -1,4 +1,4 @@
-"""A run's checkpoints: how good each is, and what can be done with the one selected."""
+"""Lists a run's checkpoints with their quality, and offers actions for the selected one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 class CheckpointsView(QWidget):
     try_requested = Signal(object)
-    """CheckpointFacts, as in these three."""
+    """Argument: CheckpointFacts; so for the next two signals."""
     export_requested = Signal(object)
     resume_requested = Signal(object)
     continue_requested = Signal(object, object)
-    """CheckpointFacts and RunDetails: it is to be trained further, on other data."""
+    """Arguments: CheckpointFacts and RunDetails. The user wants to train the checkpoint on other
+    data.
+    """
     delete_requested = Signal(object)
-    """A tuple of CheckpointFacts."""
+    """Argument: a tuple of CheckpointFacts."""
     thin_out_requested = Signal()
 
     def __init__(self) -> None:
@@ -39,7 +41,9 @@ class CheckpointsView(QWidget):
         self._details: RunDetails | None = None
         self._is_showing = False
         self._picked: tuple[Path, ...] = ()
-        """The folders of the checkpoints that the user has selected; else the newest is."""
+        """The folders of the checkpoints that the user selected. If none is left, the newest one is
+        selected.
+        """
         self._busy = ""
         self.model = CheckpointsModel()
         self.table = make_table(self.model, tr("Checkpoints"), (2,))
@@ -55,7 +59,7 @@ class CheckpointsView(QWidget):
         self.note.setWordWrap(True)
         whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
         whole.setStretch(2, 1)
-        whole.addWidget(self.why_not)  # always there: the table above keeps its height
+        whole.addWidget(self.why_not)  # never hidden, so the table keeps its height
         whole.addLayout(
             WrappingRow(
                 (self.attempt, self.export, self.resume, self.continued),
@@ -82,7 +86,7 @@ class CheckpointsView(QWidget):
         self._show_selection()
 
     def set_busy(self, why_not: str) -> None:
-        """Why no run can go on now; empty if one can."""
+        """`why_not`: why no run can be resumed now; empty if runs can be resumed."""
         self._busy = why_not
         self._show_selection()
 
@@ -90,7 +94,7 @@ class CheckpointsView(QWidget):
         self.model.set_theme(theme)
 
     def selected(self) -> "CheckpointFacts | None":
-        """The one that is selected, if it is only one."""
+        """The selected checkpoint; None unless exactly one is selected."""
         chosen = self._all_selected()
         return chosen[0] if len(chosen) == 1 else None
 
@@ -105,7 +109,7 @@ class CheckpointsView(QWidget):
         self._show_selection()
 
     def _show_selection(self) -> None:
-        """What can't be done with the checkpoint selected is off, and says why."""
+        """Enable the actions that the selected checkpoint allows; give reasons for the others."""
         chosen, details = self.selected(), self._details
         why_not = tr("Select one checkpoint.") if chosen is None else localized(chosen.problem)
         going = self._why_not_touch()

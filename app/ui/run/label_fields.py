@@ -1,6 +1,6 @@
-"""A run's name and notes in the fields of its page: what was edited there since it was shown.
+"""Tracks unsaved edits of a run's name and notes in the fields of its page.
 
-Writes nothing: its page asks for that.
+Writes nothing itself: the page saves the label.
 """
 
 from dataclasses import replace
@@ -30,20 +30,23 @@ class LabelFields:
         return self._written() != self._shown
 
     def show_read(self, summary: "RunSummary", *, keeps_edits: bool) -> None:
-        """Show a label as the disk has it, unless the fields have newer words for the same run."""
+        """Show a label as read from disk. `keeps_edits`: the fields already show this run, and
+        unsaved edits are not overwritten.
+        """
         if not (keeps_edits and self.is_edited):
             self._show(summary)
         self._read = (summary.name, summary.notes)
 
     def show_name(self, name: str) -> None:
-        """Of a run without a folder, which has no notes."""
+        """Show the name of a run without a folder; such a run has no notes."""
         self._name.show_name(single_line(name, MAX_NAME))
         self._shown = self._written()
 
     def edited(self, summary: "RunSummary") -> "RunSummary":
-        """The run with the label that the fields have now, which is then no longer an edit."""
+        """The run with the label from the fields, which then no longer count as edited."""
         (name, notes), (old_name, old_notes) = self._written(), self._shown
-        # What was not touched stays as it is on the disk, even where it is too long to be shown.
+        # An unchanged part keeps its value from disk, because the field may show only its
+        # beginning.
         summary = replace(
             summary,
             name=summary.name if name in ("", old_name) else name,
@@ -53,7 +56,7 @@ class LabelFields:
         return summary
 
     def refused(self, summary: "RunSummary") -> "RunSummary":
-        """The run with the label that its disk still has; the fields' is an edit again."""
+        """The run with the label that is still on disk; the fields count as edited again."""
         name, notes = self._read
         self._shown = single_line(name, MAX_NAME), notes[:MAX_NOTES]
         return replace(summary, name=name, notes=notes)
@@ -62,7 +65,7 @@ class LabelFields:
         notes = summary.notes[:MAX_NOTES]
         if self._notes.toPlainText() != notes:
             self._notes.setPlainText(notes)
-        # What is not shown must not be lost by what is written.
+        # Notes that are cut off can't be edited: saving them would lose the rest.
         is_cut = len(summary.notes) > MAX_NOTES
         self._notes.setReadOnly(is_cut)
         set_tip(self._notes, _TOO_LONG if is_cut else "")

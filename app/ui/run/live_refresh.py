@@ -1,4 +1,6 @@
-"""Has the run that is opened read again while it is in progress, here or in another program."""
+"""Periodically requests to read the opened run again while it is in progress, here or in another
+program.
+"""
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -8,14 +10,14 @@ from app.ui.state.run_loading import ReadRun
 
 AGAIN_MS = 1000
 _SHARE = 0.05
-"""Of the time, reading takes at most so much: a long run is read more seldom."""
+"""Reading takes at most this fraction of the time, so longer runs are read less often."""
 
 
 class LiveRefresh(QObject):
-    """Nothing is read while the run is out of sight."""
+    """Requests nothing while the run's page is hidden."""
 
     due = Signal(object)
-    """Path of the run's folder."""
+    """Argument: the path of the run's folder."""
 
     def __init__(self, opened: RunView) -> None:
         super().__init__(opened)
@@ -23,23 +25,23 @@ class LiveRefresh(QObject):
         self._wait_ms = AGAIN_MS
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._ask)
-        opened.shown.connect(self._go_on)
+        opened.shown.connect(self._schedule)
 
     def note_read(self, run: ReadRun) -> None:
-        """It was read just now."""
+        """Schedule the next reading; call this after each one."""
         self._wait_ms = max(AGAIN_MS, round(1e3 * run.reading_seconds / _SHARE))
         self._timer.stop()
-        self._go_on()
+        self._schedule()
 
-    def _go_on(self) -> None:
-        if self._is_wanted() and not self._timer.isActive():
+    def _schedule(self) -> None:
+        if self._is_live_and_visible() and not self._timer.isActive():
             self._timer.start(self._wait_ms)
 
     def _ask(self) -> None:
-        if self._is_wanted() and (run := self._opened.run) is not None:
+        if self._is_live_and_visible() and (run := self._opened.run) is not None:
             self.due.emit(run.details.summary.run_dir)
 
-    def _is_wanted(self) -> bool:
+    def _is_live_and_visible(self) -> bool:
         run = self._opened.run
-        is_going = run is not None and formatting.is_in_progress(run.details.summary.outcome)
-        return is_going and self._opened.isVisible()
+        is_live = run is not None and formatting.is_in_progress(run.details.summary.outcome)
+        return is_live and self._opened.isVisible()

@@ -1,6 +1,4 @@
-"""How the run in progress stands, at a glance and in words: what it does now, its progress and its
-figures, and what went wrong.
-"""
+"""The status of the run in progress: phase, activity, progress bar, metrics and errors."""
 
 from PySide6.QtWidgets import QProgressBar
 
@@ -26,7 +24,7 @@ PHASES = {
     Phase.FINISHED: (tr("Finished"), "success"),
     Phase.FAILED: (tr("Failed"), "danger"),
 }
-"""Each phase's name, and the theme's color for it."""
+"""The name of each phase, and the theme color for it."""
 
 
 def phase_words(state: AppState) -> tuple[str, str]:
@@ -37,7 +35,9 @@ def phase_words(state: AppState) -> tuple[str, str]:
 
 
 def status(state: AppState) -> str:
-    """One sentence on what it does now, or how it ended; what it failed of is `problem`."""
+    """One sentence on the current activity, or on how the run ended. `problem` gives the reason for
+    a failure.
+    """
     if state.phase is Phase.STOPPING:
         return _stopping(state)
     if state.phase.is_active:
@@ -56,7 +56,9 @@ def problem(state: AppState) -> str:
 
 
 def fraction(state: AppState) -> float | None:
-    """Of the steps once there are some, before that of the stage; None while that is unknown."""
+    """The completed fraction of the steps, or of the current stage before the first step; None if
+    unknown.
+    """
     if state.step is not None and state.started is not None:
         return state.step.step / state.started.steps
     if not state.phase.is_active:
@@ -89,7 +91,7 @@ def _activity(state: AppState) -> str:
 
 
 def _stage_text(stage: StageChanged) -> str:
-    """ "Validating, 40 %", or the stage alone where nothing of it is done yet."""
+    """The stage with its progress, as in "Validating, 40 %", or the stage alone at 0 %."""
     name = localized(tr(stage.stage))
     return f"{name}, {formatting.percent(stage.fraction)}" if stage.fraction else name
 
@@ -123,7 +125,7 @@ class ProgressView(CardFrame):
         self.status.setVisible(not self.problem.text())
         share = fraction(state)
         if share is None:
-            self.bar.setRange(0, 0)  # moves, and promises nothing
+            self.bar.setRange(0, 0)  # an indeterminate progress bar
         else:
             self.bar.setRange(0, PROGRESS_PARTS)
             self.bar.setValue(round(PROGRESS_PARTS * share))

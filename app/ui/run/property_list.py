@@ -1,4 +1,4 @@
-"""Pairs of words in a column that scrolls: a run's settings, its data."""
+"""A scrolling list of names and values, such as a run's settings or data."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QWidget
@@ -19,7 +19,7 @@ class FactsView(QScrollArea):
         keep_bar(self)
 
     def show_facts(self, sections: dict[str, Facts]) -> None:
-        """A card for each section."""
+        """Show each section in a card."""
         content = QWidget()
         content.setObjectName("column")
         layout = column(spacing=12)

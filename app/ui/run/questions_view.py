@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from app.library.reading.run_details import RunDetails
 
 ListedQuestion = tuple[str, WrongQuestion]
-"""The name of its set, and the question."""
+"""The name of the question set, and the question."""
 
 
 def wrong_questions(details: "RunDetails") -> list[ListedQuestion]:
-    """Of all question sets, those forgotten first."""
+    """The wrong answers of all question sets, forgotten questions first."""
     found = [(one.name, question) for one in details.answers for question in one.wrong_questions]
     return sorted(found, key=lambda entry: entry[1].kind != FORGOTTEN)
 
 
 class QuestionsView(QWidget):
     question_requested = Signal(str)
-    """It is to be asked in the Playground."""
+    """Argument: the question to ask in the Playground."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def _tone(entry: ListedQuestion) -> str:
 
 
 def _note(is_asked: bool, wrong: int, listed: int) -> str:
-    """Why fewer questions are listed than were answered incorrectly."""
+    """Why the list has fewer questions than were answered incorrectly, or none at all."""
     if not is_asked:
         return tr("No questions were asked after training.")
     if not wrong:

@@ -1,4 +1,4 @@
-"""The result of a run that is over: what was measured, what it took, and where the adapter is."""
+"""The result of a run that has ended: measurements, effort, and the adapter's location."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from app.ui.widgets.layouts import fill, grows, row
 
 
 def result_text(run: ReadRun) -> str:
-    """What was measured, before and after; empty where nothing was."""
+    """The measurements before and after training; empty if there are none."""
     details = run.details
     return result_sentences(
         details.answers, details.evaluations, details.retention, details.summary.steps
@@ -25,17 +25,18 @@ def result_text(run: ReadRun) -> str:
 
 
 def effort_text(run: ReadRun) -> str:
-    """How it ended, and what it took: steps, time, size."""
+    """How the run ended, and its steps, time and size."""
     summary, message = run.details.summary, localized(run.details.message).removesuffix(".")
     planned = summary.planned_steps
     steps = tr("{steps:,} of {planned:,} steps", steps=summary.steps, planned=planned)
-    is_failed = summary.outcome == "failed"  # the head shows it
+    is_failed = summary.outcome == "failed"  # the head shows the failure
     parts = [message if message and not is_failed else steps if planned else ""]
     if run.training_seconds:
         parts.append(tr("{time} of training", time=formatting.duration(run.training_seconds)))
     measured = [one.val_loss for one in run.details.evaluations if one.step]
     best = summary.best_val_loss
-    if best is not None and measured and best != measured[-1]:  # the last one is the result
+    # The result text already has the last loss.
+    if best is not None and measured and best != measured[-1]:
         parts.append(tr("best validation loss {loss}", loss=formatting.loss(best)))
     parts.append(formatting.size(summary.size_bytes))
     return " · ".join(filter(None, parts))
@@ -43,7 +44,7 @@ def effort_text(run: ReadRun) -> str:
 
 class ResultCard(CardFrame):
     reveal_requested = Signal(object)
-    """Path of the adapter's folder."""
+    """Argument: the path of the adapter's folder."""
     questions_requested = Signal()
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
-"""What can be done with a run as actions: the same in the menu and as buttons, with reasons."""
+"""The actions on the current run, shared by menu and buttons, with the reasons why they are
+disabled.
+"""
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
@@ -40,7 +42,10 @@ class RunActions(QObject):
         self.queue.setText(tr("Update in Queue") if self._queue.is_edited else tr("Add to Queue"))
         why_not_queue = self._state.queue_blocker()
         self.queue.setEnabled(not why_not_queue)
-        _explain(self.queue, why_not_queue or tr("Train with these settings when their turn comes"))
+        _explain(
+            self.queue,
+            why_not_queue or tr("Train with these settings after the runs ahead in the queue"),
+        )
         is_going = phase.may_be_stopped
         is_pause_wanted = phase in (Phase.PAUSING, Phase.PAUSED)
         self.pause.setText(tr("Resume") if is_pause_wanted else tr("Pause"))
@@ -54,7 +59,7 @@ class RunActions(QObject):
         _explain(self.stop, tr("Stop and save a checkpoint") if is_going else idle)
 
     def _add(self) -> None:
-        """The plan waits: in the place of the run that it was taken from, if it was."""
+        """Add the plan to the queue, or update the queued run that is being edited."""
         if self._queue.is_edited:
             self._queue.update(self._state.config)
         else:
@@ -62,7 +67,7 @@ class RunActions(QObject):
 
 
 class ActionButton(PushButton):
-    """A push button that does what its action does and looks as able as it is."""
+    """A push button with the text, tool tip and enabled state of a QAction, which it triggers."""
 
     def __init__(self, action: QAction, role: str = "") -> None:
         super().__init__()

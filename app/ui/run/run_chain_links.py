@@ -1,4 +1,4 @@
-"""The runs that a run continues, in a line of links: the oldest first, the run itself last."""
+"""Links to the runs that a run continues, oldest first."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ GONE = tr("This run is no longer here.")
 
 
 class RunChainLinks(QWidget):
-    """Only there for a run that began with an adapter."""
+    """Hidden unless the run started from an adapter."""
 
     run_requested = Signal(object)
-    """Path of an earlier run's folder."""
+    """Argument: the path of an earlier run's folder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class RunChainLinks(QWidget):
         left_out = self._shown[:-_MAX_LINKS]
         if left_out:
             dots = label("…", "secondary")
-            set_tip(dots, " › ".join(_place(run.name, run.step) for run in left_out))
+            set_tip(dots, " › ".join(_run_text(run.name, run.step) for run in left_out))
             self._layout.addWidget(dots)
         for number, run in enumerate(self._shown[-_MAX_LINKS:]):
             if number or left_out:
@@ -57,18 +57,18 @@ class RunChainLinks(QWidget):
         self._layout.addStretch(1)
 
     def _part(self, run: "EarlierRun") -> "RunLink":
-        place = _place(single_line(run.name), run.step)
-        link = RunLink(place)
+        text = _run_text(single_line(run.name), run.step)
+        link = RunLink(text)
         link.clicked.connect(lambda: self.run_requested.emit(run.run_dir))
-        link.setAccessibleName(tr("Open {run}", run=place) if run.run_dir else place)
-        gone = f"{place}\n{GONE}" if run.step is not None else place
-        set_tip(link, tr("Open {run}", run=place) if run.run_dir else gone)
+        link.setAccessibleName(tr("Open {run}", run=text) if run.run_dir else text)
+        gone = f"{text}\n{GONE}" if run.step is not None else text
+        set_tip(link, tr("Open {run}", run=text) if run.run_dir else gone)
         link.setEnabled(run.run_dir is not None)
         return link
 
 
 class RunLink(PushButton):
-    """A name that is too long for its place loses its middle."""
+    """A link that elides the middle of its text if it is too long."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class RunLink(PushButton):
         return QSize(min(whole.width(), _MIN_LINK_PX), whole.height())
 
     def shown_text(self) -> str:
-        """As much of the text as its place has room for."""
+        """The text, elided to the width of the button."""
         option = QStyleOptionButton()
         self.initStyleOption(option)
         room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self)
@@ -96,5 +96,5 @@ class RunLink(PushButton):
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
 
 
-def _place(name: str, step: int | None) -> str:
+def _run_text(name: str, step: int | None) -> str:
     return name if step is None else tr("{name}, step {step:,}", name=name, step=step)

@@ -1,4 +1,4 @@
-"""A run's settings and data as pairs of words, for people. Knows no Qt."""
+"""Describes a run's settings and data as names and values. Does not import Qt."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -40,7 +40,7 @@ _WHEN = {"before": tr("before"), "after": tr("after")}
 
 
 def setting_facts(details: "RunDetails") -> dict[str, Facts]:
-    """Every setting under its section's heading."""
+    """All settings, grouped by section."""
     if details.config is None:
         settings = list(details.settings.items())[:_MAX_FACTS]
         rows = [(single_line(name), single_line(str(value))) for name, value in settings]
@@ -82,7 +82,7 @@ def data_facts(details: "RunDetails") -> Facts:
             rows.append((tr("Tier {n}", n=index), f"{words} · {localized(tier.description)}"))
     for score in facts.get("scores", [])[:_MAX_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
-            rows.append((single_line(_asked(score)), single_line(_answered(score))))
+            rows.append((single_line(_score_name(score)), single_line(_score_text(score))))
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
@@ -98,17 +98,19 @@ def data_facts(details: "RunDetails") -> Facts:
     return rows
 
 
-def _asked(score: dict[str, Any]) -> str:
-    """A question set's name, and when it was asked; of an edited file, anything."""
+def _score_name(score: dict[str, Any]) -> str:
+    """A question set's name and when its questions were asked. In an edited file, both can be any
+    value.
+    """
     return f"{set_title(str(score['name']))}, {_WHEN.get(str(score['when']), score['when'])}"
 
 
-def _answered(score: dict[str, Any]) -> str:
+def _score_text(score: dict[str, Any]) -> str:
     return tr("{correct} of {total} right", correct=score["correct"], total=score["total"])
 
 
 def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
-    """What the run keeps of its base model, and whether that is still so."""
+    """The status of the run's base model compared with the recorded digests, and these digests."""
     try:
         digests = read_digests(details.facts)
     except InputError:
@@ -121,7 +123,7 @@ def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
 
 
 def setting_text(value: Any, name: str) -> str:
-    """A setting's value as the form words it."""
+    """A setting's value in the words of the settings form."""
     if name == "tiers":
         return ", ".join(map(_tier, value))
     if value is None or value in ("", ()):
@@ -139,7 +141,7 @@ def setting_text(value: Any, name: str) -> str:
 
 
 def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[str]]]:
-    """The settings that are not the same in all runs: label, and each run's value."""
+    """The settings that differ between the runs: each label with one value per run."""
     found = []
     for field in fields(TrainingConfig):
         values = [getattr(config, field.name) for config in configs]
@@ -151,7 +153,7 @@ def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[st
 
 
 def _short(value: Any, name: str) -> str:
-    """In a narrow column: files by their names, tiers by their periods."""
+    """A short text for a narrow column: file names instead of paths, periods instead of tiers."""
     if isinstance(value, Path):
         return model_name(value) if name == "model" else dataset_title(value)
     if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):

@@ -1,5 +1,5 @@
-"""Saves what a run holds to files the user chooses: settings, numbers, plots (PNG at twice their
-size, or SVG whose lines stay lines), and a checkpoint's adapter, copied beside the GUI thread.
+"""Exports files of a run: settings, measurements, plots (PNG at double size, or SVG), and a
+checkpoint's adapter, which is copied in the background.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ PICTURES = ["PNG (*.png)", "SVG (*.svg)"]
 
 
 class RunExport(QObject):
-    """`ask_…` shows a dialog; the others do it."""
+    """The `ask_…` methods show a file dialog; the `save_…` methods write the file."""
 
     def __init__(self, background: BackgroundThread, notice: Notice, window: QWidget) -> None:
         super().__init__(window)
@@ -43,7 +43,7 @@ class RunExport(QObject):
                   lambda path: self.save_settings(details, path))  # fmt: skip
 
     def ask_plan(self, config: TrainingConfig) -> None:
-        """The settings of a run that has not begun."""
+        """Ask where to save the settings of the planned run."""
         name = config.name or dataset_title(config.data) or "Settings"
 
         def save(path: Path) -> None:
@@ -52,7 +52,7 @@ class RunExport(QObject):
         self._ask(f"{name}.toml", [tr("Settings (*.toml)")], save)
 
     def ask_data(self, run_dirs: Sequence[Path]) -> None:
-        """A table for each run, numbered if they are several."""
+        """Ask where to save one table per run; the names of several tables are numbered."""
         name = run_dirs[0].name if len(run_dirs) == 1 else "runs"
         self._ask(f"{name}.csv", [tr("Table (*.csv)")], lambda path: self.save_data(run_dirs, path))
 
@@ -69,7 +69,7 @@ class RunExport(QObject):
         self._run(partial(library.save_settings, details, path), path)
 
     def save_data(self, run_dirs: Sequence[Path], path: Path) -> None:
-        """The user chose `path`: several tables are numbered, and replace no file of that name."""
+        """Save to `path`. Several tables get numbered names and never replace existing files."""
         if len(run_dirs) == 1:
             self._run(partial(library.save_csv, run_dirs[0], path), path, LAYERS_KEPT)
             return
@@ -87,7 +87,7 @@ class RunExport(QObject):
         self._background.run_in_steps(work, tell, self._notice.tell_failure, lambda _: None)
 
     def save_picture(self, widget: QWidget, name: str, path: Path) -> None:
-        """What the widget shows now; as SVG if the path says so."""
+        """Save the widget's current appearance, as SVG if the path has that suffix, else as PNG."""
         is_svg = path.suffix.lower() == ".svg"
         content = as_svg(widget, name) if is_svg else as_png(widget)
         self._run(partial(library.save_file, path, content), path)
@@ -140,8 +140,9 @@ def _paint_svg(widget: QWidget, title: str, buffer: QBuffer) -> None:
 
 @contextmanager
 def _dots_as_shapes(widget: QWidget) -> Iterator[None]:
-    """On the screen dots are copied from a small picture; in an SVG they come out beside their
-    places, as pieces of that picture."""
+    """Inside, plotted dots are drawn as vector shapes. By default they are copied from a pixmap,
+    which an SVG shows in the wrong place.
+    """
     views = widget.findChildren(QGraphicsView)
     items = [item for view in views for item in view.scene().items()]
     plotted = [item for item in items if hasattr(item, "setExportMode")]
@@ -164,24 +165,25 @@ def _written(write: object) -> bytes:
 
 
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
-"""Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
+"""File names have at most 255 bytes on most file systems. The rest is left for a number."""
 
 
 class AdapterExport(QObject):
     exported = Signal(object)
-    """Exported"""
+    """Argument: Exported."""
     progressed = Signal(object, float, object)
-    """The folder it goes into, the share done, and what cancels it."""
+    """Arguments: the target folder, the completed fraction, and an object that cancels the export.
+    """
     cancelled = Signal()
     failed = Signal(object)
-    """Failure"""
+    """Argument: Failure."""
 
     def __init__(self, background: BackgroundThread, parent: QObject) -> None:
         super().__init__(parent)
         self._background = background
 
     def ask(self, adapter_dir: Path, name: str, window: QWidget) -> None:
-        """Ask where to, then export into a new folder there."""
+        """Ask for a folder, then export into a new subfolder of it."""
         dialog = QFileDialog(window, tr("Export {name} into", name=shortened(name)))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
@@ -193,14 +195,14 @@ class AdapterExport(QObject):
         dialog.open()
 
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
-        """Copy into a new folder there; if there is one of that name, beside it."""
-        in_a_word = "-".join(shortened(name).split())  # a command takes it without quotes
-        work = partial(library.export_adapter, adapter_dir, folder, in_a_word)
+        """Copy into a new subfolder of `folder`; if the name is taken, a number is added."""
+        hyphenated = "-".join(shortened(name).split())  # no spaces, so that commands need no quotes
+        work = partial(library.export_adapter, adapter_dir, folder, hyphenated)
 
-        def tell_share(share: float) -> None:
+        def show_progress(share: float) -> None:
             self.progressed.emit(folder, share, cancel)
 
-        cancel = self._background.run_in_steps(work, self._done, self._fail, tell_share)
+        cancel = self._background.run_in_steps(work, self._done, self._fail, show_progress)
 
     def _done(self, exported: "Exported | None") -> None:
         if exported is None:
@@ -213,7 +215,7 @@ class AdapterExport(QObject):
 
 
 def shortened(name: str) -> str:
-    """At most 80 characters, and never more bytes than a file's name may have."""
+    """At most 80 characters, and few enough bytes for a file name."""
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME - 1].rstrip()}…"
     while len(name.encode()) > LONGEST_NAME_BYTES:

@@ -1,4 +1,4 @@
-"""The head of a run's page: its name, how it stands, and what can be done with it."""
+"""The head of a run's page: its name, its state and its buttons."""
 
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,7 @@ NO_CHECKPOINT = tr("This run has no checkpoint.")
 
 
 class RunHead(QWidget):
-    """Its buttons ask for nothing by themselves; the run's view connects them.
-
-    A run that trains here has other buttons than one that is over.
-    """
+    """Shows other buttons while the run trains here than after its end. RunView connects them."""
 
     def __init__(self, actions: RunActions) -> None:
         super().__init__()
@@ -60,7 +57,9 @@ class RunHead(QWidget):
         return self.pause, self.save, self.stop
 
     def show_kind(self, *, is_live: bool, has_folder: bool) -> None:
-        """The buttons of a run that trains here, of one that is over, or of none that was kept."""
+        """Show the buttons for a run that trains here, a run that has ended, or a run without a
+        folder.
+        """
         for part in self.live_buttons:
             part.setVisible(is_live)
         for part in (self.attempt, self.export):
@@ -76,15 +75,16 @@ class RunHead(QWidget):
         self._show_resume()
 
     def _show_resume(self) -> None:
-        """The next thing to do with a run that was cut short is to resume it."""
+        """Show Resume as the primary button if the run can be resumed, else Try."""
         self.resume.setVisible(self._is_resumable and not self._is_live)
         is_next = self._is_resumable and self.resume.isEnabled()
         restyle(self.resume, "objectName", "primary" if is_next else "")
         restyle(self.attempt, "objectName", "" if is_next else "primary")
 
     def show_standing(self, summary: "RunSummary", ending: str) -> None:
-        """How the run stands; `ending` says how it ended, if it did. What it failed of is shown
-        whole, in `problem`."""
+        """Show the run's state. `ending` says how it ended, if it did; a failure is shown in full
+        in `problem`.
+        """
         self._failure = ending if summary.outcome == "failed" else ""
         self.show_pill(formatting.outcome(summary.outcome), formatting.tone(summary.outcome))
         self.subtitle.setText("" if self._failure else ending)
@@ -98,18 +98,18 @@ class RunHead(QWidget):
         restyle(self.pill, "tone", tone)
 
     def show_problem(self, problem: str) -> None:
-        """Why the run failed, and what is wrong with its files."""
+        """Show why the run failed and which of its files are damaged."""
         say(self.problem, " ".join(filter(None, (self._failure, problem))))
 
     def show_base_model(self, check: BaseModelCheck) -> None:
-        """That the base model is no longer what the run was trained with, where that is so."""
+        """Warn if the base model is missing or has changed since training."""
         say(self.warning, localized(check.message) if check.state in ("changed", "missing") else "")
 
 
 def interruption(summary: "RunSummary") -> str:
-    """What can be done with a run that was interrupted."""
+    """Whether and from which step an interrupted run can be resumed."""
     if summary.adapter_dir is None and summary.problem:
-        return ""  # the problem says why it can't be resumed
+        return ""  # the problem explains why it can't be resumed
     if summary.adapter_dir is None:
         return tr("It has no checkpoint, so it can't be resumed.")
     kept = summary.adapter_dir.name.removeprefix("step-").lstrip("0") or "0"

@@ -1,4 +1,4 @@
-"""Everything else that can be done with a run: another run of it, files of it, its removal."""
+"""The More button of a run's page: repeat, continue, export, delete."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,16 +22,16 @@ _UNREADABLE = tr("Its settings can't be read.")
 
 
 class RunMenuButton(PushButton):
-    """A menu; what it asks for is about the run last shown."""
+    """Its signals are about the run that was shown last."""
 
     repeat_requested = Signal(object)
-    """RunDetails, as in all of these but one."""
+    """Argument: RunDetails; so for all signals but `queue_requested`."""
     plain_repeat_requested = Signal(object)
-    """To be repeated as the control arm."""
+    """The user wants to repeat the run with plain AdamW, for comparison."""
     continue_requested = Signal(object)
-    """Its adapter is to be trained further, on other data."""
+    """The user wants to train its adapter on other data."""
     queue_requested = Signal(object)
-    """TrainingConfig: to be trained when its turn comes."""
+    """Argument: the TrainingConfig to queue."""
     settings_export_requested = Signal(object)
     data_export_requested = Signal(object)
     plots_export_requested = Signal(object)
@@ -46,29 +46,29 @@ class RunMenuButton(PushButton):
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self.continued = menu.addAction(
-            tr("Continue with New Data…"), self._asking(self.continue_requested)
+            tr("Continue with New Data…"), self._emitter(self.continue_requested)
         )
         self.repeats = (
-            menu.addAction(tr("Use These Settings"), self._asking(self.repeat_requested)),
-            menu.addAction(tr("Use Plain AdamW"), self._asking(self.plain_repeat_requested)),
+            menu.addAction(tr("Use These Settings"), self._emitter(self.repeat_requested)),
+            menu.addAction(tr("Use Plain AdamW"), self._emitter(self.plain_repeat_requested)),
             menu.addAction(tr("Add to Queue"), lambda: self._queue(is_plain=False)),
             menu.addAction(tr("Add to Queue with Plain AdamW"), lambda: self._queue(is_plain=True)),
         )
         menu.addSeparator()
         self.settings = menu.addAction(
-            tr("Export Settings…"), self._asking(self.settings_export_requested)
+            tr("Export Settings…"), self._emitter(self.settings_export_requested)
         )
         self.measured = (
-            menu.addAction(tr("Export Data as CSV…"), self._asking(self.data_export_requested)),
-            menu.addAction(tr("Export Plots…"), self._asking(self.plots_export_requested)),
+            menu.addAction(tr("Export Data as CSV…"), self._emitter(self.data_export_requested)),
+            menu.addAction(tr("Export Plots…"), self._emitter(self.plots_export_requested)),
         )
         menu.addSeparator()
-        self.reveal = menu.addAction(REVEAL_LABEL, self._asking(self.reveal_requested))
-        self.delete = menu.addAction(tr("Move Run to Trash"), self._asking(self.delete_requested))
+        self.reveal = menu.addAction(REVEAL_LABEL, self._emitter(self.reveal_requested))
+        self.delete = menu.addAction(tr("Move Run to Trash"), self._emitter(self.delete_requested))
         self.setMenu(menu)
 
     def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
-        """What the run doesn't allow is off, and says why."""
+        """Enable the actions that the run allows, and give reasons for the others."""
         self._run = details
         self._show_repeats()
         _allow(self.settings, "" if details.settings else _UNREADABLE)
@@ -88,7 +88,7 @@ class RunMenuButton(PushButton):
         for repeat in self.repeats:
             _allow(repeat, f"{_UNREPEATABLE} {unread}" if unread else "")
 
-    def _asking(self, signal: object) -> Callable[[], None]:
+    def _emitter(self, signal: object) -> Callable[[], None]:
         return lambda: signal.emit(self._run)  # type: ignore[attr-defined]
 
     def _queue(self, *, is_plain: bool) -> None:

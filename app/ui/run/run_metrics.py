@@ -1,4 +1,4 @@
-"""The run's figures side by side: step, loss, validation, speed, time left, memory."""
+"""A run's metrics side by side: step, loss, validation, speed, time left, memory."""
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
@@ -27,7 +27,7 @@ _TITLES = {
 
 
 class Metrics(QWidget):
-    """Drawn at most ten times a second, however fast steps come."""
+    """Redraws at most ten times a second."""
 
     def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__()
@@ -57,7 +57,9 @@ class Metrics(QWidget):
         self._cells.append(cell)
 
     def minimumSizeHint(self) -> QSize:
-        """That of two rows: figures that get longer never make the page wider than the window."""
+        """The minimum for two rows of metrics, so that longer values never make the page wider than
+        the window.
+        """
         columns = len(_TITLES) // 2
         needed = max(self._needed_px(self._cells[:columns]), self._needed_px(self._cells[columns:]))
         return QSize(needed, super().minimumSizeHint().height())
@@ -100,7 +102,7 @@ class Metrics(QWidget):
         }
         for key, text in shown.items():
             self.figures[key].setText(text)
-        # Back in one row only when the window is resized: figures change many times a second.
+        # Only resizing restores a single row, because the texts change many times a second.
         self._arrange(min(self._columns, self._fitting_columns()))
         expected = state.run_memory
         size = gigabytes(expected.peak_bytes) if expected else ""

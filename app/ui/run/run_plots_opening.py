@@ -1,4 +1,4 @@
-"""The plots of the run that is opened; made beforehand, or when the first one is."""
+"""The plots of the opened run. They are created in idle time, or when the first run is opened."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ class LazyPlots(QWidget):
         self._layout.setContentsMargins(0, 0, 0, 0)
 
     def show_series(self, series: "RunSeries", *, is_same: bool, is_live: bool) -> None:
-        """Shows another run, or the same one as it stands now."""
+        """Show the plots of another run, or update those of the same run."""
         for _ in self.steps():
             pass
         plots = self.plots
@@ -40,12 +40,12 @@ class LazyPlots(QWidget):
                 plots.finish()
 
     def show_nothing(self) -> None:
-        """No run has measured anything yet."""
+        """Clear the plots for a run without measurements."""
         if self.plots is not None:
             self.plots.show_series(None)
 
     def note_news(self) -> None:
-        """The series that is shown has grown."""
+        """Update the plots after the shown series has grown."""
         if self.plots is not None:
             self.plots.note_news()
 
@@ -55,7 +55,7 @@ class LazyPlots(QWidget):
             self.plots.set_theme(theme)
 
     def steps(self) -> Iterator[None]:
-        """Makes the plots in steps; nothing is left to do where a run was opened meanwhile."""
+        """Create the plots step by step; stops if opening a run has created them meanwhile."""
         for made in run_plots_in_steps(self._theme) if self.plots is None else ():
             if self.plots is not None:
                 return
@@ -65,5 +65,5 @@ class LazyPlots(QWidget):
 
     def _put(self, made: "RunPlots") -> None:
         self.plots = made
-        made.set_theme(self._theme)  # it may have changed on the way
+        made.set_theme(self._theme)  # the theme may have changed since
         self._layout.addWidget(made)

@@ -1,6 +1,5 @@
-"""A run's page: its progress or its result, then plots, checkpoints, data, settings, log, notes.
-
-Asks for things, does none.
+"""A run's page: its progress or result, then plots, questions, checkpoints, data, settings, log and
+notes. Only emits signals for the user's requests.
 """
 
 from collections.abc import Callable
@@ -48,21 +47,21 @@ PLOTS, QUESTIONS, *_, LOG, NOTES = range(len(PARTS))
 class RunView(QWidget):
     back_requested = Signal()
     label_changed = Signal(object, str, str)
-    """Path of the run's folder, its new name and notes."""
+    """Arguments: the path of the run's folder, its new name and notes."""
     resume_requested = Signal(object)
-    """RunSummary"""
+    """Argument: RunSummary."""
     try_requested = Signal(object)
-    """RunSummary"""
+    """Argument: RunSummary."""
     question_requested = Signal(object, str)
-    """RunSummary, and a question that it is to be asked again."""
+    """Arguments: RunSummary, and the question to ask again."""
     export_requested = Signal(object)
-    """RunSummary"""
+    """Argument: RunSummary."""
     reveal_requested = Signal(object)
-    """Path"""
+    """Argument: Path."""
     delete_requested = Signal(object)
-    """A tuple of RunSummary."""
+    """Argument: a tuple of RunSummary."""
     shown = Signal()
-    """The run has come into sight again."""
+    """The page has become visible."""
 
     def __init__(self, state: AppState, pace: RunPace, actions: RunActions) -> None:
         super().__init__()
@@ -70,7 +69,9 @@ class RunView(QWidget):
         self._state = state
         self.run: ReadRun | None = None
         self.is_attempt = False
-        """What is shown is the run of this window before it has a folder, or which left none."""
+        """Whether the page shows this window's run that has no folder, because it has just started
+        or failed early.
+        """
         self._busy = ""
         self.progress = ProgressView(state, pace)
         self.result = ResultCard()
@@ -79,7 +80,7 @@ class RunView(QWidget):
         self.label = LabelFields(self.head.name, self.notes)
         self._tabs_row = QWidget()
         self._tabs_row.setLayout(row(self.tabs, None))
-        # The plots' scroll bar lies in the page's margin, so that all cards end at one edge.
+        # The plots' scroll bar lies in the page margin, so that all cards are equally wide.
         top = column(self.head, self.progress, self.result, self._tabs_row, spacing=12)
         top.setContentsMargins(0, 0, SCROLL_BAR_PX, 0)
         margins_px = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - SCROLL_BAR_PX, 2 * GRID_PX)
@@ -88,7 +89,7 @@ class RunView(QWidget):
         state.run_event_received.connect(lambda _: self._show_attempt())
         self._show_kind(is_live=False)
 
-    # -- how it is built ---------------------------------------------------------------------
+    # -- layout -------------------------------------------------------------------------------
     def _make_head(self, actions: RunActions) -> RunHead:
         head = RunHead(actions)
         head.back.clicked.connect(self.back_requested)
@@ -126,9 +127,9 @@ class RunView(QWidget):
         self.tabs.currentChanged.connect(self.parts.setCurrentIndex)
         self.tabs.currentChanged.connect(lambda _: self.keep_label())
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------------------
     def show_run(self, run: ReadRun, *, is_live: bool = False) -> None:
-        """Show another run, or the same one as it stands now; a live one's series may grow."""
+        """Show another run, or update the same one. While it is live, its series grows."""
         before = self.run.details.summary if self.run is not None else None
         details, summary = run.details, run.details.summary
         is_same = before is not None and before.run_dir == summary.run_dir
@@ -158,7 +159,7 @@ class RunView(QWidget):
             self.show_part(0)
 
     def show_attempt(self) -> None:
-        """The run of this window, which has no folder yet, or left none."""
+        """Show this window's run while it has no folder."""
         self.keep_label()
         self.run, self.is_attempt = None, True
         self.plots_place.show_nothing()
@@ -177,7 +178,7 @@ class RunView(QWidget):
         self._show_kind(is_live=self._state.phase.is_active)
 
     def _show_kind(self, *, is_live: bool) -> None:
-        """Progress while it trains here, its result when it is over."""
+        """Show the progress while the run trains here, else its result."""
         has_folder = self.run is not None
         self.progress.setVisible(is_live or self.is_attempt)
         self.result.setVisible(has_folder and not is_live)
@@ -187,7 +188,7 @@ class RunView(QWidget):
             self.head.show_resume(is_resumable=False, why_not="")
 
     def show_live(self, live: LiveRun | None) -> None:
-        """How the run in progress stands, if it is the one that is shown."""
+        """Update the head with the state of the run in progress, if this page shows it."""
         if self.run is None or live is None or live.run_dir != self.run.details.summary.run_dir:
             return
         summary = live.over(self.run.details.summary)
@@ -198,13 +199,13 @@ class RunView(QWidget):
         self.tabs.setCurrentIndex(index)
 
     def set_busy(self, why_not: str) -> None:
-        """Why no run can go on or be repeated now; empty if one can."""
+        """`why_not`: why no run can be resumed or repeated now; empty if runs can be."""
         self._busy = why_not
         self._show_resume()
         self.checkpoints.set_busy(why_not)
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu: those of the text that is shown."""
+        """The Edit menu's actions for the shown text."""
         finder = self.finders.get(self.tabs.currentIndex()) if self.run is not None else None
         return finder.verbs() if finder is not None else {}
 
@@ -248,9 +249,9 @@ class RunView(QWidget):
         super().hideEvent(event)
         self.keep_label()
 
-    # -- what is asked for -------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------
     def keep_label(self) -> None:
-        """The name and notes as they are written now, if they are new."""
+        """Save name and notes if they were edited."""
         if self.run is None or not self.label.is_edited:
             return
         before = self.run.details.summary
@@ -260,7 +261,7 @@ class RunView(QWidget):
             self.label_changed.emit(summary.run_dir, summary.name, summary.notes)
 
     def note_label_refused(self, run_dir: Path) -> None:
-        """The disk did not take the label: it stays as it is written here, to be kept later."""
+        """Saving the label failed: keep it in the fields as an unsaved edit."""
         if self.run is None or self.run.details.summary.run_dir != run_dir:
             return
         self._take(self.run, self.label.refused(self.run.details.summary))
@@ -283,7 +284,7 @@ class RunView(QWidget):
 
 
 def _beside_a_bar(part: QWidget) -> QWidget:
-    """As wide as the content of those that scroll."""
+    """Indents a part without a scroll bar to the width of the scrolling parts."""
     made = QWidget()
     lay_out(made, part, spacing=0, margins_px=(0, 0, SCROLL_BAR_PX, 0))
     return made

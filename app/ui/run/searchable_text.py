@@ -1,4 +1,4 @@
-"""A long text of a run, its log or its notes, with a find bar above it."""
+"""A long read-only or editable text, such as a run's log or notes, with a find bar above it."""
 
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
@@ -20,7 +20,9 @@ class SearchableText(QWidget):
         lay_out(self, self.finder, grows(self.text))
 
     def show_grown(self, text: str) -> None:
-        """Show a text; if it is the old one and more, what is seen of it stays where it is."""
+        """Show a text. If it only extends the shown text, the scroll position and selection are
+        kept.
+        """
         before = self.text.toPlainText()
         if not before or not text.startswith(before):
             self.text.setPlainText(text)

@@ -1,1 +1,1 @@
-"""The runs: those that trained, train or wait; two and more of them compared."""
+"""The Runs page: the list of runs, the comparison of runs, and studies."""

@@ -1,4 +1,4 @@
-"""The line above the list of runs that leads back to the study that is open."""
+"""The bar above the list of runs that leads back to the open study."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BackToStudy(QWidget):
-    """Only there while a study is open."""
+    """Hidden unless a study is open."""
 
     open_requested = Signal()
 

@@ -1,4 +1,6 @@
-"""One measure of several runs, overlaid: smoothed bold, each step faint behind it."""
+"""One measure of several runs, overlaid: smoothed curves in bold, single steps faint
+behind them.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +39,7 @@ _CLIPPED_PX = 8
 
 
 class TimeAxis(StepAxis):
-    """Steps and tokens as counts, seconds as durations."""
+    """Formats steps and tokens as counts, seconds as durations."""
 
     is_time = False
 
@@ -48,15 +50,17 @@ class TimeAxis(StepAxis):
 
 
 class ComparePlot(QuietPlot):
-    """Drag selects a stretch, a double click shows all; the cursor is shared by `pointed`."""
+    """A drag zooms in, a double click shows everything. Several plots share the cursor via
+    `pointed`.
+    """
 
     pointed = Signal(object)
-    """Where on the x axis the pointer is; None where it is not on the plot."""
+    """Argument: the pointer's x coordinate, or None if the pointer is outside the plot."""
     selected = Signal(object)
-    """A stretch (low, high) of the x axis, or None for all of it."""
+    """Argument: the selected range (low, high) of the x axis, or None for all of it."""
 
     def __init__(self, theme: Theme, *, has_dots: bool, unit: str = "") -> None:
-        """`unit` stands at the axis of values; without one they are losses."""
+        """`unit` is the label of the y axis; the default is for losses."""
         super().__init__(StepBox(), ValueAxis("left"), TimeAxis("bottom"))
         self._theme, self._has_dots = theme, has_dots
         self._unit = unit or tr("loss")
@@ -64,7 +68,7 @@ class ComparePlot(QuietPlot):
         self._names: tuple[str, ...] = ()
         self._items: list[tuple[Any, Any, Any]] = []
         self.hidden: frozenset[int] = frozenset()
-        """Runs whose curves are not drawn, by number."""
+        """The indexes of the runs whose curves are hidden."""
         self.axis = "step"
         self.is_log, self.is_clipped = False, True
         self.stretch: tuple[float, float] | None = None
@@ -135,7 +139,7 @@ class ComparePlot(QuietPlot):
         self._mark_clipped(spans, *values)
 
     def point_at(self, x: float | None) -> None:
-        """Show the cursor at `x` and what each run has there."""
+        """Show the cursor at `x`, and each run's value there."""
         self.hairline.setVisible(x is not None and bool(self._curves))
         self.readout.setVisible(self.hairline.isVisible())
         if x is None or not self._curves:
@@ -148,7 +152,7 @@ class ComparePlot(QuietPlot):
             for run, (curve, name) in runs
             if run not in self.hidden
         ]
-        self.readout.setText("\n".join([f"{unit}{self._place(x)}", *lines]))
+        self.readout.setText("\n".join([f"{unit}{self._x_text(x)}", *lines]))
         self.readout.adjustSize()
         left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10
         if left + self.readout.width() > self.width():
@@ -173,7 +177,7 @@ class ComparePlot(QuietPlot):
         return float(low), float(high) if high > low else low + 1
 
     def _seen(self, curve: Curve, low: float, high: float) -> tuple[int, int]:
-        """Start and stop of a curve's points in sight, with one neighbour either side."""
+        """The start and stop indexes of the visible points, plus one neighbor on each side."""
         x = curve.x[self.axis]
         start = max(0, int(np.searchsorted(x, low, "left")) - 1)
         return start, min(len(x), int(np.searchsorted(x, high, "right")) + 1)
@@ -189,7 +193,7 @@ class ComparePlot(QuietPlot):
         marks.setData(*(points if is_few else every_so_often(*points)))
 
     def _mark_clipped(self, spans: Sequence[tuple[int, int]], low: float, top: float) -> None:
-        """At the top edge, where values lie above it."""
+        """Mark values above the visible range at the top edge."""
         bins = int(min(_MAX_BINS, max(50, self.box.width() / 2)))
         beyond = [np.zeros(0)]
         for curve, span in zip(self._curves, spans, strict=True):
@@ -221,7 +225,9 @@ class ComparePlot(QuietPlot):
         return float(np.log10(max(_LEAST, low, 0.9 * least))), float(np.log10(max(_LEAST, high)))
 
     def _value_at(self, curve: Curve, x: float) -> str:
-        """The last value up to `x`; where there are few, also where it was measured."""
+        """The curve's last value up to `x`. In plots with few points, also where it was
+        measured.
+        """
         places = curve.x[self.axis]
         at = int(np.searchsorted(places, x, "right")) - 1
         if not len(curve.smooth) or at < 0 or x > places[-1] * 1.001:
@@ -229,9 +235,9 @@ class ComparePlot(QuietPlot):
         value = value_text(float(curve.smooth[at]))
         if not self._has_dots:
             return value
-        return tr("{value} at {place}", value=value, place=self._place(places[at]))
+        return tr("{value} at {place}", value=value, place=self._x_text(places[at]))
 
-    def _place(self, x: float) -> str:
+    def _x_text(self, x: float) -> str:
         return duration(x) if self.axis == "time" else step_text(x)
 
     def _note_pointer(self, position: QPointF) -> None:

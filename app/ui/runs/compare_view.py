@@ -1,4 +1,4 @@
-"""Runs side by side: their curves overlaid, and the settings in which they differ."""
+"""Compares runs: overlaid curves, and a table of the settings that differ."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 _AXIS_NAMES = {"step": tr("By step"), "tokens": tr("By tokens"), "time": tr("By time")}
 _MAX_ROWS, _MAX_SHARE = 6, 0.3
 _PLACES = ((0, 1), (1, 0), (0, 0), (1, 1))
-"""Row and column of each plot: as on a run's page the change from the base comes first."""
+"""The row and column of each plot. The change from the base comes first, as on a run's page."""
 _CARD_PX, _AROUND_READOUT_PX, _COMPACT_BELOW_PX = 130, 70, 720
 
 
 class CompareView(QWidget):
     back_requested = Signal()
     plots_export_requested = Signal(object)
-    """The widget that holds the plots."""
+    """Argument: the widget that contains the plots."""
     data_export_requested = Signal(object)
-    """The folders of the runs."""
+    """Argument: the folders of the runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class CompareView(QWidget):
         best = (tr("Best validation loss"), [formatting.loss(r.best_val_loss) for r in results])
         asked = [run.details.answers for run in self.runs]
         self.differences.show_differences(
-            names, [*_answered(asked), best, *_distance(results), *rows]
+            names, [*_answer_rows(asked), best, *_divergence_rows(results), *rows]
         )
         words = "" if rows else tr("These runs have the same settings.")
         if len(known) < len(configs):
@@ -175,7 +175,7 @@ class CompareView(QWidget):
         self._fit_cards()
 
     def _fit_cards(self) -> None:
-        """All plots are in sight in a low window too."""
+        """Make the cards compact in a low window, so that all plots stay visible."""
         is_compact = self.height() < _COMPACT_BELOW_PX
         for frame in self._cards:
             frame.set_compact(is_compact)
@@ -183,7 +183,7 @@ class CompareView(QWidget):
             self._grid.setSpacing(8 if is_compact else 12)
 
     def _fit_table(self) -> None:
-        """As high as its rows, but the plots have the larger part."""
+        """Set the table's height to its rows, but leave most of the page to the plots."""
         room = int(_MAX_SHARE * self.height()) // ROW_PX - 1
         shown = min(self.differences.rowCount(), _MAX_ROWS, max(1, room))
         bar = self.table.horizontalScrollBar()
@@ -217,21 +217,23 @@ class CompareView(QWidget):
         self.data_export_requested.emit([run.details.summary.run_dir for run in self.runs])
 
 
-def _answered(runs: list[list[Answers]]) -> list[tuple[str, list[str]]]:
-    """A row for each question set: how many each run answers, before and after."""
+def _answer_rows(runs: list[list[Answers]]) -> list[tuple[str, list[str]]]:
+    """A row for each question set: the number of correct answers of each run, before and after."""
     by_name = [{one.name: one for one in answers} for answers in runs]
     names = dict.fromkeys(one.name for answers in runs for one in answers)
-    return [(set_title(name), [_right(found.get(name)) for found in by_name]) for name in names]
+    return [
+        (set_title(name), [_correct_text(found.get(name)) for found in by_name]) for name in names
+    ]
 
 
-def _right(answers: Answers | None) -> str:
+def _correct_text(answers: Answers | None) -> str:
     if answers is None:
         return "–"
     after = tr("{after:,} of {total:,}", after=answers.after, total=answers.total)
     return after if answers.before is None else f"{decimal(f'{answers.before:,}')} → {after}"
 
 
-def _distance(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
+def _divergence_rows(runs: "list[RunSummary]") -> list[tuple[str, list[str]]]:
     if all(run.base_kl is None for run in runs):
         return []
     return [(tr("Change from base"), [formatting.loss(run.base_kl) for run in runs])]
@@ -248,7 +250,7 @@ def _switch(text: str, tip: str) -> QPushButton:
 
 
 Difference = tuple[str, Sequence[str]]
-"""A setting's label, and each run's value."""
+"""A setting's label, and its value in each run."""
 
 
 class DifferencesModel(TableModel[Difference]):
@@ -256,7 +258,7 @@ class DifferencesModel(TableModel[Difference]):
         super().__init__((), lambda _: "")
 
     def show_differences(self, names: Sequence[str], rows: Sequence[Difference]) -> None:
-        """`names` are the runs'."""
+        """`names`: the names of the runs, for the table's header."""
         labels: Column[Difference] = Column(tr("Differs in"), lambda row: row[0])
         self.beginResetModel()
         self.columns = (labels, *(_column(name, at) for at, name in enumerate(names)))

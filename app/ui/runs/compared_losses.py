@@ -1,4 +1,4 @@
-"""A run's curves as the comparison shows them, by step, by tokens and by time. Knows no Qt."""
+"""The curves of runs for the comparison, by step, tokens and time. Does not import Qt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 AXES = ("step", "tokens", "time")
 MAX_COMPARED = 8
 NAME_LENGTH = 22
-"""Characters that a legend and a table's head have room for."""
+"""The number of characters that fit into a legend or a table header."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Values along each of the axes, all ascending."""
+    """A curve's values, and their x coordinates on each axis in ascending order."""
 
     x: dict[str, Any]
     """An array for each of `AXES`: steps, trained tokens, seconds."""
@@ -33,9 +33,9 @@ class Compared:
     losses: Curve
     validation: Curve
     from_base: Curve
-    """The KL divergence from the base model; empty where it was not measured."""
+    """The KL divergence from the base model; empty if not measured."""
     drift: Curve
-    """L2 norm of the adapter's distance from where the run began."""
+    """The L2 norm of the adapter's change since the start of the run."""
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -43,7 +43,7 @@ class Compared:
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """Short names, each another one: by their beginnings, by their ends too, or numbered."""
+    """Distinct short names: their beginnings, else their beginnings and ends, else numbered."""
     names = [single_line(name) for name in names]
     for keep in (NAME_LENGTH, NAME_LENGTH // 2):
         short = [_shortened(name, keep) for name in names]
@@ -53,7 +53,7 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 
 def _shortened(name: str, beginning: int) -> str:
-    """At most NAME_LENGTH characters: `beginning` of them from the front, the rest from the end."""
+    """At most NAME_LENGTH characters: `beginning` of them from the start, the rest from the end."""
     if len(name) <= NAME_LENGTH:
         return name
     end = NAME_LENGTH - beginning
@@ -61,7 +61,7 @@ def _shortened(name: str, beginning: int) -> str:
 
 
 def comparing(run_dirs: Sequence[Path]) -> Callable[[], tuple[Compared, ...]]:
-    """Reads these runs, at most eight of them."""
+    """A function that reads these runs, at most eight of them."""
 
     def work() -> tuple[Compared, ...]:
         return tuple(_compared(run_dir) for run_dir in run_dirs[:MAX_COMPARED])
@@ -80,7 +80,9 @@ def _compared(run_dir: Path) -> Compared:
     steps = rows["step"].astype(np.int64)
 
     def along(wanted: Any) -> dict[str, Any]:
-        """Where these steps lie on each axis; the last step before them tells."""
+        """The x coordinates of these steps. A step without a record gets those of the last record
+        before it.
+        """
         at = np.searchsorted(steps, wanted, "right")
         tokens = np.concatenate([[0], rows["trained_tokens"].astype(np.float64)])
         seconds = np.concatenate([[0], rows["seconds"].astype(np.float64)])

@@ -1,4 +1,4 @@
-"""What can be done with the rows selected: a button that can't do it is off, and says why."""
+"""Buttons for the selected runs. A disabled button gives the reason in its tool tip."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ _ONE = tr("Select one run.")
 
 
 class RunButtons(QWidget):
-    """Below the table. Does nothing itself."""
+    """The button row below the table; RunsView connects the buttons."""
 
     def __init__(self, queue: RunQueue) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class RunButtons(QWidget):
         self.setLayout(WrappingRow(left, right))
 
     def show_selection(self, selected: "tuple[Row, ...]", busy: str) -> None:
-        """`busy` is why no run can go on now; empty if one can."""
+        """`busy`: why no run can be resumed now; empty if runs can be."""
         runs = tuple(run for run in selected if not isinstance(run, WaitingRun))
         waiting = tuple(run for run in selected if isinstance(run, WaitingRun))
         run = runs[0] if len(selected) == len(runs) == 1 else None

@@ -1,5 +1,5 @@
-"""The columns of the runs' table: as many are seen as fit, or those the user has chosen; and how a
-run's state is drawn, its words with a bar below them while it is in progress.
+"""The columns of the runs' table: as many as fit, or the user's choice; and a delegate that draws a
+progress bar in the state column.
 """
 
 from math import ceil
@@ -49,17 +49,18 @@ from app.ui.tables.runs_model import (
 MIN_NAME_PX, FIXED_PX = 150, 120
 SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, KNOWN_COLUMN, KL_COLUMN, RETENTION_COLUMN,
           BASE_MODEL_COLUMN, TIERS_COLUMN, STEPS_COLUMN, DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
-"""What a list does without when it gets narrower, one after the other: what tells runs apart goes
-last."""
+"""The columns to hide, in this order, when the table gets narrower. Those that best tell runs apart
+come last.
+"""
 DRAGGED = (BASE_MODEL_COLUMN, DATASET_COLUMN)
-"""As wide as the user makes them; the others are as wide as what they show."""
+"""The columns that the user can resize; the others fit their contents."""
 _KEY, _NONE = "library/columns", "none"
 
 
 class Measured:
-    """How wide a table's columns must be for their first rows.
+    """Measures the widths that a table's columns need for their first rows.
 
-    Qt's own measuring asks for sixteen values of each cell; here it is the text, once.
+    QHeaderView's measuring reads sixteen roles of each cell; this reads each text once.
     """
 
     def __init__(self, table: QTableView) -> None:
@@ -80,7 +81,7 @@ class Measured:
 
 
 class RunsColumns(QObject):
-    """The name takes what the others leave; where it has too little room, the table scrolls."""
+    """The name column takes the remaining width. If too little remains, the table scrolls."""
 
     def __init__(self, table: QTableView, settings: Preferences) -> None:
         super().__init__(table)
@@ -88,7 +89,7 @@ class RunsColumns(QObject):
         self._header = header = table.horizontalHeader()
         self._widths: list[int] = []
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        # Columns that Qt fits to their contents are measured anew at every turn.
+        # Not ResizeToContents: Qt would measure these columns again on every change.
         for column in range(1, header.count()):
             is_dragged = column in DRAGGED
             mode = (
@@ -96,7 +97,7 @@ class RunsColumns(QObject):
             )
             header.setSectionResizeMode(column, mode)
             table.setColumnWidth(column, FIXED_PX)
-        # The table's own room: a page hears of its size before what is in it has been laid out.
+        # The viewport's size counts: a page is resized before its children are laid out.
         table.viewport().installEventFilter(self)
         table.model().modelReset.connect(self.measure)
         table.model().dataChanged.connect(self.measure)
@@ -110,18 +111,18 @@ class RunsColumns(QObject):
 
     @Slot()
     def measure(self) -> None:
-        """Other runs are shown, or others come first: what their columns need."""
+        """Measure all columns after the rows or their order have changed."""
         table, header, measured = self._table, self._header, Measured(self._table)
         self._widths = []
         for column in range(header.count()):
-            table.setColumnHidden(column, False)  # a hidden one tells no width
+            table.setColumnHidden(column, False)  # a hidden column has no width
             of_rows = header.sectionSize(column) if column in DRAGGED else measured.width(column)
             table.setColumnWidth(column, max(header.sectionSizeHint(column), of_rows))
             self._widths.append(header.sectionSize(column) or FIXED_PX)
         self.fit()
 
     def fit(self) -> None:
-        """Show what the table has room for, or what was chosen."""
+        """Show the columns that the user chose, or as many as fit."""
         if not self._widths:
             return
         room = self._table.viewport().width()
@@ -133,7 +134,7 @@ class RunsColumns(QObject):
         self._fit_name(room - sum(self._widths[column] for column in shown))
 
     def chosen(self) -> set[int] | None:
-        """The columns that the user has chosen; None where they are to fit the window."""
+        """The columns that the user chose; None if as many as fit are shown."""
         stored = self._settings.text(_KEY)
         if not stored:
             return None
@@ -141,13 +142,13 @@ class RunsColumns(QObject):
         return {c for c in range(1, len(self._widths)) if COLUMN_KEYS[c] in keys}
 
     def choose(self, columns: set[int] | None) -> None:
-        """Show these beside the name, at any width; None: as many as fit."""
+        """Show these columns beside the name, whatever their width; None for as many as fit."""
         keys = [COLUMN_KEYS[column] for column in sorted(columns or ())]
         self._settings.set(_KEY, "" if columns is None else "/".join(keys) or _NONE)
         self.measure()
 
     def menu(self) -> QMenu:
-        """What the header's context menu offers, as things stand."""
+        """The header's context menu with the current state."""
         menu = QMenu(self._table)
         fitting = QAction(tr("As Many as Fit"), menu, checkable=True)
         fitting.setChecked(self.chosen() is None)

@@ -1,4 +1,4 @@
-"""The line above the runs' table: how many there are, the queue's buttons, and which are shown."""
+"""The bar above the runs' table: number of runs, search, filter, and the queue's buttons."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ SEARCH_PX = 200
 class RunsHeader(QWidget):
     filter_changed = Signal()
     search_left = Signal()
-    """Escape in an empty search."""
+    """The user pressed Escape in the empty search field."""
 
     def __init__(self, queue: RunQueue) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class RunsHeader(QWidget):
         return RunsFilter.of(self.search.text(), self.state.currentData())
 
     def show_count(self, runs: "Sequence[RunSummary]", *, has_rows: bool) -> None:
-        """How many runs there are, how many wait, and what can be done with the queue."""
+        """Show the number of runs and of queued runs, and update the queue's buttons."""
         for control in (self.search, self.state):
             control.setVisible(has_rows)
         size = formatting.size(sum(run.size_bytes for run in runs))
@@ -61,7 +61,7 @@ class RunsHeader(QWidget):
         self.hold.setVisible(is_going)
 
     def _leave_search(self) -> None:
-        """Escape clears what is searched for, then leaves the field."""
+        """Escape clears the search text, or leaves the field if it is empty."""
         if self.search.text():
             self.search.clear()
         else:

@@ -1,4 +1,4 @@
-"""The Runs page: all runs, or the page of one, several compared, or a study."""
+"""The Runs page: a stack with the list of runs, a single run, a comparison, and a study."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class RunsPage(QWidget):
     came_into_sight = Signal()
-    """Again, maybe: what it shows may have changed on the disk meanwhile."""
+    """The page or its window was shown or activated, so files on disk may have changed since."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class RunsPage(QWidget):
 
     @property
     def opened_run_dir(self) -> Path | None:
-        """The run that is shown by itself, if one is."""
+        """The folder of the run whose page is shown, or None."""
         is_shown = self.views.currentWidget() is self.opened and self.opened.run is not None
         run = self.opened.run
         return run.details.summary.run_dir if is_shown and run is not None else None
@@ -71,7 +71,7 @@ class RunsPage(QWidget):
             self.views.setCurrentWidget(view)
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu: those of what is shown."""
+        """The Edit menu's actions for the current view."""
         shown = self.views.currentWidget()
         return shown.verbs() if isinstance(shown, HasVerbs) else {}
 
@@ -79,7 +79,7 @@ class RunsPage(QWidget):
         self.show_view(self.list)
 
     def show_attempt(self) -> None:
-        """The run of this window, before it has a folder."""
+        """Show this window's run while it has no folder."""
         self.opened.show_attempt()
         self.show_view(self.opened)
 
@@ -96,7 +96,7 @@ class RunsPage(QWidget):
         self.show_view(self.compared)
 
     def show_study(self) -> None:
-        """The study that is open."""
+        """Show the open study."""
         self.study.refresh()
         self.show_view(self.study)
 
@@ -107,7 +107,7 @@ class RunsPage(QWidget):
         return super().event(event)
 
     def set_busy(self, why_not: str) -> None:
-        """Why no run can be resumed now; empty if one can."""
+        """`why_not`: why no run can be resumed now; empty if runs can be."""
         self.list.set_busy(why_not)
         self.opened.set_busy(why_not)
 
@@ -119,7 +119,7 @@ class RunsPage(QWidget):
 
     @property
     def run_in_hand(self) -> "RunSummary | None":
-        """The run that is opened, or the only one selected in the list that is shown."""
+        """The opened run, or the only selected run if the list is shown."""
         if self.views.currentWidget() is self.list:
             return self.list.selection.run()
         run = self.opened.run

@@ -1,4 +1,4 @@
-"""The rows of the runs' table that are selected, now and when the window opens the next time."""
+"""The selection in the runs' table, which is restored in the next session."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,13 @@ class RunsSelection:
         self.changed = self._chosen.selectionChanged
 
     def select(self, *run_dirs: Path) -> None:
-        """Select these runs' rows, or the first one if none of them is there."""
+        """Select the rows of these runs, or the first row if the table has none of them."""
         rows = range(self._model.rowCount())
         there = [row for row in rows if self._model.at(row).run_dir in run_dirs]
         self._table.select_rows(there or rows[:1])
 
     def rows(self) -> "tuple[Row, ...]":
-        """In the order of the table."""
+        """The selected rows in table order."""
         chosen = sorted(self._chosen.selectedRows(), key=lambda index: index.row())
         return tuple(self._model.at(index.row()) for index in chosen)
 
@@ -37,11 +37,11 @@ class RunsSelection:
         return [run.run_dir for run in self.rows()]
 
     def runs(self) -> "tuple[RunSummary, ...]":
-        """Those that have begun, in the order of the table."""
+        """The selected runs that are not queued, in table order."""
         return tuple(run for run in self.rows() if not isinstance(run, WaitingRun))
 
     def run(self) -> "RunSummary | None":
-        """The run that is selected, if it is only one and has begun."""
+        """The selected run; None unless exactly one row is selected and it is not queued."""
         chosen = self.rows()
         only = chosen[0] if len(chosen) == 1 else None
         return None if isinstance(only, WaitingRun) else only
@@ -50,7 +50,7 @@ class RunsSelection:
         return tuple(run for run in self.rows() if isinstance(run, WaitingRun))
 
     def remember(self, opened: Path | None) -> None:
-        """Have the same runs selected the next time, and the run at `opened` shown again."""
+        """Save the selected runs and the opened run for the next session."""
         chosen = [run.run_dir.name for run in self.runs()[:MAX_COMPARED]]
         self._settings.set(_SELECTED, "/".join(chosen))
         self._settings.set(_OPENED, opened.name if opened is not None else "")
@@ -60,6 +60,6 @@ class RunsSelection:
         return [run.run_dir for run in self._model.all_runs if run.run_dir.name in names]
 
     def remembered_opened(self) -> Path | None:
-        """The run that was shown by itself when the window closed, if it is still there."""
+        """The run that was opened when the window closed, if it still exists."""
         name = self._settings.text(_OPENED)
         return next((run.run_dir for run in self._model.all_runs if run.run_dir.name == name), None)

@@ -1,5 +1,4 @@
-"""All runs in one table, those that wait too: searched, filtered, sorted; what can be done with
-those selected."""
+"""The list of all runs, including queued ones, with search, filter, sorting and actions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,24 +34,24 @@ if TYPE_CHECKING:
 class RunsView(QWidget):
     refresh_requested = Signal()
     open_requested = Signal(object)
-    """Path of a run's folder."""
+    """Argument: the path of a run's folder."""
     resume_requested = Signal(object)
-    """RunSummary"""
+    """Argument: RunSummary."""
     try_requested = Signal(object)
-    """RunSummary"""
+    """Argument: RunSummary."""
     compare_requested = Signal(object)
-    """A tuple of RunSummary."""
+    """Argument: a tuple of RunSummary."""
     reveal_requested = Signal(object)
-    """Path of a run's folder."""
+    """Argument: the path of a run's folder."""
     export_requested = Signal(object)
-    """RunSummary"""
+    """Argument: RunSummary."""
     delete_requested = Signal(object, object)
-    """A tuple of RunSummary, and the keys of runs that wait."""
+    """Arguments: a tuple of RunSummary, and a set of the keys of queued runs."""
     sample_requested = Signal()
     waiting_open_requested = Signal(object)
-    """WaitingRun: its settings are to be seen and changed."""
+    """Argument: the WaitingRun whose settings the user wants to view and edit."""
     attempt_requested = Signal()
-    """The run of this window that has no folder yet is to be shown."""
+    """The user wants to open this window's run, which has no folder yet."""
 
     def __init__(self, state: AppState, queue: RunQueue, settings: Preferences) -> None:
         super().__init__()
@@ -126,13 +125,13 @@ class RunsView(QWidget):
         lay_out(listed, grows(self.table), self.problem, self.buttons, spacing=GRID_PX + 4)
         return listed
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh_requested.emit()
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
-        """Show these runs; those selected stay selected, at first the newest is."""
+        """Show these runs. The selection is kept; at first it is restored from the last session."""
         wanted, self._is_listed = self.selection.folders(), True
         self.runs.show_runs(runs)
         self._show_count()
@@ -141,7 +140,7 @@ class RunsView(QWidget):
         self._show_selection()
 
     def show_queue(self) -> None:
-        """What waits, and what is started and has no folder yet."""
+        """Show the queued runs, and the run that has started but has no folder yet."""
         state, queue = self._state, self.queue
         wanted = self.selection.folders()
         rows = waiting_runs(queue.runs, queue.begun_key)
@@ -164,7 +163,9 @@ class RunsView(QWidget):
         self.header.show_count(self.runs.all_runs, has_rows=has_rows)
 
     def show_live(self, live: LiveRun | None) -> None:
-        """Keep the row of the run in progress fresh; a new run is looked for on the disk once."""
+        """Update the row of the run in progress. If it is not listed, ask once to read the disk
+        again.
+        """
         is_listed = self.runs.show_live(live)
         run_dir = live.run_dir if live else None
         if not is_listed and self.isVisible() and self._sought != run_dir:
@@ -181,14 +182,14 @@ class RunsView(QWidget):
         self.selection.select(*chosen)
         self._show_selection()
 
-    # -- what is selected --------------------------------------------------------------------
+    # -- selection ----------------------------------------------------------------------------
     def remember(self, opened: Path | None) -> None:
-        """A window that closes before it has seen the runs leaves what was remembered."""
+        """Save the selection, unless the window closes before the runs were listed."""
         if self._is_listed:
             self.selection.remember(opened)
 
     def set_busy(self, why_not: str) -> None:
-        """Why no run can go on now; empty if one can."""
+        """`why_not`: why no run can be resumed now; empty if runs can be."""
         self._busy = why_not
         self._show_selection()
 
@@ -200,11 +201,11 @@ class RunsView(QWidget):
         self._none_found.setVisible(is_none)
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu."""
+        """The Edit menu's actions."""
         search = self.header.search
         return {"find": search.begin} if search.isVisible() else {}
 
-    # -- what is asked for -------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------
     def request_open(self) -> None:
         if not self.buttons.open.isEnabled():
             return
@@ -226,7 +227,7 @@ class RunsView(QWidget):
             self.export_requested.emit(run)
 
     def request_delete(self) -> None:
-        """Runs go to the Trash, waiting ones out of the queue."""
+        """Request to move runs to the Trash and to remove queued runs from the queue."""
         if self.buttons.delete.isEnabled():
             waiting = {run.key for run in self.selection.waiting()}
             self.delete_requested.emit(self.selection.runs(), waiting)

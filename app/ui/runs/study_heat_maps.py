@@ -1,4 +1,6 @@
-"""Accuracy on each task after each task, a small heat map for every arm. Knows no study's files."""
+"""A small heat map for each arm of a study: the accuracy on each task after each task. Reads no
+files.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,20 +18,20 @@ _SMALL_PX = 11
 _GAP_PX, _SIDE_PX, _TITLE_PX, _FOOT_PX = 2, 18, 20, 14
 _LARGEST_PX, _WITH_NUMBERS_PX, _SMALLEST_PX = 40, 28, 8
 _MAP_PX = 176
-"""Of an arm's cells together, where they are many."""
+"""The width into which a map's cells are fitted, down to a minimum cell size."""
 _DARK_FROM = 0.5
-"""Share of the strongest colour from which numbers are light."""
+"""A cell above this value is so dark that its number is drawn in `on_accent`."""
 
 
 @dataclass(frozen=True)
 class ArmMap:
     name: str
     matrix: Matrix
-    """R[i][j], from 0 to 1: a row after each task."""
+    """R[i][j] is the accuracy (0 to 1) on task j after training task i."""
 
 
 class StudyHeatMaps(QWidget):
-    """As many side by side as there is room for."""
+    """Arranges the maps in as many columns as fit."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""A study: its progress, what each arm learned and forgot, and accuracy by task as heat maps."""
+"""A study's page: progress, what each arm learned and forgot, and heat maps of the accuracy by
+task.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -31,18 +33,18 @@ if TYPE_CHECKING:
     from app.library.reading.study_results import ReadStudy
 
 _SCALE = 1000
-"""Parts of the progress bar."""
+"""The number of steps of the progress bar."""
 _MAX_UNASKED = 20
-"""Runs that a click on Start trains without a question."""
+"""Up to this number of runs, Start needs no confirmation."""
 _MAX_NAME_CHARACTERS = 32
 
 
 class StudyView(QWidget):
     back_requested = Signal()
     report_export_requested = Signal(object)
-    """ReadStudy"""
+    """Argument: ReadStudy."""
     picture_export_requested = Signal(object, str)
-    """The widget that holds table and heat maps, and the study's name."""
+    """Arguments: the widget that contains the table and heat maps, and the study's name."""
 
     def __init__(self, control: StudyControl) -> None:
         super().__init__()
@@ -107,7 +109,7 @@ class StudyView(QWidget):
         return self._control.study
 
     def refresh(self) -> None:
-        """Show the study as it is known now."""
+        """Show the current state of the study."""
         from app.library.reading.study_report import by_arm
 
         study = self.study
@@ -132,13 +134,13 @@ class StudyView(QWidget):
         self._show_progress()
 
     def _fit_table(self) -> None:
-        """As high as its rows, and its scroll bar where there is one."""
+        """Set the table's height to its rows, plus a horizontal scroll bar if it needs one."""
         bar = self.table.horizontalScrollBar()
         beside = bar.sizeHint().height() if bar.maximum() else 0
         self.table.setFixedHeight((self.table_model.rowCount() + 1) * ROW_PX + 4 + beside)
 
     def show_live(self, live: LiveRun | None) -> None:
-        """Keep the progress of the run in progress fresh."""
+        """Update the progress with that of the run in progress."""
         self._live = live
         if self.isVisible():
             self._show_progress()
@@ -165,7 +167,7 @@ class StudyView(QWidget):
         say(self.progress_text, " · ".join(parts))
 
     def _start(self) -> None:
-        """At once, or after the user has agreed to many runs."""
+        """Start at once, or ask first if there are many runs."""
         study = self.study
         if study is None or self.question is not None:
             return
@@ -192,7 +194,7 @@ class StudyView(QWidget):
         if self.question is not None:
             self.question.deleteLater()
             self.question = None
-        if is_agreed and study is self.study:  # another may have been opened meanwhile
+        if is_agreed and study is self.study:  # another study may be open by now
             self._control.start()
 
     def _ask_report(self) -> None:
@@ -204,7 +206,7 @@ class StudyView(QWidget):
 
 
 def _extent(study: "ReadStudy") -> str:
-    """ "12 arms × 5 seeds × 4 tasks = 240 runs on Starter model"."""
+    """For example "12 arms × 5 seeds × 4 tasks = 240 runs on Starter model"."""
     plan = study.study
     factors = (
         trn("{n:,} arm", "{n:,} arms", len(plan.arms)),

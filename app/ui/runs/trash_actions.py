@@ -1,4 +1,4 @@
-"""Moves runs and checkpoints to the Trash and takes runs out of the queue, both undoable."""
+"""Moves runs and checkpoints to the Trash and removes runs from the queue; both can be undone."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 class TrashActions(QObject):
     changed = Signal()
-    """Something is gone or back."""
+    """Runs or checkpoints were removed or restored."""
 
     def __init__(
         self,
@@ -43,7 +43,9 @@ class TrashActions(QObject):
     def delete_runs(
         self, runs: "tuple[RunSummary, ...]", waiting: Collection[str] = frozenset()
     ) -> None:
-        """To the Trash; those that wait, by their keys, leave the queue in the same step."""
+        """Move runs to the Trash and remove the queued runs with the keys `waiting`, as one undo
+        step.
+        """
         names = {run.run_dir: run.name for run in runs}
 
         def done(deletion: "Deletion") -> None:
@@ -58,7 +60,7 @@ class TrashActions(QObject):
             done(trash.Deletion(()))
 
     def delete_checkpoints(self, checkpoints: "tuple[CheckpointFacts, ...]") -> None:
-        """All of one run."""
+        """Move checkpoints of one run to the Trash."""
         folders = [facts.folder for facts in checkpoints]
         run_dir = folders[0].parent.parent
         self._delete_checkpoints(partial(trash.delete_checkpoints, run_dir, folders))
@@ -85,7 +87,9 @@ class TrashActions(QObject):
         named: str,
         unqueued: tuple[RemovedRun, ...] = (),
     ) -> None:
-        """One sentence and one step to undo: what was `moved`, what `left` the queue, and both."""
+        """Show one notice with one undo step. `moved` names the items in the Trash, `left` the runs
+        removed from the queue, `named` both.
+        """
         done = tr("Moved {named} to the Trash.", named=moved) if moved else ""
         if left:
             done = tr("Removed {named} from the queue.", named=left)
@@ -109,13 +113,13 @@ class TrashActions(QObject):
         def put_back() -> None:
             self._queue.put_back(unqueued)
             work = partial(trash.restore, deletion)
-            self._background.run(work, lambda left: self._tell_back(left, named), self._fail)
+            self._background.run(work, lambda left: self._report_restored(left, named), self._fail)
 
         name = tr("Move to Trash") if deletion.removed else tr("Remove from Queue")
         return self._undo.push(name, put_back)
 
-    def _tell_back(self, left: "Deletion", named: str) -> None:
-        """What the disk refused can be undone once more."""
+    def _report_restored(self, left: "Deletion", named: str) -> None:
+        """Report the result of an undo. Items that couldn't be restored get a new undo step."""
         if left.removed:
             self._notice.tell_problem(localized(left.problem), tr("Undo"), self._push(left, named))
         elif left.problem:

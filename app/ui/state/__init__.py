@@ -1,1 +1,1 @@
-"""What the window shows and the run in progress: shared by all places, knows none of them."""
+"""The state of the window and of its run, shared by all pages and independent of them."""

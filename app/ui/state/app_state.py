@@ -1,8 +1,7 @@
-"""What the window shows, in one place: the next run's plan, and the run in progress or the last.
+"""The state behind the window: the plan of the next run, and the current or last run.
 
-The plan (settings, dataset) can be edited at any time; the run has settings of its own.
-
-Whoever changes something calls a method here; whoever shows it listens. Starts no work itself.
+The plan (settings, dataset) can be edited at any time; the run has its own settings. Widgets change
+the state with methods and listen to its signals. Starts no work itself.
 """
 
 from dataclasses import replace
@@ -27,35 +26,35 @@ UNMAPPED = tr("These columns aren't recognized. Map them first.")
 
 
 class AppState(RunState):
-    """The run's state and the plan's. Signals tell what has happened, after it did."""
+    """The state of the run and of the plan. Signals are emitted after a change."""
 
     config_changed = Signal()
-    """The settings, or what this model makes of them."""
+    """The settings or the base model's limits have changed."""
     dataset_changed = Signal()
     preview_changed = Signal()
 
     def __init__(self, config: TrainingConfig, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.config = config
-        """Of the next run."""
+        """The settings of the next run."""
         self.dataset: DatasetFacts | None = None
         self.dataset_failure: Failure | None = None
         self.is_inspecting = False
         self.mix_problem = ""
         """Why a run can't start with the datasets that are mixed in."""
         self.rows_problem = ""
-        """Why a run can't start with what the model and the limit leave of the rows."""
+        """Why a run can't start with the rows that remain for this model and row limit."""
         self.preview: tuple[TierFacts, ...] | None = None
         self.model_limits = ModelLimits()
-        """Of the base model, as far as it is known."""
+        """The known limits of the base model."""
         self.memory: MemoryEstimated | None = None
-        """What a run would need with the settings as they are."""
+        """The memory estimate for the current settings."""
         self.is_memory_unknown = False
-        """There can be no estimate of it."""
+        """Whether the memory can't be estimated."""
         self.model_failure: Failure | None = None
         """Why the base model can't be loaded."""
         self.plan_failure: Failure | None = None
-        """Why the tiers can't be laid over this base model."""
+        """Why the tiers don't fit this base model."""
 
     # -- settings and dataset ----------------------------------------------------------------
     def change_config(self, **settings: Any) -> None:
@@ -73,18 +72,18 @@ class AppState(RunState):
 
     @property
     def config_as_cut(self) -> TrainingConfig:
-        """The settings, with the limit at which a run on this model would cut rows."""
+        """The settings with the row limit that a run on this model would use."""
         limit = self.model_limits.row_limit(self.config.max_seq_length)
         return replace(self.config, max_seq_length=limit)
 
     def begin_inspection(self) -> None:
-        """A dataset is being read; what was there stays until it is known to be one."""
+        """A dataset is being read. The current dataset stays until the new one has been read."""
         self.is_inspecting = True
         self.dataset_failure = None
         self.dataset_changed.emit()
 
     def keep_dataset(self) -> None:
-        """What was read is no dataset: the one that was there stays."""
+        """The file is not a dataset: keep the current one."""
         self.is_inspecting = False
         self.dataset_changed.emit()
 
@@ -110,7 +109,9 @@ class AppState(RunState):
         model_failure: Failure | None = None,
         plan_failure: Failure | None = None,
     ) -> None:
-        """What the tiers hold, or why that can't be said; nothing at all while it is asked."""
+        """Set the tiers' parameter counts, or the reason why there are none. All are None while
+        they are being computed.
+        """
         self.preview = tiers
         if tiers is None:
             self.memory, self.is_memory_unknown = None, False
@@ -118,30 +119,34 @@ class AppState(RunState):
         self.preview_changed.emit()
 
     def set_memory(self, estimate: MemoryEstimated | None) -> None:
-        """None where there can be no estimate."""
+        """Set the memory estimate; None if it can't be estimated."""
         self.memory, self.is_memory_unknown = estimate, estimate is None
         self.preview_changed.emit()
 
     def forget_memory(self) -> None:
-        """The settings have changed, and nobody can estimate it now."""
+        """Discard the estimate, because the settings have changed and a new one can't be made
+        during a run.
+        """
         if self.memory is not None or self.is_memory_unknown:
             self.memory, self.is_memory_unknown = None, False
             self.preview_changed.emit()
 
     @property
     def memory_text(self) -> str:
-        """The estimate, or that there can be none; empty while it is asked for."""
+        """The memory estimate as a sentence, or that there is none; empty while it is being
+        computed.
+        """
         if self.memory is not None:
             return memory_sentence(self.memory)
         return tr(NO_ESTIMATE) if self.is_memory_unknown else ""
 
     def start_blocker(self) -> str:
-        """Why the plan can't be started now, in one sentence; empty when it can."""
+        """Why the plan can't be started now, in one sentence; empty if it can."""
         return self.run_blocker() or self.queue_blocker()
 
     @property
     def is_data_wrong(self) -> bool:
-        """The rows or columns of the dataset are what must be put right before a run."""
+        """Whether the dataset's rows or columns must be fixed before a run can start."""
         facts = self.dataset
         if facts is None or self.is_inspecting:
             return False
@@ -149,12 +154,12 @@ class AppState(RunState):
 
     @property
     def is_unmapped(self) -> bool:
-        """Not one row of the dataset has a known shape: its columns need roles."""
+        """Whether no row has a known schema, so that the columns must be mapped."""
         facts = self.dataset
         return facts is not None and not facts.examples and "unknown shape" in facts.counts
 
     def queue_blocker(self) -> str:
-        """Why the plan can't be trained, now or later; empty when it can."""
+        """Why the plan can't be trained, now or later; empty if it can."""
         if self.is_inspecting:
             return tr("The dataset is being read.")
         if self.config.data is None or self.dataset is None:
@@ -173,7 +178,7 @@ class AppState(RunState):
         return localized(failure.message) if failure else ""
 
     def why_not_train_on_rows(self) -> str:
-        """Why a run has too few rows, as far as that is known; empty where it has enough."""
+        """Why too few rows remain to train on, as far as known; empty if there are enough."""
         if self.dataset is not None and not self.dataset.examples:
             return tr("The dataset has no example that can be trained on.")
         return self.rows_problem

@@ -1,8 +1,4 @@
-"""Asks a process a moment after what decides the answer has changed, and takes only the answer to
-the question that was asked last.
-
-Knows nothing of what is asked.
-"""
+"""Runs a job in a data process after a debounce delay, and ignores the results of outdated jobs."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -28,9 +24,11 @@ class LatestRequest(QObject, Generic[Key]):
         end: Callable[[JobEnded], None] = lambda _: None,
         tries: int = 1,
     ) -> None:
-        """`key` is what decides the answer now: None while there is nothing to ask. `job` is the
-        question of a key, or None; `take` gets the values of the latest, `end` its end. One that
-        fails, since its process died perhaps, is asked as often as `tries` says."""
+        """`key` returns the inputs that determine the result, or None if there is nothing to run.
+        `job` makes the job for a key, or returns None. `take` gets the latest job's values, `end`
+        the notice of its end. A failed job is retried until `tries` attempts have failed, because
+        its process may have died.
+        """
         super().__init__(parent)
         self._process, self._key, self._job, self._take, self._end = process, key, job, take, end
         self.asked: Key | None = None
@@ -40,8 +38,9 @@ class LatestRequest(QObject, Generic[Key]):
         self._timer.timeout.connect(self.ask)
 
     def refresh(self, *_: object) -> None:
-        """Asks soon if the answer may be another; settings change several times in a row while
-        they are typed."""
+        """Schedule a job if the key has changed. The delay covers several changes in a row, as in
+        typing.
+        """
         key = self._key()
         if key is None:
             self.drop()
@@ -49,16 +48,16 @@ class LatestRequest(QObject, Generic[Key]):
             self._timer.start()
 
     def ask(self) -> None:
-        """Asks at once."""
+        """Run the job now."""
         self._failures = 0
         self._ask()
 
     def ask_next(self) -> None:
-        """Asks as soon as what is being done now is done."""
+        """Run the job when control returns to the event loop."""
         QTimer.singleShot(0, self, self.ask)
 
     def drop(self) -> None:
-        """Takes no answer any more, and asks nothing until the next `refresh`."""
+        """Cancel the job and ignore its results; the next `refresh` can schedule another."""
         self._timer.stop()
         self.asked = None
         self._cancel()
@@ -70,7 +69,7 @@ class LatestRequest(QObject, Generic[Key]):
         job = self._job(key) if key is not None else None
         if job is None:
             return
-        # A number comes back before the first value can.
+        # `run` returns the number before any value arrives.
         number = self._process.run(
             job,
             lambda value: self._take_value(number, value),

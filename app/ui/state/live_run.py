@@ -1,5 +1,5 @@
-"""The run in progress: how it stands, for whoever lists runs (its folder may say less than the
-window), and what it has measured, as the plots need it, filled once for all who draw it.
+"""The current state and the measurements of the run in progress, shared by all widgets that show
+it.
 """
 
 from dataclasses import dataclass, replace
@@ -34,17 +34,17 @@ _WORDS = {
 class LiveRun:
     run_dir: Path
     steps: int | None
-    """None until there is one in this process."""
+    """None before the first step in this process."""
     best_val_loss: float | None
     outcome: str
     share: float = 0.0
-    """Of its steps, how many are done."""
+    """The completed fraction of its steps."""
     seconds_left: float | None = None
-    """Of its steps; None until that is known."""
+    """The remaining time of its steps; None if unknown."""
 
     @classmethod
     def of(cls, state: AppState, pace: RunPace | None = None) -> "LiveRun | None":
-        """None when no run is in progress, and while one has no folder yet."""
+        """None if no run is in progress, or if it has no folder yet."""
         run_dir, config = state.run_dir, state.run_config
         if run_dir is None or config is None or not state.phase.is_active:
             return None
@@ -55,7 +55,7 @@ class LiveRun:
 
     @property
     def standing(self) -> str:
-        """ "Running · 45 % · 3 min left"."""
+        """For example "Running · 45 % · 3 min left"."""
         parts = [formatting.outcome(self.outcome)]
         parts += [formatting.percent(self.share)] if self.steps else []
         is_timed = self.outcome == "live" and self.seconds_left is not None
@@ -64,8 +64,8 @@ class LiveRun:
         return " · ".join(parts)
 
     def over(self, run: "RunSummary") -> "RunSummary":
-        """What the disk says of this run, with what is known better here."""
-        # A run that goes on has its steps and its best from before, until there is news.
+        """The summary from disk, updated with the values of the run in progress."""
+        # A resumed run keeps the recorded steps and best loss until new values arrive.
         steps = run.steps if self.steps is None else self.steps
         best = run.best_val_loss if self.best_val_loss is None else self.best_val_loss
         return replace(run, steps=steps, best_val_loss=best, outcome=self.outcome)
@@ -73,24 +73,25 @@ class LiveRun:
 
 class LiveRunWatch(QObject):
     changed = Signal(object)
-    """LiveRun, or None when no run is in progress; a few times a second at most."""
+    """Argument: LiveRun, or None if no run is in progress. Emitted a few times per second at most.
+    """
 
     def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__(state)
         self._state, self._pace = state, pace
-        self._refreshing = Throttle(REFRESH_MS, self._tell, self)
+        self._refreshing = Throttle(REFRESH_MS, self._emit_changed, self)
         state.run_event_received.connect(self._refreshing.request)
-        state.phase_changed.connect(self._tell)
+        state.phase_changed.connect(self._emit_changed)
 
-    def _tell(self) -> None:
+    def _emit_changed(self) -> None:
         self.changed.emit(LiveRun.of(self._state, self._pace))
 
 
 class LiveSeries(QObject):
     begun = Signal()
-    """`series` is another run's, or none."""
+    """`series` was replaced or cleared."""
     grown = Signal()
-    """There is more in `series`."""
+    """`series` has new values."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(state)

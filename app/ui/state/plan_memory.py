@@ -1,5 +1,5 @@
-"""The plan over quitting: remembered as it stands, taken up again, brought back to defaults; new
-runs keep only their best and last checkpoint, unless they say otherwise.
+"""Saves and restores the plan of the next run, resets it to defaults, and sets which checkpoints
+new runs keep.
 """
 
 import json
@@ -31,14 +31,14 @@ LEAN: CheckpointRetention = "best-and-last"
 
 
 def default_config(settings: Preferences) -> TrainingConfig:
-    """Learn and keep, with the checkpoints that the user keeps of all new runs."""
+    """Learn and keep, with the user's default for keeping checkpoints."""
     is_lean = settings.value(_KEY) == LEAN
     plan = TrainingConfig(keep_checkpoints=LEAN if is_lean else "all")
     return with_learning_method(plan, LEARN_AND_KEEP)
 
 
 class RetentionDefault(QObject):
-    """A choice in the menu, for the settings on the Train page and for all that follow."""
+    """A menu item for the default of new runs; it also changes the current plan."""
 
     def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__(state)
@@ -61,39 +61,41 @@ _PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
 _DELAY_MS = 300
 KEPT_BY_DEFAULTS = ("data", "valid", "columns", "mix", "model", "adapter", "eval_sets",
                    "retention_set", "name")  # fmt: skip
-"""What a run is about: restoring defaults leaves it alone."""
+"""The settings that define a run's data and model; restoring defaults keeps them."""
 _OF_THE_DATA = ("data", "valid", "columns", "mix", "eval_sets", "name")
 
 
 def remembered_plan(settings: Preferences) -> TrainingConfig | None:
-    """As it was when the app was quit; None where there is none that can be read."""
+    """The saved plan of the last session; None if there is none or it can't be read."""
     return _read(settings, _PLAN)
 
 
 def restored_defaults(config: TrainingConfig, settings: Preferences) -> TrainingConfig:
-    """The product's settings on the same data and model."""
+    """The default settings with the same data and model."""
     kept = {name: getattr(config, name) for name in KEPT_BY_DEFAULTS}
     return replace(default_config(settings), **kept)
 
 
 class PlanMemory(QObject):
-    """Also keeps the sample's settings to the sample: other data gets those from before it."""
+    """Saves the plan after changes. Restores the earlier settings when the sample data is
+    replaced.
+    """
 
     sample_left = Signal()
-    """The settings that only the sample brought were undone."""
+    """Settings that came with the sample data were undone."""
 
     def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__(state)
         self._state, self._settings = state, settings
         self._before = _read(settings, _BEFORE_SAMPLE)
-        """The plan that the sample's took the place of; None where the plan isn't the sample's."""
+        """The plan before the sample data; None if the plan doesn't use the sample data."""
         self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
         self._timer.timeout.connect(self.write)
         state.config_changed.connect(self._follow)
 
     @Slot()
     def write(self) -> None:
-        """Now, whatever has changed."""
+        """Save the plan now."""
         self._timer.stop()
         _write(self._settings, _PLAN, self._state.config)
         _write(self._settings, _BEFORE_SAMPLE, self._before)
@@ -104,8 +106,10 @@ class PlanMemory(QObject):
         self._before = before
 
     def left_sample(self, **changes: Any) -> TrainingConfig:
-        """The plan with other data or another model: what is as the sample brought it is as it was
-        before, what the user changed since stays. A method chosen since has its own rate."""
+        """The plan with changed data or model. Settings that still have the sample's values get
+        their earlier values; others are kept. If the user has changed the learning method, its own
+        rate is used.
+        """
         config, before, demo = self._state.config, self._before, demo_config()
         if before is None:
             return replace(config, **changes)
@@ -125,7 +129,7 @@ class PlanMemory(QObject):
 
     def _follow(self) -> None:
         if self._before is not None and self._state.config.data != demo_config().data:
-            self._before = None  # the whole plan is another
+            self._before = None  # the plan was replaced, so nothing must be restored
         self._timer.start()
 
 
@@ -140,7 +144,7 @@ def _read(settings: Preferences, key: str) -> TrainingConfig | None:
 
 
 def _write(settings: Preferences, key: str, config: TrainingConfig | None) -> None:
-    """A plan with a field that is no number yet is not kept."""
+    """Save a plan, unless it has a number that is not finite."""
     try:
         text = "" if config is None else json.dumps(to_dict(config), allow_nan=False)
     except ValueError:

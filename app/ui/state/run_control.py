@@ -1,4 +1,4 @@
-"""Starts, pauses and stops the one run: the state's phases on one side, the job on the other."""
+"""Starts, pauses and stops the run: submits its job and updates the phase of the state."""
 
 import threading
 from collections.abc import Callable
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 class RunControl(QObject):
-    """Every method may be called in any phase and does nothing where it makes no sense."""
+    """Each method may be called in any phase; it does nothing in phases that don't allow it."""
 
     run_ended = Signal()
-    """The run's job is over, however it ended; its folder is as it will stay."""
+    """The run's job has ended, in whatever way. Its folder is final."""
     run_resumed = Signal(object)
-    """Path of the run's folder."""
+    """Argument: the path of the run's folder."""
     defect_met = Signal(object)
-    """Failure: something that was not foreseen; to be shown with its details."""
+    """Argument: the Failure of an unexpected error, to be shown with its details."""
 
     def __init__(
         self,
@@ -52,37 +52,37 @@ class RunControl(QObject):
         runs_dir: Path,
         make_way: Callable[[], threading.Event],
     ) -> None:
-        """`make_way` is asked before a run begins, which waits until what it needs was let go
-        of."""
+        """`make_way` is called before a run starts. The run waits for the event that it returns,
+        which is set when the needed resources are free.
+        """
         super().__init__(state)
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
         self._job: Job[Event] | None = None
-        self._is_pause_wanted = self._rests = False
+        self._is_pause_wanted = self._is_paused = False
         self._checkpoint = CheckpointRequest()
         self._make_way = make_way
 
     @Slot()
     def start(self) -> None:
-        """The plan as it stands."""
+        """Start a run with the current plan."""
         self.start_run(self._state.config)
 
     def start_run(self, config: TrainingConfig) -> bool:
-        """Whether it began: not while another run is in progress, nor with settings that can't
-        work."""
+        """Start a run. Returns False if another run is in progress or the settings are invalid."""
         if self._state.phase.is_active or config.data is None or config.problems():
             return False
         self._begin(training_job(config, self._runs_dir, self._checkpoint), config)
         return True
 
     def start_study_run(self, run: "StudyRun") -> None:
-        """One run of a study, or the rest of it."""
+        """Start one run of a study, or resume it."""
         if not self._state.phase.is_active:
             self._begin(study_job(run), run.config)
 
     def resume(self, run_dir: Path, checkpoint: str | None, earlier: "RunToResume") -> None:
-        """Resume a run from its last checkpoint, or from the one named.
+        """Resume a run from its last checkpoint, or from the named one.
 
-        `earlier` is its settings, and what it had measured up to there.
+        `earlier` has its settings, and its measurements up to that step.
         """
         if not self._state.phase.is_active:
             work = resume_job(run_dir, checkpoint, self._checkpoint)
@@ -98,8 +98,8 @@ class RunControl(QObject):
     ) -> None:
         is_free = self._make_way()
         self._state.begin_run(config, earlier, run_dir)
-        self._is_pause_wanted = self._rests = False
-        self._checkpoint.take()  # what the last run was asked for at its end
+        self._is_pause_wanted = self._is_paused = False
+        self._checkpoint.take()  # a late request to the last run
         self._job = self._compute.submit("Training", wait_for(is_free, work), self._follow)
 
     @Slot()
@@ -115,7 +115,7 @@ class RunControl(QObject):
 
     @Slot()
     def save_checkpoint(self) -> None:
-        """Have a checkpoint made after the current step; a paused run goes on up to it."""
+        """Request a checkpoint after the current step. A paused run continues until it is saved."""
         if self._job is not None and self._state.phase.may_be_stopped:
             self._checkpoint.ask()
             if self._is_pause_wanted:
@@ -132,25 +132,27 @@ class RunControl(QObject):
             case JobYielded():
                 self._state.take_event(notice.value)
             case JobPaused() | JobResumed():
-                self._note_rest(rests=isinstance(notice, JobPaused))
+                self._note_paused(is_paused=isinstance(notice, JobPaused))
             case JobEnded():
                 self._end(notice.failure)
 
     def _is_checkpoint_asked_for(self, value: object) -> bool:
-        """On the compute thread: not one that was due by itself before the request was taken."""
+        """Whether a checkpoint answers the request; earlier ones were due anyway. Runs on the
+        compute thread.
+        """
         return isinstance(value, CheckpointSaved) and not self._checkpoint.is_waiting
 
-    def _note_rest(self, *, rests: bool) -> None:
-        self._rests = rests
-        if rests and not self._is_pause_wanted and self._job is not None:
-            self._job.resume()  # the pause was taken back meanwhile
+    def _note_paused(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        if is_paused and not self._is_pause_wanted and self._job is not None:
+            self._job.resume()  # the user has resumed the run in the meantime
         self._show_phase()
 
     def _show_phase(self) -> None:
-        """That the run rests is its thread's word; that it is to rest, the user's."""
+        """The run is paused only once its thread reports so; until then it is pausing."""
         if not self._state.phase.may_be_stopped:
             return
-        if self._rests:
+        if self._is_paused:
             self._state.set_phase(Phase.PAUSED)
         else:
             self._state.set_phase(Phase.PAUSING if self._is_pause_wanted else Phase.RUNNING)

@@ -1,4 +1,4 @@
-"""One of the datasets of a run, as far as it is known; the others are mixed into the first."""
+"""One of the datasets of a run: its settings, and its facts or failure after it was read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RunDataset:
     reading: DatasetRequest
-    """How it was read, or is."""
+    """The settings with which it is read."""
     facts: "DatasetFacts | None" = None
-    """None while it is read, and if it can't be."""
+    """None while it is being read, and if it can't be read."""
     failure: Failure | None = None
     share_read: float | None = None
-    """While it is read."""
+    """The fraction that has been read; None when it isn't being read."""
     version: int = 0
-    """Another one each time that it is read: the file may be another by now."""
+    """Changes each time it is read, because the file may have changed."""
 
     @property
     def path(self) -> Path:
@@ -38,7 +38,7 @@ class RunDataset:
 
     @property
     def is_wrong(self) -> bool:
-        """It can't be trained on as it is."""
+        """Whether the dataset can't be trained on without a change."""
         return self.has_bad_rows or self.failure is not None
 
     @property

@@ -1,4 +1,4 @@
-"""Reads a run and prepares what its plots show, as plain functions for the background thread."""
+"""Reads runs and prepares the data of their plots, as plain functions for the background thread."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,18 +24,18 @@ class ReadRun:
     details: "RunDetails"
     series: "RunSeries"
     reading_seconds: float
-    """How long it took."""
+    """The time that reading took."""
     base_model: "BaseModelCheck"
-    """Its base model as it is now."""
+    """The current state of its base model."""
     training_seconds: float = 0.0
-    """How long its steps took, with their validations; 0 where that was not recorded."""
+    """The time of its steps, including validation; 0 if it was not recorded."""
     chain: "tuple[EarlierRun, ...]" = ()
-    """The runs before it, if it began with an adapter."""
+    """The runs that it continues."""
 
 
 @dataclass(frozen=True)
 class RunToResume:
-    """A run's settings, and what it had measured up to where it goes on."""
+    """A run's settings, and its measurements up to the step from which it resumes."""
 
     config: TrainingConfig
     table: "StepTable"
@@ -44,7 +44,9 @@ class RunToResume:
 
 
 def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], RunToResume]:
-    """Raises InputError if the run can't go on from there."""
+    """A function that reads a run to resume. It raises InputError if the run can't be resumed from
+    there.
+    """
 
     def work() -> RunToResume:
         from app.library.reading.checkpoint_retention import own_checkpoints
@@ -76,12 +78,12 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
 
 
 def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
-    """All of a run, also of a broken one; None if its folder is gone."""
+    """A function that reads a run, even a damaged one; it returns None if the folder is gone."""
     return lambda: read_run(run_dir) if run_dir.is_dir() else None
 
 
 def read_run(run_dir: Path) -> ReadRun:
-    """All of a run, also of a broken one. For the background thread."""
+    """Read a run, even a damaged one. For the background thread."""
     from app.data.files.model_files import check_base_model
     from app.library.reading.run_details import read_details
     from app.library.reading.starting_adapter import earlier_runs
@@ -96,7 +98,7 @@ def read_run(run_dir: Path) -> ReadRun:
         series.add_evaluation(evaluation)
     for measured in details.retention:
         series.add_retention(measured)
-    # A long run's steps as they were recorded take more room than all that is drawn of them.
+    # Drop the table: a long run's records need more memory than everything that the plots draw.
     base_model = check_base_model(details.settings.get("model"), details.facts)
     seconds = float(max(details.table.rows["seconds"], default=0.0))
     log = "\n".join(map(_localized_line, details.log.split("\n")))
@@ -106,6 +108,6 @@ def read_run(run_dir: Path) -> ReadRun:
 
 
 def _localized_line(line: str) -> str:
-    """A line of the log, behind its time, in the window's language."""
+    """A line of the log with its text, but not its time, in the language of the window."""
     time, gap, text = line.partition("  ")
     return f"{time}{gap}{localized(text)}"

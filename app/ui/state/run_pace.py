@@ -1,4 +1,4 @@
-"""How long the rest of the run in progress will take, for all who show it."""
+"""Estimates the remaining time of the run in progress."""
 
 import time
 from collections import deque
@@ -20,7 +20,7 @@ class RunPace(QObject):
 
     @property
     def seconds_left(self) -> float | None:
-        """None until enough steps came, and when no run is in progress."""
+        """None until there are enough steps, and if no run is in progress."""
         started = self._state.started
         if started is None or not self._state.phase.is_active:
             return None
@@ -45,7 +45,7 @@ MIN_STEPS = 3
 
 
 class TimeLeft:
-    """Fed with the clock's seconds by whoever owns it; reads no clock itself."""
+    """Estimates from timestamps that the caller supplies; reads no clock itself."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW_STEPS)
@@ -65,7 +65,7 @@ class TimeLeft:
             self._paused_since = None
 
     def seconds_left(self, steps: int) -> float | None:
-        """None until enough steps came to say anything."""
+        """None until there are enough steps for an estimate."""
         if len(self._seen) < MIN_STEPS:
             return None
         (first, began), (last, ended) = self._seen[0], self._seen[-1]

@@ -1,7 +1,7 @@
-"""Runs that wait: kept on disk, started one after the other once the queue runs.
+"""The queue of runs: saved on disk, started one after another.
 
-A run that fails makes way for the next one; when the user stops one, the queue is paused. A queue
-that was running when the app was quit resumes by itself, with the run that was stopped for it.
+If a run fails, the next one starts; if the user stops a run, the queue is paused. A queue that was
+running when the app quit resumes at the next launch, starting with the interrupted run.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,21 +23,23 @@ from app.workers.background_thread import BackgroundThread
 from app.workers.tasks import library
 
 RemovedRun: TypeAlias = tuple[QueuedRun, int]
-"""With the place that it had."""
+"""With its position in the queue."""
 
 
 class RunQueue(QObject):
     changed = Signal()
     failed = Signal(object)
-    """Failure: the queue's file could not be read or written."""
+    """Argument: the Failure of reading or writing the queue's file."""
     resume_requested = Signal(str)
-    """Name of the folder of the run that was cut off; `start_next` is called if it can't be."""
+    """Argument: the folder name of the interrupted run. If it can't be resumed, the receiver calls
+    `start_next`.
+    """
     went_on = Signal()
-    """It resumes by itself, as it ran when the app was quit."""
+    """The queue has resumed by itself, because it was running when the app quit."""
     added = Signal(object)
-    """QueuedRun"""
+    """Argument: QueuedRun."""
     updated = Signal()
-    """One that waits has other settings."""
+    """The settings of a queued run have changed."""
 
     def __init__(
         self, state: AppState, control: RunControl, background: BackgroundThread, path: Path
@@ -49,22 +51,22 @@ class RunQueue(QObject):
         self.is_going = False
         self.edited_key = ""
         self._begun: QueuedRun | None = None
-        self._in_hand: QueuedRun | None = None
-        """The run in progress, if it was queued: it no longer waits."""
+        self._running: QueuedRun | None = None
+        """The queued run in progress; it is no longer in `runs`."""
         self._was_stopped = self._is_quitting = False
-        control.run_ended.connect(self._go_on)
+        control.run_ended.connect(self._follow_run_end)
         state.phase_changed.connect(self._note_phase)
         state.run_event_received.connect(self._note_event)
         state.config_changed.connect(self._follow_plan)
 
     def load(self) -> None:
-        """Read what waited when the app was last quit."""
+        """Read the queue of the last session."""
         self._background.run(
             partial(library.read_queue, self._path), self._take_read, self.failed.emit
         )
 
     def why_not_start(self) -> str:
-        """Why the queue can't be started now; empty when it can."""
+        """Why the queue can't be started now; empty if it can."""
         if self.is_going:
             return tr("The queue is running.")
         if not any(not run.problem for run in self.runs):
@@ -73,7 +75,7 @@ class RunQueue(QObject):
 
     @property
     def begun_key(self) -> str:
-        """Of the run that is being made ready; empty if none is."""
+        """The key of the run that is being prepared; empty if there is none."""
         return self._begun.key if self._begun is not None else ""
 
     def why_not_touch(self, key: str) -> str:
@@ -81,31 +83,33 @@ class RunQueue(QObject):
         is_begun = bool(key) and key == self.begun_key
         return tr("It is being prepared. Open it to stop it.") if is_begun else ""
 
-    # -- what waits --------------------------------------------------------------------------
+    # -- the queued runs ---------------------------------------------------------------------
     @Slot(object)
     def add(self, config: TrainingConfig) -> None:
-        """The first that is added while a run is in progress starts after it."""
+        """Add a run. If it is the only one and another run is in progress, the queue starts as
+        well.
+        """
         run = queued_run(config)
         if self._state.phase.is_active and not self.runs:
             self.is_going = True
-        self._keep([*self.runs, run])
+        self._set_runs([*self.runs, run])
         self.added.emit(run)
 
     def put_back(self, removed: Sequence[RemovedRun]) -> None:
-        """What `remove` took out, in its places."""
+        """Restore runs that `remove` returned, at their positions."""
         keys = {run.key for run, _ in removed}
         runs = [one for one in self.runs if one.key not in keys]
         for run, place in removed:
             runs.insert(place, run)
-        self._keep(runs)
+        self._set_runs(runs)
 
     def begin_edit(self, key: str) -> None:
-        """The plan has the settings of this one, and is to take its place."""
+        """The plan has the settings of this queued run; `update` will write them back."""
         self.edited_key = key
         self.changed.emit()
 
     def _follow_plan(self) -> None:
-        """A plan with other data is another run, not the edited one."""
+        """A plan with another dataset is a new run: stop editing the queued run."""
         edited = next((run for run in self.runs if run.key == self.edited_key), None)
         if edited is not None and edited.config.data != self._state.config.data:
             self.edited_key = ""
@@ -113,19 +117,19 @@ class RunQueue(QObject):
 
     @property
     def is_edited(self) -> bool:
-        """The plan is to take the place of a run that waits."""
+        """Whether the plan edits a run that is still queued."""
         key = self.edited_key
         return key != self.begun_key and any(run.key == key for run in self.runs)
 
     def update(self, config: TrainingConfig) -> None:
-        """The edited one gets these settings; what was wrong with it is forgotten."""
+        """Set the settings of the edited run, and clear its problem."""
         key, self.edited_key = self.edited_key, ""
         new = replace(queued_run(config), key=key)
-        self._keep([new if run.key == key else run for run in self.runs])
+        self._set_runs([new if run.key == key else run for run in self.runs])
         self.updated.emit()
 
     def remove(self, keys: Collection[str]) -> tuple[RemovedRun, ...]:
-        """Those of them that wait."""
+        """Remove the queued runs with these keys, and return them."""
         removed = tuple(
             (run, place)
             for place, run in enumerate(self.runs)
@@ -133,21 +137,21 @@ class RunQueue(QObject):
         )
         if removed:
             gone = {run.key for run, _ in removed}
-            self._keep([run for run in self.runs if run.key not in gone])
+            self._set_runs([run for run in self.runs if run.key not in gone])
         return removed
 
     def move(self, key: str, by: int) -> None:
-        """So many places earlier (below zero) or later."""
+        """Move a run by this number of positions: earlier if negative, later if positive."""
         at = next((i for i, run in enumerate(self.runs) if run.key == key), None)
         if at is not None and by and 0 <= at + by < len(self.runs) and not self.why_not_touch(key):
             runs = list(self.runs)
             runs.insert(at + by, runs.pop(at))
-            self._keep(runs)
+            self._set_runs(runs)
 
-    # -- how it goes -------------------------------------------------------------------------
+    # -- running the queue -------------------------------------------------------------------
     @Slot()
     def start(self) -> None:
-        """Start the next run now, or as soon as the one in progress is over."""
+        """Start the next run now, or as soon as the run in progress has ended."""
         if not self.why_not_start():
             self.is_going = True
             self.changed.emit()
@@ -155,13 +159,13 @@ class RunQueue(QObject):
 
     @Slot()
     def hold(self) -> None:
-        """The run in progress goes on; no other one is started."""
+        """Pause the queue: the run in progress continues, and no other one starts."""
         self.is_going = False
         self.changed.emit()
 
     @Slot()
     def note_quitting(self) -> None:
-        """The run in progress is stopped because the app is being quit: the queue is not held."""
+        """Quitting the app stops the run in progress; that must not pause the queue."""
         self._is_quitting = self.is_going
 
     def start_next(self) -> None:
@@ -182,21 +186,25 @@ class RunQueue(QObject):
             self._was_stopped = True
 
     def _note_event(self, event: object) -> None:
-        """A run that has begun waits no more: it is in the library, also if the app is killed."""
+        """Remove a run from the queue when it starts, because the library now has it, even after a
+        crash.
+        """
         if isinstance(event, RunStarted) and self._begun is not None:
-            self._in_hand, self._begun = self._begun, None
-            key = self._in_hand.key
-            self._keep([run for run in self.runs if run.key != key])
+            self._running, self._begun = self._begun, None
+            key = self._running.key
+            self._set_runs([run for run in self.runs if run.key != key])
 
-    def _go_on(self) -> None:
-        """A run is over: one of ours that had not begun stays with the reason."""
+    def _follow_run_end(self) -> None:
+        """A run has ended. A queued run that failed before it started stays in the queue with the
+        reason.
+        """
         begun, stopped = self._begun, self._was_stopped
         self._begun, self._was_stopped = None, False
-        in_hand, self._in_hand = self._in_hand, None
-        if in_hand is not None and self._state.started is None:  # nothing of it was kept
-            self._keep([in_hand, *self.runs])
+        running, self._running = self._running, None
+        if running is not None and self._state.started is None:  # nothing of it was saved
+            self._set_runs([running, *self.runs])
         if self._is_quitting:
-            self._keep_for_the_next_time()
+            self._save_for_next_launch()
             return
         if begun is not None and self._state.started is None and not stopped:
             failure = self._state.run_failure
@@ -208,8 +216,10 @@ class RunQueue(QObject):
             self.hold()
         self.start_next()
 
-    def _keep_for_the_next_time(self) -> None:
-        """A run that had begun is gone on with; one that had not keeps its place."""
+    def _save_for_next_launch(self) -> None:
+        """Save the queue for the next launch, which resumes the interrupted run; a run that had not
+        started keeps its position.
+        """
         finished = self._state.finished
         is_cut = finished is not None and finished.outcome == "stopped" and finished.adapter_dir
         unfinished = finished.run_dir.name if finished is not None and is_cut else ""
@@ -219,9 +229,9 @@ class RunQueue(QObject):
         begun, self._begun = self._begun, None
         if begun is not None:
             blocked = replace(begun, problem=problem)
-            self._keep([blocked if run.key == begun.key else run for run in self.runs])
+            self._set_runs([blocked if run.key == begun.key else run for run in self.runs])
 
-    def _keep(self, runs: list[QueuedRun]) -> None:
+    def _set_runs(self, runs: list[QueuedRun]) -> None:
         self.runs = runs
         self.changed.emit()
         self._write(SavedQueue(tuple(runs)))
@@ -234,11 +244,11 @@ class RunQueue(QObject):
         self.runs = [*queue.runs, *self.runs]
         self.changed.emit()
         if queue.auto_resume:
-            # What is on the disk says so once: should this end in a crash, the queue is held.
+            # Clear the flag on disk: after a crash, the queue must not resume again by itself.
             self._write(SavedQueue(tuple(self.runs)))
-            self._go_on_by_itself(queue.unfinished)
+            self._resume_automatically(queue.unfinished)
 
-    def _go_on_by_itself(self, unfinished: str) -> None:
+    def _resume_automatically(self, unfinished: str) -> None:
         if not unfinished and self.why_not_start():
             return
         self.is_going = True

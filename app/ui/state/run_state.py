@@ -1,6 +1,5 @@
-"""The run in progress in this window, or the last one: its phase, and the last of its events.
-
-Starts no work itself.
+"""The current or last run of this window: its phase and its latest events. Starts no work
+itself.
 """
 
 from enum import Enum
@@ -30,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class Phase(Enum):
-    """Where the run of this window stands."""
+    """The phase of this window's run."""
 
     IDLE = "idle"
     RUNNING = "running"
     PAUSING = "pausing"
-    """A pause was asked for, and the run is still at work."""
+    """The user has requested a pause; the current step is still running."""
     PAUSED = "paused"
-    """The run's thread rests."""
+    """The run's thread is paused."""
     STOPPING = "stopping"
     FINISHED = "finished"
     FAILED = "failed"
@@ -48,31 +47,31 @@ class Phase(Enum):
 
     @property
     def may_be_stopped(self) -> bool:
-        """A run is in progress that nobody has stopped."""
+        """Whether a run is in progress that is not being stopped."""
         return self in (Phase.RUNNING, Phase.PAUSING, Phase.PAUSED)
 
 
 class RunState(QObject):
     phase_changed = Signal()
     run_event_received = Signal(object)
-    """One of app.core.events, already taken in here."""
+    """Argument: an Event of app.core.events. The state already reflects it."""
     run_cleared = Signal()
-    """The last run's events are gone: a new run or dataset takes its place."""
+    """The last run's events were discarded, because a new run starts."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.IDLE
         self.run_failure: Failure | None = None
         self.is_followed = False
-        """Once the run is done, its study starts the next one."""
+        """Whether the study starts another run after this one."""
         self._forget_run()
 
     def _forget_run(self) -> None:
         self.run_config: TrainingConfig | None = None
-        """Of the run in progress, or the last one; None before the first."""
+        """The settings of the current or last run; None before the first."""
         self._resumed_dir: Path | None = None
         self.run_memory: MemoryEstimated | None = None
-        """What it estimated before its first step."""
+        """The run's memory estimate before its first step."""
         self.stage: StageChanged | None = None
         self.started: RunStarted | None = None
         self.earlier: RunToResume | None = None
@@ -80,7 +79,7 @@ class RunState(QObject):
         self.evaluation: EvaluationFinished | None = None
         self.best_val_loss: float | None = None
         self.checkpoint: CheckpointSaved | None = None
-        """The last one that this run made."""
+        """The run's last checkpoint."""
         self.scores: dict[tuple[str, str], ScoreMeasured] = {}
         self.finished: RunFinished | None = None
 
@@ -90,7 +89,7 @@ class RunState(QObject):
         earlier: "RunToResume | None" = None,
         run_dir: Path | None = None,
     ) -> None:
-        """A run starts, or the one in `run_dir` resumes after what it had measured `earlier`."""
+        """Start a run, or resume the one in `run_dir` after its measurements in `earlier`."""
         self._clear_run()
         self.run_config, self._resumed_dir = config, run_dir
         self.earlier = earlier
@@ -99,7 +98,9 @@ class RunState(QObject):
         self.set_phase(Phase.RUNNING)
 
     def take_earlier(self) -> "RunToResume | None":
-        """The measurements of a resumed run up to there; only once, since they may be large."""
+        """The earlier measurements of a resumed run. Returned only once, because they may
+        be large.
+        """
         earlier, self.earlier = self.earlier, None
         return earlier
 
@@ -118,7 +119,7 @@ class RunState(QObject):
         self.set_phase(Phase.FAILED)
 
     def take_event(self, event: Event) -> None:
-        """Keep what the window shows of an event, then pass it on."""
+        """Update the state from an event, then emit it."""
         if isinstance(event, StepFinished):
             self.step, self.stage = event, None
         elif isinstance(event, StageChanged):
@@ -138,33 +139,33 @@ class RunState(QObject):
         elif isinstance(event, RunFinished):
             self.finished, self.stage = event, None
             if event.outcome == "stopped" and not event.steps:
-                self.started = None  # nothing is left of it
+                self.started = None  # the run has left no folder
         self.run_event_received.emit(event)
 
     @property
     def run_dir(self) -> Path | None:
-        """Of the run in progress, or the last one; None until it has a folder."""
+        """The folder of the current or last run; None until it has one."""
         return self.started.run_dir if self.started is not None else self._resumed_dir
 
     @property
     def is_resumed(self) -> bool:
-        """The run in progress, or the last one, began with a checkpoint of its own."""
+        """Whether the current or last run was resumed from one of its own checkpoints."""
         return self._resumed_dir is not None
 
     def is_training(self, run_dir: Path) -> bool:
-        """Whether this is the run in progress here."""
+        """Whether this is the run in progress in this window."""
         return self.phase.is_active and self.run_dir == run_dir
 
     @property
     def run_name(self) -> str:
-        """Of the run in progress, or the last one."""
+        """The name of the current or last run."""
         if self.started is not None:
             return self.started.name
         config = self.run_config
         return (config.name or dataset_title(config.data) or tr("Run")) if config else ""
 
     def run_blocker(self) -> str:
-        """Why no other run can be started or resumed now, in one sentence; empty when one can."""
+        """Why no other run can be started or resumed now, in one sentence; empty if one can."""
         if not self.phase.is_active:
             return ""
         return tr("A run is in progress. Stop it or wait until it finishes.")

@@ -1,4 +1,4 @@
-"""The study that is open: read from the disk, and trained run after run."""
+"""The open study: reads it from disk, and trains its runs one after another."""
 
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 
 class StudyControl(QObject):
-    """Its runs are ordinary ones: they are paused, stopped and drawn as such."""
+    """The runs of a study are paused, stopped and drawn like all others."""
 
     changed = Signal()
     opened = Signal(object)
-    """Path of its file: another study, or the same one again at the user's request."""
+    """Argument: the path of its file. Emitted for a new study, or if the user opens the same one
+    again.
+    """
     failed = Signal(object)
-    """Failure: the study can't be read, or another one is being trained."""
+    """Argument: the Failure if a study can't be read, or can't be opened while another one is
+    trained.
+    """
 
     def __init__(self, state: AppState, control: RunControl, background: BackgroundThread) -> None:
         super().__init__(state)
@@ -35,12 +39,12 @@ class StudyControl(QObject):
         self.run: StudyRun | None = None
         """The run in progress."""
         self._begun = self._done = 0.0
-        control.run_ended.connect(self._go_on)
+        control.run_ended.connect(self._follow_run_end)
         state.phase_changed.connect(self.changed)
 
     @Slot(object)
     def open(self, path: Path) -> None:
-        """While a study is trained, only that one comes into sight; another fails."""
+        """Open a study. While one is being trained, others can't be opened."""
         if not self.is_going:
             self._read(path, is_new=True)
         elif self.study is not None and path == self.study.path:
@@ -51,14 +55,14 @@ class StudyControl(QObject):
             self.failed.emit(Failure(message))
 
     def start_blocker(self) -> str:
-        """Why it can't be started now, in one sentence; empty if it can."""
+        """Why the study can't be started now, in one sentence; empty if it can."""
         if self.study is not None and not self.study.waiting:
             return tr("All runs of this study are done.")
         return self._state.run_blocker()
 
     @Slot()
     def start(self) -> None:
-        """Train what is not done."""
+        """Train the remaining runs."""
         if self.study is not None and not self.start_blocker():
             self.is_going = True
             self._begun, self._done = monotonic(), 0.0
@@ -66,14 +70,16 @@ class StudyControl(QObject):
 
     @Slot()
     def stop(self) -> None:
-        """The run in progress keeps a checkpoint; the study resumes from it."""
+        """Stop the study and its run, which saves a checkpoint to resume from."""
         self.is_going = self._state.is_followed = False
         if self.run is not None:
             self._control.stop()
         self.changed.emit()
 
     def seconds_left(self, share: float) -> float | None:
-        """Until all runs are done, where `share` of the one in progress is; None if unknown."""
+        """The time until all runs are done, if the current run has completed `share`; None if
+        unknown.
+        """
         from app.library.reading.study_results import seconds_left
 
         if self.study is None or not self.is_going:
@@ -92,8 +98,8 @@ class StudyControl(QObject):
             self._control.start_study_run(self.run)
         self.changed.emit()
 
-    def _go_on(self) -> None:
-        """A run is over, of this study or another."""
+    def _follow_run_end(self) -> None:
+        """A run has ended, of this study or another."""
         run, self.run = self.run, None
         self._state.is_followed = False
         if run is not None:

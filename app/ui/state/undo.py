@@ -1,4 +1,4 @@
-"""What can be undone in the window, the last first. Knows nothing of what it was."""
+"""The window's undo history, independent of what is undone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class UndoHistory(QObject):
 
     @property
     def name(self) -> str:
-        """Of what `undo` takes back, "Move to Trash"; empty if there is nothing."""
+        """The name of the next action to undo, such as "Move to Trash"; empty if there is none."""
         return self._entries[-1].name if self._entries else ""
 
     def push(self, name: str, undo: Callable[[], None]) -> Callable[[], None]:
-        """Remember what was done; gives what undoes just this, once."""
+        """Add an action. Returns a function that undoes only this action, once."""
         entry = _Entry(name, undo)
         self._entries.append(entry)
         self.changed.emit()
@@ -33,7 +33,7 @@ class UndoHistory(QObject):
 
     @Slot()
     def undo(self) -> None:
-        """The last; nothing happens if there is none."""
+        """Undo the last action, if there is one."""
         if self._entries:
             self._undo(self._entries[-1])
 

@@ -1,4 +1,4 @@
-"""The places of the window, in the sidebar's order. Knows no page."""
+"""The pages of the window, in the order of the sidebar. Imports no page."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -11,11 +11,11 @@ class _Facts:
     title: str
     icon: str
     number: int
-    """Of its shortcut, ⌘1 to ⌘5."""
+    """The digit of its shortcut, ⌘1 to ⌘5."""
 
 
 class Place(Enum):
-    """To add one, add its line here and its page in app/application.py."""
+    """To add a page, add a line here and the page itself in app/application.py."""
 
     NEW_RUN = _Facts(tr("New Run"), "train", 1)
     RUNS = _Facts(tr("Runs"), "library", 2)

@@ -1,1 +1,1 @@
-"""The seam to the desktop and the operating system."""
+"""Qt and the operating system: application object, preferences, signals, error dialogs."""

@@ -1,6 +1,4 @@
-"""Calls that are put off: a moment after they were asked for, and once for all that asked
-meanwhile; or until the window has nothing else to do.
-"""
+"""Deferred calls: a throttle, and tasks that run while the window is idle."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,23 +8,23 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 class Throttle(QObject):
     def __init__(self, interval_ms: int, act: Callable[[], object], parent: QObject) -> None:
-        """`act` is called so often at most."""
+        """`act` is called at most once per interval."""
         super().__init__(parent)
         self._timer = QTimer(self, interval=interval_ms, singleShot=True)
         self._timer.timeout.connect(act)
 
     def request(self, *_: object) -> None:
-        """For any signal: whatever it brings."""
+        """Request a call; can be connected to any signal."""
         if not self._timer.isActive():
             self._timer.start()
 
 
 BETWEEN_MS = 4
-"""Between two steps whatever the user does comes first."""
+"""The pause between two steps, in which user input is handled."""
 
 
 class IdleTasks(QObject):
-    """Takes generators and runs each up to its next `yield`, one after the other."""
+    """Runs generators one after another, one step at a time."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -39,7 +37,7 @@ class IdleTasks(QObject):
         self._timer.start()
 
     def shut_down(self) -> None:
-        """What is left is not done."""
+        """Discard the remaining steps."""
         self._waiting.clear()
         self._timer.stop()
 

@@ -1,5 +1,5 @@
-"""An unexpected error is shown in one place: plain words first, the details on request. Report a
-Problem is a text about this installation to copy; nothing is sent.
+"""Shows unexpected errors: a plain sentence, with details on request. Also the text for Report a
+Problem, which the user can copy; nothing is sent.
 """
 
 import platform
@@ -25,7 +25,7 @@ REASSURANCE = tr("Saved work is intact. Include the details when you report it."
 
 
 class ErrorDialog(QObject):
-    """Takes over `sys.excepthook`; what happens on another thread is shown in the GUI thread."""
+    """Replaces `sys.excepthook`. Errors of other threads are shown on the GUI thread."""
 
     failed = Signal(object)
 
@@ -42,7 +42,7 @@ class ErrorDialog(QObject):
         sys.excepthook = sys.__excepthook__
 
     def show_failure(self, failure: Failure) -> None:
-        """Show one at a time: an error that repeats must not bury the window."""
+        """Show only one dialog at a time, because an error may repeat."""
         if self._is_showing:
             return
         self._is_showing = True
@@ -69,7 +69,7 @@ class ErrorDialog(QObject):
             sys.__excepthook__(kind, error, trace)
             return
         if not isinstance(error, AppError):
-            with suppress(OSError):  # a terminal that was closed has nobody to read it
+            with suppress(OSError):  # the terminal may have been closed
                 traceback.print_exception(kind, error, trace)
         self.failed.emit(failure_of(error))
 

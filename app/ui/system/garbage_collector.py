@@ -1,9 +1,8 @@
-"""The search for garbage that Python's reference counts don't free: in the GUI thread alone.
+"""Runs Python's cyclic garbage collector on the GUI thread only.
 
-By itself Python searches whenever something is made, in whichever thread makes it. Parts of a
-window that it finds are destroyed there and then: in a thread that Qt does not expect, or while Qt
-connects or disconnects and holds a lock that a part needs in order to go, which waits for ever. The
-event loop holds none.
+By default Python collects during any allocation, on any thread. Widgets that it finds are destroyed
+there: on a thread that Qt doesn't expect, or while Qt connects or disconnects signals and holds a
+lock that the destructor needs, which is a deadlock. The event loop holds no such lock.
 """
 
 import gc
@@ -13,11 +12,11 @@ from PySide6.QtCore import QObject, QTimer, Slot
 LOOK_EVERY_MS = 250
 YOUNG, MIDDLE, OLD = range(3)
 _ENOUGH_MORE = 1.25
-"""What has stayed is looked through when there is a quarter more of it, as Python does."""
+"""The old generation is collected when it has grown by a quarter, as in Python."""
 
 
 class GarbageCollector(QObject):
-    """Takes the place of Python's own collector from its making until `shut_down`."""
+    """Replaces Python's automatic collection until `shut_down`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -29,7 +28,7 @@ class GarbageCollector(QObject):
         self._timer.start()
 
     def shut_down(self) -> None:
-        """Leave it to Python again, if it was; what is garbage by now goes here and now."""
+        """Collect once, and enable Python's automatic collection again if it was enabled."""
         if not self._timer.isActive():
             return
         self._timer.stop()
@@ -39,9 +38,10 @@ class GarbageCollector(QObject):
 
     @Slot()
     def pass_over_what_is_there(self) -> None:
-        """Of what exists now, as good as all stays until the process ends: never look through it.
+        """Exclude all existing objects from collection, because nearly all of them live until the
+        process ends.
 
-        Modules and their classes are so many that a search among them can be felt.
+        Modules and classes are so many that a collection among them causes a noticeable pause.
         """
         gc.freeze()
         self._stayed = 0
@@ -55,7 +55,7 @@ class GarbageCollector(QObject):
             self._stayed = _count_old()
 
     def _due(self) -> int | None:
-        """The oldest generation that Python itself would search now."""
+        """The oldest generation that Python would collect now; None if none is due."""
         counts = zip(gc.get_count(), gc.get_threshold(), strict=True)
         is_due = [count > threshold for count, threshold in counts]
         if not is_due[YOUNG]:

@@ -1,4 +1,4 @@
-"""The window's language: the one chosen in Settings, else the system's."""
+"""Chooses the window's language: the one in Settings, else the system's."""
 
 from PySide6.QtCore import QLibraryInfo, QLocale, QSettings, QTranslator
 from PySide6.QtWidgets import QApplication
@@ -8,11 +8,13 @@ from app.core.text.translation import LANGUAGES, best_language, language, use_la
 
 SETTINGS_FILE = "settings.ini"
 KEY = "language"
-"""In the settings: a key of LANGUAGES; empty for the system's language."""
+"""The preference with a key of LANGUAGES; empty for the system's language."""
 
 
 def choose_language() -> None:
-    """Call it before the modules of the window are imported: some texts are made there."""
+    """Call this before the window's modules are imported, because some of them translate texts on
+    import.
+    """
     stored = QSettings(str(home_dir() / SETTINGS_FILE), QSettings.Format.IniFormat)
     chosen = str(stored.value(KEY, ""))
     code = chosen if chosen in LANGUAGES else best_language(QLocale.system().uiLanguages())
@@ -20,7 +22,7 @@ def choose_language() -> None:
 
 
 def translate_qt(application: QApplication) -> None:
-    """Qt's own buttons and number fields follow the window's language."""
+    """Use the window's language for Qt's own buttons and number fields."""
     QLocale.setDefault(QLocale(language()))
     translator = QTranslator(application)
     folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)

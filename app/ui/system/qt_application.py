@@ -1,4 +1,4 @@
-"""The QApplication: its names, font and style, and what the system asks of it."""
+"""The QApplication: names, font and style, and the system's requests to open files and to quit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +10,20 @@ from PySide6.QtWidgets import QApplication
 from app.ui.look import icons
 
 BODY_PX = 13
-"""The body size of macOS, used everywhere so that layouts agree."""
+"""The font size of body text on macOS, used on all platforms so that layouts are the same."""
 
 
 class NestlingApplication(QApplication):
     paths_opened = Signal(object)
-    """Files and folders, as a tuple of paths, that were dropped on the Dock icon or opened from
-    Finder together. macOS sends the first ones before there is a window: they wait for it."""
+    """Argument: a tuple of the files and folders that were opened together, in Finder or on the
+    Dock icon. macOS sends the first ones before there is a window, so they are kept until
+    `hand_over`.
+    """
 
     about_to_quit = Signal(object)
-    """QEvent of the system that ends the app, from the Dock's menu or to log out; whoever ignores
-    it keeps the app open."""
+    """Argument: the QEvent of a quit request from the Dock's menu or at logout. A receiver that
+    ignores it keeps the app open.
+    """
 
     def __init__(self, argv: list[str]) -> None:
         super().__init__(argv)
@@ -31,7 +34,7 @@ class NestlingApplication(QApplication):
         if isinstance(event, QFileOpenEvent) and event.file():
             self._waiting.append(Path(event.file()))
             if self._is_window_there and len(self._waiting) == 1:
-                QTimer.singleShot(0, self.hand_over)  # once all events of this moment are in
+                QTimer.singleShot(0, self.hand_over)  # after all events of the same drop
             return True
         if event.type() == QEvent.Type.Quit:
             self.about_to_quit.emit(event)
@@ -41,7 +44,7 @@ class NestlingApplication(QApplication):
 
     @Slot()
     def hand_over(self) -> None:
-        """The window takes what was opened, now and from now on."""
+        """The window is ready: emit the paths opened so far, and later ones as they come."""
         self._is_window_there = True
         paths, self._waiting = tuple(self._waiting), []
         if paths:
@@ -49,13 +52,13 @@ class NestlingApplication(QApplication):
 
 
 def make_application(argv: Sequence[str]) -> NestlingApplication:
-    """The QApplication with its names, icon and one widget style on every platform."""
+    """The QApplication with its names, icon, and the same widget style on every platform."""
     application = NestlingApplication(list(argv))
     application.setApplicationName("Nestling")
     application.setApplicationDisplayName("Nestling")
     application.setOrganizationName("Nestling")
     application.setWindowIcon(icons.app_icon())
-    # The style sheet decides every control's look; Fusion draws it alike on macOS and Linux.
+    # The style sheet styles all controls; Fusion draws them alike on macOS and Linux.
     application.setStyle("Fusion")
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
     font.setPixelSize(BODY_PX)

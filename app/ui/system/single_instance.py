@@ -1,6 +1,6 @@
-"""One window for one library: a second one asks the first to come forward, and ends.
+"""Allows one window per library: a second instance activates the first one's window and quits.
 
-The lock is the system's: it is let go of when the process ends, however it ends. Knows no window.
+Uses a file lock, which the operating system releases when the process ends in any way.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ PATIENCE_MS = 2000
 
 
 class SingleInstance(QObject):
-    """Made by each window; only the first one's `is_first` is true."""
+    """Each process creates one; `is_first` is true only for the first."""
 
     shown_again = Signal()
-    """Another window was opened for the same library, and has ended."""
+    """Another instance was started for the same library, and has quit."""
 
     def __init__(self, home: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -35,14 +35,14 @@ class SingleInstance(QObject):
             self._lock = open_descriptor(home / LOCK_FILE, os.O_RDWR | os.O_CREAT)
         self.is_first = self._take()
         self._server = QLocalServer(self)
-        self._server.newConnection.connect(self._greet)
+        self._server.newConnection.connect(self._answer)
         if self.is_first:
-            QLocalServer.removeServer(self._name)  # a killed one leaves its socket behind
+            QLocalServer.removeServer(self._name)  # a killed process leaves its socket behind
             self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
             self._server.listen(self._name)
 
     def bring_first_forward(self) -> bool:
-        """Ask the first window to show itself; whether it answered."""
+        """Ask the first instance to show its window; returns whether it answered."""
         socket = QLocalSocket(self)
         socket.connectToServer(self._name)
         is_there = socket.waitForConnected(PATIENCE_MS)
@@ -52,18 +52,18 @@ class SingleInstance(QObject):
         return is_there
 
     def close(self) -> None:
-        """Let another window be the first."""
+        """Release the lock, so that another instance can be the first."""
         self._server.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def _take(self) -> bool:
-        """On a disk without locks the first one is known by its answer."""
+        """Take the lock. On a disk without locks, another instance is detected by its answer."""
         lock = try_lock(self._lock)
         return not self.bring_first_forward() if lock is Lock.UNKNOWN else lock is Lock.TAKEN
 
-    def _greet(self) -> None:
+    def _answer(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
             socket.disconnected.connect(socket.deleteLater)
             socket.disconnectFromServer()
@@ -71,6 +71,8 @@ class SingleInstance(QObject):
 
 
 def _name(home: Path) -> str:
-    """The same for every path to the same library, and short: sockets' names end at 100 bytes."""
+    """A socket name that is the same for every path to the library, and short: the limit is about
+    100 bytes.
+    """
     whole = hashlib.sha256(os.fsencode(f"{os.getuid()} {os.path.realpath(home)}"))
     return f"nestling-{whole.hexdigest()[:16]}"

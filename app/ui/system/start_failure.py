@@ -1,4 +1,6 @@
-"""A start that failed: written to a log, and shown where nobody reads standard error."""
+"""Handles a failed start: writes a log, and shows a dialog, because most users don't see standard
+error.
+"""
 
 import faulthandler
 import signal
@@ -19,20 +21,21 @@ START_LOG, CRASH_LOG = "start.log", "crash.log"
 _SCRIPT = """on run argv
 display alert (item 1 of argv) message (item 2 of argv) as critical buttons {"Quit"}
 end run"""
-"""The texts are arguments of the script, never part of it. `text` is a class of AppleScript's own:
-it can't be the name of one."""
+"""The texts are passed as arguments, so they can't be executed. `text` is a reserved word in
+AppleScript and can't be a variable name.
+"""
 
 
 def log_crashes() -> None:
-    """Have a crash of the process itself described in the log folder."""
+    """Write the Python stack of a crash, such as a segmentation fault, to the log folder."""
     with suppress(OSError):
         logs_dir().mkdir(parents=True, exist_ok=True)
-        # Open to the end of the process: the handler writes to it.
+        # Not closed: the handler writes to it until the process ends.
         faulthandler.enable((logs_dir() / CRASH_LOG).open("a"))
 
 
 def show_start_failure(error: Exception) -> None:
-    """Say what is wrong and where: in a dialog of Qt, or of macOS where Qt itself is missing."""
+    """Show the error in a Qt dialog, or with AppleScript on macOS if Qt can't be imported."""
     title, text = _words(error, write_log(error))
     try:
         _show_with_qt(title, text)
@@ -42,7 +45,7 @@ def show_start_failure(error: Exception) -> None:
 
 
 def write_log(error: Exception) -> Path | None:
-    """The error with its traceback; None where the log folder can't be written."""
+    """Write the error with its traceback. Returns None if the log folder can't be written."""
     path = logs_dir() / START_LOG
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,8 @@ def _show_with_qt(title: str, text: str) -> None:
     application = QApplication.instance() or QApplication(["nestling"])
     box = dialog(None, title, text)
     box.setIcon(QMessageBox.Icon.Critical)
-    # While the dialog waits, no handler of Python's would run: a signal ends the process.
+    # Default handlers, because Python's don't run while the dialog waits: a signal ends the
+    # process.
     before = {number: signal.signal(number, signal.SIG_DFL) for number in _ENDING}
     try:
         box.exec()

@@ -1,7 +1,6 @@
-"""What the window remembers between sessions, and what was opened last: read once, written beside
-the GUI thread.
+"""The stored preferences and the recently opened items: read at launch, written in the background.
 
-The file is one that QSettings reads and writes; Qt's own object would write it in the GUI thread.
+QSettings would write the file on the GUI thread, so it is used only on the background thread.
 """
 
 import json
@@ -22,7 +21,7 @@ _TRUE = ("true", "1")
 
 
 class Preferences:
-    """Values by their keys; what a disk refuses is remembered until the app ends."""
+    """Stores values by key. If they can't be written, they are kept until the app quits."""
 
     def __init__(self, path: Path, background: BackgroundThread) -> None:
         self._path, self._background = str(path), background
@@ -33,11 +32,11 @@ class Preferences:
         self._is_closed = False
 
     def value(self, key: str, instead: Any = None) -> Any:
-        """As it was set, or as text if that was in an earlier session."""
+        """The value as it was set, or as text if it was set in an earlier session."""
         return self._values.get(key, instead)
 
     def text(self, key: str) -> str:
-        """Empty if there is none."""
+        """The value if it is a text; otherwise empty."""
         found = self._values.get(key)
         return found if isinstance(found, str) else ""
 
@@ -51,7 +50,7 @@ class Preferences:
             return instead
 
     def set(self, key: str, value: Any) -> None:
-        """Remember `value`; it is on the disk soon, and before the app ends."""
+        """Set a value. It is written soon, and at the latest when the app quits."""
         if self._is_closed or (key in self._values and self._values[key] == value):
             return
         self._values[key] = value
@@ -62,15 +61,15 @@ class Preferences:
             self._background.run(self._write, _nothing, _nothing_failed, run_on_quit=True)
 
     def close(self) -> None:
-        """Take nothing any more: the background thread is about to end."""
+        """Ignore all further changes: the background thread is about to end."""
         self._is_closed = True
 
     def _write(self) -> None:
-        """On the background thread: whatever is new by now."""
+        """Write all new values. Runs on the background thread."""
         with self._lock:
             new, self._new = self._new, {}
         with suppress(AppError, OSError):
-            # Qt keeps a file's permissions, and would let others read a new one.
+            # QSettings keeps a file's permissions, but creates new files that other users can read.
             ensure_own_folder(Path(self._path).parent)
             open_private(Path(self._path), "ab").close()
         stored = QSettings(self._path, QSettings.Format.IniFormat)
@@ -80,7 +79,7 @@ class Preferences:
 
 
 def _nothing(_: object) -> None:
-    """Nobody waits for it to be written."""
+    """Nothing to do after writing."""
 
 
 def _nothing_failed(_: Failure) -> None:
@@ -96,7 +95,7 @@ class Recent:
         self._settings = settings
 
     def items(self) -> list[tuple[str, Path]]:
-        """Each with its name for people."""
+        """Each path with its name for people."""
         try:
             found = parse_json(self._settings.text(_KEY) or "[]")
             return [(str(name), Path(str(path))) for name, path in found][:MOST]

@@ -1,4 +1,4 @@
-"""Light or dark: the user's choice or the system's, applied to the whole application."""
+"""Applies the light or dark theme to the application: the user's choice or the system's."""
 
 from enum import Enum
 
@@ -26,10 +26,10 @@ _SCHEMES = {
 
 
 class ThemeController(QObject):
-    """Follows the system's dark mode while the choice is `system`; remembers the choice.
+    """Follows the system's color scheme if the choice is `system`, and saves the choice.
 
-    Nothing is applied before `begin`: a part that is built under a style sheet is styled again
-    with each part that it is put into.
+    Applies nothing before `begin`: widgets that are created under a style sheet are restyled each
+    time they get a new parent.
     """
 
     theme_changed = Signal(object)
@@ -41,7 +41,7 @@ class ThemeController(QObject):
         self.look = _remembered(settings)
 
     def begin(self) -> None:
-        """Apply what is remembered, to a window that is built."""
+        """Apply the saved choice; call this after the window was built."""
         self._application.styleHints().colorSchemeChanged.connect(self._apply)
         self.choose(self.look)
 
@@ -61,7 +61,7 @@ class ThemeController(QObject):
             self.theme_changed.emit(theme)
 
     def _wanted_theme(self) -> Theme:
-        if self.look is not Look.SYSTEM:  # not every platform can be told its colour scheme
+        if self.look is not Look.SYSTEM:  # some platforms can't change their color scheme
             return DARK if self.look is Look.DARK else LIGHT
         is_dark = self._application.styleHints().colorScheme() is Qt.ColorScheme.Dark
         return DARK if is_dark else LIGHT

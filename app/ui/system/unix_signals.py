@@ -1,6 +1,7 @@
-"""Ctrl-C, a polite kill and a closed terminal: told in the GUI thread, where they can be acted on.
+"""Emits a Qt signal for SIGINT (Ctrl-C), SIGTERM and SIGHUP on the GUI thread.
 
-Python runs its signal handlers only when it is called; Qt's event loop may not call it for hours.
+Python runs signal handlers only between bytecode instructions, and Qt's event loop may run no
+Python code for hours.
 """
 
 import signal
@@ -14,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class UnixSignals(QObject):
-    """Takes the signals over from `install` to `uninstall`.
+    """Handles the signals from `install` to `uninstall`.
 
     Under nohup, which ignores SIGHUP, the window stays open when its terminal is closed.
     """
@@ -50,6 +51,6 @@ class UnixSignals(QObject):
 
     @Slot()
     def _wake(self) -> None:
-        """Empty the socket; Python's handler has run on the way in here."""
+        """Empty the socket. Python's handler has run just before this call."""
         with suppress(BlockingIOError):
             self._read_end.recv(64)

@@ -1,1 +1,1 @@
-"""Qt item models for tables."""
+"""Qt item models and views for tables."""

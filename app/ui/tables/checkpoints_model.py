@@ -1,4 +1,4 @@
-"""A run's checkpoints as a Qt table; knows CheckpointFacts and nothing of disks or windows."""
+"""A Qt model of a run's checkpoints. Reads no files."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CheckpointsModel(TableModel["CheckpointFacts"]):
-    """Rows come all at once; the latest checkpoint is on top."""
+    """The rows are replaced all at once; the latest checkpoint is at the top."""
 
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda facts: localized(facts.problem))
@@ -29,7 +29,7 @@ def _is_odd(facts: "CheckpointFacts") -> bool:
 
 
 def marks_text(facts: "CheckpointFacts") -> str:
-    """ "Best · Last", or why it can't be used as one of its run's own."""
+    """For example "Best · Last", or that the checkpoint is damaged or not the run's own."""
     if _is_odd(facts):
         return tr("Damaged") if facts.problem else _foreign(facts.not_own)
     marks = ((tr("Best"), facts.is_best), (tr("Last"), facts.is_last))
@@ -37,7 +37,7 @@ def marks_text(facts: "CheckpointFacts") -> str:
 
 
 def _foreign(not_own: str) -> str:
-    return tr("Of another run") if not_own == ANOTHER_RUNS else not_own.capitalize()
+    return tr("From another run") if not_own == ANOTHER_RUNS else not_own.capitalize()
 
 
 def _lengths(values: Sequence[float]) -> str:

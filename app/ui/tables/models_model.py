@@ -1,4 +1,4 @@
-"""Base models as a Qt table; knows ModelDescription and nothing of disks or windows."""
+"""A Qt model of the base models. Reads no files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from app.models.model_description import ModelDescription
 
 SHOWN = {"": tr("All models"), "usable": tr("Can be used"), "recent": tr("Recently used")}
-"""What can be chosen to be seen."""
+"""The choices of the filter."""
 _TONES = {"fits": "success", "tight": "warning", "won't fit": "danger"}
 _ORDER = ("fits", "tight", "won't fit", "")
 
 
 @dataclass(frozen=True)
 class ModelsFilter:
-    """Every word must be found somewhere in a model's name, architecture, weights or license."""
+    """Each search word must occur in the model's name, architecture, weights, license or source."""
 
     words: tuple[str, ...] = ()
     shown: str = ""
@@ -49,7 +49,9 @@ class ModelsFilter:
 
 
 class ModelsModel(TableModel["ModelDescription"]):
-    """Models come all at once with `show_models`, in the order that they keep unless sorted."""
+    """The rows are replaced all at once with `show_models`; their order is kept unless the user
+    sorts.
+    """
 
     def __init__(self) -> None:
         self._available_bytes = 0
@@ -60,11 +62,11 @@ class ModelsModel(TableModel["ModelDescription"]):
 
     @property
     def all_models(self) -> "Sequence[ModelDescription]":
-        """Also those that the filter hides."""
+        """All models, including those that the filter hides."""
         return self._all
 
     def show_models(self, models: "Sequence[ModelDescription]", available_bytes: int) -> bool:
-        """False if they are what is shown already."""
+        """Returns False if nothing has changed."""
         if tuple(models) == self._all and available_bytes == self._available_bytes:
             return False
         self._all, self._available_bytes = tuple(models), available_bytes
@@ -81,7 +83,7 @@ class ModelsModel(TableModel["ModelDescription"]):
         self._arrange()
 
     def row_of(self, folder: Path | None) -> int:
-        """-1 for a model that is not shown."""
+        """The row of a model; -1 if it is not shown."""
         rows = (row for row, model in enumerate(self._rows) if model.folder == folder)
         return next(rows, -1)
 
@@ -95,7 +97,9 @@ class ModelsModel(TableModel["ModelDescription"]):
         return model.verdict(self._available_bytes) if model.is_read else ""
 
     def _rank(self, model: "ModelDescription") -> tuple[bool, bool, int]:
-        """Where its state stands among the others: problems last, before them what is not read."""
+        """The sort key of a model's state: usable models, then unread ones, then those with
+        problems.
+        """
         is_bad = model.is_read and bool(model.problem)
         return is_bad, not model.is_read, _ORDER.index(self._verdict(model))
 

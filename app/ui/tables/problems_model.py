@@ -1,4 +1,4 @@
-"""What is wrong or odd about a dataset's rows as a Qt table, of one kind or of all."""
+"""A Qt model of the problems and warnings of a dataset's rows, filtered by kind."""
 
 from collections import Counter
 from pathlib import Path
@@ -56,7 +56,7 @@ _KINDS = {
     "opening reply left out": tr("Opening reply left out"),
     "other": tr("Other"),
 }
-"""An IssueKind's name in the window."""
+"""The names of the kinds of issues in the window."""
 
 
 class ProblemsModel(TableModel["RowIssue"]):
@@ -80,7 +80,7 @@ class ProblemsModel(TableModel["RowIssue"]):
         self._filter()
 
     def show_kind(self, kind: str) -> None:
-        """Only these; all with an empty text."""
+        """Show only one kind; "" shows all."""
         self._kind = kind
         self._filter()
 
@@ -88,11 +88,11 @@ class ProblemsModel(TableModel["RowIssue"]):
         self.show_rows([issue for issue in self._all if self._kind in ("", issue.kind)])
 
     def listed(self) -> "Counter[str]":
-        """How many are listed of each kind."""
+        """The number of listed problems of each kind."""
         return Counter(problem.kind for problem in self._all)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Texts are shown whole, and once more as the tooltip."""
+        """The cells and tool tips show whole texts; neither is shortened."""
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return super().data(index, role)
         text = self.columns[index.column()].shown(self.at(index.row()))

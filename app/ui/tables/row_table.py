@@ -1,6 +1,6 @@
-"""A table of whole rows: how it looks, and what can be done with the rows selected.
+"""A table view for whole rows, and the verbs (actions) on its selection.
 
-A verb is named once; the context menu, the keys and the window's Edit menu all ask for it here.
+Each verb is defined once, for the context menu, the keys and the window's Edit menu.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from app.ui.tables.table_model import WHOLE_TEXT
 ROW_PX, TWO_LINES_PX = 36, 44
 MIN_COLUMN_PX = 56
 ROWS_MEASURED = 20
-"""Columns are as wide as these rows need: to measure all of a long list takes its time."""
+"""The number of rows that are measured for column widths; measuring all of a long list is slow."""
 _NO_KEYS, _CONTROL = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
 _OPENING = {(Qt.Key.Key_Return, _NO_KEYS), (Qt.Key.Key_Enter, _NO_KEYS)}
 _DELETING = {
@@ -39,32 +39,32 @@ Does = Callable[[], None]
 
 @runtime_checkable
 class HasVerbs(Protocol):
-    """A part of the window with verbs of its own: a table, a text's find bar, a page."""
+    """A widget with its own verbs, such as a table, a find bar or a page."""
 
     def verbs(self) -> Mapping[str, Does]:
-        """Those that can be done now."""
+        """The verbs that are possible now."""
 
 
 @dataclass(frozen=True)
 class Verb:
-    """Something that can be done with what is selected, as a context menu offers it."""
+    """An action on the selection, for a context menu."""
 
     text: str | Callable[[], str]
     does: Callable[[], None]
     can: Callable[[], bool] = lambda: True
     is_there: Callable[[], bool] = lambda: True
-    """Otherwise the menu does without it."""
+    """If it returns False, the menu has no item for the verb."""
     button: QAbstractButton | None = None
-    """Its tooltip says why the verb is off."""
+    """The button whose tool tip explains why the verb is disabled."""
 
 
 def pressing(button: QAbstractButton) -> Verb:
-    """The same as a button: there, on and named as the button is."""
+    """A verb that clicks a button, with its text, visibility and enabled state."""
     return Verb(button.text, button.click, button.isEnabled, lambda: not button.isHidden(), button)
 
 
 def verbs_menu(parent: QWidget, *groups: tuple[Verb, ...]) -> QMenu:
-    """A context menu of these, with a line between groups; it goes once it was hidden."""
+    """A context menu with a separator between the groups; it is deleted after it was hidden."""
     menu = QMenu(parent)
     menu.setToolTipsVisible(True)
     for group in groups:
@@ -81,7 +81,7 @@ def verbs_menu(parent: QWidget, *groups: tuple[Verb, ...]) -> QMenu:
 
 
 def offer_verbs(part: QWidget, groups: Callable[[], Sequence[tuple[Verb, ...]]]) -> None:
-    """Give a part of the window that is no table a context menu, unless it has nothing to offer."""
+    """Give a widget a context menu, which opens unless `groups` returns nothing."""
 
     def show(at: QPoint) -> None:
         if offered := groups():
@@ -92,7 +92,9 @@ def offer_verbs(part: QWidget, groups: Callable[[], Sequence[tuple[Verb, ...]]])
 
 
 class RowTable(QTableView):
-    """Return or a double click opens what is selected; Delete and Backspace remove it."""
+    """Return or a double click opens the selected row; Delete or Backspace removes the selected
+    rows.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +107,7 @@ class RowTable(QTableView):
         self._opens, self._others, self._deletes = opens, others, deletes
 
     def select_rows(self, rows: Iterable[int]) -> None:
-        """These and no others; the first is current, from which the arrow keys go on."""
+        """Select only these rows; the first becomes the current one."""
         chosen, flags = self.selectionModel(), QItemSelectionModel.SelectionFlag
         chosen.clearSelection()
         for number, row in enumerate(rows):
@@ -115,12 +117,12 @@ class RowTable(QTableView):
                 chosen.setCurrentIndex(index, flags.NoUpdate)
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu: those that can be done now."""
+        """The Edit menu's actions that are possible now."""
         deletes = self._deletes
         return {"delete": deletes.does} if deletes is not None and deletes.can() else {}
 
     def menu(self) -> QMenu:
-        """What the context menu of the selected rows offers."""
+        """The context menu of the selected rows."""
         opens = () if self._opens is None else (self._opens,)
         copies = Verb(tr("Copy"), lambda: copy_rows(self))
         deletes = () if self._deletes is None else (self._deletes,)
@@ -145,7 +147,7 @@ class RowTable(QTableView):
 
 
 def wrap_rows(table: RowTable) -> None:
-    """Has every row take two lines: few sentences need more in a window of the least size."""
+    """Give each row two lines, which is enough for most sentences in the smallest window."""
     table.setWordWrap(True)
     table.verticalHeader().setDefaultSectionSize(TWO_LINES_PX)
 
@@ -160,8 +162,9 @@ def copy_rows(view: QAbstractItemView) -> None:
 
 
 def rows_text(view: QAbstractItemView) -> str:
-    """The selected rows, or all where none is, as lines of the columns that are seen, with tabs
-    between these."""
+    """The selected rows, or all if none is selected, as lines with tabs between the visible
+    columns.
+    """
     model, header = view.model(), getattr(view, "horizontalHeader", lambda: None)()
     columns = [
         c for c in range(model.columnCount()) if header is None or not header.isSectionHidden(c)
@@ -177,7 +180,9 @@ def _cell(index: QModelIndex) -> str:
 
 
 def make_table(model: QAbstractItemModel, name: str, wide: tuple[int, ...]) -> RowTable:
-    """Whole rows are selected, several too; the columns `wide` share what the others leave."""
+    """A table in which several rows can be selected; the columns `wide` share the remaining
+    width.
+    """
     table = RowTable()
     table.setModel(model)
     table.setAccessibleName(name)

@@ -1,5 +1,5 @@
-"""Runs as rows of tables: those that wait or have no folder yet, the texts that tables and choices
-share, and the filter by search words and state. Knows no Qt.
+"""Rows of the runs' table that have no folder yet, texts shared by tables and combo boxes, and the
+filter. Does not import Qt.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WaitingRun:
-    """Has what a row of the runs shows, so that a table takes both. What it has not yet is none."""
+    """A queued or starting run with the attributes of RunSummary that the table shows; unknown
+    values are None, 0 or empty.
+    """
 
     key: str
-    """Its place in the queue; empty for one that was started directly."""
+    """Its key in the queue; empty for a run that was started directly."""
     standing: str
-    """ "Waiting · 2 of 3"."""
+    """For example "Waiting · 2 of 3"."""
     name: str
     model: str
     data: str
     outcome: str
-    """waiting, preparing, or blocked if it could not start."""
+    """"waiting", "preparing", or "blocked" if it could not start."""
     problem: str
     planned_steps: int
     periods: tuple[int, ...]
@@ -53,12 +55,12 @@ class WaitingRun:
 
     @property
     def run_dir(self) -> Path:
-        """There is none; it tells the row from others."""
+        """A placeholder path that identifies the row."""
         return Path(f"queue:{self.key}")
 
 
 def waiting_runs(queue: Sequence[QueuedRun], begun_key: str) -> list[WaitingRun]:
-    """In their order; the one of `begun_key` is being prepared."""
+    """The rows of the queued runs in order; the run with `begun_key` is being prepared."""
     return [
         _row(
             run.config,
@@ -72,7 +74,7 @@ def waiting_runs(queue: Sequence[QueuedRun], begun_key: str) -> list[WaitingRun]
 
 
 def preparing_run(config: TrainingConfig) -> WaitingRun:
-    """The one that was started directly and has no folder yet."""
+    """The row of a run that was started directly and has no folder yet."""
     return _row(config, "", "preparing", "", "")
 
 
@@ -91,7 +93,7 @@ def _row(config: TrainingConfig, key: str, outcome: str, problem: str, place: st
         model=str(config.model),
         data=str(config.data or ""),
         outcome=outcome,
-        problem=localized(tr(problem)),  # kept in English
+        problem=localized(tr(problem)),  # stored in English
         planned_steps=config.steps,
         periods=tuple(tier.period for tier in config.tiers),
         method=learning_method(config).title,
@@ -104,7 +106,7 @@ Row: TypeAlias = "RunSummary | WaitingRun"
 
 
 def method_text(method: str, periods: Sequence[int]) -> str:
-    """How a run learns, by the title of its method: "Learn and keep", "Tiers 1 · 2 · 4"."""
+    """How a run learns: "Learn and keep", or "Tiers 1 · 2 · 4"."""
     joined = " · ".join(map(str, periods))
     if method == CUSTOM.title and len(periods) > 1:
         return tr("Custom, tiers {periods}", periods=joined)
@@ -114,7 +116,7 @@ def method_text(method: str, periods: Sequence[int]) -> str:
 
 
 def day_text(created: datetime | None) -> str:
-    """Day and time; the year only where it is not this one."""
+    """Day and time, with the year unless it is the current one."""
     if created is None:
         return "–"
     local = created.astimezone()
@@ -132,14 +134,14 @@ STATES = {
     "open": tr("Not finished"),
     "broken": tr("With a problem"),
 }
-"""What can be chosen to be seen."""
+"""The choices of the filter."""
 _DONE = ("finished", "unreadable")
 _WAITING = ("waiting", "blocked", "preparing")
 
 
 @dataclass(frozen=True)
 class RunsFilter:
-    """Every word must be found somewhere in what a run is searched by."""
+    """Each search word must occur in the text of a run."""
 
     words: tuple[str, ...] = ()
     state: str = ""
@@ -149,7 +151,7 @@ class RunsFilter:
         return cls(tuple(search.casefold().split()), state)
 
     def lets_through(self, run: "Row", searched: str) -> bool:
-        """`searched` is what the words are looked for in, in small letters."""
+        """`searched` is the run's text in lowercase."""
         return self._is_in_state(run) and all(word in searched for word in self.words)
 
     def _is_in_state(self, run: "Row") -> bool:

@@ -1,4 +1,6 @@
-"""The runs as a Qt table: one in progress, those that wait, then the others; knows no disks."""
+"""A Qt model of the runs: the run in progress first, then queued runs, then the others. Reads no
+files.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,20 +25,20 @@ if TYPE_CHECKING:
 
 ROW_TYPE = "application/x-nestling-queue-row"
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
-"""Of the state: how much of a run in progress is done; None for others."""
+"""The role of the completed fraction of the run in progress; None for other runs."""
 _EARLIEST = float("-inf")
 
 
 class RunsModel(TableModel["Row"]):
-    """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`.
+    """The rows are replaced all at once with `show_runs`; `show_live` updates the run in progress.
 
-    What is in progress or waits comes first, in its own order, however the others are sorted.
-    Sorts and filters by itself: Qt's own proxy asks for every value over and over, which takes
-    seconds for a thousand runs. A waiting row that is dragged is asked to be moved.
+    The run in progress and the queued runs come first, in their own order, for any sorting. The
+    model sorts and filters itself, because QSortFilterProxyModel reads each value many times, which
+    takes seconds for a thousand runs. Queued rows can be dragged, which emits `move_requested`.
     """
 
     move_requested = Signal(str, int)
-    """Key of the waiting run, and by how many places."""
+    """Arguments: the key of the queued run, and the number of positions to move it."""
 
     def __init__(self) -> None:
         columns = (*_COLUMNS.values(), self._state_column())
@@ -49,18 +51,18 @@ class RunsModel(TableModel["Row"]):
 
     @property
     def all_runs(self) -> "Sequence[RunSummary]":
-        """Also those that the filter hides."""
+        """All runs, including those that the filter hides."""
         return self._all
 
     def show_runs(self, runs: "Sequence[RunSummary]") -> None:
-        """Nothing is told if they are what is shown already."""
+        """Replace the runs; does nothing if they haven't changed."""
         runs = [self._as_known(run) for run in runs]
         if runs != self._all:
             self._all = runs
             self._arrange()
 
     def show_waiting(self, waiting: "Sequence[WaitingRun]") -> None:
-        """Those that wait, in their order."""
+        """Replace the queued runs, which are in order."""
         if list(waiting) != self._waiting:
             self._waiting = list(waiting)
             self._arrange()
@@ -75,7 +77,7 @@ class RunsModel(TableModel["Row"]):
         self._arrange()
 
     def _arrange(self) -> None:
-        # By name first, so that runs that are equal in a column keep one order.
+        # Sort by name first, so that runs with equal values have a fixed order.
         seen = sorted(self._seen(self._all), key=lambda run: run.run_dir.name, reverse=True)
         is_falling = self._order is Qt.SortOrder.DescendingOrder
         column = self.columns[self._column]
@@ -86,7 +88,7 @@ class RunsModel(TableModel["Row"]):
         self.show_rows([*first, *self._seen(self._waiting), *rest])
 
     def _seen(self, runs: "Sequence[Row]") -> "list[Row]":
-        """Those that the filter lets through."""
+        """The runs that pass the filter."""
         let_through, is_searched = self._filter.lets_through, bool(self._filter.words)
         return [r for r in runs if let_through(r, _searched_text(r) if is_searched else "")]
 
@@ -110,10 +112,10 @@ class RunsModel(TableModel["Row"]):
             return live.share if live is not None and is_live else None
         return super().data(index, role)
 
-    # -- moved by dragging -------------------------------------------------------------------
+    # -- drag and drop ------------------------------------------------------------------------
     def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid():
-            return Qt.ItemFlag.ItemIsDropEnabled  # between rows, not onto one
+            return Qt.ItemFlag.ItemIsDropEnabled  # drops go between rows
         is_dragged = bool(self._queue_key(index.row()))
         dragged = Qt.ItemFlag.ItemIsDragEnabled if is_dragged else Qt.ItemFlag.NoItemFlags
         return super().flags(index) | dragged
@@ -138,17 +140,17 @@ class RunsModel(TableModel["Row"]):
         if start in places:
             target = sum(place < before and place != start for place in places)
             self.move_requested.emit(self._queue_key(start), target - places.index(start))
-        return False  # the rows come anew; the view must not remove one
+        return False  # the move resets the model; the view must not remove a row
 
     def _queue_key(self, row: int) -> str:
-        """Of a run that waits; empty for others."""
+        """The key of a queued run; empty for other runs."""
         run = self._rows[row]
         return run.key if isinstance(run, WaitingRun) else ""
 
     def show_live(self, live: LiveRun | None) -> bool:
-        """Show how the run in progress stands; False if it is in no row.
+        """Update the run in progress. Returns False if it has no row.
 
-        A run that has ended stays as it was last seen until the runs are listed anew.
+        A run that has ended keeps its last values until the runs are listed again.
         """
         before, self._live = self._live, live
         if live is None:
@@ -186,14 +188,14 @@ def _steps(run: "Row") -> str:
 
 
 def _searched_text(run: "Row") -> str:
-    """What a search looks through, in small letters."""
+    """The lowercase text that a search looks through."""
     folder = "" if isinstance(run, WaitingRun) else run.run_dir.name
     words = (run.name, _model(run), _data(run), run.notes, folder)
     return "\n".join(words).casefold()
 
 
 def kept_text(kept: "Retention | None") -> str:
-    """How much of what was known before is known, before and after: "94 → 90 %"."""
+    """The percentage of earlier knowledge before and after training: "94 → 90 %"."""
     if kept is None or not kept.total:
         return "–"
     return f"{100 * kept.before / kept.total:.0f} → {100 * kept.after / kept.total:.0f} %"
@@ -255,7 +257,7 @@ _COLUMNS: "dict[str, Column[Row]]" = {
     ),
 }  # fmt: skip
 COLUMN_KEYS = (*_COLUMNS, "State")
-"""The columns' names in the settings, whatever the language."""
+"""The columns' keys in the saved preferences, independent of the language."""
 NAME_COLUMN, BASE_MODEL_COLUMN = 0, COLUMN_KEYS.index("Base model")
 STEPS_COLUMN = COLUMN_KEYS.index("Steps")
 DATE_COLUMN, SIZE_COLUMN = COLUMN_KEYS.index("Date"), COLUMN_KEYS.index("Size")

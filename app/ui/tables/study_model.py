@@ -1,4 +1,4 @@
-"""The arms of a study as a Qt table: mean and 95 % interval of each measure over the seeds."""
+"""A Qt model of a study's arms: the mean and 95 % interval of each measure over the seeds."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,14 +16,14 @@ class ArmRow:
     name: str
     seeds: int
     result: "ArmResult | None"
-    """None before a seed is through."""
+    """None until a seed has completed all tasks."""
 
     def text(self, measure: str) -> str:
         return decimal(self.result.text(measure)).replace("-", "−") if self.result else "–"
 
 
 class StudyModel(TableModel[ArmRow]):
-    """Arms that learned too little to be compared are faint and say so."""
+    """Arms that learned too little to be compared are dimmed and marked with *."""
 
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda _: "")

@@ -1,4 +1,4 @@
-"""Rows of one kind as a Qt table model, by its columns; knows nothing of what the rows are."""
+"""A generic Qt table model, defined by its columns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
 MAX_TIP, WARNING_PX = 400, 16
 WHOLE_TEXT = Qt.ItemDataRole.UserRole + 2
-"""The role of a cell's text in one line that is never cut, for the clipboard."""
+"""The role of a cell's whole text in one line, for the clipboard."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Column(Generic[Row]):
     shown: Callable[[Row], str]
     is_number: bool = False
     tone: Callable[[Row], str] = lambda _: ""
-    """The theme's colour of a row's text here; empty for that of all text."""
+    """The theme color of a cell's text; empty for the default."""
     sorted_by: Callable[[Row], Any] | None = None
-    """What rows are sorted by here, where it is not their text."""
+    """The sort key of a row; None sorts by the text."""
     explained: str = ""
-    """One sentence for the header's tooltip; the title stands in for it."""
+    """A sentence for the header's tool tip; empty for the title."""
     heading: str = ""
-    """A shorter title for the header, where the values are narrower than the title."""
+    """A shorter title for the header of a narrow column; empty for the title."""
 
     @property
     def alignment(self) -> Qt.AlignmentFlag:
@@ -40,7 +40,7 @@ class Column(Generic[Row]):
 
 
 class TableModel(QAbstractTableModel, Generic[Row]):
-    """What is wrong with a row, if anything, is its tooltip, and marked: `problem` says it."""
+    """`problem` returns a row's problem, which is shown as a tool tip and marked with an icon."""
 
     def __init__(self, columns: Sequence[Column[Row]], problem: Callable[[Row], str]) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         if first <= last:
             self.dataChanged.emit(self.index(first, 0), self.index(last, len(self.columns) - 1))
 
-    # -- as Qt asks --------------------------------------------------------------------------
+    # -- Qt's interface -----------------------------------------------------------------------
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._rows)
 

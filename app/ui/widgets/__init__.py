@@ -1,1 +1,1 @@
-"""The parts that pages are made of; each knows what it shows and nothing of the page."""
+"""Reusable widgets and layouts that don't depend on any page."""

@@ -1,6 +1,4 @@
-"""The widgets every card is built of: labels in their roles, cards, rules, buttons, tabs, and a
-heading that folds what is below it away.
-"""
+"""Basic widgets of all cards: labels, cards, rules, buttons, tabs, and collapsible sections."""
 
 from collections.abc import Callable, Iterable
 
@@ -26,11 +24,11 @@ from app.ui.widgets.layouts import GRID_PX, column, fill, grows, lay_out, row
 
 _EMPTY_WORDS_PX = 420
 MIN_WRAPPED_PX = 80
-"""A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
+"""The minimum width of wrapped text: a long word, such as a path, doesn't widen it."""
 
 
 def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
-    """A text in one of the style sheet's roles: title, heading, secondary, caption, problem …"""
+    """A label with one of the style sheet's roles: title, heading, secondary, caption, problem …"""
     made = PlainLabel(text)
     made.setObjectName(role)
     made.setWordWrap(wraps)
@@ -38,7 +36,7 @@ def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
 
 
 def message(role: str) -> QLabel:
-    """A wrapped text that is only there when it has something to say."""
+    """A wrapped label that is hidden while it is empty."""
     made = label("", role, wraps=True)
     made.setMinimumWidth(MIN_WRAPPED_PX)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -47,21 +45,24 @@ def message(role: str) -> QLabel:
 
 
 def say(shown: QLabel, text: str) -> None:
-    """Show `text`, or nothing at all if there is none."""
+    """Set the label's text, and hide the label if the text is empty."""
     shown.setText(text)
     shown.setVisible(bool(text))
 
 
 class PushButton(QPushButton):
-    """As on a Mac a click leaves no mark of the keyboard; what had it before is left all the same,
-    so that a field takes what was written."""
+    """A push button that doesn't keep the focus after a click, as on a Mac. The focused widget
+    loses the focus, so that an input field commits its text.
+    """
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """First: a button that its click hides would hand the keyboard to the next part."""
+        """Clear the focus first: if the click hides this button, Qt would give the focus to the
+        next widget.
+        """
         if (focused := self.window().focusWidget()) is not None:
             rest_focus(focused)
         super().mousePressEvent(event)
@@ -82,7 +83,7 @@ def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButto
 
 
 class CardFrame(QFrame):
-    """A rounded surface; what it shows is added to the layout `inside`."""
+    """A rounded surface; content goes into the layout `inside`."""
 
     def __init__(self, heading: str = "", role: str = "card") -> None:
         super().__init__()
@@ -101,13 +102,15 @@ def rule() -> QFrame:
 
 
 def selectable(made: QLabel) -> QLabel:
-    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
+    """Make a label's text selectable. Use it for all labels of a row, because Qt draws selectable
+    text one pixel higher.
+    """
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return made
 
 
 def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
-    """What a page without content says in its middle, and what can be done about it."""
+    """A page without content: a title, an explanation and controls in its center."""
     empty, sentence = QWidget(), label(words, "secondary", wraps=True)
     heading = label(title, "title")
     sentence.setMaximumWidth(_EMPTY_WORDS_PX)
@@ -122,7 +125,9 @@ def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
 
 
 def enable(widget: QWidget, is_on: bool) -> None:
-    """Enable or disable; the keyboard's focus leaves what is disabled and marks nothing else."""
+    """Enable or disable a widget. A widget that is disabled loses the focus, and no other
+    gets it.
+    """
     focused = widget.window().focusWidget()
     if not is_on and focused is not None and (focused is widget or widget.isAncestorOf(focused)):
         focused.clearFocus()
@@ -130,13 +135,13 @@ def enable(widget: QWidget, is_on: bool) -> None:
 
 
 def allow(control: QWidget, why_not: str, does: str = "") -> None:
-    """Enable a control, with a tooltip of what it does, or disable it with the reason in one."""
+    """Enable a control with the tool tip `does`, or disable it with the reason as its tool tip."""
     enable(control, not why_not)
     set_tip(control, why_not or does, is_wrapped=bool(why_not))
 
 
 def restyle(widget: QWidget, name: str, value: object) -> None:
-    """Set a property that the style sheet asks for, and have the widget drawn accordingly."""
+    """Set a property that the style sheet uses, and update the widget's style."""
     if widget.property(name) != value:
         widget.setProperty(name, value)
         widget.style().unpolish(widget)
@@ -144,15 +149,18 @@ def restyle(widget: QWidget, name: str, value: object) -> None:
 
 
 def leave_focus(part: QWidget) -> None:
-    """Nothing in `part` has the keyboard; Qt would hand it to whatever comes into sight there."""
+    """Remove the focus from `part` and its children. Qt would move it to the next visible
+    widget.
+    """
     focused = part.window().focusWidget()
     if focused is not None and (focused is part or part.isAncestorOf(focused)):
         rest_focus(focused)
 
 
 def rest_focus(focused: QWidget) -> None:
-    """The keyboard goes to the window's center, where nothing is marked: where nothing had it, Qt
-    would mark the first part as soon as the window is active again."""
+    """Move the focus to the window's central widget, which shows no focus mark. If nothing had the
+    focus, Qt would focus the first widget when the window is activated.
+    """
     window = focused.window()
     center = window.centralWidget() if isinstance(window, QMainWindow) else None
     if window.focusWidget() is focused:
@@ -160,7 +168,7 @@ def rest_focus(focused: QWidget) -> None:
 
 
 class TabRow(QTabBar):
-    """Arrow keys turn from tab to tab, as in every tab bar."""
+    """A row of tabs; the arrow keys change the tab."""
 
     def __init__(self, titles: Iterable[str], name: str) -> None:
         super().__init__()
@@ -174,7 +182,7 @@ class TabRow(QTabBar):
 
 
 class Disclosure(QWidget):
-    """Remembers under `key` whether it was open."""
+    """A heading that shows or hides `content`. Stores under `key` whether it is open."""
 
     def __init__(self, heading: str, content: QWidget, settings: Preferences, key: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Entry fields that stay calm: no value changes by scrolling past, none takes a dropped file."""
+"""Input fields that ignore the mouse wheel and dropped files."""
 
 import math
 
@@ -21,7 +21,9 @@ from app.ui.look.plain_text import PlainLabel
 from app.ui.widgets.basic_widgets import rest_focus, restyle
 
 _SPARE_PX = 1
-"""A glyph's own room: so much more than its field a text needs before any of it is cut off."""
+"""A text may be this much wider than its field before it is cut off, because of the space in its
+glyphs.
+"""
 
 
 class CalmSpinBox(QSpinBox):
@@ -38,14 +40,14 @@ class CalmSpinBox(QSpinBox):
 
 
 class CalmComboBox(QComboBox):
-    """A choice whose entries carry the value they stand for.
+    """A combo box whose items have a text and a value.
 
-    Screen readers take its name from a label beside it, not from `accessibleName`: where none is
-    to be seen, one that isn't stands in.
+    Screen readers use the buddy label's text, not `accessibleName`. If there is no visible label, a
+    hidden one takes its place.
     """
 
     def __init__(self, choices: dict[str, str], name: str = "") -> None:
-        """`name` is what no label in sight says."""
+        """`name` is the accessible name if no visible label names the box."""
         super().__init__()
         self._label = PlainLabel(name) if name else None
         if self._label is not None:
@@ -69,7 +71,7 @@ class CalmComboBox(QComboBox):
         return super().event(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
-        """A text that is too long loses its middle; Qt would cut it off without a sign."""
+        """Elide the middle of a text that is too long; Qt would clip it."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
@@ -87,7 +89,9 @@ class CalmComboBox(QComboBox):
 
 
 class NumberField(QLineEdit):
-    """A number as people write it, 1e-4 or 0.0001; what is none is marked and reported as NaN."""
+    """A field for a number as people write it, 1e-4 or 0.0001. Invalid text is marked and gives
+    NaN.
+    """
 
     number_changed = Signal(float)
 
@@ -104,7 +108,7 @@ class NumberField(QLineEdit):
         return self._value
 
     def show_number(self, value: float) -> None:
-        """Show a value that came from elsewhere; a text that already says it is left alone."""
+        """Show a value. A text that already has this value is kept."""
         both_are_no_number = math.isnan(value) and math.isnan(self._value)
         if value != self._value and not both_are_no_number:
             self._value = value
@@ -131,7 +135,7 @@ class NumberField(QLineEdit):
 
 
 class PercentField(NumberField):
-    """A share, in percent."""
+    """A field for a fraction, shown in percent."""
 
     def _written(self, value: float) -> str:
         return percent(value)
@@ -151,7 +155,7 @@ class SearchField(QLineEdit):
             clear.setAccessibleName(tr("Clear the search"))
 
     def begin(self) -> None:
-        """What was searched for last is there to be replaced."""
+        """Focus the field and select its text, which the next input replaces."""
         self.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.selectAll()
 

@@ -1,4 +1,4 @@
-"""Finds words in a text: a line above it, there once it is asked for."""
+"""A find bar for a text, shown on request."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,7 +26,7 @@ class FindBar(QWidget):
         self.count = label("", "secondary")
         self.previous = button(tr("Previous"), lambda: self._turn(-1))
         self.next = button(tr("Next"), lambda: self._turn(1))
-        for turn in (self.previous, self.next):  # a click takes the keys away
+        for turn in (self.previous, self.next):  # a click would leave the field without the focus
             turn.clicked.connect(lambda: self.field.setFocus())
         self.done = button(tr("Done"), self.leave)
         self.setLayout(row(self.field, self.count, None, self.previous, self.next, self.done))
@@ -38,12 +38,12 @@ class FindBar(QWidget):
         self.hide()
 
     def verbs(self) -> dict[str, Callable[[], None]]:
-        """For the Edit menu: those that can be done now."""
+        """The Edit menu's actions that are possible now."""
         turns = {"findNext": lambda: self._turn(1), "findPrevious": lambda: self._turn(-1)}
         return {"find": self.begin, **(turns if self._match(0) else {})}
 
     def begin(self) -> None:
-        """From the line that is seen; what was searched for last is there to be replaced."""
+        """Show the bar. The search starts at the visible text; the last search text is selected."""
         seen = self._text.viewport().rect()
         if not seen.intersects(self._text.cursorRect()):
             self._text.setTextCursor(self._text.cursorForPosition(seen.topLeft()))
@@ -52,7 +52,7 @@ class FindBar(QWidget):
         self._refresh()
 
     def leave(self) -> None:
-        """The text has the keys again, with what was found last selected."""
+        """Hide the bar and focus the text; the last match stays selected."""
         self.hide()
         self._mark()
         self._text.setFocus()
@@ -62,7 +62,7 @@ class FindBar(QWidget):
         self._mark()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Keys that its field and buttons leave alone."""
+        """Handle keys that the field and the buttons ignore."""
         is_back = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if event.key() == Qt.Key.Key_Escape:
             self.leave()
@@ -72,7 +72,7 @@ class FindBar(QWidget):
             super().keyPressEvent(event)
 
     def _turn(self, by: int) -> None:
-        """To the next match or the one before; from the last to the first."""
+        """Go to the next or the previous match, wrapping around."""
         at = self._text.textCursor()
         if by > 0:
             self._go_to(self._match(at.selectionEnd()) or self._match(0))
@@ -81,7 +81,7 @@ class FindBar(QWidget):
             self._go_to(self._match(at.selectionStart(), _BACK) or self._match(end, _BACK))
 
     def _seek(self) -> None:
-        """What is written is found from where the last match began: it grows with its letters."""
+        """Search from the start of the last match, so that it is extended while the user types."""
         self._go_to(self._match(self._text.textCursor().selectionStart()) or self._match(0))
         self._refresh()
 
@@ -102,7 +102,7 @@ class FindBar(QWidget):
             self._count()
 
     def _mark(self) -> None:
-        """Color the matches in the lines that are seen, while the bar is there."""
+        """Highlight the matches in the visible lines while the bar is shown."""
         self._text.setExtraSelections([] if self.isHidden() else [*self._in_sight()])
 
     def _in_sight(self) -> Iterator[QTextEdit.ExtraSelection]:
@@ -126,7 +126,9 @@ class FindBar(QWidget):
         return made
 
     def _count(self) -> None:
-        """Which match the cursor is at, of how many; a text that is replaced has none (-1)."""
+        """Show the number of the current match and the total. While the text is replaced, the
+        position is -1.
+        """
         words, before = self.field.text().lower(), QTextCursor(self._text.document())
         before.setPosition(max(0, self._text.textCursor().selectionEnd()), _KEEP_ANCHOR)
         number = before.selectedText().lower().count(words) if words else 0

@@ -1,4 +1,4 @@
-"""How the parts of a page are arranged: rows, columns, what scrolls, the order of the Tab key."""
+"""Layout helpers: rows, columns, scroll areas, the tab order."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -19,18 +19,19 @@ from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 
 GRID_PX = 8
-"""Every distance is a multiple or a half of this."""
+"""Distances are multiples of this, or half of it."""
 Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
 Margins: TypeAlias = tuple[int, int, int, int]
 _NO_MARGINS: Margins = (0, 0, 0, 0)
 AROUND_PAGE_PX: Margins = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
 AROUND_SCROLLING_PX: Margins = (3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - SCROLL_BAR_PX, 2 * GRID_PX)
-"""The bar of what scrolls lies in the page's margin; all else stands `beside_a_bar`, so that all
-parts of a page end at one edge."""
+"""The margins of a page that scrolls: the scroll bar lies in the page margin. Other parts use
+`beside_a_bar`, so that all have the same right edge.
+"""
 
 
 def row(*parts: Part, spacing: int = GRID_PX, margins_px: Margins = _NO_MARGINS) -> QHBoxLayout:
-    """Parts side by side; a text that may be cut takes what is left."""
+    """A horizontal layout. Labels that can be elided take the remaining width."""
     made = QHBoxLayout()
     made.setContentsMargins(*margins_px)
     made.setSpacing(spacing)
@@ -39,7 +40,7 @@ def row(*parts: Part, spacing: int = GRID_PX, margins_px: Margins = _NO_MARGINS)
 
 
 def column(*parts: Part, spacing: int = GRID_PX, margins_px: Margins = _NO_MARGINS) -> QVBoxLayout:
-    """Parts one below the other."""
+    """A vertical layout."""
     made = QVBoxLayout()
     made.setContentsMargins(*margins_px)
     made.setSpacing(spacing)
@@ -50,12 +51,12 @@ def column(*parts: Part, spacing: int = GRID_PX, margins_px: Margins = _NO_MARGI
 def lay_out(
     widget: QWidget, *parts: Part, spacing: int = GRID_PX, margins_px: Margins = _NO_MARGINS
 ) -> None:
-    """Fill a widget with parts, one below the other."""
+    """Give a widget a vertical layout of these parts."""
     widget.setLayout(column(*parts, spacing=spacing, margins_px=margins_px))
 
 
 def fill(made: QBoxLayout, *parts: Part) -> None:
-    """An int is a gap in pixels, None takes what is left."""
+    """Add parts to a layout: an int is a gap in pixels, None a stretch."""
     for part in parts:
         if part is None:
             made.addStretch(1)
@@ -70,7 +71,7 @@ def fill(made: QBoxLayout, *parts: Part) -> None:
 
 
 def clear(layout: QLayout) -> None:
-    """Take all widgets out, which are out of sight at once and gone a little later."""
+    """Remove all widgets of a layout: hidden at once, deleted later."""
     while (item := layout.takeAt(0)) is not None:
         if (part := item.widget()) is not None:
             part.hide()
@@ -78,12 +79,12 @@ def clear(layout: QLayout) -> None:
 
 
 def grows(part: QWidget | QLayout, share: int = 1) -> tuple[QWidget | QLayout, int]:
-    """Has a part of a row or a column take its share of what is left."""
+    """A part of a row or column with a stretch factor."""
     return part, share
 
 
 def order_as_read(part: QWidget) -> None:
-    """Has the Tab key go through a part in the order of its layouts, whichever was made first."""
+    """Set the tab order of a part's widgets to the order of their layouts."""
     for before, after in pairwise(_as_read(part)):
         QWidget.setTabOrder(before, after)
 
@@ -107,12 +108,12 @@ def _in_layout(layout: QLayout) -> Iterator[QWidget]:
 
 
 def beside_a_bar(*parts: Part) -> QVBoxLayout:
-    """As wide as what stands beside a scroll bar."""
+    """A column that leaves room for a scroll bar on its right."""
     return column(*parts, spacing=12, margins_px=(0, 0, SCROLL_BAR_PX, 0))
 
 
 def scrolling(content: QWidget) -> QScrollArea:
-    """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
+    """A frameless area that scrolls vertically and always reserves the width of its scroll bar."""
     area = QScrollArea()
     area.setObjectName("column")
     scroll_down(area)
@@ -123,15 +124,17 @@ def scrolling(content: QWidget) -> QScrollArea:
 
 
 def keep_bar(area: QScrollArea) -> None:
-    """Has an area keep its bar's place when it is not needed."""
+    """Always show the area's scroll bar, so that its width is reserved; disable it if not
+    needed.
+    """
     area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
     bar = area.verticalScrollBar()
     bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
-    bar.setEnabled(False)  # until there is something to scroll
+    bar.setEnabled(False)  # nothing to scroll yet
 
 
 def scroll_down(area: QScrollArea) -> None:
-    """Has an area scroll up and down only, without a frame; what it shows is as wide as it is."""
+    """Let an area scroll only vertically, without a frame; its content gets the area's width."""
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

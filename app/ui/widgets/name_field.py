@@ -1,4 +1,4 @@
-"""A run's name, edited where it stands."""
+"""A field for a run's name that looks like a title."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent
@@ -12,9 +12,9 @@ NAME_ROOM_PX, MIN_NAME_PX = 24, 120
 
 
 class NameField(TextField):
-    """As wide as the name, if there is room; a longer one ends in "…" until it is edited.
+    """As wide as its text, if possible; a longer text is elided unless the field has the focus.
 
-    Return keeps what is written, Escape takes it back.
+    Return accepts the text, Escape restores the previous one.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class NameField(TextField):
         self.returnPressed.connect(lambda: rest_focus(self))
 
     def show_name(self, name: str) -> None:
-        """One that comes from elsewhere; what is being typed stays."""
+        """Show a name unless the field already has it."""
         if self.text().strip() != name:
             self.setText(name)
             self.setCursorPosition(0)

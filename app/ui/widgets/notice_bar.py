@@ -1,4 +1,4 @@
-"""A card that floats over the pages for what the user should know and may dismiss."""
+"""A notice that floats over the pages and can be dismissed."""
 
 from collections.abc import Callable
 
@@ -28,11 +28,13 @@ MAX_WORDS = 600
 MAX_IN_TIP = 4000
 WIDTH_PX, MARGIN_PX = 560, 2 * GRID_PX
 CONFIRMED_FOR_MS = 8000
-"""So long a confirmation is shown that asks for nothing; problems stay until they are dismissed."""
+"""How long a confirmation is shown. Problems stay until they are dismissed."""
 
 
 class Notice(QFrame):
-    """Covers, and moves nothing; appears where the pointer is not."""
+    """An overlay that moves no other widget. It appears at the bottom, or at the top if the pointer
+    is there.
+    """
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
@@ -76,10 +78,9 @@ class Notice(QFrame):
         further: tuple[str, Callable[[], None]] | None = None,
         is_lasting: bool = False,
     ) -> None:
-        """Show a sentence, and a button if something can be done about it at once; two with
-        `further`.
+        """Show a sentence with an optional button; `further` adds a second one.
 
-        A lasting one stays until it is dismissed or another takes its place.
+        A lasting notice stays until it is dismissed or replaced.
         """
         self._show(text, action, act, further, is_lasting=is_lasting, is_problem=False)
 
@@ -91,7 +92,7 @@ class Notice(QFrame):
         *,
         is_lasting: bool = False,
     ) -> None:
-        """The same of something that went wrong."""
+        """Show a problem, which stays until it is dismissed or replaced."""
         self._show(text, action, act, None, is_lasting=is_lasting, is_problem=True)
 
     @Slot(object)
@@ -136,7 +137,7 @@ class Notice(QFrame):
 
     @Slot()
     def leave(self) -> None:
-        """What was told is out of date, unless it is to last."""
+        """Hide the notice because it is out of date, unless it is a lasting one."""
         if not self._is_lasting:
             self.hide()
 
@@ -155,7 +156,7 @@ class Notice(QFrame):
         if self._act_further is not None:
             self._act_further()
 
-    # -- where it is -------------------------------------------------------------------------
+    # -- position -----------------------------------------------------------------------------
     def _rect(self) -> QRect:
         room = self._over.width() - 2 * MARGIN_PX
         width = min(WIDTH_PX, room)
@@ -171,7 +172,7 @@ class Notice(QFrame):
         return self._above_buttons(rect)
 
     def _above_buttons(self, rect: QRect) -> QRect:
-        """Higher where it would cover buttons; they stay in reach unless they fill the page."""
+        """Move the notice above buttons that it would cover, but not out of the lower half."""
         found, higher = _shown_buttons(self._over, self), QRect(rect)
         while covered := [one for one in found if one.intersects(higher)]:
             higher.moveBottom(min(one.top() for one in covered) - GRID_PX)
@@ -191,7 +192,7 @@ class Notice(QFrame):
             if event.type() is QEvent.Type.Resize:
                 self._place()
             elif event.type() is QEvent.Type.LayoutRequest:
-                self._following.start()  # the page is laid out first
+                self._following.start()  # after the page's layout
         return False
 
     def enterEvent(self, event: QEnterEvent) -> None:
@@ -205,7 +206,7 @@ class Notice(QFrame):
 
 
 def _shown_buttons(page: QWidget, apart_from: QWidget) -> list[QRect]:
-    """Where buttons and check boxes are in sight, in coordinates of `page`."""
+    """The visible rectangles of buttons and check boxes, in coordinates of `page`."""
     found = []
     for one in (*page.findChildren(QPushButton), *page.findChildren(QCheckBox)):
         if one.isVisible() and not apart_from.isAncestorOf(one):

@@ -1,4 +1,4 @@
-"""Buttons side by side, some at the left and some at the right; in lines where they don't fit."""
+"""A layout for buttons, some at the left and some at the right, that wraps into lines if needed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,15 +9,15 @@ from app.ui.widgets.layouts import GRID_PX
 
 
 class WrappingRow(QLayout):
-    """As high as the lines that its width asks for; hidden widgets take no room.
+    """Its height depends on its width; hidden widgets take no space.
 
-    A widget that can shrink, such as a name, does so before a line breaks.
+    A widget that can shrink, such as a name, shrinks before a line wraps.
     """
 
     def __init__(self, left: Sequence[QWidget], right: Sequence[QWidget] = ()) -> None:
         super().__init__()
         self._heights: dict[int, int] = {}
-        """By width, until something changes: Qt asks hundreds of times while a window is built."""
+        """Heights by width, cached because Qt asks hundreds of times while a window is built."""
         self.setContentsMargins(0, 0, 0, 0)
         self.setSpacing(GRID_PX)
         self._items: list[QLayoutItem] = []
@@ -80,7 +80,7 @@ class WrappingRow(QLayout):
             top += height + self.spacing()
 
     def _widths(self, line: list[QLayoutItem], room: int) -> list[int]:
-        """As each item wants; those that can shrink give what is missing."""
+        """The size hints' widths. If the line is too long, items shrink to their minimum."""
         widths = [item.sizeHint().width() for item in line]
         missing = sum(widths) + self.spacing() * (len(line) - 1) - room
         for place, item in enumerate(line):
@@ -93,7 +93,9 @@ class WrappingRow(QLayout):
         return [item for item in self._items if not item.isEmpty()]
 
     def _lines(self, width: int) -> Iterator[list[QLayoutItem]]:
-        """One line, or else those of the left widgets before those of the right ones."""
+        """All items in one line if they fit, else the lines of the left items, then those of the
+        right ones.
+        """
         shown = self._shown()
         if self._least(shown) <= width:
             groups = [shown]

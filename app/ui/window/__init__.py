@@ -1,1 +1,1 @@
-"""The window itself: sidebar, menus, commands, dialogs at its end."""
+"""The main window: sidebar, menus, commands, and the dialogs before quitting."""

@@ -1,4 +1,4 @@
-"""What menu items and page requests do that needs a dialog, the desktop or the library."""
+"""Commands of menus and pages that need a dialog, the desktop or the library."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -66,7 +66,7 @@ class Commands(QObject):
         self._datasets, self._export, self._runs = datasets, export, runs
 
     def handlers(self) -> dict[str, Handler]:
-        """What each menu item does, by its key."""
+        """The handler of each menu item, by its key."""
         window = self._window
         return {
             "open": self.choose_dataset,
@@ -96,7 +96,7 @@ class Commands(QObject):
         take: Callable[[Path], None],
         kinds: Sequence[str] = (_DATASETS, _ALL_FILES),
     ) -> None:
-        """Nothing happens if the user chooses none."""
+        """Ask for a dataset; `take` is not called if the user cancels."""
         dialog = QFileDialog(self._window, title)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilters(kinds)
@@ -112,7 +112,7 @@ class Commands(QObject):
         dialog.open()
 
     def choose_setting_files(self, name: str) -> None:
-        """For a setting of the plan that holds files."""
+        """Ask for the files of a setting of the plan."""
         field = self._fields[name]
         dialog = QFileDialog(self._window, tr(config_field(name).metadata["label"]))
         kinds = QFileDialog.FileMode
@@ -172,7 +172,7 @@ class Commands(QObject):
 
     @Slot()
     def reveal_shown(self) -> None:
-        """The run on the Runs page, where that is shown, or the one that was trained last."""
+        """Reveal the selected run if the Runs page is shown, else the run trained last."""
         if why_not := self.why_not_reveal():
             self._window.notice.tell_problem(why_not)
         elif run := self._run_in_hand():
@@ -181,14 +181,14 @@ class Commands(QObject):
             self.reveal(finished.adapter_dir or finished.run_dir)
 
     def why_not_reveal(self) -> str:
-        """Why there is no run to be shown in its folder; empty if there is one."""
+        """Why no run can be revealed; empty if one can."""
         if self._window.place is Place.RUNS:
             return "" if self._run_in_hand() else tr("Select one run.")
         is_there = self._state.finished is not None and self._state.started is not None
         return "" if is_there else tr("Select a run on the Runs page.")
 
     def why_not_export(self) -> str:
-        """The same of a checkpoint to be exported."""
+        """Why no checkpoint can be exported; empty if one can."""
         if why_not := self.why_not_reveal():
             return why_not
         run, finished = self._run_in_hand(), self._state.finished
@@ -205,14 +205,14 @@ class Commands(QObject):
 
     @Slot(object)
     def export_checkpoint(self, facts: "CheckpointFacts") -> None:
-        """One of an opened run's checkpoints."""
+        """Export a checkpoint of the opened run."""
         if (run := self._runs.opened.run) is not None:
             name = f"{run.details.summary.name} {facts.folder.name}"
             self._export.ask(facts.folder, name, self._window)
 
     @Slot()
     def export_shown(self) -> None:
-        """The last checkpoint of what `reveal_shown` shows."""
+        """Export the last checkpoint of the run that `reveal_shown` reveals."""
         finished = self._state.finished
         if why_not := self.why_not_export():
             self._window.notice.tell_problem(why_not)
@@ -224,7 +224,7 @@ class Commands(QObject):
 
     @Slot(object)
     def tell_exported(self, exported: "Exported") -> None:
-        """With the command that makes one model of the adapter and its base model."""
+        """Show a notice, with the command that fuses the adapter with its base model."""
         command, notice = exported.fuse_command, self._window.notice
         done = tr("Exported to {path}.", path=exported.folder)
         reveal = (file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder))
@@ -252,11 +252,11 @@ class Commands(QObject):
         text = tr("Added to the queue.")
         if self._starts_next():
             text += " " + tr("It starts after “{name}”.", name=self._state.run_name)
-        self._window.notice.tell(text, *self._showing_runs())
+        self._window.notice.tell(text, *self._show_runs_action())
 
     @Slot()
     def tell_queue_updated(self) -> None:
-        self._window.notice.tell(tr("Updated in the queue."), *self._showing_runs())
+        self._window.notice.tell(tr("Updated in the queue."), *self._show_runs_action())
 
     @Slot()
     def tell_sample_left(self) -> None:
@@ -268,8 +268,10 @@ class Commands(QObject):
         queue = self._runs.list.queue
         return queue.is_going and len(queue.runs) == 1 and self._state.phase.is_active
 
-    def _showing_runs(self) -> tuple[str, Callable[[], None] | None]:
-        """What a notice offers that is about the runs, unless they are shown."""
+    def _show_runs_action(self) -> tuple[str, Callable[[], None] | None]:
+        """The label and callback of a notice's button that shows the Runs page; empty if it is
+        shown.
+        """
         if self._window.place is Place.RUNS:
             return "", None
         return tr("Show Runs"), lambda: self._window.show_place(Place.RUNS)
@@ -281,12 +283,12 @@ class Commands(QObject):
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
-            tr("The queue resumed where it left off."), *self._showing_runs(), is_lasting=True
+            tr("The queue resumed where it left off."), *self._show_runs_action(), is_lasting=True
         )
 
     @Slot(object)
     def tell_warning(self, event: object) -> None:
-        """What a run says that should not be missed."""
+        """Show a run's warning as a notice."""
         if isinstance(event, LogMessage) and event.is_warning:
             self._window.notice.tell_problem(localized(event.text), is_lasting=True)
 

@@ -1,5 +1,5 @@
-"""The Edit menu's verbs for whatever has the keyboard: fields, texts, selected rows, or the place
-that they are in.
+"""The Edit menu's actions for the focused widget: fields, texts, selected rows, or the page around
+them.
 """
 
 import sys
@@ -24,7 +24,7 @@ Text = QLineEdit | QPlainTextEdit | QTextEdit
 
 
 class EditCommands:
-    """`undo` is the window's where no text has the keyboard, or none that it can change."""
+    """Undo belongs to the window's history, unless an editable text has the focus."""
 
     def __init__(self, history: UndoHistory) -> None:
         self._history = history
@@ -40,11 +40,11 @@ class EditCommands:
         return self._found(verb) is not None
 
     def undo_name(self) -> str:
-        """Of what Undo would take back, as the menu says it."""
+        """The name of the window's action that Undo would undo; empty in an editable text."""
         return "" if _is_edited(focused_widget()) else self._history.name
 
     def _found(self, verb: str) -> Does | None:
-        """What has the keyboard decides, else the nearest part around it that has the verb."""
+        """The handler of the focused widget, else of the nearest parent that offers the verb."""
         focused = focused_widget()
         own = _verbs_of(focused)
         if verb in own or (_is_edited(focused) and verb in _CHANGES):
@@ -61,7 +61,9 @@ class EditCommands:
 
 
 def _delete_before(text: Text) -> None:
-    """What Delete's key does in a text: the word before goes, on a Mac the line up to there."""
+    """Do what ⌘⌫ (Ctrl+Backspace) does in a text: delete to the start of the line on a Mac, else
+    the previous word.
+    """
     is_mac = sys.platform == "darwin"
     if isinstance(text, QLineEdit):
         text.home(True) if is_mac else text.cursorWordBackward(True)
@@ -74,11 +76,11 @@ def _delete_before(text: Text) -> None:
 
 
 _CHANGES = ("undo", "redo", "cut", "paste", "delete")
-"""Of a text that is edited, and of nothing around it."""
+"""In an editable text, these never fall back to the page around it."""
 
 
 def focused_widget() -> QWidget | None:
-    """What has the keyboard; a spin box's own field in its place."""
+    """The focused widget; for a spin box, its line edit."""
     focused = QApplication.focusWidget()
     return focused.lineEdit() if isinstance(focused, QAbstractSpinBox) else focused
 
@@ -88,7 +90,7 @@ def _is_edited(focused: QWidget | None) -> bool:
 
 
 def _verbs_of(focused: QWidget | None) -> dict[str, Does]:
-    """Those that Qt's own widgets can do now."""
+    """The verbs that one of Qt's own widgets can perform now."""
     if isinstance(focused, Text):
         return _verbs_of_text(focused)
     if isinstance(focused, QLabel):

@@ -1,4 +1,4 @@
-"""What the Runs page asks for, done: runs listed, opened, renamed, compared, exported."""
+"""The commands of the Runs page: lists, opens, renames, compares and exports runs."""
 
 from dataclasses import replace
 from functools import partial
@@ -39,11 +39,11 @@ _INTERRUPTED_KEY = "library/interrupted"
 
 class LibraryCommands(QObject):
     run_opened = Signal(str, object)
-    """Name of the run that is shown now, and path of its folder."""
+    """Arguments: the name of the opened run, and the path of its folder."""
     run_restored = Signal()
-    """The run that was shown when the window closed last is shown again."""
+    """The run that was open when the window closed is open again."""
     listed = Signal(object)
-    """The library's runs, as a list of RunSummary."""
+    """Argument: the library's runs as a list of RunSummary."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class LibraryCommands(QObject):
         self._live = live
         self._wanted: Path | None = None
         self._restored: Path | None = None
-        """The run that is shown because the window closed on it, until it is."""
+        """The run to restore from the last session, until it is open."""
         self._opened: Path | None = None
         self._is_first_listing = True
         self._following = LiveRefresh(page.opened)
@@ -77,7 +77,7 @@ class LibraryCommands(QObject):
 
     def _wire(self, control: RunControl) -> None:
         runs, opened = self._page.list, self._page.opened
-        self._page.came_into_sight.connect(self._look_for_opened)
+        self._page.came_into_sight.connect(self._check_opened_folder)
         runs.refresh_requested.connect(self.list_runs)
         runs.open_requested.connect(self.open_run)
         runs.compare_requested.connect(self.compare)
@@ -109,7 +109,7 @@ class LibraryCommands(QObject):
         study.report_export_requested.connect(self.exports.ask_study)
         study.picture_export_requested.connect(self.exports.ask_picture)
 
-    # -- the list and the run that is opened -------------------------------------------------
+    # -- the list and the opened run ----------------------------------------------------------
     @Slot()
     def list_runs(self) -> None:
         self._background.run(
@@ -118,14 +118,14 @@ class LibraryCommands(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Read again what is shown."""
+        """Read the list and the opened run again."""
         self.list_runs()
         if (run_dir := self._page.opened_run_dir) is not None:
             self.open_run(run_dir)
 
     @Slot(object)
     def open_run(self, run_dir: Path) -> None:
-        """Show a run; if another one is asked for meanwhile, that one."""
+        """Open a run. If another one is requested before it is read, only that one opens."""
         self._wanted = run_dir
         self._background.run(
             reading(run_dir), lambda run: self._take_run(run_dir, run), self._tell_failure
@@ -133,12 +133,12 @@ class LibraryCommands(QObject):
 
     @Slot()
     def stop_opening(self) -> None:
-        """A run that is still being read is not shown."""
+        """Don't open the run that is still being read."""
         self._wanted = None
 
     @Slot(object)
     def compare(self, runs: "tuple[RunSummary, ...]") -> None:
-        """Show up to eight runs side by side."""
+        """Compare up to eight runs."""
         run_dirs = [run.run_dir for run in runs]
         self._background.run(comparing(run_dirs), self._page.show_compared, self._tell_failure)
 
@@ -147,11 +147,11 @@ class LibraryCommands(QObject):
         self.listed.emit(runs)
         if self._is_first_listing:
             self._is_first_listing = False
-            self._tell_interrupted(runs)
+            self._report_interrupted(runs)
             self._open_remembered()
 
     def show_started(self) -> None:
-        """The user has started a run: its page, which has no folder to show yet."""
+        """Show the page of the run that has just started and has no folder yet."""
         if self._state.phase.is_active:
             self._wanted = None
             self._page.show_attempt()
@@ -164,12 +164,12 @@ class LibraryCommands(QObject):
 
     @Slot(object)
     def _follow_event(self, event: object) -> None:
-        """A run that is shown since before it had a folder is shown from there."""
+        """Once the shown run has a folder, open it from there."""
         if isinstance(event, RunStarted) and self._page.is_attempt_shown:
             self.open_run(event.run_dir)
 
     def _open_remembered(self) -> None:
-        """A run that was shown when the window closed is shown again, unless another one is."""
+        """Open the run that was open in the last session, unless another one is."""
         run_dir = self._page.list.selection.remembered_opened()
         if run_dir is not None and self._wanted is None and self._window.place is Place.RUNS:
             self._restored = run_dir
@@ -197,22 +197,22 @@ class LibraryCommands(QObject):
             self.run_restored.emit()
 
     @Slot()
-    def _look_for_opened(self) -> None:
-        """A run whose folder went away while it was open makes way for the list."""
+    def _check_opened_folder(self) -> None:
+        """Show the list if the folder of the opened run no longer exists."""
         if (run_dir := self._page.opened_run_dir) is not None:
             self._background.run(
-                run_dir.is_dir, lambda is_there: self._take_look(run_dir, is_there),
+                run_dir.is_dir, lambda is_there: self._take_folder_check(run_dir, is_there),
                 self._tell_failure,
             )  # fmt: skip
 
-    def _take_look(self, run_dir: Path, is_there: bool) -> None:
+    def _take_folder_check(self, run_dir: Path, is_there: bool) -> None:
         if not is_there and self._page.opened_run_dir == run_dir:
             self._page.show_list()
             problem = tr("The run's folder is no longer at {path}.", path=run_dir)
             self._window.notice.tell_problem(problem)
 
     def _as_known(self, run: ReadRun) -> ReadRun:
-        """The run in progress, with what is known of it better here than on the disk."""
+        """The run in progress, with the newer values from this window."""
         live = LiveRun.of(self._state)
         if live is None:
             return run
@@ -220,13 +220,13 @@ class LibraryCommands(QObject):
         return replace(run, details=details, series=self._live.series or run.series)
 
     def _note_news(self) -> None:
-        """Steps have come: if the run they belong to is shown, its plots take them in."""
+        """Update the plots if they show the run in progress."""
         plots = self._page.opened.plots
         if plots is not None and plots.series is self._live.series:
             plots.note_news()
 
-    def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
-        """Say once of each run that it was cut off, and offer to go on."""
+    def _report_interrupted(self, runs: "list[RunSummary]") -> None:
+        """Tell the user once about each interrupted run, and offer to resume it."""
         notified = self._settings.text(_INTERRUPTED_KEY).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
         new = [run for run in found if run.run_dir.name not in notified]
@@ -239,18 +239,18 @@ class LibraryCommands(QObject):
             show = lambda: self._window.show_place(Place.RUNS)  # noqa: E731
             self._window.notice.tell(sentence, tr("Show Runs"), show, is_lasting=True)
         elif new:
-            self._offer_to_go_on(new[0])
+            self._offer_resume(new[0])
 
-    def _offer_to_go_on(self, run: "RunSummary") -> None:
-        can_go_on = run.can_resume and not self._state.phase.is_active
-        cut_off = tr("“{name}” was interrupted.", name=single_line(run.name))
-        sentence = f"{cut_off} {interruption(run)}".rstrip()
-        resume = (lambda: self._resuming.resume(run)) if can_go_on else None
+    def _offer_resume(self, run: "RunSummary") -> None:
+        can_resume_now = run.can_resume and not self._state.phase.is_active
+        interrupted = tr("“{name}” was interrupted.", name=single_line(run.name))
+        sentence = f"{interrupted} {interruption(run)}".rstrip()
+        resume = (lambda: self._resuming.resume(run)) if can_resume_now else None
         self._window.notice.tell(
-            sentence, tr("Resume") if can_go_on else "", resume, is_lasting=True
+            sentence, tr("Resume") if can_resume_now else "", resume, is_lasting=True
         )
 
-    # -- what is done with a run -------------------------------------------------------------
+    # -- commands for a run -------------------------------------------------------------------
     @Slot(object, str, str)
     def relabel(self, run_dir: Path, name: str, notes: str) -> None:
         def fail(failure: Failure) -> None:

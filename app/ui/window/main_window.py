@@ -1,4 +1,4 @@
-"""The window: sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
+"""The main window: sidebar and pages; accepts drops, and asks other parts before it closes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,15 +34,15 @@ _GEOMETRY, _PLACE = "window/geometry", "window/place"
 
 class MainWindow(QMainWindow):
     paths_dropped = Signal(object)
-    """A tuple of files and folders."""
+    """Argument: a tuple of files and folders."""
     dragged_over = Signal(bool)
-    """Something that can be dropped is over the window."""
+    """Argument: whether the user drags files over the window."""
     first_painted = Signal()
-    """The user sees the window: what takes long to import may be imported now."""
+    """The window is visible; slow imports can start."""
     about_to_close = Signal(object)
-    """QCloseEvent: whoever ignores it keeps the window open."""
+    """Argument: the QCloseEvent. A receiver that ignores it keeps the window open."""
     closed = Signal()
-    """What is to be remembered must be handed over now."""
+    """Emitted before closing, so that receivers can save their state."""
 
     def __init__(self, pages: Mapping[Place, QWidget], settings: Preferences) -> None:
         super().__init__()
@@ -70,13 +70,13 @@ class MainWindow(QMainWindow):
         center = QWidget()
         center.setLayout(row(self.sidebar, grows(right), spacing=0))
         self.setCentralWidget(center)
-        # Nothing is marked as focused until the user tabs; a click beside a field leaves it.
+        # Nothing has the focus until the user presses Tab; a click beside a field takes its focus.
         center.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         center.setFocus()
 
     @property
     def place(self) -> Place:
-        """The one that is shown."""
+        """The current page."""
         shown = self.pages.currentWidget()
         return next(place for place, page in self._pages.items() if page is shown)
 
@@ -84,7 +84,7 @@ class MainWindow(QMainWindow):
         self.sidebar.choose(place)
 
     def turn_to(self, place: Place) -> None:
-        """As the View menu and its keys do: the list that is shown there has the keyboard."""
+        """Show a page and give its list the keyboard focus, for the View menu."""
         self.show_place(place)
         tables = filter(QWidget.isVisible, self._pages[place].findChildren(RowTable))
         if (table := next(tables, None)) is not None:
@@ -95,29 +95,29 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentWidget(self._pages[place])
 
     def verbs(self) -> Mapping[str, Does]:
-        """For the Edit menu: those of the place that is shown."""
+        """The Edit menu's actions of the current page."""
         shown = self.pages.currentWidget()
         return shown.verbs() if isinstance(shown, HasVerbs) else {}
 
     def show_intake(self) -> None:
-        """Where what was given can be seen: on the Data page if that is shown, else in the plan."""
+        """Show a page that displays opened files: the Data page if it is current, else New Run."""
         if self.place is not Place.DATA:
             self.show_place(Place.NEW_RUN)
 
     def restore_place(self) -> None:
-        """Show the place that was shown when the window closed."""
+        """Show the page that was shown when the window closed."""
         place = Place.named(self._settings.text(_PLACE))
         if place in self._pages:
             self.show_place(place)
 
     def show_progress(self, live: LiveRun | None) -> None:
-        """How far the run in progress is, wherever the user looks."""
+        """Show the run's progress in the sidebar and the window's title."""
         share = live.share if live is not None else None
         self.sidebar.show_progress(Place.RUNS, share)
         self.setWindowTitle(TITLE if share is None else f"{formatting.percent(share)} – {TITLE}")
 
     def come_forward(self) -> None:
-        """In front of all other windows, also when it was minimised."""
+        """Bring the window to the front, also if it was minimized."""
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
         self.show()
         self.raise_()
@@ -127,7 +127,7 @@ class MainWindow(QMainWindow):
         for part in (self.sidebar, self.notice, *self._pages.values()):
             part.set_theme(theme)  # type: ignore[attr-defined]
 
-    # -- what Qt tells -----------------------------------------------------------------------
+    # -- Qt's events --------------------------------------------------------------------------
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if not self._is_painted:

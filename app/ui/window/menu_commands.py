@@ -1,6 +1,5 @@
-"""What the menus do that needs more than one place: back, defaults, settings, the guide.
-
-Asks the places; knows no menu.
+"""Menu commands that involve several pages: back, defaults, settings, the guide. Builds no
+menus.
 """
 
 from pathlib import Path
@@ -52,7 +51,7 @@ class MenuCommands(QObject):
         self._settings_window, self._guide, self._study = settings_window, guide, study
 
     def handlers(self) -> dict[str, Handler]:
-        """By the key of each menu item."""
+        """The handler of each menu item, by its key."""
         window = self._window
         places = {place.name: lambda place=place: window.turn_to(place) for place in Place}
         return {
@@ -75,7 +74,7 @@ class MenuCommands(QObject):
         }
 
     def choose_study(self) -> None:
-        """A study's file; those that Nestling ships come first."""
+        """Ask for a study file, starting in the folder of the studies that come with Nestling."""
         dialog = QFileDialog(self._window, tr("Open a study"), str(studies_dir()))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilters([tr("Studies (*.toml)")])
@@ -84,7 +83,7 @@ class MenuCommands(QObject):
         dialog.open()
 
     def offer_removed(self, dataset: str, mix: tuple[MixedDataset, ...]) -> None:
-        """Say that a dataset left the mix, which Undo brings back."""
+        """Show a notice that a dataset was removed from the mix, with Undo."""
         undo = self._undo.push(tr("Remove from Mix"), lambda: self._state.change_config(mix=mix))
         words = tr("Removed {dataset} from the mix.", dataset=dataset)
         self._window.notice.tell(words, tr("Undo"), undo)

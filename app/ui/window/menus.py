@@ -1,4 +1,4 @@
-"""The menu bar, as on a Mac: what it holds and in which order; what it does is the window's."""
+"""Builds the menu bar in the order of a Mac. Handlers are supplied by the caller."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,11 +28,11 @@ _EDITS = (
     (tr("Find &Next"), "findNext", _KEYS.FindNext),
     (tr("Find Pre&vious"), "findPrevious", _KEYS.FindPrevious),
 )
-"""What each does, and whether it can now, is decided by what has the keyboard."""
+"""The focused widget decides what each does, and whether it is enabled."""
 
 
 class Menus:
-    """Builds the menus of one window once; `handlers` maps an item's key to what it does."""
+    """Builds the menus of one window once. `handlers` maps an item's key to its function."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Menus:
 
     def _file(self) -> None:
         menu = self.file = self._menu(tr("&File"))
-        menu.aboutToHide.connect(lambda: self.allow_taking("", ""))  # a shortcut asks by itself
+        menu.aboutToHide.connect(lambda: self.allow_taking("", ""))  # shortcuts check by themselves
         self._item(menu, tr("&New Run"), "new_run", _KEYS.New)
         self._item(menu, tr("&Open…"), "open", _KEYS.Open)
         self._item(menu, tr("Open &Model…"), "open_model", "Ctrl+Shift+O")
@@ -72,7 +72,7 @@ class Menus:
 
     def show_recent(self, recent: Sequence[tuple[str, Path]], open_path: Callable[[Path], None],
                     clear: Handler) -> None:  # fmt: skip
-        """The datasets, models and runs that were opened last, each with its name."""
+        """Show the recently opened datasets, models and runs."""
         self.recent.clear()
         for name, path in recent:
             made = self.recent.addAction(name.replace("&", "&&"))
@@ -82,7 +82,7 @@ class Menus:
         self.recent.addAction(tr("Clear Menu"), clear).setEnabled(bool(recent))
 
     def allow_taking(self, why_not_reveal: str, why_not_export: str) -> None:
-        """What takes a run somewhere can't be chosen while there is a reason not to."""
+        """Disable Reveal and Export if there is a reason, and show it as a tool tip."""
         for action, why_not in ((self.reveal, why_not_reveal), (self.export, why_not_export)):
             action.setEnabled(not why_not)
             set_tip(action, why_not)
@@ -99,14 +99,16 @@ class Menus:
         menu.aboutToHide.connect(self._allow_all_edits)
 
     def allow_edits(self) -> None:
-        """Grey what does nothing now, and say what Undo would undo."""
+        """Disable the items that do nothing now, and name the action that Undo would undo."""
         for verb, action in self.edits.items():
             action.setEnabled(self._edit_commands.can(verb))
         name = self._edit_commands.undo_name()
         self.edits["undo"].setText(tr("&Undo {name}", name=name) if name else tr("&Undo"))
 
     def _allow_all_edits(self) -> None:
-        """A shortcut that is off would not be seen here, and would beep elsewhere."""
+        """Enable all items while the menu is closed: Qt would not deliver a disabled item's
+        shortcut.
+        """
         for action in self.edits.values():
             action.setEnabled(True)
 
@@ -127,7 +129,8 @@ class Menus:
 
     def _view(self) -> None:
         menu = self.view = self._menu(tr("&View"))
-        menu.aboutToHide.connect(lambda: self.allow_turning(True, True))  # a shortcut asks itself
+        # Shortcuts check by themselves.
+        menu.aboutToHide.connect(lambda: self.allow_turning(True, True))
         self.places = {
             place: self._item(menu, place.title, place.name, place.shortcut) for place in Place
         }
@@ -142,7 +145,7 @@ class Menus:
         self._item(menu, tr("Enter &Full Screen"), "full_screen", _KEYS.FullScreen)
 
     def allow_turning(self, *are_allowed: bool) -> None:
-        """Whether there is something to go back to, and forward to."""
+        """Enable Back and Forward."""
         for action, is_allowed in zip(self.turns, are_allowed, strict=True):
             action.setEnabled(is_allowed)
 
@@ -161,7 +164,8 @@ class Menus:
         menu = self._menu(tr("&Help"))
         self._item(menu, tr("Nestling &Guide"), "guide", _KEYS.HelpContents)
         menu.addSeparator()
-        if bundled(LICENSES_FILE) is not None:  # an install has them beside its packages
+        # Other installations have the licenses beside their packages.
+        if bundled(LICENSES_FILE) is not None:
             self._item(menu, tr("Acknowledgements"), "licenses")
         self._item(menu, tr("Show &Log Folder"), "logs")
         self._item(menu, tr("&Report a Problem…"), "report")
@@ -191,9 +195,10 @@ class Menus:
 
 
 def _all_keys(shortcut: QKeySequence.StandardKey | str) -> list[QKeySequence]:
-    """All that the platform has for it; the menu shows the first."""
+    """All shortcuts of the platform; the menu shows the first."""
     if isinstance(shortcut, str):
         return [QKeySequence(shortcut)]
-    # Backspace alone is for what has the keyboard; Ctrl+F4 closes too, but everyone knows Ctrl+W.
+    # Backspace alone belongs to the focused widget. Ctrl+W comes first because it is better known
+    # than Ctrl+F4.
     keys = [key for key in QKeySequence.keyBindings(shortcut) if "Backspace" not in key.toString()]
     return sorted(keys, key=lambda key: key.toString() != "Ctrl+W")

@@ -1,4 +1,4 @@
-"""What is dropped on the window or the Dock icon, or opened from Finder, goes to its page."""
+"""Routes files that are dropped on the window or the Dock icon, or opened in Finder."""
 
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from app.ui.window.playground_commands import PlaygroundCommands
 
 
 class Opening(QObject):
-    """Runs and studies go to their page, checkpoints to the Playground, an adapter of no run into
-    the plan, all else to the file opener."""
+    """Runs and studies open on the Runs page, checkpoints in the Playground, a separate adapter in
+    the plan; the rest goes to the file opener.
+    """
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class Opening(QObject):
 
     @Slot(object)
     def open_paths(self, paths: tuple[Path, ...]) -> None:
-        """All that were given at a time; several datasets are mixed."""
+        """Open paths that were opened together; several datasets are mixed."""
         others = []
         for path in paths:
             found = opened_run(path)

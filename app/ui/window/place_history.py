@@ -1,4 +1,4 @@
-"""Back and Forward through the places that were shown, and what Runs showed, as in a browser."""
+"""Back and Forward through the pages and the views of the Runs page, as in a browser."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,43 +17,43 @@ MOST = 100
 class Entry(NamedTuple):
     place: Place
     view: QWidget | None = None
-    """What Runs showed, where that was shown."""
+    """The view of the Runs page, if that page was shown."""
     run_dir: Path | None = None
-    """Of the run that was opened, if one was."""
+    """The folder of the opened run, if one was open."""
 
 
 class PlaceHistory(QObject):
     def __init__(self, window: MainWindow, runs: RunsPage, commands: LibraryCommands) -> None:
-        """`commands` show a run a moment after they are asked to."""
+        """`commands` opens runs asynchronously."""
         super().__init__(window)
         self._window, self._runs, self._commands = window, runs, commands
         self._entries = [self._shown()]
         self._at = 0
         self._passed: Entry | None = None
-        """What is shown until a run that is turned to has been read."""
+        """The view that stays visible until the run has been read; not recorded as a step."""
         self._is_turning = False
         window.pages.currentChanged.connect(self.note)
         runs.views.currentChanged.connect(self.note)
         commands.run_opened.connect(self.note)
-        # What is restored at the start is no step.
+        # The state that is restored at launch is not a step.
         window.first_painted.connect(self.begin)
         commands.run_restored.connect(self.begin)
 
     @Slot()
     def begin(self) -> None:
-        """Nothing to go back to from here."""
+        """Clear the history; the current view is the only entry."""
         self._entries, self._at, self._passed = [self._shown()], 0, None
 
     @Slot()
     def note(self) -> None:
-        """Something else may be shown now."""
+        """Record the current view if it has changed."""
         shown = self._shown()
         if self._is_turning or shown == self._passed:
             return
         self._passed = None
         last = self._entries[self._at]
         if shown != last:
-            # A run that has a folder now is the one that was shown without.
+            # The same run, which now has a folder: replace the entry.
             is_same = last.run_dir is None and shown == last._replace(run_dir=shown.run_dir)
             self._entries = [*self._entries[: self._at + (not is_same)], shown][-MOST:]
             self._at = len(self._entries) - 1
@@ -62,7 +62,7 @@ class PlaceHistory(QObject):
         return 0 <= self._at + by < len(self._entries)
 
     def turn(self, by: int) -> None:
-        """Back by -1, forward by 1."""
+        """Go back (-1) or forward (1)."""
         if not self.can_turn(by):
             return
         self._at += by

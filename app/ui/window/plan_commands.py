@@ -1,4 +1,4 @@
-"""The plan of the next run, taken from a run: repeated, continued, or one that waits."""
+"""Fills the plan of the next run from an existing run: repeat, continue, or edit a queued one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -48,30 +48,31 @@ class PlanCommands(QObject):
 
     @Slot(object)
     def repeat(self, details: "RunDetails") -> None:
-        """The run's settings become the plan of the next run."""
+        """Use the run's settings for the next run."""
         if details.config is not None:
             self._use_settings(details.config)
 
     @Slot(object)
     def repeat_plain(self, details: "RunDetails") -> None:
-        """The same run as ordinary AdamW: one tier that moves at every step."""
+        """Use the run's settings with plain AdamW: one tier, updated at every step."""
         if details.config is not None:
             self._use_settings(as_plain_adamw(details.config, details.summary.name))
 
     @Slot(object)
     def continue_with_new_data(self, details: "RunDetails") -> None:
-        """The user chooses data; once it is read, the plan has it and the run's adapter."""
+        """Ask for a dataset, then plan a run that starts from this run's adapter."""
         self._continue(details.summary.adapter_dir, details)
 
     @Slot(object, object)
     def continue_checkpoint(self, chosen: "CheckpointFacts", details: "RunDetails") -> None:
-        """Likewise, with the adapter of that checkpoint."""
+        """The same with the adapter of a checkpoint."""
         self._continue(chosen.folder, details)
 
     @Slot(object)
     def continue_adapter(self, folder: Path) -> None:
-        """The plan starts from an adapter that lies in no run; whether it fits the base model is
-        found out when the run starts."""
+        """Start from an adapter that belongs to no run. Whether it fits the base model is checked
+        when the run starts.
+        """
         from app.library.reading.starting_adapter import starting_adapter  # it imports numpy
 
         try:
@@ -97,14 +98,14 @@ class PlanCommands(QObject):
 
     @Slot(object)
     def edit_waiting(self, waiting: WaitingRun) -> None:
-        """Its settings become the plan; it leaves the queue once they are added again."""
+        """Edit a queued run: its settings become the plan, which will replace it in the queue."""
         run = next((run for run in self._queue.runs if run.key == waiting.key), None)
         if run is not None:
             self._use_settings(run.config)
             self._queue.begin_edit(run.key)
 
     def _use_settings(self, config: TrainingConfig) -> None:
-        """They become the plan of the next run."""
+        """Make these settings the plan of the next run."""
         self._state.replace_config(replace(config, output=None))
         self._datasets.read_again()
         self._window.show_place(Place.NEW_RUN)

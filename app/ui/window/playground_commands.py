@@ -1,4 +1,6 @@
-"""What the Playground asks for, done: runs listed, checkpoints read, opened from anywhere."""
+"""The commands of the Playground: lists runs, reads their checkpoints, opens them from
+other pages.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -35,20 +37,20 @@ class PlaygroundCommands(QObject):
         self._background, self._runs_dir = background, runs_dir
         self._page = page
         self._wanted: tuple[Path, Path | None] | None = None
-        """The run and checkpoint to be shown when they are read."""
+        """The run and checkpoint to show once they have been read."""
         self._page.refresh_requested.connect(self.refresh)
         self._page.chooser.run_chosen.connect(self._choose_run)
         self._page.model_choice_requested.connect(self.choose_model)
 
-    # -- opened from elsewhere ---------------------------------------------------------------
+    # -- opened from other pages --------------------------------------------------------------
     @Slot(object)
     def try_run(self, run: "RunSummary") -> None:
-        """The run's best checkpoint, or its last."""
+        """Open the run's best checkpoint, or its last."""
         self._open(run.run_dir, None)
 
     @Slot(object, str)
     def try_question(self, run: "RunSummary", question: str) -> None:
-        """The same, with this question in the field."""
+        """Open the run with this question in the prompt field."""
         self._page.composer.field.replace_text(question)
         self.try_run(run)
 
@@ -57,7 +59,7 @@ class PlaygroundCommands(QObject):
         self.open_checkpoint(facts.folder.parent.parent, facts.folder)
 
     def open_checkpoint(self, run_dir: Path, folder: Path) -> None:
-        """A run's checkpoint, wherever the run lies."""
+        """Open a checkpoint of a run in any folder."""
         self._open(run_dir, folder)
 
     def _open(self, run_dir: Path, folder: Path | None) -> None:
@@ -65,12 +67,12 @@ class PlaygroundCommands(QObject):
         if self._page.isVisible():
             self.refresh()
         else:
-            self._window.show_place(Place.PLAYGROUND)  # which refreshes
+            self._window.show_place(Place.PLAYGROUND)  # showing the page refreshes it
 
-    # -- what the page shows -----------------------------------------------------------------
+    # -- content of the page ------------------------------------------------------------------
     @Slot()
     def refresh(self) -> None:
-        """Read again which runs there are, and the checkpoints of the chosen one."""
+        """Read the list of runs and the checkpoints of the chosen one again."""
         self._background.run(
             partial(library.list_runs, self._runs_dir), self._take_runs, self._fail
         )
@@ -97,7 +99,7 @@ class PlaygroundCommands(QObject):
         self._background.run(partial(library.read_run_choices, run_dir), self._take_run, self._fail)
 
     def _take_run(self, run: "RunChoices") -> None:
-        """If another one was asked for meanwhile, that one comes."""
+        """Show the run's checkpoints, unless another run was chosen in the meantime."""
         if self._wanted is None or self._wanted[0] != run.choices.run_dir:
             return
         folder = self._wanted[1]
@@ -128,7 +130,9 @@ class PlaygroundCommands(QObject):
         dialog.open()
 
     def use_model(self, folder: Path) -> None:
-        """Try the chosen run on the base model in `folder`; that it fits is seen by loading it."""
+        """Use the base model in `folder` for the chosen run. Whether it fits is checked when it is
+        loaded.
+        """
         self._page.chooser.use_model(folder)
         self._page.show_problem("")
 

@@ -1,4 +1,4 @@
-"""Runs resumed from their last checkpoint or another, for the Runs page and the queue."""
+"""Resumes runs from their last checkpoint or another one, for the Runs page and the queue."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """The default callback."""
 
 
 class ResumeCommands(QObject):
@@ -46,19 +46,19 @@ class ResumeCommands(QObject):
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:
         """Resume a run from its last checkpoint."""
-        self._go_on(run.run_dir, None)
+        self._resume(run.run_dir, None)
 
     def _resume_checkpoint(self, facts: "CheckpointFacts") -> None:
         name = None if facts.is_last else facts.folder.name
-        self._go_on(facts.folder.parent.parent, name)
+        self._resume(facts.folder.parent.parent, name)
 
     @Slot(str)
     def resume_named(self, folder: str) -> None:
-        """Resume the queue's run in this folder of the library, or start the next if it can't."""
-        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
+        """Resume the queue's interrupted run in this folder; start the next one if that fails."""
+        self._resume(self._runs_dir / folder, None, self._queue.start_next)
 
-    def _go_on(
-        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
+    def _resume(
+        self, run_dir: Path, checkpoint: str | None, on_failure: Callable[[], None] = _nothing
     ) -> None:
         if self._is_busy():
             return
@@ -69,7 +69,7 @@ class ResumeCommands(QObject):
 
         def fail(failure: Failure) -> None:
             self._window.notice.tell_failure(failure)
-            otherwise()
+            on_failure()
 
         self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
 

@@ -1,4 +1,4 @@
-"""The app's own settings, as ⌘, opens them: appearance, new runs, notifications."""
+"""The Settings window: appearance, language, defaults of new runs, notifications."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLayout, QWidget
@@ -61,7 +61,7 @@ class SettingsWindow(QDialog):
         whole.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
 
     def _add(self, caption: str, control: QWidget, note: str = "") -> None:
-        """A setting under those that are there, with a sentence on what it does."""
+        """Add a setting with a note below it."""
         grid, row = self._grid, self._grid.rowCount() + 1
         grid.setRowMinimumHeight(row - 1, GRID_PX)
         beside = label(caption)

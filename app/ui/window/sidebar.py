@@ -1,4 +1,4 @@
-"""The sidebar: the app's places; only their icons where the window is narrow."""
+"""The sidebar with the app's pages; shows only icons in a narrow window."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ BAR_PX, BAR_INSET_PX = 3, 10
 
 
 class PlaceButton(RadioSegment):
-    """Shows how much is done of what is in progress there, if anything is."""
+    """The button of a page, with a progress bar if work is in progress there."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place.title)
@@ -47,7 +47,7 @@ class PlaceButton(RadioSegment):
         self.setIcon(icons.icon(self._place.icon, theme.text))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A click takes the keyboard's mark off another place."""
+        """A click removes the focus mark of another button."""
         focused = self.window().focusWidget()
         if isinstance(focused, PlaceButton):
             rest_focus(focused)
@@ -73,24 +73,24 @@ class PlaceButton(RadioSegment):
 
 class Sidebar(QFrame):
     place_chosen = Signal(object)
-    """Place"""
+    """Argument: Place."""
     shown_place_clicked = Signal(object)
-    """Place: the one that was shown already."""
+    """Argument: the Place that was already shown."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         super().__init__()
         self.setObjectName("sidebar")
         self._group = QButtonGroup(self)
         self._was_shown = False
-        """The place that is pressed was shown before that."""
+        """Whether the pressed place was already shown before."""
         self.places = {place: PlaceButton(place) for place in places}
         margins_px = (GRID_PX, 2 * GRID_PX, GRID_PX, GRID_PX)
         lay_out(self, *self.places.values(), None, spacing=4, margins_px=margins_px)
         for place, made in self.places.items():
             self._group.addButton(made)
-            made.toggled.connect(lambda is_on, place=place: self._tell(place, is_on))
+            made.toggled.connect(lambda is_on, place=place: self._emit_chosen(place, is_on))
             made.pressed.connect(lambda made=made: self._note_press(made))
-            made.clicked.connect(lambda _=False, place=place: self._tell_click(place))
+            made.clicked.connect(lambda _=False, place=place: self._emit_clicked(place))
         self.places[places[0]].setChecked(True)
         self.show_wide(True)
 
@@ -115,10 +115,10 @@ class Sidebar(QFrame):
     def _note_press(self, pressed: PlaceButton) -> None:
         self._was_shown = pressed.isChecked()
 
-    def _tell_click(self, place: Place) -> None:
+    def _emit_clicked(self, place: Place) -> None:
         if self._was_shown:
             self.shown_place_clicked.emit(place)
 
-    def _tell(self, place: Place, is_chosen: bool) -> None:
+    def _emit_chosen(self, place: Place, is_chosen: bool) -> None:
         if is_chosen:
             self.place_chosen.emit(place)
