@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,8 +85,12 @@ def main(language: str, home: Path) -> None:
     from app.ui.system.language import translate_qt
     from app.ui.system.qt_application import make_application
     from tests.conftest import write_run
+    from tests.library.made_up import write_state
 
     run = write_run(runs_dir() / "a", saves=(4, 8), periods=(1, 2, 4), scores=MEASURED)
+    copy = run / "checkpoints" / "step-000009"
+    shutil.copytree(run / "checkpoints" / "step-000008", copy)
+    write_state(copy, 8)
     ended = [
         write_run(runs_dir() / f"ended-{number}", outcome=outcome, message=message, logged=LOGGED)
         for number, (outcome, message) in enumerate(ENDINGS)

@@ -350,7 +350,7 @@ def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_resumes_from_it(
     library = shown()
     library.open_run(run, qtbot)
     view = library.runs.opened.checkpoints
-    assert view.model.index(0, view.model.columnCount() - 1).data() == "Copy of step 4"
+    assert view.model.index(0, view.model.columnCount() - 1).data() == "A copy"
     view.table.select_rows([0])
     assert not view.resume.isEnabled()
     assert view.why_not.text() == "It is a copy of step 4."

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.text.sentences import localized
 from app.core.text.translation import tr
-from app.library.run.resumability import ANOTHER_RUNS, IN_PROGRESS, describe_foreign
+from app.library.run.resumability import ANOTHER_RUNS, IN_PROGRESS
 from app.ui.look import formatting
 from app.ui.look.plain_text import ElidedLabel
 from app.ui.look.theme import Theme
@@ -162,4 +162,4 @@ def _note(base_loss: float) -> str:
 def _foreign(not_own: str) -> str:
     if not_own == ANOTHER_RUNS:
         return tr("It belongs to another run.")
-    return f"It {describe_foreign(not_own)}." if not_own else ""
+    return tr("It is a {copy}.", copy=localized(not_own)) if not_own else ""

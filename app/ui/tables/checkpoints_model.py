@@ -37,7 +37,7 @@ def marks_text(facts: "CheckpointFacts") -> str:
 
 
 def _foreign(not_own: str) -> str:
-    return tr("From another run") if not_own == ANOTHER_RUNS else not_own.capitalize()
+    return tr("From another run") if not_own == ANOTHER_RUNS else tr("A copy")
 
 
 def _lengths(values: Sequence[float]) -> str:
