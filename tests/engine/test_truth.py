@@ -537,16 +537,21 @@ def a_module_without_gradients(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BatchGradients, "summed", lying)
 
 
-@pytest.mark.parametrize("lie", [
-    gradients_times(-1, -1),
-    gradients_times(1, -1),
-    gradients_times(1.05, 1),
-    gradients_times(0.5, 0.5),
-    zero_gradients,
-    a_module_without_gradients,
-], ids=["negative", "of one tier negative", "of one tier larger", "halved", "of one tier lost",
-        "of one module lost"])  # fmt: skip
-@pytest.mark.parametrize("changes", [{}, {"grad_accumulation_steps": 2}, {"grad_checkpoint": True}])
+@pytest.mark.parametrize(
+    ("lie", "changes"),
+    [
+        (gradients_times(-1, -1), {}),
+        (gradients_times(1, -1), {}),
+        (gradients_times(1.05, 1), {}),
+        (gradients_times(0.5, 0.5), {}),
+        (zero_gradients, {}),
+        (a_module_without_gradients, {}),
+        (gradients_times(1.05, 1), {"grad_accumulation_steps": 2}),
+        (gradients_times(1.05, 1), {"grad_checkpoint": True}),
+    ],
+    ids=["negative", "of one tier negative", "of one tier larger", "halved", "of one tier lost",
+         "of one module lost", "accumulated", "with gradient checkpointing"],
+)  # fmt: skip
 def test_other_gradients_of_the_right_loss_stop_the_run(
     config: TrainingConfig, lie: Lie, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
