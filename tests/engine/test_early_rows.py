@@ -32,6 +32,7 @@ from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 from app.models.model_folder import folder_limits
 from tests.at_once import open_data
+from tests.engine.step_events import without_time
 
 EARLY = 24
 ROWS = 160
@@ -102,11 +103,7 @@ def config(whole_config: TrainingConfig, tmp_path: Path) -> TrainingConfig:
 
 def steps(events: list[Event]) -> dict[int, StepFinished]:
     """Without what the clock decides."""
-    return {
-        e.step: replace(e, tokens_per_second=0.0, peak_memory_bytes=0)
-        for e in events
-        if isinstance(e, StepFinished)
-    }
+    return {e.step: without_time(e) for e in events if isinstance(e, StepFinished)}
 
 
 def log(events: list[Event]) -> str:

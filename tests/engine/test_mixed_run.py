@@ -16,6 +16,7 @@ from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details
 from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
+from tests.engine.step_events import without_time
 
 
 def config_in(folder: Path, model: Path) -> TrainingConfig:
@@ -51,11 +52,7 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def steps(events):
-    return [
-        replace(e, tokens_per_second=0.0, peak_memory_bytes=0)
-        for e in events
-        if isinstance(e, StepFinished)
-    ]
+    return [without_time(e) for e in events if isinstance(e, StepFinished)]
 
 
 def test_the_run_says_what_it_took_and_how_each_dataset_does(whole):

@@ -31,6 +31,7 @@ from app.engine.training.dataset_opening import data_settings
 from app.engine.training.trainer import train
 from app.library.run.manifest import read_manifest
 from tests.at_once import open_data
+from tests.engine.step_events import without_time
 
 ROWS, EARLY, WANTED = 1500, 64, 8
 SMALL_PART = 50
@@ -79,7 +80,7 @@ def files_of(config: TrainingConfig) -> DatasetFiles:
 def steps(events: list[Event]) -> list[StepFinished]:
     """Without what the clock decides."""
     found = [event for event in events if isinstance(event, StepFinished)]
-    return [replace(event, tokens_per_second=0.0, peak_memory_bytes=0) for event in found]
+    return [without_time(event) for event in found]
 
 
 @dataclass

@@ -29,6 +29,7 @@ from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest, write_manifest
 from app.library.run.metrics import read_events, read_steps
 from tests.conftest import write_chats
+from tests.engine.step_events import without_time
 from tests.patience import PATIENCE_SECONDS
 
 STEPS = 12
@@ -76,11 +77,7 @@ def folder_of(config: TrainingConfig) -> Path:
 
 def facts(events: Iterator[Event]) -> dict[int, StepFinished]:
     """The steps without what the clock decides."""
-    return {
-        e.step: replace(e, tokens_per_second=0.0, peak_memory_bytes=0)
-        for e in events
-        if isinstance(e, StepFinished)
-    }
+    return {e.step: without_time(e) for e in events if isinstance(e, StepFinished)}
 
 
 def recorded(run_dir: Path) -> tuple[list[Any], list[dict[str, Any]]]:
