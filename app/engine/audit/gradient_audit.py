@@ -59,7 +59,6 @@ class GradientAudit:
     def __init__(self, model: LanguageModel, plan: TierPlan, fast: FastPaths) -> None:
         self._model, self._plan, self._fast = model, plan, fast
         self._paths = tuple(trainable_parameters(model))
-        self._adapter = FlatAdapter(model, plan)
         self._divergence = partial(summed_divergence, BareModel(model))
         dtypes = {array.dtype for array in parameters(model).values()}
         self._tolerance = max(_TOLERANCE, *map(GRADIENTS.for_dtype, dtypes))
@@ -121,6 +120,7 @@ class GradientAudit:
     ) -> Recomputed:
         is_task = objective is sum_cross_entropy
         execution = Execution(self._model, self._fast if is_task else self._fast.for_divergence())
+        adapter = FlatAdapter(self._model, self._plan)  # rarely needed, so it isn't kept
         weights = read_parameters(self._model, self._paths)
         vectors = [self._plan.flatten(tier, weights) for tier in range(len(self._plan.tiers))]
         paths = [path for tier in tiers for path in self._plan.paths(tier)]
@@ -128,13 +128,11 @@ class GradientAudit:
         for batch in batches:
             if not (trained := batch.trained_tokens):
                 continue
-            function = execution.gradient_function(
-                self._adapter, paths, batch.input_lengths, objective
-            )
+            function = execution.gradient_function(adapter, paths, batch.input_lengths, objective)
             value, by_path = function(vectors, *loss_inputs(batch, execution.fast.head))
             total, tokens = total + value, tokens + trained
             for tier in tiers:
-                gradient = self._adapter.gradient(tier, by_path)
+                gradient = adapter.gradient(tier, by_path)
                 gradients[tier] = gradients[tier] + gradient if tier in gradients else gradient
             mx.eval(total, gradients)
         return Recomputed(number(total) / tokens, gradients)

@@ -33,7 +33,7 @@ class Validation:
 
     @property
     def has_rows(self) -> bool:
-        """Whether any rows are held out."""
+        """Whether there are validation rows."""
         return bool(self._sets)
 
     @property

@@ -21,7 +21,7 @@ from app.ui.plots.style import QuietAxis, color, small_font, style_axis
 from app.ui.plots.tick_labels import period_label, value_text
 
 _STEP_PX = 4
-"""The minimum width of a step; narrower ones can't be told apart."""
+"""Minimum width of a step, so that neighboring steps stay distinct."""
 _BIN_PX = 3
 _ROW_FILL = 0.66
 _PERIOD_AXIS_PX, _PERIOD_GAP_PX = 84, 8
